@@ -1,0 +1,50 @@
+# Everything a person needs: `make run` to try it, `make test` to check it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help run test check lint bench lock clean
+
+help: ## Say what each target does
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): setup.cfg requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Installing into $(VENV) (a minute or two the first time) …"
+	@$(PYTHON) -m venv $(VENV) || \
+		{ echo "Python's venv module is needed (on Debian: apt install python3-venv)"; exit 1; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+run: $(STAMP) ## Start the server, play the main job once, stay up
+	@$(BIN)/cds-service demo
+
+test: lint ## Check everything, as CI does
+	@CDS_SAMPLE_DATA="$${CDS_SAMPLE_DATA:-$$(test -d ../shared/data && cd ../shared/data && pwd)}" \
+		$(BIN)/python -m pytest --cov --cov-report=term
+
+check: lint ## The quick loop: everything but the slow tests
+	@$(BIN)/python -m pytest -q -m "not slow"
+
+lint: $(STAMP)
+	@$(BIN)/black --quiet --check . || { $(BIN)/black --check .; exit 1; }
+	@$(BIN)/isort --quiet --check . || { $(BIN)/isort --check .; exit 1; }
+	@$(BIN)/flake8
+	@$(BIN)/mypy
+
+bench: $(STAMP) ## Measure, beside a bare Flask app
+	@$(BIN)/python -m bench
+
+lock: ## Write requirements.lock anew from setup.cfg
+	@rm -rf $(VENV)/lock && $(PYTHON) -m venv $(VENV)/lock
+	@$(VENV)/lock/bin/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@{ echo "# Exact versions that were tested; written by \`make lock\`."; \
+		$(VENV)/lock/bin/pip freeze --exclude-editable; } > requirements.lock
+	@rm -rf $(VENV)/lock
+
+clean: ## Remove what the targets above made
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .hypothesis .coverage build dist *.egg-info var

@@ -1,0 +1,1 @@
+"""CDS Hooks as data: hooks, requests, services, cards, feedback, errors. Pure."""

@@ -1,0 +1,158 @@
+"""Cards and what stands on them, as they go to the wire.
+
+Source: CDS Hooks 3.0.0 "CDS Service Response".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+
+class Indicator(IntEnum):
+    """How urgent a card is; larger is more urgent."""
+
+    INFO = 1
+    WARNING = 2
+    CRITICAL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """A code, its system and a display for people."""
+
+    system: str
+    code: str
+    display: str
+
+
+@dataclass(frozen=True, slots=True)
+class CardSource:
+    """Where the advice comes from: an organisation or a data set."""
+
+    label: str
+    url: str = ""
+    topic: Coding | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One change that a suggestion proposes."""
+
+    type: str
+    """``create``, ``update`` or ``delete``."""
+    description: str
+    resource: Mapping[str, Any] | None = None
+    """The whole resource, for create and update."""
+    resource_id: str = ""
+    """``Type/id``, for delete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A set of actions that are taken together."""
+
+    uuid: str
+    label: str
+    actions: tuple[Action, ...] = ()
+    is_recommended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A way to more: a page (``absolute``) or an app (``smart``)."""
+
+    label: str
+    url: str
+    type: str
+    app_context: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One piece of advice, ready for the wire."""
+
+    uuid: str
+    summary: str
+    """One line of plain text, fewer than 140 characters."""
+    indicator: Indicator
+    source: CardSource
+    detail: str = ""
+    """GitHub-Flavored Markdown without HTML."""
+    suggestions: tuple[Suggestion, ...] = ()
+    override_reasons: tuple[Coding, ...] = ()
+    links: tuple[Link, ...] = ()
+    extension: Mapping[str, Any] = field(default_factory=dict)
+    """Keys in reverse-domain notation."""
+
+
+def as_json(card: Card) -> dict[str, Any]:
+    """The card as JSON, without any empty member.
+
+    Source: CDS Hooks 3.0.0 "Card Attributes"; "Use of JSON" (no null, no empty value).
+    """
+    wire: dict[str, Any] = {
+        "uuid": card.uuid,
+        "summary": card.summary,
+        "detail": card.detail,
+        "indicator": card.indicator.name.lower(),
+        "source": _source(card.source),
+        "suggestions": [_suggestion(each) for each in card.suggestions],
+        "overrideReasons": [_coding(each) for each in card.override_reasons],
+        "links": [_link(each) for each in card.links],
+        "extension": dict(card.extension),
+    }
+    if card.suggestions:
+        wire["selectionBehavior"] = "at-most-one"
+    return _without_empty(wire)
+
+
+def _source(source: CardSource) -> dict[str, Any]:
+    topic = _coding(source.topic) if source.topic else None
+    return _without_empty({"label": source.label, "url": source.url, "topic": topic})
+
+
+def _coding(coding: Coding) -> dict[str, Any]:
+    return _without_empty(
+        {"system": coding.system, "code": coding.code, "display": coding.display}
+    )
+
+
+def _suggestion(suggestion: Suggestion) -> dict[str, Any]:
+    return _without_empty(
+        {
+            "uuid": suggestion.uuid,
+            "label": suggestion.label,
+            "isRecommended": suggestion.is_recommended or None,
+            "actions": [_action(each) for each in suggestion.actions],
+        }
+    )
+
+
+def _action(action: Action) -> dict[str, Any]:
+    return _without_empty(
+        {
+            "type": action.type,
+            "description": action.description,
+            "resource": action.resource,
+            "resourceId": action.resource_id,
+        }
+    )
+
+
+def _link(link: Link) -> dict[str, Any]:
+    return _without_empty(
+        {
+            "label": link.label,
+            "url": link.url,
+            "type": link.type,
+            "appContext": link.app_context,
+        }
+    )
+
+
+def _without_empty(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value not in _EMPTY}
+
+
+_EMPTY: tuple[Any, ...] = (None, "", [], {})

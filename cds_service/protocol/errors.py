@@ -1,0 +1,151 @@
+"""What can go wrong with a call, and the HTTP answer that each error is.
+
+::
+
+    CdsError                        500  never raised itself
+    ├── InvalidRequest              400  the message breaks the protocol
+    │   ├── WrongHook               400  the service is not offered on this hook
+    │   └── WrongPatient            400  the data is about somebody else
+    ├── Unauthenticated             401  never says which check failed
+    ├── Forbidden                   403  known, but not allowed to do this
+    ├── UnknownService              404  no service of that id
+    ├── Conflict                    409  the same delivery is still in progress
+    ├── UnmetPrecondition           412  required data could not be had
+    ├── TooLarge                    413  body over the limit
+    ├── UnsupportedMediaType        415  not JSON
+    ├── Unprocessable               422  understood, and nothing in it can be stored
+    └── Unavailable                 503  not recorded, therefore not answered
+
+``web`` turns each into an OperationOutcome; Werkzeug's own errors and bugs too.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, and where."""
+
+    text: str
+    """For a person; holds no patient data."""
+    expression: str = ""
+    """Where, as ``$.context.patientId``; empty for the message as a whole."""
+    diagnostics: str = ""
+    """For a machine or an engineer, such as a prefetch key."""
+
+
+class CdsError(Exception):
+    """An answer other than 200. Subclasses fix ``status`` and ``code``."""
+
+    status = 500
+    code = "exception"
+    """FHIR issue type: http://hl7.org/fhir/R4/valueset-issue-type.html."""
+    severity = "error"
+    retry_after: int | None = None
+    """Seconds, for the ``Retry-After`` header."""
+
+    def __init__(self, *problems: Problem | str) -> None:
+        self.problems = tuple(
+            Problem(each) if isinstance(each, str) else each for each in problems
+        )
+        super().__init__("; ".join(str(each.text) for each in self.problems))
+
+    def as_json(self) -> dict[str, Any]:
+        """The error as a FHIR R4 OperationOutcome, one issue a problem."""
+        return {
+            "resourceType": "OperationOutcome",
+            "issue": [self._issue(problem) for problem in self.problems]
+            or [{"severity": self.severity, "code": self.code}],
+        }
+
+    def _issue(self, problem: Problem) -> dict[str, Any]:
+        issue: dict[str, Any] = {
+            "severity": self.severity,
+            "code": self.code,
+            "details": {"text": problem.text},
+        }
+        if problem.diagnostics:
+            issue["diagnostics"] = problem.diagnostics
+        if problem.expression:
+            issue["expression"] = [problem.expression]
+        return issue
+
+
+class InvalidRequest(CdsError):
+    """The message breaks the protocol; every wrong field is named."""
+
+    status, code = 400, "invalid"
+
+
+class WrongHook(InvalidRequest):
+    """The service exists, but not on this hook."""
+
+    code = "not-supported"
+
+
+class WrongPatient(InvalidRequest):
+    """The data supplied is about somebody other than the context's patient."""
+
+    code = "security"
+
+
+class Unauthenticated(CdsError):
+    """Who calls could not be established. Always the same words."""
+
+    status, code = 401, "login"
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__("Authentication is required.")
+        self.reason = reason
+        """For the audit trail only; never part of the answer."""
+
+
+class Forbidden(CdsError):
+    """The caller is known and may not do this."""
+
+    status, code = 403, "forbidden"
+
+
+class UnknownService(CdsError):
+    """No service has this id."""
+
+    status, code = 404, "not-found"
+
+
+class Conflict(CdsError):
+    """The same delivery is still in progress; ask again."""
+
+    status, code = 409, "conflict"
+    retry_after = 1
+
+
+class UnmetPrecondition(CdsError):
+    """Data that the service requires could not be had (CDS Hooks: 412)."""
+
+    status, code = 412, "incomplete"
+
+
+class TooLarge(CdsError):
+    """The body is over the limit."""
+
+    status, code = 413, "too-long"
+
+
+class UnsupportedMediaType(CdsError):
+    """The body does not claim to be JSON."""
+
+    status, code = 415, "not-supported"
+
+
+class Unprocessable(CdsError):
+    """Well-formed and understood, yet nothing in it can be stored."""
+
+    status, code = 422, "processing"
+
+
+class Unavailable(CdsError):
+    """The call could not be recorded, so it is not answered."""
+
+    status, code = 503, "transient"
+    retry_after = 2

@@ -1,0 +1,1 @@
+"""Wearable data as records. Pure."""

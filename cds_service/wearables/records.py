@@ -1,0 +1,59 @@
+"""The records that every wearable format is turned into; units to UCUM at the edge."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+
+class PatientKey(NamedTuple):
+    """Whose data it is, everywhere in the server."""
+
+    tenant: str
+    fhir_base: str
+    """Whose patient ids these are; ``-`` where the tenant has only one FHIR server."""
+    patient_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WearableAlert:
+    """One alert about a patient, whatever device or vendor sent it.
+
+    Never called plain *alert*: in decision support an alert is a card.
+    """
+
+    id: str
+    """Stable at the source: the same alert sent again has the same id."""
+    patient: PatientKey
+    type: str
+    """One of the names in ``rules/alert-types.yaml``, such as ``low-heart-rate``."""
+    start: datetime
+    """With the offset that the device had; time of day is read from it."""
+    opened: datetime
+    """When the server first heard of it; UTC."""
+    end: datetime | None = None
+    """None while it lasts."""
+    metric: str = ""
+    value: float | None = None
+    """In ``unit``."""
+    unit: str = ""
+    """UCUM, e.g. ``/min``."""
+    stat: str = ""
+    """What ``value`` is of the readings: ``max``, ``min``, ``mean``, ``instant``."""
+    threshold: float | None = None
+    """In ``unit``: the limit that the device or the patient had set."""
+    status: str = "open"
+    """``open``, ``closed`` or ``retracted``."""
+    rev: int = 0
+    origin: str = "vendor"
+    """``vendor`` or ``detector``."""
+    device: str = ""
+    source: str = ""
+    """The webhook source that sent it."""
+    coverage: float | None = None
+    """Share of the time with readings, 0 to 1."""
+    n: int | None = None
+    """How many readings it rests on."""
+
+    def duration(self, now: datetime) -> timedelta:
+        """How long it lasted, or has lasted until *now*."""
+        return (self.end or now) - self.start

@@ -1,0 +1,1 @@
+"""Every URL the server answers, and errors as OperationOutcome."""

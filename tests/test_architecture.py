@@ -1,0 +1,178 @@
+"""The house: one order of import, one boundary, few doors to each library."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "cds_service"
+
+ORDER = [
+    ["protocol.errors"],
+    ["protocol"],
+    ["fhir.chart", "wearables.records"],
+    ["wearables", "rulebook"],
+    ["store"],
+    ["trust", "audit", "fhir"],
+    ["config"],
+    ["decision", "ingestion", "delivery"],
+    ["web"],
+    ["app"],
+    ["cli"],
+]
+
+PURE = ["protocol", "rulebook", "wearables", "fhir.chart", "fhir.models"]
+NOT_PURE = ["rulebook.load"]
+WORLD = {
+    "asyncio", "flask", "glob", "http", "io", "logging", "multiprocessing", "os",
+    "pathlib", "random", "requests", "secrets", "shutil", "socket", "sqlalchemy",
+    "sqlite3", "structlog", "subprocess", "sys", "tempfile", "threading", "time",
+    "urllib.request", "urllib3",
+}  # fmt: skip
+WORLDLY_CALLS = {"now", "utcnow", "today", "uuid1", "uuid4", "open", "print", "input"}
+
+DOORS = {
+    "flask": ["web", "app", "cli.serve"],
+    "gunicorn": ["web", "app", "cli.serve"],
+    "orjson": ["web"],
+    "jsonschema": ["protocol.schemas", "rulebook.schemas"],
+    "fhirclient": ["fhir.client", "fhir.models"],
+    "requests": ["fhir.client", "cli"],
+    "urllib3": ["fhir.client"],
+    "jwt": ["trust", "cli"],
+    "cryptography": ["trust", "cli"],
+    "yaml": ["rulebook.source"],
+    "ruamel": ["rulebook.format"],
+    "sqlalchemy": ["store"],
+    "alembic": ["store"],
+    "sqlite3": ["store"],
+    "psycopg": ["store"],
+    "pydantic": ["config"],
+    "pydantic_settings": ["config"],
+    "click": ["cli"],
+    "rich": ["cli"],
+    "structlog": ["app", "web.health"],
+    "prometheus_client": ["app", "web.health"],
+    "flask_cors": ["app", "web"],
+    "flask_limiter": ["app", "web"],
+    "standardwebhooks": ["ingestion", "cli"],
+    "ucumvert": ["wearables.records", "rulebook.facts"],
+    "pint": ["wearables.records", "rulebook.facts"],
+}
+
+
+def module_names(package: Path) -> dict[str, Path]:
+    """Module name without the package, such as ``fhir.chart``, to its file."""
+    names = {}
+    for file in sorted(package.rglob("*.py")):
+        parts = list(file.relative_to(package).with_suffix("").parts)
+        if parts[-1] == "__init__":
+            parts.pop()
+        if parts:
+            names[".".join(parts)] = file
+    return names
+
+
+def imports(tree: ast.AST, module: str, file: Path) -> Iterator[tuple[int, str]]:
+    """Line and full name of everything that a module imports."""
+    package = ("cds_service." + module).split(".")
+    if file.name != "__init__.py":
+        package = package[:-1]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            stem = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*stem, *([node.module] if node.module else [])])
+            for alias in node.names:
+                yield node.lineno, f"{base}.{alias.name}"
+
+
+def within(name: str, room: str) -> bool:
+    return name == room or name.startswith(room + ".")
+
+
+def layer(name: str) -> int | None:
+    """The layer of a module, by the longest room that holds it."""
+    found = [
+        (len(room), index)
+        for index, rooms in enumerate(ORDER)
+        for room in rooms
+        if within(name, room)
+    ]
+    return max(found)[1] if found else None
+
+
+def violations(package: Path) -> list[str]:
+    """Everything in *package* that breaks the order, the boundary or a door."""
+    found = []
+    for module, file in module_names(package).items():
+        tree = ast.parse(file.read_text("utf-8"))
+        pure = any(within(module, room) for room in PURE) and module not in NOT_PURE
+        here = layer(module)
+        if here is None:
+            found.append(f"{module}: stands in no room of the order")
+            continue
+        for line, name in imports(tree, module, file):
+            where = f"{module}:{line}"
+            if name.startswith("cds_service."):
+                target = layer(name.removeprefix("cds_service."))
+                if target is not None and target > here:
+                    found.append(f"{where}: imports {name}, which stands to its right")
+            library = name.split(".")[0]
+            doors = DOORS.get(library)
+            if doors and not any(within(module, door) for door in doors):
+                found.append(f"{where}: {library} is not to be used here")
+            if pure and any(within(name, each) for each in WORLD):
+                found.append(f"{where}: a pure module imports {name}")
+        if pure:
+            found += [f"{module}:{line}: {call}" for line, call in worldly_calls(tree)]
+    return found
+
+
+def worldly_calls(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = node.func
+            name = getattr(called, "attr", None) or getattr(called, "id", "")
+            if name in WORLDLY_CALLS:
+                yield node.lineno, f"a pure module calls {name}()"
+
+
+def test_the_house_keeps_its_order_its_boundary_and_its_doors() -> None:
+    assert violations(PACKAGE) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "text", "complaint"),
+    [
+        ("protocol/x.py", "import cds_service.store.store", "stands to its right"),
+        ("protocol/x.py", "from ..fhir import chart", "stands to its right"),
+        ("wearables/x.py", "from ..decision import answer", "stands to its right"),
+        ("rulebook/x.py", "import os", "a pure module imports os"),
+        ("rulebook/x.py", "from pathlib import Path", "a pure module imports"),
+        ("fhir/chart.py", "import requests", "requests is not to be used here"),
+        ("rulebook/x.py", "d = datetime.now()", "a pure module calls now()"),
+        ("decision.py", "import yaml", "yaml is not to be used here"),
+        ("helpers.py", "", "stands in no room"),
+    ],
+)
+def test_a_planted_violation_is_found(
+    tmp_path: Path, module: str, text: str, complaint: str
+) -> None:
+    planted = tmp_path / module
+    planted.parent.mkdir(parents=True, exist_ok=True)
+    planted.write_text(text)
+
+    found = violations(tmp_path)
+
+    assert len(found) == 1 or "requests" in text
+    assert complaint in " ".join(found)
+
+
+def test_reading_the_disk_is_allowed_where_rules_are_loaded(tmp_path: Path) -> None:
+    (tmp_path / "rulebook").mkdir()
+    (tmp_path / "rulebook" / "load.py").write_text("from pathlib import Path")
+
+    assert violations(tmp_path) == []
