@@ -1,0 +1,194 @@
+"""What a rulebook is made of once it is compiled."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, tzinfo
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from ..fhir.chart import Policy, SourceQuery
+from ..protocol.cards import CardSource, Coding, Indicator
+from ..protocol.services import Service
+from .intervals import Duration
+from .source import Position
+from .text import Template
+from .truth import Verdict
+from .valuesets import ValueSet
+
+if TYPE_CHECKING:
+    from .case import Case
+    from .facts import Fact
+    from .program import Program
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One node of a ``when`` tree: its words, its place and how it is judged."""
+
+    text: str
+    """As an author reads it: ``resting_hr latest above 100``."""
+    position: Position
+    judge: "Callable[[Case], Verdict]"
+    children: tuple["Criterion", ...] = ()
+    fact: str = ""
+    """The fact that a leaf asks; empty for ``all``, ``any``, ``none``, ``patient``."""
+    operator: str = ""
+    """``all``, ``any``, ``none``; ``present``, ``absent`` or ``compare`` on a leaf."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTemplate:
+    """A link as the rule file has it."""
+
+    label: str
+    url: str
+    type: str
+    app_context: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ActionTemplate:
+    """One change that a suggestion proposes."""
+
+    type: str
+    """``create``, ``update`` or ``delete``."""
+    description: str
+    resource: Mapping[str, Any] | None = None
+    """For create: the resource; its texts may hold placeholders."""
+    fact: str = ""
+    """For update and delete: the fact whose newest row is changed."""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """For update: the members that are set."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestionTemplate:
+    """A suggestion as the rule file has it."""
+
+    label: str
+    recommended: bool
+    actions: tuple[ActionTemplate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CardTemplate:
+    """A card as the rule file has it."""
+
+    index: int
+    severity: Indicator
+    when: Criterion | None
+    summary: Template
+    detail: Template | None
+    source: CardSource
+    override_reasons: tuple[Coding, ...] = ()
+    links: tuple[LinkTemplate, ...] = ()
+    suggestions: tuple[SuggestionTemplate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A document that a rule rests on."""
+
+    citation: str
+    url: str = ""
+    year: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A number or duration that a site may tune."""
+
+    name: str
+    value: float | Duration
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule, compiled."""
+
+    id: str
+    version: str
+    title: str
+    file: str
+    status: str
+    """``draft``, ``shadow``, ``active`` or ``retired``, after ``site.yaml``."""
+    approved: bool
+    served: bool
+    """Its cards are shown: active, and approved or served unapproved by the site."""
+    hooks: tuple[str, ...]
+    facts: "Mapping[str, Fact]"
+    params: Mapping[str, Param]
+    when: Criterion
+    """With the implied criterion that the patient is alive."""
+    if_unknown: str
+    """``silent``, ``note`` or ``fire``."""
+    cards: tuple[CardTemplate, ...]
+    effective: date | None = None
+    expires: date | None = None
+    review_by: date | None = None
+    priority: int = 0
+    group: str = ""
+    once_per: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """``rule@version``, as records name it."""
+        return f"{self.id}@{self.version}"
+
+    def in_force(self, day: date) -> bool:
+        """Whether the rule is evaluated on *day* (the site's calendar)."""
+        if self.status not in ("active", "shadow"):
+            return False
+        if self.effective and day < self.effective:
+            return False
+        return not (self.expires and day >= self.expires)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What ``site.yaml`` decides for all rules."""
+
+    time_zone: tzinfo = ZoneInfo("UTC")
+    serve_unapproved: bool = False
+    ignore_unresolved: bool = False
+    overlays: tuple[str, ...] = ()
+    override_reasons: Mapping[str, Coding] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertType:
+    """A kind of wearable alert that the site knows."""
+
+    name: str
+    title: str
+    metric: str = ""
+    unit: str = ""
+    """UCUM; empty where an alert of this type has no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRules:
+    """A service on one hook with the rules that it evaluates."""
+
+    service: Service
+    queries: tuple[SourceQuery, ...]
+    policies: Mapping[str, Policy]
+    rules: tuple[Rule, ...]
+    program: "Program"
+    site: Site
+
+
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """Everything in the rules folder, compiled."""
+
+    digest: str
+    """SHA-256 of the files that decide what is served."""
+    site: Site
+    services: Mapping[tuple[str, str], ServiceRules]
+    """By service id and hook."""
+    rules: Mapping[str, Rule]
+    alert_types: Mapping[str, AlertType]
+    valuesets: Mapping[str, ValueSet]
