@@ -1,0 +1,145 @@
+import pytest
+from flask import Flask, Response, g
+from flask.testing import FlaskClient
+from werkzeug.exceptions import TooManyRequests
+
+from cds_service.protocol.errors import (
+    CdsError,
+    Forbidden,
+    InvalidRequest,
+    Problem,
+    Unauthenticated,
+    Unavailable,
+    UnmetPrecondition,
+)
+from cds_service.web.errors import register_errors
+
+RAISED: dict[str, Exception] = {
+    "invalid": InvalidRequest(
+        Problem("hook is required", "$.hook"), Problem("context is required")
+    ),
+    "unauthenticated": Unauthenticated("signature of Ann Example"),
+    "forbidden": Forbidden("Not yours."),
+    "unmet": UnmetPrecondition(Problem("No conditions.", diagnostics="conditions")),
+    "unavailable": Unavailable("Not recorded."),
+    "bug": RuntimeError("Ann Example, born 1970"),
+    "key": KeyError("Ann Example"),
+    "throttled": TooManyRequests("Ann Example", retry_after=7),
+}
+
+
+@pytest.fixture
+def client() -> FlaskClient:
+    app = Flask(__name__)
+    register_errors(app)
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+
+    @app.before_request
+    def name_it() -> None:
+        g.request_id = "r-1"
+
+    @app.get("/raise/<name>")
+    def fail(name: str) -> str:
+        raise RAISED[name]
+
+    @app.after_request
+    def remember(response: Response) -> Response:
+        app.config["FAILURE"] = g.get("failure")
+        return response
+
+    return app.test_client()
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "code"),
+    [
+        ("invalid", 400, "invalid"),
+        ("unauthenticated", 401, "login"),
+        ("forbidden", 403, "forbidden"),
+        ("unmet", 412, "incomplete"),
+        ("throttled", 429, "throttled"),
+        ("bug", 500, "exception"),
+        ("key", 500, "exception"),
+        ("unavailable", 503, "transient"),
+    ],
+)
+def test_e_2_every_error_is_an_operation_outcome(
+    client: FlaskClient, name: str, status: int, code: str
+) -> None:
+    response = client.get(f"/raise/{name}")
+
+    assert response.status_code == status
+    assert response.content_type == "application/json"
+    outcome = response.get_json()
+    assert outcome["resourceType"] == "OperationOutcome"
+    assert outcome["issue"][0]["code"] == code
+    assert "Ann" not in response.text and "1970" not in response.text
+
+
+def test_e_3_every_problem_is_an_issue_with_its_place(client: FlaskClient) -> None:
+    issues = client.get("/raise/invalid").get_json()["issue"]
+
+    assert [issue["details"]["text"] for issue in issues] == [
+        "hook is required",
+        "context is required",
+    ]
+    assert issues[0]["expression"] == ["$.hook"]
+    assert "expression" not in issues[1]
+
+
+def test_e_2_the_routers_404_and_405_are_operation_outcomes(
+    client: FlaskClient,
+) -> None:
+    nothing = client.get("/nothing")
+    wrong = client.put("/raise/bug")
+
+    assert nothing.get_json()["issue"][0]["code"] == "not-found"
+    assert wrong.status_code == 405
+    assert set(wrong.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
+    assert wrong.get_json()["resourceType"] == "OperationOutcome"
+
+
+def test_e_6_a_401_names_the_scheme_and_no_reason(client: FlaskClient) -> None:
+    response = client.get("/raise/unauthenticated")
+
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+    assert "signature" not in response.text
+
+
+def test_e_5_an_answer_worth_repeating_says_when(client: FlaskClient) -> None:
+    assert client.get("/raise/unavailable").headers["Retry-After"] == "2"
+    assert client.get("/raise/throttled").headers["Retry-After"] == "7"
+
+
+def test_e_7_a_bug_is_named_to_the_client_by_its_request_only(
+    client: FlaskClient,
+) -> None:
+    issue = client.get("/raise/bug").get_json()["issue"][0]
+
+    assert issue["diagnostics"] == "request r-1"
+    assert "RuntimeError" not in str(issue)
+
+
+def test_a_bug_is_known_to_the_log_by_type_and_place_without_its_words(
+    client: FlaskClient,
+) -> None:
+    client.get("/raise/bug")
+
+    failure = client.application.config["FAILURE"]
+    assert failure["type"] == "RuntimeError"
+    assert failure["at"][-1].startswith("test_errors.py:")
+    assert "Ann" not in str(failure)
+
+
+def test_a_head_request_is_answered_as_json_without_a_body(
+    client: FlaskClient,
+) -> None:
+    response = client.head("/nothing")
+
+    assert response.status_code == 404
+    assert response.content_type == "application/json"
+    assert response.data == b""
+
+
+def test_an_error_without_problems_is_still_an_outcome() -> None:
+    assert CdsError().as_json()["issue"] == [{"severity": "error", "code": "exception"}]
