@@ -1,0 +1,326 @@
+"""Card text: templates, what fills them, and the escaping that keeps records inert.
+
+A template is literal text and placeholders, nothing else: no filters, no loops, no
+expressions, so that a rule file can neither run code nor hang the server. What a
+placeholder shows is either the engine's own (numbers, dates, units) and trusted, or
+free text from a record and hostile.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+
+SUMMARY_LIMIT = 139
+"""Characters. Source: CDS Hooks 3.0.0 "Card Attributes": fewer than 140."""
+RECORD_LIMIT = 200
+"""Characters of free text from a record that one placeholder shows."""
+PARAMETER = "$"
+"""The ``fact`` of a placeholder that shows a parameter of the rule."""
+NOT_AVAILABLE = "not available"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What a placeholder shows."""
+
+    text: str
+    trusted: bool
+    """True for what the engine formatted, false for words out of a record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placeholder:
+    """``{{ fact.attribute or 'otherwise' }}`` or ``{{ $parameter }}``."""
+
+    fact: str
+    """The name of a fact, or ``$``."""
+    attribute: str
+    otherwise: str | None
+    """Shown where there is no value; none where the rule gave none."""
+    offset: int
+    """Of its opening braces in the template's text."""
+
+
+Template = tuple[str | Placeholder, ...]
+Resolve = Callable[[str, str], Text | None]
+"""Fact and attribute to what is shown of it; none where there is no value."""
+
+
+class TemplateError(ValueError):
+    """The text is not a template."""
+
+    def __init__(self, message: str, offset: int, help: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.offset = offset
+        """Into the template's text, where the mistake begins."""
+        self.help = help
+
+
+_NAME = r"[a-z][a-z0-9_]*"
+_PLACEHOLDER = re.compile(
+    rf"\{{\{{\s*(?:(?P<fact>{_NAME})\.(?P<attribute>{_NAME})|\$(?P<param>{_NAME}))"
+    r"""(?:\s+or\s+(?:'(?P<single>[^']+)'|"(?P<double>[^"]+)"))?\s*\}\}"""
+)
+_SUSPECT = re.compile(
+    r"(?P<open>\{\{)|(?P<close>\}\})|(?P<block>\{[%#])"
+    rf"|(?P<brace>\{{\s*{_NAME}\.{_NAME}\s*\}})"
+    r"|(?P<html><(?!(?:https?://|mailto:)[^\s<>]*>)[A-Za-z/!?])"
+)
+_GENERAL_HELP = "write `{{ fact.attribute }}` or `{{ fact.attribute or 'text' }}`"
+_COMPLAINTS = {
+    "close": ("`}}` closes nothing", "every placeholder begins with `{{`"),
+    "block": ("templates have placeholders only, no blocks", _GENERAL_HELP),
+    "brace": ("a placeholder has two braces on each side", _GENERAL_HELP),
+    "html": ("HTML does not belong in card text", "write Markdown, or a space after <"),
+}
+
+
+def parse_template(text: str) -> Template:
+    """The literal parts and placeholders of *text*, in order.
+
+    Raises:
+        TemplateError: for anything that looks like a placeholder and is none.
+    """
+    parts: list[str | Placeholder] = []
+    start = 0
+    position = 0
+    while suspect := _SUSPECT.search(text, position):
+        found = _PLACEHOLDER.match(text, suspect.start())
+        if found is None:
+            raise _complaint(text, suspect)
+        if literal := text[start : found.start()]:
+            parts.append(literal)
+        parts.append(_placeholder(found))
+        start = position = found.end()
+    if literal := text[start:]:
+        parts.append(literal)
+    return tuple(parts)
+
+
+def _placeholder(found: re.Match[str]) -> Placeholder:
+    return Placeholder(
+        fact=found["fact"] or PARAMETER,
+        attribute=found["attribute"] or found["param"],
+        otherwise=found["single"] or found["double"],
+        offset=found.start(),
+    )
+
+
+def _complaint(text: str, suspect: re.Match[str]) -> TemplateError:
+    kind = suspect.lastgroup or ""
+    if kind != "open":
+        message, help = _COMPLAINTS[kind]
+        return TemplateError(message, suspect.start(), help)
+    start = suspect.start()
+    end = text.find("}}", start + 2)
+    inner = text.find("{{", start + 2)
+    if end == -1 or -1 < inner < end:
+        return _unclosed(text, start, end)
+    return TemplateError(*_diagnose(text[start + 2 : end].strip(), start))
+
+
+def _unclosed(text: str, start: int, end: int) -> TemplateError:
+    after = text.find("}}", end + 2) if end != -1 else -1
+    opened = text.find("{{", end + 2) if end != -1 else -1
+    if after != -1 and (opened == -1 or after < opened):
+        return TemplateError(
+            "placeholders cannot stand inside each other", start, _GENERAL_HELP
+        )
+    return TemplateError("the placeholder is not closed", start, "end it with `}}`")
+
+
+def _diagnose(content: str, start: int) -> tuple[str, int, str]:
+    """Message, offset and help for the inside of a closed placeholder."""
+    name = re.split(r"\s|\|", content, maxsplit=1)[0]
+    suggestion = f"write `{{{{ {name or 'fact.attribute'} or 'text' }}}}`"
+    if not content:
+        return "the placeholder is empty", start, _GENERAL_HELP
+    if "|" in content:
+        return "a placeholder has no `|` and no filters", start, suggestion
+    if re.match(r"\S+\s+or\b", content):
+        return "after `or` comes a text in quotes, not empty", start, suggestion
+    if content.startswith("$") and "." in content:
+        return "a parameter has no attributes", start, "write `{{ $name }}`"
+    if re.fullmatch(_NAME, content):
+        shown = f"write e.g. `{{{{ {content}.name }}}}`"
+        return f"it does not say what of `{content}` to show", start, shown
+    if re.fullmatch(r"[\w.$-]+", content):
+        names = "names are lower-case letters, digits and underscores"
+        return f"`{content}` is not `fact.attribute`", start, names
+    return "this is not a placeholder", start, _GENERAL_HELP
+
+
+def placeholders(template: Template) -> Iterator[Placeholder]:
+    """Every placeholder of the template, in order."""
+    return (part for part in template if isinstance(part, Placeholder))
+
+
+def render_plain(
+    template: Template, resolve: Resolve, limit: int = SUMMARY_LIMIT
+) -> str:
+    """One line of plain text of at most *limit* characters, cut at a word."""
+    return shorten(_render(template, resolve, _plain), limit)
+
+
+def render_markdown(template: Template, resolve: Resolve) -> str:
+    """GitHub-Flavored Markdown in which no text from a record is anything but text."""
+    return _render(template, resolve, escape_markdown).strip()
+
+
+def _render(template: Template, resolve: Resolve, escape: Callable[[str], str]) -> str:
+    return "".join(
+        part if isinstance(part, str) else _shown(part, resolve, escape)
+        for part in template
+    )
+
+
+def _shown(
+    placeholder: Placeholder, resolve: Resolve, escape: Callable[[str], str]
+) -> str:
+    value = resolve(placeholder.fact, placeholder.attribute)
+    if value is None:
+        return placeholder.otherwise or NOT_AVAILABLE
+    return value.text if value.trusted else escape(value.text)
+
+
+def _plain(text: str) -> str:
+    return shorten(text, RECORD_LIMIT)
+
+
+def shorten(text: str, limit: int) -> str:
+    """One line of visible text, cut at a word and ended by … where it is too long."""
+    line = _one_line(text)
+    if len(line) <= limit:
+        return line
+    head = line[: limit - 1]
+    if line[limit - 1] != " " and head.rfind(" ") > limit // 2:
+        head = head[: head.rfind(" ")]
+    return head.rstrip(" ,;:-") + "…"
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        text = "".join(map(_visible, text))
+    return " ".join(text.split())
+
+
+def _visible(character: str) -> str:
+    """The character, or what stands for it: controls and bidi marks go."""
+    if character.isspace():
+        return " "
+    category = unicodedata.category(character)
+    if category == "Cs":  # half of a pair: could not be written as UTF-8
+        return "\ufffd"
+    if category == "Cc" or category == "Cf" and character not in _JOINERS:
+        return ""
+    return character
+
+
+_JOINERS = "\u200c\u200d"
+"""Zero-width joiners: part of the spelling in several scripts."""
+
+_ACTIVE = re.compile(r"[\\`*_\[\]<>&~|!]")
+_BREAKS_AUTOLINK = re.compile(r"@|:(?=//)|www(?=\.)", re.IGNORECASE)
+_LINE_START = re.compile(r"[#\-+=:]|\d{1,9}(?=[.)](?:\s|$))")
+_WORD_JOINER = "\u2060"
+
+
+def escape_markdown(text: str) -> str:
+    """Words out of a record as one line of Markdown that shows exactly them.
+
+    Autolinks are found after backslashes and entities are undone, so an invisible
+    word joiner breaks them. A line that begins ``:-`` makes a table of the line above.
+
+    Source: GitHub Flavored Markdown 0.29, sections 2.4, 4, 5 and 6.9.
+    """
+    line = shorten(text, RECORD_LIMIT)
+    escaped = _ACTIVE.sub(r"\\\g<0>", line)
+    escaped = _BREAKS_AUTOLINK.sub(rf"\g<0>{_WORD_JOINER}", escaped)
+    if start := _LINE_START.match(escaped):
+        number = start[0].isdigit()
+        at = start.end() if number else 0
+        escaped = f"{escaped[:at]}\\{escaped[at:]}"
+    return escaped
+
+
+_EXACT_DIGITS = 6
+_ROUNDED_DIGITS = 4
+
+
+def format_number(value: float | Decimal) -> str:
+    """The number as recorded, or at four significant digits where it was computed.
+
+    A recorded number is never rounded across a limit; a mean is not shown with more
+    digits than anyone measured. Whole digits always stay.
+    """
+    number = Decimal(str(value))
+    if not number.is_finite():
+        return NOT_AVAILABLE
+    digits = number.normalize().as_tuple()
+    if len(digits.digits) > _EXACT_DIGITS:
+        places = max(0, _ROUNDED_DIGITS - 1 - number.adjusted())
+        number = number.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+    shown = f"{number:f}"
+    if "." in shown:
+        shown = shown.rstrip("0").rstrip(".")
+    return "0" if shown == "-0" else shown
+
+
+def format_quantity(value: float | Decimal, unit: str) -> str:
+    """The number and its UCUM unit as people write it: ``105.8 /min``."""
+    return f"{format_number(value)} {format_unit(unit)}".rstrip()
+
+
+def format_unit(unit: str) -> str:
+    """A UCUM unit as people write it, free of Markdown; empty for the unity."""
+    if unit in _UNITS:
+        return _UNITS[unit]
+    shown = unit.replace("10*", "10^").replace("_", " ")
+    return re.sub(r"[^\w/.^%°µ' ()+-]", "", shown)
+
+
+_UNITS = {
+    "1": "",
+    "mm[Hg]": "mmHg",
+    "Cel": "°C",
+    "[degF]": "°F",
+    "[lb_av]": "lb",
+    "[in_i]": "in",
+}
+
+_MINUTE = timedelta(minutes=1)
+_HOUR = timedelta(hours=1)
+_DAY = timedelta(days=1)
+_DURATIONS = (
+    (2 * _MINUTE, timedelta(seconds=1), "second"),
+    (2 * _HOUR, _MINUTE, "minute"),
+    (2 * _DAY, _HOUR, "hour"),
+    (90 * _DAY, _DAY, "day"),
+    (731 * _DAY, _DAY * 365.25 / 12, "month"),
+    (timedelta.max, _DAY * 365.25, "year"),
+)
+_TENTHS_BELOW = 10
+
+
+def format_duration(duration: timedelta) -> str:
+    """The duration in its natural unit: ``42 minutes``, ``26 hours``, ``2.5 days``."""
+    duration = max(duration, timedelta(0))
+    unit, word = next((u, w) for end, u, w in _DURATIONS if duration < end)
+    count = Decimal(duration / unit)
+    places = Decimal("0.1") if count < _TENTHS_BELOW and unit >= _HOUR else Decimal(1)
+    shown = format_number(count.quantize(places, ROUND_HALF_UP))
+    return f"{shown} {word}" if shown == "1" else f"{shown} {word}s"
+
+
+def format_date(day: date) -> str:
+    """The calendar day: ``2026-11-16``. A datetime gives the day at its own offset."""
+    return f"{day:%Y-%m-%d}" if isinstance(day, datetime) else day.isoformat()
+
+
+def format_time(moment: datetime) -> str:
+    """The time of day at the moment's own offset: ``03:12``."""
+    return f"{moment:%H:%M}"
