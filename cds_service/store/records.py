@@ -1,0 +1,154 @@
+"""What the store keeps and gives back, as data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+from ..wearables.records import PatientKey
+
+
+class StoreError(Exception):
+    """The database could not do what was asked; nothing of it was stored.
+
+    The message holds no patient data.
+    """
+
+
+class Caller(Protocol):
+    """Whoever is answered: a client of the clients file."""
+
+    @property
+    def id(self) -> str:
+        """The client's name in the clients file."""
+
+    @property
+    def tenant(self) -> str:
+        """Whose patients it asks about."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """One thing that happened, for the audit trail. The trail holds patient data."""
+
+    at: datetime
+    """Aware; kept in UTC."""
+    kind: str
+    """``call``, ``refusal``, ``delivery`` or ``feedback``."""
+    tenant: str = ""
+    client: str = ""
+    """The client or the webhook source; empty where nobody was recognised."""
+    patient: PatientKey | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    """Plain JSON data."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One row of the audit trail, as it was stored."""
+
+    writer: str
+    """A UUID; each start of a process writes a chain of its own."""
+    sequence: int
+    """From 1, without a gap."""
+    previous_hash: str
+    hash: str
+    """SHA-256 in hexadecimal over every other field of the row."""
+    at: str
+    """ISO 8601 in UTC."""
+    kind: str
+    tenant: str
+    client: str
+    fhir_base: str
+    patient_id: str
+    detail: str
+    """Canonical JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """How one part of the chart was read."""
+
+    name: str
+    state: str
+    """``loaded``, ``partial`` or ``missing``."""
+    origin: str = ""
+    why: str = ""
+    count: int = 0
+    """Resources that were read."""
+    unusable: int = 0
+    """Entries that could not be read."""
+    foreign: int = 0
+    """Resources about somebody else, dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRecord:
+    """What one rule said."""
+
+    rule: str
+    version: str
+    outcome: str
+    """``fires``, ``no`` or ``unknown``."""
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CardRecord:
+    """One card that was shown."""
+
+    uuid: str
+    """Lower case; the same for an identical retry only."""
+    rule: str
+    """Empty for a card that no single rule gave."""
+    version: str
+    dedup_key: str
+    """The same for cards that say the same about the same patient."""
+    indicator: str
+    shown_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One call of a service, as it was answered."""
+
+    at: datetime
+    client: str
+    service: str
+    hook: str
+    hook_instance: str
+    patient: PatientKey
+    rulebook: str
+    """The digest of the rulebook that answered."""
+    user: str | None = None
+    encounter: str | None = None
+    sources: tuple[SourceRecord, ...] = ()
+    evaluations: tuple[EvaluationRecord, ...] = ()
+    cards: tuple[CardRecord, ...] = ()
+    deviations: tuple[str, ...] = ()
+    """What was forgiven, in words."""
+
+
+class DeliveryState(StrEnum):
+    """What is known about a delivery when it arrives."""
+
+    NEW = "new"
+    """Nobody has seen it; the caller now works on it."""
+    STORED = "stored"
+    """It was answered; the same answer is due."""
+    IN_PROGRESS = "in_progress"
+    """Somebody is working on it."""
+    DIFFERENT = "different"
+    """The key was used with another body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What ``begin_delivery`` found."""
+
+    state: DeliveryState
+    status: int | None = None
+    """The HTTP status that was answered; only where ``stored``."""
+    body: str = ""
+    """The body that was answered; only where ``stored``."""

@@ -1,0 +1,157 @@
+"""The tables, as SQLAlchemy Core sees them; ``migrations/`` makes them.
+
+An instant is text in ISO 8601 with a fixed width in UTC, so that the order of the text
+is the order of time. Where a query compares instants with a limit, the column holds
+seconds since 1970-01-01T00:00:00Z and its name ends in ``_utc``.
+"""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+METADATA = MetaData()
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False)
+
+
+SPENT_TOKENS = Table(
+    "spent_tokens",
+    METADATA,
+    Column("issuer", Text, primary_key=True),
+    Column("jti", Text, primary_key=True),
+    Column("expires_utc", Double, nullable=False),
+    Index("spent_tokens_by_expiry", "expires_utc"),
+    sqlite_with_rowid=False,
+)
+
+DELIVERIES = Table(
+    "deliveries",
+    METADATA,
+    Column("source", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    _text("digest"),
+    Column("begun_utc", Double, nullable=False),
+    Column("status", Integer, nullable=True),
+    Column("body", Text, nullable=True),
+    Index("deliveries_by_age", "begun_utc"),
+)
+"""``status`` is null while the delivery is in progress."""
+
+WEARABLE_ALERTS = Table(
+    "wearable_alerts",
+    METADATA,
+    Column("tenant", Text, primary_key=True),
+    Column("fhir_base", Text, primary_key=True),
+    Column("patient_id", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("rev", Integer, nullable=False),
+    _text("type"),
+    _text("metric"),
+    Column("value", Double, nullable=True),
+    _text("unit"),
+    _text("stat"),
+    Column("threshold", Double, nullable=True),
+    _text("start"),
+    Column("end", Text, nullable=True),
+    Column("start_utc", Double, nullable=False),
+    Column("end_utc", Double, nullable=True),
+    _text("opened"),
+    _text("status"),
+    _text("origin"),
+    _text("device"),
+    Column("coverage", Double, nullable=True),
+    Column("n", Integer, nullable=True),
+)
+"""``start`` and ``end`` keep the offset that the device had."""
+
+CALLS = Table(
+    "calls",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    _text("at"),
+    _text("tenant"),
+    _text("client"),
+    _text("service"),
+    _text("hook"),
+    _text("hook_instance"),
+    _text("fhir_base"),
+    _text("patient_id"),
+    Column("user", Text, nullable=True),
+    Column("encounter", Text, nullable=True),
+    _text("rulebook"),
+    _text("sources"),
+    _text("evaluations"),
+    _text("deviations"),
+    Index("calls_by_time", "at"),
+)
+"""``sources``, ``evaluations`` and ``deviations`` are JSON lists."""
+
+CARDS = Table(
+    "cards",
+    METADATA,
+    Column("uuid", Text, primary_key=True),
+    Column("call_id", Integer, nullable=False),
+    _text("tenant"),
+    _text("client"),
+    _text("service"),
+    _text("fhir_base"),
+    _text("patient_id"),
+    _text("rule"),
+    _text("version"),
+    _text("dedup_key"),
+    _text("indicator"),
+    _text("shown_at"),
+    Index("cards_by_dedup_key", "tenant", "fhir_base", "patient_id", "dedup_key"),
+)
+
+FEEDBACK = Table(
+    "feedback",
+    METADATA,
+    Column("digest", Text, primary_key=True),
+    _text("received_at"),
+    _text("tenant"),
+    _text("client"),
+    _text("service"),
+    _text("card"),
+    _text("outcome"),
+    _text("outcome_at"),
+    _text("accepted_suggestions"),
+    Column("reason_system", Text, nullable=True),
+    Column("reason_code", Text, nullable=True),
+    Column("reason_display", Text, nullable=True),
+    Column("user_comment", Text, nullable=True),
+    Column("known_card", Boolean, nullable=False),
+    Column("rule", Text, nullable=True),
+    Column("version", Text, nullable=True),
+    Index("feedback_by_rule", "rule", "version"),
+)
+"""``digest`` is of what was said and by whom: said twice, it is kept once."""
+
+AUDIT = Table(
+    "audit",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    _text("writer"),
+    Column("sequence", Integer, nullable=False),
+    _text("previous_hash"),
+    _text("hash"),
+    _text("at"),
+    _text("kind"),
+    _text("tenant"),
+    _text("client"),
+    _text("fhir_base"),
+    _text("patient_id"),
+    _text("detail"),
+    UniqueConstraint("writer", "sequence", name="audit_one_chain_a_writer"),
+)
