@@ -1,0 +1,117 @@
+"""Code systems: their names, and how one code is written in each.
+
+Sources: https://terminology.hl7.org/SystemVersions (URIs and OIDs); LOINC Users' Guide
+"Check digit"; SNOMED CT Technical Implementation Guide "Verhoeff check".
+"""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+SYSTEMS: Mapping[str, str] = {
+    "rxnorm": "http://www.nlm.nih.gov/research/umls/rxnorm",
+    "icd10cm": "http://hl7.org/fhir/sid/icd-10-cm",
+    "atc": "http://www.whocc.no/atc",
+    "loinc": "http://loinc.org",
+    "snomed": "http://snomed.info/sct",
+    "ndc": "http://hl7.org/fhir/sid/ndc",
+}
+"""Short name, as rule files write it, to URI."""
+
+_OIDS = {
+    "rxnorm": "2.16.840.1.113883.6.88",
+    "icd10cm": "2.16.840.1.113883.6.90",
+    "atc": "2.16.840.1.113883.6.73",
+    "loinc": "2.16.840.1.113883.6.1",
+    "snomed": "2.16.840.1.113883.6.96",
+    "ndc": "2.16.840.1.113883.6.69",
+}
+
+_URIS = {
+    **{name: uri for name, uri in SYSTEMS.items()},
+    **{uri: uri for uri in SYSTEMS.values()},
+    **{oid: SYSTEMS[name] for name, oid in _OIDS.items()},
+    **{f"urn:oid:{oid}": SYSTEMS[name] for name, oid in _OIDS.items()},
+}
+
+HIERARCHIES = frozenset({SYSTEMS["icd10cm"], SYSTEMS["atc"]})
+"""Systems in which a code begins with the code of what it is a kind of."""
+
+_FORMS = {
+    SYSTEMS["rxnorm"]: r"[0-9]{1,8}",
+    SYSTEMS["icd10cm"]: r"[A-Z][0-9][0-9A-Z][0-9A-Z]{0,4}",
+    SYSTEMS["atc"]: r"[A-Z]([0-9]{2}([A-Z]([A-Z]([0-9]{2})?)?)?)?",
+    SYSTEMS["loinc"]: r"[0-9]{1,7}-[0-9]",
+    SYSTEMS["snomed"]: r"[1-9][0-9]{5,17}",
+    SYSTEMS["ndc"]: r"[0-9-]{8,14}",
+}
+
+
+def canonical_system(text: str) -> str:
+    """The URI of a code system named by URI, OID or short name; else *text* itself."""
+    return _URIS.get(text) or _respelled(text)
+
+
+def normalise_code(system: str, code: str) -> str:
+    """A code as it is compared: in ICD-10-CM upper case and without the dot."""
+    if system == SYSTEMS["icd10cm"]:
+        return code.strip().replace(".", "").upper()
+    if system == SYSTEMS["atc"]:
+        return code.strip().upper()
+    return code.strip()
+
+
+def is_well_formed(system: str, code: str) -> bool:
+    """Whether a normalised code could be one of *system*; unknown systems take any."""
+    form = _FORMS.get(system)
+    return bool(code) if form is None else bool(re.fullmatch(form, code))
+
+
+def has_good_check_digit(system: str, code: str) -> bool:
+    """Whether the last digit fits the others, where the system has a check digit."""
+    if system == SYSTEMS["loinc"]:
+        return _luhn(code.replace("-", ""))
+    if system == SYSTEMS["snomed"]:
+        return _verhoeff(code)
+    return True
+
+
+def _respelled(text: str) -> str:
+    return text if len(text) > _LONGEST else _respelled_once(text)
+
+
+@lru_cache(maxsize=512)
+def _respelled_once(text: str) -> str:
+    plain = text.strip().lower().replace("https://", "http://").rstrip("/")
+    if plain.startswith(SYSTEMS["snomed"] + "/"):
+        return SYSTEMS["snomed"]
+    return _URIS.get(plain, text)
+
+
+def _luhn(digits: str) -> bool:
+    total = 0
+    for index, digit in enumerate(reversed(digits)):
+        doubled = int(digit) * (1 + index % 2)
+        total += doubled - 9 if doubled > 9 else doubled
+    return total % 10 == 0
+
+
+def _verhoeff(digits: str) -> bool:
+    check = 0
+    for index, digit in enumerate(reversed(digits)):
+        moved = int(digit)
+        for _ in range(index % 8):
+            moved = _PERMUTATION[moved]
+        check = _product(check, moved)
+    return check == 0
+
+
+def _product(left: int, right: int) -> int:
+    """Composition in the dihedral group of the pentagon."""
+    turned = left + right if left < 5 else left - right
+    return turned % 5 + 5 * ((left >= 5) != (right >= 5))
+
+
+_PERMUTATION = (1, 5, 7, 6, 2, 8, 3, 0, 9, 4)
+_LONGEST = 200
+"""Characters; nothing longer names one of these systems."""

@@ -1,0 +1,131 @@
+"""What can be wrong with a value-set file beyond its shape."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from .document import Document, Path
+from .findings import Findings, quote, suggest
+from .terminology import (
+    HIERARCHIES,
+    SYSTEMS,
+    canonical_system,
+    has_good_check_digit,
+    is_well_formed,
+    normalise_code,
+)
+
+
+def overlay_of(document: Document) -> str:
+    """The folder below ``valuesets/`` that a file stands in; empty for none."""
+    inside = PurePosixPath(document.file).parts[:-1]
+    return inside[-1] if inside and inside[-1] != "valuesets" else ""
+
+
+def check_valueset(
+    document: Document, named: Collection[str], findings: Findings
+) -> None:
+    """Report wrong names, systems and codes in one file.
+
+    *named* holds the names of all value sets.
+    """
+    _check_extension(document, named, findings)
+    for kind in ("include", "exclude"):
+        for path, entry in entries(document, kind):
+            if "system" in entry:
+                _check_entry(document, path, entry, findings)
+
+
+def entries(document: Document, kind: str) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Path and content of each entry under ``include`` or ``exclude``."""
+    for index, entry in enumerate(document.data.get(kind, ())):
+        yield (kind, index), entry
+
+
+def by_name(files: Iterable[Document], findings: Findings) -> dict[str, Document]:
+    """The files that define a value set, by its name."""
+    named: dict[str, Document] = {}
+    for document in files:
+        name = document.data.get("valueset")
+        if name is None:
+            continue
+        if name in named:
+            message = f"the value set {quote(name)} is already in {named[name].file}"
+            findings.error(document, ("valueset",), "CDS201", message)
+            continue
+        named[name] = document
+        stem = PurePosixPath(document.file).stem
+        if stem != name:
+            message = f"the file of the value set {quote(name)} is named {quote(stem)}"
+            help = f"name it {name}.yaml"
+            findings.error(document, ("valueset",), "CDS203", message, help)
+    return named
+
+
+def _check_extension(
+    document: Document, named: Collection[str], findings: Findings
+) -> None:
+    base = document.data.get("extends")
+    if base is None:
+        return
+    if base not in named:
+        message = f"value set {quote(base)} does not exist"
+        findings.error(document, ("extends",), "CDS202", message, suggest(base, named))
+    if not overlay_of(document):
+        message = "a file that extends a value set stands in a folder of its overlay"
+        help = "move it to valuesets/<overlay>/ and list the overlay in site.yaml"
+        findings.error(document, ("extends",), "CDS210", message, help, key=True)
+
+
+def _check_entry(
+    document: Document, path: Path, entry: Mapping[str, Any], findings: Findings
+) -> None:
+    system = canonical_system(entry["system"])
+    if system not in SYSTEMS.values() and ":" not in system:
+        message = f"{quote(entry['system'])} is no code system"
+        help = suggest(entry["system"], SYSTEMS) or "give the URI of the system"
+        findings.error(document, (*path, "system"), "CDS205", message, help)
+        return
+    if "under" in entry and system not in HIERARCHIES:
+        message = (
+            "`under` works where a code begins with its parent's, "
+            f"and not in {quote(entry['system'])}"
+        )
+        help = "list the codes under `codes`"
+        findings.error(document, (*path, "under"), "CDS206", message, help, key=True)
+    if "ingredients" in entry and system != SYSTEMS["rxnorm"]:
+        message = "ingredients are named by their RxNorm codes"
+        help = "write `system: rxnorm`"
+        findings.error(document, (*path, "system"), "CDS207", message, help)
+    seen: set[str] = set()
+    for where, code in _written_codes(path, entry):
+        _check_code(document, where, system, code, seen, findings)
+
+
+def _written_codes(path: Path, entry: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    for kind in ("codes", "under", "panels"):
+        for index, code in enumerate(entry.get(kind, ())):
+            yield (*path, kind, index), code
+    for index, ingredient in enumerate(entry.get("ingredients", ())):
+        yield (*path, "ingredients", index, "code"), ingredient["code"]
+
+
+def _check_code(
+    document: Document,
+    path: Path,
+    system: str,
+    code: str,
+    seen: set[str],
+    findings: Findings,
+) -> None:
+    plain = normalise_code(system, code)
+    if not is_well_formed(system, plain):
+        message = f"{quote(code)} does not look like a code of this system"
+        findings.error(document, path, "CDS208", message)
+    elif "under" not in path and not has_good_check_digit(system, plain):
+        message = f"the check digit of {quote(code)} is wrong"
+        help = "look the code up again; a digit may be mistyped"
+        findings.warning(document, path, "CDS209", message, help)
+    if plain in seen:
+        findings.warning(document, path, "CDS211", f"{quote(code)} stands here twice")
+    seen.add(plain)
