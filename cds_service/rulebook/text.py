@@ -1,4 +1,4 @@
-"""Card text: templates, what fills them, and the escaping that keeps records inert.
+"""Card text: templates, what fills them, and numbers as people write them.
 
 A template is literal text and placeholders, nothing else: no filters, no loops, no
 expressions, so that a rule file can neither run code nor hang the server. What a
@@ -7,16 +7,15 @@ free text from a record and hostile.
 """
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
+from .escaping import RECORD_LIMIT, escape_markdown, shorten
+
 SUMMARY_LIMIT = 139
 """Characters. Source: CDS Hooks 3.0.0 "Card Attributes": fewer than 140."""
-RECORD_LIMIT = 200
-"""Characters of free text from a record that one placeholder shows."""
 PARAMETER = "$"
 """The ``fact`` of a placeholder that shows a parameter of the rule."""
 NOT_AVAILABLE = "not available"
@@ -189,62 +188,6 @@ def _shown(
 
 def _plain(text: str) -> str:
     return shorten(text, RECORD_LIMIT)
-
-
-def shorten(text: str, limit: int) -> str:
-    """One line of visible text, cut at a word and ended by … where it is too long."""
-    line = _one_line(text)
-    if len(line) <= limit:
-        return line
-    head = line[: limit - 1]
-    if line[limit - 1] != " " and head.rfind(" ") > limit // 2:
-        head = head[: head.rfind(" ")]
-    return head.rstrip(" ,;:-") + "…"
-
-
-def _one_line(text: str) -> str:
-    if not text.isprintable():
-        text = "".join(map(_visible, text))
-    return " ".join(text.split())
-
-
-def _visible(character: str) -> str:
-    """The character, or what stands for it: controls and bidi marks go."""
-    if character.isspace():
-        return " "
-    category = unicodedata.category(character)
-    if category == "Cs":  # half of a pair: could not be written as UTF-8
-        return "\ufffd"
-    if category == "Cc" or category == "Cf" and character not in _JOINERS:
-        return ""
-    return character
-
-
-_JOINERS = "\u200c\u200d"
-"""Zero-width joiners: part of the spelling in several scripts."""
-
-_ACTIVE = re.compile(r"[\\`*_\[\]<>&~|!]")
-_BREAKS_AUTOLINK = re.compile(r"@|:(?=//)|www(?=\.)", re.IGNORECASE)
-_LINE_START = re.compile(r"[#\-+=:]|\d{1,9}(?=[.)](?:\s|$))")
-_WORD_JOINER = "\u2060"
-
-
-def escape_markdown(text: str) -> str:
-    """Words out of a record as one line of Markdown that shows exactly them.
-
-    Autolinks are found after backslashes and entities are undone, so an invisible
-    word joiner breaks them. A line that begins ``:-`` makes a table of the line above.
-
-    Source: GitHub Flavored Markdown 0.29, sections 2.4, 4, 5 and 6.9.
-    """
-    line = shorten(text, RECORD_LIMIT)
-    escaped = _ACTIVE.sub(r"\\\g<0>", line)
-    escaped = _BREAKS_AUTOLINK.sub(rf"\g<0>{_WORD_JOINER}", escaped)
-    if start := _LINE_START.match(escaped):
-        number = start[0].isdigit()
-        at = start.end() if number else 0
-        escaped = f"{escaped[:at]}\\{escaped[at:]}"
-    return escaped
 
 
 _EXACT_DIGITS = 6
