@@ -159,7 +159,7 @@ def test_a_long_text_is_cut_at_a_word_and_says_so() -> None:
     assert shorten("one two three", 12) == "one two…"
     assert shorten("one two three", 8) == "one two…"
     assert shorten("one, two, three", 10) == "one, two…"
-    assert shorten("one two three four", 14) == "one two three…"
+    assert shorten("one two three four five", 19) == "one two three four…"
 
 
 def test_a_text_without_spaces_is_cut_anywhere() -> None:

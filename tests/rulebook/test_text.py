@@ -25,7 +25,7 @@ VALUES = {
     ("hr", "mean"): Text("105.8 /min", True),
     ("drug", "name"): Text("Metoprolol *50 mg*\n# ER", False),
     ("patient", "age"): Text("68 years", True),
-    ("$", "hr_limit"): Text("100 /min", True),
+    ("$", "hr_limit"): Text("-100 /min", True),
 }
 
 
@@ -132,10 +132,10 @@ def test_a_longer_line_may_be_asked_for() -> None:
 
 
 def test_in_markdown_the_authors_words_and_our_numbers_stand_as_they_are() -> None:
-    template = parse_template("**Rate**\n\n- {{ hr.mean }}\n- {{ drug.name }}\n")
+    template = parse_template("**Rate**\n\n- {{ $hr_limit }}\n- {{ drug.name }}\n")
 
     assert render_markdown(template, resolve) == (
-        "**Rate**\n\n- 105.8 /min\n- Metoprolol \\*50 mg\\* # ER"
+        "**Rate**\n\n- -100 /min\n- Metoprolol \\*50 mg\\* # ER"
     )
 
 
@@ -207,6 +207,7 @@ def test_no_unit_can_be_read_as_markdown() -> None:
         (timedelta(seconds=-5), "0 seconds"),
         (timedelta(seconds=1), "1 second"),
         (timedelta(minutes=42), "42 minutes"),
+        (timedelta(minutes=5, seconds=30), "6 minutes"),
         (timedelta(minutes=150), "2.5 hours"),
         (timedelta(hours=26), "26 hours"),
         (timedelta(days=3), "3 days"),
