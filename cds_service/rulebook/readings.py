@@ -12,7 +12,7 @@ from typing import Any
 from ..fhir.chart import Resource
 from ..wearables.records import WearableAlert, canonical_unit, conversion
 from .intervals import EVER, INFINITY, Interval, Moment, exactly, parse_moment
-from .valuesets import canonical_system
+from .terminology import canonical_system
 
 
 class Standing(Enum):

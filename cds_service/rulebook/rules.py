@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 from ..fhir.chart import Policy, SourceQuery
 from ..protocol.cards import CardSource, Coding, Indicator
 from ..protocol.services import Service
+from .document import Position
 from .intervals import Duration
-from .source import Position
 from .text import Template
 from .truth import Verdict
 from .valuesets import ValueSet

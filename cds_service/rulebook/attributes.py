@@ -1,0 +1,159 @@
+"""What card text shows of a fact: numbers and dates the engine formats, names it quotes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from .criteria import alert_number
+from .facts import REDUCERS, Fact
+from .intervals import INFINITY, Duration, Interval, parse_moment
+from .readings import Row, text_of
+from .series import newest, reduce_rows, span, text_rows
+from .text import Text, format_date, format_duration, format_number, format_quantity
+
+if TYPE_CHECKING:
+    from .case import Case
+    from .rules import Param
+
+NAMES_SHOWN = 3
+"""Distinct names of one fact in a text; more are counted."""
+
+
+def show(case: "Case", fact: Fact, attribute: str) -> Text | None:
+    """What *attribute* of the fact is in this case; None where it has none."""
+    rows = case.found(fact).rows
+    if attribute == "count":
+        return _trusted(str(len(text_rows(fact, rows))))
+    if not rows:
+        return None
+    if attribute == "name":
+        return _names(fact, rows)
+    if fact.kind == "wearable_alert":
+        return _of_alert(case, rows, attribute)
+    if attribute in REDUCERS:
+        over = text_rows(fact, rows) if attribute == "mean" else rows
+        value = reduce_rows(attribute, over)
+        return _trusted(interval_text(value, fact.unit)) if value else None
+    return _SHOWN[attribute](case, fact, rows)
+
+
+def show_param(param: "Param") -> Text:
+    """A parameter with its unit."""
+    if isinstance(param.value, Duration):
+        return Text(str(param.value), True)
+    return Text(format_quantity(param.value, param.unit), True)
+
+
+def show_patient(case: "Case", attribute: str) -> Text | None:
+    """``age`` in whole years, or ``sex``."""
+    patient = case.chart.patient or {}
+    if attribute == "sex":
+        gender = text_of(patient.get("gender"))
+        return Text(gender, False) if gender else None
+    born = parse_moment(patient.get("birthDate"), case.zone)
+    if born is None:
+        return None
+    low, high = (each.astimezone(case.zone).date() for each in born)
+    today = case.today
+    oldest, youngest = (
+        today.year - day.year - ((today.month, today.day) < (day.month, day.day))
+        for day in (low, high)
+    )
+    return _trusted(str(oldest) if oldest == youngest else f"{youngest}–{oldest}")
+
+
+PATIENT_SHOWS = frozenset({"age", "sex"})
+"""What text may show of the patient; a record may lack it."""
+
+
+def interval_text(value: Interval, unit: str) -> str:
+    """A number or a range with its unit: ``105.8 /min``, ``> 60 mL/min``."""
+    if value.low == value.high:
+        return format_quantity(value.low, unit)
+    if value.high == INFINITY:
+        sign = ">" if value.low_open else "≥"
+        return f"{sign} {format_quantity(value.low, unit)}"
+    if value.low == -INFINITY:
+        sign = "<" if value.high_open else "≤"
+        return f"{sign} {format_quantity(value.high, unit)}"
+    return f"{format_number(value.low)}–{format_quantity(value.high, unit)}"
+
+
+def _trusted(text: str) -> Text:
+    return Text(text, True)
+
+
+def _names(fact: Fact, rows: Sequence[Row]) -> Text:
+    if fact.kind == "wearable_alert":
+        return _trusted(fact.title or rows[-1].name)
+    names = list(dict.fromkeys(row.name for row in reversed(rows) if row.name))
+    if not names:
+        return _trusted(fact.title)
+    shown = ", ".join(names[:NAMES_SHOWN])
+    more = len(names) - NAMES_SHOWN
+    return Text(f"{shown} and {more} more" if more > 0 else shown, False)
+
+
+def _code(case: "Case", fact: Fact, rows: Sequence[Row]) -> Text | None:
+    return Text(rows[-1].code, False) if rows[-1].code else None
+
+
+def _latest_date(case: "Case", fact: Fact, rows: Sequence[Row]) -> Text | None:
+    row = rows[-1]
+    if not row.dated or row.moment.low.year == 1:
+        return None
+    return _trusted(format_date(row.moment.low.astimezone(case.zone).date()))
+
+
+def _unit(case: "Case", fact: Fact, rows: Sequence[Row]) -> Text | None:
+    return _trusted(fact.unit) if fact.unit else None
+
+
+def _span(case: "Case", fact: Fact, rows: Sequence[Row]) -> Text | None:
+    length = span(text_rows(fact, rows))
+    return _trusted(format_duration(length)) if length else None
+
+
+_SHOWN: Mapping[str, Callable[["Case", Fact, Sequence[Row]], Text | None]] = {
+    "code": _code,
+    "latest_date": _latest_date,
+    "onset": _latest_date,
+    "started": _latest_date,
+    "unit": _unit,
+    "span": _span,
+}
+
+
+def _of_alert(case: "Case", rows: Sequence[Row], attribute: str) -> Text | None:
+    row = newest(rows)[-1]
+    alert = row.alert
+    if alert is None:
+        return None
+    if attribute in ("duration", "age"):
+        number = alert_number(row, attribute, case.now)
+        return _trusted(format_duration(timedelta(seconds=number or 0)))
+    if attribute in ("value", "min", "max"):
+        value = reduce_rows(attribute, rows)
+        return _trusted(interval_text(value, alert.unit)) if value else None
+    if attribute == "threshold":
+        limit = alert.threshold
+        return None if limit is None else _trusted(format_quantity(limit, alert.unit))
+    if attribute == "coverage":
+        share = alert.coverage
+        return None if share is None else _trusted(format_quantity(share * 100, "%"))
+    if attribute == "local_time":
+        return _trusted(alert.start.strftime("%Y-%m-%d %H:%M") + _offset(row))
+    if attribute == "latest_date":
+        return _trusted(format_date(alert.start.date()))
+    text = {"device": alert.device, "unit": alert.unit, "type": alert.type}.get(
+        attribute, ""
+    )
+    return Text(text, attribute == "type") if text else None
+
+
+def _offset(row: Row) -> str:
+    assert row.alert is not None
+    start = row.alert.start
+    if not start.utcoffset():
+        return " UTC"
+    return " UTC" + start.isoformat(timespec="minutes")[-6:]

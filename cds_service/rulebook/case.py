@@ -1,0 +1,193 @@
+"""One patient at one time, as the facts of rules see it.
+
+A ``Case`` is made once per call. Rows are filed once; what a fact makes of them (window,
+unit) is worked out when first asked for, and shared by every rule that asks the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+
+from ..fhir.chart import Chart
+from ..wearables.records import WearableAlert
+from .facts import Fact, Window
+from .intervals import EVER, Moment
+from .readings import Row, observation_moment, quantity
+from .sheet import Selectors, Sheet, fill_sheet
+from .truth import Reason, ReasonKind
+
+LATE = timedelta(minutes=5)
+"""How far ahead of us a clock may be. Source: decision on windows, now + 5 minutes."""
+
+
+@dataclass(slots=True)
+class Found:
+    """The rows that one fact has in one case."""
+
+    fact: Fact
+    rows: list[Row]
+    """Certainly meant and usable, oldest first."""
+    possible: list[Row]
+    """May or may not lie in the window."""
+    unusable: list[Row]
+    unresolved: list[str]
+    """What may be meant, in the record's words."""
+    unread: tuple[str, ...]
+    """Sources that were not fully loaded."""
+
+    def doubts(self, *, unresolved: bool) -> list[Reason]:
+        """Why there may be more rows than are known; none if all are known."""
+        name = self.fact.name
+        doubts = []
+        if self.unread:
+            doubts.append(Reason(ReasonKind.NOT_READ, name, self.unread))
+        if self.unusable:
+            names = tuple(dict.fromkeys(row.name for row in self.unusable))
+            doubts.append(Reason(ReasonKind.UNUSABLE, name, (), names))
+        if self.possible:
+            doubts.append(Reason(ReasonKind.BOUNDARY, name))
+        if unresolved and self.unresolved:
+            names = tuple(dict.fromkeys(self.unresolved))
+            doubts.append(Reason(ReasonKind.UNRESOLVED, name, (), names))
+        return doubts
+
+
+class Case:
+    """One patient at one time."""
+
+    def __init__(
+        self,
+        selectors: Selectors,
+        chart: Chart,
+        alerts: Sequence[WearableAlert] | None,
+        now: datetime,
+        zone: tzinfo,
+        ignore_unresolved: bool = False,
+    ) -> None:
+        self.chart = chart
+        self.now = now
+        self.zone = zone
+        self._selectors = selectors
+        self._ignore_unresolved = ignore_unresolved
+        self.sheet: Sheet = fill_sheet(selectors, chart, alerts, now, zone)
+        self._found: dict[int, Found] = {}
+        self._starts: dict[Window, datetime] = {}
+        self._newest_first: bool | None = None
+
+    @property
+    def today(self) -> date:
+        """The day of the site's calendar."""
+        return self.now.astimezone(self.zone).date()
+
+    def found(self, fact: Fact) -> Found:
+        """The rows of a fact."""
+        found = self._found.get(fact.reader)
+        if found is None:
+            found = self._found[fact.reader] = self._read(fact)
+        if found.fact is not fact:
+            # Another rule asks the same under its own name.
+            return Found(
+                fact,
+                found.rows,
+                found.possible,
+                found.unusable,
+                found.unresolved,
+                found.unread,
+            )
+        return found
+
+    def _read(self, fact: Fact) -> Found:
+        if fact.parts:
+            return self._union(fact)
+        found = Found(fact, [], [], [], [], self._unread(fact))
+        for slot in fact.slots:
+            for row in self.sheet.rows.get(slot, ()):
+                self._place(fact, row, found)
+            found.unusable += self.sheet.unclear.get(slot, ())
+            group = self._selectors.group_of.get(slot)
+            if group is not None and not self._ignore_unresolved:
+                found.unresolved += self.sheet.unresolved.get(group, ())
+        found.rows.sort(key=lambda row: row.moment.high)
+        return found
+
+    def _union(self, fact: Fact) -> Found:
+        """The rows of an ``any_of``: each once, complete only if all parts are."""
+        parts = [self.found(part) for part in fact.parts]
+        rows = {id(row.holder or row): row for part in parts for row in part.rows}
+        unread = dict.fromkeys(name for part in parts for name in part.unread)
+        return Found(
+            fact,
+            sorted(rows.values(), key=lambda row: row.moment.high),
+            [row for part in parts for row in part.possible],
+            [row for part in parts for row in part.unusable],
+            [name for part in parts for name in part.unresolved],
+            tuple(unread),
+        )
+
+    def _unread(self, fact: Fact) -> tuple[str, ...]:
+        names: dict[str, None] = {}
+        for origin in fact.origins:
+            names.update(dict.fromkeys(self.sheet.unread.get(origin, ())))
+        return tuple(names)
+
+    def _place(self, fact: Fact, row: Row, found: Found) -> None:
+        if fact.kind == "observation":
+            row = Row(
+                row.reference,
+                row.name,
+                row.code,
+                row.by_name,
+                row.moment,
+                row.dated,
+                quantity(row.holder, fact.unit) if fact.unit else None,
+                row.holder,
+                row.resource,
+            )
+            if row.value is None and fact.unit:
+                inside = fact.window is None or self._lies_in(fact.window, row)
+                if inside is not False or not row.dated:
+                    found.unusable.append(row)
+                return
+        window = fact.window
+        if window is None:
+            found.rows.append(row)
+        elif not row.dated:
+            keeps = window.rule == "taken_for"
+            (found.rows if keeps else found.unusable).append(row)
+        else:
+            inside = self._lies_in(window, row)
+            if inside is not False:
+                (found.rows if inside else found.possible).append(row)
+
+    def _lies_in(self, window: Window, row: Row) -> bool | None:
+        """Whether a row lies in a window; None where its time is too vague to say."""
+        start = self._starts.get(window)
+        if start is None:
+            start = window.length.before(self.now, self.zone)
+            self._starts[window] = start
+        low, high = row.moment
+        if window.rule == "taken_for":
+            if high <= start:
+                return True
+            return False if low > start else None
+        end = self.now + LATE
+        if high == EVER.high and low != EVER.low:  # still going on: counts as now
+            return low <= end
+        if low >= start and high <= end:
+            return True
+        return False if high < start or low > end else None
+
+    def newest_first(self) -> bool:
+        """Whether the observations came newest first, as far as they came."""
+        if self._newest_first is None:
+            source = self.chart.sources.get("observations")
+            moments: list[Moment | None] = [
+                observation_moment(resource, self.zone)
+                for resource in (source.resources if source else ())
+            ]
+            exact = [each for each in moments if each]
+            self._newest_first = len(exact) == len(moments) and all(
+                earlier.high >= later.high
+                for earlier, later in zip(exact, exact[1:], strict=False)
+            )
+        return self._newest_first

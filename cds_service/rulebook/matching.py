@@ -1,0 +1,150 @@
+"""Which facts a coded resource may belong to: the codes of all rules, turned round.
+
+A code that no rule uses is not in the index, so a resource that no rule cares about
+costs one look-up that fails.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .terminology import SYSTEMS, normalise_code
+from .valuesets import ValueSet
+
+RXNORM = SYSTEMS["rxnorm"]
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """What a fact takes from the chart; rules that ask for the same share it."""
+
+    kind: str
+    valueset: str = ""
+    types: tuple[str, ...] = ()
+    """For wearable alerts."""
+    status: str = ""
+    confirmed: bool = False
+    origin: str = "chart"
+    """``chart`` or ``draft_orders``."""
+
+
+class Hit(NamedTuple):
+    """That a resource belongs to a selector, and by what."""
+
+    code: str
+    """``system|code``; empty if by name."""
+    name: str
+    by_name: bool
+
+
+class Coded(NamedTuple):
+    """What is needed of a resource to find its facts."""
+
+    codings: list[tuple[str, str, str]]
+    """Canonical system, code and display."""
+    names: list[str]
+    """Texts that may name an ingredient; medicines only."""
+    forms: str = ""
+    """Dose form and route in words; medicines only."""
+
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+class CodeIndex:
+    """Codes, prefixes and ingredient names of one kind of fact, to slots."""
+
+    def __init__(
+        self, slots: Mapping[int, str], valuesets: Mapping[str, ValueSet]
+    ) -> None:
+        """*slots* are the numbers of the selectors, each with its value set's name."""
+        self._codes: dict[tuple[str, str], list[int]] = defaultdict(list)
+        self._prefixes: dict[str, dict[str, list[int]]] = defaultdict(dict)
+        self._names: dict[str, list[tuple[tuple[str, ...], list[int]]]] = {}
+        self._sets = {slot: valuesets[name] for slot, name in slots.items()}
+        by_set: dict[str, list[int]] = {name: [] for name in valuesets}
+        for slot, name in slots.items():
+            by_set[name].append(slot)
+        for name, valueset in valuesets.items():
+            self._add(valueset, by_set[name])
+
+    def _add(self, valueset: ValueSet, slots: list[int]) -> None:
+        for system, codes in valueset.codes.items():
+            for code in codes:
+                self._codes[system, code] += slots
+        for system, prefixes in valueset.prefixes.items():
+            for prefix in prefixes:
+                self._prefixes[system].setdefault(prefix, []).extend(slots)
+        for name in valueset.names:
+            words = tuple(_WORD.findall(name.lower()))
+            if words:
+                self._names.setdefault(words[0], []).append((words, slots))
+
+    def find(self, coded: Coded) -> tuple[dict[int, Hit], bool]:
+        """The slots that a resource belongs to, and whether any value set knows it.
+
+        In this order: an exact code, a code's prefix, an ingredient's name. A set that
+        can decide by one of the codes is not asked by name.
+        """
+        hits: dict[int, Hit] = {}
+        known = self._by_code(coded, hits)
+        for words, slots in self._named(coded.names):
+            known = True
+            for slot in slots:
+                if slot not in hits and not self.decides(slot, coded):
+                    hits[slot] = Hit("", " ".join(words), True)
+        for slot in [slot for slot in hits if self._is_excluded(slot, coded)]:
+            del hits[slot]
+        return hits, known
+
+    def _by_code(self, coded: Coded, hits: dict[int, Hit]) -> bool:
+        known = False
+        for system, written, display in coded.codings:
+            code = normalise_code(system, written)
+            slots = self._codes.get((system, code))
+            found = [] if slots is None else [slots]
+            prefixes = self._prefixes.get(system)
+            if prefixes:
+                starts = (code[:length] for length in range(1, len(code) + 1))
+                found += [prefixes[each] for each in starts if each in prefixes]
+            for group in found:
+                known = True
+                for slot in group:
+                    hits.setdefault(slot, Hit(f"{system}|{written}", display, False))
+        return known
+
+    def _named(
+        self, names: Iterable[str]
+    ) -> Iterable[tuple[tuple[str, ...], list[int]]]:
+        for name in names:
+            words = _WORD.findall(name.lower())
+            for index, word in enumerate(words):
+                for candidate, slots in self._names.get(word, ()):
+                    if tuple(words[index : index + len(candidate)]) == candidate:
+                        yield candidate, slots
+
+    def _is_excluded(self, slot: int, coded: Coded) -> bool:
+        valueset = self._sets[slot]
+        for system, written, _ in coded.codings:
+            if normalise_code(system, written) in valueset.excluded_codes.get(
+                system, ()
+            ):
+                return True
+        if not valueset.excluded_forms:
+            return False
+        words = " ".join([*coded.names, coded.forms]).lower()
+        return any(form in words for form in valueset.excluded_forms)
+
+    def decides(self, slot: int, coded: Coded) -> bool:
+        """Whether a code of the resource settles if it belongs to the slot.
+
+        A product code of RxNorm settles nothing for a set of ingredients.
+        """
+        return any(system in self.settled(slot) for system, _, _ in coded.codings)
+
+    def settled(self, slot: int) -> frozenset[str]:
+        """The systems whose codes settle membership."""
+        valueset = self._sets[slot]
+        return valueset.systems - ({RXNORM} if valueset.names else set())

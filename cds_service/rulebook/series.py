@@ -1,0 +1,114 @@
+"""One number out of many readings, as a range where the readings are ranges."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta, tzinfo
+
+from .facts import Fact
+from .intervals import Interval, exactly, hull
+from .readings import Row
+
+
+def values(rows: Sequence[Row]) -> list[Interval]:
+    """The values of the rows that have one."""
+    return [row.value for row in rows if row.value is not None]
+
+
+def reduce_rows(reducer: str, rows: Sequence[Row]) -> Interval | None:
+    """What *reducer* makes of the rows; None where no row has a value."""
+    if reducer == "count":
+        return exactly(len(rows))
+    if rows and reducer in ("latest", "value"):
+        rows = newest(rows)
+    elif rows and reducer == "earliest":
+        rows = oldest(rows)
+    known = values(rows)
+    if not known:
+        return None
+    return _REDUCERS.get(reducer, hull)(known)
+
+
+def newest(rows: Sequence[Row]) -> list[Row]:
+    """The rows that may be the newest: one, unless their times are vague or equal."""
+    bound = max(row.moment.low for row in rows)
+    return [row for row in rows if row.moment.high >= bound]
+
+
+def oldest(rows: Sequence[Row]) -> list[Row]:
+    """The rows that may be the oldest."""
+    bound = min(row.moment.high for row in rows)
+    return [row for row in rows if row.moment.low <= bound]
+
+
+def _least(known: Sequence[Interval]) -> Interval:
+    low = min(known, key=lambda each: (each.low, each.low_open))
+    high = min(known, key=lambda each: (each.high, not each.high_open))
+    return Interval(low.low, high.high, low.low_open, high.high_open)
+
+
+def _greatest(known: Sequence[Interval]) -> Interval:
+    low = max(known, key=lambda each: (each.low, each.low_open))
+    high = max(known, key=lambda each: (each.high, not each.high_open))
+    return Interval(low.low, high.high, low.low_open, high.high_open)
+
+
+def _mean(known: Sequence[Interval]) -> Interval:
+    size = len(known)
+    return Interval(
+        sum(each.low for each in known) / size,
+        sum(each.high for each in known) / size,
+        any(each.low_open for each in known),
+        any(each.high_open for each in known),
+    )
+
+
+def _median(known: Sequence[Interval]) -> Interval:
+    def middle(bounds: list[float]) -> float:
+        half, odd = divmod(len(bounds), 2)
+        ordered = sorted(bounds)
+        return ordered[half] if odd else (ordered[half - 1] + ordered[half]) / 2
+
+    return Interval(
+        middle([each.low for each in known]), middle([each.high for each in known])
+    )
+
+
+_REDUCERS: Mapping[str, Callable[[list[Interval]], Interval]] = {
+    "min": _least,
+    "max": _greatest,
+    "mean": _mean,
+    "median": _median,
+}
+
+
+def sustained_rows(rows: Sequence[Row], period: timedelta) -> list[Row]:
+    """The rows within *period* up to and including the newest."""
+    if not rows:
+        return []
+    last = max(row.moment.low for row in rows)
+    return [row for row in rows if row.moment.low > last - period]
+
+
+def span(rows: Sequence[Row]) -> timedelta:
+    """The time from the first row to the last."""
+    starts = [row.moment.low for row in rows]
+    return max(starts) - min(starts) if starts else timedelta(0)
+
+
+def by_day(rows: Sequence[Row], zone: tzinfo) -> Mapping[date, list[Row]]:
+    """The rows of each local day."""
+    days: dict[date, list[Row]] = {}
+    for row in rows:
+        days.setdefault(row.moment.low.astimezone(zone).date(), []).append(row)
+    return days
+
+
+def text_rows(fact: Fact, rows: Sequence[Row]) -> Sequence[Row]:
+    """The rows that mean, count and span of a card's text refer to."""
+    if fact.sustained_for is None:
+        return rows
+    return sustained_rows(rows, fact.sustained_for.length)
+
+
+def minutes_of(moment: datetime) -> float:
+    """The minute of the day at a moment's own offset."""
+    return moment.hour * 60 + moment.minute + moment.second / 60

@@ -1,0 +1,307 @@
+"""The rows of one chart, filed under the selectors of a rulebook: one pass per call."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone, tzinfo
+from typing import Any
+
+from ..fhir.chart import Chart, Resource, SourceState
+from ..wearables.records import WearableAlert
+from .intervals import EVER, Moment, exactly
+from .matching import Coded, CodeIndex, Hit, Selector
+from .readings import (
+    Row,
+    Standing,
+    codings,
+    condition_moment,
+    condition_standing,
+    items,
+    medication_moment,
+    medication_standing,
+    observation_moment,
+    observation_standing,
+    reference_of,
+    text_of,
+)
+from .valuesets import ValueSet
+
+SOURCES_OF: Mapping[str, tuple[str, ...]] = {
+    "condition": ("conditions",),
+    "medication": ("medication_requests", "medication_statements"),
+    "observation": ("observations",),
+}
+"""The parts of the chart that a kind of fact is read from."""
+
+
+class Selectors:
+    """All selectors of a rulebook, numbered, with the index of their codes."""
+
+    def __init__(
+        self, selectors: Sequence[Selector], valuesets: Mapping[str, ValueSet]
+    ) -> None:
+        self.all = tuple(selectors)
+        self.indexes: dict[tuple[str, str], CodeIndex] = {}
+        """By kind and origin."""
+        self.of_type: dict[str, list[int]] = defaultdict(list)
+        """Slots of wearable alerts, by alert type."""
+        coded: dict[tuple[str, str], dict[int, str]] = defaultdict(dict)
+        for slot, selector in enumerate(self.all):
+            for name in selector.types:
+                self.of_type[name].append(slot)
+            if selector.valueset:
+                coded[selector.kind, selector.origin][slot] = selector.valueset
+        for (kind, origin), slots in coded.items():
+            wanted = set(slots.values())
+            # Every drug set helps to recognise a medicine, used by a rule or not.
+            sets = {
+                name: each
+                for name, each in valuesets.items()
+                if name in wanted or (kind == "medication" and each.names)
+            }
+            self.indexes[kind, origin] = CodeIndex(slots, sets)
+        self.group_of, self.groups = self._group()
+
+    def _group(self) -> tuple[dict[int, int], list[tuple[Selector, frozenset[str]]]]:
+        """Slots that leave the same resources unresolved share a group."""
+        numbers: dict[tuple[Any, ...], int] = {}
+        group_of: dict[int, int] = {}
+        groups: list[tuple[Selector, frozenset[str]]] = []
+        for slot, selector in enumerate(self.all):
+            index = self.indexes.get((selector.kind, selector.origin))
+            if index is None:
+                continue
+            settled = index.settled(slot)
+            key = (
+                selector.kind,
+                selector.origin,
+                selector.status,
+                selector.confirmed,
+                settled,
+            )
+            if key not in numbers:
+                numbers[key] = len(groups)
+                groups.append((selector, settled))
+            group_of[slot] = numbers[key]
+        return group_of, groups
+
+
+@dataclass(slots=True)
+class Sheet:
+    """What one chart holds for the selectors of a rulebook."""
+
+    rows: dict[int, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    """By slot: what matched and counts."""
+    unclear: dict[int, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    """By slot: what matched, but its status cannot be read."""
+    unresolved: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """By group: what may belong, in the record's words."""
+    unread: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By kind (or ``draft_orders``): the sources that are not fully loaded."""
+
+
+class _Filer:
+    def __init__(
+        self, selectors: Selectors, chart: Chart, now: datetime, zone: tzinfo
+    ) -> None:
+        self.selectors = selectors
+        self.chart = chart
+        self.now = now
+        self.zone = zone
+        self.sheet = Sheet()
+
+    def file(self, kind: str, origin: str, resources: Sequence[Resource]) -> None:
+        index = self.selectors.indexes.get((kind, origin))
+        if index is None:
+            return
+        groups = [
+            (number, selector, settled)
+            for number, (selector, settled) in enumerate(self.selectors.groups)
+            if (selector.kind, selector.origin) == (kind, origin)
+        ]
+        for resource in resources:
+            for holder, coded in self._coded(kind, resource):
+                hits, known = index.find(coded)
+                for slot, hit in hits.items():
+                    self._add(slot, hit, resource, holder, coded)
+                if kind != "medication":
+                    known = False
+                if not known:
+                    self._leave(groups, resource, coded)
+
+    def _coded(
+        self, kind: str, resource: Resource
+    ) -> list[tuple[Mapping[str, Any], Coded]]:
+        if kind == "medication":
+            return [(resource, coded_medication(resource, self.chart))]
+        concept = resource.get("code")
+        first = (resource, Coded(list(codings(concept)), _texts(concept)))
+        if kind != "observation":
+            return [first]
+        parts = [
+            (part, Coded(list(codings(part.get("code"))), _texts(part.get("code"))))
+            for part in items(resource.get("component"))
+            if isinstance(part, dict)
+        ]
+        return [first, *parts]
+
+    def _add(
+        self,
+        slot: int,
+        hit: Hit,
+        resource: Resource,
+        holder: Mapping[str, Any],
+        coded: Coded,
+    ) -> None:
+        selector = self.selectors.all[slot]
+        standing = self._standing(selector, resource)
+        if standing is Standing.DOES_NOT:
+            return
+        name = "" if hit.by_name else hit.name
+        moment = self._moment(selector.kind, resource)
+        row = Row(
+            reference=reference_of(resource),
+            name=name or next(iter(coded.names), "") or hit.name,
+            code=hit.code,
+            by_name=hit.by_name,
+            moment=moment or EVER,
+            dated=moment is not None,
+            holder=holder,
+            resource=resource,
+        )
+        counts = standing is Standing.COUNTS
+        (self.sheet.rows if counts else self.sheet.unclear)[slot].append(row)
+
+    def _leave(
+        self,
+        groups: Sequence[tuple[int, Selector, frozenset[str]]],
+        resource: Resource,
+        coded: Coded,
+    ) -> None:
+        """Note for whom the resource stays unresolved."""
+        systems = {system for system, _, _ in coded.codings}
+        for number, selector, settled in groups:
+            if systems & settled:
+                continue
+            if self._standing(selector, resource) is not Standing.DOES_NOT:
+                self.sheet.unresolved[number].append(next(iter(coded.names), ""))
+
+    def _standing(self, selector: Selector, resource: Resource) -> Standing:
+        if selector.kind == "condition":
+            return condition_standing(resource, selector.status, selector.confirmed)
+        if selector.kind == "observation":
+            return observation_standing(resource, selector.status)
+        return medication_standing(resource, selector.status, self.now, self.zone)
+
+    def _moment(self, kind: str, resource: Resource) -> Moment | None:
+        read = {
+            "condition": condition_moment,
+            "medication": medication_moment,
+            "observation": observation_moment,
+        }[kind]
+        return read(resource, self.zone)
+
+    def file_alerts(self, alerts: Sequence[WearableAlert]) -> None:
+        for alert in alerts:
+            if alert.status == "retracted":
+                continue
+            # An alert that lasts is as fresh as the moment of asking.
+            at = (alert.end or self.now).astimezone(timezone.utc)
+            row = Row(
+                reference=f"WearableAlert/{alert.id}",
+                name=alert.type,
+                moment=Moment(at, at),
+                dated=True,
+                value=None if alert.value is None else exactly(alert.value),
+                alert=alert,
+            )
+            for slot in self.selectors.of_type.get(alert.type, ()):
+                self.sheet.rows[slot].append(row)
+
+
+def fill_sheet(
+    selectors: Selectors,
+    chart: Chart,
+    alerts: Sequence[WearableAlert] | None,
+    now: datetime,
+    zone: tzinfo,
+) -> Sheet:
+    """Every row of *chart* and *alerts* under the selectors that it belongs to.
+
+    *alerts* is None where they could not be read.
+    """
+    filer = _Filer(selectors, chart, now, zone)
+    for kind, names in SOURCES_OF.items():
+        read = [chart.sources[name] for name in names if name in chart.sources]
+        for source in read:
+            filer.file(kind, "chart", source.resources)
+        filer.sheet.unread[kind] = tuple(
+            source.name for source in read if source.state is not SourceState.LOADED
+        ) or (() if read else names)
+    drafts = chart.sources.get("draft_orders")
+    filer.file("medication", "draft_orders", drafts.resources if drafts else ())
+    drafted = drafts is not None and drafts.state is SourceState.LOADED
+    filer.sheet.unread["draft_orders"] = () if drafted else ("draft_orders",)
+    filer.sheet.unread["wearable_alert"] = (
+        ("wearable_alerts",) if alerts is None else ()
+    )
+    filer.file_alerts(alerts or ())
+    return filer.sheet
+
+
+def coded_medication(resource: Resource, chart: Chart) -> Coded:
+    """The codes and names of a medicine: its own, its Medication's, its ingredients'.
+
+    Source: FHIR R4 MedicationRequest.medication[x], Medication.ingredient.
+    """
+    concepts = [resource.get("medicationCodeableConcept")]
+    forms: list[Any] = []
+    names: list[str] = []
+    reference = resource.get("medicationReference")
+    if isinstance(reference, dict):
+        medication = _referenced(reference.get("reference"), resource, chart)
+        names.append(text_of(reference.get("display")))
+        if medication:
+            concepts.append(medication.get("code"))
+            forms.append(medication.get("form"))
+            concepts += [
+                ingredient.get("itemCodeableConcept")
+                for ingredient in items(medication.get("ingredient"))
+                if isinstance(ingredient, dict)
+            ]
+    for dosage in items(resource.get("dosageInstruction", resource.get("dosage"))):
+        if isinstance(dosage, dict):
+            forms += [dosage.get("route"), dosage.get("text")]
+    found = [coding for concept in concepts for coding in codings(concept)]
+    names = [text for concept in concepts for text in _texts(concept)] + names
+    words = [
+        text
+        for form in forms
+        for text in ([form] if isinstance(form, str) else _texts(form))
+    ]
+    return Coded(found, [name for name in names if name], " ".join(words))
+
+
+def _referenced(reference: Any, holder: Resource, chart: Chart) -> Resource | None:
+    if not isinstance(reference, str):
+        return None
+    if reference.startswith("#"):
+        for contained in items(holder.get("contained")):
+            if isinstance(contained, dict) and contained.get("id") == reference[1:]:
+                return contained
+        return None
+    return chart.medications.get(reference)
+
+
+def _texts(concept: Any) -> list[str]:
+    """What a CodeableConcept is called: its text first, then the displays."""
+    if not isinstance(concept, dict):
+        return []
+    shown = [display for _, _, display in codings(concept)]
+    # A coding without a code may still have a display.
+    shown += [
+        text_of(coding.get("display"))
+        for coding in items(concept.get("coding"))
+        if isinstance(coding, dict) and not isinstance(coding.get("code"), str)
+    ]
+    return [text for text in [text_of(concept.get("text")), *shown] if text]
