@@ -1,0 +1,1 @@
+"""Benchmarks: measured on request, never part of the tests."""
