@@ -3,7 +3,7 @@
 Source: CDS Hooks 3.0.0 "CDS Service Response".
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -66,6 +66,7 @@ class Link:
     url: str
     type: str
     app_context: str = ""
+    """What a ``smart`` app is told at launch; an ``absolute`` link has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +81,19 @@ class Card:
     detail: str = ""
     """GitHub-Flavored Markdown without HTML."""
     suggestions: tuple[Suggestion, ...] = ()
+    """At most one of them can be chosen, so at most one is recommended."""
     override_reasons: tuple[Coding, ...] = ()
     links: tuple[Link, ...] = ()
     extension: Mapping[str, Any] = field(default_factory=dict)
     """Keys in reverse-domain notation."""
+
+
+def answer_json(cards: Iterable[Card]) -> dict[str, Any]:
+    """The answer of a service: its cards in the order given, often none.
+
+    Source: CDS Hooks 3.0.0 "CDS Service Response".
+    """
+    return {"cards": [as_json(card) for card in cards]}
 
 
 def as_json(card: Card) -> dict[str, Any]:
@@ -100,7 +110,7 @@ def as_json(card: Card) -> dict[str, Any]:
         "suggestions": [_suggestion(each) for each in card.suggestions],
         "overrideReasons": [_coding(each) for each in card.override_reasons],
         "links": [_link(each) for each in card.links],
-        "extension": dict(card.extension),
+        "extension": _filled(card.extension),
     }
     if card.suggestions:
         wire["selectionBehavior"] = "at-most-one"
@@ -130,14 +140,14 @@ def _suggestion(suggestion: Suggestion) -> dict[str, Any]:
 
 
 def _action(action: Action) -> dict[str, Any]:
-    return _without_empty(
-        {
-            "type": action.type,
-            "description": action.description,
-            "resource": action.resource,
-            "resourceId": action.resource_id,
-        }
-    )
+    """The action; what it acts on is told by its type alone.
+
+    Source: CDS Hooks 3.0.0 "Action"; invariant cds-resp-2.
+    """
+    wire = {"type": action.type, "description": action.description}
+    if action.type == "delete":
+        return _without_empty({**wire, "resourceId": action.resource_id})
+    return _without_empty({**wire, "resource": action.resource})
 
 
 def _link(link: Link) -> dict[str, Any]:
@@ -146,12 +156,22 @@ def _link(link: Link) -> dict[str, Any]:
             "label": link.label,
             "url": link.url,
             "type": link.type,
-            "appContext": link.app_context,
+            "appContext": link.app_context if link.type == "smart" else "",
         }
     )
 
 
-def _without_empty(members: dict[str, Any]) -> dict[str, Any]:
+def _filled(value: Any) -> Any:
+    """*value* as plain JSON, without the empty values anywhere in it."""
+    if isinstance(value, Mapping):
+        return _without_empty({name: _filled(each) for name, each in value.items()})
+    if isinstance(value, list | tuple):
+        filled = (_filled(each) for each in value)
+        return [each for each in filled if each not in _EMPTY]
+    return value
+
+
+def _without_empty(members: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value not in _EMPTY}
 
 

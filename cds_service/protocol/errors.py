@@ -60,11 +60,9 @@ class CdsError(Exception):
         }
 
     def _issue(self, problem: Problem) -> dict[str, Any]:
-        issue: dict[str, Any] = {
-            "severity": self.severity,
-            "code": self.code,
-            "details": {"text": problem.text},
-        }
+        issue: dict[str, Any] = {"severity": self.severity, "code": self.code}
+        if problem.text:
+            issue["details"] = {"text": problem.text}
         if problem.diagnostics:
             issue["diagnostics"] = problem.diagnostics
         if problem.expression:

@@ -1,8 +1,24 @@
-"""HookRequest: one call of a CDS Service, read and checked."""
+"""HookRequest: one call of a CDS Service, read and checked.
 
+Form that real clients get wrong harmlessly is forgiven and noted as a deviation;
+what could touch the wrong patient, hide a failure or weaken trust is refused.
+"""
+
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from .context import parse_context, parse_id
+from .errors import InvalidRequest, Problem, WrongPatient
+from .formats import is_opaque, is_reverse_domain, parse_base_url, parse_uuid
+from .hooks import HOOKS, Hook, build_own_hook
+from .reading import Reading
+
+_LARGEST_INTEGER = 2**31 - 1
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,10}")
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+_SUCCESS = re.compile(r"2[0-9][0-9]\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +51,220 @@ class HookRequest:
     """``Type/id``; none where the hook has no user or the client left it out."""
     encounter_id: str | None
     context: Mapping[str, Any]
-    """As sent, with every field, known or not."""
+    """The fields of the hook as its definition has them, unknown ones as sent."""
     prefetch: Mapping[str, Any]
-    """As sent; a key that is absent was not supplied, null means none found."""
+    """As sent, but out of a ``{response, resource}`` wrapper; a key that is absent was
+    not supplied, null means none found."""
     fhir_server: str | None
+    """In the spelling of ``formats.parse_base_url``."""
     fhir_authorization: FhirAuthorization | None
     deviations: tuple[str, ...] = ()
     """What was forgiven, in words; holds no patient data."""
+
+
+def parse_request(
+    body: Any, *, strict: bool = False, https_only: bool = True
+) -> HookRequest:
+    """One call of a CDS Service, from its JSON.
+
+    Unknown members, extensions among them, are ignored.
+
+    Raises:
+        InvalidRequest: naming every wrong field; under *strict* every deviation too.
+        WrongPatient: if the token is for another patient than the context's.
+
+    Source: CDS Hooks 3.0.0 "Calling a CDS Service".
+    """
+    if not isinstance(body, dict):
+        raise InvalidRequest(Problem("The body must be a JSON object.", "$"))
+    reading = Reading(strict)
+    hook = _hook(body.get("hook"), reading)
+    instance, is_uuid = _instance(body.get("hookInstance"), reading)
+    context = parse_context(body.get("context"), hook, reading)
+    prefetch = _prefetch(body.get("prefetch"), reading)
+    server = _server(body.get("fhirServer"), https_only, reading)
+    granted = body.get("fhirAuthorization")
+    authorization, token_patient = _authorization(granted, reading)
+    if authorization and body.get("fhirServer") in (None, ""):
+        reading.wrong("$.fhirServer", "required where fhirAuthorization is present")
+    patient_id = context.get("patientId")
+    if token_patient and patient_id and token_patient != patient_id:
+        path = "$.fhirAuthorization.patient"
+        reading.wrong(path, "the token is for another patient than the context's")
+        raise WrongPatient(*reading.problems)
+    if reading.problems:
+        raise InvalidRequest(*reading.problems)
+    return HookRequest(
+        hook=hook.name,
+        hook_instance=instance,
+        instance_is_uuid=is_uuid,
+        patient_id=context["patientId"],
+        user_id=context.get("userId"),
+        encounter_id=context.get("encounterId"),
+        context=context,
+        prefetch=prefetch,
+        fhir_server=server,
+        fhir_authorization=authorization,
+        deviations=tuple(reading.deviations),
+    )
+
+
+def _hook(value: Any, reading: Reading) -> Hook:
+    if isinstance(value, str) and value in HOOKS:
+        return HOOKS[value]
+    if isinstance(value, str) and is_reverse_domain(value):
+        return build_own_hook(value)
+    if value in (None, ""):
+        reading.wrong("$.hook", "required")
+    else:
+        reading.wrong(
+            "$.hook", "must be a hook of the library or a reverse-domain name"
+        )
+    return build_own_hook("every hook")
+
+
+def _instance(value: Any, reading: Reading) -> tuple[str, bool]:
+    """The hookInstance, and whether it is a UUID."""
+    path = "$.hookInstance"
+    if value is None or value == "":
+        reading.wrong(path, "required")
+    elif not isinstance(value, str) or not is_opaque(value):
+        reading.wrong(path, "must be a UUID")
+    elif uuid := parse_uuid(value):
+        return uuid, True
+    else:
+        reading.deviates(path, "not a UUID")
+        return value, False
+    return "", False
+
+
+def _prefetch(value: Any, reading: Reading) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        reading.wrong("$.prefetch", "must be an object")
+        return {}
+    if not any(_is_wrapped(each) for each in value.values()):
+        return value
+    reading.deviates("$.prefetch", "values wrapped in {response, resource}")
+    return {
+        key: each["resource"] if _is_wrapped(each) else each
+        for key, each in value.items()
+        if not _is_wrapped(each) or _has_answer(each)
+    }
+
+
+def _is_wrapped(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and value.keys() <= {"response", "resource"}
+    )
+
+
+def _has_answer(wrapper: Mapping[str, Any]) -> bool:
+    """Whether a wrapped value tells what was found; else the key was not supplied."""
+    response = wrapper.get("response")
+    status = response.get("status") if isinstance(response, dict) else None
+    if status is None:
+        return wrapper.get("resource") is not None
+    if isinstance(status, int):
+        succeeded = 200 <= status <= 299
+    else:
+        succeeded = isinstance(status, str) and _SUCCESS.match(status) is not None
+    return succeeded and "resource" in wrapper
+
+
+def _server(value: Any, https_only: bool, reading: Reading) -> str | None:
+    if value is None or value == "":
+        return None
+    url = parse_base_url(value) if isinstance(value, str) else None
+    if url is None:
+        reading.wrong("$.fhirServer", "must be the absolute base URL of a FHIR server")
+    elif https_only and not url.startswith("https:"):
+        reading.wrong("$.fhirServer", "must be an https URL")
+    return url
+
+
+def _authorization(
+    value: Any, reading: Reading
+) -> tuple[FhirAuthorization | None, str | None]:
+    """The authorization, and the patient that the token is for.
+
+    The patient is told without a token as well: a message about two patients is
+    refused even where nothing could be read.
+
+    Source: CDS Hooks 3.0.0 "Passing the Access Token to the CDS Service".
+    """
+    path = "$.fhirAuthorization"
+    if value is None or value == {}:
+        return None, None
+    if not isinstance(value, dict):
+        reading.wrong(path, "must be an object")
+        return None, None
+    patient = value.get("patient")
+    if patient is None or patient == "":
+        patient = None
+    else:
+        patient = parse_id(patient, "Patient", f"{path}.patient", reading)
+    if _is_nobody(value):
+        reading.deviates(f"{path}.access_token", "empty; taken as no authorization")
+        return None, patient
+    _check_token_type(value.get("token_type"), f"{path}.token_type", reading)
+    authorization = FhirAuthorization(
+        access_token=_text(value, "access_token", path, reading),
+        scope=_text(value, "scope", path, reading),
+        subject=_text(value, "subject", path, reading),
+        expires_in=_expiry(value.get("expires_in"), f"{path}.expires_in", reading),
+        patient=patient,
+    )
+    if not _TOKEN.fullmatch(authorization.access_token or "absent"):
+        reading.wrong(f"{path}.access_token", "must be a bearer token")
+    return authorization, patient
+
+
+def _is_nobody(authorization: Mapping[str, Any]) -> bool:
+    """Whether the token is empty, as clients send it when nobody is logged in."""
+    token = authorization.get("access_token", "absent")
+    return token is None or (isinstance(token, str) and not token.strip())
+
+
+def _check_token_type(value: Any, path: str, reading: Reading) -> None:
+    if value is None or value == "":
+        reading.wrong(path, "required")
+    elif not isinstance(value, str) or value.lower() != "bearer":
+        reading.wrong(path, "must be Bearer")
+    elif value != "Bearer":
+        reading.deviates(path, "Bearer in other letters")
+
+
+def _text(members: Mapping[str, Any], name: str, path: str, reading: Reading) -> str:
+    """A required string; empty if it is wrong."""
+    value = members.get(name)
+    if value is None or (isinstance(value, str) and not value.strip()):
+        reading.wrong(f"{path}.{name}", "required")
+    elif not isinstance(value, str):
+        reading.wrong(f"{path}.{name}", "must be a string")
+    else:
+        return value
+    return ""
+
+
+def _expiry(value: Any, path: str, reading: Reading) -> int | None:
+    """The seconds that a token lives."""
+    if value is None or value == "":
+        reading.deviates(path, "missing; taken as unknown")
+        return None
+    if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
+        reading.deviates(path, "a string; taken as the number in it")
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int)
+        or abs(value) > _LARGEST_INTEGER
+    ):
+        reading.wrong(path, "must be a whole number of seconds")
+        return None
+    return value

@@ -1,0 +1,206 @@
+"""Feedback: what a clinician did with a card, as the client reports it."""
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from .cards import Coding
+from .errors import InvalidRequest, Problem
+from .formats import is_opaque, parse_instant, parse_uuid
+from .reading import MOST_ITEMS, Reading
+
+LONGEST_COMMENT = 4000
+"""Characters. A comment may tell about the patient, so not more is kept than said."""
+LONGEST_CODE = 1000
+"""Characters of a system, a code or a display."""
+
+
+class Outcome(StrEnum):
+    """What became of a card."""
+
+    ACCEPTED = "accepted"
+    OVERRIDDEN = "overridden"
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackEntry:
+    """What became of one card.
+
+    Acceptance is of single suggestions; an override is of the whole card.
+    """
+
+    card: str
+    """The card's uuid as it was sent out, or whatever else the client names."""
+    outcome: Outcome
+    at: datetime
+    """When the clinician acted; UTC."""
+    accepted: tuple[str, ...] = ()
+    """Uuids of the suggestions that were taken."""
+    reason: Coding | None = None
+    """Why the card was overridden; a code of ours or of the client's own."""
+    comment: str = ""
+    """In the clinician's words. May hold patient data: never logged."""
+
+
+def parse_feedback(body: Any) -> tuple[FeedbackEntry, ...]:
+    """The entries of one feedback message, in its order.
+
+    Raises:
+        InvalidRequest: naming the index of the entries that are wrong.
+
+    Source: CDS Hooks 3.0.0 "Feedback".
+    """
+    if not isinstance(body, dict):
+        raise InvalidRequest(Problem("The body must be a JSON object.", "$"))
+    reading = Reading()
+    sent = body.get("feedback")
+    if not isinstance(sent, list):
+        missing = sent is None
+        reading.wrong("$.feedback", "required" if missing else "must be an array")
+        raise InvalidRequest(*reading.problems)
+    entries = []
+    for index, each in enumerate(sent):
+        entry = _entry(each, f"$.feedback[{index}]", reading)
+        if entry:
+            entries.append(entry)
+        elif index - len(entries) >= MOST_ITEMS:
+            break
+    if reading.problems:
+        raise InvalidRequest(*reading.problems)
+    return tuple(entries)
+
+
+def _entry(value: Any, path: str, reading: Reading) -> FeedbackEntry | None:
+    """One entry; none if something in it is wrong."""
+    if not isinstance(value, dict):
+        reading.wrong(path, "must be an object")
+        return None
+    before = len(reading.problems)
+    card = _identifier(value.get("card"), f"{path}.card", reading)
+    outcome = _outcome(value.get("outcome"), f"{path}.outcome", reading)
+    at = _instant(value.get("outcomeTimestamp"), f"{path}.outcomeTimestamp", reading)
+    accepted: tuple[str, ...] = ()
+    reason, comment = None, ""
+    if outcome is Outcome.ACCEPTED:
+        accepted = _accepted(value.get("acceptedSuggestions"), path, reading)
+    if outcome is Outcome.OVERRIDDEN:
+        reason, comment = _override(value.get("overrideReason"), path, reading)
+    if len(reading.problems) > before or outcome is None or at is None:
+        return None
+    return FeedbackEntry(card, outcome, at, accepted, reason, comment)
+
+
+def _identifier(value: Any, path: str, reading: Reading) -> str:
+    if value is None or value == "":
+        reading.wrong(path, "required")
+    elif not isinstance(value, str) or not is_opaque(value):
+        reading.wrong(path, "must be a uuid")
+    else:
+        return parse_uuid(value) or value
+    return ""
+
+
+def _outcome(value: Any, path: str, reading: Reading) -> Outcome | None:
+    for outcome in Outcome:
+        if value == outcome.value:
+            return outcome
+    missing = value is None or value == ""
+    reading.wrong(path, "required" if missing else "must be accepted or overridden")
+    return None
+
+
+def _instant(value: Any, path: str, reading: Reading) -> datetime | None:
+    moment = parse_instant(value) if isinstance(value, str) else None
+    if moment is None:
+        missing = value is None or value == ""
+        text = "must be an RFC 3339 date and time with its zone"
+        reading.wrong(path, "required" if missing else text)
+    return moment
+
+
+def _accepted(value: Any, path: str, reading: Reading) -> tuple[str, ...]:
+    path = f"{path}.acceptedSuggestions"
+    if not isinstance(value, list) or not value:
+        reading.wrong(path, "required where a card is accepted")
+        return ()
+    ids = [each.get("id") if isinstance(each, dict) else None for each in value]
+    wrong = (
+        index
+        for index, id in enumerate(ids)
+        if not isinstance(id, str) or not is_opaque(id)
+    )
+    reading.wrong_items(path, wrong, "must be an object with an id")
+    return tuple(parse_uuid(id) or id for id in ids if isinstance(id, str))
+
+
+def _override(value: Any, path: str, reading: Reading) -> tuple[Coding | None, str]:
+    """The reason and the comment of an override, both optional.
+
+    Clients of 2020 and before send the reason's coding without ``reason`` around it.
+    """
+    path = f"{path}.overrideReason"
+    if value is None or value == {}:
+        return None, ""
+    if not isinstance(value, dict):
+        reading.wrong(path, "must be an object")
+        return None, ""
+    comment = _comment(value.get("userComment"), f"{path}.userComment", reading)
+    if "reason" not in value and "code" in value:
+        return _coding(value, path, reading), comment
+    if value.get("reason") in (None, {}):
+        if not comment:
+            reading.wrong(path, "must hold a reason or a userComment")
+        return None, comment
+    return _coding(value["reason"], f"{path}.reason", reading), comment
+
+
+def _coding(value: Any, path: str, reading: Reading) -> Coding | None:
+    if not isinstance(value, dict):
+        reading.wrong(path, "must be a Coding")
+        return None
+    return Coding(
+        system=_word(value, "system", path, reading),
+        code=_word(value, "code", path, reading),
+        display=_word(value, "display", path, reading, required=False),
+    )
+
+
+def _word(
+    coding: Mapping[str, Any],
+    name: str,
+    path: str,
+    reading: Reading,
+    *,
+    required: bool = True,
+) -> str:
+    """One member of a Coding; empty if it has none."""
+    value = coding.get(name)
+    if value is None or value == "":
+        if required:
+            reading.wrong(f"{path}.{name}", "required")
+        return ""
+    if not isinstance(value, str) or not _keepable(value):
+        reading.wrong(f"{path}.{name}", "must be a string")
+        return ""
+    if len(value) > LONGEST_CODE:
+        reading.wrong(f"{path}.{name}", f"longer than {LONGEST_CODE} characters")
+    return value
+
+
+def _comment(value: Any, path: str, reading: Reading) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        reading.wrong(path, "must be a string")
+        return ""
+    if len(value) > LONGEST_COMMENT:
+        reading.wrong(path, f"longer than {LONGEST_COMMENT} characters")
+    return "".join(each for each in value if each in "\n\t" or _keepable(each)).strip()
+
+
+def _keepable(text: str) -> bool:
+    """Whether every database can keep *text*: no control characters, no half pairs."""
+    return not any(unicodedata.category(each) in ("Cc", "Cs") for each in text)
