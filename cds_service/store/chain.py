@@ -1,0 +1,73 @@
+"""The hash chain of the audit trail: each row holds the hash of the row before it."""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from .records import AuditEntry, AuditEvent
+
+GENESIS = "0" * 64
+"""What stands before the first row of a writer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """The last row of a writer; sequence 0 before its first."""
+
+    writer: str
+    sequence: int = 0
+    hash: str = GENESIS
+
+
+def canonical_json(value: Any) -> str:
+    """The value as JSON that is always the same text for the same value."""
+    return _ENCODER.encode(value)
+
+
+def instant(at: datetime) -> str:
+    """An aware instant as text of fixed width in UTC: text order is time order."""
+    text = at.astimezone(UTC).isoformat(timespec="microseconds")
+    return text.removesuffix("+00:00") + "Z"
+
+
+def unchained(event: AuditEvent) -> AuditEntry:
+    """The row of *event*, before it has its place in a chain."""
+    patient = event.patient
+    return AuditEntry(
+        writer="",
+        sequence=0,
+        previous_hash="",
+        hash="",
+        at=instant(event.at),
+        kind=event.kind,
+        tenant=event.tenant,
+        client=event.client,
+        fhir_base=patient.fhir_base if patient else "",
+        patient_id=patient.patient_id if patient else "",
+        detail=canonical_json(event.detail),
+    )
+
+
+def chained(entry: AuditEntry, tail: Tail) -> AuditEntry:
+    """The row in its place after *tail*, with its hash."""
+    placed = replace(
+        entry,
+        writer=tail.writer,
+        sequence=tail.sequence + 1,
+        previous_hash=tail.hash,
+    )
+    return replace(placed, hash=entry_hash(placed))
+
+
+def entry_hash(entry: AuditEntry) -> str:
+    """The hash that a row must have, by its other fields."""
+    values = [getattr(entry, name) for name in _HASHED]
+    return hashlib.sha256(canonical_json(values).encode()).hexdigest()
+
+
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+)
+_HASHED = [name for name in AuditEntry.__slots__ if name != "hash"]

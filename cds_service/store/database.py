@@ -1,0 +1,173 @@
+"""Connections of one process to one SQLite file.
+
+In a process, writers queue for a lock of its own, which wakes the next one at once;
+only between processes do they meet at SQLite's, which is asked again after a pause.
+Rows whose loss in a power cut harms nobody go through a second connection that does
+not wait for the disk.
+"""
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, Engine, create_engine, event
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.sql.expression import ClauseElement
+
+from .records import StoreError
+
+BUSY_SECONDS = 5.0
+"""How long a writer waits for its turn before it gives up."""
+RETRY_SECONDS = 0.0003
+
+
+class Database:
+    """The connections of this process; it must not be used across a fork."""
+
+    def __init__(self, file: Path) -> None:
+        self._durable = _writing_engine(file, "FULL")
+        self._light = _writing_engine(file, "NORMAL")
+        self._readers = _engine(file, "NORMAL", BUSY_SECONDS)
+        self._writers: dict[bool, Connection] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def writing(self, *, durable: bool = True) -> Iterator[Connection]:
+        """The connection for writing, while no other thread here has it.
+
+        What is committed on a durable one survives a power cut.
+
+        Raises:
+            StoreError: if the turn does not come, or the database refuses.
+        """
+        if not self._lock.acquire(timeout=BUSY_SECONDS):
+            raise StoreError("the database is busy")
+        try:
+            with translated_errors():
+                yield self._writer(durable)
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that sees what was committed before each statement."""
+        with translated_errors(), self._readers.connect() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._lock, translated_errors():
+            for connection in self._writers.values():
+                connection.close()
+            self._writers.clear()
+            for engine in (self._durable, self._light, self._readers):
+                engine.dispose()
+
+    def _writer(self, durable: bool) -> Connection:
+        connection = self._writers.get(durable)
+        if connection is None:
+            engine = self._durable if durable else self._light
+            connection = self._writers[durable] = engine.connect()
+        return connection
+
+
+class Prepared:
+    """A statement, compiled once: sent as it stands, without building it every time."""
+
+    def __init__(self, statement: ClauseElement, columns: Sequence[str] = ()) -> None:
+        """Compile it; an insert names its columns."""
+        compiled = statement.compile(dialect=_DIALECT, column_keys=columns or None)
+        self._sql = str(compiled)
+        self._names: Sequence[str] = getattr(compiled, "positiontup", None) or ()
+        self._fixed = {
+            name: value for name, value in compiled.params.items() if value is not None
+        }
+
+    def run(
+        self, connection: Connection, *rows: Mapping[str, Any]
+    ) -> CursorResult[Any]:
+        """Send it with the values of one row, or of several."""
+        full = [{**self._fixed, **row} for row in rows] if self._fixed else rows
+        values = [tuple([row[name] for name in self._names]) for row in full]
+        if len(values) == 1:
+            return connection.exec_driver_sql(self._sql, values[0])
+        return connection.exec_driver_sql(self._sql, values)
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn the database library's errors into ours, without any value of a row."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        cause = getattr(error, "orig", None) or type(error).__name__
+        raise StoreError(f"the database refused: {cause}") from error
+
+
+def make_file(file: Path) -> None:
+    """Make the database file, which only its owner may read, unless it is there.
+
+    A file that is there is not opened: closing it would drop the locks that SQLite
+    holds on it elsewhere in this process.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise StoreError(f"{file}: {error.strerror}") from error
+
+
+def _writing_engine(file: Path, synchronous: str) -> Engine:
+    engine = _engine(file, synchronous, timeout=0.0)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _engine(file: Path, synchronous: str, timeout: float) -> Engine:
+    engine = create_engine(
+        URL.create("sqlite", database=str(file)),
+        connect_args={"timeout": timeout, "check_same_thread": False},
+        pool_size=0,
+        hide_parameters=True,
+    )
+
+    def connected(connection: Any, _: Any) -> None:
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA synchronous={synchronous}")
+
+    event.listen(engine, "connect", connected)
+    return engine
+
+
+def _begin(connection: Connection) -> None:
+    """Begin as the writer, waiting for those of other processes.
+
+    SQLite itself would wait up to 100 ms between two tries, hundreds of times longer
+    than a writer takes.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            return
+        except OperationalError as error:
+            if not _is_busy(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(RETRY_SECONDS)
+
+
+def _is_busy(error: OperationalError) -> bool:
+    code = getattr(error.orig, "sqlite_errorcode", 0)
+    return bool(code & 0xFF == sqlite3.SQLITE_BUSY)
+
+
+_DIALECT = sqlite.dialect()

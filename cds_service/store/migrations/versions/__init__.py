@@ -1,0 +1,1 @@
+"""One module a change; its number says its place."""

@@ -1,0 +1,122 @@
+"""Records to rows and back."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, RowMapping
+
+from ..wearables.records import PatientKey, WearableAlert
+from .chain import canonical_json, instant
+from .records import AuditEntry, CallRecord, CardRecord, EvaluationRecord, SourceRecord
+
+Values = Mapping[str, Any]
+
+
+def call_row(call: CallRecord) -> Values:
+    """The row of ``calls``."""
+    return {
+        "at": instant(call.at),
+        "tenant": call.patient.tenant,
+        "client": call.client,
+        "service": call.service,
+        "hook": call.hook,
+        "hook_instance": call.hook_instance,
+        "fhir_base": call.patient.fhir_base,
+        "patient_id": call.patient.patient_id,
+        "user": call.user,
+        "encounter": call.encounter,
+        "rulebook": call.rulebook,
+        "sources": _json(call.sources),
+        "evaluations": _json(call.evaluations),
+        "deviations": canonical_json(call.deviations),
+    }
+
+
+def card_row(card: CardRecord, call: CallRecord) -> dict[str, Any]:
+    """The row of ``cards``, but for the key of its call."""
+    return {
+        "uuid": card.uuid,
+        "tenant": call.patient.tenant,
+        "client": call.client,
+        "service": call.service,
+        "fhir_base": call.patient.fhir_base,
+        "patient_id": call.patient.patient_id,
+        "rule": card.rule,
+        "version": card.version,
+        "dedup_key": card.dedup_key,
+        "indicator": card.indicator,
+        "shown_at": instant(card.shown_at),
+    }
+
+
+def alert_row(alert: WearableAlert) -> Values:
+    """The row of ``wearable_alerts``."""
+    return {
+        **alert.patient._asdict(),
+        "source": alert.source,
+        "id": alert.id,
+        "rev": alert.rev,
+        "type": alert.type,
+        "metric": alert.metric,
+        "value": alert.value,
+        "unit": alert.unit,
+        "stat": alert.stat,
+        "threshold": alert.threshold,
+        "start": alert.start.isoformat(),
+        "end": alert.end.isoformat() if alert.end else None,
+        "start_utc": alert.start.timestamp(),
+        "end_utc": alert.end.timestamp() if alert.end else None,
+        "opened": instant(alert.opened),
+        "status": alert.status,
+        "origin": alert.origin,
+        "device": alert.device,
+        "coverage": alert.coverage,
+        "n": alert.n,
+    }
+
+
+def audit_row(entry: AuditEntry) -> Values:
+    """The row of ``audit``."""
+    return {name: getattr(entry, name) for name in AuditEntry.__slots__}
+
+
+def audit_entry(row: RowMapping) -> AuditEntry:
+    """The entry that a row of ``audit`` holds."""
+    return AuditEntry(**{name: row[name] for name in AuditEntry.__slots__})
+
+
+def wearable_alert(row: Row[Any]) -> WearableAlert:
+    """The alert that a row of ``wearable_alerts`` holds."""
+    return WearableAlert(
+        id=row.id,
+        patient=PatientKey(row.tenant, row.fhir_base, row.patient_id),
+        type=row.type,
+        start=datetime.fromisoformat(row.start),
+        opened=datetime.fromisoformat(row.opened),
+        end=datetime.fromisoformat(row.end) if row.end else None,
+        metric=row.metric,
+        value=row.value,
+        unit=row.unit,
+        stat=row.stat,
+        threshold=row.threshold,
+        status=row.status,
+        rev=row.rev,
+        origin=row.origin,
+        device=row.device,
+        source=row.source,
+        coverage=row.coverage,
+        n=row.n,
+    )
+
+
+def _json(records: Sequence[SourceRecord | EvaluationRecord]) -> str:
+    return canonical_json(
+        [{name: getattr(each, name) for name in each.__slots__} for each in records]
+    )
+
+
+def digest(*values: Any) -> str:
+    """A SHA-256 of the values, in hexadecimal."""
+    return hashlib.sha256(canonical_json(values).encode()).hexdigest()

@@ -1,0 +1,250 @@
+"""Store: everything that outlives a request.
+
+One transaction records one thing together with its row in the audit trail. A chain of
+audit rows belongs to one store object, so that no writer ever waits for another to
+learn its last hash.
+"""
+
+import os
+import uuid
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import Connection, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from ..wearables.records import PatientKey, WearableAlert
+from . import deliveries, rows, tables
+from .chain import Tail, chained, unchained
+from .database import Database, make_file
+from .migrate import upgrade
+from .records import AuditEntry, AuditEvent, CallRecord, Delivery, StoreError
+from .statements import (
+    ADD_AUDIT,
+    ADD_CALL,
+    ADD_CARD,
+    ALERTS_SINCE,
+    SAVE_ALERT,
+    SPEND_TOKEN,
+)
+
+TOKENS_KEPT = timedelta(hours=1)
+"""How long a spent token is remembered after nobody accepts it any more."""
+PRUNE_EVERY = timedelta(minutes=1)
+PAGE = 1000
+"""Rows of the audit trail that are read at a time."""
+
+
+class Store:
+    """The database, for every thread of one process.
+
+    Best opened after a fork. One opened before it serves the child as well: there it
+    takes connections and an audit chain of its own.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._inherited: list[Database] = []
+        self._database = Database(file)
+        self._tail: Tail | None = None
+        self._pruned: datetime | None = None
+        self._writer = ""
+        self._start_chain()
+        os.register_at_fork(after_in_child=_starter(weakref.ref(self)))
+
+    @classmethod
+    def open(cls, url: str) -> "Store":
+        """The store at a database URL, ``sqlite:///file``; nothing is read yet.
+
+        Raises:
+            StoreError: if it is no URL of an SQLite file.
+        """
+        try:
+            parsed = make_url(url)
+        except ArgumentError as error:
+            raise StoreError("the database URL cannot be read") from error
+        if parsed.get_backend_name() != "sqlite":
+            raise StoreError(f"{parsed.drivername}: only sqlite:/// is supported")
+        if not parsed.database or parsed.database == ":memory:" or parsed.query:
+            raise StoreError("the database URL must name a file: sqlite:///file")
+        file = Path(parsed.database).absolute()
+        make_file(file)
+        return cls(file)
+
+    def migrate(self) -> None:
+        """Bring the schema up to date; any number of processes may do so at once."""
+        upgrade(self._file, self._database)
+
+    def close(self) -> None:
+        """Close every connection of this process."""
+        self._database.close()
+
+    def ping(self) -> None:
+        """Return if the database answers and has its schema.
+
+        Raises:
+            StoreError: if not.
+        """
+        with self._database.reading() as connection:
+            connection.execute(select(tables.AUDIT.c.id).limit(1))
+
+    def spend_token(
+        self, issuer: str, jti: str, expires_at: datetime, now: datetime
+    ) -> bool:
+        """Whether the token is new; from now on it is not, in any process."""
+        row = {"issuer": issuer, "jti": jti, "expires_utc": expires_at.timestamp()}
+        with self._database.writing(durable=False) as connection, connection.begin():
+            self._prune(connection, now)
+            return SPEND_TOKEN.run(connection, row).rowcount == 1
+
+    def wearable_alerts(
+        self, patient: PatientKey, since: datetime
+    ) -> tuple[WearableAlert, ...]:
+        """The patient's alerts that lasted until *since* or later, oldest first.
+
+        Without those that were retracted.
+        """
+        asked = {**patient._asdict(), "since": since.timestamp()}
+        with self._database.reading() as connection:
+            found = ALERTS_SINCE.run(connection, asked).all()
+        return tuple(rows.wearable_alert(row) for row in found)
+
+    def begin_delivery(
+        self, source: str, key: str, digest: str, now: datetime
+    ) -> Delivery:
+        """Claim a delivery, or say what became of it.
+
+        A claim that was neither finished nor abandoned is given to the next who asks
+        after ``deliveries.TAKEN_OVER_AFTER``.
+        """
+        with self._database.writing(durable=False) as connection, connection.begin():
+            self._prune(connection, now)
+            return deliveries.claim(connection, source, key, digest, now)
+
+    def finish_delivery(
+        self,
+        source: str,
+        key: str,
+        status: int,
+        body: str,
+        alerts: Sequence[WearableAlert],
+        audit_event: AuditEvent,
+        now: datetime,
+    ) -> None:
+        """Store the alerts, the answer and the audit row, or nothing of it.
+
+        Of two revisions of an alert the higher stays, whichever came first.
+
+        Raises:
+            StoreError: if the delivery is not in progress.
+        """
+
+        alert_rows = [rows.alert_row(each) for each in alerts]
+
+        def work(connection: Connection) -> None:
+            deliveries.finish(connection, source, key, status, body, now)
+            if alert_rows:
+                SAVE_ALERT.run(connection, *alert_rows)
+
+        self._record(audit_event, work)
+
+    def abandon_delivery(self, source: str, key: str) -> None:
+        """Give the claim back: the delivery may come again as if it were new."""
+        with self._database.writing(durable=False) as connection, connection.begin():
+            deliveries.abandon(connection, source, key)
+
+    def record_call(self, call: CallRecord, audit_event: AuditEvent) -> None:
+        """Store the call, its cards and the audit row, or nothing of it.
+
+        A card that is there already, from an identical call, stays as it was.
+        """
+
+        call_row = rows.call_row(call)
+        card_rows = [rows.card_row(each, call) for each in call.cards]
+
+        def work(connection: Connection) -> None:
+            call_id = ADD_CALL.run(connection, call_row).lastrowid
+            if card_rows:
+                shown = ({**row, "call_id": call_id} for row in card_rows)
+                ADD_CARD.run(connection, *shown)
+
+        self._record(audit_event, work)
+
+    def record_audit(self, event: AuditEvent) -> None:
+        """Store a row of the audit trail by itself."""
+        self._record(event, lambda connection: None)
+
+    def audit_entries(self) -> Iterator[AuditEntry]:
+        """The audit trail in the order of arrival, a page at a time."""
+        last = 0
+        while True:
+            page = (
+                select(tables.AUDIT)
+                .where(tables.AUDIT.c.id > last)
+                .order_by(tables.AUDIT.c.id)
+                .limit(PAGE)
+            )
+            with self._database.reading() as connection:
+                found = connection.execute(page).mappings().all()
+            yield from map(rows.audit_entry, found)
+            if len(found) < PAGE:
+                return
+            last = found[-1]["id"]
+
+    def _record(self, event: AuditEvent, work: Callable[[Connection], None]) -> None:
+        """Do the work and append the event in one durable transaction."""
+        draft = unchained(event)
+        with self._database.writing() as connection:
+            tail = self._tail or _read_tail(connection, self._writer)
+            self._tail = None
+            with connection.begin():
+                work(connection)
+                entry = chained(draft, tail)
+                ADD_AUDIT.run(connection, rows.audit_row(entry))
+            self._tail = Tail(entry.writer, entry.sequence, entry.hash)
+
+    def _prune(self, connection: Connection, now: datetime) -> None:
+        """Forget now and then what nobody will ask for again."""
+        if self._pruned and now - self._pruned < PRUNE_EVERY:
+            return
+        spent = tables.SPENT_TOKENS
+        limit = (now - TOKENS_KEPT).timestamp()
+        connection.execute(spent.delete().where(spent.c.expires_utc < limit))
+        deliveries.prune(connection, now)
+        self._pruned = now
+
+    def _start_chain(self) -> None:
+        self._writer = str(uuid.uuid4())
+        self._tail = Tail(self._writer)
+
+    def _restart(self) -> None:
+        """Leave the parent's connections alone, neither used nor closed."""
+        self._inherited.append(self._database)
+        self._database = Database(self._file)
+        self._start_chain()
+
+
+def _starter(store: weakref.ref[Store]) -> Callable[[], None]:
+    def start() -> None:
+        alive = store()
+        if alive is not None:
+            alive._restart()
+
+    return start
+
+
+def _read_tail(connection: Connection, writer: str) -> Tail:
+    """The last row of a writer, asked for after a commit of which nobody is sure."""
+    audit = tables.AUDIT
+    newest = (
+        select(audit.c.sequence, audit.c.hash)
+        .where(audit.c.writer == writer)
+        .order_by(audit.c.sequence.desc())
+        .limit(1)
+    )
+    with connection.begin():
+        row = connection.execute(newest).first()
+    return Tail(writer, row.sequence, row.hash) if row else Tail(writer)
