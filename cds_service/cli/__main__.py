@@ -1,0 +1,5 @@
+"""``python -m cds_service.cli``: the same as ``cds-service``."""
+
+from . import main
+
+main()
