@@ -1,0 +1,176 @@
+"""Cards from evaluations: what is shown, in which order, under which identity.
+
+A card's uuid is computed from who asked, what fired and what the card says, so that an
+identical retry gets the identical card and anything else gets a new one. Feedback then
+joins the rule and the version that gave the advice.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID, uuid5
+
+from ..protocol.cards import Card, CardSource, Indicator, Link, as_json
+from ..protocol.services import Service
+from . import sentences
+from .escaping import shorten
+from .evaluate import Evaluation, Evaluations, Outcome
+from .rules import CardTemplate
+from .suggestions import build_suggestions
+from .text import SUMMARY_LIMIT, render_markdown, render_plain
+
+NAMESPACE = UUID("6edf786b-c962-4545-9666-ac485dafac5d")
+"""Of every uuid that this project computes."""
+RULE_EXTENSION = "org.cds-service.rule"
+UNCHECKED_EXTENSION = "org.cds-service.unchecked"
+ONCE_PER = ("patient", "rule")
+"""What makes two cards the same, where a rule does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltCard:
+    """A card, and what the record of the call says of it."""
+
+    card: Card
+    rule: str
+    """The id of its rule; empty for the card about checks that could not be made."""
+    version: str
+    index: int
+    """Of the card in its rule."""
+    dedup_key: str
+    """Equal for cards that tell the same patient's chart the same thing."""
+
+
+def build_cards(
+    evaluations: Evaluations, service: Service, seed: str
+) -> tuple[BuiltCard, ...]:
+    """The cards of one response, most urgent first, each distinct.
+
+    Args:
+        seed: Who asked what about whom; equal only for an identical retry.
+
+    Source: CDS Hooks 3.0.0 "Card Attributes".
+    """
+    served = [each for each in evaluations.items if each.rule.served]
+    fired = [
+        (each, _build(each, each.card, seed))
+        for each in served
+        if each.outcome is Outcome.FIRES and each.card is not None
+    ]
+    fired.sort(key=lambda pair: _urgency(*pair))
+    built = [card for _, card in fired]
+    unchecked = [
+        each
+        for each in served
+        if each.outcome is Outcome.UNKNOWN and (each.could_not_check or each.noted)
+    ]
+    if unchecked:
+        built.append(_build_unchecked(unchecked, service, seed))
+    return tuple({each.card.uuid: each for each in built}.values())
+
+
+def _urgency(evaluation: Evaluation, built: BuiltCard) -> tuple[int, int, str]:
+    rule = evaluation.rule
+    return -built.card.indicator, -rule.priority, rule.id
+
+
+def _build(evaluation: Evaluation, template: CardTemplate, seed: str) -> BuiltCard:
+    rule = evaluation.rule
+    draft = Card(
+        uuid="",
+        summary=render_plain(template.summary, evaluation.text)
+        or shorten(rule.title, SUMMARY_LIMIT),
+        indicator=_indicator(evaluation, template),
+        source=template.source,
+        detail=_detail(evaluation, template),
+        suggestions=build_suggestions(template.suggestions, evaluation),
+        override_reasons=template.override_reasons,
+        links=tuple(
+            Link(each.label, each.url, each.type, each.app_context)
+            for each in template.links
+        ),
+        extension={RULE_EXTENSION: {"id": rule.id, "version": rule.version}},
+    )
+    return BuiltCard(
+        _identified(draft, f"{seed}|{rule.key}|{template.index}"),
+        rule.id,
+        rule.version,
+        template.index,
+        _dedup_key(evaluation, template),
+    )
+
+
+def _indicator(evaluation: Evaluation, template: CardTemplate) -> Indicator:
+    """The severity of the card; what rests on a name alone is never critical."""
+    if evaluation.by_name:
+        return min(template.severity, Indicator.WARNING)
+    return template.severity
+
+
+def _detail(evaluation: Evaluation, template: CardTemplate) -> str:
+    rule = evaluation.rule
+    paragraphs = []
+    if template.detail is not None:
+        paragraphs.append(render_markdown(template.detail, evaluation.text))
+    if evaluation.by_name:
+        paragraphs.append(sentences.matched_by_name(evaluation.by_name))
+    if evaluation.reasons:
+        chart = evaluation.case.chart
+        paragraphs.append(sentences.not_known(rule, evaluation.reasons, chart))
+    if not rule.approved:
+        paragraphs.append(sentences.AWAITS_APPROVAL)
+    return "\n\n".join(each for each in paragraphs if each)
+
+
+def _dedup_key(evaluation: Evaluation, template: CardTemplate) -> str:
+    """What ``once_per`` names, with its values, as compact JSON."""
+    rule = evaluation.rule
+    known = {
+        "patient": evaluation.case.chart.patient_id,
+        "rule": rule.id,
+        "severity": _indicator(evaluation, template).name.lower(),
+    }
+    key = {}
+    for name in rule.once_per or ONCE_PER:
+        if name in known:
+            key[name] = known[name]
+        else:
+            shown = evaluation.text(*name.split(".", 1))
+            key[name] = shown.text if shown else ""
+    return _canonical(key)
+
+
+def _build_unchecked(
+    evaluations: Sequence[Evaluation], service: Service, seed: str
+) -> BuiltCard:
+    rules = sorted(each.rule.key for each in evaluations)
+    draft = Card(
+        uuid="",
+        summary=sentences.UNCHECKED_SUMMARY,
+        indicator=Indicator.INFO,
+        source=CardSource(service.title),
+        detail=sentences.unchecked_detail(evaluations),
+        extension={UNCHECKED_EXTENSION: {"rules": rules}},
+    )
+    patient = evaluations[0].case.chart.patient_id
+    key = _canonical({"patient": patient, "service": service.id, "unchecked": rules})
+    return BuiltCard(_identified(draft, f"{seed}||0"), "", "", 0, key)
+
+
+def _identified(draft: Card, seed: str) -> Card:
+    """The card with its uuid and those of its suggestions."""
+    digest = hashlib.sha256(_canonical(as_json(draft)).encode()).hexdigest()
+    return replace(
+        draft,
+        uuid=str(uuid5(NAMESPACE, f"{seed}|{digest}")),
+        suggestions=tuple(
+            replace(each, uuid=str(uuid5(NAMESPACE, f"{seed}|{digest}|{index}")))
+            for index, each in enumerate(draft.suggestions)
+        ),
+    )
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,112 @@
+"""Everything that the server itself says on a card; the rest is the rules' own text.
+
+Markdown, one line each, with no clinical content. What a record calls things is quoted
+and escaped.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from ..fhir.chart import Chart, SourceState
+from .escaping import escape_markdown
+from .evaluate import Evaluation
+from .rules import Rule
+from .truth import GOVERNED, Reason, ReasonKind
+
+UNCHECKED_SUMMARY = "Some checks could not be made"
+AWAITS_APPROVAL = "This rule awaits local clinical approval."
+
+NAMES_SHOWN = 5
+"""Names out of the record in one sentence; more are counted."""
+RULES_SHOWN = 20
+"""Rules on the card about checks that could not be made; more are counted."""
+
+_SOURCES: Mapping[str, str] = {
+    "patient": "the patient's own data",
+    "conditions": "conditions",
+    "medication_requests": "medication orders",
+    "medication_statements": "medication statements",
+    "observations": "observations",
+    "draft_orders": "draft orders",
+    "wearable_alerts": "wearable alerts",
+}
+
+_KINDS: Mapping[ReasonKind, str] = {
+    ReasonKind.NOT_RECORDED: "{fact}: not recorded",
+    ReasonKind.BOUNDARY: "{fact}: recorded too vaguely to decide",
+    ReasonKind.NOT_READ: "{fact}: could not be read",
+    ReasonKind.UNUSABLE: "{fact}: recorded in a form that cannot be used",
+    ReasonKind.UNRESOLVED: "{fact}: unclear from its code whether meant",
+}
+
+
+def matched_by_name(names: Iterable[str]) -> str:
+    """That medicines were recognised by name only, and which."""
+    return (
+        f"Recognised by name only, not by a code: {_quoted(names)}. "
+        "Check that this is the medicine meant."
+    )
+
+
+def not_known(rule: Rule, reasons: Sequence[Reason], chart: Chart) -> str:
+    """What stayed open although the card is shown."""
+    return f"Not known: {_joined(rule, reasons, chart)}."
+
+
+def unchecked_detail(evaluations: Sequence[Evaluation]) -> str:
+    """Which checks could not be made and what was missing, as a list."""
+    listed = [_unchecked(each) for each in evaluations[:RULES_SHOWN]]
+    more = len(evaluations) - len(listed)
+    if more > 0:
+        listed.append(f"- and {more} more")
+    return (
+        "The data was not sufficient for these checks. That they raise no card does "
+        "not mean that they found nothing to raise.\n\n" + "\n".join(listed)
+    )
+
+
+def _unchecked(evaluation: Evaluation) -> str:
+    reasons = evaluation.reasons
+    if not evaluation.noted:
+        # What is simply not recorded is normal; what failed is the news.
+        reasons = tuple(each for each in reasons if each.kind not in GOVERNED)
+    missing = _joined(evaluation.rule, reasons, evaluation.case.chart)
+    title = f"- **{escape_markdown(evaluation.rule.title)}**"
+    return f"{title}: {missing}" if missing else title
+
+
+def _joined(rule: Rule, reasons: Iterable[Reason], chart: Chart) -> str:
+    said = [text for each in reasons for text in _said(rule, each, chart)]
+    return "; ".join(dict.fromkeys(said))
+
+
+def _said(rule: Rule, reason: Reason, chart: Chart) -> list[str]:
+    if reason.kind is ReasonKind.NOT_READ and reason.sources:
+        return [_unread(source, chart) for source in reason.sources]
+    said = _KINDS[reason.kind].format(fact=_fact(rule, reason.fact))
+    return [f"{said} ({_quoted(reason.names)})" if reason.names else said]
+
+
+def _unread(source: str, chart: Chart) -> str:
+    name = _SOURCES.get(source, source)
+    if chart.state(source) is SourceState.PARTIAL:
+        return f"{name} could be read only in part"
+    return f"{name} could not be read"
+
+
+def _fact(rule: Rule, name: str) -> str:
+    if name == "patient":
+        return "age or sex of the patient"
+    fact = rule.facts.get(name)
+    title = fact.title if fact else ""
+    return escape_markdown(title or name.replace("_", " "))
+
+
+def _quoted(names: Iterable[str]) -> str:
+    escaped = [
+        escape_markdown(name) or "an entry without a name"
+        for name in dict.fromkeys(names)
+    ]
+    shown = escaped[:NAMES_SHOWN]
+    if more := len(escaped) - len(shown):
+        shown.append(f"{more} more")
+    return ", ".join(shown)

@@ -1,0 +1,109 @@
+"""Suggestions of a card: whole resources, made from the rule's text and the record.
+
+What is built here is checked against the strict models before it leaves.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..fhir.chart import Resource
+from ..protocol.cards import Action, Suggestion
+from .evaluate import Evaluation
+from .readings import reference_of
+from .rules import ActionTemplate, SuggestionTemplate
+from .text import Resolve, parse_template, render_plain
+
+TEXT_LIMIT = 1000
+"""Characters of one text in a resource that we write."""
+
+_SUBJECT = "subject"
+_SUBJECT_OF: Mapping[str, str] = {
+    "AllergyIntolerance": "patient",
+    "Immunization": "patient",
+    "NutritionOrder": "patient",
+    "Task": "for",
+    "VisionPrescription": "patient",
+}
+"""The member that names the patient, where it is not ``subject`` (FHIR R4)."""
+
+
+def build_suggestions(
+    templates: tuple[SuggestionTemplate, ...],
+    evaluation: Evaluation,
+) -> tuple[Suggestion, ...]:
+    """The suggestions that can be made for this patient, not yet identified.
+
+    One whose actions cannot all be made is left out, since its actions belong
+    together. At most one is recommended.
+
+    Source: CDS Hooks 3.0.0 "Suggestion", "Action"; invariants cds-resp-1, -2, -5.
+    """
+    built: list[Suggestion] = []
+    for template in templates:
+        actions = _actions(template, evaluation)
+        if actions is None:
+            continue
+        recommended = template.recommended and not any(
+            each.is_recommended for each in built
+        )
+        built.append(Suggestion("", template.label, actions, recommended))
+    return tuple(built)
+
+
+def _actions(
+    template: SuggestionTemplate, evaluation: Evaluation
+) -> tuple[Action, ...] | None:
+    """The actions, or none where one cannot be made or two change the same record."""
+    actions = []
+    changed: set[str] = set()
+    for each in template.actions:
+        if each.type == "create":
+            actions.append(_create(each, evaluation))
+            continue
+        target = _target(each, evaluation)
+        if target is None or reference_of(target) in changed:
+            return None
+        changed.add(reference_of(target))
+        actions.append(_change(each, evaluation, target))
+    return tuple(actions)
+
+
+def _create(template: ActionTemplate, evaluation: Evaluation) -> Action:
+    resource: dict[str, Any] = filled(template.resource, evaluation.text)
+    subject = _SUBJECT_OF.get(resource.get("resourceType", ""), _SUBJECT)
+    patient = evaluation.case.chart.patient_id
+    resource.setdefault(subject, {"reference": f"Patient/{patient}"})
+    return Action(template.type, template.description, resource)
+
+
+def _target(template: ActionTemplate, evaluation: Evaluation) -> Resource | None:
+    """The record that a rule changes; none where it has no id to change it by."""
+    row = evaluation.newest(template.fact)
+    resource = row.resource if row else None
+    if resource is None or not isinstance(resource.get("id"), str):
+        return None
+    return resource
+
+
+def _change(
+    template: ActionTemplate, evaluation: Evaluation, target: Resource
+) -> Action:
+    if template.type == "delete":
+        return Action(
+            template.type, template.description, resource_id=reference_of(target)
+        )
+    changes = filled(template.changes, evaluation.text)
+    return Action(template.type, template.description, {**target, **changes})
+
+
+def filled(value: Any, resolve: Resolve) -> Any:
+    """Plain JSON with every placeholder in its texts filled."""
+    if isinstance(value, str):
+        if "{{" not in value:
+            return value
+        return render_plain(parse_template(value), resolve, TEXT_LIMIT)
+    if isinstance(value, Mapping):
+        return {name: filled(member, resolve) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [filled(member, resolve) for member in value]
+    return value
