@@ -22,7 +22,11 @@ ORDER = [
     ["cli"],
 ]
 
-PURE = ["protocol", "rulebook", "wearables", "fhir.chart", "fhir.models"]
+PURE = [
+    "protocol", "rulebook", "wearables", "fhir.addresses", "fhir.chart",
+    "fhir.drafts", "fhir.medications", "fhir.models", "fhir.queries", "fhir.reading",
+    "fhir.rows", "fhir.scopes", "fhir.subjects",
+]  # fmt: skip
 NOT_PURE = ["rulebook.load"]
 WORLD = {
     "asyncio", "flask", "glob", "http", "io", "logging", "multiprocessing", "os",

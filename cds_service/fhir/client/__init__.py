@@ -1,0 +1,175 @@
+"""The EHR's FHIR server, read with fhirclient inside narrow bounds.
+
+No address outside the base is asked, no redirect is followed, the token goes nowhere
+else and outlives no request.
+"""
+
+import json
+import re
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fhirclient.auth import FHIRAuth
+from fhirclient.server import FHIRServer
+
+from ...protocol.requests import HookRequest
+from ..addresses import Base, covers, parse_base, resolve
+from ..queries import is_search, with_count
+from ..reading import next_link
+from ..rows import is_resource
+from .exchange import Exchange, FhirFailure, FhirLimits, FhirPool
+
+__all__ = ["FhirFailure", "FhirLimits", "FhirPool", "FhirReader", "open_reader"]
+
+PAGE_SIZE = 200
+_REFUSES_PAGE_SIZE = re.compile(r"HTTP 4(?!01|03|29)\d\d")
+_TOKEN = re.compile(r"[\x21-\x7e]*")
+
+_new_server: Any = FHIRServer
+_new_auth: Any = FHIRAuth.create
+
+
+class FhirReader:
+    """Reads one FHIR server for one CDS request; is never shared or kept."""
+
+    def __init__(
+        self, base: Base, token: str, scope: str, pool: FhirPool, limits: FhirLimits
+    ) -> None:
+        self.base = base
+        self.scope = scope
+        self._limits = limits
+        self._exchange = Exchange(pool, limits)
+        self._server = _new_server(None, base_uri=f"{base}/")
+        self._server.session = self._exchange
+        if token:
+            state = {"app_id": "cds-service", "access_token": token}
+            self._server.auth = _new_auth("oauth2", state=state)
+
+    def __repr__(self) -> str:
+        return f"FhirReader({self.base})"
+
+    @contextmanager
+    def until(self, ends: float) -> Iterator[None]:
+        """Lets reads run until *ends*, as ``time.monotonic`` counts.
+
+        Whatever still waits when the block is left is cut off.
+        """
+        self._exchange.start(ends)
+        try:
+            yield
+        finally:
+            self._exchange.stop()
+
+    def pages(self, query: str) -> Iterator[Any]:
+        """The pages that *query*, relative to the base, gives; plain JSON.
+
+        Raises FhirFailure where one cannot be had, after yielding those before it.
+        """
+        address = self._address(query)
+        if is_search(query):
+            address, page, size = self._first(query, address)
+        else:
+            page, size = self._get(address)
+        yield page
+        yield from self._follow(page, address, size)
+
+    def pages_after(self, page: Any, query: str) -> Iterator[Any]:
+        """The pages after *page*, which came in the prefetch for *query*."""
+        yield from self._follow(page, self._address(query), 0)
+
+    def _first(self, query: str, address: str) -> tuple[str, Any, int]:
+        """Address, first page and size, with our page size where that is accepted."""
+        sized = self._address(with_count(query, PAGE_SIZE))
+        try:
+            return sized, *self._get(sized)
+        except FhirFailure as failure:
+            if sized == address or not _REFUSES_PAGE_SIZE.match(failure.reason):
+                raise
+        return address, *self._get(address)
+
+    def _follow(self, page: Any, address: str, spent: int) -> Iterator[Any]:
+        seen, resources = {address}, _entries(page)
+        while (link := next_link(page)) is not None:
+            following = resolve(self.base, link, address)
+            if following is None:
+                raise FhirFailure("page link refused")
+            if following in seen:
+                raise FhirFailure("pages repeat")
+            if len(seen) >= self._limits.pages:
+                raise FhirFailure("page limit")
+            if spent >= self._limits.bytes or resources >= self._limits.resources:
+                raise FhirFailure("size limit")
+            address = following
+            seen.add(address)
+            page, size = self._get(address)
+            if not is_resource(page, "Bundle"):
+                outcome = is_resource(page, "OperationOutcome")
+                raise FhirFailure("OperationOutcome" if outcome else "wrong shape")
+            spent += size
+            resources += _entries(page)
+            yield page
+
+    def _address(self, query: str) -> str:
+        address = resolve(self.base, f"{self.base}/{query}", str(self.base))
+        if address is None:
+            raise FhirFailure("cannot be asked")
+        return address
+
+    def _get(self, address: str) -> tuple[Any, int]:
+        content: bytes = self._server.request_data(address)
+        value, reason = _parse(content)
+        if reason:
+            raise FhirFailure(reason)
+        return value, len(content)
+
+
+def open_reader(
+    hook_request: HookRequest,
+    allowed_servers: Collection[str],
+    open_servers: Collection[str],
+    pool: FhirPool,
+    limits: FhirLimits = FhirLimits(),
+) -> FhirReader | None:
+    """A reader of the request's FHIR server; none where it may not be read.
+
+    Without a token only *open_servers* may be read, with one *allowed_servers* too.
+    Source: CDS Hooks 3.0.0 "FHIR Resource Access".
+    """
+    granted = hook_request.fhir_authorization
+    token = granted.access_token if granted else ""
+    base = parse_base(hook_request.fhir_server or "")
+    if base is None or not _TOKEN.fullmatch(token):
+        return None
+    if granted and granted.expires_in is not None and granted.expires_in <= 0:
+        return None
+    servers = [*open_servers, *(allowed_servers if token else ())]
+    if not any(covers(each, base) for each in map(parse_base, servers) if each):
+        return None
+    scope = granted.scope if granted and token else ""
+    return FhirReader(base, token, scope, pool, limits)
+
+
+def _entries(page: Any) -> int:
+    entries = page.get("entry") if isinstance(page, dict) else None
+    return len(entries) if isinstance(entries, list) else 0
+
+
+def _parse(content: bytes) -> tuple[Any, str]:
+    """The JSON value, or why there is none; errors may quote what they stumble on."""
+    if not content.strip():
+        return None, "empty body"
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return None, "not UTF-8"
+    if re.match(r"\s*<(!doctype\s+)?html", text, re.IGNORECASE):
+        return None, "HTML"
+    try:
+        return json.loads(text, parse_constant=_refuse), ""
+    except (ValueError, RecursionError):
+        return None, "not JSON"
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)

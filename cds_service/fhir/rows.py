@@ -1,0 +1,118 @@
+"""The entries of Bundles, one by one: kept, set aside, dropped or counted. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .chart import Resource, Source, SourceState, Unusable
+from .subjects import Identity, Whose, whose
+
+_HARMLESS = ("warning", "information")
+_SET_ASIDE = ("Patient", "Medication")
+
+
+@dataclass(slots=True)
+class Rows:
+    """What the entries of Bundles come to, one after another."""
+
+    wanted: str
+    """The resource type asked for; empty for the context's own orders of any type."""
+    identity: Identity
+    resources: list[Resource] = field(default_factory=list)
+    unusable: list[Unusable] = field(default_factory=list)
+    foreign: int = 0
+    matched: int = 0
+    failed: bool = False
+    """Whether an OperationOutcome among the entries tells of an error."""
+    seen: set[str] = field(default_factory=set)
+
+    def take_pages(self, pages: Iterable[Any]) -> None:
+        """Takes every entry of every Bundle."""
+        for page in pages:
+            if not is_resource(page, "Bundle"):
+                self.unusable.append(Unusable("not a Bundle"))
+                continue
+            entries = page.get("entry")
+            if entries is not None and not isinstance(entries, list):
+                self.unusable.append(Unusable("entries are not a list"))
+                continue
+            for entry in entries or ():
+                self.take(entry.get("resource") if isinstance(entry, dict) else None)
+
+    def take(self, resource: Any) -> None:
+        """Takes what stands in one entry."""
+        if not isinstance(resource, dict):
+            self.unusable.append(Unusable("entry without a resource"))
+            return
+        kind = resource.get("resourceType")
+        if not isinstance(kind, str):
+            self.unusable.append(Unusable("no resourceType"))
+        elif kind == "Bundle":
+            self.unusable.append(Unusable("a Bundle in a Bundle"))
+        elif kind == "OperationOutcome":
+            self.failed = self.failed or _has_error(resource)
+        elif kind == (self.wanted or kind) and (self.wanted or kind not in _SET_ASIDE):
+            self.matched += 1
+            self._take_match(resource)
+
+    def source(self, name: str, why: str, origin: str) -> Source:
+        """The source that the rows make; *why* says why more may exist."""
+        if self.failed and not self.matched and not self.unusable:
+            failure = joined(["OperationOutcome", why])
+            return Source(name, SourceState.MISSING, why=failure, origin=origin)
+        reasons = joined(
+            [
+                why,
+                "entries unreadable" if self.unusable else "",
+                "OperationOutcome beside the matches" if self.failed else "",
+            ]
+        )
+        return Source(
+            name=name,
+            state=SourceState.PARTIAL if reasons else SourceState.LOADED,
+            resources=tuple(self.resources),
+            why=reasons,
+            unusable=tuple(self.unusable),
+            foreign=self.foreign,
+            origin=origin,
+        )
+
+    def _take_match(self, resource: Resource) -> None:
+        verdict = whose(resource, self.identity)
+        if verdict is Whose.NOBODY and not self.wanted:
+            verdict = Whose.OWN
+        reference = reference_of(resource)
+        if verdict is Whose.FOREIGN:
+            self.foreign += 1
+        elif verdict is not Whose.OWN:
+            self.unusable.append(Unusable(verdict.value, reference))
+        elif reference not in self.seen:
+            self.resources.append(resource)
+            if reference:
+                self.seen.add(reference)
+
+
+def is_resource(value: Any, resource_type: str) -> bool:
+    """Whether *value* claims to be a resource of that type."""
+    return isinstance(value, dict) and value.get("resourceType") == resource_type
+
+
+def reference_of(resource: Resource) -> str:
+    """``Type/id``; empty for a resource without an id."""
+    identifier = resource.get("id")
+    if not isinstance(identifier, str) or not identifier:
+        return ""
+    return f"{resource['resourceType']}/{identifier}"
+
+
+def joined(reasons: Iterable[str]) -> str:
+    """The reasons in one phrase, each once."""
+    return "; ".join(dict.fromkeys(filter(None, reasons)))
+
+
+def _has_error(outcome: Resource) -> bool:
+    issues = outcome.get("issue")
+    return not isinstance(issues, list) or any(
+        not isinstance(issue, dict) or issue.get("severity") not in _HARMLESS
+        for issue in issues
+    )

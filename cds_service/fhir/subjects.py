@@ -1,0 +1,133 @@
+"""Whose a resource is: its subject against the patient of the context. Pure."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from .addresses import parse_base, same_place
+from .chart import Resource
+
+_LITERAL = re.compile(
+    r"(?:(?P<base>https?://.+)/)?(?P<type>[A-Za-z]+)/(?P<id>[^/?#|]+)"
+    r"(?:/_history/[^/?#]+)?",
+    re.ASCII,
+)
+_BARE_ID = re.compile(r"[^/?#|:]+")
+
+
+class Whose(Enum):
+    """What a resource says about whom it concerns."""
+
+    OWN = "own"
+    FOREIGN = "foreign"
+    NOBODY = "no subject"
+    UNKNOWN = "subject cannot be followed"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The patient of the context, by every name that a reference may use."""
+
+    patient_id: str
+    base: str = ""
+    """The FHIR server's base; empty where the request names none."""
+    own: frozenset[str] = frozenset()
+    """``urn:`` names that bundles give to the patient."""
+    others: frozenset[str] = frozenset()
+    """``urn:`` names that bundles give to other patients."""
+
+
+def identify(patient_id: str, base: str, pages: Iterable[Any]) -> Identity:
+    """The patient's identity with the ``urn:`` names that *pages* use."""
+    own, others = set(), set()
+    for full_url, resource in bundle_resources(pages):
+        if resource.get("resourceType") != "Patient" or not _is_urn(full_url):
+            continue
+        if resource.get("id") == patient_id:
+            own.add(full_url.lower())
+        elif isinstance(resource.get("id"), str):
+            others.add(full_url.lower())
+    return Identity(patient_id, base, frozenset(own), frozenset(others - own))
+
+
+def bundle_resources(pages: Iterable[Any]) -> Iterator[tuple[str, Resource]]:
+    """Full URL (may be empty) and resource of every readable entry of *pages*."""
+    for page in pages:
+        entries = page.get("entry") if isinstance(page, dict) else None
+        for entry in entries if isinstance(entries, list) else ():
+            resource = entry.get("resource") if isinstance(entry, dict) else None
+            if isinstance(resource, dict):
+                full_url = entry.get("fullUrl")
+                yield full_url if isinstance(full_url, str) else "", resource
+
+
+def whose(resource: Resource, identity: Identity) -> Whose:
+    """Whose *resource* is, by its ``subject`` and its ``patient``."""
+    said = [
+        _referred(resource, resource[member], identity)
+        for member in ("subject", "patient")
+        if resource.get(member) is not None
+    ]
+    for verdict in (Whose.FOREIGN, Whose.OWN, Whose.UNKNOWN):
+        if verdict in said:
+            return verdict
+    return Whose.NOBODY
+
+
+def relative_form(reference: str, base: str) -> str:
+    """``Type/id`` of a reference into the server *base*; empty for any other.
+
+    Where the base is not known, an absolute reference is taken to be into it.
+    """
+    literal = _LITERAL.fullmatch(reference)
+    if literal is None or not _into(literal["base"], base):
+        return ""
+    return f"{literal['type']}/{literal['id']}"
+
+
+def _referred(resource: Resource, member: Any, identity: Identity) -> Whose:
+    reference = member.get("reference") if isinstance(member, dict) else None
+    if not isinstance(reference, str) or not reference.strip():
+        return Whose.NOBODY
+    reference = reference.strip()
+    if _is_urn(reference):
+        return _named(reference.lower(), identity)
+    if reference.startswith("#"):
+        return _contained(resource, reference[1:], identity)
+    literal = _LITERAL.fullmatch(reference)
+    if literal is None:
+        bare = _BARE_ID.fullmatch(reference) and reference == identity.patient_id
+        return Whose.OWN if bare else Whose.UNKNOWN
+    if (literal["type"], literal["id"]) != ("Patient", identity.patient_id):
+        return Whose.FOREIGN
+    return Whose.OWN if _into(literal["base"], identity.base) else Whose.UNKNOWN
+
+
+def _named(urn: str, identity: Identity) -> Whose:
+    if urn in identity.own or urn.rpartition(":")[2] == identity.patient_id.lower():
+        return Whose.OWN
+    return Whose.FOREIGN if urn in identity.others else Whose.UNKNOWN
+
+
+def _contained(resource: Resource, fragment: str, identity: Identity) -> Whose:
+    """A contained Patient is nobody in particular, but for the context's own id."""
+    contained = resource.get("contained")
+    for each in contained if isinstance(contained, list) else ():
+        if isinstance(each, dict) and str(each.get("id", "")).lstrip("#") == fragment:
+            own = fragment == identity.patient_id
+            is_patient = each.get("resourceType") == "Patient"
+            return Whose.OWN if own and is_patient else Whose.UNKNOWN
+    return Whose.UNKNOWN
+
+
+def _into(text: str | None, base: str) -> bool:
+    if not text or not base:
+        return True
+    one, other = parse_base(text), parse_base(base)
+    return one is not None and other is not None and same_place(one, other)
+
+
+def _is_urn(text: str) -> bool:
+    return text[:4].lower() == "urn:"
