@@ -1,0 +1,1 @@
+"""Wearable formats: one payload format a file, each turned into records. Pure."""

@@ -1,0 +1,212 @@
+"""The project's own webhook format: a delivery of alerts.
+
+::
+
+    {"alerts": [{"id": "a-1", "patient": "123", "type": "high-heart-rate",
+                 "start": "2026-11-22T08:00:00-05:00",
+                 "end": "2026-11-22T08:12:00-05:00",
+                 "value": 131, "unit": "bpm", "stat": "max", "threshold": 120,
+                 "coverage": 0.92, "n": 12, "device": "Watch",
+                 "status": "closed", "rev": 0}]}
+
+``id``, ``patient``, ``type`` and ``start`` are required; null is as good as absent, and
+members that are not known here are let pass. Items are judged one by one: what is
+wrong with one does not touch the others. An alert is changed by sending it again with
+a higher ``rev``.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from ...protocol.errors import Problem, Unprocessable
+from ...rulebook.rules import AlertType
+from ..records import PatientKey, WearableAlert, canonical_unit, conversion
+from .members import Members
+
+MOST_ITEMS = 1000
+AHEAD = timedelta(minutes=5)
+"""How far a device's clock may be ahead of ours."""
+STATS = ("max", "min", "mean", "median", "instant")
+STATUSES = ("open", "closed", "retracted")
+ORIGINS = ("vendor",)
+OPERATORS = (">", ">=", "<", "<=")
+
+
+class Sender(Protocol):
+    """Who sent the delivery: a webhook source of the clients file."""
+
+    @property
+    def id(self) -> str:
+        """The source's name in the clients file."""
+
+    @property
+    def tenant(self) -> str:
+        """Whose patients it speaks of."""
+
+    @property
+    def fhir_base(self) -> str:
+        """Whose patient ids it uses; ``-`` where the tenant has one FHIR server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An item that cannot be stored, with everything that is wrong with it."""
+
+    index: int
+    id: str
+    """Empty where the item has no usable id."""
+    problems: tuple[Problem, ...]
+
+
+def parse_alerts(
+    body: Any, sender: Sender, alert_types: Mapping[str, AlertType], now: datetime
+) -> tuple[tuple[WearableAlert, ...], tuple[Rejected, ...]]:
+    """The alerts of a delivery, and the items that are none.
+
+    Raises:
+        Unprocessable: if *body* is no delivery at all.
+    """
+    accepted: list[WearableAlert] = []
+    rejected: list[Rejected] = []
+    seen: dict[tuple[PatientKey, str, int], int] = {}
+    for index, item in enumerate(_items(body)):
+        if not isinstance(item, dict):
+            problem = Problem("Must be an object.", f"$.alerts[{index}]")
+            rejected.append(Rejected(index, "", (problem,)))
+            continue
+        members = Members(item, f"$.alerts[{index}]")
+        alert = _alert(members, sender, alert_types, now)
+        if not members.problems:
+            first = seen.setdefault((alert.patient, alert.id, alert.rev), index)
+            if first != index:
+                members.refuse("rev", f"Item {first} is the same revision.")
+        if members.problems:
+            problems = tuple(dict.fromkeys(members.problems))
+            rejected.append(Rejected(index, alert.id, problems))
+        else:
+            accepted.append(alert)
+    return tuple(accepted), tuple(rejected)
+
+
+def _items(body: Any) -> list[Any]:
+    if not isinstance(body, dict):
+        raise Unprocessable(Problem("Must be an object.", "$"))
+    items = body.get("alerts")
+    if not isinstance(items, list) or not items:
+        raise Unprocessable(Problem("Must be a list of alerts.", "$.alerts"))
+    if len(items) > MOST_ITEMS:
+        text = f"A delivery holds at most {MOST_ITEMS} alerts."
+        raise Unprocessable(Problem(text, "$.alerts"))
+    return items
+
+
+def _alert(
+    members: Members,
+    sender: Sender,
+    alert_types: Mapping[str, AlertType],
+    now: datetime,
+) -> WearableAlert:
+    """The alert that an item says; of no use if *members* then has problems."""
+    members.require("id", "patient", "type", "start")
+    alert_type = alert_types.get(members.choice("type", tuple(alert_types)), _UNKNOWN)
+    start, end = _span(members, now)
+    value, threshold = _measured(members, alert_type)
+    return WearableAlert(
+        id=members.text("id", 128),
+        patient=PatientKey(sender.tenant, sender.fhir_base, _patient(members)),
+        type=alert_type.name,
+        start=start,
+        opened=now,
+        end=end,
+        metric=alert_type.metric,
+        value=value,
+        unit=alert_type.unit,
+        stat=members.choice("stat", STATS),
+        threshold=threshold,
+        status=_status(members, end),
+        rev=members.whole("rev") or 0,
+        origin=members.choice("origin", ORIGINS, "vendor"),
+        device=members.text("device", 200),
+        source=sender.id,
+        coverage=_coverage(members),
+        n=members.whole("n"),
+    )
+
+
+def _patient(members: Members) -> str:
+    patient = members.text("patient", 136).removeprefix("Patient/")
+    if members.has("patient") and not _PATIENT_ID.fullmatch(patient):
+        members.refuse("patient", "Must be the id of a FHIR Patient.")
+    return patient
+
+
+def _span(members: Members, now: datetime) -> tuple[datetime, datetime | None]:
+    start, end = members.moment("start"), members.moment("end")
+    for name, moment in (("start", start), ("end", end)):
+        if moment and moment > now + AHEAD:
+            members.refuse(name, "Lies in the future; is the device's clock right?")
+    if start and end and end < start:
+        members.refuse("end", "Must not be before the start.")
+    return start or now, end
+
+
+def _status(members: Members, end: datetime | None) -> str:
+    status = members.choice("status", STATUSES, "closed" if end else "open")
+    if status == "closed" and not members.has("end"):
+        members.refuse("end", "Required of an alert that is closed.")
+    return status
+
+
+def _coverage(members: Members) -> float | None:
+    coverage = members.number("coverage")
+    if coverage is not None and not 0 <= coverage <= 1:
+        members.refuse("coverage", "Must be a share from 0 to 1.")
+    return coverage
+
+
+def _measured(
+    members: Members, alert_type: AlertType
+) -> tuple[float | None, float | None]:
+    """The value and the threshold, in the unit of the type."""
+    if not alert_type.unit:
+        for name in ("value", "threshold"):
+            if alert_type is not _UNKNOWN and members.has(name):
+                members.refuse(name, "An alert of this type has none.")
+        return None, None
+    limit = members.inside("threshold")
+    value = _quantity(members, "value", members, alert_type.unit)
+    if limit is None:
+        return value, _quantity(members, "threshold", members, alert_type.unit)
+    limit.require("value")
+    limit.choice("op", OPERATORS)
+    unit_from = limit if limit.has("unit") else members
+    return value, _quantity(limit, "value", unit_from, alert_type.unit)
+
+
+def _quantity(members: Members, name: str, unit_from: Members, to: str) -> float | None:
+    """A number with the unit that stands beside it, in the unit *to*."""
+    number = members.number(name)
+    if number is None:
+        return None
+    if not unit_from.has("unit"):
+        unit_from.refuse("unit", f"Required with a number, such as {to}.")
+        return None
+    unit = canonical_unit(unit_from.text("unit", 64))
+    scale = conversion(unit, to) if unit else None
+    if scale is None:
+        unit_from.refuse("unit", f"Must be UCUM and convertible to {to}.")
+        return None
+    factor, offset = scale
+    converted = number * factor + offset
+    if not math.isfinite(converted):
+        members.refuse(name, "Must be a finite number.")
+        return None
+    return float(f"{converted:.12g}")
+
+
+_UNKNOWN = AlertType("", "")
+_PATIENT_ID = re.compile(r"[!-.0-~]{1,128}")

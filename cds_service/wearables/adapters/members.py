@@ -1,0 +1,120 @@
+"""The members of a JSON object, read one by one; all that is wrong is collected."""
+
+import math
+import re
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Any
+
+from ...protocol.errors import Problem
+
+LARGEST_COUNT = 2**31 - 1
+EARLIEST_YEAR = 2000
+"""No wearable measured before; a clock that says so was never set."""
+
+
+class Members:
+    """One object of somebody else's making. What cannot be used reads as absent."""
+
+    def __init__(
+        self, value: Mapping[str, Any], path: str, problems: list[Problem] | None = None
+    ) -> None:
+        self.problems = [] if problems is None else problems
+        self._path = path
+        self._members = value
+
+    def refuse(self, name: str, text: str) -> None:
+        """Note what is wrong with a member."""
+        self.problems.append(Problem(text, f"{self._path}.{name}"))
+
+    def has(self, name: str) -> bool:
+        """Whether the member is there and not null."""
+        return self._members.get(name) is not None
+
+    def require(self, *names: str) -> None:
+        """Note each member that is not there."""
+        for name in names:
+            if not self.has(name):
+                self.refuse(name, "Required.")
+
+    def inside(self, name: str) -> "Members | None":
+        """The object that a member holds; None where it holds something else."""
+        value = self._members.get(name)
+        if not isinstance(value, dict):
+            return None
+        return Members(value, f"{self._path}.{name}", self.problems)
+
+    def text(self, name: str, longest: int) -> str:
+        """Printable text with single spaces; empty where absent."""
+        if not self.has(name):
+            return ""
+        value = self._members[name]
+        text = " ".join(value.split()) if isinstance(value, str) else ""
+        if not text or not text.isprintable() or len(text) > longest:
+            self.refuse(name, f"Must be printable text of 1 to {longest} characters.")
+            return ""
+        return text
+
+    def choice(self, name: str, allowed: Collection[str], default: str = "") -> str:
+        """One of the allowed words."""
+        if not self.has(name):
+            return default
+        value = self._members[name]
+        if isinstance(value, str) and value in allowed:
+            return value
+        near = get_close_matches(value[:64], allowed, 1) if type(value) is str else []
+        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(allowed)}."
+        self.refuse(name, f"Not known here: {hint}")
+        return default
+
+    def moment(self, name: str) -> datetime | None:
+        """A date and time with an offset, which is kept. Source: RFC 3339 §5.6."""
+        if not self.has(name):
+            return None
+        value = self._members[name]
+        if not isinstance(value, str) or not _TIMESTAMP.fullmatch(value):
+            self.refuse(name, _TIME_TEXT)
+            return None
+        try:
+            moment = datetime.fromisoformat(value.upper())
+        except ValueError:
+            self.refuse(name, _TIME_TEXT)
+            return None
+        if moment.year < EARLIEST_YEAR:
+            self.refuse(name, f"Before {EARLIEST_YEAR}; is the device's clock right?")
+            return None
+        return moment
+
+    def number(self, name: str) -> float | None:
+        """A finite number."""
+        if not self.has(name):
+            return None
+        value = self._members[name]
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            try:
+                number = float(value)
+            except OverflowError:
+                number = math.inf
+            if math.isfinite(number):
+                return number
+        self.refuse(name, "Must be a finite number.")
+        return None
+
+    def whole(self, name: str) -> int | None:
+        """A whole number, 0 or more."""
+        if not self.has(name):
+            return None
+        value = self._members[name]
+        if isinstance(value, int) and not isinstance(value, bool):
+            if 0 <= value <= LARGEST_COUNT:
+                return value
+        self.refuse(name, f"Must be a whole number from 0 to {LARGEST_COUNT}.")
+        return None
+
+
+_TIMESTAMP = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)",
+    re.ASCII | re.IGNORECASE,
+)
+_TIME_TEXT = "Must be a date and time with an offset, like 2026-11-22T08:05:00-05:00."

@@ -1,0 +1,240 @@
+"""The webhook's own format: what becomes an alert, and what is said of the rest."""
+
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cds_service.protocol.errors import Unprocessable
+from cds_service.rulebook.rules import AlertType
+from cds_service.wearables.adapters.alerts import Rejected, parse_alerts
+from cds_service.wearables.records import PatientKey, WearableAlert
+
+FIXTURES = Path(__file__).parents[3] / "fixtures" / "wearables" / "alerts"
+NOW = datetime(2026, 11, 22, 9, 0, tzinfo=timezone(timedelta(hours=-5)))
+START = datetime(2026, 11, 22, 8, 0, tzinfo=timezone(timedelta(hours=-5)))
+TYPES = {
+    each.name: each
+    for each in (
+        AlertType("high-heart-rate", "High heart rate", "heart_rate", "/min"),
+        AlertType("high-body-temperature", "Fever", "body_temperature", "Cel"),
+        AlertType("irregular-rhythm", "Irregular rhythm", "heart_rhythm"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    id: str = "demo-watch"
+    tenant: str = "demo"
+    fhir_base: str = "-"
+
+
+ALERT = WearableAlert(
+    id="a-1",
+    patient=PatientKey("demo", "-", "smart-1"),
+    type="high-heart-rate",
+    start=START,
+    opened=NOW,
+    metric="heart_rate",
+    unit="/min",
+    source="demo-watch",
+)
+
+
+def read(
+    folder: str, name: str
+) -> tuple[tuple[WearableAlert, ...], tuple[Rejected, ...]]:
+    body = json.loads((FIXTURES / folder / f"{name}.json").read_text("utf-8"))
+    return parse_alerts(body, Source(), TYPES, NOW)
+
+
+def names(folder: str) -> list[str]:
+    return sorted(each.stem for each in (FIXTURES / folder).glob("*.json"))
+
+
+@pytest.mark.parametrize("name", names("shouldPass"))
+def test_what_should_pass_gives_an_alert_for_every_item(name: str) -> None:
+    accepted, rejected = read("shouldPass", name)
+
+    assert accepted and rejected == ()
+    for alert in accepted:
+        assert alert.start.utcoffset() is not None
+        assert alert.unit == TYPES[alert.type].unit
+
+
+@pytest.mark.parametrize("name", names("shouldFail"))
+def test_what_should_fail_is_rejected_with_its_place(name: str) -> None:
+    try:
+        accepted, rejected = read("shouldFail", name)
+    except Unprocessable as error:
+        problems = error.problems
+    else:
+        assert len(accepted) == (1 if name == "same-revision-twice" else 0)
+        problems = rejected[0].problems
+
+    assert len(problems) == 1
+    assert problems[0].expression.startswith("$")
+
+
+def test_an_alert_keeps_everything_that_was_said() -> None:
+    accepted, _ = read("shouldPass", "everything")
+
+    assert accepted == (
+        replace(
+            ALERT,
+            end=START + timedelta(minutes=12),
+            value=131.0,
+            stat="max",
+            threshold=120.0,
+            status="closed",
+            device="Demo Watch 4, firmware 2.1",
+            coverage=0.92,
+            n=12,
+        ),
+    )
+
+
+def test_the_least_that_can_be_said_is_an_open_alert() -> None:
+    assert read("shouldPass", "least")[0] == (ALERT,)
+
+
+def test_the_offset_of_the_device_is_kept() -> None:
+    (alert,), _ = read("shouldPass", "least")
+
+    assert alert.start.isoformat() == "2026-11-22T08:00:00-05:00"
+
+
+def test_an_alert_with_an_end_counts_as_closed() -> None:
+    (alert,), _ = read("shouldPass", "no-value")
+
+    assert alert.status == "closed"
+
+
+def test_value_and_threshold_are_brought_to_the_unit_of_the_type() -> None:
+    (alert,), _ = read("shouldPass", "unit-that-is-converted")
+
+    assert (alert.value, alert.threshold, alert.unit) == (38.5, 38.0, "Cel")
+
+
+def test_a_reference_to_a_patient_is_its_id() -> None:
+    (alert,), _ = read("shouldPass", "patient-as-reference")
+
+    assert alert.patient.patient_id == "smart-1"
+
+
+def test_odd_spaces_in_a_name_become_plain_ones() -> None:
+    (alert,), _ = read("shouldPass", "device-name-as-vendors-write-it")
+
+    assert alert.device == "Jane’s Apple Watch"
+
+
+@pytest.mark.parametrize(
+    ("name", "expression", "text"),
+    [
+        ("no-id", "$.alerts[0].id", "Required."),
+        ("no-start", "$.alerts[0].start", "Required."),
+        ("unknown-type", "$.alerts[0].type", "did you mean high-heart-rate?"),
+        ("start-without-offset", "$.alerts[0].start", "with an offset"),
+        ("start-in-the-future", "$.alerts[0].start", "in the future"),
+        ("end-before-start", "$.alerts[0].end", "before the start"),
+        ("closed-without-end", "$.alerts[0].end", "Required"),
+        ("value-without-unit", "$.alerts[0].unit", "Required"),
+        ("unit-of-another-dimension", "$.alerts[0].unit", "convertible to /min"),
+        ("threshold-without-value", "$.alerts[0].threshold.value", "Required"),
+        ("threshold-operator-unknown", "$.alerts[0].threshold.op", "did you mean >=?"),
+        ("value-where-the-type-has-none", "$.alerts[0].value", "has none"),
+        ("same-revision-twice", "$.alerts[1].rev", "Item 0"),
+        ("item-is-no-object", "$.alerts[0]", "object"),
+    ],
+)
+def test_a_rejected_item_says_what_is_wrong_and_where(
+    name: str, expression: str, text: str
+) -> None:
+    _, (rejected,) = read("shouldFail", name)
+
+    assert [each.expression for each in rejected.problems] == [expression]
+    assert text in rejected.problems[0].text
+
+
+def test_every_problem_of_an_item_is_named() -> None:
+    item = {"id": 7, "type": "x", "start": "now", "coverage": 2, "n": 1.5, "rev": -1}
+    _, (rejected,) = parse_alerts({"alerts": [item]}, Source(), TYPES, NOW)
+
+    wrong = [each.expression.rpartition(".")[2] for each in rejected.problems]
+    assert sorted(wrong) == sorted(["patient", *item])
+
+
+def test_a_bad_item_does_not_touch_the_good_ones() -> None:
+    good = {
+        "id": "a-1",
+        "patient": "smart-1",
+        "type": "high-heart-rate",
+        "start": "2026-11-22T08:00:00-05:00",
+    }
+    items = [good, {**good, "id": "a-2", "start": "yesterday"}, {**good, "id": "a-3"}]
+
+    accepted, rejected = parse_alerts({"alerts": items}, Source(), TYPES, NOW)
+
+    assert [each.id for each in accepted] == ["a-1", "a-3"]
+    assert [(each.index, each.id) for each in rejected] == [(1, "a-2")]
+
+
+@pytest.mark.parametrize(("minutes", "count"), [(5, 1), (5.1, 0)])
+def test_a_clock_may_be_five_minutes_ahead(minutes: float, count: int) -> None:
+    start = (NOW + timedelta(minutes=minutes)).isoformat()
+    item = {"id": "1", "patient": "1", "type": "high-heart-rate", "start": start}
+
+    accepted, _ = parse_alerts({"alerts": [item]}, Source(), TYPES, NOW)
+
+    assert len(accepted) == count
+
+
+def test_a_delivery_of_more_than_a_thousand_items_is_refused_whole() -> None:
+    with pytest.raises(Unprocessable, match="at most 1000"):
+        parse_alerts({"alerts": [{}] * 1001}, Source(), TYPES, NOW)
+
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.just(10**400)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=8)
+    | st.sampled_from(["/min", "2026-11-22T08:00:00Z", "high-heart-rate", "open"])
+    | st.from_regex(
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?[+-]\d\d:\d\d", fullmatch=True
+    )
+)
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = st.sampled_from(
+    "id patient type start end value unit threshold stat status rev coverage n "
+    "device origin other".split()
+)
+ITEMS = st.dictionaries(FIELDS, JSON, max_size=16) | JSON
+
+
+@given(JSON | st.fixed_dictionaries({"alerts": st.lists(ITEMS, max_size=3)}))
+def test_every_item_of_any_body_is_accepted_or_rejected(body: Any) -> None:
+    try:
+        accepted, rejected = parse_alerts(body, Source(), TYPES, NOW)
+    except Unprocessable as error:
+        assert error.problems
+        return
+
+    assert len(accepted) + len(rejected) == len(body["alerts"])
+    assert all(each.problems for each in rejected)
+    for alert in accepted:
+        assert alert.start.astimezone(UTC) <= NOW + timedelta(minutes=5)
+        assert alert.id.isprintable() and alert.patient.patient_id
