@@ -67,7 +67,5 @@ def entry_hash(entry: AuditEntry) -> str:
     return hashlib.sha256(canonical_json(values).encode()).hexdigest()
 
 
-_ENCODER = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
-)
+_ENCODER = json.JSONEncoder(allow_nan=False, sort_keys=True, separators=(",", ":"))
 _HASHED = [name for name in AuditEntry.__slots__ if name != "hash"]

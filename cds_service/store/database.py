@@ -109,6 +109,9 @@ def translated_errors() -> Iterator[None]:
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None) or type(error).__name__
         raise StoreError(f"the database refused: {cause}") from error
+    except (OverflowError, UnicodeEncodeError) as error:
+        cause = type(error).__name__
+        raise StoreError(f"the database refused: {cause}") from error
 
 
 def make_file(file: Path) -> None:

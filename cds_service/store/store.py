@@ -1,12 +1,11 @@
 """Store: everything that outlives a request.
 
 One transaction records one thing together with its row in the audit trail. A chain of
-audit rows belongs to one store object, so that no writer ever waits for another to
-learn its last hash.
+audit rows belongs to one process, so that no process waits for another to learn its
+last hash.
 """
 
 import os
-import uuid
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -16,14 +15,14 @@ from sqlalchemy import Connection, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from ..protocol.feedback import FeedbackEntry
 from ..wearables.records import PatientKey, WearableAlert
-from . import deliveries, rows, tables
-from .chain import Tail, chained, unchained
+from . import deliveries, feedback, rows, tables
 from .database import Database, make_file
 from .migrate import upgrade
-from .records import AuditEntry, AuditEvent, CallRecord, Delivery, StoreError
+from .recorder import Recorder
+from .records import AuditEntry, AuditEvent, Caller, CallRecord, Delivery, StoreError
 from .statements import (
-    ADD_AUDIT,
     ADD_CALL,
     ADD_CARD,
     ALERTS_SINCE,
@@ -49,10 +48,8 @@ class Store:
         self._file = file
         self._inherited: list[Database] = []
         self._database = Database(file)
-        self._tail: Tail | None = None
+        self._recorder = Recorder(self._database)
         self._pruned: datetime | None = None
-        self._writer = ""
-        self._start_chain()
         os.register_at_fork(after_in_child=_starter(weakref.ref(self)))
 
     @classmethod
@@ -149,7 +146,7 @@ class Store:
             if alert_rows:
                 SAVE_ALERT.run(connection, *alert_rows)
 
-        self._record(audit_event, work)
+        self._recorder.record(audit_event, work)
 
     def abandon_delivery(self, source: str, key: str) -> None:
         """Give the claim back: the delivery may come again as if it were new."""
@@ -171,11 +168,29 @@ class Store:
                 shown = ({**row, "call_id": call_id} for row in card_rows)
                 ADD_CARD.run(connection, *shown)
 
-        self._record(audit_event, work)
+        self._recorder.record(audit_event, work)
+
+    def record_feedback(
+        self,
+        service: str,
+        entries: Sequence[FeedbackEntry],
+        client: Caller,
+        audit_event: AuditEvent,
+        now: datetime,
+    ) -> None:
+        """Store the entries and the audit row, or nothing of it.
+
+        Each joins the rule and version of its card; one about a card that this client
+        was not shown is kept and flagged.
+        """
+        self._recorder.record(
+            audit_event,
+            lambda connection: feedback.save(connection, service, entries, client, now),
+        )
 
     def record_audit(self, event: AuditEvent) -> None:
         """Store a row of the audit trail by itself."""
-        self._record(event, lambda connection: None)
+        self._recorder.record(event, lambda connection: None)
 
     def audit_entries(self) -> Iterator[AuditEntry]:
         """The audit trail in the order of arrival, a page at a time."""
@@ -194,18 +209,6 @@ class Store:
                 return
             last = found[-1]["id"]
 
-    def _record(self, event: AuditEvent, work: Callable[[Connection], None]) -> None:
-        """Do the work and append the event in one durable transaction."""
-        draft = unchained(event)
-        with self._database.writing() as connection:
-            tail = self._tail or _read_tail(connection, self._writer)
-            self._tail = None
-            with connection.begin():
-                work(connection)
-                entry = chained(draft, tail)
-                ADD_AUDIT.run(connection, rows.audit_row(entry))
-            self._tail = Tail(entry.writer, entry.sequence, entry.hash)
-
     def _prune(self, connection: Connection, now: datetime) -> None:
         """Forget now and then what nobody will ask for again."""
         if self._pruned and now - self._pruned < PRUNE_EVERY:
@@ -216,15 +219,11 @@ class Store:
         deliveries.prune(connection, now)
         self._pruned = now
 
-    def _start_chain(self) -> None:
-        self._writer = str(uuid.uuid4())
-        self._tail = Tail(self._writer)
-
     def _restart(self) -> None:
         """Leave the parent's connections alone, neither used nor closed."""
         self._inherited.append(self._database)
         self._database = Database(self._file)
-        self._start_chain()
+        self._recorder = Recorder(self._database)
 
 
 def _starter(store: weakref.ref[Store]) -> Callable[[], None]:
@@ -234,17 +233,3 @@ def _starter(store: weakref.ref[Store]) -> Callable[[], None]:
             alive._restart()
 
     return start
-
-
-def _read_tail(connection: Connection, writer: str) -> Tail:
-    """The last row of a writer, asked for after a commit of which nobody is sure."""
-    audit = tables.AUDIT
-    newest = (
-        select(audit.c.sequence, audit.c.hash)
-        .where(audit.c.writer == writer)
-        .order_by(audit.c.sequence.desc())
-        .limit(1)
-    )
-    with connection.begin():
-        row = connection.execute(newest).first()
-    return Tail(writer, row.sequence, row.hash) if row else Tail(writer)

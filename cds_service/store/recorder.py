@@ -1,0 +1,104 @@
+"""Recorder: the audit chain of one process, and the transactions that extend it.
+
+Whoever gets the turn to write commits for all who wait, each as if alone: eight threads
+then share one wait for the disk, and answer half again as many calls (measured with
+`Store.record_call` on SQLite with eight threads).
+"""
+
+import uuid
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from . import rows
+from .chain import Tail, chained, unchained
+from .database import Database, translated_errors
+from .records import AuditEntry, AuditEvent, StoreError
+from .statements import ADD_AUDIT
+from .tables import AUDIT
+
+Work = Callable[[Connection], None]
+
+
+@dataclass(slots=True, eq=False)
+class _Item:
+    """What one caller waits for."""
+
+    draft: AuditEntry
+    work: Work
+    error: StoreError | None = StoreError("not recorded")
+    taken: bool = False
+    given_up: bool = False
+
+
+class Recorder:
+    """Writes one audit chain; thread-safe."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: deque[_Item] = deque()
+        self._writer = str(uuid.uuid4())
+        self._tail: Tail | None = Tail(self._writer)
+
+    def record(self, event: AuditEvent, work: Work) -> None:
+        """Do the work and append the event; return when both survive a power cut.
+
+        Raises:
+            StoreError: if nothing of it was stored.
+        """
+        item = _Item(unchained(event), work)
+        self._waiting.append(item)
+        try:
+            with self._database.writing() as connection:
+                if not item.taken:
+                    self._settle(connection, self._take_all())
+        finally:
+            item.given_up = True
+        if item.error is not None:
+            raise item.error
+
+    def _take_all(self) -> list[_Item]:
+        taken = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        for item in taken:
+            item.taken = True
+        return [item for item in taken if not item.given_up]
+
+    def _settle(self, connection: Connection, items: Sequence[_Item]) -> None:
+        """Store the items together or, where one of them is refused, each alone."""
+        try:
+            self._commit(connection, items)
+        except StoreError as error:
+            if len(items) == 1:
+                items[0].error = error
+                return
+            for item in items:
+                self._settle(connection, [item])
+
+    def _commit(self, connection: Connection, items: Sequence[_Item]) -> None:
+        with translated_errors():
+            tail = self._tail or _read_tail(connection, self._writer)
+            self._tail = None
+            with connection.begin():
+                for item in items:
+                    item.work(connection)
+                    entry = chained(item.draft, tail)
+                    ADD_AUDIT.run(connection, rows.audit_row(entry))
+                    tail = Tail(entry.writer, entry.sequence, entry.hash)
+            self._tail = tail
+        for item in items:
+            item.error = None
+
+
+def _read_tail(connection: Connection, writer: str) -> Tail:
+    """The writer's last row, after a transaction of which nobody is sure."""
+    newest = (
+        select(AUDIT.c.sequence, AUDIT.c.hash)
+        .where(AUDIT.c.writer == writer)
+        .order_by(AUDIT.c.sequence.desc())
+        .limit(1)
+    )
+    with connection.begin():
+        row = connection.execute(newest).first()
+    return Tail(writer, row.sequence, row.hash) if row else Tail(writer)
