@@ -1,0 +1,226 @@
+"""What a broken keyword of a schema means to a person who writes rules."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ..document import Path
+from ..findings import closest, quote, suggest
+
+
+class Broken(NamedTuple):
+    """One keyword of a schema that a value breaks."""
+
+    keyword: str
+    argument: Any
+    """What the schema says behind the keyword."""
+    schema: Mapping[str, Any]
+    """The schema that the keyword stands in."""
+    value: Any
+    path: Path
+    """Of the value, from the top of the document."""
+    is_name: bool = False
+    """Whether the value is itself a key of the mapping at *path*."""
+
+
+class Fault(NamedTuple):
+    """One fault of shape, as ``Findings.error`` takes it."""
+
+    path: Path
+    code: str
+    message: str
+    help: str = ""
+    key: bool = False
+
+
+def tell(broken: Broken) -> Iterator[Fault]:
+    """What to say about a broken keyword; a fault for each key that is at fault."""
+    if not broken.is_name:
+        return _WORDINGS.get(broken.keyword, _otherwise)(broken)
+    path = (*broken.path, broken.value)
+    message = f"{quote(broken.value)} is no name"
+    return iter([Fault(path, "CDS105", message, _advice(broken), True)])
+
+
+def _required(broken: Broken) -> Iterator[Fault]:
+    for name in broken.argument:
+        if name not in broken.value:
+            message = f"{quote(name)} is missing{_in(broken)}"
+            yield Fault(broken.path, "CDS101", message, "", True)
+
+
+def _unexpected(broken: Broken) -> Iterator[Fault]:
+    known = broken.schema.get("properties", {})
+    for name in broken.value:
+        if name not in known:
+            message = f"{quote(name)} is not known{_in(broken)}"
+            help = suggest(name, known)
+            yield Fault((*broken.path, name), "CDS102", message, help, True)
+
+
+def _type(broken: Broken) -> Iterator[Fault]:
+    wanted = broken.argument
+    wanted = [wanted] if isinstance(wanted, str) else wanted
+    path = broken.path
+    here = str(path[-1]) if path and isinstance(path[-1], str) else ""
+    meant = closest(here, broken.schema.get("words", ())) if here else None
+    if meant and meant != here:
+        message = f"{quote(here)} is not known here"
+        yield Fault(path, "CDS102", message, f"did you mean `{meant}`?", True)
+        return
+    subject = quote(here) if here else "this item" if path else "the file"
+    expected = " or ".join(_TYPES[each] for each in wanted)
+    if broken.value is None:
+        yield Fault(path, "CDS103", f"{subject} has no value; it is {expected}")
+        return
+    message = f"{subject} is {expected}, not {_described(broken.value)}"
+    yield Fault(path, "CDS103", message, _remedy(broken.value, wanted))
+
+
+def _remedy(value: Any, wanted: list[str]) -> str:
+    simple = isinstance(value, (str, int, float))
+    if "string" in wanted and simple:
+        return f'put it in quotes: "{quote(value).strip("`")}"'
+    if wanted == ["array"] and simple:
+        return f"write [{quote(value).strip('`')}], or one item a line after `- `"
+    if isinstance(value, str) and {"number", "integer"} & set(wanted):
+        return "write the number alone, without quotes or a unit"
+    if wanted == ["boolean"]:
+        return "write true or false"
+    return ""
+
+
+def _choice(broken: Broken) -> Iterator[Fault]:
+    allowed = broken.schema.get("enum", [broken.schema.get("const")])
+    words = [quote(each).strip("`") for each in allowed]
+    message = f"{quote(broken.value)} is not allowed here"
+    written = broken.value if isinstance(broken.value, str) else ""
+    near = closest(written, words) if written else None
+    help = "allowed: " + ", ".join(words)
+    if near and near != written:
+        help = f"did you mean `{near}`? {help}"
+    yield Fault(broken.path, "CDS104", message, help)
+
+
+def _pattern(broken: Broken) -> Iterator[Fault]:
+    message = f"{quote(broken.value)} cannot be read"
+    yield Fault(broken.path, "CDS105", message, _advice(broken))
+
+
+def _format(broken: Broken) -> Iterator[Fault]:
+    message = f"{quote(broken.value)} is not in the calendar"
+    yield Fault(broken.path, "CDS105", message)
+
+
+def _too_many_keys(broken: Broken) -> Iterator[Fault]:
+    names = ", ".join(quote(name) for name in list(broken.value)[:6])
+    message = f"only one key can stand here, and there are {len(broken.value)}: {names}"
+    second = list(broken.value)[1]
+    yield Fault((*broken.path, second), "CDS106", message, _advice(broken), True)
+
+
+def _too_few_keys(broken: Broken) -> Iterator[Fault]:
+    known = sorted(broken.schema.get("properties", {}))
+    help = "allowed here: " + ", ".join(known) if known else ""
+    message = f"nothing stands{_in(broken) or ' here'}"
+    yield Fault(broken.path, "CDS106", message, help)
+
+
+def _choose(broken: Broken) -> Iterator[Fault]:
+    message = broken.schema.get("errorMessage", "this does not fit together")
+    yield Fault(broken.path, "CDS106", message, "", True)
+
+
+def _together(broken: Broken) -> Iterator[Fault]:
+    for name, needed in broken.argument.items():
+        missing = [each for each in needed if each not in broken.value]
+        if name in broken.value and missing:
+            lacking = " and ".join(quote(each) for each in missing)
+            message = f"{quote(name)} needs {lacking} beside it"
+            yield Fault((*broken.path, name), "CDS108", message, "", True)
+
+
+def _bound(broken: Broken) -> Iterator[Fault]:
+    limit = broken.argument
+    message = {
+        "minItems": f"the list has {_size(broken)}; it needs at least {limit}",
+        "maxItems": f"the list has {_size(broken)}; it takes at most {limit}",
+        "minLength": "the text is empty",
+        "maxLength": f"the text is longer than {limit} characters",
+        "uniqueItems": "the list names something twice",
+        "minimum": f"{quote(broken.value)} is less than {limit}",
+        "maximum": f"{quote(broken.value)} is more than {limit}",
+        "exclusiveMinimum": f"{quote(broken.value)} is not more than {limit}",
+    }[broken.keyword]
+    yield Fault(broken.path, "CDS107", message)
+
+
+def _otherwise(broken: Broken) -> Iterator[Fault]:
+    yield Fault(broken.path, "CDS109", f"this breaks the rule {broken.keyword}")
+
+
+def _size(broken: Broken) -> str:
+    size = len(broken.value)
+    return "no items" if size == 0 else "one item" if size == 1 else f"{size} items"
+
+
+def _in(broken: Broken) -> str:
+    """Where, by the nearest key above; empty at the top of the file."""
+    named = [each for each in broken.path if isinstance(each, str)]
+    return f" in {quote(named[-1])}" if named else ""
+
+
+def _advice(broken: Broken) -> str:
+    said = broken.schema.get("patternErrorMessage", broken.schema.get("errorMessage"))
+    return str(said or "")
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    for kind, words in _DESCRIPTIONS:
+        if isinstance(value, kind):
+            return words
+    return "nothing"
+
+
+_DESCRIPTIONS: tuple[tuple[type, str], ...] = (
+    (str, "text"),
+    (dict, "a mapping of keys"),
+    (list, "a list"),
+    (int, "a number"),
+    (float, "a number"),
+)
+
+_TYPES = {
+    "string": "text",
+    "object": "a mapping of keys",
+    "array": "a list",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "null": "empty",
+}
+
+_WORDINGS: Mapping[str, Callable[[Broken], Iterator[Fault]]] = {
+    "required": _required,
+    "additionalProperties": _unexpected,
+    "type": _type,
+    "enum": _choice,
+    "const": _choice,
+    "pattern": _pattern,
+    "format": _format,
+    "maxProperties": _too_many_keys,
+    "minProperties": _too_few_keys,
+    "oneOf": _choose,
+    "anyOf": _choose,
+    "not": _choose,
+    "dependencies": _together,
+    "minItems": _bound,
+    "maxItems": _bound,
+    "minLength": _bound,
+    "maxLength": _bound,
+    "uniqueItems": _bound,
+    "minimum": _bound,
+    "maximum": _bound,
+    "exclusiveMinimum": _bound,
+}
