@@ -101,7 +101,7 @@ def serve(app: str, settings: dict[str, str]) -> Iterator[int]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "gunicorn", app]
-    command += ["--bind", f"127.0.0.1:{port}", "--workers", "1", "--keep-alive", "60"]
+    command += ["--bind", f"127.0.0.1:{port}", "--workers", "1", "--keep-alive", "60", "--no-control-socket"]
     command += ["--worker-class", "gthread", "--threads", str(THREADS)]
     environment = {
         **os.environ,

@@ -12,8 +12,10 @@ from typing import Any
 from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException
 
-from ..protocol.errors import CdsError
+from ..protocol.errors import CdsError, Unavailable
+from ..store.records import StoreError
 from .json import render_json
+from .notes import note
 
 PACKAGE = Path(__file__).parent.parent
 
@@ -49,6 +51,7 @@ TEXTS = {
 def register_errors(app: Flask) -> None:
     """Answer every error of *app* as an OperationOutcome."""
     app.register_error_handler(CdsError, answer_refusal)
+    app.register_error_handler(StoreError, answer_store_error)
     app.register_error_handler(HTTPException, answer_http_error)
     app.register_error_handler(Exception, answer_bug)
 
@@ -63,6 +66,12 @@ def answer_refusal(error: CdsError) -> Response:
     return response
 
 
+def answer_store_error(error: StoreError) -> Response:
+    """The database failed: nothing was stored, so nothing is answered."""
+    note(failure=type(error).__name__, at=places(error))
+    return answer_refusal(Unavailable("This could not be recorded. Try again."))
+
+
 def answer_http_error(error: HTTPException) -> Response:
     """Flask's and Werkzeug's errors, with the headers that belong to them."""
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
@@ -75,7 +84,7 @@ def answer_http_error(error: HTTPException) -> Response:
 
 def answer_bug(error: Exception) -> Response:
     """The same words for every bug; the log learns its type and where it arose."""
-    g.failure = {"type": type(error).__name__, "at": places(error)}
+    note(failure=type(error).__name__, at=places(error))
     return _json(build_outcome(500, f"request {g.get('request_id', '?')}"), 500)
 
 

@@ -12,7 +12,9 @@ from cds_service.protocol.errors import (
     Unavailable,
     UnmetPrecondition,
 )
+from cds_service.store.records import StoreError
 from cds_service.web.errors import register_errors
+from cds_service.web.notes import read_notes
 
 RAISED: dict[str, Exception] = {
     "invalid": InvalidRequest(
@@ -24,6 +26,7 @@ RAISED: dict[str, Exception] = {
     "unavailable": Unavailable("Not recorded."),
     "bug": RuntimeError("Ann Example, born 1970"),
     "key": KeyError("Ann Example"),
+    "unstored": StoreError("the database is locked"),
     "throttled": TooManyRequests("Ann Example", retry_after=7),
 }
 
@@ -44,7 +47,7 @@ def client() -> FlaskClient:
 
     @app.after_request
     def remember(response: Response) -> Response:
-        app.config["FAILURE"] = g.get("failure")
+        app.config["NOTES"] = read_notes()
         return response
 
     return app.test_client()
@@ -61,6 +64,7 @@ def client() -> FlaskClient:
         ("bug", 500, "exception"),
         ("key", 500, "exception"),
         ("unavailable", 503, "transient"),
+        ("unstored", 503, "transient"),
     ],
 )
 def test_e_2_every_error_is_an_operation_outcome(
@@ -125,10 +129,10 @@ def test_a_bug_is_known_to_the_log_by_type_and_place_without_its_words(
 ) -> None:
     client.get("/raise/bug")
 
-    failure = client.application.config["FAILURE"]
-    assert failure["type"] == "RuntimeError"
-    assert failure["at"][-1].startswith("test_errors.py:")
-    assert "Ann" not in str(failure)
+    notes = client.application.config["NOTES"]
+    assert notes["failure"] == "RuntimeError"
+    assert notes["at"][-1].startswith("test_errors.py:")
+    assert "Ann" not in str(notes)
 
 
 def test_a_head_request_is_answered_as_json_without_a_body(
