@@ -90,7 +90,8 @@ class WearableAlert:
     unit: str = ""
     """UCUM, e.g. ``/min``."""
     stat: str = ""
-    """What ``value`` is of the readings: ``max``, ``min``, ``mean``, ``median`` or ``instant``."""
+    """What ``value`` is of the readings: ``max``, ``min``, ``mean``, ``median`` or
+    ``instant``."""
     threshold: float | None = None
     """In ``unit``: the limit that the device or the patient had set."""
     status: str = "open"
