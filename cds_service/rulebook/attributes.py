@@ -1,4 +1,4 @@
-"""What card text shows of a fact: numbers and dates the engine formats, names it quotes."""
+"""What card text shows of a fact: numbers that we format, names that we quote."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta

@@ -1,7 +1,7 @@
 """One patient at one time, as the facts of rules see it.
 
-A ``Case`` is made once per call. Rows are filed once; what a fact makes of them (window,
-unit) is worked out when first asked for, and shared by every rule that asks the same.
+A ``Case`` is made once per call. Rows are filed once; what a fact makes of them, by
+window and unit, is worked out when first asked for and shared by all who ask the same.
 """
 
 from collections.abc import Sequence

@@ -225,7 +225,7 @@ def alert_number(row: Row, attribute: str, now: datetime) -> float | None:
 
 def age(comparison: str, length: Duration) -> Judge:
     """Whether the patient's age meets a limit, by the calendar."""
-    held = {
+    held: Callable[[date, date], bool] = {
         "at_least": operator.le,
         "above": operator.lt,
         "below": operator.gt,

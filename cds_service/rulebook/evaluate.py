@@ -1,4 +1,4 @@
-"""Rules asked of one patient at one time: what fires, what does not, what is unknown."""
+"""Rules asked of one patient at one time: what fires, and what is not known."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from ..wearables.records import WearableAlert
 from . import truth
 from .attributes import show, show_param, show_patient
 from .case import Case
+from .intervals import EVER
 from .readings import Row
 from .rules import CardTemplate, Rule, ServiceRules
 from .text import PARAMETER, Text
@@ -114,7 +115,7 @@ def judge_rule(rule: Rule, case: Case) -> Evaluation:
     if verdict is False:
         return Evaluation(rule, case, Outcome.NO)
     asked = [(card, _card_verdict(card, case)) for card in rule.cards]
-    doubts = []
+    doubts: list[Unknown] = []
     for card, answer in asked:
         if verdict is True and answer is True:
             return _fires(rule, case, card, doubts)
@@ -162,3 +163,16 @@ def _named_only(rule: Rule, case: Case) -> Iterable[str]:
             rows = case.found(fact).rows
             if rows and all(row.by_name for row in rows):
                 yield from (row.name for row in rows)
+
+
+def alerts_since(service: ServiceRules, now: datetime) -> datetime | None:
+    """How far back the rules look at wearable alerts; None if they do not."""
+    zone = service.site.time_zone
+    starts = [
+        fact.window.length.before(now, zone) if fact.window else EVER.low
+        for rule in service.rules
+        for whole in rule.facts.values()
+        for fact in whole.simple()
+        if fact.kind == "wearable_alert"
+    ]
+    return min(starts) if starts else None

@@ -4,7 +4,7 @@ Each kind says what it takes from the chart (its selector), within which time, w
 tests may be asked of it and what of it card text may show.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -109,3 +109,10 @@ class Fact:
     """The period of its ``sustained`` test, to which mean, count and span refer."""
     parts: tuple["Fact", ...] = ()
     """The facts of an ``any_of``."""
+
+    def simple(self) -> Iterator["Fact"]:
+        """The fact itself, or all that an ``any_of`` is made of."""
+        if not self.parts:
+            yield self
+        for part in self.parts:
+            yield from part.simple()

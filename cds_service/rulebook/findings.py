@@ -110,6 +110,18 @@ class Findings:
         """Keep a note at a node of *document*; at its key with *key*."""
         self._report(Level.NOTE, document, path, code, message, help, key)
 
+    def error_at(
+        self,
+        file: str,
+        line: int,
+        column: int,
+        code: str,
+        message: str,
+        help: str = "",
+    ) -> None:
+        """Keep an error at a place inside a node, such as a placeholder."""
+        self.add(Finding(file, line, column, code, Level.ERROR, message, help))
+
     def _report(
         self,
         level: Level,

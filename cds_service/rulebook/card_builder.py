@@ -1,0 +1,260 @@
+"""The cards of a rule file: templates parsed, placeholders checked, codes named."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..protocol.cards import CardSource, Coding, Indicator
+from .attributes import PATIENT_SHOWS
+from .document import Document, Path
+from .facts import KINDS, Fact
+from .findings import Findings, quote, suggest
+from .rules import (
+    ActionTemplate,
+    CardTemplate,
+    Criterion,
+    LinkTemplate,
+    Param,
+    SuggestionTemplate,
+)
+from .text import (
+    PARAMETER,
+    SUMMARY_LIMIT,
+    Placeholder,
+    Template,
+    TemplateError,
+    parse_template,
+    placeholders,
+)
+from .when_builder import WhenBuilder
+
+
+class CardBuilder:
+    """Builds the cards of one rule."""
+
+    def __init__(
+        self,
+        document: Document,
+        facts: Mapping[str, Fact],
+        params: Mapping[str, Param],
+        reasons: Mapping[str, Coding],
+        whens: WhenBuilder,
+        findings: Findings,
+    ) -> None:
+        self.document = document
+        self.facts = facts
+        self.params = params
+        self.reasons = reasons
+        """The override reasons that a card may offer, by code."""
+        self.whens = whens
+        self.findings = findings
+        self.fires_unknown = document.data.get("if_unknown") == "fire"
+
+    def build_all(
+        self, when: Criterion | None, limit: Indicator | None
+    ) -> tuple[CardTemplate, ...]:
+        """Every card; *limit* is the highest severity that the site allows."""
+        data = self.document.data
+        written: list[tuple[Path, Mapping[str, Any]]] = (
+            [(("card",), data["card"])]
+            if "card" in data
+            else [(("cards", index), each) for index, each in enumerate(data["cards"])]
+        )
+        defaults = data.get("card_defaults", {})
+        cards = []
+        for index, (path, body) in enumerate(written):
+            merged = {**defaults, **body}
+            own = self.whens.build((*path, "when")) if "when" in body else None
+            sure = set(self.facts) if when is None else set(_sure_of(when))
+            if own is not None:
+                sure |= set(_sure_of(own))
+            elif "when" in body:
+                sure = set(self.facts)
+            if self.fires_unknown:
+                sure = set()
+            cards.append(self._card(index, path, merged, own, sure, limit))
+        return tuple(cards)
+
+    def _card(
+        self,
+        index: int,
+        path: Path,
+        body: Mapping[str, Any],
+        when: Criterion | None,
+        sure: set[str],
+        limit: Indicator | None,
+    ) -> CardTemplate:
+        severity = Indicator[
+            body.get("severity", self.document.data.get("severity", "info")).upper()
+        ]
+        summary = self._template(body["summary"], (*path, "summary"), sure)
+        fixed = sum(len(part) for part in summary if isinstance(part, str))
+        if fixed > SUMMARY_LIMIT:
+            message = f"the summary has {fixed} characters before anything is filled in"
+            help = f"at most {SUMMARY_LIMIT} are shown"
+            self._error((*path, "summary"), "CDS505", message, help)
+        detail = body.get("detail")
+        at = path if detail and "detail" in self._own(path) else ("card_defaults",)
+        return CardTemplate(
+            index=index,
+            severity=min(severity, limit) if limit else severity,
+            when=when,
+            summary=summary,
+            detail=self._template(detail, (*at, "detail"), sure) if detail else None,
+            source=self._source(body, path),
+            override_reasons=self._reasons(body, path),
+            links=tuple(_link(each) for each in body.get("links", ())),
+            suggestions=tuple(
+                self._suggestion(each, (*path, "suggestions", number), sure)
+                for number, each in enumerate(body.get("suggestions", ()))
+            ),
+        )
+
+    def _own(self, path: Path) -> Mapping[str, Any]:
+        own: Mapping[str, Any] = self.document.value(path)
+        return own
+
+    def _template(self, text: str, path: Path, sure: set[str]) -> Template:
+        try:
+            template = parse_template(text)
+        except TemplateError as error:
+            line, column = self.document.position_in(path, error.offset)
+            self._at(line, column, "CDS501", error.message, error.help)
+            return ()
+        for placeholder in placeholders(template):
+            self._check(placeholder, path, sure)
+        return template
+
+    def _check(self, placeholder: Placeholder, path: Path, sure: set[str]) -> None:
+        line, column = self.document.position_in(path, placeholder.offset)
+        name, attribute = placeholder.fact, placeholder.attribute
+        if name == PARAMETER:
+            if attribute not in self.params:
+                message = f"there is no param {quote('$' + attribute)}"
+                self._at(
+                    line, column, "CDS303", message, suggest(attribute, self.params)
+                )
+            self.whens.used_params.add(attribute)
+            return
+        if name == "patient":
+            always, sometimes = frozenset[str](), PATIENT_SHOWS
+        elif name in self.facts:
+            self.whens.used_facts.add(name)
+            kind = KINDS[self.facts[name].kind]
+            always, sometimes = kind.shows, kind.may_show
+        else:
+            message = f"there is no fact {quote(name)} in this rule"
+            options = [*self.facts, "patient"]
+            self._at(line, column, "CDS502", message, suggest(name, options))
+            return
+        if attribute not in always | sometimes:
+            message = f"{quote(name)} has no {quote(attribute)} to show"
+            self._at(
+                line, column, "CDS503", message, suggest(attribute, always | sometimes)
+            )
+        elif placeholder.otherwise is None and attribute != "count":
+            if attribute in sometimes or name not in sure:
+                message = f"{quote(f'{name}.{attribute}')} may have no value here"
+                help = f"write {{{{ {name}.{attribute} or 'not recorded' }}}}"
+                self._at(line, column, "CDS504", message, help)
+
+    def _source(self, body: Mapping[str, Any], path: Path) -> CardSource:
+        written = body.get("source")
+        if written is None:
+            self._error(path, "CDS506", "the card has no `source`", "name who says so")
+            return CardSource("")
+        topic = written.get("topic")
+        return CardSource(
+            written["label"],
+            written.get("url", ""),
+            (
+                Coding(topic["system"], topic["code"], topic.get("display", ""))
+                if topic
+                else None
+            ),
+        )
+
+    def _reasons(self, body: Mapping[str, Any], path: Path) -> tuple[Coding, ...]:
+        reasons = []
+        for index, code in enumerate(body.get("override_reasons", ())):
+            if code in self.reasons:
+                reasons.append(self.reasons[code])
+                continue
+            own = "override_reasons" in self._own(path)
+            where = path if own else ("card_defaults",)
+            self._error(
+                (*where, "override_reasons", index),
+                "CDS507",
+                f"{quote(code)} is no override reason",
+                suggest(code, self.reasons)
+                or "local reasons are listed in site.yaml under `override_reasons`",
+            )
+        return tuple(reasons)
+
+    def _suggestion(
+        self, body: Mapping[str, Any], path: Path, sure: set[str]
+    ) -> SuggestionTemplate:
+        actions = [
+            self._action(each, (*path, "actions", index), sure, body["label"])
+            for index, each in enumerate(body["actions"])
+        ]
+        known = tuple(action for action in actions if action is not None)
+        return SuggestionTemplate(body["label"], body.get("recommended", False), known)
+
+    def _action(
+        self, body: Mapping[str, Any], path: Path, sure: set[str], label: str
+    ) -> ActionTemplate | None:
+        description = body.get("description", label)
+        if "create" in body:
+            for where, text in _texts(body["create"], (*path, "create")):
+                self._template(text, where, sure)
+            return ActionTemplate("create", description, resource=body["create"])
+        word = "update" if "update" in body else "remove"
+        name = body[word]
+        if name not in self.facts:
+            message = f"there is no fact {quote(name)} in this rule"
+            self._error((*path, word), "CDS502", message, suggest(name, self.facts))
+            return None
+        self.whens.used_facts.add(name)
+        if self.facts[name].kind == "wearable_alert":
+            message = "a wearable alert is no resource of the EHR"
+            self._error((*path, word), "CDS508", message)
+            return None
+        if word == "remove":
+            return ActionTemplate("delete", description, fact=name)
+        return ActionTemplate("update", description, fact=name, changes=body["set"])
+
+    def _error(self, path: Path, code: str, message: str, help: str = "") -> None:
+        self.findings.error(self.document, path, code, message, help)
+
+    def _at(self, line: int, column: int, code: str, message: str, help: str) -> None:
+        self.findings.error_at(self.document.file, line, column, code, message, help)
+
+
+def _link(body: Mapping[str, Any]) -> LinkTemplate:
+    return LinkTemplate(
+        body["label"], body["url"], body["type"], body.get("app_context", "")
+    )
+
+
+def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """Every text in a resource template, with its place."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for name, member in value.items():
+            yield from _texts(member, (*path, name))
+    elif isinstance(value, Sequence):
+        for index, member in enumerate(value):
+            yield from _texts(member, (*path, index))
+
+
+def _sure_of(node: Criterion) -> frozenset[str]:
+    """The facts that certainly have a row where the node is true."""
+    if node.operator in ("present", "compare"):
+        return frozenset({node.fact})
+    sure = [_sure_of(child) for child in node.children]
+    if node.operator == "all":
+        return frozenset[str]().union(*sure)
+    if node.operator == "any" and sure:
+        return sure[0].intersection(*sure[1:])
+    return frozenset()

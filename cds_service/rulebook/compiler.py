@@ -1,0 +1,305 @@
+"""The rules folder, compiled: files in, one rulebook or every finding out."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from ..fhir.chart import Policy
+from ..protocol.cards import Coding
+from ..protocol.hooks import HOOKS
+from ..protocol.services import Service
+from .document import Document
+from .fact_builder import FactBuilder, Shelf
+from .findings import Finding, Findings, quote, suggest
+from .prefetch import derive_queries
+from .program import Program
+from .rule_builder import build_rule
+from .rules import AlertType, Rule, Rulebook, ServiceRules, Site
+from .schemas import check_shape
+from .sheet import Selectors
+from .source import parse_yaml
+from .valuesets import build_valuesets, overlay_names
+
+LOCAL_REASONS = "urn:cds-service:local-override-reasons"
+"""The code system of a site's own override reasons, where it names none."""
+
+SITE, SERVICES, ALERT_TYPES = "site.yaml", "services.yaml", "alert-types.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What became of a rules folder."""
+
+    rulebook: Rulebook | None
+    """None where any finding is an error."""
+    findings: tuple[Finding, ...]
+    documents: Mapping[str, Document] = field(default_factory=dict)
+    """Every file that could be parsed, by its path in the folder."""
+
+
+def kind_of(path: str) -> str:
+    """The schema that a file of the rules folder follows, by where it stands."""
+    fixed = {SITE: "site", SERVICES: "services", ALERT_TYPES: "alert-types"}
+    if path in fixed:
+        return fixed[path]
+    if path.startswith("facts/"):
+        return "fact"
+    if path.startswith("valuesets/"):
+        return "valueset"
+    return "rule-test" if path.endswith(".test.yaml") else "rule"
+
+
+def compile_rulebook(files: Mapping[str, str]) -> Compiled:
+    """The rulebook that *files* (path in the folder to text) make.
+
+    One wrong file keeps the whole rulebook from being served: half a set of rules is a
+    silence that looks like safety.
+    """
+    return _Compilation(files).run()
+
+
+def digest_of(files: Mapping[str, str]) -> str:
+    """SHA-256 over the files that decide what is served; tests do not."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        if kind_of(path) != "rule-test":
+            for part in (path, files[path]):
+                encoded = part.encode()
+                digest.update(len(encoded).to_bytes(8, "big") + encoded)
+    return digest.hexdigest()
+
+
+class _Compilation:
+    def __init__(self, files: Mapping[str, str]) -> None:
+        self.files = files
+        self.findings = Findings()
+        self.documents: dict[str, Document] = {}
+        self.sound: dict[str, dict[str, Document]] = {}
+        """Documents whose shape is right, by kind and path."""
+
+    def run(self) -> Compiled:
+        for path in sorted(self.files):
+            self._take(path)
+        for path in (SITE, SERVICES, ALERT_TYPES):
+            if path not in self.files:
+                self.findings.error_at(path, 1, 1, "CDS010", f"there is no {path}")
+        site = self._site()
+        valuesets = build_valuesets(
+            self.sound.get("valueset", {}).values(), site.overlays, self.findings
+        )
+        shelf = Shelf(valuesets, self._alert_types(), self._shared(), self.findings)
+        self._check_shared(shelf)
+        rules = self._rules(shelf, site)
+        selectors = Selectors(tuple(shelf.slots), valuesets)
+        services = self._services(rules, selectors, shelf, site)
+        findings = tuple(self.findings)
+        if self.findings.has_errors:
+            return Compiled(None, findings, self.documents)
+        rulebook = Rulebook(
+            digest=digest_of(self.files),
+            site=site,
+            services=services,
+            rules=rules,
+            alert_types=shelf.alert_types,
+            valuesets=valuesets,
+        )
+        return Compiled(rulebook, findings, self.documents)
+
+    def _take(self, path: str) -> None:
+        document = parse_yaml(self.files[path], path, self.findings)
+        if document is None:
+            return
+        self.documents[path] = document
+        kind = kind_of(path)
+        if check_shape(kind, document, self.findings):
+            self.sound.setdefault(kind, {})[path] = document
+
+    def _one(self, path: str) -> Document | None:
+        return self.sound.get(kind_of(path), {}).get(path)
+
+    def _site(self) -> Site:
+        document = self._one(SITE)
+        if document is None:
+            return Site()
+        data = document.data
+        try:
+            zone = ZoneInfo(data["time_zone"])
+        except (KeyError, ValueError, OSError):
+            self.findings.error(
+                document,
+                ("time_zone",),
+                "CDS011",
+                f"{quote(data['time_zone'])} is not a time zone",
+                "write a name of the IANA list, such as `America/New_York`",
+            )
+            zone = ZoneInfo("UTC")
+        overlays = tuple(data.get("overlays", ()))
+        offered = overlay_names(self.sound.get("valueset", {}).values())
+        for index, overlay in enumerate(overlays):
+            if overlay not in offered:
+                self.findings.error(
+                    document,
+                    ("overlays", index),
+                    "CDS012",
+                    f"there is no overlay {quote(overlay)}",
+                    suggest(overlay, offered),
+                )
+        return Site(
+            time_zone=zone,
+            serve_unapproved=data.get("unapproved") == "serve",
+            ignore_unresolved=self._unresolved(document),
+            overlays=overlays,
+            override_reasons={
+                each["code"]: Coding(
+                    each.get("system", LOCAL_REASONS), each["code"], each["display"]
+                )
+                for each in data.get("override_reasons", ())
+            },
+        )
+
+    def _unresolved(self, document: Document) -> bool:
+        if document.data.get("unresolved") != "ignore":
+            return False
+        self.findings.warning(
+            document,
+            ("unresolved",),
+            "CDS013",
+            "problems and medicines that no value set recognises are ignored",
+            "`absent` is then true although the record may hold what is looked for",
+        )
+        return True
+
+    def _alert_types(self) -> dict[str, AlertType]:
+        document = self._one(ALERT_TYPES)
+        written: Mapping[str, Any] = document.data["alert_types"] if document else {}
+        return {
+            name: AlertType(
+                name, each["title"], each.get("metric", ""), each.get("unit", "")
+            )
+            for name, each in written.items()
+        }
+
+    def _shared(self) -> dict[str, Document]:
+        return {
+            document.data["fact"]: document
+            for document in self.sound.get("fact", {}).values()
+        }
+
+    def _check_shared(self, shelf: Shelf) -> None:
+        """A shared fact that no rule uses is checked all the same."""
+        trial = Shelf(shelf.valuesets, shelf.alert_types, shelf.shared, self.findings)
+        for name, document in shelf.shared.items():
+            FactBuilder(trial, document, ()).build_one(name, "use", name, ("fact",), ())
+
+    def _rules(self, shelf: Shelf, site: Site) -> dict[str, Rule]:
+        site_document = self._one(SITE)
+        settings = site_document.data.get("rules", {}) if site_document else {}
+        rules: dict[str, Rule] = {}
+        written = {}
+        for path, document in self.sound.get("rule", {}).items():
+            name = document.data["rule"]
+            if name in written:
+                message = f"{quote(name)} is also the name of {written[name]}"
+                self.findings.error(document, ("rule",), "CDS606", message)
+                continue
+            written[name] = path
+            rule = build_rule(document, shelf, site, site_document, self.findings)
+            if rule is not None:
+                rules[name] = rule
+        if site_document:
+            for name in settings:
+                if name not in written:
+                    self.findings.error(
+                        site_document,
+                        ("rules", name),
+                        "CDS014",
+                        f"there is no rule {quote(name)}",
+                        suggest(name, written),
+                        key=True,
+                    )
+        return rules
+
+    def _services(
+        self,
+        rules: Mapping[str, Rule],
+        selectors: Selectors,
+        shelf: Shelf,
+        site: Site,
+    ) -> dict[tuple[str, str], ServiceRules]:
+        document = self._one(SERVICES)
+        services: dict[tuple[str, str], ServiceRules] = {}
+        for index, body in enumerate(document.data["services"] if document else ()):
+            assert document is not None
+            chosen = self._chosen(document, index, rules)
+            for number, hook in enumerate(body["hooks"]):
+                where = ("services", index, "hooks", number)
+                if hook not in HOOKS and "." not in hook:
+                    message = f"{quote(hook)} is no hook"
+                    help = suggest(hook, HOOKS)
+                    self.findings.error(document, where, "CDS015", message, help)
+                    continue
+                if (body["id"], hook) in services:
+                    message = f"{quote(body['id'])} is on {quote(hook)} twice"
+                    self.findings.error(document, where, "CDS016", message)
+                    continue
+                services[body["id"], hook] = self._service(
+                    body, hook, chosen, selectors, shelf, site
+                )
+        return services
+
+    def _service(
+        self,
+        body: Mapping[str, Any],
+        hook: str,
+        chosen: tuple[Rule, ...],
+        selectors: Selectors,
+        shelf: Shelf,
+        site: Site,
+    ) -> ServiceRules:
+        rules = tuple(rule for rule in chosen if hook in rule.hooks)
+        used = {
+            selectors.all[slot]: None
+            for rule in rules
+            for fact in rule.facts.values()
+            for slot in fact.slots
+        }
+        policies = {
+            name: Policy(policy) for name, policy in body.get("sources", {}).items()
+        }
+        queries = derive_queries(used, shelf.valuesets, policies)
+        service = Service(
+            id=body["id"],
+            hook=hook,
+            title=body["title"],
+            description=body["description"],
+            usage_requirements=body.get("usage_requirements", ""),
+            prefetch={query.key: query.template for query in queries},
+        )
+        program = Program(selectors, rules)
+        return ServiceRules(service, queries, policies, rules, program, site)
+
+    def _chosen(
+        self, document: Document, index: int, rules: Mapping[str, Rule]
+    ) -> tuple[Rule, ...]:
+        """The rules that a service names, by id or by folder."""
+        chosen: dict[str, Rule] = {}
+        for number, name in enumerate(document.data["services"][index]["rules"]):
+            folder = name.rstrip("/") + "/"
+            found = [
+                rule
+                for rule in rules.values()
+                if rule.id == name or rule.file.startswith(folder)
+            ]
+            if not found and not self.findings.has_errors:
+                folders = {rule.file.rpartition("/")[0] for rule in rules.values()}
+                self.findings.error(
+                    document,
+                    ("services", index, "rules", number),
+                    "CDS017",
+                    f"there is no rule or folder {quote(name)}",
+                    suggest(name, {*rules, *folders}),
+                )
+            chosen.update((rule.id, rule) for rule in found)
+        return tuple(chosen[name] for name in sorted(chosen))

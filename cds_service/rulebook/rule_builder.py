@@ -1,0 +1,296 @@
+"""One rule file, compiled."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+from ..protocol.cards import Coding, Indicator
+from ..protocol.hooks import HOOKS
+from ..protocol.override_reasons import OVERRIDE_REASONS
+from . import criteria
+from .card_builder import CardBuilder
+from .document import Document
+from .fact_builder import FactBuilder, Shelf
+from .facts import Fact
+from .findings import Findings, quote, suggest
+from .intervals import Duration, parse_duration
+from .rules import Criterion, Evidence, Param, Rule, Site
+from .when_builder import WhenBuilder
+
+NOT_ENFORCED = (
+    "once_per",
+    "repeat_after",
+    "snooze_on_override",
+    "allow_suppress",
+    "group",
+)
+"""Keys of ``alerting`` that are validated and have no effect."""
+
+
+def build_rule(
+    document: Document,
+    shelf: Shelf,
+    site: Site,
+    site_document: Document | None,
+    findings: Findings,
+) -> Rule | None:
+    """The rule of a file whose shape is right; None where an error was found."""
+    return _RuleBuilder(document, shelf, site, site_document, findings).build()
+
+
+class _RuleBuilder:
+    def __init__(
+        self,
+        document: Document,
+        shelf: Shelf,
+        site: Site,
+        site_document: Document | None,
+        findings: Findings,
+    ) -> None:
+        self.document = document
+        self.data: Mapping[str, Any] = document.data
+        self.shelf = shelf
+        self.site = site
+        self.site_document = site_document
+        self.findings = findings
+        self.local: Mapping[str, Any] = (
+            site_document.data.get("rules", {}).get(self.data["rule"], {})
+            if site_document
+            else {}
+        )
+
+    def build(self) -> Rule | None:
+        self._check_name()
+        params = self._params()
+        facts = FactBuilder(self.shelf, self.document, ("facts",)).build_all()
+        whens = WhenBuilder(self.document, facts, params, self.findings)
+        when = whens.build(("when",)) if len(facts) == len(self.data["facts"]) else None
+        reasons: dict[str, Coding] = {
+            **OVERRIDE_REASONS,
+            **self.site.override_reasons,
+        }
+        builder = CardBuilder(
+            self.document, facts, params, reasons, whens, self.findings
+        )
+        cards = builder.build_all(when, self._severity()) if when is not None else ()
+        if when is None:
+            return None
+        self._check_use(facts, params, whens)
+        self._check_safety(cards)
+        return self._rule(facts, params, whens, when, cards)
+
+    def _rule(
+        self,
+        facts: Mapping[str, Fact],
+        params: Mapping[str, Param],
+        whens: WhenBuilder,
+        when: Criterion,
+        cards: Any,
+    ) -> Rule:
+        governance = self.data.get("governance", {})
+        alerting = self.data.get("alerting", {})
+        status = self.local.get("status", self.data["status"])
+        approved = "approved" in governance
+        self._check_life_cycle(status, approved)
+        return Rule(
+            id=self.data["rule"],
+            version=self.data["version"],
+            title=self.data["title"],
+            file=self.document.file,
+            status=status,
+            approved=approved,
+            served=status == "active" and (approved or self.site.serve_unapproved),
+            hooks=tuple(self.data["hooks"]),
+            facts={
+                name: replace(fact, sustained_for=whens.sustained.get(name))
+                for name, fact in facts.items()
+            },
+            params=params,
+            when=self._for_the_living(when),
+            if_unknown=self.data.get("if_unknown", "silent"),
+            cards=cards,
+            effective=self._date("effective"),
+            expires=self._date("expires"),
+            review_by=self._date("review_by"),
+            priority=alerting.get("priority", 0),
+            group=alerting.get("group", ""),
+            once_per=tuple(alerting.get("once_per", ("patient", "rule"))),
+            evidence=tuple(
+                Evidence(each["citation"], each.get("url", ""), each.get("year"))
+                for each in governance.get("evidence", ())
+            ),
+        )
+
+    def _for_the_living(self, when: Criterion) -> Criterion:
+        if self.data.get("deceased") == "any":
+            return when
+        alive = Criterion("patient is alive", when.position, criteria.alive())
+        judge = criteria.conjunction([alive.judge, when.judge])
+        return Criterion("all", when.position, judge, (alive, when), operator="all")
+
+    def _check_name(self) -> None:
+        stem = self.document.file.rpartition("/")[2].removesuffix(".yaml")
+        if stem != self.data["rule"]:
+            message = f"the file is called {quote(stem)}, the rule is not"
+            self._error(("rule",), "CDS607", message, f"write `rule: {stem}`")
+        for index, hook in enumerate(self.data["hooks"]):
+            if hook not in HOOKS and "." not in hook:
+                message = f"{quote(hook)} is no hook"
+                self._error(("hooks", index), "CDS015", message, suggest(hook, HOOKS))
+
+    def _params(self) -> dict[str, Param]:
+        params = {}
+        for name, body in self.data.get("params", {}).items():
+            value = self._param_value(name, body)
+            if value is not None:
+                params[name] = Param(name, value, body.get("unit", ""))
+        for name in self.local.get("params", {}):
+            if name not in params:
+                self._site_error(
+                    ("params", name),
+                    "CDS018",
+                    f"the rule has no param {quote(name)}",
+                    suggest(name, params),
+                )
+        return params
+
+    def _param_value(self, name: str, body: Mapping[str, Any]) -> Any:
+        default = _number_or_duration(body["default"])
+        if default is None:
+            message = f"{quote(body['default'])} is neither a number nor a duration"
+            self._error(("params", name, "default"), "CDS222", message)
+            return None
+        if name not in self.local.get("params", {}):
+            return default
+        written = self.local["params"][name]
+        value = _number_or_duration(written)
+        if value is None or isinstance(value, Duration) is not isinstance(
+            default, Duration
+        ):
+            message = f"{quote(written)} does not fit; the rule has {body['default']}"
+            self._site_error(("params", name), "CDS018", message)
+            return default
+        low, high = (_number_or_duration(body.get(bound)) for bound in ("min", "max"))
+        if (low is not None and _size(value) < _size(low)) or (
+            high is not None and _size(value) > _size(high)
+        ):
+            bounds = f"{body.get('min', '…')} to {body.get('max', '…')}"
+            message = f"{written} is outside what the rule allows: {bounds}"
+            self._site_error(("params", name), "CDS018", message)
+        return value
+
+    def _severity(self) -> Indicator | None:
+        """The highest severity that the site allows; it may only lower it."""
+        written = self.local.get("severity")
+        return Indicator[written.upper()] if written else None
+
+    def _check_use(
+        self,
+        facts: Mapping[str, Fact],
+        params: Mapping[str, Param],
+        whens: WhenBuilder,
+    ) -> None:
+        joined = {
+            part.name
+            for name in whens.used_facts
+            for part in (facts[name].parts if name in facts else ())
+        }
+        for name in facts:
+            if name not in whens.used_facts | joined:
+                message = f"nothing uses the fact {quote(name)}"
+                self.findings.warning(
+                    self.document, ("facts", name), "CDS401", message, key=True
+                )
+        for name in params:
+            if name not in whens.used_params:
+                message = f"nothing uses the param {quote(name)}"
+                self.findings.warning(
+                    self.document, ("params", name), "CDS402", message, key=True
+                )
+        for key in NOT_ENFORCED:
+            if key in self.data.get("alerting", {}):
+                self.findings.note(
+                    self.document,
+                    ("alerting", key),
+                    "CDS605",
+                    f"`{key}` is checked but not enforced by this version",
+                    key=True,
+                )
+
+    def _check_safety(self, cards: Any) -> None:
+        critical = any(card.severity is Indicator.CRITICAL for card in cards)
+        if critical and "if_unknown" not in self.data:
+            self._error(
+                ("rule",),
+                "CDS801",
+                "a critical card needs an explicit `if_unknown`",
+                "say `silent`, `note` or `fire` on purpose",
+            )
+        for name, body in self.data["facts"].items():
+            if "observation" in body and "within" not in body["observation"]:
+                self.findings.warning(
+                    self.document,
+                    ("facts", name, "observation"),
+                    "CDS802",
+                    f"{quote(name)} reads results of any age",
+                    "limit it with `within:`",
+                    key=True,
+                )
+
+    def _check_life_cycle(self, status: str, approved: bool) -> None:
+        governance = self.data.get("governance", {})
+        if status == "active" and not approved:
+            served = self.site.serve_unapproved
+            message = "this active rule has no `governance.approved`"
+            say = self.findings.note if served else self.findings.warning
+            say(
+                self.document,
+                ("status",),
+                "CDS604",
+                message,
+                (
+                    "site.yaml serves it all the same; each card says so"
+                    if served
+                    else "it is evaluated and recorded, but its cards are not shown"
+                ),
+            )
+        retired = "replaced_by" in self.data or "retired_because" in governance
+        if status == "retired" and not retired:
+            message = "a retired rule says what replaces it, or why it went"
+            self._error(("status",), "CDS603", message, "write `replaced_by: …`")
+        start, end = self._date("effective"), self._date("expires")
+        if start and end and end <= start:
+            message = "the rule expires before it takes effect"
+            self._error(("governance", "expires"), "CDS608", message)
+
+    def _date(self, key: str) -> date | None:
+        written = self.data.get("governance", {}).get(key)
+        if written is None:
+            return None
+        try:
+            return date.fromisoformat(written)
+        except ValueError:
+            message = f"{quote(written)} is not a date"
+            self._error(("governance", key), "CDS609", message, "write `2026-11-22`")
+            return None
+
+    def _error(self, path: Any, code: str, message: str, help: str = "") -> None:
+        self.findings.error(self.document, path, code, message, help)
+
+    def _site_error(
+        self, path: tuple[str, ...], code: str, message: str, help: str = ""
+    ) -> None:
+        assert self.site_document is not None
+        where = ("rules", self.data["rule"], *path)
+        self.findings.error(self.site_document, where, code, message, help)
+
+
+def _number_or_duration(value: Any) -> float | Duration | None:
+    if isinstance(value, bool) or value is None:
+        return None
+    return float(value) if isinstance(value, int | float) else parse_duration(value)
+
+
+def _size(value: float | Duration) -> float:
+    return criteria.seconds(value) if isinstance(value, Duration) else value
