@@ -3,7 +3,7 @@
 Source: CDS Hooks 3.0.0 "CDS Service Response".
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -86,14 +86,6 @@ class Card:
     links: tuple[Link, ...] = ()
     extension: Mapping[str, Any] = field(default_factory=dict)
     """Keys in reverse-domain notation."""
-
-
-def answer_json(cards: Iterable[Card]) -> dict[str, Any]:
-    """The answer of a service: its cards in the order given, often none.
-
-    Source: CDS Hooks 3.0.0 "CDS Service Response".
-    """
-    return {"cards": [as_json(card) for card in cards]}
 
 
 def as_json(card: Card) -> dict[str, Any]:
