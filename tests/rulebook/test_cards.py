@@ -266,6 +266,14 @@ def test_a_rule_may_say_what_makes_its_cards_the_same() -> None:
     )
 
 
+def test_the_severity_that_makes_cards_the_same_is_the_one_that_is_shown() -> None:
+    own = rule(once_per=("severity",))
+
+    (built,) = build(fires(card(Indicator.CRITICAL), own, by_name=("Metoprolol",)))
+
+    assert built.dedup_key == '{"severity":"warning"}'
+
+
 # What the server adds
 
 
@@ -384,6 +392,15 @@ def test_a_fact_without_a_title_is_called_by_its_name_in_words() -> None:
     line = unchecked(Reason(ReasonKind.UNUSABLE, "watch_alert"))
 
     assert line.endswith("watch alert: recorded in a form that cannot be used")
+
+
+def test_what_two_criteria_miss_alike_is_said_once() -> None:
+    line = unchecked(
+        Reason(ReasonKind.NOT_READ, "drug", ("conditions",)),
+        Reason(ReasonKind.NOT_READ, "watch_alert", ("conditions",)),
+    )
+
+    assert line.count("conditions could not be read") == 1
 
 
 def test_many_unresolved_medicines_are_counted() -> None:
