@@ -12,12 +12,10 @@ from importlib.resources import files
 from typing import Any
 
 from jsonschema import Draft7Validator, FormatChecker, ValidationError
-from referencing import Registry, Resource
-from referencing.jsonschema import DRAFT7
 
 from ..document import Document
 from ..findings import Findings
-from .wording import Broken, tell
+from .wording import Broken, tell, without_echoes
 
 NAMES = (
     "rule",
@@ -30,15 +28,13 @@ NAMES = (
 )
 """The kinds of file that have a schema."""
 
-_GRAMMAR = "grammar.schema.json"
-
 
 def check_shape(name: str, document: Document, findings: Findings) -> bool:
     """Whether *document* has the shape of a *name* file; if not, with findings."""
     errors = list(_validator(name).iter_errors(document.data))
     faults = {fault for error in errors for fault in tell(_broken(error))}
-    for fault in faults:
-        findings.error(document, *fault)
+    for path, code, message, help, key, _ in without_echoes(faults):
+        findings.error(document, path, code, message, help, key)
     return not errors
 
 
@@ -62,10 +58,27 @@ def read_schema(name: str) -> dict[str, Any]:
 
 @cache
 def _validator(name: str) -> Draft7Validator:
-    grammar = Resource.from_contents(read_schema("grammar"), DRAFT7)
-    registry: Registry[bool | Mapping[str, Any]] = Registry().with_resource(
-        _GRAMMAR, grammar
-    )
-    return Draft7Validator(
-        read_schema(name), registry=registry, format_checker=FormatChecker(["date"])
-    )
+    schema, grammar = read_schema(name), read_schema("grammar")
+    definitions = {
+        **_definitions("#", schema),
+        **_definitions("grammar.schema.json", grammar),
+    }
+    _link(grammar, _definitions("#", grammar))
+    _link(schema, definitions)
+    return Draft7Validator(schema, format_checker=FormatChecker(["date"]))
+
+
+def _definitions(file: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    written = schema.get("definitions", {}).items()
+    return {f"{file.rstrip('#')}#/definitions/{name}": each for name, each in written}
+
+
+def _link(node: Any, definitions: Mapping[str, Any]) -> None:
+    """Put each definition in the place of the references to it."""
+    for key, inner in list(node.items() if isinstance(node, dict) else enumerate(node)):
+        if not isinstance(inner, (dict, list)):
+            continue
+        if isinstance(inner, dict) and "$ref" in inner:
+            node[key] = definitions[inner["$ref"]]
+        else:
+            _link(inner, definitions)

@@ -1,6 +1,7 @@
 """What a broken keyword of a schema means to a person who writes rules."""
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..document import Path
@@ -30,6 +31,8 @@ class Fault(NamedTuple):
     message: str
     help: str = ""
     key: bool = False
+    meant: str = ""
+    """The key that is missing or, probably, misspelt."""
 
 
 def tell(broken: Broken) -> Iterator[Fault]:
@@ -41,11 +44,25 @@ def tell(broken: Broken) -> Iterator[Fault]:
     return iter([Fault(path, "CDS105", message, _advice(broken), True)])
 
 
+def without_echoes(faults: Collection[Fault]) -> list[Fault]:
+    """The faults, but for those that a misspelt key beside them explains."""
+    misspelt = {
+        (fault.path[:-1], fault.meant) for fault in faults if fault.code == "CDS102"
+    }
+    beside = {path for path, _ in misspelt}
+    return [
+        fault
+        for fault in faults
+        if not (fault.code == "CDS101" and (fault.path, fault.meant) in misspelt)
+        and not (fault.code == "CDS110" and fault.path in beside)
+    ]
+
+
 def _required(broken: Broken) -> Iterator[Fault]:
     for name in broken.argument:
         if name not in broken.value:
             message = f"{quote(name)} is missing{_in(broken)}"
-            yield Fault(broken.path, "CDS101", message, "", True)
+            yield Fault(broken.path, "CDS101", message, "", True, name)
 
 
 def _unexpected(broken: Broken) -> Iterator[Fault]:
@@ -54,7 +71,9 @@ def _unexpected(broken: Broken) -> Iterator[Fault]:
         if name not in known:
             message = f"{quote(name)} is not known{_in(broken)}"
             help = suggest(name, known)
-            yield Fault((*broken.path, name), "CDS102", message, help, True)
+            meant = closest(name, known) or ""
+            path = (*broken.path, name)
+            yield Fault(path, "CDS102", message, help, True, meant)
 
 
 def _type(broken: Broken) -> Iterator[Fault]:
@@ -73,7 +92,8 @@ def _type(broken: Broken) -> Iterator[Fault]:
         yield Fault(path, "CDS103", f"{subject} has no value; it is {expected}")
         return
     message = f"{subject} is {expected}, not {_described(broken.value)}"
-    yield Fault(path, "CDS103", message, _remedy(broken.value, wanted))
+    help = broken.schema.get("typeErrorMessage", _remedy(broken.value, wanted))
+    yield Fault(path, "CDS103", message, help)
 
 
 def _remedy(value: Any, wanted: list[str]) -> str:
@@ -102,13 +122,16 @@ def _choice(broken: Broken) -> Iterator[Fault]:
 
 
 def _pattern(broken: Broken) -> Iterator[Fault]:
-    message = f"{quote(broken.value)} cannot be read"
+    wanted = broken.schema.get("title", "what can stand here")
+    message = f"{quote(broken.value)} is not {wanted}"
     yield Fault(broken.path, "CDS105", message, _advice(broken))
 
 
 def _format(broken: Broken) -> Iterator[Fault]:
-    message = f"{quote(broken.value)} is not in the calendar"
-    yield Fault(broken.path, "CDS105", message)
+    # What does not even look like a date breaks the pattern, and is told there.
+    if re.search(broken.schema.get("pattern", ""), broken.value):
+        message = f"{quote(broken.value)} is not in the calendar"
+        yield Fault(broken.path, "CDS105", message)
 
 
 def _too_many_keys(broken: Broken) -> Iterator[Fault]:
@@ -126,8 +149,10 @@ def _too_few_keys(broken: Broken) -> Iterator[Fault]:
 
 
 def _choose(broken: Broken) -> Iterator[Fault]:
+    if not isinstance(broken.value, dict):
+        return
     message = broken.schema.get("errorMessage", "this does not fit together")
-    yield Fault(broken.path, "CDS106", message, "", True)
+    yield Fault(broken.path, "CDS110", message, "", True)
 
 
 def _together(broken: Broken) -> Iterator[Fault]:
@@ -140,27 +165,31 @@ def _together(broken: Broken) -> Iterator[Fault]:
 
 
 def _bound(broken: Broken) -> Iterator[Fault]:
-    limit = broken.argument
-    message = {
-        "minItems": f"the list has {_size(broken)}; it needs at least {limit}",
-        "maxItems": f"the list has {_size(broken)}; it takes at most {limit}",
-        "minLength": "the text is empty",
-        "maxLength": f"the text is longer than {limit} characters",
-        "uniqueItems": "the list names something twice",
-        "minimum": f"{quote(broken.value)} is less than {limit}",
-        "maximum": f"{quote(broken.value)} is more than {limit}",
-        "exclusiveMinimum": f"{quote(broken.value)} is not more than {limit}",
-    }[broken.keyword]
+    message = _BOUNDS[broken.keyword].format(
+        limit=broken.argument, value=quote(broken.value), size=_size(broken.value)
+    )
     yield Fault(broken.path, "CDS107", message)
+
+
+_BOUNDS = {
+    "minItems": "the list has {size}; it needs at least {limit}",
+    "maxItems": "the list has {size}; it takes at most {limit}",
+    "minLength": "the text is empty",
+    "maxLength": "the text is longer than {limit} characters",
+    "uniqueItems": "the list names something twice",
+    "minimum": "{value} is less than {limit}",
+    "maximum": "{value} is more than {limit}",
+    "exclusiveMinimum": "{value} is not more than {limit}",
+}
 
 
 def _otherwise(broken: Broken) -> Iterator[Fault]:
     yield Fault(broken.path, "CDS109", f"this breaks the rule {broken.keyword}")
 
 
-def _size(broken: Broken) -> str:
-    size = len(broken.value)
-    return "no items" if size == 0 else "one item" if size == 1 else f"{size} items"
+def _size(value: Any) -> str:
+    size = len(value) if isinstance(value, list) else 0
+    return {0: "no items", 1: "one item"}.get(size, f"{size} items")
 
 
 def _in(broken: Broken) -> str:
