@@ -1,8 +1,10 @@
 """Gathering the chart from prefetch and from real servers on loopback."""
 
+import threading
+
 import pytest
 
-from cds_service.fhir.chart import SourceState
+from cds_service.fhir.chart import SourceQuery, SourceState
 from cds_service.fhir.gather import gather
 from cds_service.protocol.errors import UnmetPrecondition, WrongPatient
 
@@ -45,3 +47,480 @@ def test_p_11_only_what_is_absent_is_asked_for(
     assert fhir.asked[0].query == {"patient": ["p1"], "_count": ["200"]}
     assert [each["id"] for each in chart.sources["conditions"].resources] == ["c9"]
     assert chart.sources["conditions"].origin == "fhir"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        {"resourceType": "Bundle", "type": "searchset", "total": 0},
+        {"resourceType": "Bundle", "entry": []},
+    ],
+)
+def test_p_14_no_data_is_an_empty_answer_and_is_not_asked_again(
+    full, queries, hook_request, fhir, reader_for, value
+):
+    request = hook_request(full | {"conditions": value}, fhir)
+
+    chart = gather(queries(), request, reader_for(request), LONG)
+
+    assert chart.sources["conditions"].state is LOADED
+    assert chart.sources["conditions"].resources == ()
+    assert fhir.asked == []
+
+
+def test_p_15_an_operation_outcome_is_a_failure_and_is_not_asked_again(
+    full, queries, hook_request, fhir, reader_for
+):
+    outcome = {"resourceType": "OperationOutcome", "issue": []}
+    request = hook_request(full | {"conditions": outcome}, fhir)
+
+    chart = gather(queries(**REST), request, reader_for(request), LONG)
+
+    assert chart.sources["conditions"].state is MISSING
+    assert chart.sources["conditions"].why == "OperationOutcome"
+    assert fhir.asked == []
+
+
+def test_p_12_each_required_key_that_is_missing_is_named(full, queries, hook_request):
+    del full["observations"]
+    prefetch = full | {"conditions": "nonsense"}
+
+    with pytest.raises(UnmetPrecondition) as caught:
+        gather(queries(), hook_request(prefetch), None, LONG)
+
+    assert [(each.diagnostics, each.text) for each in caught.value.problems] == [
+        ("conditions", "Required Condition data could not be had: wrong shape."),
+        (
+            "observations",
+            "Required Observation data could not be had: "
+            "not supplied, and the FHIR server is not named.",
+        ),
+    ]
+
+
+def test_p_12_an_optional_key_that_is_missing_stays_in_the_chart(
+    full, queries, hook_request
+):
+    del full["observations"]
+
+    chart = gather(queries(observations="optional"), hook_request(full), None, LONG)
+
+    assert chart.state("observations") is MISSING
+    assert chart.sources["observations"].why.startswith("not supplied")
+
+
+def test_a_skipped_source_is_neither_read_nor_asked_for(
+    full, queries, hook_request, fhir, reader_for
+):
+    del full["observations"]
+    request = hook_request(full, fhir)
+    asked = queries(observations="skip", conditions="skip")
+
+    chart = gather(asked, request, reader_for(request), LONG)
+
+    assert sorted(chart.sources) == [
+        "medication_requests",
+        "medication_statements",
+        "patient",
+    ]
+    assert fhir.asked == []
+
+
+def test_p_18_a_key_that_nobody_advertised_is_ignored(full, queries, hook_request):
+    full["surprise"] = {"resourceType": "Patient", "id": "p2"}
+
+    assert gather(queries(), hook_request(full), None, LONG).patient["id"] == "p1"
+
+
+def test_a_null_patient_is_missing_and_not_asked_again(
+    full, queries, hook_request, fhir, reader_for
+):
+    request = hook_request(full | {"patient": None}, fhir)
+
+    with pytest.raises(UnmetPrecondition) as caught:
+        gather(queries(), request, reader_for(request), LONG)
+
+    assert [each.diagnostics for each in caught.value.problems] == ["patient"]
+    assert fhir.asked == []
+
+
+def test_p_23_another_prefetched_patient_is_refused_before_anything_is_asked(
+    queries, hook_request, fhir, reader_for
+):
+    request = hook_request({"patient": {"resourceType": "Patient", "id": "p2"}}, fhir)
+
+    with pytest.raises(WrongPatient) as caught:
+        gather(queries(**REST), request, reader_for(request), LONG)
+
+    assert caught.value.problems[0].expression == "$.prefetch.patient"
+    assert "p2" not in str(caught.value)
+    assert fhir.asked == []
+
+
+def test_p_23_another_fetched_patient_is_refused(
+    full, queries, hook_request, fhir, reader_for
+):
+    fhir.routes["Patient/p1"] = {"resourceType": "Patient", "id": "p2"}
+    del full["patient"]
+    request = hook_request(full, fhir)
+
+    with pytest.raises(WrongPatient):
+        gather(queries(**REST), request, reader_for(request), LONG)
+
+
+def test_p_23_entries_about_others_are_dropped_and_counted(
+    full, queries, hook_request, bundle, condition
+):
+    entries = [condition("c1"), condition("c2", subject="Patient/p2")]
+    request = hook_request(full | {"conditions": bundle(*entries)})
+
+    source = gather(queries(), request, None, LONG).sources["conditions"]
+
+    assert [each["id"] for each in source.resources] == ["c1"]
+    assert (source.state, source.foreign) == (LOADED, 1)
+
+
+def three_pages(fhir, bundle, condition):
+    """Page two and three of a search; answers the first page."""
+
+    def more(handler):
+        page = handler.path.rpartition("=")[2]
+        after = f"{fhir.base}/Condition?page=3" if page == "2" else None
+        return bundle(condition(f"c{page}"), following=after)
+
+    fhir.routes["Condition"] = more
+    return bundle(condition("c1"), following=f"{fhir.base}/Condition?page=2")
+
+
+def test_p_16_pages_of_a_prefetched_bundle_are_fetched_with_the_token(
+    full, queries, hook_request, fhir, reader_for, bundle, condition
+):
+    full["conditions"] = three_pages(fhir, bundle, condition)
+    request = hook_request(full, fhir)
+
+    source = gather(queries(), request, reader_for(request), LONG).sources["conditions"]
+
+    assert [each["id"] for each in source.resources] == ["c1", "c2", "c3"]
+    assert source.state is LOADED
+    assert [each.token for each in fhir.asked] == ["Bearer t0ken"] * 2
+
+
+def test_p_16_page_one_without_a_token_is_partial_even_where_it_is_required(
+    full, queries, hook_request, fhir, bundle, condition
+):
+    full["conditions"] = three_pages(fhir, bundle, condition)
+
+    source = gather(queries(), hook_request(full), None, LONG).sources["conditions"]
+
+    assert (source.state, source.why) == (PARTIAL, "more pages, not fetched")
+    assert [each["id"] for each in source.resources] == ["c1"]
+
+
+def test_p_17_a_page_of_another_host_is_not_fetched(
+    full, queries, hook_request, fhir, serve, reader_for, bundle, condition
+):
+    other = serve()
+    full["conditions"] = bundle(condition(), following=f"{other.base}/Condition?page=2")
+    request = hook_request(full, fhir)
+
+    source = gather(queries(), request, reader_for(request), LONG).sources["conditions"]
+
+    assert (source.state, source.why) == (PARTIAL, "page link refused")
+    assert other.asked == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ((401, {}), "HTTP 401"),
+        ((403, {}), "HTTP 403"),
+        ((404, {}), "HTTP 404"),
+        ((500, {"secret": "p1"}), "HTTP 500"),
+        ({"resourceType": "OperationOutcome"}, "OperationOutcome"),
+        ({"resourceType": "Condition"}, "wrong shape"),
+        ([], "wrong shape"),
+        ("text", "wrong shape"),
+    ],
+)
+def test_p_22_a_failed_search_is_missing_and_never_empty(
+    full, queries, hook_request, fhir, reader_for, answer, why
+):
+    del full["conditions"]
+    fhir.routes["Condition"] = answer
+    request = hook_request(full, fhir)
+    reader = reader_for(request)
+
+    chart = gather(queries(**REST), request, reader, LONG)
+
+    assert (chart.state("conditions"), chart.sources["conditions"].why) == (
+        MISSING,
+        why,
+    )
+    with pytest.raises(UnmetPrecondition, match=why):
+        gather(queries(), request, reader, LONG)
+
+
+def test_e_9_a_server_that_hangs_costs_its_own_source_and_no_more(
+    full, queries, hook_request, fhir, reader_for, bundle, condition
+):
+    fhir.routes["Condition"] = lambda handler: handler.hang()
+    fhir.routes["Observation"] = bundle()
+    del full["conditions"], full["observations"]
+    request = hook_request(full, fhir)
+
+    chart = gather(queries(**REST), request, reader_for(request), 2.0)
+
+    assert chart.state("observations") is LOADED
+    assert (chart.state("conditions"), chart.sources["conditions"].why) == (
+        MISSING,
+        "timeout",
+    )
+
+
+def test_e_9_pages_that_came_before_the_deadline_are_kept_as_partial(
+    full, queries, hook_request, fhir, reader_for, bundle, condition
+):
+    def first_then_hang(handler):
+        if "page" in handler.path:
+            return handler.hang()
+        return bundle(condition("c1"), following=f"{fhir.base}/Condition?page=2")
+
+    fhir.routes["Condition"] = first_then_hang
+    del full["conditions"]
+    request = hook_request(full, fhir)
+
+    source = gather(queries(), request, reader_for(request), 2.0).sources["conditions"]
+
+    assert (source.state, source.why) == (PARTIAL, "timeout")
+    assert [each["id"] for each in source.resources] == ["c1"]
+
+
+def test_e_9_a_server_that_sends_its_headers_one_by_one_holds_no_thread(
+    full, queries, hook_request, fhir, reader_for
+):
+    def drip(handler):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        while not handler.server.loopback.release.wait(0.05):
+            handler.wfile.write(b"X-Slow: 1\r\n")
+
+    fhir.routes["Condition"] = drip
+    del full["conditions"]
+    request = hook_request(full, fhir)
+
+    chart = gather(queries(**REST), request, reader_for(request), 1.0)
+
+    assert chart.sources["conditions"].why == "timeout"
+    for thread in threading.enumerate():
+        if thread.name.startswith("fhir"):
+            thread.join(20)
+            assert not thread.is_alive()
+
+
+def test_all_queries_are_on_their_way_at_once(
+    queries, hook_request, fhir, reader_for, bundle, patient
+):
+    together = threading.Barrier(5)
+
+    def meet(value):
+        def route(handler):
+            together.wait(20)
+            return value
+
+        return route
+
+    fhir.routes["Patient/p1"] = meet(patient)
+    for kind in ("Condition", "MedicationRequest", "MedicationStatement"):
+        fhir.routes[kind] = meet(bundle())
+    fhir.routes["Observation"] = meet(bundle())
+    request = hook_request(server=fhir)
+
+    chart = gather(queries(), request, reader_for(request), LONG)
+
+    assert {source.state for source in chart.sources.values()} == {LOADED}
+
+
+def test_an_identical_query_under_two_keys_is_asked_once(
+    hook_request, fhir, reader_for, bundle, condition
+):
+    template = "Condition?patient={{context.patientId}}"
+    asked = [SourceQuery(key, "conditions", template) for key in ("one", "two")]
+    fhir.routes["Condition"] = bundle(condition())
+    request = hook_request(server=fhir)
+
+    chart = gather(asked, request, reader_for(request), LONG)
+
+    assert len(fhir.asked) == 1
+    assert len(chart.sources["conditions"].resources) == 1
+
+
+def test_two_keys_of_one_source_are_joined_and_the_worse_state_holds(
+    hook_request, bundle, condition
+):
+    asked = [
+        SourceQuery("one", "conditions", "Condition?patient={{context.patientId}}&a=1"),
+        SourceQuery("two", "conditions", "Condition?patient={{context.patientId}}&a=2"),
+    ]
+    request = hook_request({"one": bundle(condition("a"), condition("b")), "two": 1})
+
+    source = gather(asked, request, None, LONG).sources["conditions"]
+
+    assert [each["id"] for each in source.resources] == ["a", "b"]
+    assert (source.state, source.why) == (MISSING, "wrong shape")
+
+
+def test_a_token_without_a_value_leaves_its_source_missing(
+    hook_request, fhir, reader_for
+):
+    template = "Observation?encounter={{context.encounterId}}"
+    request = hook_request(server=fhir)
+
+    chart = gather(
+        [SourceQuery("o", "observations", template)], request, reader_for(request), LONG
+    )
+
+    assert chart.sources["observations"].why == "cannot be asked"
+    assert fhir.asked == []
+
+
+def test_a_5_a_type_out_of_scope_is_not_searched(
+    queries, hook_request, fhir, reader_for, bundle, patient
+):
+    fhir.routes |= {"Patient/p1": patient, "Condition": bundle()}
+    scope = "patient/Condition.rs patient/Patient.r patient/Observation.r"
+    request = hook_request(server=fhir, scope=scope)
+
+    chart = gather(queries(**REST), request, reader_for(request), LONG)
+
+    assert fhir.paths == ["Condition", "Patient/p1"]
+    assert chart.state("conditions") is LOADED
+    assert chart.sources["observations"].why == "not in scope"
+
+
+def test_a_6_a_narrowed_scope_makes_the_search_partial(
+    full, queries, hook_request, fhir, reader_for, bundle, condition
+):
+    fhir.routes["Condition"] = bundle(condition())
+    del full["conditions"]
+    scope = "patient/Condition.rs?category=problem-list-item"
+    request = hook_request(full, fhir, scope=scope)
+
+    source = gather(queries(), request, reader_for(request), LONG).sources["conditions"]
+
+    assert (source.state, source.why) == (PARTIAL, "narrowed by scope")
+    assert len(source.resources) == 1
+
+
+def order(identifier, reference):
+    return {
+        "resourceType": "MedicationRequest",
+        "id": identifier,
+        "subject": {"reference": "Patient/p1"},
+        "medicationReference": {"reference": reference},
+    }
+
+
+def test_p_21_medications_referred_to_are_fetched_in_one_search(
+    full, queries, hook_request, fhir, reader_for, bundle
+):
+    medications = [{"resourceType": "Medication", "id": each} for each in ("m1", "m2")]
+    fhir.routes["Medication"] = bundle(*medications)
+    full["medication-requests"] = bundle(
+        order("o1", "Medication/m2"),
+        order("o2", f"{fhir.base}/Medication/m1"),
+        order("o3", "#inside"),
+        order("o4", "Medication/here"),
+        order("o5", "urn:uuid:0d4e0e0c-0000-4000-8000-000000000000"),
+        {"resourceType": "Medication", "id": "here"},
+    )
+    request = hook_request(full, fhir)
+
+    chart = gather(queries(), request, reader_for(request), LONG)
+
+    assert [each.query["_id"] for each in fhir.asked] == [["m1,m2"]]
+    assert chart.medications[f"{fhir.base}/Medication/m1"]["id"] == "m1"
+    assert chart.medications["Medication/m2"]["id"] == "m2"
+    assert chart.medications["Medication/here"]["id"] == "here"
+
+
+def test_many_medications_are_fetched_in_several_searches(
+    full, queries, hook_request, fhir, reader_for, bundle
+):
+    fhir.routes["Medication"] = bundle()
+    orders = [order(f"o{n}", f"Medication/m{n}") for n in range(120)]
+    full["medication-requests"] = bundle(*orders)
+    request = hook_request(full, fhir)
+
+    gather(queries(), request, reader_for(request), LONG)
+
+    asked = [each.query["_id"][0].split(",") for each in fhir.asked]
+    assert sorted(map(len, asked)) == [20, 50, 50]
+
+
+def test_p_21_medications_of_others_or_out_of_scope_are_not_fetched(
+    full, queries, hook_request, fhir, reader_for, bundle
+):
+    foreign = order("o1", "Medication/m1") | {"subject": {"reference": "Patient/p2"}}
+    full["medication-requests"] = bundle(foreign)
+    full["medication-statements"] = bundle(
+        order("s1", "Medication/m2") | {"resourceType": "MedicationStatement"}
+    )
+    request = hook_request(full, fhir, scope="patient/MedicationStatement.rs")
+
+    chart = gather(queries(), request, reader_for(request), LONG)
+
+    assert fhir.asked == []
+    assert chart.medications == {}
+
+
+def test_q_18_drafts_come_from_the_context_and_are_never_read_by_id(
+    full, queries, hook_request, fhir, reader_for, bundle
+):
+    drafts = bundle(
+        {"resourceType": "MedicationRequest", "id": "d1"},
+        {"resourceType": "ServiceRequest", "subject": {"reference": "Patient/p2"}},
+    )
+    context = {"patientId": "p1", "draftOrders": drafts}
+    request = hook_request(full, fhir, hook="order-sign", context=context)
+
+    chart = gather(queries(), request, reader_for(request), LONG)
+
+    source = chart.sources["draft_orders"]
+    assert [each["id"] for each in source.resources] == ["d1"]
+    assert (source.state, source.foreign, source.origin) == (LOADED, 1, "context")
+    assert fhir.asked == []
+
+
+def test_p_25_nothing_is_remembered_from_one_call_to_the_next(
+    full, queries, hook_request, fhir, reader_for, bundle, condition
+):
+    del full["conditions"]
+    request = hook_request(full, fhir)
+    seen = []
+    for identifier in ("before", "after"):
+        fhir.routes["Condition"] = bundle(condition(identifier))
+        chart = gather(queries(), request, reader_for(request), LONG)
+        seen.append(chart.sources["conditions"].resources[0]["id"])
+
+    assert seen == ["before", "after"]
+
+
+def test_a_14_prefetched_and_fetched_the_chart_holds_the_same(
+    full, queries, hook_request, fhir, reader_for
+):
+    fhir.routes |= {
+        "Patient/p1": full["patient"],
+        "Condition": full["conditions"],
+        "MedicationRequest": full["medication-statements"],
+        "MedicationStatement": full["medication-statements"],
+        "Observation": full["medication-statements"],
+    }
+    request = hook_request(server=fhir)
+
+    fetched = gather(queries(), request, reader_for(request), LONG)
+    given = gather(queries(), hook_request(full), None, LONG)
+
+    assert fetched.patient == given.patient
+    assert {name: source.resources for name, source in fetched.sources.items()} == {
+        name: source.resources for name, source in given.sources.items()
+    }

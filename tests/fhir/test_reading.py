@@ -1,0 +1,269 @@
+"""What came for a prefetch key, read into a source."""
+
+import pytest
+
+from cds_service.fhir.chart import SourceQuery, SourceState, Unusable
+from cds_service.fhir.reading import Answer, merge, next_link, read_source
+from cds_service.fhir.subjects import Identity
+from cds_service.protocol.errors import WrongPatient
+
+LOADED, PARTIAL, MISSING = SourceState
+CONDITIONS = SourceQuery(
+    "conditions", "conditions", "Condition?patient={{context.patientId}}"
+)
+PATIENT = SourceQuery("patient", "patient", "Patient/{{context.patientId}}")
+PATIENTS = SourceQuery("patient", "patient", "Patient?_id={{context.patientId}}")
+ME = Identity("p1", "https://ehr.example/fhir")
+
+
+def read(value, query=CONDITIONS, why=""):
+    return read_source(query, Answer((value,), why, "prefetch"), ME)
+
+
+def ids(source):
+    return [each.get("id") for each in source.resources]
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"type": "collection"},
+        {"type": None},
+        {"total": None},
+        {"total": "2"},
+        {"total": 2},
+        {"total": 1},
+        {"link": "none"},
+        {"link": [{"relation": "self", "url": "x"}, 7]},
+    ],
+)
+def test_p_19_variants_of_a_bundle_are_read_alike(bundle, condition, members):
+    source = read(bundle(condition("a"), condition("b"), **members))
+
+    assert (ids(source), source.state, source.why) == (["a", "b"], LOADED, "")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "text",
+        7,
+        True,
+        [],
+        [{"resourceType": "Bundle"}],
+        {},
+        {"resourceType": "Condition", "id": "c1"},
+        {"resourceType": "Patient", "id": "p1"},
+        {"response": {"status": "200 OK"}, "resource": {"resourceType": "Bundle"}},
+        {"resourceType": ["Bundle"]},
+    ],
+)
+def test_p_20_a_wrong_shape_for_a_search_is_missing(value):
+    source = read(value)
+
+    assert (source.state, source.why) == (MISSING, "wrong shape")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "text",
+        [],
+        {},
+        {"resourceType": "Bundle", "entry": []},
+        {"resourceType": "Practitioner", "id": "p1"},
+        {"response": {}, "resource": {"resourceType": "Patient", "id": "p1"}},
+    ],
+)
+def test_p_20_a_wrong_shape_for_a_read_is_missing(value):
+    source = read(value, PATIENT)
+
+    assert (source.state, source.why) == (MISSING, "wrong shape")
+
+
+@pytest.mark.parametrize("identifier", [None, 7, ["p1"]])
+def test_a_patient_without_an_id_is_missing(identifier):
+    source = read({"resourceType": "Patient", "id": identifier}, PATIENT)
+
+    assert (source.state, source.why) == (MISSING, "Patient without an id")
+
+
+def test_p_23_a_patient_with_another_id_is_refused():
+    with pytest.raises(WrongPatient):
+        read({"resourceType": "Patient", "id": "p2"}, PATIENT)
+
+
+def test_the_right_patient_is_read_with_whatever_odd_fields_it_has():
+    odd = {"resourceType": "Patient", "id": "p1", "name": "malformed"}
+
+    assert read(odd, PATIENT).resources == (odd,)
+
+
+def test_a_bundle_may_hold_relatives_beside_the_patient(bundle, patient):
+    mother = {"resourceType": "Patient", "id": "p2"}
+
+    assert ids(read(bundle(mother, patient), PATIENTS)) == ["p1"]
+    assert read(bundle(mother), PATIENTS).state is MISSING
+    assert read(None, PATIENTS).state is MISSING
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason", "reference"),
+    [
+        (7, "entry without a resource", ""),
+        (None, "entry without a resource", ""),
+        ({"fullUrl": "x"}, "entry without a resource", ""),
+        ({"resource": {"id": "x"}}, "no resourceType", ""),
+        ({"resource": {"resourceType": 7}}, "no resourceType", ""),
+        ({"resource": {"resourceType": "Bundle"}}, "a Bundle in a Bundle", ""),
+        (
+            {"resource": {"resourceType": "Condition", "id": "c2"}},
+            "no subject",
+            "Condition/c2",
+        ),
+        (
+            {
+                "resource": {
+                    "resourceType": "Condition",
+                    "subject": {"reference": "urn:uuid:1"},
+                }
+            },
+            "subject cannot be followed",
+            "",
+        ),
+    ],
+)
+def test_an_unreadable_entry_hides_no_other_and_is_counted(
+    bundle, condition, entry, reason, reference
+):
+    page = bundle(condition("a"))
+    page["entry"] = [entry, *page["entry"]]
+
+    source = read(page)
+
+    assert ids(source) == ["a"]
+    assert (source.state, source.why) == (PARTIAL, "entries unreadable")
+    assert source.unusable == (Unusable(reason, reference),)
+
+
+@pytest.mark.parametrize("entries", ["text", {"resource": {}}, 7])
+def test_entries_that_are_no_list_make_the_source_partial(entries):
+    assert read({"resourceType": "Bundle", "entry": entries}).state is PARTIAL
+
+
+def test_p_21_other_types_and_other_patients_in_the_bundle_are_set_aside(
+    bundle, condition, patient
+):
+    source = read(
+        bundle(
+            condition("a"),
+            patient,
+            {"resourceType": "Patient", "id": "p2"},
+            {"resourceType": "Medication", "id": "m"},
+            {"resourceType": "Observation", "subject": {"reference": "Patient/p2"}},
+        )
+    )
+
+    assert (ids(source), source.state, source.foreign) == (["a"], LOADED, 0)
+
+
+def test_the_same_resource_twice_counts_once(bundle, condition):
+    anonymous = condition()
+    del anonymous["id"]
+
+    source = read(bundle(condition("a"), condition("a"), anonymous, anonymous))
+
+    assert ids(source) == ["a", None, None]
+
+
+def outcome(*severities):
+    issues = [{"severity": severity, "code": "x"} for severity in severities]
+    return {"resourceType": "OperationOutcome", "issue": issues}
+
+
+@pytest.mark.parametrize("severities", [[], ["warning"], ["information", "warning"]])
+def test_p_15_a_warning_beside_the_matches_changes_nothing(
+    bundle, condition, severities
+):
+    source = read(bundle(condition("a"), outcome(*severities)))
+
+    assert (ids(source), source.state) == (["a"], LOADED)
+
+
+@pytest.mark.parametrize("severities", [["error"], ["warning", "fatal"], [None]])
+def test_p_15_an_error_beside_the_matches_makes_it_partial(
+    bundle, condition, severities
+):
+    source = read(bundle(condition("a"), outcome(*severities)))
+
+    assert (ids(source), source.state) == (["a"], PARTIAL)
+
+
+def test_p_15_an_error_and_nothing_else_is_a_failure(bundle):
+    source = read(bundle(outcome("error")))
+
+    assert (source.state, source.why) == (MISSING, "OperationOutcome")
+
+
+def test_p_22_fewer_entries_than_the_total_are_partial(bundle, condition):
+    source = read(bundle(condition("a"), total=5))
+
+    assert (source.state, source.why) == (PARTIAL, "fewer entries than the total")
+
+
+def test_foreign_entries_count_towards_the_total(bundle, condition):
+    source = read(bundle(condition("a"), condition("b", "Patient/p2"), total=2))
+
+    assert (source.state, source.foreign) == (LOADED, 1)
+
+
+def test_pages_are_read_in_their_order_and_what_was_cut_is_said(bundle, condition):
+    pages = bundle(condition("b")), bundle(condition("a")), bundle(condition("b"))
+
+    source = read_source(CONDITIONS, Answer(pages, "HTTP 500", "fhir"), ME)
+
+    assert (ids(source), source.state) == (["b", "a"], PARTIAL)
+    assert (source.why, source.origin) == ("HTTP 500", "fhir")
+
+
+def test_several_reasons_stand_side_by_side(bundle, condition):
+    source = read(bundle(condition("a"), {}, outcome("error")), why="timeout")
+
+    assert source.why == (
+        "timeout; entries unreadable; OperationOutcome beside the matches"
+    )
+
+
+def test_no_answer_is_missing_with_its_reason():
+    source = read_source(CONDITIONS, Answer(why="timeout", origin="fhir"), ME)
+
+    assert (source.state, source.why, source.resources) == (MISSING, "timeout", ())
+
+
+def test_sources_of_several_keys_are_joined(bundle, condition):
+    first = read(bundle(condition("a"), condition("x", "Patient/p2")))
+    second = read(bundle(condition("a"), condition("b"), {}))
+
+    joined = merge([first, second])
+
+    assert (ids(joined), joined.state) == (["a", "b"], PARTIAL)
+    assert (joined.foreign, len(joined.unusable), joined.origin) == (1, 1, "prefetch")
+
+
+@pytest.mark.parametrize(
+    ("page", "link"),
+    [
+        ({"link": [{"relation": "next", "url": "u"}]}, "u"),
+        ({"link": [{"relation": "self", "url": "s"}]}, None),
+        ({"link": [7, {"relation": "next"}]}, ""),
+        ({"link": {"relation": "next"}}, None),
+        ({}, None),
+    ],
+)
+def test_p_16_the_next_link_is_found(page, link):
+    assert next_link({"resourceType": "Bundle"} | page) == link
+
+
+@pytest.mark.parametrize("value", [None, "text", [], {"resourceType": "Patient"}])
+def test_what_is_no_bundle_has_no_next_page(value):
+    assert next_link(value) is None

@@ -1,0 +1,143 @@
+"""Whose a resource is."""
+
+import pytest
+
+from cds_service.fhir.subjects import Identity, Whose, identify, relative_form, whose
+
+URN = "urn:uuid:5cbc121b-cd71-4428-b8b7-31e53eba8184"
+BASE = "https://ehr.example/fhir"
+
+
+def referring(reference):
+    return {"resourceType": "Condition", "subject": {"reference": reference}}
+
+
+@pytest.mark.parametrize(
+    ("reference", "verdict"),
+    [
+        ("Patient/p1", Whose.OWN),
+        (" Patient/p1 ", Whose.OWN),
+        ("Patient/p1/_history/3", Whose.OWN),
+        ("p1", Whose.OWN),
+        (f"{BASE}/Patient/p1", Whose.OWN),
+        (f"{BASE}/Patient/p1/_history/3", Whose.OWN),
+        ("http://EHR.example/fhir/Patient/p1", Whose.OWN),
+        ("https://ehr.example:443/fhir/Patient/p1", Whose.OWN),
+        ("Patient/p2", Whose.FOREIGN),
+        ("Patient/P1", Whose.FOREIGN),
+        ("Patient/p10", Whose.FOREIGN),
+        ("Group/p1", Whose.FOREIGN),
+        (f"{BASE}/Patient/p2", Whose.FOREIGN),
+        ("https://other.example/fhir/Patient/p2", Whose.FOREIGN),
+        ("https://other.example/fhir/Patient/p1", Whose.UNKNOWN),
+        ("https://ehr.example/other/Patient/p1", Whose.UNKNOWN),
+        ("https://ehr.example:8443/fhir/Patient/p1", Whose.UNKNOWN),
+        ("Patient?identifier=7", Whose.UNKNOWN),
+        ("p2", Whose.UNKNOWN),
+        ("#nobody", Whose.UNKNOWN),
+        (URN, Whose.UNKNOWN),
+        ("", Whose.NOBODY),
+        (7, Whose.NOBODY),
+        (None, Whose.NOBODY),
+    ],
+)
+def test_p_23_a_subject_is_own_foreign_or_unknown(reference, verdict):
+    assert whose(referring(reference), Identity("p1", BASE)) is verdict
+
+
+def test_without_a_known_base_an_absolute_reference_counts_by_its_id():
+    identity = Identity("p1")
+
+    assert whose(referring("https://a.example/Patient/p1"), identity) is Whose.OWN
+    assert whose(referring("https://a.example/Patient/p2"), identity) is Whose.FOREIGN
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        {"resourceType": "Condition"},
+        {"resourceType": "Condition", "subject": "Patient/p1"},
+        {"resourceType": "Condition", "subject": {"display": "Ann"}},
+        {"resourceType": "Condition", "subject": []},
+    ],
+)
+def test_a_resource_without_a_reference_has_no_subject(resource):
+    assert whose(resource, Identity("p1")) is Whose.NOBODY
+
+
+def test_patient_is_read_as_well_as_subject_and_neither_may_be_another():
+    own, other = {"reference": "Patient/p1"}, {"reference": "Patient/p2"}
+    identity = Identity("p1")
+
+    assert whose({"patient": own}, identity) is Whose.OWN
+    assert whose({"patient": other}, identity) is Whose.FOREIGN
+    assert whose({"subject": own, "patient": other}, identity) is Whose.FOREIGN
+    assert whose({"subject": other, "patient": own}, identity) is Whose.FOREIGN
+
+
+def entry(full_url, identifier, kind="Patient"):
+    return {"fullUrl": full_url, "resource": {"resourceType": kind, "id": identifier}}
+
+
+def test_p_21_a_urn_is_the_patient_that_a_bundle_gives_it_to():
+    other = "urn:uuid:11111111-cd71-4428-b8b7-31e53eba8184"
+    pages = [{"entry": [entry(URN, "p1"), entry(other, "p2")]}, None, "text", {}]
+
+    identity = identify("p1", BASE, pages)
+
+    assert whose(referring(URN), identity) is Whose.OWN
+    assert whose(referring(URN.upper()), identity) is Whose.OWN
+    assert whose(referring(other), identity) is Whose.FOREIGN
+
+
+def test_p_21_a_urn_of_the_patients_own_id_is_the_patient():
+    identity = Identity(URN.removeprefix("urn:uuid:"))
+
+    assert whose(referring(URN), identity) is Whose.OWN
+
+
+def test_a_full_url_names_the_patient_only_as_a_urn():
+    elsewhere = "https://other.example/fhir/Patient/p1"
+    identity = identify("p1", BASE, [{"entry": [entry(elsewhere, "p1")]}])
+
+    assert whose(referring(elsewhere), identity) is Whose.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("contained", "verdict"),
+    [
+        ([{"resourceType": "Patient", "id": "p1"}], Whose.OWN),
+        ([{"resourceType": "Patient", "id": "#p1"}], Whose.OWN),
+        ([{"resourceType": "Device", "id": "p1"}], Whose.UNKNOWN),
+        ([7, {"resourceType": "Patient", "id": "x"}], Whose.UNKNOWN),
+        ("text", Whose.UNKNOWN),
+        (None, Whose.UNKNOWN),
+    ],
+)
+def test_p_21_a_contained_patient_is_own_only_by_the_contexts_id(contained, verdict):
+    resource = referring("#p1") | {"contained": contained}
+
+    assert whose(resource, Identity("p1")) is verdict
+
+
+def test_another_contained_patient_is_nobody_in_particular():
+    contained = [{"resourceType": "Patient", "id": "x"}]
+
+    verdict = whose(referring("#x") | {"contained": contained}, Identity("p1"))
+
+    assert verdict is Whose.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("reference", "relative"),
+    [
+        ("Medication/m1", "Medication/m1"),
+        ("Medication/m1/_history/2", "Medication/m1"),
+        (f"{BASE}/Medication/m1", "Medication/m1"),
+        ("https://other.example/Medication/m1", ""),
+        ("urn:uuid:1", ""),
+        ("#m1", ""),
+    ],
+)
+def test_a_reference_into_the_server_has_a_relative_form(reference, relative):
+    assert relative_form(reference, BASE) == relative
