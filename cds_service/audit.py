@@ -1,0 +1,166 @@
+"""The audit trail: who asked what about whom, what each rule said, who was refused.
+
+Append-only, and chained: each row of a writer holds the hash of the row before it. It
+holds patient data, unlike the log, and is read by other people.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from .protocol.errors import CdsError, Unauthenticated
+from .protocol.feedback import FeedbackEntry
+from .protocol.requests import HookRequest
+from .store.chain import Tail, entry_hash
+from .store.records import AuditEntry, AuditEvent, Caller, CallRecord
+from .store.store import Store
+from .wearables.records import PatientKey, WearableAlert
+
+LONGEST = 300
+"""Characters of a text that somebody unknown has sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """A place where the trail is not as it was written."""
+
+    writer: str
+    sequence: int
+    problem: str
+
+
+def build_call_event(call: CallRecord) -> AuditEvent:
+    """A call that is about to be answered: what was read, what each rule said."""
+    detail = {
+        "service": call.service,
+        "hook": call.hook,
+        "hookInstance": call.hook_instance,
+        "user": call.user,
+        "encounter": call.encounter,
+        "rulebook": call.rulebook,
+        "sources": {each.name: each.state for each in call.sources},
+        "foreign": sum(each.foreign for each in call.sources),
+        "evaluations": [
+            [f"{each.rule}@{each.version}", each.outcome, *each.reasons]
+            for each in call.evaluations
+        ],
+        "cards": [
+            [each.uuid, f"{each.rule}@{each.version}", each.indicator]
+            for each in call.cards
+        ],
+        "deviations": call.deviations,
+    }
+    return AuditEvent(
+        call.at, "call", call.patient.tenant, call.client, call.patient, detail
+    )
+
+
+def build_refusal_event(
+    at: datetime,
+    error: CdsError,
+    path: str,
+    client: Caller | None = None,
+    hook_request: HookRequest | None = None,
+) -> AuditEvent:
+    """Somebody who was not answered, and why; the reason never left the server."""
+    reason = error.reason if isinstance(error, Unauthenticated) else ""
+    detail: dict[str, Any] = {
+        "path": path[:LONGEST],
+        "status": error.status,
+        "reason": reason or [each.text[:LONGEST] for each in error.problems],
+    }
+    tenant, base = client.tenant if client else "", getattr(client, "fhir_base", "-")
+    patient = None
+    if hook_request:
+        patient = PatientKey(tenant, base, hook_request.patient_id)
+        detail["hook"] = hook_request.hook
+        detail["hookInstance"] = hook_request.hook_instance
+        detail["user"] = hook_request.user_id
+    return AuditEvent(
+        at, "refusal", tenant, client.id if client else "", patient, detail
+    )
+
+
+def build_delivery_event(
+    at: datetime,
+    tenant: str,
+    source: str,
+    key: str,
+    status: int,
+    alerts: Sequence[WearableAlert] = (),
+    detail: Mapping[str, Any] | None = None,
+) -> AuditEvent:
+    """A wearable delivery: what was stored about whom, and how it was answered.
+
+    *detail* adds what else is worth knowing, such as the items that were rejected.
+    """
+    patients = {alert.patient for alert in alerts}
+    told = {
+        "key": key[:LONGEST],
+        "status": status,
+        "alerts": [
+            [alert.patient.patient_id, alert.id, alert.rev, alert.type, alert.status]
+            for alert in alerts
+        ],
+        **(detail or {}),
+    }
+    patient = patients.pop() if len(patients) == 1 else None
+    return AuditEvent(at, "delivery", tenant, source, patient, told)
+
+
+def build_feedback_event(
+    service: str, entries: Sequence[FeedbackEntry], client: Caller, at: datetime
+) -> AuditEvent:
+    """What became of cards; without the clinician's own words, which are kept once."""
+    told = [
+        [
+            entry.card,
+            entry.outcome.value,
+            f"{entry.reason.system}|{entry.reason.code}" if entry.reason else "",
+            *entry.accepted,
+        ]
+        for entry in entries
+    ]
+    detail = {"service": service, "feedback": told}
+    return AuditEvent(at, "feedback", client.tenant, client.id, None, detail)
+
+
+def export(store: Store) -> Iterator[str]:
+    """Every row of the trail as a line of JSON, in the order of arrival."""
+    for entry in store.audit_entries():
+        row = {**asdict(entry), "detail": json.loads(entry.detail)}
+        yield json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+
+
+def verify(store: Store) -> list[Break]:
+    """Every place where a row was changed, removed or put in; empty if there is none.
+
+    What the rows alone cannot show: that the last rows of a writer were cut off, that
+    all rows of a writer are gone, and that somebody who can write the database wrote a
+    chain anew from some row to its end. To see that, keep the newest hash of each
+    writer (of an export) where the database's owner cannot write.
+    """
+    tails: dict[str, Tail] = {}
+    breaks = []
+    for entry in store.audit_entries():
+        tail = tails.get(entry.writer, Tail(entry.writer))
+        breaks += [
+            Break(entry.writer, entry.sequence, problem)
+            for problem in _problems(entry, tail)
+        ]
+        tails[entry.writer] = Tail(entry.writer, entry.sequence, entry.hash)
+    return breaks
+
+
+def _problems(entry: AuditEntry, tail: Tail) -> Iterator[str]:
+    missing = entry.sequence - tail.sequence - 1
+    if missing > 0:
+        yield f"rows {tail.sequence + 1} to {entry.sequence - 1} are missing"
+    elif missing < 0:
+        yield "the row is out of order"
+    elif entry.previous_hash != tail.hash:
+        yield "the row does not follow from the row before it"
+    if entry.hash != entry_hash(entry):
+        yield "the row was changed"
