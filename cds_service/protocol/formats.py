@@ -27,7 +27,7 @@ def is_id(text: str) -> bool:
     Refuses what breaks out of either; a comma in a search would mean a second patient.
     """
     return (
-        0 < len(text) <= LONGEST
+        len(text) <= LONGEST
         and text.isprintable()
         and _FORBIDDEN_IN_IDS.isdisjoint(text)
         and text.strip(".") != ""

@@ -94,13 +94,14 @@ def parse_request(
         raise WrongPatient(*reading.problems)
     if reading.problems:
         raise InvalidRequest(*reading.problems)
+    defined = {field.name for field in hook.fields}
     return HookRequest(
         hook=hook.name,
         hook_instance=instance,
         instance_is_uuid=is_uuid,
         patient_id=context["patientId"],
-        user_id=context.get("userId"),
-        encounter_id=context.get("encounterId"),
+        user_id=context.get("userId") if "userId" in defined else None,
+        encounter_id=context.get("encounterId") if "encounterId" in defined else None,
         context=context,
         prefetch=prefetch,
         fhir_server=server,

@@ -110,6 +110,7 @@ def test_h_2_names_of_ones_own_are_in_reverse_domain_notation() -> None:
     assert not is_reverse_domain("patient-transmogrify")
     assert not is_reverse_domain("org.")
     assert not is_reverse_domain("org.example\n")
+    assert is_reverse_domain("org." + "x" * 251)
     assert not is_reverse_domain("org." + "x" * 252)
 
 
@@ -123,6 +124,7 @@ def test_h_2_names_of_ones_own_are_in_reverse_domain_notation() -> None:
         ("http://[::1]:8080/fhir", "http://[::1]:8080/fhir"),
         ("https://ehr.example.org", "https://ehr.example.org"),
         ("https://ehr.example.org/a..b/.c", "https://ehr.example.org/a..b/.c"),
+        ("https://h/" + "x" * 2038, "https://h/" + "x" * 2038),
     ],
 )
 def test_one_fhir_server_has_one_name(text: str, url: str) -> None:
@@ -141,7 +143,7 @@ def test_one_fhir_server_has_one_name(text: str, url: str) -> None:
         "https://h\\@x",
     ]
     + ["https://h:99999/fhir", "https://h:x/fhir", "https://[::1/fhir", "https://h/\n"]
-    + ["https://h/" + "x" * 2048],
+    + ["https://h/" + "x" * 2039],
 )
 def test_a_base_url_that_can_be_read_in_two_ways_is_refused(text: str) -> None:
     assert parse_base_url(text) is None

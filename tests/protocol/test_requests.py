@@ -306,6 +306,14 @@ def test_h_10_a_refill_and_a_dispatch_come_without_a_user(
         assert parse_request(request_of(hook), strict=True).user_id is None
 
 
+def test_h_10_what_a_hook_does_not_define_is_not_read(request_of: RequestOf) -> None:
+    body = request_of("order-dispatch", userId={"a": 1}, encounterId=7)
+
+    read = parse_request(body, strict=True)
+
+    assert (read.user_id, read.encounter_id) == (None, None)
+
+
 def test_q_11_prefetch_is_optional(r0: Json) -> None:
     del r0["prefetch"]
 
@@ -743,9 +751,12 @@ GRANTS = ["access_token", "token_type", "expires_in", "scope", "subject", "patie
 )
 def test_any_json_is_read_or_refused_with_a_place(body: Any, strict: bool) -> None:
     try:
-        parse_request(body, strict=strict)
+        read = parse_request(body, strict=strict)
     except InvalidRequest as refused:
         assert all(each.expression.startswith("$") for each in refused.problems)
+    else:
+        texts = (read.patient_id, read.user_id or "", read.encounter_id or "")
+        assert all(isinstance(each, str) for each in texts)
 
 
 @settings(max_examples=60, deadline=None)
