@@ -132,11 +132,11 @@ class _Reader:
         start = event.start_mark.index
         if self._documents > 1:
             message = "a second document begins here; a file holds one"
-            self._report(start, "CDS011", message, "remove the `---`, or use two files")
+            self._report(start, "CDS031", message, "remove the `---`, or use two files")
             raise _Refused
         if event.version or event.tags:
             message = "directives that begin with `%` are not allowed"
-            self._report(start, "CDS010", message, "remove the line")
+            self._report(start, "CDS030", message, "remove the line")
 
     def _scalar(self, event: Any) -> None:
         self._check_node(event)
@@ -159,13 +159,13 @@ class _Reader:
             self._report(offset, "CDS009", f"merge keys (`<<`) and {_NO_ANCHORS}")
         elif key == "":
             message = "a key is missing before the colon"
-            self._report(offset, "CDS013", message)
+            self._report(offset, "CDS033", message)
         elif key in holder.node:
             first = self._line_of(holder.path + (key,))
             message = (
                 f"{quote(key)} stands here a second time; it is already on line {first}"
             )
-            self._report(offset, "CDS012", message, "keep one of them", fatal=False)
+            self._report(offset, "CDS032", message, "keep one of them", fatal=False)
             holder.skipped = True
 
     def _open(self, event: Any) -> None:
@@ -188,7 +188,7 @@ class _Reader:
         braces = "{{" in self.text[max(0, offset - 1) : offset + 2]
         help = "a text that begins with `{{` must be in quotes" if braces else ""
         message = "a list or mapping cannot be a key"
-        self._report(offset, "CDS013", message, help)
+        self._report(offset, "CDS033", message, help)
         raise _Refused
 
     def _close(self, event: Any) -> None:
@@ -236,7 +236,7 @@ class _Reader:
         if event.tag is not None:
             message = f"the tag {quote(event.tag)} is not allowed"
             help = "remove it, or put the text in quotes if it begins with `!`"
-            self._report(offset, "CDS010", message, help)
+            self._report(offset, "CDS030", message, help)
 
     def _line_of(self, path: Path) -> int:
         return place(self.lines, self.marks[path].key).line

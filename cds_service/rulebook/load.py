@@ -1,0 +1,165 @@
+"""From a folder on disk to a rulebook. The only part of this room that reads files."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .compiler import compile_rulebook
+from .findings import Finding, Findings, Level
+from .rules import Rulebook
+from .source import SIZE_LIMIT
+
+SUFFIX = ".yaml"
+
+
+class InvalidRulebook(Exception):
+    """The rules cannot be served; says everything that is wrong, a line a finding."""
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        self.findings = findings
+        super().__init__(
+            "\n".join(
+                f"{each.file}:{each.line}:{each.column}: "
+                f"{each.level}[{each.code}]: {each.message}"
+                for each in findings
+                if each.level is Level.ERROR
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What became of a folder."""
+
+    files: Mapping[str, str]
+    """Path in the folder, with ``/``, to text."""
+    findings: tuple[Finding, ...]
+    rulebook: Rulebook | None
+    """None where any finding is an error."""
+
+
+def read_folder(folder: Path | str) -> Mapping[str, str]:
+    """Every rule file below *folder*: path in the folder, with ``/``, to text.
+
+    Raises:
+        InvalidRulebook: if the folder or a file cannot be read.
+    """
+    findings = Findings()
+    files = _read(Path(folder), findings)
+    if findings.has_errors:
+        raise InvalidRulebook(tuple(findings))
+    return files
+
+
+def load_rulebook(folder: Path | str) -> Rulebook:
+    """The rulebook that the files below *folder* make.
+
+    Raises:
+        InvalidRulebook: if anything is wrong with them; with every finding.
+    """
+    checked = check_folder(folder)
+    if checked.rulebook is None:
+        raise InvalidRulebook(checked.findings)
+    return checked.rulebook
+
+
+def check_folder(folder: Path | str) -> Checked:
+    """Everything there is to say about the files below *folder*."""
+    findings = Findings()
+    files = _read(Path(folder), findings)
+    compiled = compile_rulebook(files)
+    unread = findings.has_errors
+    findings.extend(compiled.findings)
+    return Checked(files, tuple(findings), None if unread else compiled.rulebook)
+
+
+def _read(folder: Path, findings: Findings) -> dict[str, str]:
+    files: dict[str, str] = {}
+    if not folder.is_dir():
+        _report(findings, str(folder), "CDS001", "there is no such folder")
+        return files
+    root = folder.resolve()
+    for name, path in _walk(folder, root, findings):
+        if path.suffix == ".yml":
+            message = "this file is not read"
+            help = f"rename it to {path.stem}{SUFFIX}"
+            findings.add(Finding(name, 1, 1, "CDS034", Level.WARNING, message, help))
+        elif path.suffix == SUFFIX:
+            text = _read_file(name, path, root, findings)
+            if text is not None:
+                files[name] = text
+    return files
+
+
+def _walk(folder: Path, root: Path, findings: Findings) -> Iterator[tuple[str, Path]]:
+    """Name in the folder and path of each file; hidden and temporary ones are left."""
+
+    def fail(error: OSError) -> None:
+        name = _name(Path(error.filename), folder)
+        _report(findings, name, "CDS001", f"cannot be read: {error.strerror}")
+
+    for here, folders, files in os.walk(folder, onerror=fail):
+        folders[:] = sorted(each for each in folders if not _is_passing(each))
+        for each in list(folders):
+            path = Path(here, each)
+            if path.is_symlink():
+                message = "this is a link to a folder, and links to folders are refused"
+                _report(findings, _name(path, folder), "CDS001", message)
+                folders.remove(each)
+        for each in sorted(files):
+            if not _is_passing(each):
+                path = Path(here, each)
+                yield _name(path, folder), path
+
+
+def _is_passing(name: str) -> bool:
+    """Whether a name is hidden, or an editor's while it works."""
+    return name.startswith((".", "#", "~")) or name.endswith(("~", "#"))
+
+
+def _name(path: Path, folder: Path) -> str:
+    name = path.relative_to(folder).as_posix()
+    # A name that is not UTF-8 can neither be printed nor hashed as it is.
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _read_file(name: str, path: Path, root: Path, findings: Findings) -> str | None:
+    try:
+        target = path.resolve(strict=True)
+        if not target.is_relative_to(root):
+            _report(findings, name, "CDS001", "this link leads out of the folder")
+            return None
+        if not target.is_file():
+            _report(findings, name, "CDS001", "this is not an ordinary file")
+            return None
+        with target.open("rb") as file:
+            content = file.read(SIZE_LIMIT + 1)
+    except OSError as error:
+        _report(findings, name, "CDS001", f"cannot be read: {error.strerror}")
+        return None
+    if len(content) > SIZE_LIMIT:
+        message = f"the file is larger than {SIZE_LIMIT // 1024} KiB"
+        help = "one rule or value set stands in one file"
+        _report(findings, name, "CDS003", message, help)
+        return None
+    return _decode(name, content, findings)
+
+
+def _decode(name: str, content: bytes, findings: Findings) -> str | None:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8", "replace")
+        line = before.count("\n") + 1
+        column = len(before) - (before.rfind("\n") + 1) + 1
+        message = f"the byte {content[error.start]:#04x} here is not UTF-8"
+        help = "save the file as UTF-8"
+        findings.add(Finding(name, line, column, "CDS002", Level.ERROR, message, help))
+        return None
+
+
+def _report(
+    findings: Findings, name: str, code: str, message: str, help: str = ""
+) -> None:
+    findings.add(Finding(name, 1, 1, code, Level.ERROR, message, help))
