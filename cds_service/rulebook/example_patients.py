@@ -1,12 +1,13 @@
 """The patient of a rule test: a few lines of YAML as FHIR resources and alerts."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timezone, tzinfo
 from typing import Any
 
 from ..fhir.chart import SOURCES, Chart, Resource, Source, SourceState
 from ..wearables.records import PatientKey, WearableAlert
-from .notation import length_of, moment, parse_series
+from .notation import Reading, length_of, moment, parse_series
 from .rules import AlertType
 from .terminology import canonical_system
 
@@ -14,225 +15,227 @@ PATIENT = "example"
 """The id of every test's patient."""
 
 _STATUS = "http://terminology.hl7.org/CodeSystem/condition-"
-_DEFAULT_ALERT = "15 minutes"
+_ALERT_LASTS = "15 minutes"
 
 
-def build_chart(patient: Mapping[str, Any], now: datetime, zone: tzinfo) -> Chart:
-    """The chart of a test's patient, every source loaded but those it says are not."""
-    medications: dict[str, Resource] = {}
-    resources: list[Resource] = [
-        *_conditions(patient, now, zone),
-        *_medications(patient, now, zone, medications),
-        *_observations(patient, now, zone),
-        *(patient.get("resources") or ()),
-    ]
-    return Chart(
-        patient_id=PATIENT,
-        patient=_person(patient, now, zone),
-        sources={
-            name: _source(name, resource_type, resources, patient)
+@dataclass(frozen=True, slots=True)
+class PatientWriter:
+    """Writes one patient of a test as FHIR and as wearable alerts."""
+
+    written: Mapping[str, Any]
+    """The patient as the test has it, of a shape that has been checked."""
+    now: datetime
+    zone: tzinfo
+    bundle: Sequence[Resource] = ()
+    """Whole resources that the test takes from a file."""
+    medications: dict[str, Resource] = field(default_factory=dict)
+
+    def chart(self) -> Chart:
+        """The chart, with every source loaded but those that the test says are not."""
+        resources = [
+            *self.bundle,
+            *self._conditions(),
+            *self._medications("medications"),
+            *self._observations(),
+        ]
+        sources = {
+            name: self._source(name, resource_type, resources)
             for name, resource_type in SOURCES.items()
             if name != "patient"
-        },
-        medications=medications,
-        context={"patientId": PATIENT},
-    )
-
-
-def _source(
-    name: str, resource_type: str, resources: Iterable[Resource], patient: Any
-) -> Source:
-    own = tuple(each for each in resources if each.get("resourceType") == resource_type)
-    if resource_type in (patient.get("not_loaded") or ()):
-        return Source(name, SourceState.MISSING, why="not loaded in this test")
-    if resource_type in (patient.get("partly_loaded") or ()):
-        return Source(name, SourceState.PARTIAL, own, why="cut short in this test")
-    return Source(name, SourceState.LOADED, own, origin="prefetch")
-
-
-def _person(patient: Mapping[str, Any], now: datetime, zone: tzinfo) -> Resource:
-    died = patient.get("died")
-    return _without_none(
-        {
-            "resourceType": "Patient",
-            "id": PATIENT,
-            "gender": patient.get("sex"),
-            "birthDate": _text(patient.get("born")),
-            "deceasedBoolean": died if isinstance(died, bool) else None,
-            "deceasedDateTime": None if isinstance(died, bool) else _text(died),
         }
-    )
-
-
-def _conditions(
-    patient: Mapping[str, Any], now: datetime, zone: tzinfo
-) -> Iterator[Resource]:
-    for number, each in enumerate(patient.get("conditions") or (), start=1):
-        clinical = each.get("clinical", "active")
-        verification = each.get("verification", "confirmed")
-        yield _resource(
-            "Condition",
-            number,
-            clinicalStatus=_status("clinical", clinical),
-            verificationStatus=_status("ver-status", verification),
-            code=_concept(each),
-            onsetDateTime=_when(each.get("onset"), now, zone),
-            abatementDateTime=_when(each.get("abated"), now, zone),
+        if "draft_orders" in self.written:
+            drafts = tuple(self._medications("draft_orders", "draft"))
+            sources["draft_orders"] = Source(
+                "draft_orders", SourceState.LOADED, drafts, origin="context"
+            )
+        unread = "Patient" in self._not_loaded
+        return Chart(
+            patient_id=PATIENT,
+            patient=None if unread else self._person(),
+            sources=sources,
+            medications=self.medications,
+            context={"patientId": PATIENT},
         )
 
+    @property
+    def _not_loaded(self) -> Sequence[str]:
+        return self.written.get("not_loaded") or ()
 
-def _status(kind: str, code: str | None) -> Any:
-    return {"coding": [{"system": _STATUS + kind, "code": code}]} if code else None
+    def _each(self, key: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        return enumerate(self.written.get(key) or (), start=1)
 
+    def _source(
+        self, name: str, resource_type: str, resources: Iterable[Resource]
+    ) -> Source:
+        if resource_type in self._not_loaded:
+            return Source(name, SourceState.MISSING, why="not loaded in this test")
+        own = (each for each in resources if each.get("resourceType") == resource_type)
+        return Source(name, SourceState.LOADED, tuple(own), origin="prefetch")
 
-def _medications(
-    patient: Mapping[str, Any],
-    now: datetime,
-    zone: tzinfo,
-    medications: dict[str, Resource],
-) -> Iterator[Resource]:
-    for number, each in enumerate(patient.get("medications") or (), start=1):
-        drug = _drug(each, number, medications)
-        started = _when(each.get("started"), now, zone)
-        ended = _when(each.get("ended"), now, zone)
-        if each.get("as") == "statement":
-            period = _without_none({"start": started, "end": ended})
+    def _person(self) -> Resource:
+        given = [each for each in self.bundle if each.get("resourceType") == "Patient"]
+        person = {
+            "gender": self.written.get("sex"),
+            "birthDate": _text(self.written.get("born")),
+            "deceasedDateTime": _text(self.written.get("died")),
+        }
+        base = given[0] if given else {"resourceType": "Patient"}
+        return {**base, **_without_none(person), "id": PATIENT}
+
+    def _conditions(self) -> Iterator[Resource]:
+        for number, each in self._each("conditions"):
             yield _resource(
-                "MedicationStatement",
+                "Condition",
                 number,
-                status=each.get("status", "active"),
-                effectivePeriod=period or None,
-                **drug,
-            )
-        else:
-            yield _resource(
-                "MedicationRequest",
-                number,
-                status=each.get("status", "active"),
-                intent=each.get("intent", "order"),
-                doNotPerform=each.get("do_not_perform"),
-                authoredOn=started,
-                **drug,
-            )
-
-
-def _drug(
-    each: Mapping[str, Any], number: int, medications: dict[str, Resource]
-) -> dict[str, Any]:
-    if not each.get("by_reference"):
-        return {"medicationCodeableConcept": _concept(each)}
-    reference = f"Medication/m{number}"
-    medications[reference] = {
-        "resourceType": "Medication",
-        "id": f"m{number}",
-        "code": _concept(each),
-    }
-    return {"medicationReference": {"reference": reference}}
-
-
-def _observations(
-    patient: Mapping[str, Any], now: datetime, zone: tzinfo
-) -> Iterator[Resource]:
-    number = 0
-    for each in patient.get("observations") or ():
-        points = parse_series(_text(each["values"]) or "")
-        every = length_of(each.get("every", "1 day"))
-        last = moment(each.get("ends", "0 minutes ago"), now, zone)
-        for index, value in enumerate(points):
-            if value is None:
-                continue
-            number += 1
-            at = last - every * (len(points) - 1 - index)
-            yield _resource(
-                "Observation",
-                number,
-                status=each.get("status", "final"),
+                clinicalStatus=_status("clinical", each.get("clinical", "active")),
+                verificationStatus=_status(
+                    "ver-status", each.get("verification", "confirmed")
+                ),
                 code=_concept(each),
-                effectiveDateTime=_iso(at),
-                valueQuantity=_quantity(value, each),
+                onsetDateTime=self._when(each.get("onset")),
+                abatementDateTime=self._when(each.get("abated")),
+                recordedDate=self._when(each.get("recorded")),
             )
 
+    def _medications(self, key: str, status: str = "active") -> Iterator[Resource]:
+        for number, each in self._each(key):
+            status_of = each.get("status", status)
+            drug = self._drug(each, f"{key}-{number}")
+            started = self._when(each.get("started"))
+            if each.get("as") == "statement":
+                ended = self._when(each.get("ended"))
+                period = _without_none({"start": started, "end": ended})
+                yield _resource(
+                    "MedicationStatement",
+                    number,
+                    status=status_of,
+                    effectivePeriod=period or None,
+                    **drug,
+                )
+            else:
+                yield _resource(
+                    "MedicationRequest",
+                    number,
+                    status=status_of,
+                    intent=each.get("intent", "order"),
+                    doNotPerform=each.get("do_not_perform"),
+                    authoredOn=started,
+                    **drug,
+                )
 
-def _quantity(value: float, each: Mapping[str, Any]) -> dict[str, Any]:
+    def _drug(self, each: Mapping[str, Any], id: str) -> dict[str, Any]:
+        if not (each.get("by_reference") or "form" in each):
+            return {"medicationCodeableConcept": _concept(each)}
+        form = {"text": each["form"]} if "form" in each else None
+        self.medications[f"Medication/{id}"] = _without_none(
+            {
+                "resourceType": "Medication",
+                "id": id,
+                "code": _concept(each),
+                "form": form,
+            }
+        )
+        return {"medicationReference": {"reference": f"Medication/{id}"}}
+
+    def _observations(self) -> Iterator[Resource]:
+        number = 0
+        for _, each in self._each("observations"):
+            readings = parse_series(_text(each.get("values")) or "_")
+            every = length_of(each.get("every", "1 day"))
+            last = moment(each.get("ends", each.get("at", "now")), self.now, self.zone)
+            for index, reading in enumerate(readings):
+                if reading is None:
+                    continue
+                number += 1
+                at = last - every * (len(readings) - 1 - index)
+                yield _resource(
+                    "Observation",
+                    number,
+                    status=each.get("status", "final"),
+                    effectiveDateTime=_iso(at),
+                    **_measured(each, reading),
+                )
+
+    def alerts(
+        self, alert_types: Mapping[str, AlertType]
+    ) -> tuple[WearableAlert, ...] | None:
+        """The wearable alerts; None where the test says that they are unread."""
+        if "wearable_alerts" in self._not_loaded:
+            return None
+        return tuple(
+            self._alert(number, each, alert_types.get(each["type"]))
+            for number, each in self._each("wearable_alerts")
+        )
+
+    def _alert(
+        self, number: int, each: Mapping[str, Any], alert_type: AlertType | None
+    ) -> WearableAlert:
+        start = moment(each["at"], self.now, self.zone)
+        status = each.get("status", "closed")
+        end = None
+        if "ended" in each:
+            end = moment(each["ended"], self.now, self.zone)
+        elif status != "open":
+            end = start + length_of(each.get("for", _ALERT_LASTS))
+        return WearableAlert(
+            id=f"alert-{number}",
+            patient=PatientKey("default", "-", PATIENT),
+            type=each["type"],
+            start=start,
+            opened=start.astimezone(timezone.utc),
+            end=end,
+            metric=alert_type.metric if alert_type else "",
+            value=each.get("value"),
+            unit=each.get("unit", alert_type.unit if alert_type else ""),
+            stat=each.get("stat", ""),
+            threshold=each.get("threshold"),
+            status=status,
+            device=each.get("device", ""),
+            source="test",
+            coverage=each.get("coverage"),
+            n=each.get("n"),
+        )
+
+    def _when(self, text: Any) -> str | None:
+        """A FHIR date or time; dates and parts of dates stay as they are written."""
+        if text is None:
+            return None
+        words = str(text)
+        if words == "now" or words.endswith(" ago") or "T" in words:
+            return _iso(moment(words, self.now, self.zone))
+        return words
+
+
+def _measured(each: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
+    """Code and value, as a component where the test names a panel."""
     unit = each.get("unit")
-    return _without_none(
+    quantity = _without_none(
         {
-            "value": value,
-            "comparator": each.get("comparator"),
+            "value": reading.value,
+            "comparator": reading.comparator or None,
             "unit": unit,
             "system": "http://unitsofmeasure.org",
             "code": unit,
         }
     )
+    single = {"code": _concept(each), "valueQuantity": quantity}
+    if "panel" not in each:
+        return single
+    return {"code": _concept({"code": each["panel"]}), "component": [single]}
 
 
-def build_alerts(
-    patient: Mapping[str, Any],
-    now: datetime,
-    zone: tzinfo,
-    alert_types: Mapping[str, AlertType],
-) -> tuple[WearableAlert, ...] | None:
-    """The wearable alerts of a test's patient; None where it says they are unread."""
-    if "WearableAlert" in (patient.get("not_loaded") or ()):
-        return None
-    written: Sequence[Mapping[str, Any]] = patient.get("wearable_alerts") or ()
-    return tuple(
-        _alert(number, each, now, zone, alert_types.get(each["type"]))
-        for number, each in enumerate(written, start=1)
-    )
-
-
-def _alert(
-    number: int,
-    each: Mapping[str, Any],
-    now: datetime,
-    zone: tzinfo,
-    alert_type: AlertType | None,
-) -> WearableAlert:
-    start = moment(each.get("at", "1 hour ago"), now, zone)
-    status = each.get("status", "closed")
-    end = (
-        None if status == "open" else start + length_of(each.get("for", _DEFAULT_ALERT))
-    )
-    return WearableAlert(
-        id=f"alert-{number}",
-        patient=PatientKey("default", "-", PATIENT),
-        type=each["type"],
-        start=start,
-        opened=start.astimezone(timezone.utc),
-        end=end,
-        metric=alert_type.metric if alert_type else "",
-        value=each.get("value"),
-        unit=alert_type.unit if alert_type else "",
-        stat=each.get("stat", ""),
-        threshold=each.get("threshold"),
-        status=status,
-        device=each.get("device", ""),
-        source="test",
-        coverage=each.get("coverage"),
-    )
-
-
-def _when(text: Any, now: datetime, zone: tzinfo) -> str | None:
-    """A FHIR date or time; partial dates stay as they are written."""
-    if text is None:
-        return None
-    words = str(text)
-    if words.endswith(" ago") or "T" in words:
-        return _iso(moment(words, now, zone))
-    return words
+def _status(kind: str, code: str) -> dict[str, Any]:
+    return {"coding": [{"system": _STATUS + kind, "code": code}]}
 
 
 def _concept(each: Mapping[str, Any]) -> dict[str, Any]:
     """A CodeableConcept of ``code: system|code`` and ``name``."""
-    written = each.get("code")
-    codes = written if isinstance(written, list) else [written] if written else []
-    codings = []
-    for code in codes:
-        system, _, value = code.partition("|")
-        coding = {"system": canonical_system(system), "code": value}
-        codings.append(_without_none({**coding, "display": each.get("name")}))
-    return _without_none({"coding": codings or None, "text": each.get("name")})
+    name = each.get("name")
+    if "code" not in each:
+        return {"text": name}
+    system, _, code = each["code"].partition("|")
+    coding = {"system": canonical_system(system), "code": code, "display": name}
+    return _without_none({"coding": [_without_none(coding)], "text": name})
 
 
 def _resource(resource_type: str, number: int, **members: Any) -> Resource:

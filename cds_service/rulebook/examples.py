@@ -9,24 +9,21 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from posixpath import normpath
 from typing import Any
 
+from ..fhir.chart import Resource
 from .cards import BuiltCard, build_cards
 from .compiler import compile_rulebook
 from .document import Document, Path
 from .evaluate import Evaluation, Evaluations, Outcome, evaluate
-from .example_patients import build_alerts, build_chart
-from .findings import Finding, Findings, Level
+from .example_patients import PatientWriter
+from .findings import Finding, Level
 from .notation import ExampleError
+from .one_rule import files_of_one_rule
 from .rules import Rulebook, ServiceRules
-from .source import parse_yaml
 
 TEST_SUFFIX = ".test.yaml"
-_SERVICE = "rule-test"
-_HOOK = "patient-view"
-_SHARED_FOLDERS = ("valuesets/", "facts/")
-_SHARED_FILES = ("alert-types.yaml",)
-_SITE_KEYS = ("time_zone", "overlays", "override_reasons", "unresolved")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +171,28 @@ class ExampleRunner:
     def evaluations(self, example: Example) -> tuple[Evaluations, ServiceRules]:
         """What the example's rule says of its patient, and the service that asked."""
         rulebook = self._rulebook(example)
-        service = rulebook.services[_SERVICE, _HOOK]
+        service = next(iter(rulebook.services.values()))
         zone = rulebook.site.time_zone
-        chart = build_chart(example.patient, example.now, zone)
-        alerts = build_alerts(example.patient, example.now, zone, rulebook.alert_types)
-        return evaluate(service, chart, alerts, example.now), service
+        writer = PatientWriter(
+            example.patient, example.now, zone, self._bundle(example)
+        )
+        alerts = writer.alerts(rulebook.alert_types)
+        return evaluate(service, writer.chart(), alerts, example.now), service
+
+    def _bundle(self, example: Example) -> tuple[Resource, ...]:
+        """The resources of the FHIR file that the patient names."""
+        named = example.patient.get("fhir")
+        if named is None:
+            return ()
+        path = normpath(f"{example.file.rpartition('/')[0]}/{named}").lstrip("/")
+        if path not in self._files:
+            raise ExampleError(f"there is no file {path}")
+        try:
+            content = json.loads(self._files[path])
+        except ValueError as error:
+            raise ExampleError(f"{path} is no JSON: {error}") from None
+        entries = content.get("entry", [{"resource": content}])
+        return tuple(each["resource"] for each in entries if "resource" in each)
 
     def _rulebook(self, example: Example) -> Rulebook:
         key = (example.rule, json.dumps(example.params, sort_keys=True))
@@ -196,54 +210,6 @@ def _refusal(findings: Iterable[Finding]) -> str:
     return "the rule does not compile: " + "; ".join(
         f"{each.file}:{each.line}:{each.column}: {each.message}" for each in errors
     )
-
-
-def files_of_one_rule(
-    files: Mapping[str, str], rule: str, params: Mapping[str, Any]
-) -> Mapping[str, str]:
-    """A rules folder that serves one rule, whatever the site does with it.
-
-    Raises:
-        ExampleError: if the folder has no such rule.
-    """
-    own = [name for name in files if name.rpartition("/")[2] == f"{rule}.yaml"]
-    own = [name for name in own if not name.startswith(_SHARED_FOLDERS)]
-    if not own:
-        raise ExampleError(f"there is no rule `{rule}`")
-    service = {
-        "id": _SERVICE,
-        "hooks": [_HOOK],
-        "title": "Rule test",
-        "description": "One rule under test.",
-        "rules": [rule],
-    }
-    tuned = {"status": "active", **({"params": dict(params)} if params else {})}
-    site = {
-        **_site(files.get("site.yaml")),
-        "format": 1,
-        "unapproved": "serve",
-        "rules": {rule: tuned},
-    }
-    shared = {
-        name: text
-        for name, text in files.items()
-        if name.startswith(_SHARED_FOLDERS) or name in _SHARED_FILES
-    }
-    return {
-        **shared,
-        own[0]: files[own[0]],
-        # JSON is YAML.
-        "services.yaml": json.dumps({"format": 1, "services": [service]}),
-        "site.yaml": json.dumps(site),
-    }
-
-
-def _site(text: str | None) -> dict[str, Any]:
-    """What tests keep of a site's file."""
-    document = parse_yaml(text, "site.yaml", Findings()) if text else None
-    data = document.data if document and isinstance(document.data, dict) else {}
-    kept = {name: data[name] for name in _SITE_KEYS if name in data}
-    return {"time_zone": "UTC", **kept}
 
 
 def _unexpected(
