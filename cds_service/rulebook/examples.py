@@ -173,6 +173,9 @@ class ExampleRunner:
         rulebook = self._rulebook(example)
         service = next(iter(rulebook.services.values()))
         zone = rulebook.site.time_zone
+        day = example.now.astimezone(zone).date()
+        if not rulebook.rules[example.rule].in_force(day):
+            raise ExampleError(f"the rule is not in force on {day}, the day of `now`")
         writer = PatientWriter(
             example.patient, example.now, zone, self._bundle(example)
         )

@@ -1,0 +1,274 @@
+"""The shipped rules: every example of every rule, and what all content must have."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cds_service.fhir.models import check_resource
+from cds_service.protocol.cards import as_json
+from cds_service.protocol.schemas import problems
+from cds_service.rulebook.cards import build_cards
+from cds_service.rulebook.compiler import compile_rulebook
+from cds_service.rulebook.evaluate import Outcome
+from cds_service.rulebook.examples import (
+    Example,
+    ExampleRunner,
+    Expectation,
+    example_files,
+    parse_examples,
+)
+from cds_service.rulebook.findings import Findings, Level
+from cds_service.rulebook.load import read_folder
+from cds_service.rulebook.schemas import check_shape
+from cds_service.rulebook.source import parse_yaml
+
+RULES = Path(__file__).parent.parent / "rules"
+FILES = read_folder(RULES)
+RUNNER = ExampleRunner(FILES)
+RULE_FILES = [
+    name
+    for name in FILES
+    if "/" in name
+    and not name.startswith(("valuesets/", "facts/"))
+    and not name.endswith(".test.yaml")
+]
+
+
+def data_of(name: str) -> Any:
+    findings = Findings()
+    document = parse_yaml(FILES[name], name, findings)
+    assert document is not None and not list(findings)
+    return document.data
+
+
+def examples_of(name: str) -> tuple[Example, ...]:
+    findings = Findings()
+    document = parse_yaml(FILES[name], name, findings)
+    assert document is not None
+    check_shape("rule-test", document, findings)
+    assert list(findings) == []
+    return parse_examples(document)
+
+
+EXAMPLES = [each for name in example_files(FILES) for each in examples_of(name)]
+
+
+def example(**changes: Any) -> Example:
+    """The first example of the first shipped rule, which passes, with *changes*."""
+    return replace(EXAMPLES[0], **changes)
+
+
+@pytest.mark.parametrize(
+    "shipped", [pytest.param(each, id=each.id) for each in EXAMPLES]
+)
+def test_the_example_comes_out_as_written(shipped: Example) -> None:
+    assert RUNNER.problems(shipped) == ()
+
+
+def test_every_example_has_a_name_of_its_own() -> None:
+    ids = [each.id for each in EXAMPLES]
+
+    assert sorted(set(ids)) == sorted(ids)
+
+
+@pytest.mark.parametrize(
+    ("expect", "complaint"),
+    [
+        (Expectation(Outcome.NO), "expected no card, got a card"),
+        (Expectation(Outcome.UNKNOWN), "expected unknown, got a card"),
+        (Expectation(Outcome.FIRES, "info"), "severity info, got warning"),
+        (
+            Expectation(Outcome.FIRES, "warning", summary="Something else"),
+            "expected the summary 'Something else'",
+        ),
+        (
+            Expectation(Outcome.FIRES, "warning", detail_contains=("Nowhere",)),
+            "expected 'Nowhere' in the detail",
+        ),
+        (
+            Expectation(Outcome.FIRES, "warning", detail_lacks=("atrial",)),
+            "did not expect 'atrial' in the detail",
+        ),
+    ],
+)
+def test_a_wrong_example_fails_and_says_why(
+    expect: Expectation, complaint: str
+) -> None:
+    problems = RUNNER.problems(example(expect=expect))
+
+    assert len(problems) == 1
+    assert complaint in problems[0]
+
+
+def test_a_wrong_reason_for_not_knowing_fails() -> None:
+    wrong = example(
+        patient={**EXAMPLES[0].patient, "not_loaded": ["Condition"]},
+        expect=Expectation(Outcome.UNKNOWN, unknown_because=frozenset({"weather"})),
+    )
+
+    (problem,) = RUNNER.problems(wrong)
+
+    assert "because of weather" in problem
+    assert "palliative_care" in problem
+
+
+def test_a_known_gap_passes_by_failing_and_fails_once_it_passes() -> None:
+    gap = example(expect=Expectation(Outcome.NO), todo="not built")
+    closed = example(todo="not built")
+
+    assert RUNNER.problems(gap) == ()
+    assert "passes although it is marked" in RUNNER.problems(closed)[0]
+
+
+def test_a_rule_that_is_not_there_is_named() -> None:
+    assert RUNNER.problems(example(rule="no-such-rule")) == (
+        "there is no rule `no-such-rule`",
+    )
+
+
+def test_a_param_outside_its_bounds_is_a_problem() -> None:
+    shipped = next(e for e in EXAMPLES if e.rule == "av-nodal-agent-bradycardia")
+
+    (problem,) = RUNNER.problems(replace(shipped, params={"hr_limit": 90}))
+
+    assert "does not compile" in problem and "outside" in problem
+
+
+def test_what_a_site_tunes_does_not_change_the_tests_of_a_rule() -> None:
+    site = FILES["site.yaml"] + (
+        "rules:\n  beta-blocker-resting-tachycardia:\n"
+        "    status: shadow\n    params: { hr_limit: 130 }\n"
+    )
+    tuned = ExampleRunner({**FILES, "site.yaml": site})
+    fires = next(e for e in EXAMPLES if e.rule == "beta-blocker-resting-tachycardia")
+
+    assert tuned.problems(fires) == ()
+
+
+def test_a_rule_tested_before_it_takes_effect_is_told() -> None:
+    early = example(now=EXAMPLES[0].now.replace(year=2025))
+
+    assert RUNNER.problems(early) == (
+        "the rule is not in force on 2025-11-22, the day of `now`",
+    )
+
+
+def test_the_shipped_rules_compile_without_an_error_or_a_warning() -> None:
+    compiled = compile_rulebook(FILES)
+
+    assert compiled.rulebook is not None
+    assert [each for each in compiled.findings if each.level is not Level.NOTE] == []
+
+
+@pytest.mark.parametrize("name", RULE_FILES)
+def test_a_rule_has_examples_that_fire_that_do_not_and_that_cannot_know(
+    name: str,
+) -> None:
+    outcomes = {
+        each.expect.outcome
+        for each in examples_of(name.replace(".yaml", ".test.yaml"))
+        if not each.todo
+    }
+
+    assert outcomes == {Outcome.FIRES, Outcome.NO, Outcome.UNKNOWN}
+
+
+@pytest.mark.parametrize("name", RULE_FILES)
+def test_a_rule_names_its_evidence_and_no_invented_approver(name: str) -> None:
+    governance = data_of(name)["governance"]
+
+    assert "approved" not in governance
+    assert all(each["citation"] and each["url"] for each in governance["evidence"])
+
+
+@pytest.mark.parametrize("name", RULE_FILES)
+def test_a_rule_suggests_drafts_only(name: str) -> None:
+    created = list(created_in(data_of(name)))
+
+    assert created
+    for resource in created:
+        assert resource["resourceType"] in ("ServiceRequest", "Task")
+        assert (resource["status"], resource["intent"]) == ("draft", "proposal")
+        assert "coding" not in resource.get("code", {})
+
+
+@pytest.mark.parametrize(
+    "shipped",
+    [pytest.param(e, id=e.id) for e in EXAMPLES if e.expect.summary],
+)
+def test_a_card_is_fit_to_leave(shipped: Example) -> None:
+    evaluations, service = RUNNER.evaluations(shipped)
+
+    (built,) = build_cards(evaluations, service.service, "seed")
+
+    assert problems("response", {"cards": [as_json(built.card)]}) == []
+    for suggestion in built.card.suggestions:
+        for action in suggestion.actions:
+            assert action.resource is not None
+            assert check_resource(action.resource) == []
+            assert "Patient/example" in json.dumps(action.resource)
+
+
+def created_in(value: Any) -> list[Mapping[str, Any]]:
+    """Every resource that a rule file creates."""
+    if isinstance(value, list):
+        return [found for each in value for found in created_in(each)]
+    if not isinstance(value, dict):
+        return []
+    own = [value["create"]] if "create" in value else []
+    return own + [found for each in value.values() for found in created_in(each)]
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_file_names_the_schema_that_editors_check_it_with(name: str) -> None:
+    first = FILES[name].split("\n", 1)[0]
+    found = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
+
+    assert found is not None
+    assert (RULES / name).parent.joinpath(found[1]).resolve().is_file()
+
+
+def test_the_snomed_overlay_holds_identifiers_only_beside_its_notice() -> None:
+    notice = (
+        "SNOMED CT identifiers are used under the terms of SNOMED International; "
+        "a site makes sure that it may use them."
+    )
+    overlay = [name for name in FILES if name.startswith("valuesets/snomed/")]
+
+    assert overlay
+    assert notice in (RULES / "valuesets/snomed/NOTICE.md").read_text("utf-8")
+    for name in overlay:
+        comments = re.findall(r"^# (?!yaml-)(.*)$", FILES[name], re.MULTILINE)
+        assert " ".join(comments) == notice
+        for entry in data_of(name)["include"]:
+            assert set(entry) == {"system", "codes"}
+            assert all(re.fullmatch(r"\d+", code) for code in entry["codes"])
+
+
+def test_no_other_value_set_holds_a_snomed_identifier() -> None:
+    for name in FILES:
+        if name.startswith("valuesets/") and "/snomed/" not in name:
+            assert "snomed" not in json.dumps(data_of(name))
+
+
+UNCHECKED = (
+    "10355 10438 10814 1649480 233698 237159 25255 2601723 39993 49247 6448 6963 703 "
+    "8896 79619009"
+).split()
+"""Codes that nobody has checked against their terminology."""
+
+
+def test_no_value_set_holds_a_code_that_was_not_checked() -> None:
+    written = {
+        found
+        for name in FILES
+        if name.startswith("valuesets/")
+        for found in re.findall(r"\d+", json.dumps(data_of(name)["include"]))
+    }
+
+    assert written.isdisjoint(UNCHECKED)
