@@ -1,0 +1,178 @@
+"""The clients file: who may call, and which webhook sources may deliver."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ..rulebook.findings import Findings
+from ..rulebook.source import Document, parse_yaml
+from ..trust import ClientProfile, RegisteredClient, TrustedClient
+from .entries import ClientEntry, ClientsFile, WebhookEntry, read_shape
+from .keys import read_key_set, read_secrets
+from .problems import InvalidConfig
+from .reporting import Reporter
+
+SANDBOX = "https://sandbox.cds-hooks.org"
+"""Its private key is public: to trust this issuer is to trust anybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSource:
+    """Somebody who delivers wearable data."""
+
+    id: str
+    tenant: str
+    fhir_base: str
+    secrets: tuple[str, ...] = field(repr=False)
+    """``whsec_…``; any of them may sign, so that they can be changed one by one."""
+    formats: tuple[str, ...] = ("alerts",)
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """Everybody who is known."""
+
+    clients: tuple[RegisteredClient, ...] = ()
+    webhooks: tuple[WebhookSource, ...] = ()
+    anonymous: TrustedClient | None = None
+    """Whoever calls, where trust is off; then nobody is asked for a token."""
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Every web origin that a client calls from, once each."""
+        listed = (each for known in self.clients for each in known.client.origins)
+        return tuple(dict.fromkeys(listed))
+
+    def without_trust(self, anonymous: TrustedClient) -> "Clients":
+        """The same, answering everybody as *anonymous*."""
+        return replace(self, anonymous=anonymous)
+
+
+def load_clients(file: Path, *, development: bool, lifetime: int) -> Clients:
+    """The clients file, checked whole.
+
+    *lifetime* is how many seconds a token may live where a profile does not say.
+
+    Raises:
+        InvalidConfig: naming file, line, column and field of everything wrong.
+    """
+    document = _read(file)
+    reporter = Reporter(document)
+    shape = read_shape(document.data, reporter)
+    if shape is None:
+        raise InvalidConfig(reporter.problems)
+    _refuse_twins(shape, reporter)
+    loader = _Loader(file.parent, development, lifetime, reporter)
+    clients = tuple(
+        loader.client(entry, index) for index, entry in enumerate(shape.clients)
+    )
+    webhooks = tuple(
+        loader.webhook(entry, index) for index, entry in enumerate(shape.webhooks)
+    )
+    _refuse_shared_secrets(webhooks, reporter)
+    if reporter.problems:
+        raise InvalidConfig(reporter.problems)
+    return Clients(clients, webhooks)
+
+
+def _read(file: Path) -> Document:
+    try:
+        text = file.read_text("utf-8")
+    except OSError as error:
+        raise InvalidConfig([f"CDS_CLIENTS_FILE: {file}: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise InvalidConfig([f"CDS_CLIENTS_FILE: {file}: is not UTF-8"]) from error
+    findings = Findings()
+    document = parse_yaml(text, str(file), findings)
+    if document is None or findings.has_errors:
+        raise InvalidConfig(
+            [
+                f"{each.file}:{each.line}:{each.column}: {each.message}"
+                for each in findings
+            ]
+        )
+    return document
+
+
+@dataclass(frozen=True, slots=True)
+class _Loader:
+    """Entries of the file to what the rest of the server uses."""
+
+    folder: Path
+    development: bool
+    lifetime: int
+    reporter: Reporter
+
+    def client(self, entry: ClientEntry, index: int) -> RegisteredClient:
+        path = ("clients", index)
+        if not self.development:
+            self._refuse_unsafe(entry, path)
+        profile = entry.profile
+        client = TrustedClient(
+            id=entry.id,
+            tenant=entry.tenant,
+            issuer=entry.iss,
+            fhir_base=entry.fhir_base,
+            fhir_servers=entry.fhir_servers,
+            open_fhir_servers=entry.open_fhir_servers,
+            origins=entry.origins,
+            profile=ClientProfile(
+                strict=profile.strict,
+                allow_replay=profile.replay == "allow",
+                constant_instance=profile.hook_instance == "constant",
+                algorithms=profile.algorithms,
+                lifetime=profile.lifetime or self.lifetime,
+            ),
+        )
+        keys = read_key_set(entry, path, self.folder, self.reporter)
+        return RegisteredClient(client, keys, entry.tenants)
+
+    def webhook(self, entry: WebhookEntry, index: int) -> WebhookSource:
+        secrets = read_secrets(entry, ("webhooks", index), self.folder, self.reporter)
+        return WebhookSource(
+            entry.id, entry.tenant, entry.fhir_base, secrets, entry.formats
+        )
+
+    def _refuse_unsafe(self, entry: ClientEntry, path: tuple[str | int, ...]) -> None:
+        if entry.iss.rstrip("/").lower() == SANDBOX:
+            message = "this issuer's private key is public; only in development"
+            self.reporter.add((*path, "iss"), message)
+        for name in ("fhir_servers", "open_fhir_servers"):
+            servers: Sequence[str] = getattr(entry, name)
+            for number, url in enumerate(servers):
+                if not url.startswith("https://"):
+                    message = "must begin with https:// outside development"
+                    self.reporter.add((*path, name, number), message)
+
+
+def _refuse_twins(shape: ClientsFile, reporter: Reporter) -> None:
+    """Refuse entries between which a call could not be told apart."""
+    _refuse_repeated("clients", [each.id for each in shape.clients], reporter)
+    _refuse_repeated("webhooks", [each.id for each in shape.webhooks], reporter)
+    for index, entry in enumerate(shape.clients):
+        for other in shape.clients[:index]:
+            if entry.iss == other.iss and _overlap(entry.tenants, other.tenants):
+                message = f"client {other.id!r} has this iss for the same tenants"
+                reporter.add(("clients", index, "iss"), message)
+
+
+def _refuse_repeated(group: str, ids: Sequence[str], reporter: Reporter) -> None:
+    for index, each in enumerate(ids):
+        if each in ids[:index]:
+            reporter.add((group, index, "id"), f"{each!r} is there already")
+
+
+def _overlap(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    return not one or not other or bool(set(one) & set(other))
+
+
+def _refuse_shared_secrets(
+    webhooks: Sequence[WebhookSource], reporter: Reporter
+) -> None:
+    owners: dict[str, str] = {}
+    for index, source in enumerate(webhooks):
+        for secret in source.secrets:
+            owner = owners.setdefault(secret, source.id)
+            if owner != source.id:
+                message = f"a secret is that of {owner!r} as well"
+                reporter.add(("webhooks", index), message)

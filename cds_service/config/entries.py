@@ -1,0 +1,136 @@
+"""The shape of the clients file."""
+
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    ValidationError,
+)
+
+from ..rulebook.findings import suggest
+from ..trust import ALGORITHMS, DEFAULT_ALGORITHMS
+from .reporting import Reporter
+
+
+def _algorithm(value: str) -> str:
+    if value not in ALGORITHMS:
+        raise ValueError("must be one of " + ", ".join(ALGORITHMS))
+    return value
+
+
+def _url(value: str) -> str:
+    url = urlsplit(value)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise ValueError("must be a URL that begins with https://")
+    if url.query or url.fragment or url.username is not None:
+        raise ValueError("must be a URL without user, query or fragment")
+    return value.rstrip("/")
+
+
+def _origin(value: str) -> str:
+    url = urlsplit(value)
+    if value != f"{url.scheme}://{url.netloc}" or url.scheme not in ("http", "https"):
+        raise ValueError("must be an origin, such as https://ehr.example")
+    return value
+
+
+def _fhir_base(value: str) -> str:
+    return value if value == "-" else _url(value)
+
+
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\w.:@+-]+$")]
+Text = Annotated[str, Field(min_length=1, max_length=1000)]
+Url = Annotated[str, AfterValidator(_url)]
+FhirBase = Annotated[str, AfterValidator(_fhir_base)]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class ProfileEntry(_Entry):
+    """What a client is forgiven and allowed."""
+
+    strict: StrictBool = False
+    replay: Literal["refuse", "allow"] = "refuse"
+    hook_instance: Literal["unique", "constant"] = "unique"
+    algorithms: tuple[Annotated[str, AfterValidator(_algorithm)], ...] = Field(
+        default=DEFAULT_ALGORITHMS, min_length=1
+    )
+    lifetime: Annotated[StrictInt, Field(ge=60, le=7 * 86_400)] | None = None
+    """Seconds."""
+
+
+class ClientEntry(_Entry):
+    """One client."""
+
+    id: Name
+    tenant: Name = "default"
+    iss: Text
+    tenants: tuple[Text, ...] = ()
+    keys: Any = None
+    """A JWK Set, or the list in it."""
+    keys_file: Text | None = None
+    """A JWK Set in JSON; relative to the clients file."""
+    fhir_base: FhirBase = "-"
+    fhir_servers: tuple[Url, ...] = ()
+    open_fhir_servers: tuple[Url, ...] = ()
+    origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
+    profile: ProfileEntry = ProfileEntry()
+
+
+class WebhookEntry(_Entry):
+    """One source of wearable data."""
+
+    id: Name
+    tenant: Name = "default"
+    fhir_base: FhirBase = "-"
+    secrets: tuple[Text, ...] = ()
+    secrets_file: Text | None = None
+    """One secret a line; relative to the clients file."""
+    formats: tuple[Literal["alerts"], ...] = ("alerts",)
+
+
+class ClientsFile(_Entry):
+    """The whole file."""
+
+    format: Literal[1] = 1
+    clients: tuple[ClientEntry, ...] = ()
+    webhooks: tuple[WebhookEntry, ...] = ()
+
+
+def read_shape(data: Any, reporter: Reporter) -> ClientsFile | None:
+    """The file's entries; None, with problems, where their shape is wrong."""
+    try:
+        return ClientsFile.model_validate(data)
+    except ValidationError as error:
+        for each in error.errors():
+            path, kind = tuple(each["loc"]), each["type"]
+            if kind == "extra_forbidden":
+                help = suggest(str(path[-1]), _fields_at(path))
+                reporter.add(path, f"unknown field; {help}".rstrip("; "), key=True)
+            else:
+                reporter.add(path, _sentence(each["msg"]))
+        return None
+
+
+def _fields_at(path: tuple[str | int, ...]) -> list[str]:
+    """The fields that an entry with an unknown one may have."""
+    models: dict[str, type[BaseModel]] = {
+        "clients": ClientEntry,
+        "webhooks": WebhookEntry,
+        "profile": ProfileEntry,
+    }
+    holders = [models[str(each)] for each in path[:-1] if each in models]
+    return list((holders[-1] if holders else ClientsFile).model_fields)
+
+
+def _sentence(message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    return text[:1].lower() + text[1:]

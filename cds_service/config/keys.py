@@ -1,0 +1,116 @@
+"""Keys and secrets of the clients file, or of files beside it."""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..trust import InvalidKey, VerificationKey, read_key
+from .entries import ClientEntry, WebhookEntry
+from .reporting import Path as FieldPath
+from .reporting import Reporter, field_name
+
+_Problem = tuple[FieldPath, str]
+_TOP: FieldPath = ()
+SECRET_PREFIX = "whsec_"
+SHORTEST_SECRET = 24
+"""Bytes. Source: Standard Webhooks 1.0.0 "Signature scheme"."""
+
+
+def read_key_set(
+    entry: ClientEntry, path: FieldPath, folder: Path, reporter: Reporter
+) -> Mapping[str, VerificationKey]:
+    """The client's public keys by ``kid``; problems go to the reporter."""
+    if (entry.keys is None) == (entry.keys_file is None):
+        reporter.add(path, "either keys or keys_file must be given")
+        return {}
+    if entry.keys_file is None:
+        keys, problems = _key_set(entry.keys)
+        for where, message in problems:
+            reporter.add((*path, "keys", *where), message)
+        return keys
+    here = (*path, "keys_file")
+    text = _read_beside(folder, entry.keys_file, here, reporter)
+    if text is None:
+        return {}
+    try:
+        keys, problems = _key_set(json.loads(text))
+    except (ValueError, RecursionError):
+        reporter.add(here, f"{entry.keys_file}: is not JSON")
+        return {}
+    for where, message in problems:
+        reporter.add(here, f"{entry.keys_file}: {field_name(where)}: {message}")
+    return keys
+
+
+def read_secrets(
+    entry: WebhookEntry, path: FieldPath, folder: Path, reporter: Reporter
+) -> tuple[str, ...]:
+    """The source's secrets; problems go to the reporter."""
+    secrets = list(entry.secrets)
+    for index, secret in enumerate(secrets):
+        _check_secret(secret, (*path, "secrets", index), "", reporter)
+    if entry.secrets_file is not None:
+        here = (*path, "secrets_file")
+        text = _read_beside(folder, entry.secrets_file, here, reporter) or ""
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.strip():
+                place = f"{entry.secrets_file}:{number}: "
+                _check_secret(line.strip(), here, place, reporter)
+                secrets.append(line.strip())
+    if not secrets and entry.secrets_file is None:
+        reporter.add(path, "secrets or secrets_file must be given")
+    elif not secrets:
+        reporter.add((*path, "secrets_file"), "holds no secret")
+    return tuple(secrets)
+
+
+def _key_set(value: Any) -> tuple[dict[str, VerificationKey], list[_Problem]]:
+    """The keys that can be used, and what is wrong with the others."""
+    listed, start = value, _TOP
+    if isinstance(value, dict):
+        listed, start = value.get("keys"), ("keys",)
+    if not isinstance(listed, list) or not listed:
+        return {}, [((), "must be a JWK Set with at least one key")]
+    keys: dict[str, VerificationKey] = {}
+    problems: list[_Problem] = []
+    for index, jwk in enumerate(listed):
+        here = (*start, index)
+        kid = jwk.get("kid") if isinstance(jwk, dict) else None
+        if not isinstance(kid, str) or not kid:
+            problems.append((here, "must be a JWK with a kid, which is text"))
+            continue
+        if kid in keys:
+            problems.append(((*here, "kid"), f"{kid!r} is there already"))
+        try:
+            keys[kid] = read_key(jwk)
+        except InvalidKey as error:
+            where = (*here, error.member) if error.member else here
+            problems.append((where, str(error)))
+    return keys, problems
+
+
+def _check_secret(secret: str, path: FieldPath, place: str, reporter: Reporter) -> None:
+    try:
+        raw = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    if not secret.startswith(SECRET_PREFIX) or len(raw) < SHORTEST_SECRET:
+        message = (
+            f"must be {SECRET_PREFIX} and {SHORTEST_SECRET} bytes or more in base64"
+        )
+        reporter.add(path, place + message)
+
+
+def _read_beside(
+    folder: Path, name: str, path: FieldPath, reporter: Reporter
+) -> str | None:
+    try:
+        return (folder / name).read_text("utf-8")
+    except OSError as error:
+        reporter.add(path, f"{name}: {error.strerror}")
+    except UnicodeDecodeError:
+        reporter.add(path, f"{name}: is not UTF-8")
+    return None
