@@ -5,7 +5,7 @@ holds patient data, unlike the log, and is read by other people.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ from .protocol.requests import HookRequest
 from .store.chain import Tail, entry_hash
 from .store.records import AuditEntry, AuditEvent, Caller, CallRecord
 from .store.store import Store
-from .wearables.records import PatientKey
+from .wearables.records import PatientKey, WearableAlert
 
 LONGEST = 300
 """Characters of a text that somebody unknown has sent."""
@@ -81,6 +81,33 @@ def build_refusal_event(
     return AuditEvent(
         at, "refusal", tenant, client.id if client else "", patient, detail
     )
+
+
+def build_delivery_event(
+    at: datetime,
+    tenant: str,
+    source: str,
+    key: str,
+    status: int,
+    alerts: Sequence[WearableAlert] = (),
+    detail: Mapping[str, Any] | None = None,
+) -> AuditEvent:
+    """A wearable delivery: what was stored about whom, and how it was answered.
+
+    *detail* adds what else is worth knowing, such as the items that were rejected.
+    """
+    patients = {alert.patient for alert in alerts}
+    told = {
+        "key": key[:LONGEST],
+        "status": status,
+        "alerts": [
+            [alert.patient.patient_id, alert.id, alert.rev, alert.type, alert.status]
+            for alert in alerts
+        ],
+        **(detail or {}),
+    }
+    patient = patients.pop() if len(patients) == 1 else None
+    return AuditEvent(at, "delivery", tenant, source, patient, told)
 
 
 def build_feedback_event(

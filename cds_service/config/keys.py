@@ -54,7 +54,9 @@ def read_secrets(
         _check_secret(secret, (*path, "secrets", index), "", reporter)
     if entry.secrets_file is not None:
         here = (*path, "secrets_file")
-        text = _read_beside(folder, entry.secrets_file, here, reporter) or ""
+        text = _read_beside(folder, entry.secrets_file, here, reporter)
+        if text is None:
+            return ()
         for number, line in enumerate(text.splitlines(), 1):
             if line.strip():
                 place = f"{entry.secrets_file}:{number}: "
