@@ -9,7 +9,14 @@ from .facts import REDUCERS, Fact
 from .intervals import INFINITY, Duration, Interval, parse_moment
 from .readings import Row, text_of
 from .series import newest, reduce_rows, span, text_rows
-from .text import Text, format_date, format_duration, format_number, format_quantity
+from .text import (
+    Text,
+    format_date,
+    format_duration,
+    format_number,
+    format_quantity,
+    format_unit,
+)
 
 if TYPE_CHECKING:
     from .case import Case
@@ -106,7 +113,7 @@ def _latest_date(case: "Case", fact: Fact, rows: Sequence[Row]) -> Text | None:
 
 
 def _unit(case: "Case", fact: Fact, rows: Sequence[Row]) -> Text | None:
-    return _trusted(fact.unit) if fact.unit else None
+    return _trusted(format_unit(fact.unit)) if fact.unit else None
 
 
 def _span(case: "Case", fact: Fact, rows: Sequence[Row]) -> Text | None:

@@ -221,6 +221,8 @@ class CardBuilder:
             return None
         if word == "remove":
             return ActionTemplate("delete", description, fact=name)
+        for where, text in _texts(body["set"], (*path, "set")):
+            self._template(text, where, sure)
         return ActionTemplate("update", description, fact=name, changes=body["set"])
 
     def _error(self, path: Path, code: str, message: str, help: str = "") -> None:

@@ -197,7 +197,7 @@ class _Compilation:
         site_document = self._one(SITE)
         settings = site_document.data.get("rules", {}) if site_document else {}
         rules: dict[str, Rule] = {}
-        written = {}
+        written: dict[str, str] = {}
         for path, document in self.sound.get("rule", {}).items():
             name = document.data["rule"]
             if name in written:

@@ -145,8 +145,7 @@ class FactBuilder:
             self._error(path, "CDS225", f"shared facts use each other: {cycle}")
             return None
         builder = FactBuilder(self.shelf, document, ())
-        kinds = [key for key in document.data if key in (*KINDS, "use", "any_of")]
-        kind = kinds[0]
+        kind = next(key for key in (*KINDS, "any_of") if key in document.data)
         body = document.data[kind]
         if kind == "any_of":
             parts = [
@@ -161,17 +160,11 @@ class FactBuilder:
         return replace(fact, name=name) if fact else None
 
     def _wearable(self, name: str, body: Mapping[str, Any], path: Path) -> Fact | None:
-        written = body["type"]
-        types = [written] if isinstance(written, str) else list(written)
+        types: list[str] = body["type"]
         for index, each in enumerate(types):
             if each not in self.shelf.alert_types:
-                where = (
-                    (*path, "type")
-                    if isinstance(written, str)
-                    else (*path, "type", index)
-                )
                 self._error(
-                    where,
+                    (*path, "type", index),
                     "CDS224",
                     f"{quote(each)} is not in alert-types.yaml",
                     suggest(each, self.shelf.alert_types),

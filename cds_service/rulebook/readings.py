@@ -165,7 +165,7 @@ _NO_RESULTS = {"registered", "preliminary", "cancelled", "entered-in-error"}
 
 def observation_standing(resource: Resource, policy: str) -> Standing:
     """Whether an Observation counts: final, amended and corrected ones do."""
-    status = resource.get("status")
+    status = text_of(resource.get("status"))
     if status in _RESULTS or (policy == "any" and status == "preliminary"):
         return Standing.COUNTS
     return Standing.DOES_NOT if status in _NO_RESULTS else Standing.UNCLEAR
@@ -245,7 +245,7 @@ def quantity(holder: Mapping[str, Any] | None, unit: str) -> Interval | None:
         "<=": Interval(-INFINITY, amount),
         ">": Interval(amount, INFINITY, True, False),
         ">=": Interval(amount, INFINITY),
-    }.get(comparator)
+    }.get(text_of(comparator))
 
 
 def _scale(value: Mapping[str, Any], unit: str) -> tuple[float, float] | None:

@@ -57,11 +57,12 @@ class WhenBuilder:
         if len(children) < size:
             return None
         judges = [child.judge for child in children]
-        judge = {
-            "all": criteria.conjunction,
-            "any": criteria.disjunction,
-            "none": lambda each: criteria.negation(criteria.disjunction(each)),
-        }[word](judges)
+        if word == "all":
+            judge = criteria.conjunction(judges)
+        else:
+            judge = criteria.disjunction(judges)
+        if word == "none":
+            judge = criteria.negation(judge)
         return Criterion(word, self._place(path), judge, children, operator=word)
 
     def _patient(self, body: Mapping[str, Any], path: Path) -> Criterion | None:
