@@ -20,8 +20,14 @@ from .protocol.requests import HookRequest
 from .rulebook.cards import BuiltCard, build_cards
 from .rulebook.evaluate import Evaluations, Outcome, alerts_since, evaluate
 from .rulebook.rules import Rulebook, ServiceRules
-from .store.records import CallRecord, CardRecord, EvaluationRecord, SourceRecord
-from .store.store import Store, StoreError
+from .store.records import (
+    CallRecord,
+    CardRecord,
+    EvaluationRecord,
+    SourceRecord,
+    StoreError,
+)
+from .store.store import Store
 from .trust import TrustedClient
 from .wearables.records import PatientKey, WearableAlert
 
