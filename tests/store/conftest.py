@@ -1,0 +1,118 @@
+"""A real store on a real file, and the records to put into it."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cds_service.store.records import (
+    AuditEvent,
+    CallRecord,
+    CardRecord,
+    EvaluationRecord,
+    SourceRecord,
+)
+from cds_service.store.store import Store
+from cds_service.wearables.records import PatientKey, WearableAlert
+
+NOW = datetime(2026, 3, 1, 7, 0, tzinfo=timezone(timedelta(hours=-5)))
+PATIENT = PatientKey("default", "-", "p1")
+
+
+@pytest.fixture
+def now() -> datetime:
+    """Now, in a zone that is not UTC."""
+    return NOW
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "cds.sqlite"
+
+
+@pytest.fixture
+def url(file: Path) -> str:
+    return f"sqlite:///{file}"
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    """A migrated store."""
+    opened = Store.open(url)
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def rows(file: Path) -> Callable[[str], list[dict[str, Any]]]:
+    """What SQLite itself answers to a query."""
+
+    def ask(sql: str) -> list[dict[str, Any]]:
+        connection = sqlite3.connect(file, isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        found = [dict(row) for row in connection.execute(sql)]
+        connection.close()
+        return found
+
+    return ask
+
+
+@pytest.fixture
+def make_call() -> Callable[..., CallRecord]:
+    """A call that showed a card; what is given replaces the usual."""
+
+    def make(**changes: Any) -> CallRecord:
+        usual: dict[str, Any] = {
+            "at": NOW,
+            "client": "sandbox",
+            "service": "wearable-review",
+            "hook": "patient-view",
+            "hook_instance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea",
+            "patient": PATIENT,
+            "rulebook": "sha256:0123",
+            "user": "Practitioner/1",
+            "encounter": None,
+            "sources": (SourceRecord("conditions", "loaded", "prefetch", count=2),),
+            "evaluations": (EvaluationRecord("a-rule", "1.2.0", "fires"),),
+            "cards": (CardRecord("card-1", "a-rule", "1.2.0", "key", "warning", NOW),),
+            "deviations": ("patientId was written Patient/…",),
+        }
+        return CallRecord(**{**usual, **changes})
+
+    return make
+
+
+@pytest.fixture
+def make_alert() -> Callable[..., WearableAlert]:
+    """An alert that began at ten to seven and lasts; changed as given."""
+
+    def make(**changes: Any) -> WearableAlert:
+        usual: dict[str, Any] = {
+            "id": "alert-1",
+            "patient": PATIENT,
+            "type": "high-resting-heart-rate",
+            "start": NOW - timedelta(minutes=10),
+            "opened": NOW.astimezone(UTC),
+            "metric": "heart-rate",
+            "value": 112.5,
+            "unit": "/min",
+            "stat": "mean",
+            "threshold": 100.0,
+            "device": "watch",
+            "source": "simulator",
+            "coverage": 0.9,
+            "n": 12,
+        }
+        return WearableAlert(**{**usual, **changes})
+
+    return make
+
+
+@pytest.fixture
+def event() -> AuditEvent:
+    """Something that happened."""
+    return AuditEvent(NOW, "call", "default", "sandbox", PATIENT, {"cards": []})

@@ -1,0 +1,95 @@
+"""Deliveries: the same key gets the same answer, and is worked on once."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from cds_service.store.records import AuditEvent, Delivery, DeliveryState, StoreError
+from cds_service.store.store import Store
+from cds_service.wearables.records import WearableAlert
+
+
+def begin(store: Store, now: datetime, digest: str = "d") -> Delivery:
+    return store.begin_delivery("simulator", "key", digest, now)
+
+
+def finish(store: Store, event: AuditEvent) -> None:
+    store.finish_delivery("simulator", "key", 202, '{"a":1}', [], event, event.at)
+
+
+def test_a_delivery_is_new_then_in_progress_then_stored(
+    store: Store, event: AuditEvent, now: datetime
+) -> None:
+    assert begin(store, now) == Delivery(DeliveryState.NEW)
+    assert begin(store, now) == Delivery(DeliveryState.IN_PROGRESS)
+
+    finish(store, event)
+
+    assert begin(store, now) == Delivery(DeliveryState.STORED, 202, '{"a":1}')
+
+
+def test_the_same_key_with_another_body_is_different(
+    store: Store, event: AuditEvent, now: datetime
+) -> None:
+    begin(store, now)
+    assert begin(store, now, "other").state is DeliveryState.DIFFERENT
+    finish(store, event)
+    assert begin(store, now, "other").state is DeliveryState.DIFFERENT
+
+
+def test_the_same_key_of_another_source_is_another_delivery(
+    store: Store, now: datetime
+) -> None:
+    begin(store, now)
+
+    other = store.begin_delivery("other", "key", "d", now)
+
+    assert other.state is DeliveryState.NEW
+
+
+def test_a_claim_that_its_process_did_not_live_to_finish_is_taken_over(
+    store: Store, now: datetime
+) -> None:
+    begin(store, now)
+
+    assert begin(store, now + timedelta(minutes=4)).state is DeliveryState.IN_PROGRESS
+    assert begin(store, now + timedelta(minutes=6)).state is DeliveryState.NEW
+    assert begin(store, now + timedelta(minutes=7)).state is DeliveryState.IN_PROGRESS
+
+
+def test_an_abandoned_delivery_is_new_again_and_a_finished_one_stays(
+    store: Store, event: AuditEvent, now: datetime
+) -> None:
+    begin(store, now)
+    store.abandon_delivery("simulator", "key")
+    assert begin(store, now).state is DeliveryState.NEW
+
+    finish(store, event)
+    store.abandon_delivery("simulator", "key")
+    assert begin(store, now).state is DeliveryState.STORED
+
+
+def test_a_delivery_that_is_not_in_progress_cannot_be_finished(
+    store: Store,
+    event: AuditEvent,
+    now: datetime,
+    make_alert: Callable[..., WearableAlert],
+    rows: Callable[[str], list[dict[str, Any]]],
+) -> None:
+    with pytest.raises(StoreError):
+        store.finish_delivery("s", "key", 202, "{}", [make_alert()], event, now)
+
+    assert rows("SELECT * FROM wearable_alerts") == []
+    assert rows("SELECT * FROM audit") == []
+
+
+def test_an_answer_is_remembered_for_seven_days_and_then_forgotten(
+    store: Store, event: AuditEvent, now: datetime
+) -> None:
+    begin(store, now)
+    finish(store, event)
+
+    assert begin(store, now + timedelta(days=7)).state is DeliveryState.STORED
+    assert begin(store, now + timedelta(days=9)).state is DeliveryState.NEW

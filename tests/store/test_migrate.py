@@ -1,0 +1,74 @@
+"""Migrations: the newest schema, whoever asks and how many at once."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from cds_service.store.records import AuditEvent, StoreError
+from cds_service.store.store import Store
+from cds_service.store.tables import METADATA
+
+Rows = Callable[[str], list[dict[str, Any]]]
+MIGRATE = """
+import sys
+from cds_service.store.store import Store
+store = Store.open(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+store.migrate()
+store.ping()
+"""
+
+
+def test_the_migrations_make_the_tables_that_the_code_sees(
+    store: Store, url: str
+) -> None:
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, METADATA) == []
+    engine.dispose()
+
+
+def test_migrating_again_keeps_everything(store: Store, event: AuditEvent) -> None:
+    store.record_audit(event)
+    store.migrate()
+
+    assert len(list(store.audit_entries())) == 1
+
+
+def test_the_database_keeps_a_write_ahead_log(store: Store, rows: Rows) -> None:
+    assert rows("PRAGMA journal_mode") == [{"journal_mode": "wal"}]
+
+
+def test_a_database_of_a_newer_program_is_refused(store: Store, rows: Rows) -> None:
+    rows("UPDATE alembic_version SET version_num = '9999'")
+
+    with pytest.raises(StoreError, match="9999"):
+        store.migrate()
+
+
+def test_several_processes_may_migrate_at_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / '50% & more' / 'cds.sqlite'}"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", MIGRATE, url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    for process in processes:
+        assert process.stdout and process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.communicate("go\n", timeout=120)
+
+    assert [process.returncode for process in processes] == [0, 0, 0, 0]

@@ -1,0 +1,97 @@
+"""The recorder: one chain, whole transactions, many threads."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+
+from cds_service.store.chain import GENESIS, entry_hash
+from cds_service.store.database import Database
+from cds_service.store.recorder import Recorder
+from cds_service.store.records import AuditEvent, StoreError
+from cds_service.store.store import Store
+
+Rows = Callable[[str], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def recorder(store: Store, file: Path) -> Recorder:
+    return Recorder(Database(file))
+
+
+def nothing(connection: Connection) -> None:
+    pass
+
+
+def refuse(connection: Connection) -> None:
+    connection.exec_driver_sql("INSERT INTO no_such_table VALUES (1)")
+
+
+def test_each_row_follows_from_the_row_before_it(
+    recorder: Recorder, store: Store, event: AuditEvent
+) -> None:
+    for _ in range(3):
+        recorder.record(event, nothing)
+
+    entries = list(store.audit_entries())
+    hashes = [GENESIS, *(entry.hash for entry in entries)]
+    assert [entry.sequence for entry in entries] == [1, 2, 3]
+    assert [entry.previous_hash for entry in entries] == hashes[:3]
+    assert all(entry.hash == entry_hash(entry) for entry in entries)
+
+
+def test_a_transaction_that_fails_does_not_advance_the_chain(
+    recorder: Recorder, store: Store, event: AuditEvent
+) -> None:
+    recorder.record(event, nothing)
+    with pytest.raises(StoreError):
+        recorder.record(event, refuse)
+    recorder.record(event, nothing)
+
+    first, second = store.audit_entries()
+    assert (second.sequence, second.previous_hash) == (2, first.hash)
+
+
+def test_two_recorders_write_two_chains(
+    recorder: Recorder, store: Store, event: AuditEvent
+) -> None:
+    store.record_audit(event)
+    recorder.record(event, nothing)
+
+    one, other = store.audit_entries()
+    assert one.writer != other.writer
+    assert (one.sequence, other.sequence) == (1, 1)
+
+
+def test_many_threads_write_one_chain_and_only_those_refused_are_told_so(
+    recorder: Recorder, store: Store, event: AuditEvent, rows: Rows
+) -> None:
+    gate = threading.Barrier(8)
+    refused: list[int] = []
+
+    def work(number: int) -> None:
+        gate.wait()
+        for turn in range(20):
+            try:
+                recorder.record(
+                    event, refuse if (number, turn % 4) == (3, 0) else nothing
+                )
+            except StoreError:
+                refused.append(number)
+
+    threads = [threading.Thread(target=work, args=(each,)) for each in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    entries = list(store.audit_entries())
+    assert refused == [3] * 5
+    assert [entry.sequence for entry in entries] == list(range(1, 8 * 20 - 5 + 1))
+    assert all(
+        entry.previous_hash == before.hash
+        for before, entry in zip(entries, entries[1:], strict=False)
+    )
