@@ -22,14 +22,12 @@ def draft_pages(context: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(_lots(context))
 
 
-def read_drafts(context: Mapping[str, Any], identity: Identity) -> Source | None:
-    """The source ``draft_orders``; none where the context carries no orders.
+def read_drafts(context: Mapping[str, Any], identity: Identity) -> Source:
+    """The source ``draft_orders`` of a context that carries orders.
 
     A draft may lack an id, and lacking a subject is the context's patient's.
     """
     pages = draft_pages(context)
-    if not pages:
-        return None
     if not any(is_resource(page, "Bundle") for page in pages):
         return Source(
             "draft_orders", SourceState.MISSING, why="wrong shape", origin="context"

@@ -52,7 +52,7 @@ class Crew:
         started = monotonic()
         self.reads_end = started + deadline * _READ_SHARE
         self._wait_ends = started + deadline * _WAIT_SHARE
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="fhir")
+        self._threads: ThreadPoolExecutor | None = None
         self._running: dict[Fetch, Future[None]] = {}
 
     def __enter__(self) -> Self:
@@ -64,17 +64,22 @@ class Crew:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
 
     def start(self, fetches: Iterable[Fetch]) -> None:
         """Starts each fetch once."""
         for fetch in fetches:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(_THREADS, "fhir")
             if fetch not in self._running:
                 self._running[fetch] = self._threads.submit(fetch.run)
 
     def wait_for(self, fetches: Iterable[Fetch]) -> None:
         """Returns when they are done, or when the time is up."""
         futures = [self._running[fetch] for fetch in fetches]
+        if not futures:
+            return
         done, _ = wait(futures, timeout=max(0.0, self._wait_ends - monotonic()))
         for future in done:
             future.result()

@@ -86,9 +86,9 @@ def build_chart(
     for query in queries:
         lots.setdefault(query.source, []).append(by_key[query.key])
     base = known_base(hook_request)
-    identity = identify(hook_request.patient_id, base, pages)
-    drafts = read_drafts(hook_request.context, identity)
-    if drafts is not None:
+    if draft_pages(hook_request.context):
+        identity = identify(hook_request.patient_id, base, pages)
+        drafts = read_drafts(hook_request.context, identity)
         lots[drafts.name] = [drafts]
     sources = {name: merge(lot) for name, lot in lots.items()}
     patient = sources["patient"].resources if "patient" in sources else ()

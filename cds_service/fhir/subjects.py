@@ -34,16 +34,16 @@ class Identity:
     base: str = ""
     """The FHIR server's base; empty where the request names none."""
     own: frozenset[str] = frozenset()
-    """``urn:`` names that bundles give to the patient."""
+    """Full URLs, in lower case, that bundles give to the patient."""
     others: frozenset[str] = frozenset()
-    """``urn:`` names that bundles give to other patients."""
+    """Full URLs, in lower case, that bundles give to other patients."""
 
 
 def identify(patient_id: str, base: str, pages: Iterable[Any]) -> Identity:
-    """The patient's identity with the ``urn:`` names that *pages* use."""
+    """The patient's identity with the full URLs that *pages* use."""
     own, others = set(), set()
     for full_url, resource in bundle_resources(pages):
-        if resource.get("resourceType") != "Patient" or not _is_urn(full_url):
+        if resource.get("resourceType") != "Patient" or not full_url:
             continue
         if resource.get("id") == patient_id:
             own.add(full_url.lower())
@@ -92,6 +92,8 @@ def _referred(resource: Resource, member: Any, identity: Identity) -> Whose:
     if not isinstance(reference, str) or not reference.strip():
         return Whose.NOBODY
     reference = reference.strip()
+    if reference == f"Patient/{identity.patient_id}":
+        return Whose.OWN
     if _is_urn(reference):
         return _named(reference.lower(), identity)
     if reference.startswith("#"):
@@ -101,7 +103,9 @@ def _referred(resource: Resource, member: Any, identity: Identity) -> Whose:
         bare = _BARE_ID.fullmatch(reference) and reference == identity.patient_id
         return Whose.OWN if bare else Whose.UNKNOWN
     if (literal["type"], literal["id"]) != ("Patient", identity.patient_id):
-        return Whose.FOREIGN
+        # A full URL that contradicts the id it stands beside proves nothing.
+        contradictory = reference.lower() in identity.own
+        return Whose.UNKNOWN if contradictory else Whose.FOREIGN
     return Whose.OWN if _into(literal["base"], identity.base) else Whose.UNKNOWN
 
 

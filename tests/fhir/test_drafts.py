@@ -3,7 +3,7 @@
 import pytest
 
 from cds_service.fhir.chart import SourceState
-from cds_service.fhir.drafts import read_drafts
+from cds_service.fhir.drafts import draft_pages, read_drafts
 from cds_service.fhir.subjects import Identity
 
 LOADED, PARTIAL, MISSING = SourceState
@@ -39,8 +39,8 @@ def test_orders_are_found_in_every_shape_that_hooks_use(context):
     "context",
     [{}, {"patientId": "p1"}, {"draftOrders": None}, {"order": "ServiceRequest/1"}],
 )
-def test_a_context_without_orders_has_no_such_source(context):
-    assert read(context) is None
+def test_a_context_without_orders_has_no_pages_of_them(context):
+    assert draft_pages(context) == ()
 
 
 @pytest.mark.parametrize("value", ["text", 7, True])

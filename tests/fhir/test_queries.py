@@ -13,8 +13,8 @@ from cds_service.fhir.queries import fill, is_search, with_count
         ("/{{context.userId}}", "Practitioner/dr-1"),
         ("Observation?encounter={{context.encounterId}}", "Observation?encounter=e1"),
         (
-            "Observation?patient={{context.patientId}}&code=http://loinc.org|8867-4,a b",
-            "Observation?patient=p1&code=http://loinc.org%7C8867-4,a%20b",
+            "Observation?subject={{context.patientId}}&code=http://l.org|8867-4,a b",
+            "Observation?subject=p1&code=http://l.org%7C8867-4,a%20b",
         ),
         (
             "Observation?code=a%7Cb&date=ge2020-01-01",

@@ -103,6 +103,14 @@ def test_a_full_url_names_the_patient_only_as_a_urn():
     assert whose(referring(elsewhere), identity) is Whose.UNKNOWN
 
 
+def test_a_full_url_that_contradicts_the_id_beside_it_leaves_the_subject_unknown():
+    page = {"entry": [entry(f"{BASE}/Patient/3", "p1")]}
+
+    verdict = whose(referring(f"{BASE}/Patient/3"), identify("p1", BASE, [page]))
+
+    assert verdict is Whose.UNKNOWN
+
+
 @pytest.mark.parametrize(
     ("contained", "verdict"),
     [
