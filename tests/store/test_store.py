@@ -131,6 +131,7 @@ def test_what_cannot_be_written_as_text_is_a_store_error(
         store.record_call(make_call(user="\ud800"), event)
 
 
+@pytest.mark.slow
 def test_another_writer_who_does_not_let_go_is_a_store_error(
     store: Store, file: Path, make_call: MakeCall, event: AuditEvent
 ) -> None:

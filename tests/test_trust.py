@@ -1,0 +1,551 @@
+"""Trust: one token, made for this URL by this client's key, once; and nobody else."""
+
+import base64
+import hmac
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+
+from cds_service.protocol.errors import Unauthenticated
+from cds_service.store.store import Store
+from cds_service.trust import (
+    ALGORITHMS,
+    ClientProfile,
+    InvalidKey,
+    RegisteredClient,
+    TrustedClient,
+    authenticate,
+    read_key,
+)
+
+NOW = datetime(2026, 3, 1, 7, 0, tzinfo=timezone(timedelta(hours=-5)))
+AT = int(NOW.timestamp())
+ISSUER = "https://ehr.example"
+AUDIENCE = "https://cds.example/cds-services/wearable-review"
+CLAIMS = {"iss": ISSUER, "aud": AUDIENCE, "iat": AT, "exp": AT + 300, "jti": "one"}
+KEYS: dict[str, Any] = {
+    "ES384": ec.generate_private_key(ec.SECP384R1()),
+    "ES256": ec.generate_private_key(ec.SECP256R1()),
+    "ES512": ec.generate_private_key(ec.SECP521R1()),
+    "RS384": rsa.generate_private_key(65537, 2048),
+    "EdDSA": ed25519.Ed25519PrivateKey.generate(),
+}
+"""The client's private keys; the name is the ``kid`` as well."""
+FOREIGN = ec.generate_private_key(ec.SECP384R1())
+
+
+@dataclass(frozen=True)
+class Known:
+    clients: tuple[RegisteredClient, ...] = ()
+    anonymous: TrustedClient | None = None
+
+
+class Seen:
+    """Spends each token once, and remembers until when."""
+
+    def __init__(self) -> None:
+        self.tokens: dict[tuple[str, str], datetime] = {}
+
+    def __call__(self, issuer: str, jti: str, expires_at: datetime) -> bool:
+        fresh = (issuer, jti) not in self.tokens
+        self.tokens[issuer, jti] = expires_at
+        return fresh
+
+
+def public_jwk(key: Any, kid: str = "k", **members: Any) -> dict[str, Any]:
+    public = key.public_key()
+    if isinstance(public, rsa.RSAPublicKey):
+        jwk = RSAAlgorithm.to_jwk(public, as_dict=True)
+    elif isinstance(public, ed25519.Ed25519PublicKey):
+        jwk = OKPAlgorithm.to_jwk(public, as_dict=True)
+    else:
+        jwk = ECAlgorithm.to_jwk(public, as_dict=True)
+    return {**jwk, "kid": kid, **members}
+
+
+def register(
+    id: str = "sandbox",
+    issuer: str = ISSUER,
+    tenants: tuple[str, ...] = (),
+    keys: dict[str, Any] = KEYS,
+    **profile: Any,
+) -> RegisteredClient:
+    client = TrustedClient(id, "default", issuer, profile=ClientProfile(**profile))
+    read = {kid: read_key(public_jwk(key, kid)) for kid, key in keys.items()}
+    return RegisteredClient(client, read, tenants)
+
+
+def token(
+    algorithm: str = "ES384",
+    key: Any = None,
+    headers: dict[str, Any] | None = None,
+    without: tuple[str, ...] = (),
+    **claims: Any,
+) -> str:
+    body = {**CLAIMS, **claims}
+    for name in without:
+        del body[name]
+    header = {"kid": algorithm if algorithm in KEYS else "RS384", **(headers or {})}
+    signer = key or KEYS.get(algorithm, KEYS["RS384"])
+    text = json.dumps(body).encode()
+    return jwt.PyJWS().encode(text, signer, algorithm, headers=header)
+
+
+def raw_token(
+    header: dict[str, Any], claims: Any, sign: Callable[[bytes], bytes]
+) -> str:
+    """A token that no library would make."""
+    parts = [json.dumps(header).encode(), json.dumps(claims).encode()]
+    signed = b".".join(base64.urlsafe_b64encode(each).rstrip(b"=") for each in parts)
+    signature = base64.urlsafe_b64encode(sign(signed)).rstrip(b"=")
+    return (signed + b"." + signature).decode()
+
+
+def genuine(message: bytes) -> bytes:
+    return jwt.get_algorithm_by_name("ES384").sign(message, KEYS["ES384"])
+
+
+def call(
+    sent: str | None, *registered: RegisteredClient, seen: Seen | None = None
+) -> TrustedClient:
+    known = Known(registered or (register(),))
+    return authenticate(sent, AUDIENCE, known, seen or Seen(), NOW)
+
+
+def reason(sent: str | None, *registered: RegisteredClient) -> str:
+    """Why it was refused, after checking that the answer does not say so."""
+    with pytest.raises(Unauthenticated) as refused:
+        call(sent, *registered)
+    assert str(refused.value) == "Authentication is required."
+    assert refused.value.as_json() == Unauthenticated().as_json()
+    return refused.value.reason
+
+
+def test_a_token_of_a_known_client_is_trusted() -> None:
+    assert call(f"Bearer {token()}") == register().client
+
+
+def test_the_scheme_is_read_in_any_case() -> None:
+    assert call(f"bEARER {token()}").id == "sandbox"
+
+
+def test_where_trust_is_off_everybody_is_the_same_somebody() -> None:
+    anybody = TrustedClient("anonymous", "default", "")
+
+    client = authenticate(None, AUDIENCE, Known((), anybody), Seen(), NOW)
+
+    assert client is anybody
+
+
+@pytest.mark.parametrize("algorithm", ["ES384", "RS384"])
+def test_s_6_the_recommended_algorithms_are_accepted(algorithm: str) -> None:
+    assert call(f"Bearer {token(algorithm)}").id == "sandbox"
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_s_6_other_asymmetric_algorithms_are_accepted_by_profile_only(
+    algorithm: str,
+) -> None:
+    sent = f"Bearer {token(algorithm)}"
+
+    assert call(sent, register(algorithms=ALGORITHMS)).id == "sandbox"
+    if algorithm not in ("ES384", "RS384"):
+        assert reason(sent) == "the algorithm is not allowed to this client"
+
+
+@pytest.mark.parametrize(
+    "audience", [AUDIENCE, [AUDIENCE], ["https://other.example", AUDIENCE]]
+)
+def test_s_9_aud_is_a_text_or_a_list(audience: Any) -> None:
+    assert call(f"Bearer {token(aud=audience)}").id == "sandbox"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exp": AT - 59},
+        {"iat": AT + 59, "exp": AT + 300},
+        {"iat": AT - 0.5, "exp": AT + 299.5},
+        {"iat": AT, "exp": AT + 3600},
+        {"nbf": AT + 59},
+        {"jti": "f" * 64},
+        {"jti": "é" * 256},
+        {"sub": 7, "tenant": "whatever", "unknown": {"a": [1]}},
+    ],
+)
+def test_s_14_s_16_what_is_unusual_and_harmless_is_accepted(
+    changes: dict[str, Any],
+) -> None:
+    changes = {"iat": AT - 100, **changes} if changes.get("exp") == AT - 59 else changes
+
+    assert call(f"Bearer {token(**changes)}").id == "sandbox"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"without": ("iss",)}, "unknown issuer or tenant"),
+        ({"iss": "https://evil.example"}, "unknown issuer or tenant"),
+        ({"iss": ISSUER + "/"}, "unknown issuer or tenant"),
+        ({"iss": [ISSUER]}, "unknown issuer or tenant"),
+        ({"without": ("aud",)}, "no aud"),
+        ({"aud": AUDIENCE + "/"}, "aud is not the URL that was called"),
+        ({"aud": AUDIENCE + "/feedback"}, "aud is not the URL that was called"),
+        ({"aud": "https://cds.example"}, "aud is not the URL that was called"),
+        ({"aud": "http" + AUDIENCE[5:]}, "aud is not the URL that was called"),
+        ({"aud": []}, "aud is not the URL that was called"),
+        ({"aud": [AUDIENCE, 7]}, "no aud"),
+        ({"aud": {AUDIENCE: 1}}, "no aud"),
+        ({"without": ("exp",)}, "exp is no number"),
+        ({"exp": str(AT + 300)}, "exp is no number"),
+        ({"exp": True}, "exp is no number"),
+        ({"exp": None}, "exp is no number"),
+        ({"exp": float("nan")}, "exp is out of range"),
+        ({"exp": float("inf")}, "exp is out of range"),
+        ({"exp": 10**400}, "exp is out of range"),
+        ({"iat": AT - 300, "exp": AT - 60}, "the token has expired"),
+        ({"without": ("iat",)}, "iat is no number"),
+        ({"iat": str(AT)}, "iat is no number"),
+        ({"iat": AT + 61}, "the token was issued in the future"),
+        ({"nbf": AT + 61}, "the token is not valid yet"),
+        ({"nbf": "soon"}, "nbf is no number"),
+        ({"exp": AT + 3601}, "the token lives too long"),
+        ({"exp": AT + 10 * 365 * 86_400}, "the token lives too long"),
+        ({"iat": AT - 10, "exp": AT - 20}, "the token lives too long"),
+        ({"without": ("jti",)}, "jti is no text of up to 256 characters"),
+        ({"jti": ""}, "jti is no text of up to 256 characters"),
+        ({"jti": 7}, "jti is no text of up to 256 characters"),
+        ({"jti": "x" * 257}, "jti is no text of up to 256 characters"),
+    ],
+)
+def test_s_8_s_9_s_13_s_14_s_16_a_wrong_claim_is_refused(
+    changes: dict[str, Any], expected: str
+) -> None:
+    assert reason(f"Bearer {token(**changes)}") == expected
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"typ": "at+jwt"}, "typ is not JWT"),
+        ({"typ": None}, "typ is not JWT"),
+        ({"kid": ""}, "no kid"),
+        ({"kid": "nobody"}, "unknown kid"),
+        ({"kid": "../../etc/passwd"}, "unknown kid"),
+        ({"kid": "RS384"}, "the algorithm does not fit the key"),
+        ({"kid": "ES256"}, "the algorithm does not fit the key"),
+        ({"crit": ["exp"]}, "the token cannot be read"),
+    ],
+)
+def test_s_7_s_12_s_21_a_wrong_header_is_refused(
+    headers: dict[str, Any], expected: str
+) -> None:
+    assert reason(f"Bearer {token(headers=headers)}") == expected
+
+
+def test_s_7_a_token_without_kid_is_refused() -> None:
+    header = {"alg": "ES384", "typ": "JWT"}
+    assert reason(f"Bearer {raw_token(header, CLAIMS, genuine)}") == "no kid"
+
+
+@pytest.mark.parametrize("alg", ["none", "None", "NONE", "", None, "ES256K"])
+def test_s_4_a_token_that_nobody_signed_is_refused(alg: str | None) -> None:
+    header = {"alg": alg, "typ": "JWT", "kid": "ES384"}
+
+    sent = raw_token(header, CLAIMS, lambda message: b"")
+
+    assert reason(f"Bearer {sent}") == "the algorithm is never allowed"
+
+
+@pytest.mark.parametrize(
+    ("alg", "hash"), [("HS256", "sha256"), ("HS384", "sha384"), ("HS512", "sha512")]
+)
+def test_s_5_a_token_keyed_with_the_public_key_is_refused(alg: str, hash: str) -> None:
+    public = KEYS["RS384"].public_key()
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    header = {"alg": alg, "typ": "JWT", "kid": "RS384"}
+
+    sent = raw_token(header, CLAIMS, lambda message: hmac.digest(pem, message, hash))
+
+    assert reason(f"Bearer {sent}") == "the algorithm is never allowed"
+
+
+def test_a_signature_by_another_key_is_refused() -> None:
+    assert reason(f"Bearer {token(key=FOREIGN)}") == "the signature is wrong"
+
+
+def test_a_changed_claim_is_refused() -> None:
+    head, _, signature = token().split(".")
+    body = base64.urlsafe_b64encode(json.dumps({**CLAIMS, "jti": "two"}).encode())
+
+    sent = f"{head}.{body.decode().rstrip('=')}.{signature}"
+
+    assert reason(f"Bearer {sent}") == "the signature is wrong"
+
+
+@pytest.mark.parametrize(
+    "signature", [b"", b"\x00" * 96, b"x", b"\x30\x06\x02\x01\x01\x02\x01\x01"]
+)
+def test_a_signature_that_is_none_is_refused(signature: bytes) -> None:
+    header = {"alg": "ES384", "typ": "JWT", "kid": "ES384"}
+
+    sent = raw_token(header, CLAIMS, lambda message: signature)
+
+    assert reason(f"Bearer {sent}") == "the signature is wrong"
+
+
+def test_s_21_keys_that_a_token_brings_along_are_ignored() -> None:
+    jwk = public_jwk(FOREIGN, "ES384")
+    headers = {
+        "jwk": jwk,
+        "jku": "https://evil.example/keys",
+        "x5u": "https://evil.example/chain",
+        "x5c": ["MIIB"],
+    }
+
+    assert reason(f"Bearer {token(key=FOREIGN, headers=headers)}") == (
+        "the signature is wrong"
+    )
+    assert call(f"Bearer {token(headers=headers)}").id == "sandbox"
+
+
+def test_s_10_the_key_of_one_client_does_not_open_another() -> None:
+    other = register("other", "https://other.example", keys={"ES384": FOREIGN})
+
+    forged = token(key=FOREIGN)
+
+    assert reason(f"Bearer {forged}", register(), other) == "the signature is wrong"
+
+
+def test_s_17_a_tenant_claim_chooses_among_clients_of_one_issuer() -> None:
+    north = register("north", tenants=("n", "m"))
+    south = register("south", tenants=("s",), keys={"ES384": FOREIGN})
+
+    assert call(f"Bearer {token(tenant='n')}", north, south).id == "north"
+    south_token = token(tenant="s", key=FOREIGN)
+    assert call(f"Bearer {south_token}", north, south).id == "south"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "unknown issuer or tenant"),
+        ({"tenant": "x"}, "unknown issuer or tenant"),
+        ({"tenant": ["n"]}, "unknown issuer or tenant"),
+        ({"tenant": "s"}, "the signature is wrong"),
+    ],
+)
+def test_s_17_another_tenant_is_refused(changes: dict[str, Any], expected: str) -> None:
+    north = register("north", tenants=("n",))
+    south = register("south", tenants=("s",), keys={"ES384": FOREIGN})
+
+    assert reason(f"Bearer {token(**changes)}", north, south) == expected
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [None, "", "Bearer", "Bearer ", "Basic dXNlcjpwYXNz", "Token abc", "bearer\tabc"],
+)
+def test_s_3_no_bearer_token_is_refused(sent: str | None) -> None:
+    assert reason(sent) == "no bearer token"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "abc",
+        "a.b",
+        "a.b.c",
+        "a.b.c.d",
+        "..",
+        "é.é.é",
+        token() + " more",
+        token() + "=",
+        "eyJhbGciOiJub25lIn0." + "W" * 12_000 + ".",
+        base64.urlsafe_b64encode(b"[" * 9_000).decode() + ".e30.e30",
+        base64.urlsafe_b64encode(b'{"alg":' + b"[" * 5_000).decode() + ".e30.e30",
+    ],
+)
+def test_what_is_no_token_is_refused(sent: str) -> None:
+    assert reason(f"Bearer {sent}") == "the token cannot be read"
+
+
+@pytest.mark.parametrize("claims", [[], "text", 7, None, [CLAIMS]])
+def test_claims_that_are_no_object_are_refused(claims: Any) -> None:
+    header = {"alg": "ES384", "typ": "JWT", "kid": "ES384"}
+
+    sent = raw_token(header, claims, genuine)
+
+    assert reason(f"Bearer {sent}") == "the claims are no object"
+
+
+def test_an_endless_token_is_not_looked_at() -> None:
+    assert reason("Bearer " + "a" * 20_000) == "the token is too long"
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [{"b64": False}, {"b64": True}, {"b64": True, "crit": ["b64"]}, {"crit": []}],
+)
+def test_s_21_a_token_that_asks_for_an_extension_is_refused(
+    extension: dict[str, Any],
+) -> None:
+    header = {"alg": "ES384", "typ": "JWT", "kid": "ES384", **extension}
+
+    assert reason(f"Bearer {raw_token(header, CLAIMS, genuine)}") in (
+        "the token cannot be read",
+        "the header asks for an extension",
+    )
+
+
+def test_s_15_a_token_is_accepted_once() -> None:
+    seen, sent = Seen(), f"Bearer {token()}"
+    call(sent, seen=seen)
+
+    with pytest.raises(Unauthenticated) as refused:
+        call(sent, seen=seen)
+
+    assert refused.value.reason == "the token was used before"
+
+
+def test_s_15_the_same_jti_in_another_token_is_refused() -> None:
+    seen = Seen()
+    call(f"Bearer {token()}", seen=seen)
+
+    with pytest.raises(Unauthenticated):
+        call(f"Bearer {token('RS384', exp=AT + 200)}", seen=seen)
+
+
+def test_s_15_a_token_is_remembered_for_as_long_as_it_could_be_used() -> None:
+    seen = Seen()
+
+    call(f"Bearer {token()}", seen=seen)
+
+    assert seen.tokens == {(ISSUER, "one"): datetime.fromtimestamp(AT + 360, UTC)}
+
+
+def test_a_token_that_is_refused_is_not_spent() -> None:
+    seen = Seen()
+    for changes in ({"aud": "x"}, {"exp": AT - 100}, {"key": FOREIGN}):
+        with pytest.raises(Unauthenticated):
+            call(f"Bearer {token(**changes)}", seen=seen)
+
+    assert seen.tokens == {}
+
+
+def test_a_profile_may_allow_replay() -> None:
+    seen, sent = Seen(), f"Bearer {token()}"
+
+    for _ in range(2):
+        call(sent, register(allow_replay=True), seen=seen)
+
+    assert seen.tokens == {}
+
+
+def test_a_profile_may_allow_tokens_that_live_a_day() -> None:
+    sent = f"Bearer {token(exp=AT + 86_400)}"
+
+    assert call(sent, register(lifetime=86_400)).id == "sandbox"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store.open(f"sqlite:///{tmp_path / 'cds.sqlite'}")
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+def test_s_15_of_fifty_calls_at_once_with_one_token_exactly_one_is_trusted(
+    store: Store,
+) -> None:
+    known, sent, gate = Known((register(),)), f"Bearer {token()}", threading.Barrier(50)
+    answers: list[str] = []
+
+    def spend(issuer: str, jti: str, until: datetime) -> bool:
+        return store.spend_token(issuer, jti, until, NOW)
+
+    def attempt() -> None:
+        gate.wait()
+        try:
+            answers.append(authenticate(sent, AUDIENCE, known, spend, NOW).id)
+        except Unauthenticated as error:
+            answers.append(error.reason)
+
+    threads = [threading.Thread(target=attempt) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(answers) == ["sandbox"] + ["the token was used before"] * 49
+
+
+def test_what_a_client_looks_like_shows_no_key() -> None:
+    assert "key" not in repr(register())
+
+
+def test_s_6_an_rsa_key_of_1024_bits_is_refused() -> None:
+    modulus = (1 << 1023) + 1
+    size = modulus.bit_length() // 8
+    n = base64.urlsafe_b64encode(modulus.to_bytes(size, "big")).decode().rstrip("=")
+
+    with pytest.raises(InvalidKey, match="2048"):
+        read_key({"kty": "RSA", "n": n, "e": "AQAB"})
+
+
+@pytest.mark.parametrize("name", ["ES384", "RS384", "EdDSA"])
+def test_a_private_key_is_refused_without_repeating_it(name: str) -> None:
+    algorithm = {"ES384": ECAlgorithm, "RS384": RSAAlgorithm, "EdDSA": OKPAlgorithm}
+    jwk = algorithm[name].to_jwk(KEYS[name], as_dict=True)  # type: ignore[attr-defined]
+
+    with pytest.raises(InvalidKey) as refused:
+        read_key(jwk)
+
+    assert refused.value.member == "d"
+    assert jwk["d"] not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "member"),
+    [
+        ({"kty": "oct"}, "kty"),
+        ({"kty": "OKP"}, "kty"),
+        ({"kty": None}, "kty"),
+        ({"crv": "secp256k1"}, "kty"),
+        ({"crv": ["P-384"]}, "kty"),
+        ({"k": "c2VjcmV0"}, "k"),
+        ({"use": "enc"}, "use"),
+        ({"key_ops": ["sign"]}, "key_ops"),
+        ({"key_ops": 7}, "key_ops"),
+        ({"alg": "ES256"}, "alg"),
+        ({"alg": "HS256"}, "alg"),
+        ({"x": 7}, ""),
+        ({"x": "AA"}, ""),
+        ({"y": "A" * 64}, ""),
+        ({"x": "!"}, ""),
+    ],
+)
+def test_a_key_that_is_not_for_this_is_refused(
+    changes: dict[str, Any], member: str
+) -> None:
+    with pytest.raises(InvalidKey) as refused:
+        read_key({**public_jwk(KEYS["ES384"]), **changes})
+
+    assert refused.value.member == member
+
+
+def test_a_key_is_used_with_the_algorithm_it_names_and_no_other() -> None:
+    key = read_key(public_jwk(KEYS["RS384"], alg="PS256"))
+
+    assert key.algorithms == ("PS256",)
