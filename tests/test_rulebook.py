@@ -272,3 +272,29 @@ def test_no_value_set_holds_a_code_that_was_not_checked() -> None:
     }
 
     assert written.isdisjoint(UNCHECKED)
+
+
+def read_blocks(language: str) -> list[str]:
+    """The blocks of code of one language in the README of the rules."""
+    text = (RULES / "README.md").read_text("utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_first_rule_of_the_readme_works() -> None:
+    rule, tests, valueset, tuning = read_blocks("yaml")
+    files = {
+        **FILES,
+        "cardiology/digoxin-slow-heart.yaml": rule,
+        "cardiology/digoxin-slow-heart.test.yaml": tests,
+        "valuesets/thyroid-hormones.yaml": valueset,
+        "site.yaml": FILES["site.yaml"] + tuning,
+    }
+    document = parse_yaml(tests, "digoxin-slow-heart.test.yaml", Findings())
+    assert document is not None
+
+    compiled = compile_rulebook(files)
+    examples = parse_examples(document)
+
+    assert [e for e in compiled.findings if e.level is Level.ERROR] == []
+    assert len(examples) == 3
+    assert [ExampleRunner(files).problems(each) for each in examples] == [()] * 3
