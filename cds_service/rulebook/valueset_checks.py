@@ -1,7 +1,6 @@
 """What can be wrong with a value-set file beyond its shape."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from pathlib import PurePosixPath
 from typing import Any
 
 from .document import Document, Path
@@ -18,8 +17,8 @@ from .terminology import (
 
 def overlay_of(document: Document) -> str:
     """The folder below ``valuesets/`` that a file stands in; empty for none."""
-    inside = PurePosixPath(document.file).parts[:-1]
-    return inside[-1] if inside and inside[-1] != "valuesets" else ""
+    folder = document.file.rpartition("/")[0].rpartition("/")[2]
+    return "" if folder == "valuesets" else folder
 
 
 def check_valueset(
@@ -54,7 +53,7 @@ def by_name(files: Iterable[Document], findings: Findings) -> dict[str, Document
             findings.error(document, ("valueset",), "CDS201", message)
             continue
         named[name] = document
-        stem = PurePosixPath(document.file).stem
+        stem = document.file.rpartition("/")[2].removesuffix(".yaml")
         if stem != name:
             message = f"the file of the value set {quote(name)} is named {quote(stem)}"
             help = f"name it {name}.yaml"
