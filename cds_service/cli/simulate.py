@@ -1,0 +1,195 @@
+"""``cds-service simulate``: send wearable alerts to a server, signed."""
+
+import base64
+import binascii
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+import requests
+from standardwebhooks import Webhook
+from standardwebhooks.webhooks import EmptyWebhookSecretError
+
+from ..ingestion import PATH
+from .scenarios import SCENARIOS, Step, play
+
+TIMEOUTS = (5, 30)
+"""Seconds to connect and to wait for the answer."""
+FORGER = base64.b64encode(b"this secret is known to nobody").decode()
+
+
+def check_secret(
+    context: click.Context, parameter: click.Parameter, secret: str | None
+) -> str | None:
+    """The secret if it can be one."""
+    try:
+        if secret is not None:
+            Webhook(secret)
+    except (binascii.Error, ValueError, EmptyWebhookSecretError) as error:
+        raise click.BadParameter("not base64, as in whsec_MfKQ9r8G…") from error
+    return secret
+
+
+@click.command()
+@click.argument(
+    "scenarios", nargs=-1, metavar="[SCENARIO]...", type=click.Choice(list(SCENARIOS))
+)
+@click.option("--to", "url", metavar="URL", help="The server, or its webhook.")
+@click.option("--patient", metavar="ID", help="The id that the EHR knows them by.")
+@click.option(
+    "--secret",
+    envvar="CDS_WEBHOOK_SECRET",
+    callback=check_secret,
+    help="What deliveries are signed with.  [env: CDS_WEBHOOK_SECRET]",
+)
+@click.option("--source", default="simulator", show_default=True, help="Begins ids.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    help="Minutes of a scenario that pass in a minute; 0, the default: no waiting.",
+)
+@click.option("--list", "listed", is_flag=True, help="Name the scenarios and stop.")
+@click.option("--dry-run", is_flag=True, help="Print the deliveries, send nothing.")
+@click.pass_context
+def simulate(
+    context: click.Context,
+    scenarios: tuple[str, ...],
+    url: str | None,
+    patient: str | None,
+    secret: str | None,
+    source: str,
+    seed: int,
+    speed: float,
+    listed: bool,
+    dry_run: bool,
+) -> None:
+    """Play SCENARIOS, all of them if none is named, and check each answer.
+
+    Exit code 0 if every answer was the expected one, 1 if not.
+    """
+    if listed:
+        for name, scenario in SCENARIOS.items():
+            click.echo(f"{name:18} {scenario.__doc__}")
+        return
+    if not patient:
+        raise click.UsageError("--patient is required.")
+    if not dry_run and not (url and secret):
+        raise click.UsageError("--to and --secret are required, or --dry-run.")
+    now = datetime.now().astimezone()
+    failures = 0
+    for name in scenarios or SCENARIOS:
+        click.echo(f"{name}: {SCENARIOS[name].__doc__}")
+        steps = play(name, patient, source, now, seed)
+        if not steps:
+            click.echo("  nothing to send")
+        elif dry_run:
+            show(steps)
+        else:
+            failures += send_all(steps, webhook_url(url or ""), secret or "", speed)
+    if failures:
+        click.echo(f"{failures} answers were not as expected.", err=True)
+        context.exit(1)
+
+
+def show(steps: list[Step]) -> None:
+    """Print the bodies, and what is expected of a server."""
+    for step in steps:
+        click.echo(f"  {step.says}: {step.delivery}, expect {step.expected}")
+        click.echo(f"    {body_of(step)}")
+
+
+def send_all(steps: list[Step], url: str, secret: str, speed: float) -> int:
+    """Send the steps in turn and print each answer; how many were not as expected."""
+    failures = 0
+    before = ""
+    with requests.Session() as session:
+        for step in steps:
+            if speed:
+                time.sleep(step.pause.total_seconds() / speed)
+            response = send(session, step, url, secret)
+            wrong = "; ".join(faults(step, response, before))
+            failures += bool(wrong)
+            verdict = f"NOT AS EXPECTED: {wrong}" if wrong else "as expected"
+            click.echo(f"  {describe(step)}")
+            click.echo(f"    {response.status_code} {read(response)}: {verdict}")
+            before = response.text
+    return failures
+
+
+def send(
+    session: requests.Session, step: Step, url: str, secret: str
+) -> requests.Response:
+    """The server's answer to one delivery."""
+    body = body_of(step)
+    signed_at = datetime.now(UTC) + step.clock
+    signer = Webhook(FORGER if step.forged else secret)
+    headers = {
+        "Content-Type": "application/json",
+        "webhook-id": step.delivery,
+        "webhook-timestamp": str(int(signed_at.timestamp())),
+        "webhook-signature": signer.sign(step.delivery, signed_at, body),
+    }
+    try:
+        return session.post(
+            url, body, headers=headers, timeout=TIMEOUTS, allow_redirects=False
+        )
+    except requests.RequestException as error:
+        text = f"{url} does not answer ({type(error).__name__})."
+        raise click.ClickException(text) from error
+
+
+def faults(step: Step, response: requests.Response, before: str) -> Iterator[str]:
+    """What is not as a right server would answer."""
+    if response.status_code != step.expected:
+        yield f"expected {step.expected}"
+    elif step.repeats and response.text != before:
+        yield "expected the same answer as before"
+    elif step.expected == 202 and answer_of(response).get("rejected") != 0:
+        yield "expected every alert to be accepted"
+
+
+def describe(step: Step) -> str:
+    """A delivery in a line."""
+    return f"{step.says}: {', '.join(map(_alert_line, step.alerts))}"
+
+
+def _alert_line(alert: dict[str, Any]) -> str:
+    value = f" {alert['value']} {alert['unit']}" if "value" in alert else ""
+    span = f"{alert['start']} to {alert['end'] or 'now'}"
+    return f"{alert['type']}{value}, {span}, {alert['status']}, rev {alert['rev']}"
+
+
+def read(response: requests.Response) -> str:
+    """An answer in a few words."""
+    answer = answer_of(response)
+    if "accepted" in answer:
+        return f"{answer['accepted']} accepted, {answer.get('rejected')} rejected"
+    try:
+        issue = answer["issue"][0]
+        return " ".join([*issue.get("expression", []), issue["details"]["text"]])
+    except (KeyError, IndexError, TypeError, AttributeError):
+        return response.reason or "an answer of no known form"
+
+
+def answer_of(response: requests.Response) -> dict[str, Any]:
+    """The JSON object of an answer; empty where it holds none."""
+    try:
+        answer = response.json()
+    except requests.JSONDecodeError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def body_of(step: Step) -> str:
+    """The body of a delivery; the same text for the same step."""
+    return json.dumps({"alerts": step.alerts})
+
+
+def webhook_url(url: str) -> str:
+    """The URL of the webhook of a server."""
+    return url if url.rstrip("/").endswith(PATH) else url.rstrip("/") + PATH
