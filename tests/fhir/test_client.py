@@ -1,12 +1,24 @@
 """One FHIR server read with a token, kind and hostile, over real sockets."""
 
 import gzip
+import ipaddress
 import logging
+import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from time import monotonic
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from cryptography.x509.oid import NameOID
 
 from cds_service.fhir.client import FhirFailure, open_reader
 
@@ -467,3 +479,66 @@ def test_tokens_never_mix_between_requests_that_run_at_once(
     assert wrong == []
     assert len(fhir.asked) == 400
     assert all(each.token == f"Bearer {each.query['token'][0]}" for each in fhir.asked)
+
+
+def test_a_server_that_speaks_no_tls_is_named(fhir, hook_request, reader_for):
+    base = fhir.base.replace("http:", "https:")
+
+    reader = reader_for(hook_request(server=base))
+
+    assert read(reader, "Condition?x=1") == ([], "TLS failure")
+
+
+@pytest.fixture
+def self_signed(tmp_path):
+    """A TLS context for 127.0.0.1 that nobody vouches for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2120, 1, 1, tzinfo=UTC))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = tmp_path / "server.pem"
+    pem.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        + certificate.public_bytes(Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context, str(pem)
+
+
+def over_tls(fhir, context):
+    fhir.http.socket = context.wrap_socket(fhir.http.socket, server_side=True)
+    return fhir.base.replace("http:", "https:")
+
+
+def test_a_13_a_certificate_that_nobody_vouches_for_gets_no_token(
+    fhir, self_signed, hook_request, reader_for
+):
+    base = over_tls(fhir, self_signed[0])
+
+    reader = reader_for(hook_request(server=base))
+
+    assert read(reader, "Condition?x=1") == ([], "TLS failure")
+    assert fhir.asked == []
+
+
+def test_a_13_a_server_is_read_over_tls_and_left_when_the_time_is_up(
+    fhir, self_signed, hook_request, reader_for, pool, bundle
+):
+    base = over_tls(fhir, self_signed[0])
+    pool.session.verify = self_signed[1]
+    fhir.routes |= {"Condition": bundle(), "Observation": lambda each: each.hang()}
+    request = hook_request(server=base)
+
+    assert read(reader_for(request), "Condition?x=1") == ([bundle()], "")
+    assert read(reader_for(request), "Observation?x=1", 1.0) == ([], "timeout")

@@ -73,3 +73,9 @@ def test_medications_and_patients_among_the_drafts_are_no_orders():
     context = [ORDER, {"resourceType": "Medication"}, {"resourceType": "Patient"}]
 
     assert read({"draftOrders": context}).resources == (ORDER,)
+
+
+def test_one_field_of_a_wrong_shape_makes_the_rest_partial():
+    source = read({"draftOrders": [ORDER], "medications": "text"})
+
+    assert (source.resources, source.state) == ((ORDER,), PARTIAL)

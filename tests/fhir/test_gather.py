@@ -269,7 +269,7 @@ def test_e_9_a_server_that_hangs_costs_its_own_source_and_no_more(
     del full["conditions"], full["observations"]
     request = hook_request(full, fhir)
 
-    chart = gather(queries(**REST), request, reader_for(request), 2.0)
+    chart = gather(queries(**REST), request, reader_for(request), 3.0)
 
     assert chart.state("observations") is LOADED
     assert (chart.state("conditions"), chart.sources["conditions"].why) == (
@@ -290,7 +290,7 @@ def test_e_9_pages_that_came_before_the_deadline_are_kept_as_partial(
     del full["conditions"]
     request = hook_request(full, fhir)
 
-    source = gather(queries(), request, reader_for(request), 2.0).sources["conditions"]
+    source = gather(queries(), request, reader_for(request), 3.0).sources["conditions"]
 
     assert (source.state, source.why) == (PARTIAL, "timeout")
     assert [each["id"] for each in source.resources] == ["c1"]

@@ -267,3 +267,11 @@ def test_p_16_the_next_link_is_found(page, link):
 @pytest.mark.parametrize("value", [None, "text", [], {"resourceType": "Patient"}])
 def test_what_is_no_bundle_has_no_next_page(value):
     assert next_link(value) is None
+
+
+def test_one_resource_that_is_read_by_its_id_must_be_the_patients_own(condition):
+    query = SourceQuery("c", "conditions", "Condition/c1")
+
+    assert ids(read(condition("c1"), query)) == ["c1"]
+    assert read(condition("c1", "Patient/p2"), query).foreign == 1
+    assert read(None, query).state is LOADED
