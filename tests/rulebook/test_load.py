@@ -1,0 +1,154 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from cds_service.rulebook.findings import Finding
+from cds_service.rulebook.load import (
+    InvalidRulebook,
+    check_folder,
+    load_rulebook,
+    read_folder,
+)
+
+RULES = Path(__file__).parents[2] / "rules"
+
+
+def refuse(folder: Path) -> list[Finding]:
+    with pytest.raises(InvalidRulebook) as raised:
+        read_folder(folder)
+    return list(raised.value.findings)
+
+
+def told(folder: Path) -> tuple[str, int, int, str]:
+    (found,) = refuse(folder)
+    return found.file, found.line, found.column, found.code
+
+
+def test_the_rules_of_the_project_load() -> None:
+    rulebook = load_rulebook(RULES)
+
+    assert "beta-blocker-resting-tachycardia" in rulebook.rules
+
+
+def test_a_folder_is_read_with_the_paths_in_it(tmp_path: Path) -> None:
+    (tmp_path / "cardiology").mkdir()
+    (tmp_path / "cardiology" / "a.yaml").write_text("é: 1\n", "utf-8")
+    (tmp_path / "site.yaml").write_bytes(b"\xef\xbb\xbfformat: 1\n")
+
+    assert read_folder(tmp_path) == {
+        "cardiology/a.yaml": "é: 1\n",
+        "site.yaml": "format: 1\n",
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".a.yaml", ".#a.yaml", "#a.yaml#", "~a.yaml", "a.yaml~", "a.yaml.swp", "a.md"],
+)
+def test_hidden_files_and_those_of_editors_are_left(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("a: 1\n")
+
+    assert read_folder(tmp_path) == {}
+
+
+def test_hidden_folders_are_left(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "a.yaml").write_text("a: 1\n")
+
+    assert read_folder(tmp_path) == {}
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    (found,) = refuse(tmp_path / "rules")
+
+    assert found.code == "CDS001"
+    assert found.message == "there is no such folder"
+
+
+def test_what_is_not_utf_8_is_told_at_the_byte(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_bytes("é: 1\nb: gr".encode() + b"\xfc\xdf\n")
+
+    assert told(tmp_path) == ("a.yaml", 2, 6, "CDS002")
+
+
+def test_a_file_over_the_limit_is_told_without_reading_it_all(tmp_path: Path) -> None:
+    with (tmp_path / "a.yaml").open("wb") as file:
+        file.truncate(50 * 1024**3)
+
+    assert told(tmp_path) == ("a.yaml", 1, 1, "CDS003")
+
+
+def test_a_link_that_leads_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    inside, secret = tmp_path / "rules", tmp_path / "secret"
+    inside.mkdir()
+    secret.write_text("password: x\n")
+    (inside / "a.yaml").symlink_to(secret)
+
+    assert told(inside) == ("a.yaml", 1, 1, "CDS001")
+
+
+def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "..data").mkdir()
+    (tmp_path / "..data" / "a.yaml").write_text("a: 1\n")
+    (tmp_path / "a.yaml").symlink_to(Path("..data", "a.yaml"))
+
+    assert read_folder(tmp_path) == {"a.yaml": "a: 1\n"}
+
+
+def test_links_to_folders_and_to_nowhere_are_told(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "gone.yaml").symlink_to(tmp_path / "nowhere")
+
+    assert [(each.file, each.code) for each in refuse(tmp_path)] == [
+        ("gone.yaml", "CDS001"),
+        ("loop", "CDS001"),
+    ]
+
+
+def test_what_is_no_ordinary_file_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.yaml")
+
+    assert told(tmp_path) == ("a.yaml", 1, 1, "CDS001")
+
+
+def test_a_name_that_is_not_utf_8_can_still_be_told(tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.yaml")).write_bytes(b"\xff")
+
+    file, *_ = told(tmp_path)
+
+    assert file.encode("utf-8")
+
+
+def test_a_file_with_the_wrong_ending_is_not_passed_over_in_silence(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "fast-heart.yml").write_text("a: 1\n")
+
+    found = [each for each in check_folder(tmp_path).findings if each.code == "CDS034"]
+
+    assert [each.help for each in found] == ["rename it to fast-heart.yaml"]
+
+
+def test_one_wrong_file_keeps_the_whole_rulebook_from_loading(tmp_path: Path) -> None:
+    for name, text in read_folder(RULES).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, "utf-8")
+    load_rulebook(tmp_path)
+    (tmp_path / "cardiology" / "bad.yaml").write_text("a: b: c\n")
+
+    with pytest.raises(
+        InvalidRulebook, match=r"cardiology/bad.yaml:1:5: error\[CDS005\]"
+    ):
+        load_rulebook(tmp_path)
+
+
+def test_a_file_that_cannot_be_read_keeps_the_rulebook_from_loading(
+    tmp_path: Path,
+) -> None:
+    for name, text in read_folder(RULES).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, "utf-8")
+    (tmp_path / "facts" / "bad.yaml").write_bytes(b"\xff")
+
+    assert check_folder(tmp_path).rulebook is None
