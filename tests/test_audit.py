@@ -1,0 +1,280 @@
+"""The audit trail: what is told, what is withheld, and what tampering leaves behind."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from cds_service.audit import (
+    Break,
+    build_call_event,
+    build_delivery_event,
+    build_feedback_event,
+    build_refusal_event,
+    export,
+    verify,
+)
+from cds_service.protocol.cards import Coding
+from cds_service.protocol.errors import InvalidRequest, Problem, Unauthenticated
+from cds_service.protocol.feedback import FeedbackEntry, Outcome
+from cds_service.protocol.requests import FhirAuthorization, HookRequest
+from cds_service.store.records import (
+    AuditEvent,
+    CallRecord,
+    CardRecord,
+    EvaluationRecord,
+    SourceRecord,
+)
+from cds_service.store.store import Store
+from cds_service.wearables.records import PatientKey, WearableAlert
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+PATIENT = PatientKey("north", "-", "p1")
+EVENT = AuditEvent(NOW, "call", "north", "sandbox", PATIENT, {"user": "Müller"})
+
+
+@dataclass(frozen=True)
+class Somebody:
+    id: str = "sandbox"
+    tenant: str = "north"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "cds.sqlite"
+
+
+@pytest.fixture
+def store(file: Path) -> Iterator[Store]:
+    """A store with four rows in its audit trail."""
+    opened = Store.open(f"sqlite:///{file}")
+    opened.migrate()
+    for _ in range(4):
+        opened.record_audit(EVENT)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def tamper(file: Path) -> Callable[[str], None]:
+    """Changes the database behind the store's back."""
+
+    def run(sql: str) -> None:
+        connection = sqlite3.connect(file, isolation_level=None)
+        connection.execute(sql)
+        connection.close()
+
+    return run
+
+
+def test_a_call_says_who_asked_what_about_whom_and_what_each_rule_said() -> None:
+    call = CallRecord(
+        at=NOW,
+        client="sandbox",
+        service="wearable-review",
+        hook="patient-view",
+        hook_instance="i",
+        patient=PATIENT,
+        rulebook="sha256:0123",
+        user="Practitioner/1",
+        sources=(
+            SourceRecord("conditions", "loaded", foreign=2),
+            SourceRecord("observations", "missing"),
+        ),
+        evaluations=(
+            EvaluationRecord("a", "1.0.0", "fires"),
+            EvaluationRecord("b", "2.1.0", "unknown", ("observations not_read",)),
+        ),
+        cards=(CardRecord("u1", "a", "1.0.0", "key", "warning", NOW),),
+        deviations=("no userId",),
+    )
+
+    event = build_call_event(call)
+
+    assert (event.at, event.kind) == (NOW, "call")
+    assert (event.tenant, event.client, event.patient) == ("north", "sandbox", PATIENT)
+    assert event.detail == {
+        "service": "wearable-review",
+        "hook": "patient-view",
+        "hookInstance": "i",
+        "user": "Practitioner/1",
+        "encounter": None,
+        "rulebook": "sha256:0123",
+        "sources": {"conditions": "loaded", "observations": "missing"},
+        "foreign": 2,
+        "evaluations": [
+            ["a@1.0.0", "fires"],
+            ["b@2.1.0", "unknown", "observations not_read"],
+        ],
+        "cards": [["u1", "a@1.0.0", "warning"]],
+        "deviations": ("no userId",),
+    }
+
+
+def test_a_refusal_of_somebody_unknown_has_the_reason_that_was_withheld() -> None:
+    event = build_refusal_event(NOW, Unauthenticated("unknown kid"), "/cds-services/a")
+
+    assert (event.kind, event.tenant, event.client) == ("refusal", "", "")
+    assert event.patient is None
+    assert event.detail == {
+        "path": "/cds-services/a",
+        "status": 401,
+        "reason": "unknown kid",
+    }
+
+
+def test_a_refusal_of_a_known_client_names_the_patient_and_never_the_token() -> None:
+    hook_request = HookRequest(
+        hook="patient-view",
+        hook_instance="i",
+        instance_is_uuid=False,
+        patient_id="p1",
+        user_id="Practitioner/1",
+        encounter_id=None,
+        context={},
+        prefetch={},
+        fhir_server="https://fhir.example",
+        fhir_authorization=FhirAuthorization("secret", "scope", "subject"),
+    )
+
+    event = build_refusal_event(
+        NOW, InvalidRequest(Problem("No.")), "/cds-services/a", Somebody(), hook_request
+    )
+
+    assert (event.client, event.patient) == ("sandbox", PATIENT)
+    assert event.detail["reason"] == ["No."]
+    assert "secret" not in json.dumps(event.detail)
+
+
+def test_what_somebody_unknown_has_sent_is_cut() -> None:
+    event = build_refusal_event(NOW, Unauthenticated("no kid"), "/" + "a" * 10_000)
+
+    assert len(event.detail["path"]) == 300
+
+
+def test_a_delivery_says_what_was_stored_about_whom() -> None:
+    alert = WearableAlert("a1", PATIENT, "low-heart-rate", NOW, NOW, rev=2)
+
+    event = build_delivery_event(NOW, "north", "w", "k", 202, [alert], {"rejected": 1})
+
+    assert (event.client, event.patient) == ("w", PATIENT)
+    assert event.detail == {
+        "key": "k",
+        "status": 202,
+        "alerts": [["p1", "a1", 2, "low-heart-rate", "open"]],
+        "rejected": 1,
+    }
+
+
+def test_a_delivery_about_several_patients_is_about_none_in_particular() -> None:
+    patients = [PATIENT, PATIENT._replace(patient_id="p2")]
+    alerts = [WearableAlert("a", each, "t", NOW, NOW) for each in patients]
+
+    assert build_delivery_event(NOW, "north", "w", "k", 202, alerts).patient is None
+
+
+def test_f_11_feedback_is_told_without_the_clinicians_own_words() -> None:
+    entry = FeedbackEntry(
+        "u1",
+        Outcome.OVERRIDDEN,
+        NOW,
+        reason=Coding("https://codes.example", "seen", "Seen"),
+        comment="Known since May.",
+    )
+
+    event = build_feedback_event("wearable-review", [entry], Somebody(), NOW)
+
+    assert event.detail == {
+        "service": "wearable-review",
+        "feedback": [["u1", "overridden", "https://codes.example|seen"]],
+    }
+
+
+def test_export_gives_a_line_of_json_a_row(store: Store) -> None:
+    lines = [json.loads(line) for line in export(store)]
+
+    assert [line["sequence"] for line in lines] == [1, 2, 3, 4]
+    assert lines[0]["at"] == "2026-03-01T12:00:00.000000Z"
+    assert lines[0]["patient_id"] == "p1"
+    assert lines[0]["detail"] == {"user": "Müller"}
+    assert lines[1]["previous_hash"] == lines[0]["hash"]
+
+
+def test_a_trail_as_it_was_written_has_no_break(store: Store, file: Path) -> None:
+    other = Store.open(f"sqlite:///{file}")
+    other.record_audit(EVENT)
+    store.record_audit(EVENT)
+    other.close()
+
+    assert verify(store) == []
+
+
+@pytest.mark.parametrize(
+    "column", ["at", "kind", "tenant", "client", "fhir_base", "patient_id", "detail"]
+)
+def test_a_changed_row_is_found(
+    store: Store, tamper: Callable[[str], None], column: str
+) -> None:
+    tamper(f"UPDATE audit SET {column} = 'x' WHERE sequence = 2")
+
+    (found,) = verify(store)
+
+    assert (found.sequence, found.problem) == (2, "the row was changed")
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("DELETE FROM audit WHERE sequence = 1", [(2, "rows 1 to 1 are missing")]),
+        (
+            "DELETE FROM audit WHERE sequence IN (2, 3)",
+            [(4, "rows 2 to 3 are missing")],
+        ),
+        (
+            "UPDATE audit SET previous_hash = 'x' WHERE sequence = 3",
+            [
+                (3, "the row does not follow from the row before it"),
+                (3, "the row was changed"),
+            ],
+        ),
+        (
+            "UPDATE audit SET hash = 'x' WHERE sequence = 2",
+            [
+                (2, "the row was changed"),
+                (3, "the row does not follow from the row before it"),
+            ],
+        ),
+        (
+            "UPDATE audit SET id = 9 WHERE sequence = 2",
+            [(3, "rows 2 to 2 are missing")],
+        ),
+    ],
+)
+def test_a_removed_moved_or_relinked_row_is_found(
+    store: Store,
+    tamper: Callable[[str], None],
+    sql: str,
+    expected: list[tuple[int, str]],
+) -> None:
+    tamper(sql)
+
+    found = [(each.sequence, each.problem) for each in verify(store)]
+
+    assert found[: len(expected)] == expected
+
+
+def test_a_cut_tail_cannot_be_seen(store: Store, tamper: Callable[[str], None]) -> None:
+    tamper("DELETE FROM audit WHERE sequence > 2")
+
+    assert verify(store) == []
+
+
+def test_a_break_names_the_writer(store: Store, tamper: Callable[[str], None]) -> None:
+    writer = next(store.audit_entries()).writer
+    tamper("UPDATE audit SET kind = 'x' WHERE sequence = 4")
+
+    assert verify(store) == [Break(writer, 4, "the row was changed")]
