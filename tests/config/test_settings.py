@@ -1,0 +1,209 @@
+"""Settings: what the environment says, refused in a sentence where it cannot be."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from cds_service.config import (
+    Auth,
+    Config,
+    Consent,
+    InvalidConfig,
+    Profile,
+    load_config,
+    settings_table,
+    warnings,
+)
+
+DEVELOPMENT = {"CDS_PROFILE": "development", "CDS_AUTH": "off"}
+
+
+def problems(environ: dict[str, str]) -> tuple[str, ...]:
+    with pytest.raises(InvalidConfig) as refused:
+        load_config(environ)
+    return refused.value.problems
+
+
+def test_nothing_said_is_production_with_auth_and_says_what_is_needed() -> None:
+    assert problems({}) == (
+        "CDS_PUBLIC_URL: must be set to an https:// URL in production",
+    )
+    assert problems({"CDS_PUBLIC_URL": "https://cds.example"}) == (
+        "CDS_CLIENTS_FILE: must be set while CDS_AUTH is on",
+    )
+
+
+def test_development_has_its_own_defaults() -> None:
+    config = load_config({**DEVELOPMENT, "CDS_PORT": "8123"})
+
+    assert config.public_url == "http://127.0.0.1:8123"
+    assert config.wearables_consent is Consent.ASSUMED
+    assert load_config({**DEVELOPMENT, "CDS_WEARABLES_CONSENT": "none"}) != config
+
+
+def test_production_assumes_no_consent(write: Callable[[str], Path]) -> None:
+    config = load_config(
+        {
+            "CDS_PUBLIC_URL": "https://cds.example/base/",
+            "CDS_CLIENTS_FILE": str(write("format: 1")),
+        }
+    )
+
+    assert config.profile is Profile.PRODUCTION
+    assert config.auth is Auth.ON
+    assert config.wearables_consent is Consent.NONE
+    assert config.public_url == "https://cds.example/base"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "expected"),
+    [
+        ("CDS_RULES", "/srv/rules", "rules", Path("/srv/rules")),
+        ("CDS_BODY_LIMIT", "2048", "body_limit", 2048),
+        ("CDS_GATHER_DEADLINE_MS", "250", "gather_deadline_ms", 250),
+        ("CDS_DISCOVERY", "authenticated", "discovery", "authenticated"),
+        ("CDS_FHIR_SERVERS", "http://a/fhir, https://b/", "fhir_servers", None),
+        ("CDS_PORT", "", "port", 8080),
+        ("CDS_SAMPLE_DATA", "/data", "port", 8080),
+        ("CDS_SERVICE_PORT_8080_TCP_ADDR", "10.0.0.1", "port", 8080),
+    ],
+)
+def test_a_setting_is_read_from_its_variable(
+    name: str, value: str, field: str, expected: Any
+) -> None:
+    config = load_config({**DEVELOPMENT, name: value})
+
+    wanted = ("http://a/fhir", "https://b") if expected is None else expected
+    assert getattr(config, field) == wanted
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        (
+            {"CDS_PROFILE": "prod"},
+            "CDS_PROFILE: input should be 'production' or 'development'",
+        ),
+        ({"CDS_AUTH": "no"}, "CDS_AUTH: input should be 'on' or 'off'"),
+        ({"CDS_PORT": "http"}, "CDS_PORT: input should be a valid integer"),
+        ({"CDS_PORT": "70000"}, "CDS_PORT: input should be less than or equal to"),
+        ({"CDS_WORKERS": "0"}, "CDS_WORKERS: input should be greater than or equal"),
+        (
+            {"CDS_PUBLIC_URL": "cds.example"},
+            "CDS_PUBLIC_URL: must be a URL that begins with http:// or https://",
+        ),
+        (
+            {"CDS_PUBLIC_URL": "https://cds.example/?a=b"},
+            "CDS_PUBLIC_URL: must be a URL without user, query or fragment",
+        ),
+        (
+            {"CDS_PUBLIC_URL": "http://cds.example"},
+            "CDS_PUBLIC_URL: must be set to an https:// URL in production",
+        ),
+        ({"CDS_AUTH": "off"}, "CDS_AUTH: off is only for CDS_PROFILE=development"),
+        ({"CDS_FHIR_SERVERS": "https://a ftp://b"}, "CDS_FHIR_SERVERS: must be a URL"),
+        ({"CDS_PROFIL": "x"}, "CDS_PROFIL: unknown; did you mean CDS_PROFILE?"),
+        ({"CDS_CLIENT_FILE": "x"}, "unknown; did you mean CDS_CLIENTS_FILE?"),
+        (
+            {"CDS_PUBLIC_URL": "https://a", "CDS_CLIENTS_FILE": "/no/such/file"},
+            "CDS_CLIENTS_FILE: /no/such/file: No such file or directory",
+        ),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_refused_in_a_sentence(
+    environ: dict[str, str], expected: str
+) -> None:
+    assert expected in "\n".join(problems(environ))
+
+
+def test_every_problem_is_named_at_once() -> None:
+    found = problems({"CDS_PORT": "x", "CDS_THREADS": "y", "CDS_RULE": "z"})
+
+    assert [each.split(":")[0] for each in found] == [
+        "CDS_RULE",
+        "CDS_PORT",
+        "CDS_THREADS",
+    ]
+
+
+def test_the_environment_of_the_process_is_not_read_where_another_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CDS_PORT", "9999")
+
+    assert load_config(DEVELOPMENT).port == 8080
+    assert Config(profile=Profile.DEVELOPMENT, auth=Auth.OFF).port == 8080
+
+
+def test_a_config_never_changes() -> None:
+    with pytest.raises(ValidationError):
+        load_config(DEVELOPMENT).port = 1
+
+
+def test_with_auth_off_anybody_is_one_client_with_the_open_servers() -> None:
+    config = load_config({**DEVELOPMENT, "CDS_FHIR_SERVERS": "http://127.0.0.1:1/fhir"})
+
+    anybody = config.clients.anonymous
+    assert anybody is not None
+    assert (anybody.id, anybody.tenant) == ("anonymous", "default")
+    assert anybody.fhir_servers == ()
+    assert anybody.open_fhir_servers == ("http://127.0.0.1:1/fhir",)
+
+
+def test_with_auth_off_webhook_sources_still_prove_who_they_are(
+    write: Callable[[str], Path],
+) -> None:
+    secret = "whsec_" + "A" * 32
+    file = write(f"webhooks: [{{id: w, secrets: [{secret}]}}]")
+
+    config = load_config({**DEVELOPMENT, "CDS_CLIENTS_FILE": str(file)})
+
+    assert [each.secrets for each in config.clients.webhooks] == [(secret,)]
+
+
+def test_with_auth_on_nobody_is_anonymous(write: Callable[[str], Path]) -> None:
+    file = str(write("format: 1"))
+    config = load_config({"CDS_PROFILE": "development", "CDS_CLIENTS_FILE": file})
+
+    assert config.clients.anonymous is None
+
+
+def test_what_is_less_than_safe_is_said_at_start(
+    write: Callable[[str], Path], keys_line: str
+) -> None:
+    file = write(
+        "clients:\n  - id: inferno\n    iss: https://i.example\n"
+        f"    profile: {{replay: allow}}\n{keys_line}\n"
+    )
+    config = load_config({**DEVELOPMENT, "CDS_CLIENTS_FILE": str(file)})
+
+    assert warnings(config, config.clients) == [
+        "development profile: http and loopback FHIR servers are allowed",
+        "auth is off: anybody who reaches this server is answered",
+        "client inferno: a token may be used again and again",
+    ]
+    assert config.warnings() == warnings(config, config.clients)
+
+
+def test_what_is_safe_is_not_spoken_of(write: Callable[[str], Path]) -> None:
+    config = load_config(
+        {
+            "CDS_PUBLIC_URL": "https://cds.example",
+            "CDS_CLIENTS_FILE": str(write("format: 1")),
+        }
+    )
+
+    assert config.warnings() == []
+
+
+def test_every_setting_says_what_it_is() -> None:
+    table = settings_table()
+
+    assert len(table) == len(Config.model_fields)
+    assert ("CDS_PORT", "8080", "Port to listen on.") in table
+    assert all(
+        name.startswith("CDS_") and text.endswith(".") for name, _, text in table
+    )
