@@ -532,6 +532,26 @@ def test_a_10_a_token_for_the_patient_of_the_context_is_taken(
     assert read.patient == "1288992"
 
 
+@pytest.mark.parametrize("patient", [None, ""])
+def test_a_2_a_token_may_name_no_patient(authorized: Json, patient: str | None) -> None:
+    plain = parse_request(authorized)
+    authorized["fhirAuthorization"]["patient"] = patient
+
+    assert parse_request(authorized, strict=True) == plain
+
+
+def test_a_10_without_a_patient_in_the_context_nobody_is_another(
+    authorized: Json,
+) -> None:
+    authorized["fhirAuthorization"]["patient"] = "2"
+    del authorized["context"]["patientId"]
+
+    with pytest.raises(InvalidRequest) as refused:
+        parse_request(authorized)
+
+    assert not isinstance(refused.value, WrongPatient)
+
+
 @pytest.mark.parametrize("token", ["some-opaque-fhir-access-token", ""])
 def test_a_10_a_token_for_another_patient_is_refused(
     authorized: Json, token: str
@@ -707,6 +727,59 @@ def test_q_8_a_field_of_the_wrong_kind_is_named(
     body = request_of("order-dispatch", **{field: value})
 
     assert wrong(body) == [f"$.context.{where}"]
+
+
+@pytest.mark.parametrize(
+    ("field", "sent", "read"),
+    [
+        ("dispatchedOrders", "ServiceRequest/1", ["ServiceRequest/1"]),
+        ("fulfillmentTasks", TASK, [TASK]),
+    ],
+)
+def test_a13_one_where_an_array_is_meant_is_a_deviation(
+    request_of: RequestOf, field: str, sent: Any, read: Any
+) -> None:
+    body = request_of("order-dispatch", **{field: sent})
+
+    assert parse_request(body).context[field] == read
+    assert wrong(body, strict=True) == [f"$.context.{field}"]
+
+
+def test_a14_a_resource_that_has_a_member_called_resource_is_no_wrapper(
+    request_of: RequestOf,
+) -> None:
+    medication = {"resourceType": "MedicationRequest", "resource": {"id": "2"}}
+    body = request_of("medication-verify", medication=medication)
+
+    assert parse_request(body, strict=True).context["medication"] == medication
+
+
+@pytest.mark.parametrize("member", ["hook", "hookInstance", "context"])
+@pytest.mark.parametrize(("value", "missing"), [(None, True), (7, False)])
+def test_what_is_missing_is_told_from_what_is_wrong(
+    r0: Json, member: str, value: Any, missing: bool
+) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        parse_request({**r0, member: value})
+
+    (problem,) = refused.value.problems
+    assert (problem.text == f"$.{member}: required") is missing
+
+
+@pytest.mark.parametrize("member", ["access_token", "token_type", "scope", "subject"])
+@pytest.mark.parametrize(("value", "missing"), [("left out", True), (7, False)])
+def test_a_2_what_is_missing_is_told_from_what_is_wrong(
+    authorized: Json, member: str, value: Any, missing: bool
+) -> None:
+    authorized["fhirAuthorization"][member] = value
+    if missing:
+        del authorized["fhirAuthorization"][member]
+
+    with pytest.raises(InvalidRequest) as refused:
+        parse_request(authorized)
+
+    (problem,) = refused.value.problems
+    assert (problem.text == f"$.fhirAuthorization.{member}: required") is missing
 
 
 def test_what_is_read_leaves_the_body_as_it_was(r0: Json) -> None:
