@@ -1,7 +1,7 @@
 """``cds-service call``: one fixture case against a server."""
 
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from secrets import token_urlsafe
 
@@ -51,7 +51,7 @@ def call(
     """
     console = build_console()
     try:
-        case = load_case(folder, datetime.now(UTC))
+        case = load_case(folder, datetime.now().astimezone())
         ehr = Ehr(base.rstrip("/"), iss, read_key(key) if key else "", kid)
         templates = find_templates(ehr.discover(), service)
         with ExitStack() as running:

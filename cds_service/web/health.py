@@ -1,0 +1,147 @@
+"""Is it alive, is it ready, what did it do: health, metrics and one log line a request.
+
+Counters live in each worker process and are not added up: with several workers a scrape
+sees one of them, named by the label ``worker``. Neither stream holds patient data.
+"""
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+from uuid import uuid4
+
+import structlog
+from flask import Blueprint, Flask, Response, current_app, g, request
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+from ..decision import World
+from ..protocol.errors import Unavailable
+from ..store.records import StoreError
+from .json import render_json
+from .notes import read_notes
+
+METHODS = {"GET", "HEAD", "OPTIONS", "POST"}
+BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+"""Seconds; the answer is due on the order of half a second (CDS Hooks)."""
+
+EVERYWHERE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+def build_health(world: World) -> Blueprint:
+    """The URLs that an operator's machinery asks."""
+    health = Blueprint("health", __name__)
+
+    @health.get("/health/live")
+    def live() -> Response:
+        return _json({"status": "alive"})
+
+    @health.get("/health/ready")
+    def ready() -> Response:
+        try:
+            world.store.ping()
+        except StoreError as error:
+            raise Unavailable("The database does not answer.") from error
+        rulebook = world.rulebook
+        return _json(
+            {
+                "status": "ready",
+                "profile": str(world.config.profile),
+                "rulebook": rulebook.digest,
+                "rules": len(rulebook.rules),
+                "services": len(rulebook.services),
+            }
+        )
+
+    @health.get("/metrics")
+    def metrics() -> Response:
+        registry = current_app.extensions["cds_metrics"].registry
+        return Response(generate_latest(registry), mimetype="text/plain")
+
+    return health
+
+
+class Metrics:
+    """Counters of one worker process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.worker = str(os.getpid())
+        self.requests = Counter(
+            "cds_requests",
+            "Requests answered by this worker.",
+            ["worker", "route", "method", "status"],
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "cds_request_seconds",
+            "Time to answer, in this worker.",
+            ["worker", "route"],
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        self.cards = Counter(
+            "cds_cards",
+            "Cards shown by this worker.",
+            ["worker", "service", "indicator"],
+            registry=self.registry,
+        )
+
+    def count(self, route: str, method: str, status: int, seconds: float) -> None:
+        """One request that was answered."""
+        self.requests.labels(self.worker, route, method, str(status)).inc()
+        self.seconds.labels(self.worker, route).observe(seconds)
+
+    def count_card(self, service: str, indicator: str) -> None:
+        """One card that was shown."""
+        self.cards.labels(self.worker, service, indicator).inc()
+
+
+def observe_requests(app: Flask, log: BinaryIO | None) -> None:
+    """Number, time, count and log every request of *app*; a log of None is silent."""
+    metrics = app.extensions["cds_metrics"] = Metrics()
+    write = _build_logger(log).info if log else None
+
+    @app.before_request
+    def begin() -> None:
+        g.started = time.perf_counter()
+        g.request_id = str(uuid4())
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        seconds = time.perf_counter() - g.started
+        response.headers["X-Request-Id"] = g.request_id
+        response.headers.update(EVERYWHERE)
+        route = request.url_rule.rule if request.url_rule else "none"
+        method = request.method if request.method in METHODS else "OTHER"
+        metrics.count(route, method, response.status_code, seconds)
+        if write:
+            write(
+                "request",
+                request_id=g.request_id,
+                method=method,
+                route=route,
+                status=response.status_code,
+                milliseconds=round(seconds * 1000, 1),
+                **read_notes(),
+            )
+        return response
+
+
+def _build_logger(log: BinaryIO) -> structlog.typing.FilteringBoundLogger:
+    logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
+        structlog.BytesLogger(log),
+        wrapper_class=structlog.make_filtering_bound_logger(0),
+        processors=[
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            structlog.processors.JSONRenderer(serializer=_serialize),
+        ],
+    )
+    return logger
+
+
+def _serialize(event: Mapping[str, Any], **_: Any) -> bytes:
+    return render_json(event)
+
+
+def _json(value: Any) -> Response:
+    return Response(render_json(value), mimetype="application/json")

@@ -1,0 +1,154 @@
+"""CDS Hooks over HTTP: discovery, calls and feedback.
+
+Source: CDS Hooks 3.0.0 "Discovery", "Calling a CDS Service", "Feedback".
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from flask import Blueprint, Response, current_app, g, request
+
+from .. import __version__
+from ..audit import build_feedback_event, build_refusal_event
+from ..config import Discovery, Profile
+from ..decision import World, answer
+from ..protocol.cards import Card, as_json
+from ..protocol.errors import CdsError, Unauthenticated, UnknownService
+from ..protocol.feedback import parse_feedback
+from ..protocol.requests import HookRequest, parse_request
+from ..protocol.schemas import problems
+from ..protocol.services import discovery, find_service
+from ..trust import TrustedClient, authenticate
+from .bodies import read_body
+from .health import Metrics
+from .json import parse_json, render_json
+from .notes import note
+
+
+class InvalidAnswer(Exception):
+    """What was about to leave breaks the protocol: a fault of this server."""
+
+
+def build_hooks(world: World) -> Blueprint:
+    """The URLs that EHRs call."""
+    hooks = Blueprint("hooks", __name__)
+
+    @hooks.get("/cds-services")
+    def discover() -> Response:
+        if world.config.discovery is Discovery.AUTHENTICATED:
+            with refusals_audited(world):
+                recognise(world, "/cds-services")
+        services = (each.service for each in world.rulebook.services.values())
+        return leave("discovery", discovery(services, release=__version__))
+
+    @hooks.post("/cds-services/<service_id>")
+    def call(service_id: str) -> Response:
+        with refusals_audited(world):
+            body = read_body(world.config.body_limit)
+            client = recognise(world, f"/cds-services/{service_id}")
+            hook_request = parse_request(
+                parse_json(body),
+                strict=client.profile.strict,
+                https_only=world.config.profile is Profile.PRODUCTION,
+            )
+            services = world.rulebook.services
+            offered = (each.service for each in services.values())
+            service = find_service(offered, service_id, hook_request.hook)
+            note_call(service_id, hook_request)
+            rules = services[service.id, service.hook]
+            cards = answer(rules, hook_request, client, world).cards
+        note_cards(service_id, cards)
+        return leave("response", {"cards": [as_json(card) for card in cards]})
+
+    @hooks.post("/cds-services/<service_id>/feedback")
+    def feedback(service_id: str) -> Response:
+        with refusals_audited(world):
+            body = read_body(world.config.body_limit)
+            client = recognise(world, f"/cds-services/{service_id}/feedback")
+            if all(service_id != id for id, _ in world.rulebook.services):
+                raise UnknownService("There is no service with this id.")
+            entries = parse_feedback(parse_json(body))
+            now = world.clock()
+            event = build_feedback_event(service_id, entries, client, now)
+            world.store.record_feedback(service_id, entries, client, event, now)
+        return _json({"recorded": len(entries)})
+
+    return hooks
+
+
+@contextmanager
+def refusals_audited(world: World) -> Iterator[None]:
+    """Record who was refused what, before the refusal leaves.
+
+    A caller who was not recognised is recorded for failing to be; what else is wrong
+    with a message of nobody in particular is not worth a row.
+    """
+    try:
+        yield
+    except CdsError as error:
+        client: TrustedClient | None = g.get("client")
+        if client or isinstance(error, Unauthenticated):
+            world.store.record_audit(
+                build_refusal_event(
+                    at=world.clock(),
+                    error=error,
+                    client=client,
+                    path=request.path,
+                    hook_request=g.get("hook_request"),
+                )
+            )
+        raise
+
+
+def recognise(world: World, path: str) -> TrustedClient:
+    """Who calls. The audience is the public URL, whatever the proxy in front did.
+
+    Source: CDS Hooks 3.0.0 "Trusting CDS Clients".
+    """
+    now = world.clock()
+    g.client = authenticate(
+        request.headers.get("Authorization"),
+        world.config.public_url + path,
+        world.clients,
+        lambda issuer, jti, until: world.store.spend_token(issuer, jti, until, now),
+        now,
+    )
+    note(client=g.client.id)
+    client: TrustedClient = g.client
+    return client
+
+
+def leave(schema: str, body: Any) -> Response:
+    """The answer, if it keeps the protocol.
+
+    Raises:
+        InvalidAnswer: if it does not; it is not sent.
+    """
+    broken = problems(schema, body)
+    if broken:
+        note(invalid=[each.expression for each in broken])
+        raise InvalidAnswer
+    return _json(body)
+
+
+def note_call(service_id: str, hook_request: HookRequest) -> None:
+    """Put the call in the log line, without anything about the patient."""
+    g.hook_request = hook_request
+    note(service=service_id, hook=hook_request.hook)
+    if hook_request.instance_is_uuid:
+        note(hookInstance=hook_request.hook_instance)
+    if hook_request.deviations:
+        note(deviations=hook_request.deviations)
+
+
+def note_cards(service_id: str, cards: tuple[Card, ...]) -> None:
+    """Count the cards."""
+    note(cards=len(cards))
+    metrics: Metrics = current_app.extensions["cds_metrics"]
+    for card in cards:
+        metrics.count_card(service_id, card.indicator.name.lower())
+
+
+def _json(value: Any) -> Response:
+    return Response(render_json(value), mimetype="application/json")
