@@ -128,7 +128,8 @@ def test_colours_are_only_for_a_terminal(rules: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[" * 50_000, b"- 1"])
 @pytest.mark.parametrize(
     "file", [RULE, "site.yaml", "services.yaml", "alert-types.yaml",
-             "facts/pregnancy.yaml", "valuesets/beta-blockers.yaml", "valuesets/snomed/pregnancy.yaml",
+             "facts/pregnancy.yaml", "valuesets/beta-blockers.yaml",
+             "valuesets/snomed/pregnancy.yaml",
              "cardiology/beta-blocker-resting-tachycardia.test.yaml"]
 )  # fmt: skip
 def test_no_broken_file_makes_it_crash(rules: Path, file: str, content: bytes) -> None:
