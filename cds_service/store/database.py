@@ -21,7 +21,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.sql.expression import ClauseElement
 
-from .records import StoreError
+from .records import StoreBusy, StoreError
 
 BUSY_SECONDS = 5.0
 """How long a writer waits for its turn before it gives up."""
@@ -45,10 +45,11 @@ class Database:
         What is committed on a durable one survives a power cut.
 
         Raises:
-            StoreError: if the turn does not come, or the database refuses.
+            StoreBusy: if the turn does not come.
+        StoreError: if the database refuses.
         """
         if not self._lock.acquire(timeout=BUSY_SECONDS):
-            raise StoreError("the database is busy")
+            raise StoreBusy("the database is busy")
         try:
             with translated_errors():
                 yield self._writer(durable)
@@ -107,6 +108,8 @@ def translated_errors() -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
+        if _is_busy(error):
+            raise StoreBusy("the database is busy") from error
         cause = getattr(error, "orig", None) or type(error).__name__
         raise StoreError(f"the database refused: {cause}") from error
     except (OverflowError, UnicodeEncodeError) as error:
@@ -168,8 +171,8 @@ def _begin(connection: Connection) -> None:
         time.sleep(RETRY_SECONDS)
 
 
-def _is_busy(error: OperationalError) -> bool:
-    code = getattr(error.orig, "sqlite_errorcode", 0)
+def _is_busy(error: SQLAlchemyError) -> bool:
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0)
     return bool(code & 0xFF == sqlite3.SQLITE_BUSY)
 
 

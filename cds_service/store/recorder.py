@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 from . import rows
 from .chain import Tail, chained, unchained
 from .database import Database, translated_errors
-from .records import AuditEntry, AuditEvent, StoreError
+from .records import AuditEntry, AuditEvent, StoreBusy, StoreError
 from .statements import ADD_AUDIT
 from .tables import AUDIT
 
@@ -70,11 +70,12 @@ class Recorder:
         try:
             self._commit(connection, items)
         except StoreError as error:
-            if len(items) == 1:
-                items[0].error = error
+            if len(items) > 1 and not isinstance(error, StoreBusy):
+                for item in items:
+                    self._settle(connection, [item])
                 return
             for item in items:
-                self._settle(connection, [item])
+                item.error = error
 
     def _commit(self, connection: Connection, items: Sequence[_Item]) -> None:
         with translated_errors():

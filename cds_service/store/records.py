@@ -16,6 +16,10 @@ class StoreError(Exception):
     """
 
 
+class StoreBusy(StoreError):
+    """Other writers did not let go of the database in time."""
+
+
 class Caller(Protocol):
     """Whoever is answered: a client of the clients file."""
 

@@ -17,7 +17,7 @@ import pytest
 
 from cds_service.protocol.cards import Coding
 from cds_service.protocol.feedback import FeedbackEntry, Outcome
-from cds_service.store.records import AuditEvent, CallRecord, StoreError
+from cds_service.store.records import AuditEvent, CallRecord, StoreBusy, StoreError
 from cds_service.store.store import Store
 from cds_service.wearables.records import PatientKey, WearableAlert
 
@@ -138,7 +138,7 @@ def test_another_writer_who_does_not_let_go_is_a_store_error(
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreBusy):
         store.record_call(make_call(), event)
 
     other.execute("ROLLBACK")
