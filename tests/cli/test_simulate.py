@@ -1,13 +1,16 @@
 """The simulator against a real server on loopback."""
 
+import itertools
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 from flask import Flask
+from flask.typing import ResponseReturnValue
 from werkzeug.serving import make_server
 
 from cds_service.cli.scenarios import SCENARIOS
@@ -53,19 +56,28 @@ def world(tmp_path: Path) -> Iterator[World]:
     store.close()
 
 
-@pytest.fixture
-def url(world: World) -> Iterator[str]:
-    """The base URL of a server that takes deliveries, on loopback."""
-    app = Flask(__name__)
-    register_errors(app)
-    app.register_blueprint(build_wearables(world))
+@contextmanager
+def serving(app: Flask) -> Iterator[str]:
+    """The base URL of an app on loopback, for as long as the block lasts."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join(60)
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(60)
+
+
+@pytest.fixture
+def url(world: World) -> Iterator[str]:
+    """The base URL of a server that takes deliveries."""
+    app = Flask(__name__)
+    register_errors(app)
+    app.register_blueprint(build_wearables(world))
+    with serving(app) as base:
+        yield base
 
 
 def run(*arguments: str, **environment: str) -> Result:
@@ -130,6 +142,45 @@ def test_an_answer_that_is_not_expected_is_said_and_fails(url: str) -> None:
         result.output
     )
     assert "1 answers were not as expected." in result.output
+
+
+def test_a_server_that_answers_a_repeat_anew_is_found_out() -> None:
+    app = Flask(__name__)
+    count = itertools.count()
+
+    @app.post("/wearables/v1/alerts")
+    def alerts() -> ResponseReturnValue:
+        return {"accepted": 1, "rejected": 0, "count": next(count)}, 202
+
+    with serving(app) as url:
+        assert "expected the same answer as before" in send(url, "duplicate").output
+
+
+def test_a_server_that_rejects_what_is_right_is_found_out() -> None:
+    app = Flask(__name__)
+
+    @app.post("/wearables/v1/alerts")
+    def alerts() -> ResponseReturnValue:
+        return {"accepted": 0, "rejected": 1}, 202
+
+    with serving(app) as url:
+        output = send(url, "late_24h").output
+
+    assert "expected every alert to be accepted" in output
+
+
+def test_a_redirect_is_not_followed(url: str) -> None:
+    app = Flask(__name__)
+
+    @app.post("/wearables/v1/alerts")
+    def alerts() -> ResponseReturnValue:
+        return "", 307, {"Location": f"{url}/wearables/v1/alerts"}
+
+    with serving(app) as elsewhere:
+        result = send(elsewhere, "late_24h")
+
+    assert result.exit_code == 1
+    assert "307" in result.output
 
 
 def test_the_url_may_be_that_of_the_webhook(url: str) -> None:

@@ -195,6 +195,12 @@ def test_a_clock_may_be_five_minutes_ahead(minutes: float, count: int) -> None:
     assert len(accepted) == count
 
 
+def test_a_delivery_holds_up_to_a_thousand_items() -> None:
+    _, rejected = parse_alerts({"alerts": [{}] * 1000}, Source(), TYPES, NOW)
+
+    assert len(rejected) == 1000
+
+
 def test_a_delivery_of_more_than_a_thousand_items_is_refused_whole() -> None:
     with pytest.raises(Unprocessable, match="at most 1000"):
         parse_alerts({"alerts": [{}] * 1001}, Source(), TYPES, NOW)
