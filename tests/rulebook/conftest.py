@@ -1,0 +1,247 @@
+"""Small rulebooks, written in the test and compiled for real."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from textwrap import dedent, indent
+from typing import Any
+
+import pytest
+
+from cds_service.fhir.chart import Chart, Source, SourceState
+from cds_service.rulebook.compiler import Compiled, compile_rulebook
+from cds_service.rulebook.evaluate import Evaluations, evaluate
+from cds_service.rulebook.truth import Unknown, Verdict
+from cds_service.wearables.records import PatientKey, WearableAlert
+
+NOW = datetime.fromisoformat("2026-11-22T07:00:00-05:00")
+"""Noon UTC, written at the offset of New York on purpose."""
+
+FILES = {
+    "site.yaml": "format: 1\ntime_zone: America/New_York\nunapproved: serve\n",
+    "services.yaml": """
+        format: 1
+        services:
+          - id: review
+            hooks: [patient-view]
+            title: Review
+            description: Reviews the chart.
+            rules: [test]
+        """,
+    "alert-types.yaml": """
+        format: 1
+        alert_types:
+          low-heart-rate: {title: Low heart rate, metric: heart_rate, unit: /min}
+          irregular-rhythm: {title: Irregular rhythm}
+        """,
+    "valuesets/diabetes.yaml": """
+        format: 1
+        valueset: diabetes
+        version: 1.0.0
+        title: Diabetes
+        include: [{system: icd10cm, under: [E11]}]
+        """,
+    "valuesets/beta-blockers.yaml": """
+        format: 1
+        valueset: beta-blockers
+        version: 1.0.0
+        title: Beta-blockers
+        include:
+          - system: rxnorm
+            ingredients: [{code: "6918", name: metoprolol}, {code: "10600", name: timolol}]
+          - {system: atc, under: [C07]}
+        exclude: [{system: rxnorm, dose_forms: [ophthalmic]}]
+        """,
+    "valuesets/other-drugs.yaml": """
+        format: 1
+        valueset: other-drugs
+        version: 1.0.0
+        title: Other drugs
+        include:
+          - system: rxnorm
+            ingredients: [{code: "29046", name: lisinopril}]
+        """,
+    "valuesets/heart-rate.yaml": """
+        format: 1
+        valueset: heart-rate
+        version: 1.0.0
+        title: Heart rate
+        include: [{system: loinc, codes: [8867-4]}]
+        """,
+    "valuesets/systolic.yaml": """
+        format: 1
+        valueset: systolic
+        version: 1.0.0
+        title: Systolic blood pressure
+        include: [{system: loinc, codes: [8480-6], panels: [85354-9]}]
+        """,
+}  # fmt: skip
+
+RULE = """\
+format: 1
+rule: test
+version: 1.0.0
+title: The rule under test
+status: active
+severity: warning
+hooks: [patient-view]
+facts:
+{facts}
+when:
+{when}
+{more}
+card:
+  summary: It fires
+  source: {{label: Test}}
+"""
+
+LOADED, PARTIAL, MISSING = SourceState
+
+
+def rule_file(facts: str, when: str, more: str = "") -> str:
+    """A rule file of the least that a rule needs."""
+    return RULE.format(
+        facts=indent(dedent(facts).strip(), "  "),
+        when=indent(dedent(when).strip(), "  "),
+        more=dedent(more).strip(),
+    )
+
+
+def make_chart(
+    conditions: list[Any] | None = None,
+    requests: list[Any] | None = None,
+    statements: list[Any] | None = None,
+    observations: list[Any] | None = None,
+    patient: Mapping[str, Any] | None = None,
+    states: Mapping[str, SourceState] | None = None,
+    medications: Mapping[str, Any] | None = None,
+) -> Chart:
+    """A chart of patient p, all loaded unless *states* says otherwise."""
+    read = {
+        "conditions": conditions,
+        "medication_requests": requests,
+        "medication_statements": statements,
+        "observations": observations,
+    }
+    states = states or {}
+    sources = {
+        name: Source(name, states.get(name, LOADED), tuple(resources or ()))
+        for name, resources in read.items()
+    }
+    born = {"resourceType": "Patient", "id": "p", "birthDate": "1958-03-14"}
+    return Chart("p", patient or born, sources, medications or {})
+
+
+@dataclass
+class Bench:
+    """A rules folder that tests change and ask."""
+
+    files: dict[str, str] = field(
+        default_factory=lambda: {name: dedent(text) for name, text in FILES.items()}
+    )
+    now: datetime = NOW
+
+    def compile(self) -> Compiled:
+        return compile_rulebook(self.files)
+
+    def evaluate(
+        self,
+        facts: str,
+        when: str,
+        chart: Chart,
+        alerts: list[WearableAlert] | None = None,
+        more: str = "",
+    ) -> Evaluations:
+        self.files["test.yaml"] = rule_file(facts, when, more)
+        compiled = self.compile()
+        assert compiled.rulebook, compiled.findings
+        service = compiled.rulebook.services["review", "patient-view"]
+        return evaluate(service, chart, alerts or [], self.now)
+
+    def verdict(
+        self,
+        facts: str,
+        when: str,
+        chart: Chart,
+        alerts: list[WearableAlert] | None = None,
+    ) -> Verdict:
+        """What ``when`` says, asked directly: the trigger index has no part in it."""
+        self.files["test.yaml"] = rule_file(facts, when)
+        compiled = self.compile()
+        assert compiled.rulebook, compiled.findings
+        rule = compiled.rulebook.rules["test"]
+        service = compiled.rulebook.services["review", "patient-view"]
+        case = evaluate(service, chart, alerts or [], self.now).case
+        return rule.when.judge(case)
+
+
+@pytest.fixture
+def rules() -> Bench:
+    """A small rules folder."""
+    return Bench()
+
+
+@pytest.fixture
+def chart() -> Callable[..., Chart]:
+    """Makes charts."""
+    return make_chart
+
+
+@pytest.fixture
+def reasons() -> Callable[[Verdict], set[str]]:
+    """The kinds of reason of an unknown; empty for true and false."""
+
+    def kinds(verdict: Verdict) -> set[str]:
+        if not isinstance(verdict, Unknown):
+            return set()
+        return {reason.kind.value for reason in verdict.reasons}
+
+    return kinds
+
+
+@pytest.fixture
+def reading() -> Callable[..., dict[str, Any]]:
+    """Makes heart rate observations."""
+
+    def make(value: Any, age: str = "1 hours", **more: Any) -> dict[str, Any]:
+        count, unit = age.split()
+        at = NOW - timedelta(**{unit: float(count)})
+        quantity = {
+            "value": value,
+            "code": "/min",
+            "system": "http://unitsofmeasure.org",
+        }
+        return {
+            "resourceType": "Observation",
+            "id": f"o-{value}-{count}{unit}",
+            "status": "final",
+            "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]},
+            "effectiveDateTime": at.astimezone(UTC).isoformat(),
+            "valueQuantity": quantity,
+            **more,
+        }
+
+    return make
+
+
+@pytest.fixture
+def wearable() -> Callable[..., WearableAlert]:
+    """Makes wearable alerts of patient p that ended some hours ago."""
+
+    def make(
+        type: str = "low-heart-rate", hours: float = 1, **more: Any
+    ) -> WearableAlert:
+        end = NOW - timedelta(hours=hours)
+        return WearableAlert(
+            **{
+                "id": f"a-{hours}",
+                "patient": PatientKey("default", "-", "p"),
+                "type": type,
+                "start": end - timedelta(minutes=15),
+                "end": end,
+                "opened": end.astimezone(UTC),
+                **more,
+            }
+        )
+
+    return make

@@ -1,0 +1,416 @@
+"""The truth of every test, as the table of decisions has it."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from cds_service.fhir.chart import SourceState
+
+LOADED, PARTIAL, MISSING = SourceState
+ICD = "http://hl7.org/fhir/sid/icd-10-cm"
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+
+HR = "hr: {observation: {in: heart-rate, unit: /min, within: 7 days}}"
+DIABETES = "dm: {condition: {in: diabetes}}"
+
+
+def condition(code: str = "E11.9", system: str = ICD, **more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "Condition",
+        "id": f"c-{code}",
+        "code": {"coding": [{"system": system, "code": code}]},
+        **more,
+    }
+
+
+SNOMED_ONLY = condition("44054006", "http://snomed.info/sct")
+
+
+@pytest.mark.parametrize(
+    ("test", "conditions", "state", "expected"),
+    [
+        ("present", [condition()], LOADED, True),
+        ("present", [condition()], PARTIAL, True),
+        ("present", [], LOADED, False),
+        ("present", [], PARTIAL, {"not_read"}),
+        ("present", [], MISSING, {"not_read"}),
+        ("present", [SNOMED_ONLY], LOADED, False),
+        ("absent", [condition()], LOADED, False),
+        ("absent", [condition()], PARTIAL, False),
+        ("absent", [], LOADED, True),
+        ("absent", [], PARTIAL, {"not_read"}),
+        ("absent", [], MISSING, {"not_read"}),
+        ("absent", [SNOMED_ONLY], LOADED, {"unresolved"}),
+        ("absent", [condition(clinicalStatus={"text": "?"})], LOADED, {"unusable"}),
+        ("{count: {at_least: 1}}", [condition()], LOADED, True),
+        ("{count: {at_least: 1}}", [condition()], PARTIAL, True),
+        ("{count: {at_least: 2}}", [condition()], LOADED, False),
+        ("{count: {at_least: 2}}", [condition()], PARTIAL, {"not_read"}),
+        ("{count: {at_least: 1}}", [], LOADED, False),
+        ("{count: {at_least: 1}}", [], PARTIAL, {"not_read"}),
+        ("{count: {at_least: 1}}", [SNOMED_ONLY], LOADED, {"unresolved"}),
+        ("{count: {below: 1}}", [], LOADED, True),
+        ("{count: {below: 1}}", [condition()], PARTIAL, False),
+        ("{count: {below: 2}}", [condition()], PARTIAL, {"not_read"}),
+        ("{count: {equals: 1}}", [condition()], LOADED, True),
+        ("{count: {equals: 1}}", [condition()], PARTIAL, {"not_read"}),
+    ],
+)
+def test_what_a_test_of_conditions_says(
+    rules: Any,
+    chart: Any,
+    reasons: Any,
+    test: str,
+    conditions: list[Any],
+    state: SourceState,
+    expected: bool | set[str],
+) -> None:
+    patient = chart(conditions=conditions, states={"conditions": state})
+
+    verdict = rules.verdict(DIABETES, f"dm: {test}", patient)
+
+    assert expected == (verdict if isinstance(verdict, bool) else reasons(verdict))
+
+
+@pytest.mark.parametrize(
+    ("test", "values", "state", "expected"),
+    [
+        ("{max: {above: 100}}", [90, 101], LOADED, True),
+        ("{max: {above: 100}}", [90, 101], PARTIAL, True),
+        ("{max: {above: 100}}", [90, 100], LOADED, False),
+        ("{max: {above: 100}}", [90, 100], PARTIAL, {"not_read"}),
+        ("{max: {above: 100}}", [], LOADED, {"not_recorded"}),
+        ("{max: {above: 100}}", [], PARTIAL, {"not_read"}),
+        ("{max: {below: 100}}", [90], LOADED, True),
+        ("{max: {below: 100}}", [90], PARTIAL, {"not_read"}),
+        ("{max: {below: 100}}", [100], PARTIAL, False),
+        ("{min: {below: 50}}", [49, 60], PARTIAL, True),
+        ("{min: {below: 50}}", [50, 60], LOADED, False),
+        ("{min: {below: 50}}", [50, 60], PARTIAL, {"not_read"}),
+        ("{min: {above: 50}}", [50, 60], PARTIAL, False),
+        ("{min: {above: 50}}", [51, 60], PARTIAL, {"not_read"}),
+        ("{mean: {above: 100}}", [100, 102], LOADED, True),
+        ("{mean: {above: 100}}", [98, 102], LOADED, False),
+        ("{mean: {above: 100}}", [100, 102], PARTIAL, {"not_read"}),
+        ("{median: {at_least: 100}}", [1, 100, 300], LOADED, True),
+        ("{median: {at_least: 100}}", [1, 100, 300], PARTIAL, {"not_read"}),
+        ("{earliest: {above: 100}}", [90, 101], LOADED, True),
+        ("{earliest: {above: 100}}", [90, 101], PARTIAL, {"not_read"}),
+        ("{latest: {above: 100}}", [101, 90], LOADED, True),
+        ("{latest: {between: [100, 110]}}", [100], LOADED, True),
+        ("{latest: {between: [100, 110]}}", [110], LOADED, False),
+    ],
+)
+def test_what_a_test_of_readings_says(
+    rules: Any,
+    chart: Any,
+    reading: Any,
+    reasons: Any,
+    test: str,
+    values: list[float],
+    state: SourceState,
+    expected: bool | set[str],
+) -> None:
+    # The first value is the newest.
+    readings = [
+        reading(value, f"{hours + 1} hours") for hours, value in enumerate(values)
+    ]
+    patient = chart(observations=readings, states={"observations": state})
+
+    verdict = rules.verdict(HR, f"hr: {test}", patient)
+
+    assert expected == (verdict if isinstance(verdict, bool) else reasons(verdict))
+
+
+def test_the_latest_of_a_partial_list_is_known_if_it_came_newest_first(
+    rules: Any, chart: Any, reading: Any, reasons: Any
+) -> None:
+    newest_first = [reading(101, "1 hours"), reading(90, "2 hours")]
+    states = {"observations": PARTIAL}
+
+    first = rules.verdict(
+        HR,
+        "hr: {latest: {above: 100}}",
+        chart(observations=newest_first, states=states),
+    )
+    last = rules.verdict(
+        HR,
+        "hr: {latest: {above: 100}}",
+        chart(observations=newest_first[::-1], states=states),
+    )
+
+    assert first is True
+    assert reasons(last) == {"not_read"}
+
+
+def test_the_latest_is_unknown_if_a_newer_reading_is_unusable(
+    rules: Any, chart: Any, reading: Any, reasons: Any
+) -> None:
+    broken = reading("n/a", "1 hours")
+    older = reading("n/a", "3 hours")
+
+    newer_broken = rules.verdict(
+        HR,
+        "hr: {latest: {above: 100}}",
+        chart(observations=[broken, reading(101, "2 hours")]),
+    )
+    older_broken = rules.verdict(
+        HR,
+        "hr: {latest: {above: 100}}",
+        chart(observations=[reading(101, "2 hours"), older]),
+    )
+
+    assert reasons(newer_broken) == {"unusable"}
+    assert older_broken is True
+
+
+def test_two_readings_at_one_time_straddle_the_limit(
+    rules: Any, chart: Any, reading: Any, reasons: Any
+) -> None:
+    twins = [reading(99, "1 hours"), reading(101, "1 hours")]
+
+    verdict = rules.verdict(HR, "hr: {latest: {above: 100}}", chart(observations=twins))
+
+    assert reasons(verdict) == {"boundary"}
+
+
+@pytest.mark.parametrize(
+    ("comparator", "limit", "expected"),
+    [(">", 30, False), (">", 60, False), (">", 90, None), ("<", 90, True), ("<", 60, True), ("<", 50, None),
+     (">=", 60, False), ("<=", 60, None)],
+)  # fmt: skip
+def test_a_comparator_makes_a_range(
+    rules: Any,
+    chart: Any,
+    reading: Any,
+    reasons: Any,
+    comparator: str,
+    limit: int,
+    expected: bool | None,
+) -> None:
+    quantity = {"value": 60, "comparator": comparator, "code": "/min"}
+    patient = chart(observations=[reading(60, valueQuantity=quantity)])
+
+    verdict = rules.verdict(HR, f"hr: {{latest: {{below: {limit}}}}}", patient)
+
+    if expected is None:
+        assert reasons(verdict) == {"boundary"}
+    else:
+        assert verdict is expected
+
+
+@pytest.mark.parametrize(
+    ("readings", "expected"),
+    [
+        ([(104, 0), (106, 24), (103, 48)], True),
+        ([(104, 0), (99, 24), (103, 48)], False),
+        ([(104, 0), (106, 24)], None),
+        ([(104, 0), (106, 1), (103, 2)], None),
+        ([(104, 0), (106, 24), (103, 48), (80, 80)], True),
+    ],
+)
+def test_sustained_wants_enough_readings_over_half_the_period(
+    rules: Any,
+    chart: Any,
+    reading: Any,
+    reasons: Any,
+    readings: list[tuple[int, int]],
+    expected: bool | None,
+) -> None:
+    observations = [reading(value, f"{hours + 1} hours") for value, hours in readings]
+
+    verdict = rules.verdict(
+        HR,
+        "hr: {sustained: {above: 100, for: 3 days}}",
+        chart(observations=observations),
+    )
+
+    if expected is None:
+        assert reasons(verdict) == {"not_recorded"}
+    else:
+        assert verdict is expected
+
+
+def test_sustained_allows_a_share_of_the_readings(
+    rules: Any, chart: Any, reading: Any
+) -> None:
+    observations = [
+        reading(v, f"{h} hours") for v, h in ((104, 1), (99, 25), (103, 49))
+    ]
+    test = "hr: {{sustained: {{above: 100, for: 3 days, share: {}}}}}"
+
+    assert (
+        rules.verdict(HR, test.format(0.66), chart(observations=observations)) is True
+    )
+    assert (
+        rules.verdict(HR, test.format(0.7), chart(observations=observations)) is False
+    )
+
+
+@pytest.mark.parametrize(
+    ("readings", "expected"),
+    [
+        ([(100, 1), (101, 25)], True),
+        ([(100, 1), (101, 2)], {"not_recorded"}),
+        ([(100, 1), (99, 25)], False),
+        ([(99, 1), (99, 25)], False),
+        ([(100, 1)], {"not_recorded"}),
+        ([], {"not_recorded"}),
+    ],
+)
+def test_on_days_counts_days_and_not_readings(
+    rules: Any,
+    chart: Any,
+    reading: Any,
+    reasons: Any,
+    readings: list[tuple[int, int]],
+    expected: bool | set[str],
+) -> None:
+    observations = [reading(value, f"{hours} hours") for value, hours in readings]
+
+    verdict = rules.verdict(
+        HR, "hr: {on_days: {at_least: 100, days: 2}}", chart(observations=observations)
+    )
+
+    assert expected == (verdict if isinstance(verdict, bool) else reasons(verdict))
+
+
+@pytest.mark.parametrize(
+    ("birth", "expected"),
+    [
+        ("2008-11-22", True),
+        ("2008-11-23", False),
+        ("2008-11", None),
+        ("2008-10", True),
+        ("2008", None),
+        ("2007", True),
+        ("2009", False),
+    ],
+)
+def test_age_follows_the_calendar(
+    rules: Any, chart: Any, reasons: Any, birth: str, expected: bool | None
+) -> None:
+    patient = {"resourceType": "Patient", "id": "p", "birthDate": birth}
+
+    verdict = rules.verdict(
+        HR, "patient: {age: {at_least: 18 years}}", chart(patient=patient)
+    )
+
+    if expected is None:
+        assert reasons(verdict) == {"boundary"}
+    else:
+        assert verdict is expected
+
+
+def test_an_unrecorded_birth_date_or_sex_is_not_recorded(
+    rules: Any, chart: Any, reasons: Any
+) -> None:
+    patient = chart(patient={"resourceType": "Patient", "id": "p", "gender": "unknown"})
+
+    assert reasons(
+        rules.verdict(HR, "patient: {age: {at_least: 18 years}}", patient)
+    ) == {"not_recorded"}
+    assert reasons(rules.verdict(HR, "patient: {sex: {in: [female]}}", patient)) == {
+        "not_recorded"
+    }
+
+
+@pytest.mark.parametrize(
+    "deceased", [{"deceasedBoolean": True}, {"deceasedDateTime": "2026-01-01"}]
+)
+def test_rules_do_not_fire_for_the_deceased(
+    rules: Any, chart: Any, deceased: dict[str, Any]
+) -> None:
+    patient = {"resourceType": "Patient", "id": "p", "birthDate": "1950", **deceased}
+    dead = chart(conditions=[condition()], patient=patient)
+
+    assert rules.verdict(DIABETES, "dm: present", dead) is False
+    evaluations = rules.evaluate(DIABETES, "dm: present", dead, more="deceased: any")
+    assert [each.outcome for each in evaluations.items] == ["fires"]
+
+
+@pytest.mark.parametrize(
+    ("when", "expected"),
+    [
+        ("all: [{dm: present}, {hr: {latest: {above: 100}}}]", {"not_recorded"}),
+        ("all: [{dm: absent}, {hr: {latest: {above: 100}}}]", False),
+        ("any: [{dm: present}, {hr: {latest: {above: 100}}}]", True),
+        ("any: [{dm: absent}, {hr: {latest: {above: 100}}}]", {"not_recorded"}),
+        ("none: [{dm: absent}, {hr: {latest: {above: 100}}}]", {"not_recorded"}),
+        ("none: [{dm: present}, {hr: {latest: {above: 100}}}]", False),
+        ("none: [{dm: absent}]", True),
+    ],
+)  # fmt: skip
+def test_the_tree_is_kleenes_logic(
+    rules: Any, chart: Any, reasons: Any, when: str, expected: bool | set[str]
+) -> None:
+    verdict = rules.verdict(f"{DIABETES}\n{HR}", when, chart(conditions=[condition()]))
+
+    assert expected == (verdict if isinstance(verdict, bool) else reasons(verdict))
+
+
+LOW = "low: {wearable_alert: {type: [low-heart-rate], within: 7 days}}"
+
+
+@pytest.mark.parametrize(
+    ("test", "expected"),
+    [
+        ("present", True),
+        ("{value: {below: 45}}", True),
+        ("{value: {below: 42}}", False),
+        ("{min: {below: 40}}", True),
+        ("{max: {at_least: 42}}", True),
+        ("{duration: {at_least: 15 minutes}}", True),
+        ("{duration: {above: 15 minutes}}", False),
+        ("{age: {at_most: 2 hours}}", True),
+        ("{coverage: {at_least: 0.8}}", True),
+        ("{threshold: {at_most: 45}}", True),
+        ("{local_time: {between: [09:00, 22:00]}}", True),
+        ("{local_time: {between: ['22:00', '06:00']}}", False),
+        ("{count: {at_least: 2}}", True),
+        ("{value: {below: 45}, age: {above: 2 hours}}", False),
+    ],
+)
+def test_a_wearable_alert_is_judged_by_its_newest(
+    rules: Any, chart: Any, wearable: Any, test: str, expected: bool
+) -> None:
+    local = datetime.fromisoformat("2026-11-22T11:45:00+01:00")
+    newest = wearable(
+        hours=1,
+        start=local.replace(),
+        end=local.replace(hour=12, minute=0),
+        value=42.0,
+        unit="/min",
+        threshold=45.0,
+        coverage=0.8,
+    )
+    older = wearable(hours=30, value=38.0, unit="/min")
+
+    assert rules.verdict(LOW, f"low: {test}", chart(), [older, newest]) is expected
+
+
+def test_a_wearable_alert_without_a_value_says_nothing_of_it(
+    rules: Any, chart: Any, wearable: Any, reasons: Any
+) -> None:
+    verdict = rules.verdict(LOW, "low: {value: {below: 45}}", chart(), [wearable()])
+
+    assert reasons(verdict) == {"not_recorded"}
+
+
+def test_a_retracted_alert_is_not_there(rules: Any, chart: Any, wearable: Any) -> None:
+    assert (
+        rules.verdict(LOW, "low: present", chart(), [wearable(status="retracted")])
+        is False
+    )
+
+
+def test_an_alert_that_lasts_is_as_fresh_as_the_moment(
+    rules: Any, chart: Any, wearable: Any
+) -> None:
+    lasting = wearable(hours=400, end=None)
+
+    assert (
+        rules.verdict(LOW, "low: {age: {at_most: 1 minute}}", chart(), [lasting])
+        is True
+    )

@@ -1,0 +1,159 @@
+"""Which facts a resource belongs to, by code, by ingredient and by name."""
+
+from typing import Any
+
+import pytest
+
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+ATC = "http://www.whocc.no/atc"
+ICD = "http://hl7.org/fhir/sid/icd-10-cm"
+
+BETA_BLOCKER = "bb: {medication: {in: beta-blockers}}"
+DIABETES = "dm: {condition: {in: diabetes}}"
+SYSTOLIC = "sbp: {observation: {in: systolic, unit: 'mm[Hg]', within: 7 days}}"
+
+
+def request(concept: Any = None, **more: Any) -> dict[str, Any]:
+    written = {} if concept is None else {"medicationCodeableConcept": concept}
+    return {
+        "resourceType": "MedicationRequest",
+        "id": "m",
+        "status": "active",
+        "intent": "order",
+        **written,
+        **more,
+    }
+
+
+def coded(system: str, code: str, display: str = "") -> dict[str, Any]:
+    coding = {"system": system, "code": code}
+    return {"coding": [{**coding, "display": display} if display else coding]}
+
+
+@pytest.mark.parametrize(
+    ("medicine", "present"),
+    [
+        (request(coded(RXNORM, "6918")), True),
+        (request(coded("urn:oid:2.16.840.1.113883.6.88", "6918")), True),
+        (request(coded(ATC, "C07AB02")), True),
+        (request(coded(ATC, "S01ED01", "Timolol eye drops")), False),
+        (request(coded(RXNORM, "866436", "Metoprolol succinate ER 50 MG")), True),
+        (request({"text": "METOPROLOL-RATIOPHARM 50 mg, 1-0-0"}), True),
+        (request({"text": "metoprololish"}), False),
+        (request({"text": "Timolol 0.5 % ophthalmic solution"}), False),
+        (request({"text": "Timolol 10 mg tablet"}), True),
+        (request({"text": "Timolol"}, dosageInstruction=[{"route": {"text": "Ophthalmic"}}]), False),
+        (request({"coding": [{"display": "Metoprolol 25 mg"}]}), True),
+        (request(medicationReference={"display": "Metoprolol"}), True),
+        (request(medicationReference={"reference": "#d"}, contained=[{"resourceType": "Medication", "id": "d", "code": coded(RXNORM, "6918")}]), True),
+        (request(medicationReference={"reference": "Medication/combi"}), True),
+        (request(coded(RXNORM, "29046")), False),
+        (request({"text": "lisinopril 10 mg"}), False),
+    ],
+)  # fmt: skip
+def test_a_medicine_is_found_by_code_ingredient_class_or_name(
+    rules: Any, chart: Any, medicine: dict[str, Any], present: bool
+) -> None:
+    combination = {
+        "resourceType": "Medication",
+        "id": "combi",
+        "code": {"text": "Combination tablet"},
+        "ingredient": [
+            {"itemCodeableConcept": coded(RXNORM, "5487")},
+            {"itemCodeableConcept": coded(RXNORM, "6918")},
+        ],
+    }
+    patient = chart(requests=[medicine], medications={"Medication/combi": combination})
+
+    assert rules.verdict(BETA_BLOCKER, "bb: present", patient) is present
+    assert rules.verdict(BETA_BLOCKER, "bb: absent", patient) is not present
+
+
+@pytest.mark.parametrize(
+    "medicine",
+    [
+        request({"text": "Eliquis 5 mg"}),
+        request(coded("http://hl7.org/fhir/sid/ndc", "0003-0894-21")),
+        request(coded(RXNORM, "1364447", "Eliquis 5 MG Oral Tablet")),
+        request(medicationReference={"reference": "Medication/nowhere"}),
+        request(),
+    ],
+)
+def test_a_medicine_that_nothing_recognises_leaves_absent_unknown(
+    rules: Any, chart: Any, reasons: Any, medicine: dict[str, Any]
+) -> None:
+    patient = chart(requests=[medicine])
+
+    absent = rules.verdict(BETA_BLOCKER, "bb: absent", patient)
+
+    assert reasons(absent) == {"unresolved"}
+    assert rules.verdict(BETA_BLOCKER, "bb: present", patient) is False
+
+
+def test_a_site_may_ignore_what_is_not_recognised(rules: Any, chart: Any) -> None:
+    rules.files["site.yaml"] += "unresolved: ignore\n"
+    patient = chart(requests=[request({"text": "Eliquis 5 mg"})])
+
+    assert rules.verdict(BETA_BLOCKER, "bb: absent", patient) is True
+    assert "CDS013" in [finding.code for finding in rules.compile().findings]
+
+
+def test_a_match_by_name_alone_is_told(rules: Any, chart: Any) -> None:
+    by_name = chart(requests=[request({"text": "Metoprolol 50 mg"})])
+    by_code = chart(requests=[request(coded(RXNORM, "6918", "Metoprolol"))])
+
+    (named,) = rules.evaluate(BETA_BLOCKER, "bb: present", by_name).items
+    (sure,) = rules.evaluate(BETA_BLOCKER, "bb: present", by_code).items
+
+    assert named.by_name == ("Metoprolol 50 mg",)
+    assert sure.by_name == ()
+
+
+@pytest.mark.parametrize(
+    ("code", "present"),
+    [("E11", True), ("E11.9", True), ("e1165", True), ("E10.9", False), ("E1", False)],
+)
+def test_a_prefix_finds_every_code_below_it(
+    rules: Any, chart: Any, code: str, present: bool
+) -> None:
+    condition = {"resourceType": "Condition", "id": "c", "code": coded(ICD, code)}
+
+    verdict = rules.verdict(DIABETES, "dm: present", chart(conditions=[condition]))
+
+    assert verdict is present
+
+
+def test_a_concept_with_two_codes_of_one_system_matches_by_either(
+    rules: Any, chart: Any
+) -> None:
+    both = {"coding": [{"system": ICD, "code": c} for c in ("N18.6", "E11.22")]}
+    condition = {"resourceType": "Condition", "id": "c", "code": both}
+
+    assert rules.verdict(DIABETES, "dm: present", chart(conditions=[condition])) is True
+
+
+def test_a_component_of_a_panel_is_a_reading_of_its_own(rules: Any, chart: Any) -> None:
+    def component(code: str, value: float) -> dict[str, Any]:
+        quantity = {"value": value, "unit": "mmHg", "code": "mm[Hg]"}
+        return {"code": coded("http://loinc.org", code), "valueQuantity": quantity}
+
+    panel = {
+        "resourceType": "Observation",
+        "id": "bp",
+        "status": "final",
+        "code": coded("http://loinc.org", "85354-9"),
+        "effectiveDateTime": "2026-11-22T10:00:00Z",
+        "component": [component("8480-6", 182), component("8462-4", 95)],
+    }
+    patient = chart(observations=[panel])
+
+    high = rules.verdict(SYSTOLIC, "sbp: {latest: {at_least: 180}}", patient)
+    diastolic_is_not_systolic = rules.verdict(
+        SYSTOLIC, "sbp: {min: {below: 100}}", patient
+    )
+
+    assert high is True
+    assert diastolic_is_not_systolic is False
+    service = rules.compile().rulebook.services["review", "patient-view"]
+    (query,) = [each for each in service.queries if each.key == "observations"]
+    assert "85354-9" in query.template
