@@ -95,6 +95,18 @@ def test_f_3_a_required_member_is_named_with_the_index(field: str, value: Any) -
     assert wrong_entry(entry) == [f".{field}"]
 
 
+@pytest.mark.parametrize("field", ["card", "outcome", "outcomeTimestamp"])
+@pytest.mark.parametrize(("value", "missing"), [(None, True), ("", True), (7, False)])
+def test_f_3_what_is_missing_is_told_from_what_is_wrong(
+    field: str, value: Any, missing: bool
+) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        parse_feedback({"feedback": [{**ACCEPTED, field: value}]})
+
+    (problem,) = refused.value.problems
+    assert (problem.text == f"$.feedback[0].{field}: required") is missing
+
+
 @pytest.mark.parametrize("entry", [None, "x", 7, []])
 def test_f_3_an_entry_is_an_object(entry: Any) -> None:
     assert wrong_entry(entry) == [""]
@@ -188,6 +200,16 @@ def test_f_10_uuids_are_read_in_the_letters_that_they_were_sent_in() -> None:
     assert (entry.card, entry.accepted) == (CARD, (SUGGESTION,))
 
 
+def test_f_10_a_card_is_named_by_one_line_of_text() -> None:
+    assert wrong_entry({**ACCEPTED, "card": "card\n7"}) == [".card"]
+
+
+def test_f_10_a_suggestion_may_be_named_by_anything() -> None:
+    entry = read({**ACCEPTED, "acceptedSuggestions": [{"id": "second"}]})
+
+    assert entry.accepted == ("second",)
+
+
 def test_f_11_a_comment_has_a_longest_length() -> None:
     longest = {**OVERRIDDEN, "overrideReason": {"userComment": "x" * 4000}}
     longer = {**OVERRIDDEN, "overrideReason": {"userComment": "x" * 4001}}
@@ -223,6 +245,20 @@ def test_f_15_a_reason_without_a_member_around_it_is_taken() -> None:
 
     assert entry.reason == Coding("http://example.org/reasons", "patient-refuses", "")
     assert entry.comment == "No."
+
+
+def test_f_15_the_reason_by_the_letter_wins_over_the_older_form() -> None:
+    reason = {**OVERRIDDEN["overrideReason"], "code": "older", "system": "urn:x"}
+
+    assert read({**OVERRIDDEN, "overrideReason": reason}) == read(OVERRIDDEN)
+
+
+def test_f_9_a_display_has_a_longest_length() -> None:
+    reason = {"reason": {"code": "c", "system": "urn:x", "display": "x" * 1000}}
+
+    entry = read({**OVERRIDDEN, "overrideReason": reason})
+
+    assert entry.reason == Coding("urn:x", "c", "x" * 1000)
 
 
 def test_x_4_unknown_members_are_ignored() -> None:
