@@ -14,7 +14,7 @@ folded: >-
 plain: it  is
    {{ g.h }}
 double: "say \\"{{ i.j }}\\" \\u00e9 {{ k.l }}"
-single: 'it''s {{ m.n }}'
+single: 'it''s{{ m.n }}'
 """
 
 
@@ -27,7 +27,7 @@ single: 'it''s {{ m.n }}'
         ("plain", "{{ g.h", (9, 4)),
         ("double", "{{ i.j", (10, 16)),
         ("double", "{{ k.l", (10, 35)),
-        ("single", "{{ m.n", (11, 16)),
+        ("single", "{{ m.n", (11, 15)),
     ],
 )
 def test_a_character_of_a_text_is_found_however_the_text_is_written(
