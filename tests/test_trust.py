@@ -389,6 +389,13 @@ def test_claims_that_are_no_object_are_refused(claims: Any) -> None:
     assert reason(f"Bearer {sent}") == "the claims are no object"
 
 
+def test_claims_that_are_nested_without_end_are_refused() -> None:
+    head, _, signature = token().split(".")
+    deep = base64.urlsafe_b64encode(b"[" * 9_000).decode()
+
+    assert reason(f"Bearer {head}.{deep}.{signature}") == "the token cannot be read"
+
+
 def test_an_endless_token_is_not_looked_at() -> None:
     assert reason("Bearer " + "a" * 20_000) == "the token is too long"
 

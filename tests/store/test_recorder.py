@@ -95,3 +95,20 @@ def test_many_threads_write_one_chain_and_only_those_refused_are_told_so(
         entry.previous_hash == before.hash
         for before, entry in zip(entries, entries[1:], strict=False)
     )
+
+
+def test_a_chain_whose_tail_is_not_as_remembered_goes_on_from_its_last_row(
+    recorder: Recorder, store: Store, event: AuditEvent, rows: Rows
+) -> None:
+    recorder.record(event, nothing)
+    rows("""
+        INSERT INTO audit SELECT 2, writer, 2, hash, 'a hash', at, kind, tenant, client,
+            fhir_base, patient_id, detail FROM audit
+    """)
+
+    with pytest.raises(StoreError):
+        recorder.record(event, nothing)
+    recorder.record(event, nothing)
+
+    last = list(store.audit_entries())[-1]
+    assert (last.sequence, last.previous_hash) == (3, "a hash")
