@@ -1,14 +1,14 @@
 """What card text shows of a fact: numbers that we format, names that we quote."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from .criteria import alert_number
+from .alert_tests import alert_number
 from .facts import REDUCERS, Fact
 from .intervals import INFINITY, Duration, Interval, parse_moment
 from .readings import Row, text_of
-from .series import newest, reduce_rows, span, text_rows
+from .series import reduce_rows, span, text_rows
 from .text import (
     Text,
     format_date,
@@ -36,7 +36,7 @@ def show(case: "Case", fact: Fact, attribute: str) -> Text | None:
     if attribute == "name":
         return _names(fact, rows)
     if fact.kind == "wearable_alert":
-        return _of_alert(case, rows, attribute)
+        return _of_alert(case, fact, rows, attribute)
     if attribute in REDUCERS:
         over = text_rows(fact, rows) if attribute == "mean" else rows
         value = reduce_rows(attribute, over)
@@ -131,8 +131,20 @@ _SHOWN: Mapping[str, Callable[["Case", Fact, Sequence[Row]], Text | None]] = {
 }
 
 
-def _of_alert(case: "Case", rows: Sequence[Row], attribute: str) -> Text | None:
-    row = newest(rows)[-1]
+def told_alert(fact: Fact, rows: Sequence[Row], now: datetime) -> Row:
+    """The alert that text is about: what the rule asks for, and of those the newest."""
+
+    def rank(row: Row) -> tuple[int, datetime]:
+        passed = sum(test(row, now) is True for test in fact.alert_tests)
+        return passed, row.moment.high
+
+    return max(rows, key=rank)
+
+
+def _of_alert(
+    case: "Case", fact: Fact, rows: Sequence[Row], attribute: str
+) -> Text | None:
+    row = told_alert(fact, rows, case.now)
     alert = row.alert
     if alert is None:
         return None
@@ -140,7 +152,8 @@ def _of_alert(case: "Case", rows: Sequence[Row], attribute: str) -> Text | None:
         number = alert_number(row, attribute, case.now)
         return _trusted(format_duration(timedelta(seconds=number or 0)))
     if attribute in ("value", "min", "max"):
-        value = reduce_rows(attribute, rows)
+        over = [row] if attribute == "value" else rows
+        value = reduce_rows("latest" if attribute == "value" else attribute, over)
         return _trusted(interval_text(value, alert.unit)) if value else None
     if attribute == "threshold":
         limit = alert.threshold

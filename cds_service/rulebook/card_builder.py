@@ -133,7 +133,7 @@ class CardBuilder:
                 self._at(
                     line, column, "CDS303", message, suggest(attribute, self.params)
                 )
-            self.whens.used_params.add(attribute)
+            self.whens.limits.used_params.add(attribute)
             return
         if name == "patient":
             always, sometimes = frozenset[str](), PATIENT_SHOWS

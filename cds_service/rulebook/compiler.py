@@ -302,4 +302,4 @@ class _Compilation:
                     suggest(name, {*rules, *folders}),
                 )
             chosen.update((rule.id, rule) for rule in found)
-        return tuple(chosen[name] for name in sorted(chosen))
+        return tuple(rule for _, rule in sorted(chosen.items()))

@@ -7,14 +7,14 @@ there may be more, and when there are none.
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from . import intervals, truth
 from .facts import Fact
-from .intervals import Duration, Interval, exactly, parse_moment
-from .readings import Row, text_of
-from .series import by_day, minutes_of, newest, reduce_rows, span, sustained_rows
+from .intervals import Duration, Interval, parse_moment
+from .readings import text_of
+from .series import by_day, reduce_rows, span, sustained_rows
 from .truth import Reason, ReasonKind, Unknown, Verdict, unknown
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def compare(fact: Fact, reducer: str, limit: Limit) -> Judge:
             return verdict
         if growing and limit.comparison != "equals" and verdict is settles_true:
             return verdict
-        if reducer in ("latest", "value") and _newest_is_known(case, found):
+        if reducer == "latest" and _newest_is_known(case, found):
             return verdict
         return unknown(doubts)
 
@@ -182,45 +182,6 @@ def on_days(fact: Fact, limit: Limit, days: int) -> Judge:
         return False
 
     return judge
-
-
-def newest_alert(fact: Fact, attribute: str, limits: Sequence[Limit]) -> Judge:
-    """Whether an attribute of the newest wearable alert meets the limits."""
-
-    def judge(case: "Case") -> Verdict:
-        found = case.found(fact)
-        if not found.rows:
-            doubts = found.doubts(unresolved=False)
-            return unknown(doubts or [Reason(ReasonKind.NOT_RECORDED, fact.name)])
-        number = alert_number(newest(found.rows)[-1], attribute, case.now)
-        if number is None:
-            return unknown([Reason(ReasonKind.NOT_RECORDED, fact.name)])
-        if attribute == "local_time":
-            return _within_day(number, limits)
-        return all(limit.of(exactly(number)) for limit in limits)
-
-    return judge
-
-
-def _within_day(minutes: float, limits: Sequence[Limit]) -> bool:
-    """Whether a time of day lies between two others, past midnight if need be."""
-    met = [bool(limit.of(exactly(minutes))) for limit in limits]
-    wraps = len(limits) == 2 and limits[0].value > limits[1].value
-    return any(met) if wraps else all(met)
-
-
-def alert_number(row: Row, attribute: str, now: datetime) -> float | None:
-    """An attribute of a wearable alert as a number; seconds, or minutes of the day."""
-    alert = row.alert
-    if alert is None:
-        return None
-    if attribute == "duration":
-        return alert.duration(now).total_seconds()
-    if attribute == "age":
-        return max((now - (alert.end or now)).total_seconds(), 0.0)
-    if attribute == "local_time":
-        return minutes_of(alert.start)
-    return {"threshold": alert.threshold, "coverage": alert.coverage}[attribute]
 
 
 def age(comparison: str, length: Duration) -> Judge:

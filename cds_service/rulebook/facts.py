@@ -6,9 +6,12 @@ tests may be asked of it and what of it card text may show.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .intervals import Duration
+
+if TYPE_CHECKING:
+    from .alert_tests import AlertTest
 
 REDUCERS = ("latest", "earliest", "min", "max", "mean", "median")
 """What makes one number of many readings."""
@@ -107,6 +110,8 @@ class Fact:
     """The title of its value set, for a row that the record does not name."""
     sustained_for: Duration | None = None
     """The period of its ``sustained`` test, to which mean, count and span refer."""
+    alert_tests: "tuple[AlertTest, ...]" = ()
+    """What the rule asks of single alerts; text is about one that passes."""
     parts: tuple["Fact", ...] = ()
     """The facts of an ``any_of``."""
 

@@ -69,6 +69,20 @@ def text_of(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
+def texts_of(concept: Any) -> list[str]:
+    """What a CodeableConcept is called: its text first, then the displays."""
+    if not isinstance(concept, dict):
+        return []
+    shown = [display for _, _, display in codings(concept)]
+    # A coding without a code may still have a display.
+    shown += [
+        text_of(coding.get("display"))
+        for coding in items(concept.get("coding"))
+        if isinstance(coding, dict) and not isinstance(coding.get("code"), str)
+    ]
+    return [text for text in [text_of(concept.get("text")), *shown] if text]
+
+
 def reference_of(resource: Resource) -> str:
     """``Type/id`` of a resource."""
     return f"{resource.get('resourceType', '?')}/{resource.get('id', '?')}"

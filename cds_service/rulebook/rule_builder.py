@@ -103,7 +103,11 @@ class _RuleBuilder:
             served=status == "active" and (approved or self.site.serve_unapproved),
             hooks=tuple(self.data["hooks"]),
             facts={
-                name: replace(fact, sustained_for=whens.sustained.get(name))
+                name: replace(
+                    fact,
+                    sustained_for=whens.sustained.get(name),
+                    alert_tests=tuple(whens.alert_tests.get(name, ())),
+                )
                 for name, fact in facts.items()
             },
             params=params,
@@ -203,7 +207,7 @@ class _RuleBuilder:
                     self.document, ("facts", name), "CDS401", message, key=True
                 )
         for name in params:
-            if name not in whens.used_params:
+            if name not in whens.limits.used_params:
                 message = f"nothing uses the param {quote(name)}"
                 self.findings.warning(
                     self.document, ("params", name), "CDS402", message, key=True

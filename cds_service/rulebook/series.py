@@ -1,7 +1,7 @@
 """One number out of many readings, as a range where the readings are ranges."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, timedelta, tzinfo
 
 from .facts import Fact
 from .intervals import Interval, exactly, hull
@@ -17,7 +17,7 @@ def reduce_rows(reducer: str, rows: Sequence[Row]) -> Interval | None:
     """What *reducer* makes of the rows; None where no row has a value."""
     if reducer == "count":
         return exactly(len(rows))
-    if rows and reducer in ("latest", "value"):
+    if rows and reducer == "latest":
         rows = newest(rows)
     elif rows and reducer == "earliest":
         rows = oldest(rows)
@@ -107,8 +107,3 @@ def text_rows(fact: Fact, rows: Sequence[Row]) -> Sequence[Row]:
     if fact.sustained_for is None:
         return rows
     return sustained_rows(rows, fact.sustained_for.length)
-
-
-def minutes_of(moment: datetime) -> float:
-    """The minute of the day at a moment's own offset."""
-    return moment.hour * 60 + moment.minute + moment.second / 60

@@ -10,6 +10,7 @@ from ..fhir.chart import Chart, Resource, SourceState
 from ..wearables.records import WearableAlert
 from .intervals import EVER, Moment, exactly
 from .matching import Coded, CodeIndex, Hit, Selector
+from .medicines import coded_medication
 from .readings import (
     Row,
     Standing,
@@ -22,7 +23,7 @@ from .readings import (
     observation_moment,
     observation_standing,
     reference_of,
-    text_of,
+    texts_of,
 )
 from .valuesets import ValueSet
 
@@ -135,11 +136,11 @@ class _Filer:
         if kind == "medication":
             return [(resource, coded_medication(resource, self.chart))]
         concept = resource.get("code")
-        first = (resource, Coded(list(codings(concept)), _texts(concept)))
+        first = (resource, Coded(list(codings(concept)), texts_of(concept)))
         if kind != "observation":
             return [first]
         parts = [
-            (part, Coded(list(codings(part.get("code"))), _texts(part.get("code"))))
+            (part, Coded(list(codings(part.get("code"))), texts_of(part.get("code"))))
             for part in items(resource.get("component"))
             if isinstance(part, dict)
         ]
@@ -247,61 +248,3 @@ def fill_sheet(
     )
     filer.file_alerts(alerts or ())
     return filer.sheet
-
-
-def coded_medication(resource: Resource, chart: Chart) -> Coded:
-    """The codes and names of a medicine: its own, its Medication's, its ingredients'.
-
-    Source: FHIR R4 MedicationRequest.medication[x], Medication.ingredient.
-    """
-    concepts = [resource.get("medicationCodeableConcept")]
-    forms: list[Any] = []
-    names: list[str] = []
-    reference = resource.get("medicationReference")
-    if isinstance(reference, dict):
-        medication = _referenced(reference.get("reference"), resource, chart)
-        names.append(text_of(reference.get("display")))
-        if medication:
-            concepts.append(medication.get("code"))
-            forms.append(medication.get("form"))
-            concepts += [
-                ingredient.get("itemCodeableConcept")
-                for ingredient in items(medication.get("ingredient"))
-                if isinstance(ingredient, dict)
-            ]
-    for dosage in items(resource.get("dosageInstruction", resource.get("dosage"))):
-        if isinstance(dosage, dict):
-            forms += [dosage.get("route"), dosage.get("text")]
-    found = [coding for concept in concepts for coding in codings(concept)]
-    names = [text for concept in concepts for text in _texts(concept)] + names
-    words = [
-        text
-        for form in forms
-        for text in ([form] if isinstance(form, str) else _texts(form))
-    ]
-    return Coded(found, [name for name in names if name], " ".join(words))
-
-
-def _referenced(reference: Any, holder: Resource, chart: Chart) -> Resource | None:
-    if not isinstance(reference, str):
-        return None
-    if reference.startswith("#"):
-        for contained in items(holder.get("contained")):
-            if isinstance(contained, dict) and contained.get("id") == reference[1:]:
-                return contained
-        return None
-    return chart.medications.get(reference)
-
-
-def _texts(concept: Any) -> list[str]:
-    """What a CodeableConcept is called: its text first, then the displays."""
-    if not isinstance(concept, dict):
-        return []
-    shown = [display for _, _, display in codings(concept)]
-    # A coding without a code may still have a display.
-    shown += [
-        text_of(coding.get("display"))
-        for coding in items(concept.get("coding"))
-        if isinstance(coding, dict) and not isinstance(coding.get("code"), str)
-    ]
-    return [text for text in [text_of(concept.get("text")), *shown] if text]

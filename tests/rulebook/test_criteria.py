@@ -358,36 +358,67 @@ LOW = "low: {wearable_alert: {type: [low-heart-rate], within: 7 days}}"
     [
         ("present", True),
         ("{value: {below: 45}}", True),
-        ("{value: {below: 42}}", False),
+        ("{value: {below: 38}}", False),
         ("{min: {below: 40}}", True),
         ("{max: {at_least: 42}}", True),
         ("{duration: {at_least: 15 minutes}}", True),
         ("{duration: {above: 15 minutes}}", False),
         ("{age: {at_most: 2 hours}}", True),
-        ("{coverage: {at_least: 0.8}}", True),
-        ("{threshold: {at_most: 45}}", True),
+        ("{age: {at_most: 50 minutes}}", False),
         ("{local_time: {between: [09:00, 22:00]}}", True),
-        ("{local_time: {between: ['22:00', '06:00']}}", False),
+        ("{local_time: {between: ['22:00', '01:30']}}", True),
+        ("{local_time: {between: ['22:00', '00:30']}}", False),
         ("{count: {at_least: 2}}", True),
-        ("{value: {below: 45}, age: {above: 2 hours}}", False),
+        ("{value: {below: 40}, local_time: {between: [09:00, 22:00]}}", False),
+        ("{value: {below: 45}, local_time: {between: [09:00, 22:00]}}", True),
+        ("{value: {below: 45}, count: {at_least: 3}}", False),
     ],
 )
-def test_a_wearable_alert_is_judged_by_its_newest(
+def test_all_that_is_asked_holds_of_one_and_the_same_alert(
     rules: Any, chart: Any, wearable: Any, test: str, expected: bool
 ) -> None:
     local = datetime.fromisoformat("2026-11-22T11:45:00+01:00")
-    newest = wearable(
+    by_day = wearable(
         hours=1,
-        start=local.replace(),
+        start=local,
         end=local.replace(hour=12, minute=0),
         value=42.0,
         unit="/min",
-        threshold=45.0,
-        coverage=0.8,
     )
-    older = wearable(hours=30, value=38.0, unit="/min")
+    by_night = wearable(hours=6, value=38.0, unit="/min")
 
-    assert rules.verdict(LOW, f"low: {test}", chart(), [older, newest]) is expected
+    assert rules.verdict(LOW, f"low: {test}", chart(), [by_night, by_day]) is expected
+
+
+@pytest.mark.parametrize(
+    "test", ["{coverage: {at_least: 0.8}}", "{threshold: {at_most: 45}}"]
+)
+def test_an_alert_that_does_not_say_is_not_taken_for_a_no(
+    rules: Any, chart: Any, wearable: Any, reasons: Any, test: str
+) -> None:
+    silent = wearable(hours=1)
+    telling = wearable(hours=2, coverage=0.8, threshold=45.0, unit="/min")
+
+    assert rules.verdict(LOW, f"low: {test}", chart(), [silent, telling]) is True
+    assert reasons(rules.verdict(LOW, f"low: {test}", chart(), [silent])) == {
+        "not_recorded"
+    }
+
+
+def test_text_is_about_the_alert_that_was_asked_for(
+    rules: Any, chart: Any, wearable: Any
+) -> None:
+    slow = wearable(hours=5, value=38.0, unit="/min", device="Watch by day")
+    slower_than_usual = wearable(
+        hours=1, value=48.0, unit="/min", device="Watch at night"
+    )
+
+    (found,) = rules.evaluate(
+        LOW, "low: {value: {below: 45}}", chart(), [slow, slower_than_usual]
+    ).items
+
+    shown = {name: found.text("low", name).text for name in ("value", "device", "max")}
+    assert shown == {"value": "38 /min", "device": "Watch by day", "max": "48 /min"}
 
 
 def test_a_wearable_alert_without_a_value_says_nothing_of_it(

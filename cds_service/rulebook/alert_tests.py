@@ -1,0 +1,87 @@
+"""What may be asked of one wearable alert: its value, how long, when, how sure.
+
+Everything that a test lists must hold of the same alert: a slow heart by day is not
+made of a slow one by night and a normal one by day.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from .criteria import Judge, Limit
+from .facts import Fact
+from .intervals import exactly
+from .readings import Row
+from .truth import Reason, ReasonKind, Verdict, unknown
+
+if TYPE_CHECKING:
+    from .case import Case
+
+ATTRIBUTES = ("value", "threshold", "coverage", "duration", "age", "local_time")
+"""What a test may ask of one alert."""
+
+AlertTest = Callable[[Row, datetime], bool | None]
+"""Whether an alert, now, is what a test asks for; None if it does not say."""
+
+
+def alert_test(asked: Sequence[tuple[str, Sequence[Limit]]]) -> AlertTest:
+    """Whether every attribute of an alert meets its limits."""
+
+    def test(row: Row, now: datetime) -> bool | None:
+        met = [_meets(row, attribute, limits, now) for attribute, limits in asked]
+        if False in met:
+            return False
+        return None if None in met else True
+
+    return test
+
+
+def some_alert(fact: Fact, test: AlertTest) -> Judge:
+    """Whether some alert of the fact passes the test."""
+
+    def judge(case: "Case") -> Verdict:
+        found = case.found(fact)
+        answers = [test(row, case.now) for row in found.rows]
+        if True in answers:
+            return True
+        doubts = found.doubts(unresolved=False)
+        if doubts:
+            return unknown(doubts)
+        if None in answers or not answers:
+            return unknown([Reason(ReasonKind.NOT_RECORDED, fact.name)])
+        return False
+
+    return judge
+
+
+def alert_number(row: Row, attribute: str, now: datetime) -> float | None:
+    """An attribute of an alert as a number: seconds, or the minute of the day."""
+    alert = row.alert
+    if alert is None:
+        return None
+    if attribute == "duration":
+        return alert.duration(now).total_seconds()
+    if attribute == "age":
+        return max((now - (alert.end or now)).total_seconds(), 0.0)
+    if attribute == "local_time":
+        start = alert.start
+        return start.hour * 60 + start.minute + start.second / 60
+    return {
+        "value": alert.value,
+        "threshold": alert.threshold,
+        "coverage": alert.coverage,
+    }[attribute]
+
+
+def _meets(
+    row: Row, attribute: str, limits: Sequence[Limit], now: datetime
+) -> bool | None:
+    number = alert_number(row, attribute, now)
+    if number is None:
+        return None
+    met = [bool(limit.of(exactly(number))) for limit in limits]
+    # From 22:00 to 06:00 is past midnight: late enough or early enough will do.
+    wraps = attribute == "local_time" and len(limits) == 2
+    if wraps and limits[0].value > limits[1].value:
+        return any(met)
+    return all(met)
