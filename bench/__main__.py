@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from .content import SERVICE, build_body, write_rules
@@ -101,7 +101,8 @@ def serve(app: str, settings: dict[str, str]) -> Iterator[int]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "gunicorn", app]
-    command += ["--bind", f"127.0.0.1:{port}", "--workers", "1", "--keep-alive", "60", "--no-control-socket"]
+    command += ["--bind", f"127.0.0.1:{port}", "--workers", "1", "--keep-alive", "60"]
+    command += ["--no-control-socket"]
     command += ["--worker-class", "gthread", "--threads", str(THREADS)]
     environment = {
         **os.environ,
@@ -133,9 +134,11 @@ def wait_until_open(port: int, process: subprocess.Popen[bytes]) -> None:
         try:
             with urlopen(f"http://127.0.0.1:{port}/health/live", timeout=10):
                 return
-        except URLError as error:
-            if getattr(error, "code", None):
-                return
+        except HTTPError as error:
+            error.close()
+            return
+        except OSError:
+            pass  # not yet
         time.sleep(0.1)
     raise ServerFailed
 

@@ -1,6 +1,7 @@
 """What is measured: a patient with 20 problems and 20 drugs, and folders of rules."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ PATIENT = "bench-1"
 ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 SERVICE = "bench"
+SHIPPED = Path(__file__).parent.parent / "rules"
 
 SERVICES = f"""\
 format: 1
@@ -83,6 +85,7 @@ def write_rules(folder: Path, count: int) -> Path:
     for name in ("generated", "valuesets"):
         (folder / name).mkdir(parents=True)
     (folder / "services.yaml").write_text(SERVICES)
+    shutil.copy(SHIPPED / "alert-types.yaml", folder)
     (folder / "site.yaml").write_text(SITE)
     for n in range(count):
         (folder / "generated" / f"generated-{n}.yaml").write_text(RULE.format(n=n))

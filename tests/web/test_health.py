@@ -1,0 +1,52 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cds_service.decision import World
+from cds_service.store.store import Store
+
+Caller = Any
+
+
+def test_a_server_that_runs_is_alive(ehr: Caller) -> None:
+    assert ehr.http.get("/health/live").json == {"status": "alive"}
+
+
+def test_a_ready_server_names_its_rules(ehr: Caller) -> None:
+    ready = ehr.http.get("/health/ready").json
+
+    assert ready["status"] == "ready"
+    assert ready["profile"] == "production"
+    assert ready["rulebook"] == ehr.world.rulebook.digest
+    assert (ready["rules"], ready["services"]) == (3, 1)
+
+
+def test_a_server_without_its_database_is_alive_and_not_ready(
+    build: Callable[..., World], connect: Callable[[World], Caller], tmp_path: Path
+) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/empty.sqlite")
+    ehr = connect(replace(build(), store=store))
+
+    response = ehr.http.get("/health/ready")
+
+    assert response.status_code == 503
+    assert response.json["resourceType"] == "OperationOutcome"
+    assert ehr.http.get("/health/live").status_code == 200
+    store.close()
+
+
+def test_metrics_count_requests_and_cards_without_naming_anybody(
+    ehr: Caller, request_body: dict[str, Any]
+) -> None:
+    ehr.call(request_body)
+    ehr.http.open("/cds-services", method="SURPRISE")
+
+    text = ehr.http.get("/metrics").text
+
+    assert 'route="/cds-services/<service_id>",status="200"' in text
+    assert 'indicator="warning",service="wearable-review"' in text
+    assert 'method="OTHER"' in text
+    assert "SURPRISE" not in text and "p1" not in text
+    json.dumps(text)
