@@ -23,7 +23,7 @@ from .fixtures import load_case
 @click.command()
 @click.argument("service")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--base", default="http://127.0.0.1:8000", show_default=True)
+@click.option("--base", default="http://127.0.0.1:8080", show_default=True)
 @click.option("--no-prefetch", is_flag=True, help="Let the server fetch the chart.")
 @click.option("--fhir-port", default=0, help="Where the chart is served then.")
 @click.option(

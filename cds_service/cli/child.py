@@ -15,7 +15,7 @@ from .ehr import Unanswered
 
 START = 60
 """Seconds that a start may take on a busy machine."""
-USUAL_PORT = 8000
+USUAL_PORT = 8080
 
 
 @contextmanager

@@ -171,7 +171,7 @@ def write_clients(public_key: dict[str, Any], fhir_base: str, secret: str) -> st
         "iss": ISSUER,
         "keys": {"keys": [key]},
         "fhir_servers": [fhir_base],
-        "origins": ["http://localhost:8080", "http://127.0.0.1:8080"],
+        "origins": ["http://localhost:3000", "http://127.0.0.1:3000"],
     }
     watch = {"id": "demo-watch", "secrets": [secret]}
     return json.dumps({"format": 1, "clients": [ehr], "webhooks": [watch]})

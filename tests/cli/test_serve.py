@@ -1,0 +1,229 @@
+"""The server under gunicorn: what only a real socket can show."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from gunicorn.http.errors import (
+    InvalidHeader,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    UnsupportedTransferCoding,
+)
+
+from cds_service.cli.child import serve_as_child
+from cds_service.cli.ehr import Unanswered
+from cds_service.cli.serve import build_settings, find_status
+from cds_service.config import load_config
+
+RULES = Path(__file__).parents[2] / "rules"
+LIMIT = 100_000
+PATIENCE = 60
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server with two workers, trust off."""
+    folder = tmp_path_factory.mktemp("serve")
+    port = free_port()
+    settings = {
+        "CDS_PROFILE": "development",
+        "CDS_AUTH": "off",
+        "CDS_RULES": str(RULES),
+        "CDS_DATABASE_URL": f"sqlite:///{folder / 'store.sqlite'}",
+        "CDS_PORT": str(port),
+        "CDS_WORKERS": "2",
+        "CDS_BODY_LIMIT": str(LIMIT),
+    }
+    address = f"http://127.0.0.1:{port}"
+    with serve_as_child(settings, folder / "log", address):
+        yield address
+
+
+def raw(base: str, message: bytes) -> tuple[int, dict[str, str], Any]:
+    """Status, headers and body of the answer to bytes on a connection of their own."""
+    host, _, port = base.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as connection:
+        connection.sendall(message)
+        received = b""
+        while part := connection.recv(65536):
+            received += part
+    head, _, body = received.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    headers = {
+        name.lower(): value.strip()
+        for name, _, value in (line.partition(":") for line in lines)
+    }
+    return int(first.split()[1]), headers, json.loads(body)
+
+
+@pytest.mark.parametrize(
+    ("message", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET / HTTP/9.9\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nbad header\r\n\r\n", 400),
+        (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nX: " + b"x" * 9000 + b"\r\n\r\n", 431),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: secret\r\n\r\n", 501),
+    ],
+)
+def test_e_2_what_is_not_http_is_answered_in_json(
+    base: str, message: bytes, status: int
+) -> None:
+    found, headers, body = raw(base, message)
+
+    assert found == status
+    assert headers["content-type"] == "application/json"
+    assert headers["cache-control"] == "no-store"
+    assert body["resourceType"] == "OperationOutcome"
+    assert "secret" not in str(body)
+
+
+def chunked(*chunks: bytes) -> bytes:
+    head = (
+        b"POST /cds-services/wearable-review HTTP/1.1\r\nHost: x\r\n"
+        b"Content-Type: application/json\r\nConnection: close\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n"
+    )
+    return head + b"".join(b"%x\r\n%s\r\n" % (len(each), each) for each in chunks)
+
+
+def test_q_15_a_chunked_body_is_read_and_counted(base: str) -> None:
+    assert raw(base, chunked(b"{", b"}", b""))[0] == 400
+    enough = [b"x" * 10_000] * (LIMIT // 10_000 + 1)
+    status, _, body = raw(base, chunked(*enough, b""))
+    assert status == 413
+    assert body["resourceType"] == "OperationOutcome"
+
+
+def test_a_body_that_is_not_chunked_as_it_says_is_400(base: str) -> None:
+    broken = chunked(b"{}") + b"zzz\r\n"
+
+    status, _, body = raw(base, broken)
+
+    assert status == 400
+    assert body["resourceType"] == "OperationOutcome"
+
+
+@pytest.mark.parametrize("size", [1_200_000, 20_000_000])
+def test_q_15_a_huge_body_is_413_and_the_server_answers_on(
+    base: str, size: int
+) -> None:
+    url = f"{base}/cds-services/wearable-review"
+    headers = {"Content-Type": "application/json"}
+    try:
+        response = requests.post(url, b"x" * size, headers=headers, timeout=PATIENCE)
+        assert response.status_code == 413
+        assert response.json()["resourceType"] == "OperationOutcome"
+    except requests.ConnectionError:
+        # The answer came before the body was through, and the client did not look.
+        assert size > 10 * LIMIT
+    assert requests.get(f"{base}/cds-services", timeout=PATIENCE).status_code == 200
+
+
+def test_a_connection_is_kept_for_the_next_call(base: str) -> None:
+    with requests.Session() as session:
+        for _ in range(3):
+            response = session.get(f"{base}/health/live", timeout=PATIENCE)
+            assert response.headers["Connection"] == "keep-alive"
+
+
+def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    environ = {name: each for name, each in os.environ.items() if name[:4] != "CDS_"}
+    return subprocess.run(
+        [sys.executable, "-m", "cds_service.cli", *arguments],
+        env={**environ, **settings},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+
+def test_wrong_settings_are_said_in_a_sentence_each() -> None:
+    done = run("serve", CDS_AUTH="off", CDS_WORKERS="none")
+
+    assert done.returncode == 1
+    assert "CDS_WORKERS" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_broken_rules_are_not_served_and_every_finding_is_said(tmp_path: Path) -> None:
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    (rules / "site.yaml").write_text("format: 1\n")
+
+    done = run(
+        "serve",
+        CDS_PROFILE="development",
+        CDS_AUTH="off",
+        CDS_RULES=str(rules),
+        CDS_DATABASE_URL=f"sqlite:///{tmp_path / 'x.sqlite'}",
+    )
+
+    assert done.returncode == 1
+    assert "cds-service check" in done.stderr
+    assert "services.yaml" in done.stderr and "time_zone" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_child_that_does_not_start_says_why(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    with pytest.raises(Unanswered, match="CDS_PUBLIC_URL"):
+        with serve_as_child({"CDS_AUTH": "on"}, log, "http://127.0.0.1:9"):
+            pass
+
+
+def test_every_verb_explains_itself() -> None:
+    assert "serve" in run("--help").stdout
+    for verb in ("call", "check", "demo", "serve", "simulate"):
+        done = run(verb, "--help")
+        assert done.returncode == 0
+        assert "Usage:" in done.stdout
+    assert run("nonsense").returncode == 2
+
+
+def test_e_9_a_worker_outlives_its_own_deadline() -> None:
+    config = load_config(
+        {
+            "CDS_PROFILE": "development",
+            "CDS_AUTH": "off",
+            "CDS_GATHER_DEADLINE_MS": "60000",
+            "CDS_THREADS": "3",
+        }
+    )
+
+    settings = build_settings(config)
+
+    assert settings["timeout"] > 60
+    assert settings["threads"] == 3
+    assert settings["bind"] == "127.0.0.1:8080"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (LimitRequestLine(1, 1), 414),
+        (LimitRequestHeaders("x"), 431),
+        (UnsupportedTransferCoding("x"), 501),
+        (InvalidHeader("x"), 400),
+        (RuntimeError("x"), 500),
+    ],
+)
+def test_each_fault_in_http_has_its_status(error: Exception, status: int) -> None:
+    assert find_status(error) == status
