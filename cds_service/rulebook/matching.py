@@ -6,7 +6,7 @@ costs one look-up that fails.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -39,15 +39,16 @@ class Hit(NamedTuple):
     by_name: bool
 
 
-class Coded(NamedTuple):
+@dataclass(slots=True)
+class Coded:
     """What is needed of a resource to find its facts."""
 
     codings: list[tuple[str, str, str]]
     """Canonical system, code and display."""
-    names: list[str]
+    names: Sequence[str] = ()
     """Texts that may name an ingredient; medicines only."""
-    forms: str = ""
-    """Dose form and route in words; medicines only."""
+    read_forms: Callable[[], str] = str
+    """Dose form and route in words, read only if a set excludes some."""
 
 
 _WORD = re.compile(r"[^\W_]+")
@@ -61,9 +62,16 @@ class CodeIndex:
     ) -> None:
         """*slots* are the numbers of the selectors, each with its value set's name."""
         self._codes: dict[tuple[str, str], list[int]] = defaultdict(list)
-        self._prefixes: dict[str, dict[str, list[int]]] = defaultdict(dict)
+        self._prefixes: dict[str, dict[int, dict[str, list[int]]]] = {}
         self._names: dict[str, list[tuple[tuple[str, ...], list[int]]]] = {}
-        self._sets = {slot: valuesets[name] for slot, name in slots.items()}
+        self._settled = {
+            slot: _settled_by(valuesets[name]) for slot, name in slots.items()
+        }
+        self._excluding = {
+            slot: valuesets[name]
+            for slot, name in slots.items()
+            if _excludes(valuesets[name])
+        }
         by_set: dict[str, list[int]] = {name: [] for name in valuesets}
         for slot, name in slots.items():
             by_set[name].append(slot)
@@ -75,8 +83,10 @@ class CodeIndex:
             for code in codes:
                 self._codes[system, code] += slots
         for system, prefixes in valueset.prefixes.items():
+            by_length = self._prefixes.setdefault(system, {})
             for prefix in prefixes:
-                self._prefixes[system].setdefault(prefix, []).extend(slots)
+                starts = by_length.setdefault(len(prefix), {})
+                starts.setdefault(prefix, []).extend(slots)
         for name in valueset.names:
             words = tuple(_WORD.findall(name.lower()))
             if words:
@@ -90,29 +100,31 @@ class CodeIndex:
         """
         hits: dict[int, Hit] = {}
         known = self._by_code(coded, hits)
-        for words, slots in self._named(coded.names):
-            known = True
-            for slot in slots:
-                if slot not in hits and not self.decides(slot, coded):
-                    hits[slot] = Hit("", " ".join(words), True)
-        for slot in [slot for slot in hits if self._is_excluded(slot, coded)]:
-            del hits[slot]
+        if self._names:
+            for words, slots in self._named(coded.names):
+                known = True
+                for slot in slots:
+                    if slot not in hits and not self._decides(slot, coded):
+                        hits[slot] = Hit("", " ".join(words), True)
+        if hits and self._excluding:
+            for slot in [slot for slot in hits if self._is_excluded(slot, coded)]:
+                del hits[slot]
         return hits, known
 
     def _by_code(self, coded: Coded, hits: dict[int, Hit]) -> bool:
         known = False
         for system, written, display in coded.codings:
             code = normalise_code(system, written)
-            slots = self._codes.get((system, code))
-            found = [] if slots is None else [slots]
-            prefixes = self._prefixes.get(system)
-            if prefixes:
-                starts = (code[:length] for length in range(1, len(code) + 1))
-                found += [prefixes[each] for each in starts if each in prefixes]
-            for group in found:
-                known = True
-                for slot in group:
-                    hits.setdefault(slot, Hit(f"{system}|{written}", display, False))
+            groups = [self._codes.get((system, code))]
+            for length, prefixes in self._prefixes.get(system, _NONE).items():
+                groups.append(prefixes.get(code[:length]))
+            for group in groups:
+                if group is not None:
+                    known = True
+                    for slot in group:
+                        hits.setdefault(
+                            slot, Hit(f"{system}|{written}", display, False)
+                        )
         return known
 
     def _named(
@@ -126,25 +138,40 @@ class CodeIndex:
                         yield candidate, slots
 
     def _is_excluded(self, slot: int, coded: Coded) -> bool:
-        valueset = self._sets[slot]
+        valueset = self._excluding.get(slot)
+        if valueset is None:
+            return False
         for system, written, _ in coded.codings:
-            if normalise_code(system, written) in valueset.excluded_codes.get(
-                system, ()
+            code = normalise_code(system, written)
+            if code in valueset.excluded_codes.get(system, ()) or code.startswith(
+                valueset.excluded_prefixes.get(system, ())
             ):
                 return True
         if not valueset.excluded_forms:
             return False
-        words = " ".join([*coded.names, coded.forms]).lower()
+        words = " ".join([*coded.names, coded.read_forms()]).lower()
         return any(form in words for form in valueset.excluded_forms)
 
-    def decides(self, slot: int, coded: Coded) -> bool:
-        """Whether a code of the resource settles if it belongs to the slot.
+    def _decides(self, slot: int, coded: Coded) -> bool:
+        settled = self._settled[slot]
+        return any(system in settled for system, _, _ in coded.codings)
+
+    def settled(self, slot: int) -> frozenset[str]:
+        """The systems whose codes settle membership.
 
         A product code of RxNorm settles nothing for a set of ingredients.
         """
-        return any(system in self.settled(slot) for system, _, _ in coded.codings)
+        return self._settled[slot]
 
-    def settled(self, slot: int) -> frozenset[str]:
-        """The systems whose codes settle membership."""
-        valueset = self._sets[slot]
-        return valueset.systems - ({RXNORM} if valueset.names else set())
+
+_NONE: Mapping[int, dict[str, list[int]]] = {}
+
+
+def _settled_by(valueset: ValueSet) -> frozenset[str]:
+    return valueset.systems - ({RXNORM} if valueset.names else frozenset())
+
+
+def _excludes(valueset: ValueSet) -> bool:
+    return bool(
+        valueset.excluded_codes or valueset.excluded_prefixes or valueset.excluded_forms
+    )

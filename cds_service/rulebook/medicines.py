@@ -1,5 +1,6 @@
 """What a medicine is called and coded as, wherever a resource says so."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..fhir.chart import Chart, Resource
@@ -12,32 +13,41 @@ def coded_medication(resource: Resource, chart: Chart) -> Coded:
 
     Source: FHIR R4 MedicationRequest.medication[x], Medication.ingredient.
     """
-    concepts = [resource.get("medicationCodeableConcept")]
-    forms: list[Any] = []
-    names: list[str] = []
+    concept = resource.get("medicationCodeableConcept")
+    found = codings(concept)
+    names = texts_of(concept)
+    medication: Resource = {}
     reference = resource.get("medicationReference")
     if isinstance(reference, dict):
-        medication = _referenced(reference.get("reference"), resource, chart)
+        medication = _referenced(reference.get("reference"), resource, chart) or {}
+        for part in _concepts(medication):
+            found += codings(part)
+            names += texts_of(part)
         names.append(text_of(reference.get("display")))
-        if medication:
-            concepts.append(medication.get("code"))
-            forms.append(medication.get("form"))
-            concepts += [
-                ingredient.get("itemCodeableConcept")
-                for ingredient in items(medication.get("ingredient"))
-                if isinstance(ingredient, dict)
-            ]
+    return Coded(
+        found,
+        list(dict.fromkeys(name for name in names if name)),
+        lambda: _forms(resource, medication),
+    )
+
+
+def _concepts(medication: Resource) -> list[Any]:
+    """What a Medication is, and what it is made of."""
+    return [medication.get("code")] + [
+        ingredient.get("itemCodeableConcept")
+        for ingredient in items(medication.get("ingredient"))
+        if isinstance(ingredient, dict)
+    ]
+
+
+def _forms(resource: Mapping[str, Any], medication: Resource) -> str:
+    """Dose form, routes and dosage texts, in one text."""
+    words = texts_of(medication.get("form"))
     for dosage in items(resource.get("dosageInstruction", resource.get("dosage"))):
         if isinstance(dosage, dict):
-            forms += [dosage.get("route"), dosage.get("text")]
-    found = [coding for concept in concepts for coding in codings(concept)]
-    names = [text for concept in concepts for text in texts_of(concept)] + names
-    words = [
-        text
-        for form in forms
-        for text in ([form] if isinstance(form, str) else texts_of(form))
-    ]
-    return Coded(found, [name for name in names if name], " ".join(words))
+            words += texts_of(dosage.get("route"))
+            words.append(text_of(dosage.get("text")))
+    return " ".join(words)
 
 
 def _referenced(reference: Any, holder: Resource, chart: Chart) -> Resource | None:

@@ -3,7 +3,7 @@
 Read tolerantly: a member of the wrong shape makes that row unusable, and nothing else.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from enum import Enum
@@ -50,18 +50,16 @@ def items(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def codings(concept: Any) -> Iterator[tuple[str, str, str]]:
+def codings(concept: Any) -> list[tuple[str, str, str]]:
     """System, code and display of each coding of a CodeableConcept."""
-    if not isinstance(concept, dict):
-        return
-    for coding in items(concept.get("coding")):
-        if isinstance(coding, dict) and isinstance(coding.get("code"), str):
-            system = coding.get("system")
-            yield (
-                canonical_system(system) if isinstance(system, str) else "",
-                coding["code"],
-                text_of(coding.get("display")),
-            )
+    found = []
+    for coding in items(concept.get("coding")) if isinstance(concept, dict) else ():
+        if isinstance(coding, dict):
+            system, code = coding.get("system"), coding.get("code")
+            if isinstance(code, str):
+                named = canonical_system(system) if isinstance(system, str) else ""
+                found.append((named, code, text_of(coding.get("display"))))
+    return found
 
 
 def text_of(value: Any) -> str:
@@ -73,14 +71,11 @@ def texts_of(concept: Any) -> list[str]:
     """What a CodeableConcept is called: its text first, then the displays."""
     if not isinstance(concept, dict):
         return []
-    shown = [display for _, _, display in codings(concept)]
-    # A coding without a code may still have a display.
-    shown += [
-        text_of(coding.get("display"))
-        for coding in items(concept.get("coding"))
-        if isinstance(coding, dict) and not isinstance(coding.get("code"), str)
-    ]
-    return [text for text in [text_of(concept.get("text")), *shown] if text]
+    texts = [text_of(concept.get("text"))]
+    for coding in items(concept.get("coding")):
+        if isinstance(coding, dict):
+            texts.append(text_of(coding.get("display")))
+    return [text for text in texts if text]
 
 
 def reference_of(resource: Resource) -> str:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone, tzinfo
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..fhir.chart import Chart, Resource, SourceState
 from ..wearables.records import WearableAlert
@@ -61,13 +61,17 @@ class Selectors:
                 if name in wanted or (kind == "medication" and each.names)
             }
             self.indexes[kind, origin] = CodeIndex(slots, sets)
-        self.group_of, self.groups = self._group()
-
-    def _group(self) -> tuple[dict[int, int], list[tuple[Selector, frozenset[str]]]]:
+        self.group_of: dict[int, int] = {}
         """Slots that leave the same resources unresolved share a group."""
+        self._groups: dict[tuple[str, str], list[Group]] = defaultdict(list)
+        self._group()
+
+    def groups_of(self, kind: str, origin: str) -> Sequence["Group"]:
+        """The groups that resources of a kind may be unresolved for."""
+        return self._groups.get((kind, origin), ())
+
+    def _group(self) -> None:
         numbers: dict[tuple[Any, ...], int] = {}
-        group_of: dict[int, int] = {}
-        groups: list[tuple[Selector, frozenset[str]]] = []
         for slot, selector in enumerate(self.all):
             index = self.indexes.get((selector.kind, selector.origin))
             if index is None:
@@ -81,10 +85,20 @@ class Selectors:
                 settled,
             )
             if key not in numbers:
-                numbers[key] = len(groups)
-                groups.append((selector, settled))
-            group_of[slot] = numbers[key]
-        return group_of, groups
+                group = Group(len(numbers), selector, settled)
+                numbers[key] = group.number
+                self._groups[selector.kind, selector.origin].append(group)
+            self.group_of[slot] = numbers[key]
+
+
+class Group(NamedTuple):
+    """Selectors for which the same resources stay unresolved."""
+
+    number: int
+    selector: Selector
+    """One of them."""
+    settled: frozenset[str]
+    """The systems whose codes settle membership."""
 
 
 @dataclass(slots=True)
@@ -115,19 +129,13 @@ class _Filer:
         index = self.selectors.indexes.get((kind, origin))
         if index is None:
             return
-        groups = [
-            (number, selector, settled)
-            for number, (selector, settled) in enumerate(self.selectors.groups)
-            if (selector.kind, selector.origin) == (kind, origin)
-        ]
+        groups = self.selectors.groups_of(kind, origin)
         for resource in resources:
             for holder, coded in self._coded(kind, resource):
                 hits, known = index.find(coded)
                 for slot, hit in hits.items():
                     self._add(slot, hit, resource, holder, coded)
-                if kind != "medication":
-                    known = False
-                if not known:
+                if kind != "medication" or not known:
                     self._leave(groups, resource, coded)
 
     def _coded(
@@ -135,16 +143,14 @@ class _Filer:
     ) -> list[tuple[Mapping[str, Any], Coded]]:
         if kind == "medication":
             return [(resource, coded_medication(resource, self.chart))]
-        concept = resource.get("code")
-        first = (resource, Coded(list(codings(concept)), texts_of(concept)))
-        if kind != "observation":
-            return [first]
-        parts = [
-            (part, Coded(list(codings(part.get("code"))), texts_of(part.get("code"))))
-            for part in items(resource.get("component"))
+        whole = [(resource, Coded(codings(resource.get("code"))))]
+        if kind == "condition" or "component" not in resource:
+            return whole
+        return whole + [
+            (part, Coded(codings(part.get("code"))))
+            for part in items(resource["component"])
             if isinstance(part, dict)
         ]
-        return [first, *parts]
 
     def _add(
         self,
@@ -158,11 +164,12 @@ class _Filer:
         standing = self._standing(selector, resource)
         if standing is Standing.DOES_NOT:
             return
+        called = coded.names or texts_of(holder.get("code"))
         name = "" if hit.by_name else hit.name
         moment = self._moment(selector.kind, resource)
         row = Row(
             reference=reference_of(resource),
-            name=name or next(iter(coded.names), "") or hit.name,
+            name=name or next(iter(called), "") or hit.name,
             code=hit.code,
             by_name=hit.by_name,
             moment=moment or EVER,
@@ -174,18 +181,15 @@ class _Filer:
         (self.sheet.rows if counts else self.sheet.unclear)[slot].append(row)
 
     def _leave(
-        self,
-        groups: Sequence[tuple[int, Selector, frozenset[str]]],
-        resource: Resource,
-        coded: Coded,
+        self, groups: Sequence["Group"], resource: Resource, coded: Coded
     ) -> None:
         """Note for whom the resource stays unresolved."""
-        systems = {system for system, _, _ in coded.codings}
-        for number, selector, settled in groups:
-            if systems & settled:
+        for group in groups:
+            if any(system in group.settled for system, _, _ in coded.codings):
                 continue
-            if self._standing(selector, resource) is not Standing.DOES_NOT:
-                self.sheet.unresolved[number].append(next(iter(coded.names), ""))
+            if self._standing(group.selector, resource) is not Standing.DOES_NOT:
+                called = coded.names or texts_of(resource.get("code"))
+                self.sheet.unresolved[group.number].append(next(iter(called), ""))
 
     def _standing(self, selector: Selector, resource: Resource) -> Standing:
         if selector.kind == "condition":
