@@ -4,9 +4,10 @@ Gather what is needed, decide, record. Only the first and the last step touch th
 what happens between them is pure and can be repeated from the record.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import uuid4
 
 from .audit import build_call_event
@@ -17,6 +18,7 @@ from .fhir.gather import gather
 from .protocol.cards import Card
 from .protocol.errors import Unavailable
 from .protocol.requests import HookRequest
+from .protocol.responses import build_response
 from .rulebook.cards import BuiltCard, build_cards
 from .rulebook.evaluate import Evaluations, Outcome, alerts_since, evaluate
 from .rulebook.rules import Rulebook, ServiceRules
@@ -50,6 +52,8 @@ class Answer:
     """What a call is answered with."""
 
     cards: tuple[Card, ...]
+    body: Mapping[str, Any]
+    """The response, as it goes to the wire."""
     chart: Chart
     """What the cards rest on."""
 
@@ -65,6 +69,7 @@ def answer(
     Raises:
         UnmetPrecondition: if data that the service requires cannot be had.
         WrongPatient: if the data is about somebody else.
+        InvalidAnswer: if a card breaks the protocol.
         Unavailable: if the call cannot be recorded.
     """
     now = world.clock()
@@ -75,6 +80,8 @@ def answer(
 
     evaluations = evaluate(service, chart, alerts, now)
     built = build_cards(evaluations, service.service, seed_of(hook_request, client))
+    cards = tuple(each.card for each in built)
+    body = build_response(cards)
 
     record(
         CallRecord(
@@ -94,7 +101,7 @@ def answer(
         ),
         world.store,
     )
-    return Answer(tuple(each.card for each in built), chart)
+    return Answer(cards, body, chart)
 
 
 def read_chart(
@@ -181,9 +188,7 @@ def evaluation_records(evaluations: Evaluations) -> tuple[EvaluationRecord, ...]
     )
 
 
-def card_records(
-    built: tuple[BuiltCard, ...], now: datetime
-) -> tuple[CardRecord, ...]:
+def card_records(built: tuple[BuiltCard, ...], now: datetime) -> tuple[CardRecord, ...]:
     """The cards that are about to be shown."""
     return tuple(
         CardRecord(

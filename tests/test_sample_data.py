@@ -1,6 +1,7 @@
 """Patients that others wrote: read whole, in every mode, without a crash.
 
-The bundles are read where ``CDS_SAMPLE_DATA`` names them and are no part of this project.
+The bundles are read where ``CDS_SAMPLE_DATA`` names them, and are no part of this
+project.
 """
 
 import json
@@ -21,7 +22,6 @@ from cds_service.decision import Answer, World, answer
 from cds_service.fhir.chart import SOURCES, SourceState
 from cds_service.protocol.cards import as_json
 from cds_service.protocol.requests import parse_request
-from cds_service.protocol.schemas import problems
 from cds_service.rulebook.load import load_rulebook
 from cds_service.store.records import AuditEvent, DeliveryState
 from cds_service.wearables.records import PatientKey, WearableAlert
@@ -98,10 +98,7 @@ def view(
     if base:
         client = replace(client, open_fhir_servers=(base,))
     request = parse_request(body, https_only=False)
-    found = answer(service, request, client, world)
-    wire = {"cards": [as_json(card) for card in found.cards]}
-    assert problems("response", wire) == []
-    return found
+    return answer(service, request, client, world)
 
 
 def cards_of(found: Answer) -> list[dict[str, Any]]:

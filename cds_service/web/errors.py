@@ -13,6 +13,7 @@ from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException
 
 from ..protocol.errors import CdsError, Unavailable
+from ..protocol.responses import InvalidAnswer
 from ..store.records import StoreError
 from .json import render_json
 from .notes import note
@@ -85,6 +86,8 @@ def answer_http_error(error: HTTPException) -> Response:
 def answer_bug(error: Exception) -> Response:
     """The same words for every bug; the log learns its type and where it arose."""
     note(failure=type(error).__name__, at=places(error))
+    if isinstance(error, InvalidAnswer):
+        note(invalid=error.places)
     return _json(build_outcome(500, f"request {g.get('request_id', '?')}"), 500)
 
 

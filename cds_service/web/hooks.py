@@ -13,21 +13,17 @@ from .. import __version__
 from ..audit import build_feedback_event, build_refusal_event
 from ..config import Discovery, Profile
 from ..decision import World, answer
-from ..protocol.cards import Card, as_json
+from ..protocol.cards import Card
 from ..protocol.errors import CdsError, Unauthenticated, UnknownService
 from ..protocol.feedback import parse_feedback
 from ..protocol.requests import HookRequest, parse_request
-from ..protocol.schemas import problems
+from ..protocol.responses import checked
 from ..protocol.services import discovery, find_service
 from ..trust import TrustedClient, authenticate
 from .bodies import read_body
 from .health import Metrics
 from .json import parse_json, render_json
 from .notes import note
-
-
-class InvalidAnswer(Exception):
-    """What was about to leave breaks the protocol: a fault of this server."""
 
 
 def build_hooks(world: World) -> Blueprint:
@@ -40,13 +36,14 @@ def build_hooks(world: World) -> Blueprint:
             with refusals_audited(world):
                 recognise(world, "/cds-services")
         services = (each.service for each in world.rulebook.services.values())
-        return leave("discovery", discovery(services, release=__version__))
+        return _json(checked("discovery", discovery(services, release=__version__)))
 
     @hooks.post("/cds-services/<service_id>")
     def call(service_id: str) -> Response:
         with refusals_audited(world):
             body = read_body(world.config.body_limit)
             client = recognise(world, f"/cds-services/{service_id}")
+            refuse_unknown(service_id, world)
             hook_request = parse_request(
                 parse_json(body),
                 strict=client.profile.strict,
@@ -57,17 +54,16 @@ def build_hooks(world: World) -> Blueprint:
             service = find_service(offered, service_id, hook_request.hook)
             note_call(service_id, hook_request)
             rules = services[service.id, service.hook]
-            cards = answer(rules, hook_request, client, world).cards
-        note_cards(service_id, cards)
-        return leave("response", {"cards": [as_json(card) for card in cards]})
+            answered = answer(rules, hook_request, client, world)
+        note_cards(service_id, answered.cards)
+        return _json(answered.body)
 
     @hooks.post("/cds-services/<service_id>/feedback")
     def feedback(service_id: str) -> Response:
         with refusals_audited(world):
             body = read_body(world.config.body_limit)
             client = recognise(world, f"/cds-services/{service_id}/feedback")
-            if all(service_id != id for id, _ in world.rulebook.services):
-                raise UnknownService("There is no service with this id.")
+            refuse_unknown(service_id, world)
             entries = parse_feedback(parse_json(body))
             now = world.clock()
             event = build_feedback_event(service_id, entries, client, now)
@@ -119,17 +115,10 @@ def recognise(world: World, path: str) -> TrustedClient:
     return client
 
 
-def leave(schema: str, body: Any) -> Response:
-    """The answer, if it keeps the protocol.
-
-    Raises:
-        InvalidAnswer: if it does not; it is not sent.
-    """
-    broken = problems(schema, body)
-    if broken:
-        note(invalid=[each.expression for each in broken])
-        raise InvalidAnswer
-    return _json(body)
+def refuse_unknown(service_id: str, world: World) -> None:
+    """Refuse an id that no service has, whatever else is wrong with the message."""
+    if all(service_id != id for id, _ in world.rulebook.services):
+        raise UnknownService("There is no service with this id.")
 
 
 def note_call(service_id: str, hook_request: HookRequest) -> None:

@@ -1,0 +1,168 @@
+"""The straight line of a call: what is recorded, and what is answered only then."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cds_service.app import build_world
+from cds_service.config import Config
+from cds_service.decision import World, answer, seed_of
+from cds_service.protocol.cards import CardSource
+from cds_service.protocol.errors import UnmetPrecondition
+from cds_service.protocol.requests import parse_request
+from cds_service.protocol.responses import InvalidAnswer
+from cds_service.rulebook.load import load_rulebook
+from cds_service.trust import TrustedClient
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+RULES = Path(__file__).parent.parent / "rules"
+KEY = ("wearable-review", "patient-view")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    config = Config(
+        profile="development",
+        auth="off",
+        database_url=f"sqlite:///{tmp_path}/cds.sqlite",
+    )
+    world = replace(build_world(config, load_rulebook(RULES)), clock=lambda: NOW)
+    world.store.migrate()
+    yield world
+    world.store.close()
+    world.fhir.close()
+
+
+def searchset(*resources: Any) -> dict[str, Any]:
+    entries = [{"resource": each} for each in resources]
+    return {"resourceType": "Bundle", "type": "searchset", "entry": entries}
+
+
+def heart_rate(value: int, hours: int) -> dict[str, Any]:
+    return {
+        "resourceType": "Observation",
+        "id": f"o{hours}",
+        "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "40443-4"}]},
+        "subject": {"reference": "Patient/p1"},
+        "effectiveDateTime": (NOW - timedelta(hours=hours)).isoformat(),
+        "valueQuantity": {"value": value, "code": "/min"},
+    }
+
+
+PATIENT = {"resourceType": "Patient", "id": "p1", "birthDate": "1958-03-14"}
+BODY = {
+    "hook": "patient-view",
+    "hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea",
+    "context": {"userId": "Practitioner/7", "patientId": "Patient/p1"},
+    "prefetch": {
+        "patient": PATIENT,
+        "conditions": searchset(),
+        "medication-requests": searchset(
+            {
+                "resourceType": "MedicationRequest",
+                "id": "m1",
+                "status": "active",
+                "intent": "order",
+                "subject": {"reference": "Patient/p1"},
+                "authoredOn": "2026-01-01",
+                "medicationCodeableConcept": {"text": "Metoprolol 50 mg"},
+            }
+        ),
+        "medication-statements": None,
+        "observations": searchset(heart_rate(108, 3), heart_rate(112, 27)),
+    },
+}
+
+
+def ask(world: World, **changes: Any) -> Any:
+    request = parse_request({**BODY, **changes}, https_only=False)
+    return answer(world.rulebook.services[KEY], request, anonymous(world), world)
+
+
+def anonymous(world: World) -> TrustedClient:
+    assert world.clients.anonymous is not None
+    return world.clients.anonymous
+
+
+def audited(world: World) -> list[dict[str, Any]]:
+    return [json.loads(entry.detail) for entry in world.store.audit_entries()]
+
+
+def test_a_call_is_recorded_with_all_that_it_rests_on(world: World) -> None:
+    found = ask(world)
+
+    version = world.rulebook.rules["beta-blocker-resting-tachycardia"].version
+    (row,) = audited(world)
+    (card,) = found.cards
+    assert row["service"] == "wearable-review"
+    assert row["user"] == "Practitioner/7"
+    assert row["rulebook"] == world.rulebook.digest
+    rule = f"beta-blocker-resting-tachycardia@{version}"
+    assert row["cards"] == [[card.uuid, rule, "warning"]]
+    assert [rule, "fires"] in row["evaluations"]
+    assert row["deviations"]
+    assert row["sources"]["observations"] == "loaded"
+
+
+def test_a_call_that_is_refused_is_not_recorded_as_answered(world: World) -> None:
+    prefetch = {"patient": PATIENT, "observations": None}
+
+    with pytest.raises(UnmetPrecondition):
+        ask(world, prefetch=prefetch)
+
+    assert audited(world) == []
+
+
+def test_a_card_that_must_not_leave_is_not_recorded_as_shown(world: World) -> None:
+    service = world.rulebook.services[KEY]
+    nameless = [
+        replace(
+            rule, cards=tuple(replace(c, source=CardSource("")) for c in rule.cards)
+        )
+        for rule in service.rules
+    ]
+    program = type(service.program)(service.program.selectors, nameless)
+    broken = replace(service, rules=tuple(nameless), program=program)
+    book = replace(world.rulebook, services={KEY: broken})
+
+    with pytest.raises(InvalidAnswer):
+        ask(replace(world, rulebook=book))
+
+    assert audited(world) == []
+
+
+def test_an_identical_retry_has_the_identical_card(world: World) -> None:
+    first, again = ask(world), ask(world)
+    other = ask(world, hookInstance="11111111-dfbe-44ad-ba6d-3e05e953b2ea")
+
+    assert first.body == again.body
+    assert first.cards[0].uuid != other.cards[0].uuid
+
+
+@pytest.mark.parametrize("constant", [True, False])
+def test_an_instance_that_tells_no_calls_apart_gives_every_card_its_own_id(
+    world: World, constant: bool
+) -> None:
+    client = anonymous(world)
+    if constant:
+        client = replace(
+            client, profile=replace(client.profile, constant_instance=True)
+        )
+        request = parse_request(BODY)
+    else:
+        request = parse_request({**BODY, "hookInstance": "demo"})
+
+    assert seed_of(request, client) != seed_of(request, client)
+
+
+def test_time_is_an_argument(world: World) -> None:
+    later = replace(world, clock=lambda: NOW + timedelta(days=30))
+
+    assert len(ask(world).cards) == 1
+    assert ask(later).cards == ()
