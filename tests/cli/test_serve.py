@@ -18,6 +18,7 @@ from gunicorn.http.errors import (
     UnsupportedTransferCoding,
 )
 
+from cds_service.cli import VERBS
 from cds_service.cli.child import serve_as_child
 from cds_service.cli.ehr import Unanswered
 from cds_service.cli.serve import build_settings, find_status
@@ -191,7 +192,7 @@ def test_a_child_that_does_not_start_says_why(tmp_path: Path) -> None:
 
 def test_every_verb_explains_itself() -> None:
     assert "serve" in run("--help").stdout
-    for verb in ("call", "check", "demo", "serve", "simulate"):
+    for verb in VERBS:
         done = run(verb, "--help")
         assert done.returncode == 0
         assert "Usage:" in done.stdout
