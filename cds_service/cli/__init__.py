@@ -10,7 +10,7 @@ import click
 
 from .. import __version__
 
-VERBS = ("call", "check", "demo", "serve", "simulate")
+VERBS = ("call", "check", "demo", "explain", "serve", "simulate", "test")
 """Each is a module here and the name of the command in it."""
 
 

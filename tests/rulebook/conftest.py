@@ -48,7 +48,9 @@ FILES = {
         title: Beta-blockers
         include:
           - system: rxnorm
-            ingredients: [{code: "6918", name: metoprolol}, {code: "10600", name: timolol}]
+            ingredients:
+              - {code: "6918", name: metoprolol}
+              - {code: "10600", name: timolol}
           - {system: atc, under: [C07]}
         exclude: [{system: rxnorm, dose_forms: [ophthalmic]}]
         """,
@@ -75,7 +77,7 @@ FILES = {
         title: Systolic blood pressure
         include: [{system: loinc, codes: [8480-6], panels: [85354-9]}]
         """,
-}  # fmt: skip
+}
 
 RULE = """\
 format: 1

@@ -19,15 +19,35 @@ WHEN = "all: [{hr: {latest: {above: 100}}}, {bb: present}, {low: present}]"
     ("wrong", "right", "code", "help"),
     [
         ("in: heart-rat", "in: heart-rate", "CDS221", "did you mean `heart-rate`?"),
-        ("type: [low-heart-rat]", "type: [low-heart-rate]", "CDS224", "did you mean `low-heart-rate`?"),
+        (
+            "type: [low-heart-rat]",
+            "type: [low-heart-rate]",
+            "CDS224",
+            "did you mean `low-heart-rate`?",
+        ),
         ("unit: bpm", "unit: /min", "CDS228", "write `/min`"),
-        ("{hq: {latest", "{hr: {latest", "CDS301", "allowed here: all, any, bb, hr, low, none, patient"),
-        ("{bb: {latest: {above: 1}}}", "{bb: present}", "CDS302", "allowed here: absent, count, present"),
+        (
+            "{hq: {latest",
+            "{hr: {latest",
+            "CDS301",
+            "allowed here: all, any, bb, hr, low, none, patient",
+        ),
+        (
+            "{bb: {latest: {above: 1}}}",
+            "{bb: present}",
+            "CDS302",
+            "allowed here: absent, count, present",
+        ),
         ("{above: $limit}", "{above: 100}", "CDS303", ""),
-        ("{low: absent}", "{low: present}", "CDS306", "that no alert came proves nothing; ask for one that did"),
+        (
+            "{low: absent}",
+            "{low: present}",
+            "CDS306",
+            "that no alert came proves nothing; ask for one that did",
+        ),
         ("{between: [100, 100]}", "{above: 100}", "CDS307", ""),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_in_facts_or_conditions(
     rules: Any, chart: Any, wrong: str, right: str, code: str, help: str
 ) -> None:
@@ -161,7 +181,8 @@ def test_a_site_may_lower_a_severity_and_not_raise_it(
         ("critical", "WARNING"),
     ):
         rules.files["site.yaml"] = (
-            f"format: 1\ntime_zone: UTC\nunapproved: serve\nrules: {{test: {{severity: {wanted}}}}}\n"
+            "format: 1\ntime_zone: UTC\nunapproved: serve\n"
+            f"rules: {{test: {{severity: {wanted}}}}}\n"
         )
         rules.evaluate(FACTS, "low: present", chart())
         compiled = rules.compile()
@@ -244,7 +265,11 @@ def test_several_services_share_a_hook_and_one_service_has_several(
     rules.files["services.yaml"] = """\
 format: 1
 services:
-  - {id: review, hooks: [patient-view, encounter-start], title: A, description: A, rules: [test]}
+  - id: review
+    hooks: [patient-view, encounter-start]
+    title: A
+    description: A
+    rules: [test]
   - {id: other, hooks: [patient-view], title: B, description: B, rules: [test]}
 """
     rules.evaluate(FACTS, WHEN, chart())

@@ -177,9 +177,17 @@ def test_two_readings_at_one_time_straddle_the_limit(
 
 @pytest.mark.parametrize(
     ("comparator", "limit", "expected"),
-    [(">", 30, False), (">", 60, False), (">", 90, None), ("<", 90, True), ("<", 60, True), ("<", 50, None),
-     (">=", 60, False), ("<=", 60, None)],
-)  # fmt: skip
+    [
+        (">", 30, False),
+        (">", 60, False),
+        (">", 90, None),
+        ("<", 90, True),
+        ("<", 60, True),
+        ("<", 50, None),
+        (">=", 60, False),
+        ("<=", 60, None),
+    ],
+)
 def test_a_comparator_makes_a_range(
     rules: Any,
     chart: Any,
@@ -341,7 +349,7 @@ def test_rules_do_not_fire_for_the_deceased(
         ("none: [{dm: present}, {hr: {latest: {above: 100}}}]", False),
         ("none: [{dm: absent}]", True),
     ],
-)  # fmt: skip
+)
 def test_the_tree_is_kleenes_logic(
     rules: Any, chart: Any, reasons: Any, when: str, expected: bool | set[str]
 ) -> None:

@@ -42,15 +42,33 @@ def coded(system: str, code: str, display: str = "") -> dict[str, Any]:
         (request({"text": "metoprololish"}), False),
         (request({"text": "Timolol 0.5 % ophthalmic solution"}), False),
         (request({"text": "Timolol 10 mg tablet"}), True),
-        (request({"text": "Timolol"}, dosageInstruction=[{"route": {"text": "Ophthalmic"}}]), False),
+        (
+            request(
+                {"text": "Timolol"},
+                dosageInstruction=[{"route": {"text": "Ophthalmic"}}],
+            ),
+            False,
+        ),
         (request({"coding": [{"display": "Metoprolol 25 mg"}]}), True),
         (request(medicationReference={"display": "Metoprolol"}), True),
-        (request(medicationReference={"reference": "#d"}, contained=[{"resourceType": "Medication", "id": "d", "code": coded(RXNORM, "6918")}]), True),
+        (
+            request(
+                medicationReference={"reference": "#d"},
+                contained=[
+                    {
+                        "resourceType": "Medication",
+                        "id": "d",
+                        "code": coded(RXNORM, "6918"),
+                    }
+                ],
+            ),
+            True,
+        ),
         (request(medicationReference={"reference": "Medication/combi"}), True),
         (request(coded(RXNORM, "29046")), False),
         (request({"text": "lisinopril 10 mg"}), False),
     ],
-)  # fmt: skip
+)
 def test_a_medicine_is_found_by_code_ingredient_class_or_name(
     rules: Any, chart: Any, medicine: dict[str, Any], present: bool
 ) -> None:

@@ -82,13 +82,17 @@ def test_p_24_which_conditions_are_active(
     ("option", "resource", "expected"),
     [
         (", verification: confirmed", condition(), False),
-        (", verification: confirmed", condition(verificationStatus=status("confirmed")), True),
+        (
+            ", verification: confirmed",
+            condition(verificationStatus=status("confirmed")),
+            True,
+        ),
         (", status: resolved", condition(clinicalStatus=status("resolved")), True),
         (", status: resolved", condition(), False),
         (", status: any", condition(clinicalStatus=status("resolved")), True),
         (", status: any", condition(verificationStatus=status("refuted")), False),
     ],
-)  # fmt: skip
+)
 def test_a_fact_may_ask_for_other_conditions(
     rules: Any, chart: Any, option: str, resource: Any, expected: bool
 ) -> None:
@@ -140,12 +144,20 @@ def test_p_24_which_medicines_are_current(
         (request(authoredOn="2026-11-08T12:00:01Z"), False),
         (request(authoredOn="2026-11"), {"boundary"}),
         (request(), True),
-        (request(authoredOn="2026-11-20", dosageInstruction=[{"timing": {"repeat": {"boundsPeriod": {"start": "2025"}}}}]), True),
+        (
+            request(
+                authoredOn="2026-11-20",
+                dosageInstruction=[
+                    {"timing": {"repeat": {"boundsPeriod": {"start": "2025"}}}}
+                ],
+            ),
+            True,
+        ),
         (statement(effectivePeriod={"start": "2026-01"}), True),
         (statement(effectivePeriod={"start": "2026-11-20"}), False),
         (statement(effectiveDateTime="2026-01-01"), True),
     ],
-)  # fmt: skip
+)
 def test_taken_for_counts_from_the_start_and_trusts_an_unrecorded_one(
     rules: Any, chart: Any, reasons: Any, resource: Any, expected: Any
 ) -> None:

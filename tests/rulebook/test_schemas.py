@@ -155,7 +155,7 @@ BROKEN = [
     ("rule", "above: $limit, ", "", 22, 16, "CDS110", "name one limit", ""),
     ("rule", "share: 0.8", "share: 80", 22, 63, "CDS107", "`80` is more than 1", ""),
     ("rule", "days: 2", "days: two", 23, 50, "CDS103", "whole number", "quotes"),
-    ('rule', '"06:00"', "6 am", 24, 51, "CDS105", "not a time of day", "in quotes"),
+    ("rule", '"06:00"', "6 am", 24, 51, "CDS105", "not a time of day", "in quotes"),
     ("rule", "if_unknown: note", "if_unknown: 1", 25, 13, "CDS104", "`1`", "silent"),
     (
         "rule",
@@ -184,7 +184,7 @@ BROKEN = [
     ("services", "required", "needed", 8, 29, "CDS104", "`needed`", "optional"),
     ("fact", "condition", "conditoin", 3, 1, "CDS102", "`conditoin`", "`condition`"),
     ("alert-types", "title: Low, ", "", 3, 3, "CDS101", "`title` is missing", ""),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(
@@ -244,9 +244,15 @@ def test_every_key_is_explained_to_the_person_who_edits(name: str) -> None:
     ]
 
     assert set(silent) <= {
-        "source", "links", "suggestions", "conditions", "medications",
-        "observations", "wearable_alerts", "evidence",
-    }  # fmt: skip
+        "source",
+        "links",
+        "suggestions",
+        "conditions",
+        "medications",
+        "observations",
+        "wearable_alerts",
+        "evidence",
+    }
 
 
 def test_every_rule_file_of_the_project_names_a_schema_that_is_there() -> None:

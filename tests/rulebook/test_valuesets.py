@@ -158,9 +158,10 @@ def test_the_overlays_are_the_folders_that_extend_sets() -> None:
 
 BROKEN = [
     (
-        {"a": "valueset: a\ninclude:\n  - valueset: bb\n", "b": (
-            "valueset: b\ninclude: [{system: atc, under: [C07]}]\n"
-        )},
+        {
+            "a": "valueset: a\ninclude:\n  - valueset: bb\n",
+            "b": ("valueset: b\ninclude: [{system: atc, under: [C07]}]\n"),
+        },
         (3, 15, "CDS202"),
         "`bb` does not exist",
     ),
@@ -185,10 +186,12 @@ BROKEN = [
         "`under`",
     ),
     (
-        {"a": (
-            "valueset: a\n"
-            "include: [{system: atc, ingredients: [{code: C07, name: x}]}]\n"
-        )},
+        {
+            "a": (
+                "valueset: a\n"
+                "include: [{system: atc, ingredients: [{code: C07, name: x}]}]\n"
+            )
+        },
         (2, 20, "CDS207"),
         "RxNorm",
     ),
@@ -203,9 +206,10 @@ BROKEN = [
         "check digit",
     ),
     (
-        {"a": "valueset: a\ninclude: [{system: atc, under: [C07]}]\n", "x": (
-            "extends: a\ninclude: [{system: atc, under: [C08]}]\n"
-        )},
+        {
+            "a": "valueset: a\ninclude: [{system: atc, under: [C07]}]\n",
+            "x": ("extends: a\ninclude: [{system: atc, under: [C08]}]\n"),
+        },
         (1, 1, "CDS210"),
         "folder of its overlay",
     ),
@@ -215,10 +219,12 @@ BROKEN = [
         "twice",
     ),
     (
-        {"a": (
-            "valueset: a\ninclude: [{system: atc, codes: [C07]}]\n"
-            "exclude: [{system: atc, codes: [C07]}]\n"
-        )},
+        {
+            "a": (
+                "valueset: a\ninclude: [{system: atc, codes: [C07]}]\n"
+                "exclude: [{system: atc, codes: [C07]}]\n"
+            )
+        },
         (2, 1, "CDS212"),
         "holds nothing",
     ),
@@ -235,7 +241,7 @@ BROKEN = [
         (1, 10, "CDS202"),
         "`a` does not exist",
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("files", "place", "said"), BROKEN)

@@ -1,0 +1,86 @@
+"""Why a rule said what it said, from the command line."""
+
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from cds_service.cli.explain import explain
+
+ROOT = Path(__file__).parents[2]
+RULE = "beta-blocker-resting-tachycardia"
+
+
+def run(case: str, *more: str, rule: str = RULE) -> Result:
+    folder = ROOT / "fixtures" / "patient-view" / case
+    asked = [
+        rule,
+        "--patient",
+        str(folder / "chart.json"),
+        "--rules",
+        str(ROOT / "rules"),
+    ]
+    return CliRunner().invoke(explain, [*asked, *more])
+
+
+def alerts(case: str) -> list[str]:
+    return ["--alerts", str(ROOT / "fixtures" / "patient-view" / case / "alerts.json")]
+
+
+def test_every_criterion_is_shown_with_its_truth() -> None:
+    result = run("fires", *alerts("fires"))
+
+    lines = result.output.splitlines()
+    assert result.exit_code == 0
+    assert lines[0].startswith(RULE) and lines[0].endswith("fires")
+    (drug,) = [line for line in lines if "beta_blocker present" in line]
+    assert "true" in drug and "1 by name" in drug
+    assert any(
+        "false" in line and "watch_alert max at least 120" in line for line in lines
+    )
+
+
+def test_no_name_of_the_record_is_printed() -> None:
+    assert "Metoprolol" not in run("fires", *alerts("fires")).output
+
+
+def test_without_alerts_the_rule_sees_none() -> None:
+    (line,) = [
+        line
+        for line in run("fires").output.splitlines()
+        if ":55" in line or "watch_alert present" in line
+    ][:1]
+
+    assert "false" in line
+
+
+def test_an_unknown_rule_names_the_known_ones() -> None:
+    result = run("fires", rule="beta-blocker")
+
+    assert result.exit_code == 1
+    assert RULE in result.output
+
+
+def test_the_clock_may_be_set() -> None:
+    late = run("fires", *alerts("fires"), "--now", "2026-11-22T12:00:00Z")
+    wrong = run("fires", "--now", "noon")
+
+    assert late.exit_code == 0
+    assert (wrong.exit_code, "--now is written" in wrong.output) == (2, True)
+
+
+def test_a_file_that_is_no_json_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "chart.json").write_text("{")
+
+    result = CliRunner().invoke(
+        explain,
+        [
+            RULE,
+            "--patient",
+            str(tmp_path / "chart.json"),
+            "--rules",
+            str(ROOT / "rules"),
+        ],
+    )
+
+    assert result.exit_code == 1
+    assert "is no JSON" in result.output
