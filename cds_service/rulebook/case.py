@@ -12,7 +12,7 @@ from ..fhir.chart import Chart
 from ..wearables.records import WearableAlert
 from .facts import Fact, Window
 from .intervals import EVER, Moment
-from .readings import Row, observation_moment, quantity
+from .readings import Row, observation_moment
 from .sheet import Selectors, Sheet, fill_sheet
 from .truth import Reason, ReasonKind
 
@@ -101,9 +101,10 @@ class Case:
             return self._union(fact)
         found = Found(fact, [], [], [], [], self._unread(fact))
         for slot in fact.slots:
-            for row in self.sheet.rows.get(slot, ()):
+            filed = self.sheet.filed(slot, fact.unit)
+            for row in filed.rows:
                 self._place(fact, row, found)
-            found.unusable += self.sheet.unclear.get(slot, ())
+            found.unusable += filed.unclear
             group = self._selectors.group_of.get(slot)
             if group is not None and not self._ignore_unresolved:
                 found.unresolved += self.sheet.unresolved.get(group, ())
@@ -131,23 +132,11 @@ class Case:
         return tuple(names)
 
     def _place(self, fact: Fact, row: Row, found: Found) -> None:
-        if fact.kind == "observation":
-            row = Row(
-                row.reference,
-                row.name,
-                row.code,
-                row.by_name,
-                row.moment,
-                row.dated,
-                quantity(row.holder, fact.unit) if fact.unit else None,
-                row.holder,
-                row.resource,
-            )
-            if row.value is None and fact.unit:
-                inside = fact.window is None or self._lies_in(fact.window, row)
-                if inside is not False or not row.dated:
-                    found.unusable.append(row)
-                return
+        if fact.kind == "observation" and fact.unit and row.value is None:
+            inside = fact.window is None or self._lies_in(fact.window, row)
+            if inside is not False or not row.dated:
+                found.unusable.append(row)
+            return
         window = fact.window
         if window is None:
             found.rows.append(row)

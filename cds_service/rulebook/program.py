@@ -1,11 +1,12 @@
 """The rules of one service, filed under the fact that each cannot do without.
 
-A rule whose filing fact has no row cannot fire, so it is not even asked. Rules without
-such a fact are always asked; so are all rules filed under a source that was not read.
+A rule whose filing fact has no row cannot fire, so it is not even asked; nor is a rule
+that lacks another fact which must be present. Rules without such a fact are always
+asked; so are all rules filed under a source that was not read.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 from .facts import Fact
 from .rules import Criterion, Rule
@@ -21,28 +22,44 @@ class Program:
         self._always: list[int] = []
         self._by_slot: dict[int, list[int]] = {}
         self._by_origin: dict[str, list[int]] = {}
+        self._wanted: list[tuple[Fact, ...]] = []
+        """Of each rule: the facts that must have a row; empty if it is always asked."""
         needs = [list(_needs(rule)) for rule in self.rules]
         uses = Counter(slot for facts in needs for fact in facts for slot in fact.slots)
-        for number, facts in enumerate(needs):
+        for number, (rule, facts) in enumerate(zip(self.rules, needs, strict=True)):
             if not facts:
                 self._always.append(number)
+                self._wanted.append(())
                 continue
             rarest = min(facts, key=lambda fact: max(uses[slot] for slot in fact.slots))
+            present = [fact for fact in _asked(rule, {"present"}) if fact != rarest]
+            # The one that the rule is found by is most likely there: asked last.
+            self._wanted.append((*present, rarest))
             for slot in rarest.slots:
                 self._by_slot.setdefault(slot, []).append(number)
             for origin in rarest.origins:
                 self._by_origin.setdefault(origin, []).append(number)
 
-    def candidates(self, sheet: Sheet) -> Iterator[Rule]:
+    def candidates(self, sheet: Sheet) -> list[Rule]:
         """The rules that may fire or be unknown on this sheet, in rule order."""
         numbers = set(self._always)
-        for rows in (sheet.rows, sheet.unclear):
-            for slot in rows:
+        for matched in (sheet.matches, sheet.alerts):
+            for slot in matched:
                 numbers.update(self._by_slot.get(slot, ()))
         for origin, unread in sheet.unread.items():
             if unread:
                 numbers.update(self._by_origin.get(origin, ()))
-        return (self.rules[number] for number in sorted(numbers))
+        return [
+            self.rules[number]
+            for number in sorted(numbers)
+            if all(_may_have_rows(fact, sheet) for fact in self._wanted[number])
+        ]
+
+
+def _may_have_rows(fact: Fact, sheet: Sheet) -> bool:
+    return any(map(sheet.has, fact.slots)) or any(
+        sheet.unread.get(origin) for origin in fact.origins
+    )
 
 
 def _needs(rule: Rule) -> Iterable[Fact]:
@@ -51,7 +68,12 @@ def _needs(rule: Rule) -> Iterable[Fact]:
     A value test without rows is unknown rather than false, which only a rule that is
     silent about the unknown may overlook.
     """
-    operators = {"present", "compare"} if rule.if_unknown == "silent" else {"present"}
+    silent = rule.if_unknown == "silent"
+    return _asked(rule, {"present", "compare"} if silent else {"present"})
+
+
+def _asked(rule: Rule, operators: Container[str]) -> Iterator[Fact]:
+    """The facts that every way to fire asks so."""
     for leaf in _conjuncts(rule.when):
         if leaf.operator in operators:
             yield rule.facts[leaf.fact]

@@ -1,8 +1,7 @@
 """The rows of one chart, filed under the selectors of a rulebook: one pass per call."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone, tzinfo
 from typing import Any, NamedTuple
 
@@ -22,6 +21,7 @@ from .readings import (
     medication_standing,
     observation_moment,
     observation_standing,
+    quantity,
     reference_of,
     texts_of,
 )
@@ -101,29 +101,110 @@ class Group(NamedTuple):
     """The systems whose codes settle membership."""
 
 
-@dataclass(slots=True)
-class Sheet:
-    """What one chart holds for the selectors of a rulebook."""
+class Match(NamedTuple):
+    """A resource that belongs to a selector by its codes or names."""
 
-    rows: dict[int, list[Row]] = field(default_factory=lambda: defaultdict(list))
-    """By slot: what matched and counts."""
-    unclear: dict[int, list[Row]] = field(default_factory=lambda: defaultdict(list))
-    """By slot: what matched, but its status cannot be read."""
-    unresolved: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
-    """By group: what may belong, in the record's words."""
-    unread: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """By kind (or ``draft_orders``): the sources that are not fully loaded."""
+    hit: Hit
+    resource: Resource
+    holder: Mapping[str, Any]
+    """Where its value stands: itself or one of its components."""
+    names: Sequence[str]
+
+
+class Filed(NamedTuple):
+    """The rows of one selector."""
+
+    rows: list[Row]
+    """What matched and counts."""
+    unclear: list[Row]
+    """What matched, but its status cannot be read."""
+
+
+class Sheet:
+    """What one chart holds for the selectors of a rulebook.
+
+    Most of what matches is never asked for, since the rule lacks something else; so
+    its status, time and value are read when the first fact asks.
+    """
+
+    def __init__(self, selectors: Selectors, now: datetime, zone: tzinfo) -> None:
+        self.matches: dict[int, list[Match]] = defaultdict(list)
+        """By slot: what matched, whether it counts or not."""
+        self.alerts: dict[int, list[Row]] = defaultdict(list)
+        """By slot: wearable alerts."""
+        self.unresolved: dict[int, list[str]] = defaultdict(list)
+        """By group: what may belong, in the record's words."""
+        self.unread: dict[str, tuple[str, ...]] = {}
+        """By kind (or ``draft_orders``): the sources that are not fully loaded."""
+        self._selectors = selectors
+        self._now = now
+        self._zone = zone
+        self._filed: dict[tuple[int, str], Filed] = {}
+
+    def has(self, slot: int) -> bool:
+        """Whether anything matched that counts, or of which that cannot be read."""
+        if slot in self.alerts:
+            return True
+        selector = self._selectors.all[slot]
+        return any(
+            self.standing(selector, match.resource) is not Standing.DOES_NOT
+            for match in self.matches.get(slot, ())
+        )
+
+    def filed(self, slot: int, unit: str = "") -> Filed:
+        """The rows of a slot, with the values of observations in *unit*."""
+        if slot in self.alerts:
+            return Filed(self.alerts[slot], [])
+        filed = self._filed.get((slot, unit))
+        if filed is None:
+            filed = self._filed[slot, unit] = Filed([], [])
+            selector = self._selectors.all[slot]
+            for match in self.matches.get(slot, ()):
+                standing = self.standing(selector, match.resource)
+                if standing is not Standing.DOES_NOT:
+                    counts = standing is Standing.COUNTS
+                    lot = filed.rows if counts else filed.unclear
+                    lot.append(self._row(selector.kind, match, unit))
+        return filed
+
+    def standing(self, selector: Selector, resource: Resource) -> Standing:
+        """Whether a resource counts for a selector that it belongs to."""
+        if selector.kind == "condition":
+            return condition_standing(resource, selector.status, selector.confirmed)
+        if selector.kind == "observation":
+            return observation_standing(resource, selector.status)
+        return medication_standing(resource, selector.status, self._now, self._zone)
+
+    def _row(self, kind: str, match: Match, unit: str) -> Row:
+        hit, resource, holder, names = match
+        called = names or texts_of(holder.get("code"))
+        name = "" if hit.by_name else hit.name
+        moment = _MOMENTS[kind](resource, self._zone)
+        return Row(
+            reference=reference_of(resource),
+            name=name or next(iter(called), "") or hit.name,
+            code=hit.code,
+            by_name=hit.by_name,
+            moment=moment or EVER,
+            dated=moment is not None,
+            value=quantity(holder, unit) if unit else None,
+            holder=holder,
+            resource=resource,
+        )
+
+
+_MOMENTS: Mapping[str, Callable[[Resource, tzinfo], Moment | None]] = {
+    "condition": condition_moment,
+    "medication": medication_moment,
+    "observation": observation_moment,
+}
 
 
 class _Filer:
-    def __init__(
-        self, selectors: Selectors, chart: Chart, now: datetime, zone: tzinfo
-    ) -> None:
+    def __init__(self, selectors: Selectors, chart: Chart, sheet: Sheet) -> None:
         self.selectors = selectors
         self.chart = chart
-        self.now = now
-        self.zone = zone
-        self.sheet = Sheet()
+        self.sheet = sheet
 
     def file(self, kind: str, origin: str, resources: Sequence[Resource]) -> None:
         index = self.selectors.indexes.get((kind, origin))
@@ -134,84 +215,44 @@ class _Filer:
             for holder, coded in self._coded(kind, resource):
                 hits, known = index.find(coded)
                 for slot, hit in hits.items():
-                    self._add(slot, hit, resource, holder, coded)
+                    match = Match(hit, resource, holder, coded.names)
+                    self.sheet.matches[slot].append(match)
                 if kind != "medication" or not known:
                     self._leave(groups, resource, coded)
 
     def _coded(
         self, kind: str, resource: Resource
-    ) -> list[tuple[Mapping[str, Any], Coded]]:
+    ) -> Sequence[tuple[Mapping[str, Any], Coded]]:
         if kind == "medication":
-            return [(resource, coded_medication(resource, self.chart))]
-        whole = [(resource, Coded(codings(resource.get("code"))))]
+            return ((resource, coded_medication(resource, self.chart)),)
+        whole = (resource, Coded(codings(resource.get("code"))))
         if kind == "condition" or "component" not in resource:
-            return whole
-        return whole + [
+            return (whole,)
+        return [whole] + [
             (part, Coded(codings(part.get("code"))))
             for part in items(resource["component"])
             if isinstance(part, dict)
         ]
 
-    def _add(
-        self,
-        slot: int,
-        hit: Hit,
-        resource: Resource,
-        holder: Mapping[str, Any],
-        coded: Coded,
-    ) -> None:
-        selector = self.selectors.all[slot]
-        standing = self._standing(selector, resource)
-        if standing is Standing.DOES_NOT:
-            return
-        called = coded.names or texts_of(holder.get("code"))
-        name = "" if hit.by_name else hit.name
-        moment = self._moment(selector.kind, resource)
-        row = Row(
-            reference=reference_of(resource),
-            name=name or next(iter(called), "") or hit.name,
-            code=hit.code,
-            by_name=hit.by_name,
-            moment=moment or EVER,
-            dated=moment is not None,
-            holder=holder,
-            resource=resource,
-        )
-        counts = standing is Standing.COUNTS
-        (self.sheet.rows if counts else self.sheet.unclear)[slot].append(row)
-
     def _leave(
         self, groups: Sequence["Group"], resource: Resource, coded: Coded
     ) -> None:
         """Note for whom the resource stays unresolved."""
+        systems = [system for system, _, _ in coded.codings]
         for group in groups:
-            if any(system in group.settled for system, _, _ in coded.codings):
+            if not group.settled.isdisjoint(systems):
                 continue
-            if self._standing(group.selector, resource) is not Standing.DOES_NOT:
+            standing = self.sheet.standing(group.selector, resource)
+            if standing is not Standing.DOES_NOT:
                 called = coded.names or texts_of(resource.get("code"))
                 self.sheet.unresolved[group.number].append(next(iter(called), ""))
 
-    def _standing(self, selector: Selector, resource: Resource) -> Standing:
-        if selector.kind == "condition":
-            return condition_standing(resource, selector.status, selector.confirmed)
-        if selector.kind == "observation":
-            return observation_standing(resource, selector.status)
-        return medication_standing(resource, selector.status, self.now, self.zone)
-
-    def _moment(self, kind: str, resource: Resource) -> Moment | None:
-        read = {
-            "condition": condition_moment,
-            "medication": medication_moment,
-            "observation": observation_moment,
-        }[kind]
-        return read(resource, self.zone)
-
-    def file_alerts(self, alerts: Sequence[WearableAlert]) -> None:
+    def file_alerts(self, alerts: Sequence[WearableAlert], now: datetime) -> None:
         for alert in alerts:
             if alert.status == "retracted":
                 continue
             # An alert that lasts is as fresh as the moment of asking.
-            at = (alert.end or self.now).astimezone(timezone.utc)
+            at = (alert.end or now).astimezone(timezone.utc)
             row = Row(
                 reference=f"WearableAlert/{alert.id}",
                 name=alert.type,
@@ -221,7 +262,7 @@ class _Filer:
                 alert=alert,
             )
             for slot in self.selectors.of_type.get(alert.type, ()):
-                self.sheet.rows[slot].append(row)
+                self.sheet.alerts[slot].append(row)
 
 
 def fill_sheet(
@@ -235,20 +276,19 @@ def fill_sheet(
 
     *alerts* is None where they could not be read.
     """
-    filer = _Filer(selectors, chart, now, zone)
+    sheet = Sheet(selectors, now, zone)
+    filer = _Filer(selectors, chart, sheet)
     for kind, names in SOURCES_OF.items():
         read = [chart.sources[name] for name in names if name in chart.sources]
         for source in read:
             filer.file(kind, "chart", source.resources)
-        filer.sheet.unread[kind] = tuple(
+        sheet.unread[kind] = tuple(
             source.name for source in read if source.state is not SourceState.LOADED
         ) or (() if read else names)
     drafts = chart.sources.get("draft_orders")
     filer.file("medication", "draft_orders", drafts.resources if drafts else ())
     drafted = drafts is not None and drafts.state is SourceState.LOADED
-    filer.sheet.unread["draft_orders"] = () if drafted else ("draft_orders",)
-    filer.sheet.unread["wearable_alert"] = (
-        ("wearable_alerts",) if alerts is None else ()
-    )
-    filer.file_alerts(alerts or ())
-    return filer.sheet
+    sheet.unread["draft_orders"] = () if drafted else ("draft_orders",)
+    sheet.unread["wearable_alert"] = ("wearable_alerts",) if alerts is None else ()
+    filer.file_alerts(alerts or (), now)
+    return sheet
