@@ -99,39 +99,40 @@ def accept(
         digest = hashlib.sha256(raw).hexdigest()
         earlier = store.begin_delivery(source.id, key, digest, now)
         if earlier.state is not DeliveryState.NEW:
-            reply = answer_again(earlier)
-            repeat = {"repeated": True}
-            store.record_audit(
-                build_delivery_event(
-                    now, source.tenant, source.id, key, reply.status, detail=repeat
-                )
-            )
-            return reply
-
+            return repeat(earlier, source, key, store, now)
         with ExitStack() as on_failure:
             on_failure.callback(_abandon, store, source.id, key)
             judged = judge(parse_json(raw), source, alert_types, now)
             if judged.accepted and not consent_assumed:
                 raise Forbidden("No consent of the patient to these data is known.")
-            store.finish_delivery(
-                source.id,
-                key,
-                judged.reply.status,
-                json.dumps(judged.reply.body),
-                judged.accepted,
-                build_delivery_event(
-                    now,
-                    source.tenant,
-                    source.id,
-                    key,
-                    judged.reply.status,
-                    judged.accepted,
-                    {"rejected": [_rejection(each) for each in judged.rejected]},
-                ),
-                now,
-            )
+            finish(judged, source, key, store, now)
             on_failure.pop_all()
         return judged.reply
+
+
+def repeat(
+    earlier: Delivery, source: WebhookSource, key: str, store: Store, now: datetime
+) -> Reply:
+    """The answer to a delivery whose key was seen before; that it came is audited."""
+    reply = answer_again(earlier)
+    event = build_delivery_event(
+        now, source.tenant, source.id, key, reply.status, detail={"repeated": True}
+    )
+    store.record_audit(event)
+    return reply
+
+
+def finish(
+    judged: Judged, source: WebhookSource, key: str, store: Store, now: datetime
+) -> None:
+    """Store alerts, answer and audit row in one transaction."""
+    status = judged.reply.status
+    rejected = {"rejected": [_rejection(each) for each in judged.rejected]}
+    event = build_delivery_event(
+        now, source.tenant, source.id, key, status, judged.accepted, rejected
+    )
+    body = json.dumps(judged.reply.body)
+    store.finish_delivery(source.id, key, status, body, judged.accepted, event, now)
 
 
 def find_source(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..protocol.cards import CardSource, Coding, Indicator
+from ..protocol.cards import CardSource, Coding, Indicator, Link
 from .attributes import PATIENT_SHOWS
 from .document import Document, Path
 from .facts import KINDS, Fact
@@ -12,7 +12,6 @@ from .rules import (
     ActionTemplate,
     CardTemplate,
     Criterion,
-    LinkTemplate,
     Param,
     SuggestionTemplate,
 )
@@ -232,10 +231,8 @@ class CardBuilder:
         self.findings.error_at(self.document.file, line, column, code, message, help)
 
 
-def _link(body: Mapping[str, Any]) -> LinkTemplate:
-    return LinkTemplate(
-        body["label"], body["url"], body["type"], body.get("app_context", "")
-    )
+def _link(body: Mapping[str, Any]) -> Link:
+    return Link(body["label"], body["url"], body["type"], body.get("app_context", ""))
 
 
 def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid5
 
-from ..protocol.cards import Card, CardSource, Indicator, Link, as_json
+from ..protocol.cards import Card, CardSource, Indicator, as_json
 from ..protocol.services import Service
 from . import sentences
 from .escaping import shorten
@@ -87,10 +87,7 @@ def _build(evaluation: Evaluation, template: CardTemplate, seed: str) -> BuiltCa
         detail=_detail(evaluation, template),
         suggestions=build_suggestions(template.suggestions, evaluation),
         override_reasons=template.override_reasons,
-        links=tuple(
-            Link(each.label, each.url, each.type, each.app_context)
-            for each in template.links
-        ),
+        links=template.links,
         extension={RULE_EXTENSION: {"id": rule.id, "version": rule.version}},
     )
     return BuiltCard(

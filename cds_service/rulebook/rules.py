@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from ..fhir.chart import Policy, SourceQuery
-from ..protocol.cards import CardSource, Coding, Indicator
+from ..protocol.cards import CardSource, Coding, Indicator, Link
 from ..protocol.services import Service
 from .document import Position
 from .intervals import Duration
@@ -34,16 +34,6 @@ class Criterion:
     """The fact that a leaf asks; empty for ``all``, ``any``, ``none``, ``patient``."""
     operator: str = ""
     """``all``, ``any``, ``none``; ``present``, ``absent`` or ``compare`` on a leaf."""
-
-
-@dataclass(frozen=True, slots=True)
-class LinkTemplate:
-    """A link as the rule file has it."""
-
-    label: str
-    url: str
-    type: str
-    app_context: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +71,7 @@ class CardTemplate:
     detail: Template | None
     source: CardSource
     override_reasons: tuple[Coding, ...] = ()
-    links: tuple[LinkTemplate, ...] = ()
+    links: tuple[Link, ...] = ()
     suggestions: tuple[SuggestionTemplate, ...] = ()
 
 

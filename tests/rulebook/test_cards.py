@@ -10,7 +10,7 @@ import pytest
 
 from cds_service.fhir.chart import Chart, Source, SourceState
 from cds_service.protocol import schemas
-from cds_service.protocol.cards import CardSource, Coding, Indicator, as_json
+from cds_service.protocol.cards import CardSource, Coding, Indicator, Link, as_json
 from cds_service.protocol.services import Service
 from cds_service.rulebook.cards import BuiltCard, build_cards
 from cds_service.rulebook.case import Case
@@ -22,7 +22,6 @@ from cds_service.rulebook.rules import (
     ActionTemplate,
     CardTemplate,
     Criterion,
-    LinkTemplate,
     Rule,
     SuggestionTemplate,
 )
@@ -134,7 +133,7 @@ def test_a_rule_that_fires_gives_its_card() -> None:
                 summary="Slow pulse on {{ drug.name }}",
                 detail="**{{ drug.name }}**",
                 override_reasons=(Coding("http://x.test", "a", "Already done"),),
-                links=(LinkTemplate("Trend", "https://app.test/launch", "smart", "x"),),
+                links=(Link("Trend", "https://app.test/launch", "smart", "x"),),
             )
         )
     )
