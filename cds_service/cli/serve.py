@@ -1,6 +1,9 @@
 """``cds-service serve``: the server under gunicorn."""
 
+import socket
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -26,6 +29,8 @@ from ..web.json import render_json
 SLACK = 30
 """Seconds that a worker has beyond the deadline for reading the chart: a hung thread is
 given up, a slow FHIR server never is."""
+ARRIVAL = 20
+"""Seconds in which a request has to arrive; whoever sends no more holds no thread."""
 KEEP_ALIVE = 75
 """Seconds; longer than a load balancer in front keeps its connections."""
 
@@ -93,7 +98,35 @@ def build_settings(config: Config) -> dict[str, Any]:
 
 
 class Worker(ThreadWorker):
-    """Answers what is not HTTP as an OperationOutcome, and logs no word of it."""
+    """Answers what is not HTTP as an OperationOutcome, and logs no word of it.
+
+    It waits for no request longer than ``ARRIVAL``.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
+        self._begun: dict[Any, float] = {}
+
+    def handle(self, conn: Any) -> Any:
+        """Read a request and answer it, in a thread of its own."""
+        self._begun[conn] = time.monotonic()
+        try:
+            return super().handle(conn)  # type: ignore[no-untyped-call]
+        finally:
+            del self._begun[conn]
+
+    def notify(self) -> None:
+        """Tell the master that this worker lives, and give slow senders up.
+
+        Only the reading ends: a request that arrived in time is answered, however
+        long that takes.
+        """
+        super().notify()  # type: ignore[no-untyped-call]
+        oldest = time.monotonic() - ARRIVAL
+        for conn, begun in self._begun.copy().items():
+            if begun < oldest:
+                with suppress(OSError):
+                    conn.sock.shutdown(socket.SHUT_RD)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Answer a request that never reached the app."""

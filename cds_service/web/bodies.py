@@ -12,7 +12,8 @@ def read_body(limit: int) -> bytes:
     """The body of the current request.
 
     What ``Content-Length`` says is believed only to refuse; the bytes that come are
-    counted, in a body of unknown length too.
+    counted, in a body of unknown length too. What came of a body that broke off may be
+    JSON all the same, and is not what was meant.
 
     Raises:
         UnsupportedMediaType: if it does not claim to be plain JSON.
@@ -32,4 +33,6 @@ def read_body(limit: int) -> bytes:
         raise InvalidRequest("The body broke off.") from error
     if len(body) > limit:
         raise TooLarge(f"The body has more than {limit} bytes.")
+    if len(body) < (request.content_length or 0):
+        raise InvalidRequest("The body broke off.")
     return body

@@ -3,7 +3,11 @@ import io
 import pytest
 from flask import Flask
 
-from cds_service.protocol.errors import TooLarge, UnsupportedMediaType
+from cds_service.protocol.errors import (
+    InvalidRequest,
+    TooLarge,
+    UnsupportedMediaType,
+)
 from cds_service.web.bodies import read_body
 
 LIMIT = 100
@@ -66,3 +70,16 @@ def test_q_15_a_body_without_a_length_is_counted() -> None:
     for excess in (1, 2, 100_000):
         with pytest.raises(TooLarge):
             read_chunked(b"x" * (LIMIT + excess))
+
+
+def test_a_body_that_broke_off_is_refused_even_where_its_part_is_json() -> None:
+    app = Flask(__name__)
+    with app.test_request_context(
+        "/",
+        method="POST",
+        content_type="application/json",
+        input_stream=io.BytesIO(b"{}"),
+        environ_overrides={"wsgi.input_terminated": True, "CONTENT_LENGTH": "3"},
+    ):
+        with pytest.raises(InvalidRequest, match="broke off"):
+            read_body(LIMIT)

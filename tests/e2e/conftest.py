@@ -1,0 +1,392 @@
+"""The server as an operator runs it, an EHR and a watch before it, all on loopback."""
+
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import requests
+from standardwebhooks import Webhook
+
+from cds_service.cli.ehr import Ehr, build_prefetched, find_templates, generate_key
+from cds_service.cli.fixtures import Case, load_case
+from cds_service.cli.scenarios import Step
+from cds_service.cli.simulate import send
+
+HOME = Path(__file__).parents[2]
+CASE = HOME / "fixtures" / "patient-view" / "fires-without-anticoagulant"
+PUBLIC = "https://cds.example.org/base"
+ISSUER = "https://ehr.example.org"
+SERVICE = "/cds-services/wearable-review"
+SECRET = "whsec_Zml4dHVyZS1zZWNyZXQtb2YtdGhlLXdhdGNo"
+HTML = b"<html><body>Login required at emr-internal-17</body></html>"
+PATIENCE = 120
+"""Seconds; only a server that hangs comes near."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer as it came over the socket."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(slots=True)
+class Server:
+    """A real ``cds-service serve``; it listens on a port that the system chose."""
+
+    folder: Path
+    pem: str
+    settings: Mapping[str, str]
+    process: subprocess.Popen[bytes] | None = None
+    port: int = 0
+    answered: list[str] = field(default_factory=list)
+    """The hookInstance of each call that was answered 200."""
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def database(self) -> str:
+        return f"sqlite:///{self.folder / 'store.sqlite'}"
+
+    def start(self) -> None:
+        """Start it, on the same database as before, and wait until it is ready."""
+        log = self.folder / "log"
+        usual = {name: each for name, each in os.environ.items() if name[:4] != "CDS_"}
+        own = {
+            "CDS_PROFILE": "development",
+            "CDS_PUBLIC_URL": PUBLIC,
+            "CDS_RULES": str(HOME / "rules"),
+            "CDS_CLIENTS_FILE": str(self.folder / "clients.yaml"),
+            "CDS_DATABASE_URL": self.database,
+            "CDS_PORT": "0",
+        }
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "cds_service.cli", "serve"],
+                env={**usual, **own, **self.settings},
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + PATIENCE
+        while not self._is_ready(log):
+            assert self.process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+
+    def _is_ready(self, log: Path) -> bool:
+        found = re.search(r"Listening at: http://127\.0\.0\.1:(\d+)", log.read_text())
+        self.port = int(found[1]) if found else 0
+        workers = int(self.settings.get("CDS_WORKERS", "1"))
+        with suppress(requests.ConnectionError):
+            return len(self.workers()) == workers and self.port > 0 and self.ready()
+        return False
+
+    def ready(self) -> bool:
+        """Whether it says that it is."""
+        url = f"{self.base}/health/ready"
+        return requests.get(url, timeout=PATIENCE).status_code == 200
+
+    def workers(self) -> list[int]:
+        """The worker processes."""
+        assert self.process
+        master = self.process.pid
+        listed = Path(f"/proc/{master}/task/{master}/children").read_text()
+        return sorted(int(each) for each in listed.split())
+
+    def kill(self) -> None:
+        """End master and workers at once, without a warning; none is left."""
+        if self.process is None:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.process = None
+
+    def token(self, path: str = SERVICE) -> str:
+        """The EHR's token for one message."""
+        return Ehr(PUBLIC, ISSUER, self.pem, "k").sign(PUBLIC + path)
+
+    def say(self, message: bytes, *later: bytes, pause: float = 0) -> Reply:
+        """What comes back for bytes on a connection of their own.
+
+        With a pause before each further part. The answer is read while the message is
+        still on its way, as a client does that sees a refusal early.
+        """
+        address = ("127.0.0.1", self.port)
+        with socket.create_connection(address, timeout=PATIENCE) as connection:
+            sender = Thread(target=_send, args=(connection, pause, message, *later))
+            sender.start()
+            received = bytearray()
+            with suppress(ConnectionResetError):
+                while part := connection.recv(65536):
+                    received += part
+            sender.join()
+        return self.read(bytes(received))
+
+    def read(self, received: bytes) -> Reply:
+        """The answer that these bytes are."""
+        head, _, body = received.partition(b"\r\n\r\n")
+        first, *lines = head.decode().split("\r\n")
+        named = (line.partition(":") for line in lines)
+        headers = {name.lower(): value.strip() for name, _, value in named}
+        return Reply(int(first.split()[1]), headers, body)
+
+    def post(self, body: bytes, path: str = SERVICE, **headers: str) -> Reply:
+        """What comes back for a signed message with this body."""
+        return self.say(self.head(path, len(body), **headers) + body)
+
+    def head(self, path: str, length: int | None, **headers: str) -> bytes:
+        """The head of a signed POST; without a length its body is chunked."""
+        told = {
+            "Host": "cds.example.org",
+            "Connection": "close",
+            "Content-Type": "application/json",
+            "Authorization": f"Bearer {self.token(path)}",
+            **{name.replace("_", "-"): each for name, each in headers.items()},
+        }
+        if length is None:
+            told["Transfer-Encoding"] = "chunked"
+        else:
+            told["Content-Length"] = str(length)
+        lines = [f"{name}: {each}" for name, each in told.items()]
+        return "\r\n".join([f"POST {path} HTTP/1.1", *lines, "", ""]).encode()
+
+    def call(self, body: Mapping[str, Any]) -> Reply:
+        """What comes back for a call; noted if it was answered."""
+        reply = self.post(json.dumps(body).encode())
+        if reply.status == 200:
+            self.answered.append(body["hookInstance"])
+        return reply
+
+    def deliver(self, alerts: Any, delivery: str) -> requests.Response:
+        """What comes back for a watch's signed delivery."""
+        step = Step("a watch", tuple(alerts), delivery)
+        with requests.Session() as session:
+            return send(session, step, f"{self.base}/wearables/v1/alerts", SECRET)
+
+    def sign(self, delivery: str, at: float, body: bytes) -> str:
+        """The signature of the watch."""
+        moment = datetime.fromtimestamp(int(at), UTC)
+        return Webhook(SECRET).sign(delivery, moment, body.decode())
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What the database holds."""
+        opened = sqlite3.connect(self.folder / "store.sqlite", timeout=PATIENCE)
+        try:
+            return opened.execute(query).fetchall()
+        finally:
+            opened.close()
+
+    def recorded(self) -> list[str]:
+        """The hookInstance of each call that was recorded."""
+        return [row[0] for row in self.rows("select hook_instance from calls")]
+
+
+def _send(connection: socket.socket, pause: float, *parts: bytes) -> None:
+    with suppress(BrokenPipeError, ConnectionResetError):
+        for number, part in enumerate(parts):
+            time.sleep(pause if number else 0)
+            connection.sendall(part)
+
+
+StartServer = Callable[..., Server]
+
+
+@pytest.fixture(scope="module")
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
+    """Starts servers with settings of their own; all are ended with the module."""
+    pem, public = generate_key()
+    with ExitStack() as running:
+
+        def start(fhir_servers: tuple[str, ...] = (), **settings: str) -> Server:
+            folder = tmp_path_factory.mktemp("server")
+            key = {**public, "kid": "k", "alg": "ES384"}
+            client = {"id": "ehr", "iss": ISSUER, "keys": [key]}
+            client["fhir_servers"] = list(fhir_servers)
+            watch = {"id": "watch", "secrets": [SECRET]}
+            clients = {"clients": [client], "webhooks": [watch]}
+            (folder / "clients.yaml").write_text(json.dumps(clients))
+            named = {f"CDS_{name.upper()}": each for name, each in settings.items()}
+            server = Server(folder, pem, named)
+            running.callback(server.kill)
+            server.start()
+            return server
+
+        yield start
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """The patient of the fixture case, under a name that stands nowhere else."""
+
+    case: Case
+    templates: Mapping[str, str]
+
+    def request(self, **members: Any) -> dict[str, Any]:
+        """A call of its own with everything prefetched."""
+        return {**build_prefetched(self.case, self.templates), **members}
+
+    def bare(self, fhir_server: str, token: str) -> dict[str, Any]:
+        """A call of its own with nothing prefetched."""
+        request = self.request(fhirServer=fhir_server)
+        del request["prefetch"]
+        request["fhirAuthorization"] = {
+            "access_token": token,
+            "token_type": "Bearer",
+            "expires_in": 300,
+            "scope": "patient/*.rs",
+            "subject": "cds-service",
+        }
+        return request
+
+
+@pytest.fixture(scope="module")
+def open_chart() -> Callable[[Server], Chart]:
+    """The chart of a patient that no other test knows, as a server asks for it."""
+
+    def make(server: Server) -> Chart:
+        discovered = requests.get(f"{server.base}/cds-services", timeout=PATIENCE)
+        templates = find_templates(discovered.json()["services"], "wearable-review")
+        case = load_case(CASE, datetime.now().astimezone())
+        unique = f"quillfeather-{uuid4()}"
+        return Chart(_rename(case, unique), templates)
+
+    return make
+
+
+def _rename(case: Case, patient: str) -> Case:
+    def renamed(value: Any) -> Any:
+        return json.loads(json.dumps(value).replace(case.name, patient))
+
+    return replace(
+        case,
+        name=patient,
+        request=renamed(case.request),
+        chart=renamed(case.chart),
+        alerts=renamed(case.alerts),
+    )
+
+
+@dataclass(slots=True)
+class HostileFhir:
+    """A FHIR server whose first step below the base says what it does wrong."""
+
+    port: int
+    elsewhere: str
+    """Where it redirects to."""
+    release: Event = field(default_factory=Event)
+    asked: list[str] = field(default_factory=list)
+
+    def base(self, fault: str) -> str:
+        return f"http://127.0.0.1:{self.port}/{fault}"
+
+
+class HostileServer(ThreadingHTTPServer):
+    daemon_threads = True
+    fhir: HostileFhir
+
+    def handle_error(self, *args: object) -> None:
+        """A client that goes away is what these tests are about."""
+
+
+class HostileHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: HostileServer
+
+    def do_GET(self) -> None:
+        self.server.fhir.asked.append(self.path)
+        _, fault, below = self.path.split("/", 2)
+        getattr(self, f"do_{fault}")(below)
+
+    def do_hang(self, below: str) -> None:
+        self.server.fhir.release.wait(PATIENCE)
+        self.close_connection = True
+
+    def do_half(self, below: str) -> None:
+        beginning = b'{"resourceType": "Bundle", "type": "searchset", "entry": ['
+        self.reply(200, beginning, Content_Length="5000")
+        self.close_connection = True
+
+    def do_html(self, below: str) -> None:
+        self.reply(200, HTML, Content_Type="text/html")
+
+    def do_error(self, below: str) -> None:
+        self.reply(500, HTML, Content_Type="text/html")
+
+    def do_redirect(self, below: str) -> None:
+        self.reply(302, b"", Location=f"{self.server.fhir.elsewhere}/{below}")
+
+    def do_loop(self, below: str) -> None:
+        kind, _, patient = below.partition("/")
+        if kind == "Patient":
+            resource = {"resourceType": kind, "id": patient, "birthDate": "1951-07-02"}
+        else:
+            url = f"{self.server.fhir.base('loop')}/{below}"
+            link = [{"relation": "next", "url": url}]
+            resource = {"resourceType": "Bundle", "link": link}
+        self.reply(200, json.dumps(resource).encode())
+
+    def reply(self, status: int, body: bytes, **headers: str) -> None:
+        usual = {"Content_Type": "application/fhir+json"}
+        usual["Content_Length"] = str(len(body))
+        self.send_response(status)
+        for name, text in {**usual, **headers}.items():
+            self.send_header(name.replace("_", "-"), text)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def _serve(elsewhere: str) -> Iterator[HostileFhir]:
+    with HostileServer(("127.0.0.1", 0), HostileHandler) as http:
+        http.fhir = HostileFhir(http.server_port, elsewhere)
+        thread = Thread(target=http.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield http.fhir
+        finally:
+            http.fhir.release.set()
+            http.shutdown()
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def other_host() -> Iterator[HostileFhir]:
+    """Whom nobody must ask."""
+    with _serve("") as other:
+        yield other
+
+
+@pytest.fixture(scope="module")
+def hostile_fhir(other_host: HostileFhir) -> Iterator[HostileFhir]:
+    """A FHIR server that the EHR names and that is not as it should be."""
+    with _serve(other_host.base("error")) as fhir:
+        yield fhir
