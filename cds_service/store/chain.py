@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -52,19 +53,20 @@ def unchained(event: AuditEvent) -> AuditEntry:
 
 def chained(entry: AuditEntry, tail: Tail) -> AuditEntry:
     """The row in its place after *tail*, with its hash."""
-    placed = replace(
-        entry,
-        writer=tail.writer,
-        sequence=tail.sequence + 1,
-        previous_hash=tail.hash,
-    )
-    return replace(placed, hash=entry_hash(placed))
+    row = {name: getattr(entry, name) for name in _HASHED}
+    row["writer"] = tail.writer
+    row["sequence"] = tail.sequence + 1
+    row["previous_hash"] = tail.hash
+    return AuditEntry(**row, hash=_hash(row))
 
 
 def entry_hash(entry: AuditEntry) -> str:
     """The hash that a row must have, by its other fields."""
-    values = [getattr(entry, name) for name in _HASHED]
-    return hashlib.sha256(canonical_json(values).encode()).hexdigest()
+    return _hash({name: getattr(entry, name) for name in _HASHED})
+
+
+def _hash(row: Mapping[str, Any]) -> str:
+    return hashlib.sha256(canonical_json(list(row.values())).encode()).hexdigest()
 
 
 _ENCODER = json.JSONEncoder(allow_nan=False, sort_keys=True, separators=(",", ":"))

@@ -18,7 +18,8 @@ from typing import Any
 from sqlalchemy import Connection, CursorResult, Engine, create_engine, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.expression import ClauseElement
 
 from .records import StoreBusy, StoreError
@@ -80,7 +81,10 @@ class Database:
 
 
 class Prepared:
-    """A statement, compiled once: sent as it stands, without building it every time."""
+    """A statement, compiled once and handed to the driver as it stands.
+
+    Building, caching and dressing each one anew would take longer than SQLite does.
+    """
 
     def __init__(self, statement: ClauseElement, columns: Sequence[str] = ()) -> None:
         """Compile it; an insert names its columns."""
@@ -91,15 +95,22 @@ class Prepared:
             name: value for name, value in compiled.params.items() if value is not None
         }
 
-    def run(
-        self, connection: Connection, *rows: Mapping[str, Any]
-    ) -> CursorResult[Any]:
-        """Send it with the values of one row, or of several."""
-        full = [{**self._fixed, **row} for row in rows] if self._fixed else rows
-        values = [tuple([row[name] for name in self._names]) for row in full]
-        if len(values) == 1:
-            return connection.exec_driver_sql(self._sql, values[0])
-        return connection.exec_driver_sql(self._sql, values)
+    def run(self, connection: Connection, *rows: Mapping[str, Any]) -> DBAPICursor:
+        """Write one row, or several, in the transaction that is open."""
+        cursor = connection.connection.cursor()
+        if len(rows) == 1:
+            cursor.execute(self._sql, self._values(rows[0]))
+        else:
+            cursor.executemany(self._sql, [self._values(row) for row in rows])
+        return cursor
+
+    def ask(self, connection: Connection, row: Mapping[str, Any]) -> CursorResult[Any]:
+        """What a query finds, by the names of its columns."""
+        return connection.exec_driver_sql(self._sql, self._values(row))
+
+    def _values(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
+        full = {**self._fixed, **row} if self._fixed else row
+        return tuple([full[name] for name in self._names])
 
 
 @contextmanager
@@ -107,10 +118,10 @@ def translated_errors() -> Iterator[None]:
     """Turn the database library's errors into ours, without any value of a row."""
     try:
         yield
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, sqlite3.Error) as error:
         if _is_busy(error):
             raise StoreBusy("the database is busy") from error
-        cause = getattr(error, "orig", None) or type(error).__name__
+        cause = _cause(error) or type(error).__name__
         raise StoreError(f"the database refused: {cause}") from error
     except (OverflowError, UnicodeEncodeError) as error:
         cause = type(error).__name__
@@ -163,17 +174,25 @@ def _begin(connection: Connection) -> None:
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            connection.connection.cursor().execute("BEGIN IMMEDIATE")
             return
-        except OperationalError as error:
+        except sqlite3.OperationalError as error:
             if not _is_busy(error) or time.monotonic() > deadline:
                 raise
         time.sleep(RETRY_SECONDS)
 
 
-def _is_busy(error: SQLAlchemyError) -> bool:
-    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0)
-    return bool(code & 0xFF == sqlite3.SQLITE_BUSY)
+def _is_busy(error: Exception) -> bool:
+    code: int = getattr(_cause(error), "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _cause(error: Exception) -> BaseException | None:
+    """What the driver said, if it said anything."""
+    if isinstance(error, SQLAlchemyError):
+        cause: BaseException | None = getattr(error, "orig", None)
+        return cause
+    return error
 
 
 _DIALECT = sqlite.dialect()

@@ -106,7 +106,7 @@ class Store:
         """
         asked = {**patient._asdict(), "since": since.timestamp()}
         with self._database.reading() as connection:
-            found = ALERTS_SINCE.run(connection, asked).all()
+            found = ALERTS_SINCE.ask(connection, asked).all()
         return tuple(rows.wearable_alert(row) for row in found)
 
     def begin_delivery(
