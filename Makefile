@@ -16,7 +16,8 @@ $(STAMP): setup.cfg requirements.lock
 	@echo "Installing into $(VENV) (a minute or two the first time) …"
 	@$(PYTHON) -m venv $(VENV) || \
 		{ echo "Python's venv module is needed (on Debian: apt install python3-venv)"; exit 1; }
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock || \
+		{ echo "The packages could not be installed; is a package index reachable?"; exit 1; }
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
@@ -27,8 +28,11 @@ test: lint ## Check everything, as CI does
 	@CDS_SAMPLE_DATA="$${CDS_SAMPLE_DATA:-$$(test -d ../shared/data && cd ../shared/data && pwd)}" \
 		$(BIN)/python -m pytest --cov --cov-report=term
 
-check: lint ## The quick loop: everything but the slow tests
-	@$(BIN)/python -m pytest -q -m "not slow"
+QUICK := tests/protocol tests/rulebook tests/wearables tests/test_architecture.py \
+	tests/test_decision.py tests/test_docs.py tests/test_fixtures.py tests/test_rulebook.py
+
+check: lint ## The quick loop: style, types, the pure core, rules and fixtures
+	@$(BIN)/python -m pytest -q -m "not slow" $(QUICK)
 
 lint: $(STAMP)
 	@$(BIN)/black --quiet --check . || { $(BIN)/black --check .; exit 1; }
