@@ -66,12 +66,14 @@ class Stage:
 def demo(once: bool) -> None:
     """Start everything on this machine, play the main job once, stay up."""
     console = build_console()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with set_stage(console) as stage:
             play(stage, console)
             if not once:
+                end = listen_for_the_end()
                 invite(stage, console)
-                wait_for_the_end()
+                wait_for(end)
     except (Unanswered, OSError, ValueError) as error:
         raise click.ClickException(str(error)) from error
 
@@ -195,8 +197,8 @@ def invite(stage: Stage, console: Console) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
 
-def wait_for_the_end() -> None:
-    """Return on Ctrl-C or when told to terminate."""
+def listen_for_the_end() -> Event:
+    """What is set on Ctrl-C, and when the demo is told to terminate."""
     end = Event()
 
     def stop(number: int, frame: Any) -> None:
@@ -204,5 +206,10 @@ def wait_for_the_end() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    return end
+
+
+def wait_for(end: Event) -> None:
+    """Return when it is set; signals are heard while this waits."""
     while not end.wait(1):
         pass

@@ -1,0 +1,187 @@
+"""A fresh clone, and nothing in it but what is committed: the main job is played."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+import requests
+
+pytestmark = pytest.mark.slow
+
+HOME = Path(__file__).parents[2]
+PATIENCE = 180
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository, cloned into an empty directory."""
+    folder = tmp_path_factory.mktemp("newcomer") / "clone"
+    git("clone", "--quiet", str(HOME), str(folder))
+    return folder
+
+
+def git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def environ(clone: Path, tmp_path: Path) -> dict[str, str]:
+    """No settings, an empty folder for temporary files, and the code of the clone."""
+    kept = {name: each for name, each in os.environ.items() if name[:4] != "CDS_"}
+    return {**kept, "TMPDIR": str(tmp_path), "PYTHONPATH": str(clone)}
+
+
+def demo(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "cds_service.cli", "demo", *arguments]
+
+
+def play(clone: Path, environ: dict[str, str]) -> str:
+    """What the demo prints, once it has ended well."""
+    done = subprocess.run(
+        demo("--once"),
+        cwd=clone,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr + done.stdout
+    return done.stdout
+
+
+def test_the_demo_plays_its_three_parts_twice_and_leaves_nothing_behind(
+    clone: Path, environ: dict[str, str], tmp_path: Path
+) -> None:
+    before = git("-C", str(clone), "status", "--porcelain", "--ignored=no")
+
+    played = [play(clone, environ), play(clone, environ)]
+
+    for output in played:
+        parts = [output.index(f"{number}. A") for number in (1, 2, 3)]
+        assert parts == sorted(parts)
+        prefetched, fetched = output[parts[1] : parts[2]], output[parts[2] :]
+        (summary,) = [
+            line.strip().removeprefix("- ")
+            for line in fetched.splitlines()
+            if line.strip().startswith("- ")
+        ]
+        assert "The same, word for word" in fetched
+        assert words(summary) <= words(prefetched)
+    assert git("-C", str(clone), "status", "--porcelain") == before == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def words(text: str) -> set[str]:
+    """However the lines are broken."""
+    return set(text.split())
+
+
+def test_the_code_that_is_played_is_that_of_the_clone(
+    clone: Path, environ: dict[str, str]
+) -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", "import cds_service; print(cds_service.__file__)"],
+        cwd=clone,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+    assert Path(found.stdout.strip()).is_relative_to(clone)
+
+
+def test_without_a_wish_a_port_that_is_taken_is_passed_over(
+    clone: Path, environ: dict[str, str]
+) -> None:
+    with socket.socket() as other:
+        with suppress(OSError):  # somebody else has it: as good
+            other.bind(("127.0.0.1", 8080))
+            other.listen()
+
+        output = play(clone, environ)
+
+    assert "Starting the server at http://127.0.0.1:" in output
+    assert "http://127.0.0.1:8080" not in output
+
+
+@contextmanager
+def staying_up(
+    clone: Path, environ: dict[str, str], said: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The demo as `make run` starts it; it writes to a file."""
+    with said.open("wb") as output:
+        process = subprocess.Popen(
+            demo(), cwd=clone, env=environ, stdout=output, stderr=output
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def children(process: subprocess.Popen[bytes]) -> list[Path]:
+    """The processes that it has started."""
+    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    return [Path("/proc", each) for each in listed.read_text().split()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_demo_stays_up_until_it_is_told_to_end_and_ends_all_of_it(
+    clone: Path, environ: dict[str, str], tmp_path: Path, number: signal.Signals
+) -> None:
+    said, folder = tmp_path / "said", tmp_path / "temporary"
+    folder.mkdir()
+    environ["TMPDIR"] = str(folder)
+    with staying_up(clone, environ, said) as process:
+        until(lambda: "tail -f" in said.read_text() or process.poll() is not None)
+        assert process.poll() is None, said.read_text()
+        lines = said.read_text().splitlines()
+        (url,) = [each.split()[1] for each in lines if each.endswith("/cds-services")]
+        assert requests.get(url, timeout=PATIENCE).status_code == 200
+        (server,) = children(process)
+
+        process.send_signal(number)
+
+        assert process.wait(PATIENCE) == 0
+        assert not server.exists()
+        assert list(folder.iterdir()) == []
+        assert "Traceback" not in said.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_that_is_ended_while_it_starts_leaves_no_server_behind(
+    clone: Path, environ: dict[str, str], tmp_path: Path, number: signal.Signals
+) -> None:
+    said, folder = tmp_path / "said", tmp_path / "temporary"
+    folder.mkdir()
+    environ["TMPDIR"] = str(folder)
+    with staying_up(clone, environ, said) as process:
+        until(lambda: bool(children(process)) or process.poll() is not None)
+        (server,) = children(process)
+
+        process.send_signal(number)
+
+        assert process.wait(PATIENCE) == 1
+        until(lambda: not server.exists())
+        assert list(folder.iterdir()) == []
+        assert "Traceback" not in said.read_text()
