@@ -92,25 +92,26 @@ class CardBuilder:
             help = f"at most {SUMMARY_LIMIT} are shown"
             self._error((*path, "summary"), "CDS505", message, help)
         detail = body.get("detail")
-        at = path if detail and "detail" in self._own(path) else ("card_defaults",)
+        suggested = self._where(path, "suggestions")
         return CardTemplate(
             index=index,
             severity=min(severity, limit) if limit else severity,
             when=when,
             summary=summary,
-            detail=self._template(detail, (*at, "detail"), sure) if detail else None,
+            detail=self._template(detail, (*path, "detail"), sure) if detail else None,
             source=self._source(body, path),
             override_reasons=self._reasons(body, path),
             links=tuple(_link(each) for each in body.get("links", ())),
             suggestions=tuple(
-                self._suggestion(each, (*path, "suggestions", number), sure)
+                self._suggestion(each, (*suggested, number), sure)
                 for number, each in enumerate(body.get("suggestions", ()))
             ),
         )
 
-    def _own(self, path: Path) -> Mapping[str, Any]:
-        own: Mapping[str, Any] = self.document.value(path)
-        return own
+    def _where(self, path: Path, name: str) -> Path:
+        """Where a member of a card stands: on the card, or among the defaults."""
+        own = (*path, name)
+        return ("card_defaults", name) if self.document.value(own) is None else own
 
     def _template(self, text: str, path: Path, sure: set[str]) -> Template:
         try:
@@ -178,10 +179,8 @@ class CardBuilder:
             if code in self.reasons:
                 reasons.append(self.reasons[code])
                 continue
-            own = "override_reasons" in self._own(path)
-            where = path if own else ("card_defaults",)
             self._error(
-                (*where, "override_reasons", index),
+                (*self._where(path, "override_reasons"), index),
                 "CDS507",
                 f"{quote(code)} is no override reason",
                 suggest(code, self.reasons)

@@ -1,0 +1,158 @@
+"""What card text shows of a fact."""
+
+from typing import Any
+
+import pytest
+
+ICD = "http://hl7.org/fhir/sid/icd-10-cm"
+FACTS = """\
+hr: {observation: {in: heart-rate, unit: /min, within: 7 days}}
+dm: {condition: {in: diabetes}}
+bb: {medication: {in: beta-blockers}}
+low: {wearable_alert: {type: [low-heart-rate], within: 7 days}}
+"""
+WHEN = "any: [{hr: present}, {dm: present}, {bb: present}, {low: present}]"
+
+
+def show(rules: Any, patient: Any, *names: str, alerts: Any = ()) -> list[str | None]:
+    (found,) = rules.evaluate(FACTS, WHEN, patient, list(alerts)).items
+    shown = [found.text(*name.split(".")) for name in names]
+    return [text.text if text else None for text in shown]
+
+
+def test_numbers_of_readings_carry_their_unit(
+    rules: Any, chart: Any, reading: Any
+) -> None:
+    patient = chart(observations=[reading(100, "1 hours"), reading(111, "49 hours")])
+
+    shown = show(
+        rules, patient, "hr.latest", "hr.earliest", "hr.max", "hr.mean", "hr.count",
+        "hr.span", "hr.unit", "hr.code", "hr.latest_date",
+    )  # fmt: skip
+
+    assert shown == [
+        "100 /min",
+        "111 /min",
+        "111 /min",
+        "105.5 /min",
+        "2",
+        "2 days",
+        "/min",
+        "http://loinc.org|8867-4",
+        "2026-11-22",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("comparator", "shown"),
+    [(">", "> 60 /min"), (">=", "≥ 60 /min"), ("<", "< 60 /min"), ("<=", "≤ 60 /min")],
+)
+def test_a_range_is_shown_as_a_range(
+    rules: Any, chart: Any, reading: Any, comparator: str, shown: str
+) -> None:
+    quantity = {"value": 60, "comparator": comparator, "code": "/min"}
+    patient = chart(observations=[reading(60, valueQuantity=quantity)])
+
+    assert show(rules, patient, "hr.latest") == [shown]
+
+
+def test_two_readings_at_one_time_are_shown_as_from_to(
+    rules: Any, chart: Any, reading: Any
+) -> None:
+    patient = chart(observations=[reading(99, "1 hours"), reading(101, "1 hours")])
+
+    assert show(rules, patient, "hr.latest", "hr.span") == ["99–101 /min", None]
+
+
+def condition(code: str, name: str = "", **more: Any) -> dict[str, Any]:
+    coding = {"system": ICD, "code": code, **({"display": name} if name else {})}
+    return {
+        "resourceType": "Condition",
+        "id": code,
+        "code": {"coding": [coding]},
+        **more,
+    }
+
+
+def test_names_are_the_records_own_and_the_first_three_are_shown(
+    rules: Any, chart: Any
+) -> None:
+    names = ["Type 2", "With foot ulcer", "With cataract", "With neuropathy"]
+    many = [condition(f"E11.{i}", name) for i, name in enumerate(names)]
+
+    (text,) = show(rules, chart(conditions=many), "dm.name")
+
+    assert text == "With neuropathy, With cataract, With foot ulcer and 1 more"
+
+
+def test_what_the_record_does_not_name_has_the_title_of_its_set(
+    rules: Any, chart: Any
+) -> None:
+    unnamed = chart(conditions=[condition("E11.9", onsetDateTime="2019-05")])
+
+    shown = show(rules, unnamed, "dm.name", "dm.onset", "dm.code")
+
+    assert shown == ["Diabetes", "2019-05-01", f"{ICD}|E11.9"]
+
+
+def test_what_is_not_there_shows_nothing(rules: Any, chart: Any) -> None:
+    patient = chart(conditions=[condition("E11.9")])
+
+    shown = show(
+        rules, patient, "hr.latest", "hr.count", "dm.onset", "bb.name", "low.age"
+    )
+
+    assert shown == [None, "0", None, None, None]
+
+
+def test_an_alert_shows_what_it_brought(rules: Any, chart: Any, wearable: Any) -> None:
+    alert = wearable(
+        hours=2, value=38.0, unit="/min", threshold=40.0, coverage=0.925, device="Watch"
+    )
+
+    shown = show(
+        rules, chart(), "low.value", "low.threshold", "low.coverage", "low.device",
+        "low.duration", "low.age", "low.local_time", "low.latest_date", "low.type",
+        "low.name", alerts=[alert],
+    )  # fmt: skip
+
+    assert shown == [
+        "38 /min",
+        "40 /min",
+        "92.5 %",
+        "Watch",
+        "15 minutes",
+        "2 hours",
+        "2026-11-22 04:45 UTC-05:00",
+        "2026-11-22",
+        "low-heart-rate",
+        "Low heart rate",
+    ]
+
+
+def test_an_alert_shows_nothing_that_it_did_not_bring(
+    rules: Any, chart: Any, wearable: Any
+) -> None:
+    names = ("value", "threshold", "coverage", "device", "unit")
+
+    shown = show(rules, chart(), *(f"low.{n}" for n in names), alerts=[wearable()])
+
+    assert shown == [None] * 5
+
+
+@pytest.mark.parametrize(
+    ("birth", "age"),
+    [("1958-11-22", "68"), ("1958-11-23", "67"), ("1958", "67–68"), ("?", None)],
+)
+def test_age_is_counted_in_whole_years(
+    rules: Any, chart: Any, birth: str, age: str | None
+) -> None:
+    person = {
+        "resourceType": "Patient",
+        "id": "p",
+        "birthDate": birth,
+        "gender": "male",
+    }
+    patient = chart(conditions=[condition("E11.9")], patient=person)
+
+    assert show(rules, patient, "patient.age", "patient.sex") == [age, "male"]

@@ -1,0 +1,246 @@
+"""Mistakes that only the meaning of a file shows: each is found where it stands."""
+
+from typing import Any
+
+import pytest
+
+from cds_service.rulebook.findings import Level
+
+FACTS = """\
+hr: {observation: {in: heart-rate, unit: /min, within: 7 days}}
+sbp: {observation: {in: systolic, unit: 'mm[Hg]', within: 7 days}}
+bb: {medication: {in: beta-blockers}}
+low: {wearable_alert: {type: [low-heart-rate], within: 7 days}}
+"""
+WHEN = "all: [{hr: {latest: {above: 100}}}, {bb: present}, {low: present}]"
+PARAMS = "params: {limit: {default: 100, unit: /min}, period: {default: 3 days}}"
+
+
+def errors_of(rules: Any) -> list[tuple[str, str]]:
+    return [
+        (each.file, each.code)
+        for each in rules.compile().findings
+        if each.level is Level.ERROR
+    ]
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ("  both: {any_of: [hr, bb]}", "CDS226"),
+        ("  both: {any_of: [hr, sbp]}", "CDS226"),
+        ("  both: {any_of: [hr, hx]}", "CDS301"),
+        ("  both: {any_of: [hr, both]}", "CDS227"),
+        ("  one: {any_of: [hr, two]}\n  two: {any_of: [hr, one]}", "CDS227"),
+        ("  both: {use: pulse}", "CDS223"),
+    ],
+)
+def test_facts_that_do_not_fit_together(
+    rules: Any, chart: Any, more: str, code: str
+) -> None:
+    rules.evaluate(FACTS, WHEN, chart())
+    text = rules.files["test.yaml"]
+    rules.files["test.yaml"] = text.replace("when:", f"{more}\nwhen:")
+
+    assert set(errors_of(rules)) == {("test.yaml", code)}
+
+
+def test_a_part_that_is_wrong_is_told_once(rules: Any, chart: Any) -> None:
+    rules.evaluate(FACTS, WHEN, chart())
+    more = "  odd: {condition: {in: nowhere}}\n  both: {any_of: [hr, odd]}"
+    text = rules.files["test.yaml"]
+    rules.files["test.yaml"] = text.replace("when:", f"{more}\nwhen:")
+
+    assert set(errors_of(rules)) == {("test.yaml", "CDS221")}
+
+
+@pytest.mark.parametrize(
+    ("test", "codes"),
+    [
+        ("hr: {latest: {above: $period}}", ["CDS304"]),
+        ("hr: {sustained: {above: 100, for: $limit}}", ["CDS222"]),
+        ("hr: {sustained: {above: $period, for: 3 days}}", ["CDS304"]),
+        ("hr: {sustained: {above: 100, for: $nothing}}", ["CDS303"]),
+        ("patient: {age: {at_least: $limit}}", ["CDS222"]),
+        ("low: {duration: {at_least: $limit}}", ["CDS222"]),
+        ("low: {value: {above: $period}}", ["CDS304"]),
+        ("sbp: {on_days: {above: $period, days: 2}}", ["CDS304"]),
+    ],
+)
+def test_a_param_of_the_wrong_kind(
+    rules: Any, chart: Any, test: str, codes: list[str]
+) -> None:
+    used = "any: [{hr: {sustained: {above: $limit, for: $period}}}, {bb: present}]"
+    rules.evaluate(FACTS, f"all: [{{bb: present}}, {{{used}}}]", chart(), more=PARAMS)
+    text = rules.files["test.yaml"]
+    rules.files["test.yaml"] = text.replace("{bb: present}", f"{{{test}}}", 1)
+
+    assert [code for _, code in errors_of(rules)] == codes
+
+
+def test_params_may_hold_numbers_and_durations(
+    rules: Any, chart: Any, reading: Any
+) -> None:
+    when = "hr: {sustained: {above: $limit, for: $period}}"
+    readings = [reading(104, f"{hours} hours") for hours in (1, 25, 49)]
+
+    (found,) = rules.evaluate(
+        FACTS, when, chart(observations=readings), more=PARAMS
+    ).items
+
+    assert found.outcome == "fires"
+    shown = [found.text("$", name).text for name in ("limit", "period")]
+    assert shown == ["100 /min", "3 days"]
+
+
+CARD = """\
+card:
+  summary: It fires
+  source: {label: Test}
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        ("  override_reasons: [artefact]", "CDS507"),
+        (
+            "  suggestions: [{label: X, actions: [{remove: hx, description: D}]}]",
+            "CDS502",
+        ),
+        (
+            "  suggestions: [{label: X, actions: [{remove: low, description: D}]}]",
+            "CDS508",
+        ),
+        (
+            "  suggestions:\n    - label: X\n      actions:\n"
+            "        - {update: hx, set: {a: b}, description: D}",
+            "CDS502",
+        ),
+        (
+            "  suggestions:\n    - label: X\n      actions:\n"
+            "        - update: bb\n          description: D\n"
+            "          set: {note: '{{ hr.lastest }}'}",
+            "CDS503",
+        ),
+        (
+            "  suggestions:\n    - label: X\n      actions:\n"
+            "        - description: D\n"
+            "          create: {resourceType: Task, description: '{{ oops }}'}",
+            "CDS501",
+        ),
+    ],
+)
+def test_a_mistake_on_a_card(rules: Any, chart: Any, lines: str, code: str) -> None:
+    rules.evaluate(FACTS, WHEN, chart())
+    text = rules.files["test.yaml"]
+    rules.files["test.yaml"] = text.replace(CARD, f"{CARD}{lines}\n")
+
+    assert errors_of(rules) == [("test.yaml", code)]
+
+
+def test_a_card_without_a_source_is_refused(rules: Any, chart: Any) -> None:
+    rules.evaluate(FACTS, WHEN, chart())
+    text = rules.files["test.yaml"]
+    rules.files["test.yaml"] = text.replace("  source: {label: Test}\n", "")
+
+    assert errors_of(rules) == [("test.yaml", "CDS506")]
+
+
+def test_a_mistake_in_card_defaults_is_told_there(rules: Any, chart: Any) -> None:
+    more = "card_defaults: {override_reasons: [artefact]}"
+    rules.evaluate(FACTS, WHEN, chart())
+    rules.files["test.yaml"] += more + "\n"
+
+    (error,) = [e for e in rules.compile().findings if e.level is Level.ERROR]
+
+    assert error.code == "CDS507"
+    line = rules.files["test.yaml"].splitlines()[error.line - 1]
+    assert line.startswith("card_defaults")
+
+
+def test_a_local_override_reason_has_the_sites_own_system(
+    rules: Any, chart: Any
+) -> None:
+    rules.files[
+        "site.yaml"
+    ] += "override_reasons: [{code: artefact, display: Artefact}]\n"
+    rules.evaluate(FACTS, WHEN, chart())
+    rules.files["test.yaml"] += "card_defaults: {override_reasons: [artefact]}\n"
+
+    (card,) = rules.compile().rulebook.rules["test"].cards
+
+    (reason,) = card.override_reasons
+    assert (reason.code, reason.display) == ("artefact", "Artefact")
+    assert reason.system.startswith("urn:")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("hooks: [patient-view]", "hooks: [patient-veiw]", "CDS015"),
+        ("status: active", "status: retired", "CDS603"),
+        ("rule: test", "rule: tset", "CDS607"),
+    ],
+)
+def test_a_mistake_at_the_head_of_a_rule(
+    rules: Any, chart: Any, old: str, new: str, code: str
+) -> None:
+    rules.evaluate(FACTS, WHEN, chart())
+    rules.files["test.yaml"] = rules.files["test.yaml"].replace(old, new)
+
+    assert ("test.yaml", code) in errors_of(rules)
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ("governance: {effective: 2026-12-01, expires: 2026-12-01}", "CDS608"),
+        ("params: {limit: {default: soon}}", "CDS105"),
+    ],
+)
+def test_dates_and_params_that_make_no_sense(
+    rules: Any, chart: Any, more: str, code: str
+) -> None:
+    rules.evaluate(FACTS, WHEN, chart())
+    rules.files["test.yaml"] += more + "\n"
+
+    assert code in [code for _, code in errors_of(rules)]
+
+
+def test_two_rules_of_one_name_are_refused(rules: Any, chart: Any) -> None:
+    rules.evaluate(FACTS, WHEN, chart())
+    rules.files["other/test.yaml"] = rules.files["test.yaml"]
+
+    assert errors_of(rules) == [("test.yaml", "CDS606")]
+
+
+@pytest.mark.parametrize(
+    ("services", "code"),
+    [
+        ("hooks: [patient-veiw], rules: [test]", "CDS015"),
+        ("hooks: [patient-view, patient-view], rules: [test]", "CDS016"),
+        ("hooks: [patient-view], rules: [tset]", "CDS017"),
+    ],
+)
+def test_a_mistake_in_services(
+    rules: Any, chart: Any, services: str, code: str
+) -> None:
+    rules.evaluate(FACTS, WHEN, chart())
+    rules.files["services.yaml"] = (
+        "format: 1\nservices:\n"
+        f"  - {{id: review, title: A, description: A, {services}}}\n"
+    )
+
+    found = errors_of(rules)
+
+    assert found and {file for file, _ in found} == {"services.yaml"}
+    assert code in [code for _, code in found] or code == "CDS016"
+
+
+@pytest.mark.parametrize("name", ["site.yaml", "services.yaml", "alert-types.yaml"])
+def test_a_file_that_must_be_there(rules: Any, chart: Any, name: str) -> None:
+    rules.evaluate(FACTS, WHEN, chart())
+    del rules.files[name]
+
+    assert (name, "CDS010") in errors_of(rules)
