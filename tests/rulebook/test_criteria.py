@@ -1,5 +1,6 @@
 """The truth of every test, as the table of decisions has it."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -453,3 +454,84 @@ def test_an_alert_that_lasts_is_as_fresh_as_the_moment(
         rules.verdict(LOW, "low: {age: {at_most: 1 minute}}", chart(), [lasting])
         is True
     )
+
+
+DAYS = "hr: {on_days: {above: 100, days: 2}}"
+SERIES = ["hr: {sustained: {above: 100, for: 3 days}}", DAYS]
+
+
+@pytest.mark.parametrize("test", SERIES)
+def test_a_series_that_was_read_in_part_is_unknown(
+    rules: Any, chart: Any, reading: Any, reasons: Any, test: str
+) -> None:
+    readings = [reading(90, f"{hours} hours") for hours in (1, 25, 49)]
+    patient = chart(observations=readings, states={"observations": PARTIAL})
+
+    assert reasons(rules.verdict(HR, test, patient)) == {"not_read"}
+
+
+def test_enough_days_are_enough_whatever_else_there_may_be(
+    rules: Any, chart: Any, reading: Any
+) -> None:
+    readings = [reading(110, f"{hours} hours") for hours in (1, 25)]
+    patient = chart(observations=readings, states={"observations": PARTIAL})
+
+    assert rules.verdict(HR, DAYS, patient) is True
+
+
+@pytest.mark.parametrize("test", SERIES)
+def test_a_series_of_ranges_across_the_limit_is_undecided(
+    rules: Any, chart: Any, reading: Any, reasons: Any, test: str
+) -> None:
+    over = {"value": 90, "comparator": ">", "code": "/min"}
+    readings = [
+        reading(90, f"{hours} hours", valueQuantity=over) for hours in (1, 25, 49)
+    ]
+
+    assert reasons(rules.verdict(HR, test, chart(observations=readings))) == {
+        "boundary"
+    }
+
+
+@pytest.mark.parametrize(
+    "test",
+    ["patient: {age: {at_least: 18 years}}", "patient: {sex: {in: [female]}}"],
+)
+def test_a_patient_who_was_not_read_leaves_everything_unknown(
+    rules: Any, chart: Any, reasons: Any, test: str
+) -> None:
+    unread = replace(chart(conditions=[condition()]), patient=None)
+
+    assert reasons(rules.verdict(HR, test, unread)) == {"not_read"}
+    assert reasons(rules.verdict(DIABETES, "dm: present", unread)) == {"not_read"}
+
+
+def test_a_birth_date_that_is_no_date_is_unusable(
+    rules: Any, chart: Any, reasons: Any
+) -> None:
+    odd = {"resourceType": "Patient", "id": "p", "birthDate": "spring 1958"}
+
+    verdict = rules.verdict(
+        HR, "patient: {age: {at_least: 18 years}}", chart(patient=odd)
+    )
+
+    assert reasons(verdict) == {"unusable"}
+
+
+@pytest.mark.parametrize(("gender", "expected"), [("female", True), ("other", False)])
+def test_sex_is_one_of_those_listed(
+    rules: Any, chart: Any, gender: str, expected: bool
+) -> None:
+    person = {"resourceType": "Patient", "id": "p", "gender": gender}
+
+    assert (
+        rules.verdict(HR, "patient: {sex: {in: [female]}}", chart(patient=person))
+        is expected
+    )
+
+
+def test_an_unknown_is_never_taken_for_true_or_false(rules: Any, chart: Any) -> None:
+    verdict = rules.verdict(HR, "hr: {latest: {above: 100}}", chart())
+
+    with pytest.raises(TypeError):
+        bool(verdict)
