@@ -131,15 +131,15 @@ class Server:
         """The EHR's token for one message."""
         return Ehr(PUBLIC, ISSUER, self.pem, "k").sign(PUBLIC + path)
 
-    def say(self, message: bytes, *later: bytes, pause: float = 0) -> Reply:
+    def say(self, message: bytes) -> Reply:
         """What comes back for bytes on a connection of their own.
 
-        With a pause before each further part. The answer is read while the message is
-        still on its way, as a client does that sees a refusal early.
+        The answer is read while the message is still on its way, as a client does that
+        sees a refusal early.
         """
         address = ("127.0.0.1", self.port)
         with socket.create_connection(address, timeout=PATIENCE) as connection:
-            sender = Thread(target=_send, args=(connection, pause, message, *later))
+            sender = Thread(target=_send, args=(connection, message))
             sender.start()
             received = bytearray()
             with suppress(ConnectionResetError):
@@ -207,11 +207,9 @@ class Server:
         return [row[0] for row in self.rows("select hook_instance from calls")]
 
 
-def _send(connection: socket.socket, pause: float, *parts: bytes) -> None:
+def _send(connection: socket.socket, message: bytes) -> None:
     with suppress(BrokenPipeError, ConnectionResetError):
-        for number, part in enumerate(parts):
-            time.sleep(pause if number else 0)
-            connection.sendall(part)
+        connection.sendall(message)
 
 
 StartServer = Callable[..., Server]
