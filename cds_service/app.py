@@ -8,6 +8,7 @@ from flask import Flask
 from .config import Config, load_config
 from .decision import World
 from .fhir.client import FhirPool
+from .fhir.models import check_resource
 from .rulebook.load import load_rulebook
 from .rulebook.rules import Rulebook
 from .store.store import Store
@@ -50,7 +51,7 @@ def build_world(config: Config, rulebook: Rulebook | None = None) -> World:
         config=config,
         clients=config.clients,
         store=Store.open(config.database_url),
-        rulebook=rulebook or load_rulebook(config.rules),
+        rulebook=rulebook or load_rulebook(config.rules, check_resource),
         clock=lambda: datetime.now(UTC),
         fhir=FhirPool(),
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ..fhir.models import check_resource
 from ..rulebook.compiler import SERVICES, SITE, kind_of
 from ..rulebook.findings import Finding, Level, render
 from ..rulebook.load import check_folder
@@ -70,7 +71,7 @@ def look(paths: Iterable[Path]) -> Report:
     texts: dict[str, str] = {}
     rules = 0
     for folder, within in wanted.items():
-        checked = check_folder(folder)
+        checked = check_folder(folder, check_resource)
         for file, text in checked.files.items():
             if _is_within(folder / file, within):
                 texts[str(folder / file)] = text

@@ -21,6 +21,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from ..app import build_world, create_app
 from ..config import Config, InvalidConfig, load_config
+from ..fhir.models import check_resource
 from ..rulebook.load import InvalidRulebook, load_rulebook
 from ..store.records import StoreError
 from ..web.errors import build_outcome
@@ -43,7 +44,7 @@ def serve() -> None:
     """
     try:
         config = load_config()
-        rulebook = load_rulebook(config.rules)
+        rulebook = load_rulebook(config.rules, check_resource)
         build_world(config, rulebook).store.migrate()
     except (InvalidConfig, StoreError) as error:
         raise click.ClickException(str(error)) from error

@@ -11,16 +11,19 @@ from .findings import Findings, quote, suggest
 from .rules import (
     ActionTemplate,
     CardTemplate,
+    CheckResource,
     Criterion,
     Param,
     SuggestionTemplate,
 )
+from .suggestions import created
 from .text import (
     PARAMETER,
     SUMMARY_LIMIT,
     Placeholder,
     Template,
     TemplateError,
+    Text,
     parse_template,
     placeholders,
 )
@@ -36,6 +39,7 @@ class CardBuilder:
         facts: Mapping[str, Fact],
         params: Mapping[str, Param],
         reasons: Mapping[str, Coding],
+        check_resource: CheckResource,
         whens: WhenBuilder,
         findings: Findings,
     ) -> None:
@@ -44,6 +48,7 @@ class CardBuilder:
         self.params = params
         self.reasons = reasons
         """The override reasons that a card may offer, by code."""
+        self.check_resource = check_resource
         self.whens = whens
         self.findings = findings
         self.fires_unknown = document.data.get("if_unknown") == "fire"
@@ -205,6 +210,7 @@ class CardBuilder:
         if "create" in body:
             for where, text in _texts(body["create"], (*path, "create")):
                 self._template(text, where, sure)
+            self._check_created(body["create"], (*path, "create"))
             return ActionTemplate("create", description, resource=body["create"])
         word = "update" if "update" in body else "remove"
         name = body[word]
@@ -222,6 +228,15 @@ class CardBuilder:
         for where, text in _texts(body["set"], (*path, "set")):
             self._template(text, where, sure)
         return ActionTemplate("update", description, fact=name, changes=body["set"])
+
+    def _check_created(self, resource: Mapping[str, Any], path: Path) -> None:
+        """Hold a new resource, with some text in its placeholders, to FHIR."""
+        try:
+            sample = created(resource, lambda *_: Text("text", True), "example")
+        except TemplateError:
+            return  # already told, where the text stands
+        for problem in self.check_resource(sample):
+            self._error(path, "CDS509", f"this is no FHIR R4 resource: {problem}")
 
     def _error(self, path: Path, code: str, message: str, help: str = "") -> None:
         self.findings.error(self.document, path, code, message, help)

@@ -4,10 +4,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from ..fhir.chart import Policy
-from ..protocol.cards import Coding
 from ..protocol.hooks import HOOKS
 from ..protocol.services import Service
 from .document import Document
@@ -16,14 +14,20 @@ from .findings import Finding, Findings, quote, suggest
 from .prefetch import derive_queries
 from .program import Program
 from .rule_builder import build_rule
-from .rules import AlertType, Rule, Rulebook, ServiceRules, Site
+from .rules import (
+    AlertType,
+    CheckResource,
+    Rule,
+    Rulebook,
+    ServiceRules,
+    Site,
+    unchecked,
+)
 from .schemas import check_shape
 from .sheet import Selectors
+from .site_builder import build_site
 from .source import parse_yaml
-from .valuesets import build_valuesets, overlay_names
-
-LOCAL_REASONS = "urn:cds-service:local-override-reasons"
-"""The code system of a site's own override reasons, where it names none."""
+from .valuesets import build_valuesets
 
 SITE, SERVICES, ALERT_TYPES = "site.yaml", "services.yaml", "alert-types.yaml"
 
@@ -51,13 +55,17 @@ def kind_of(path: str) -> str:
     return "rule-test" if path.endswith(".test.yaml") else "rule"
 
 
-def compile_rulebook(files: Mapping[str, str]) -> Compiled:
+def compile_rulebook(
+    files: Mapping[str, str], check_resource: CheckResource = unchecked
+) -> Compiled:
     """The rulebook that *files* (path in the folder to text) make.
+
+    *check_resource* says what is wrong with a FHIR resource that a rule creates.
 
     One wrong file keeps the whole rulebook from being served: half a set of rules is a
     silence that looks like safety.
     """
-    return _Compilation(files).run()
+    return _Compilation(files, check_resource).run()
 
 
 def digest_of(files: Mapping[str, str]) -> str:
@@ -72,8 +80,9 @@ def digest_of(files: Mapping[str, str]) -> str:
 
 
 class _Compilation:
-    def __init__(self, files: Mapping[str, str]) -> None:
+    def __init__(self, files: Mapping[str, str], check_resource: CheckResource) -> None:
         self.files = files
+        self.check_resource = check_resource
         self.findings = Findings()
         self.documents: dict[str, Document] = {}
         self.sound: dict[str, dict[str, Document]] = {}
@@ -85,11 +94,19 @@ class _Compilation:
         for path in (SITE, SERVICES, ALERT_TYPES):
             if path not in self.files:
                 self.findings.error_at(path, 1, 1, "CDS010", f"there is no {path}")
-        site = self._site()
+        site = build_site(
+            self._one(SITE), self.sound.get("valueset", {}).values(), self.findings
+        )
         valuesets = build_valuesets(
             self.sound.get("valueset", {}).values(), site.overlays, self.findings
         )
-        shelf = Shelf(valuesets, self._alert_types(), self._shared(), self.findings)
+        shelf = Shelf(
+            valuesets,
+            self._alert_types(),
+            self._shared(),
+            self.findings,
+            self.check_resource,
+        )
         self._check_shared(shelf)
         rules = self._rules(shelf, site)
         selectors = Selectors(tuple(shelf.slots), valuesets)
@@ -118,58 +135,6 @@ class _Compilation:
 
     def _one(self, path: str) -> Document | None:
         return self.sound.get(kind_of(path), {}).get(path)
-
-    def _site(self) -> Site:
-        document = self._one(SITE)
-        if document is None:
-            return Site()
-        data = document.data
-        try:
-            zone = ZoneInfo(data["time_zone"])
-        except (KeyError, ValueError, OSError):
-            self.findings.error(
-                document,
-                ("time_zone",),
-                "CDS011",
-                f"{quote(data['time_zone'])} is not a time zone",
-                "write a name of the IANA list, such as `America/New_York`",
-            )
-            zone = ZoneInfo("UTC")
-        overlays = tuple(data.get("overlays", ()))
-        offered = overlay_names(self.sound.get("valueset", {}).values())
-        for index, overlay in enumerate(overlays):
-            if overlay not in offered:
-                self.findings.error(
-                    document,
-                    ("overlays", index),
-                    "CDS012",
-                    f"there is no overlay {quote(overlay)}",
-                    suggest(overlay, offered),
-                )
-        return Site(
-            time_zone=zone,
-            serve_unapproved=data.get("unapproved") == "serve",
-            ignore_unresolved=self._unresolved(document),
-            overlays=overlays,
-            override_reasons={
-                each["code"]: Coding(
-                    each.get("system", LOCAL_REASONS), each["code"], each["display"]
-                )
-                for each in data.get("override_reasons", ())
-            },
-        )
-
-    def _unresolved(self, document: Document) -> bool:
-        if document.data.get("unresolved") != "ignore":
-            return False
-        self.findings.warning(
-            document,
-            ("unresolved",),
-            "CDS013",
-            "problems and medicines that no value set recognises are ignored",
-            "`absent` is then true although the record may hold what is looked for",
-        )
-        return True
 
     def _alert_types(self) -> dict[str, AlertType]:
         document = self._one(ALERT_TYPES)

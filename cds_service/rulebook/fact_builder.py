@@ -10,22 +10,22 @@ from .facts import KINDS, Fact, Window
 from .findings import Findings, quote, suggest
 from .intervals import parse_duration
 from .matching import Selector
-from .rules import AlertType
+from .rules import AlertType, CheckResource, unchecked
 from .valuesets import ValueSet
 
 
 @dataclass(slots=True)
 class Shelf:
-    """What facts are resolved against, and the selectors that they share."""
+    """What rules are resolved against, and the selectors that they share."""
 
     valuesets: Mapping[str, ValueSet]
     alert_types: Mapping[str, AlertType]
     shared: Mapping[str, Document]
     """Files of ``facts/`` by name."""
     findings: Findings
+    check_resource: CheckResource = unchecked
     slots: dict[Selector, int] = field(default_factory=dict)
     readers: dict[tuple[Any, ...], int] = field(default_factory=dict)
-    used_shared: set[str] = field(default_factory=set)
 
     def slot(self, selector: Selector) -> int:
         """The number of a selector, the same for all who ask for the same."""
@@ -139,7 +139,6 @@ class FactBuilder:
                 suggest(target, self.shelf.shared),
             )
             return None
-        self.shelf.used_shared.add(target)
         if target in chain:
             cycle = " → ".join([*chain, target])
             self._error(path, "CDS225", f"shared facts use each other: {cycle}")

@@ -131,3 +131,15 @@ def words(limit: Limit, name: str, fact: Fact) -> str:
         return f"{comparison} {hour:02}:{minute:02}"
     unit = "" if name in _PLAIN or not fact.unit else f" {fact.unit}"
     return f"{comparison} {limit.value:g}{unit}"
+
+
+def number_or_duration(value: Any) -> float | Duration | None:
+    """What the value of a param is; None if it is neither."""
+    if isinstance(value, bool) or value is None:
+        return None
+    return float(value) if isinstance(value, int | float) else parse_duration(value)
+
+
+def size(value: float | Duration) -> float:
+    """A number by which values of one param compare."""
+    return criteria.seconds(value) if isinstance(value, Duration) else value

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .compiler import compile_rulebook
 from .findings import Finding, Findings, Level
-from .rules import Rulebook
+from .rules import CheckResource, Rulebook, unchecked
 from .source import SIZE_LIMIT
 
 SUFFIX = ".yaml"
@@ -52,23 +52,27 @@ def read_folder(folder: Path | str) -> Mapping[str, str]:
     return files
 
 
-def load_rulebook(folder: Path | str) -> Rulebook:
+def load_rulebook(
+    folder: Path | str, check_resource: CheckResource = unchecked
+) -> Rulebook:
     """The rulebook that the files below *folder* make.
 
     Raises:
         InvalidRulebook: if anything is wrong with them; with every finding.
     """
-    checked = check_folder(folder)
+    checked = check_folder(folder, check_resource)
     if checked.rulebook is None:
         raise InvalidRulebook(checked.findings)
     return checked.rulebook
 
 
-def check_folder(folder: Path | str) -> Checked:
+def check_folder(
+    folder: Path | str, check_resource: CheckResource = unchecked
+) -> Checked:
     """Everything there is to say about the files below *folder*."""
     findings = Findings()
     files = _read(Path(folder), findings)
-    compiled = compile_rulebook(files)
+    compiled = compile_rulebook(files, check_resource)
     unread = findings.has_errors
     findings.extend(compiled.findings)
     return Checked(files, tuple(findings), None if unread else compiled.rulebook)

@@ -14,7 +14,8 @@ from .document import Document
 from .fact_builder import FactBuilder, Shelf
 from .facts import Fact
 from .findings import Findings, quote, suggest
-from .intervals import Duration, parse_duration
+from .intervals import Duration
+from .limits import number_or_duration, size
 from .rules import Criterion, Evidence, Param, Rule, Site
 from .when_builder import WhenBuilder
 
@@ -71,7 +72,13 @@ class _RuleBuilder:
             **self.site.override_reasons,
         }
         builder = CardBuilder(
-            self.document, facts, params, reasons, whens, self.findings
+            self.document,
+            facts,
+            params,
+            reasons,
+            self.shelf.check_resource,
+            whens,
+            self.findings,
         )
         cards = builder.build_all(when, self._severity()) if when is not None else ()
         if when is None:
@@ -160,7 +167,7 @@ class _RuleBuilder:
         return params
 
     def _param_value(self, name: str, body: Mapping[str, Any]) -> Any:
-        default = _number_or_duration(body["default"])
+        default = number_or_duration(body["default"])
         if default is None:
             message = f"{quote(body['default'])} is neither a number nor a duration"
             self._error(("params", name, "default"), "CDS222", message)
@@ -168,16 +175,16 @@ class _RuleBuilder:
         if name not in self.local.get("params", {}):
             return default
         written = self.local["params"][name]
-        value = _number_or_duration(written)
+        value = number_or_duration(written)
         if value is None or isinstance(value, Duration) is not isinstance(
             default, Duration
         ):
             message = f"{quote(written)} does not fit; the rule has {body['default']}"
             self._site_error(("params", name), "CDS018", message)
             return default
-        low, high = (_number_or_duration(body.get(bound)) for bound in ("min", "max"))
-        if (low is not None and _size(value) < _size(low)) or (
-            high is not None and _size(value) > _size(high)
+        low, high = (number_or_duration(body.get(bound)) for bound in ("min", "max"))
+        if (low is not None and size(value) < size(low)) or (
+            high is not None and size(value) > size(high)
         ):
             bounds = f"{body.get('min', '…')} to {body.get('max', '…')}"
             message = f"{written} is outside what the rule allows: {bounds}"
@@ -288,13 +295,3 @@ class _RuleBuilder:
         assert self.site_document is not None
         where = ("rules", self.data["rule"], *path)
         self.findings.error(self.site_document, where, code, message, help)
-
-
-def _number_or_duration(value: Any) -> float | Duration | None:
-    if isinstance(value, bool) or value is None:
-        return None
-    return float(value) if isinstance(value, int | float) else parse_duration(value)
-
-
-def _size(value: float | Duration) -> float:
-    return criteria.seconds(value) if isinstance(value, Duration) else value

@@ -1,6 +1,6 @@
 """What a rulebook is made of once it is compiled."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, tzinfo
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from .case import Case
     from .facts import Fact
     from .program import Program
+
+
+CheckResource = Callable[[Mapping[str, Any]], Sequence[str]]
+"""What is wrong with a FHIR resource that a rule creates, a line a problem."""
+
+
+def unchecked(resource: Mapping[str, Any]) -> Sequence[str]:
+    """No problems: for where nobody holds resources to FHIR's models."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)

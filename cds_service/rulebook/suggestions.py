@@ -1,6 +1,6 @@
 """Suggestions of a card: whole resources, made from the rule's text and the record.
 
-What is built here is checked against the strict models before it leaves.
+A resource that a rule creates is held to the strict models when the rule is compiled.
 """
 
 from collections.abc import Mapping
@@ -69,11 +69,17 @@ def _actions(
 
 
 def _create(template: ActionTemplate, evaluation: Evaluation) -> Action:
-    resource: dict[str, Any] = filled(template.resource, evaluation.text)
-    subject = _SUBJECT_OF.get(resource.get("resourceType", ""), _SUBJECT)
     patient = evaluation.case.chart.patient_id
-    resource.setdefault(subject, {"reference": f"Patient/{patient}"})
+    resource = created(template.resource or {}, evaluation.text, patient)
     return Action(template.type, template.description, resource)
+
+
+def created(template: Resource, resolve: Resolve, patient: str) -> dict[str, Any]:
+    """A new resource about the patient, its placeholders filled."""
+    resource: dict[str, Any] = filled(template, resolve)
+    subject = _SUBJECT_OF.get(resource.get("resourceType", ""), _SUBJECT)
+    resource.setdefault(subject, {"reference": f"Patient/{patient}"})
+    return resource
 
 
 def _target(template: ActionTemplate, evaluation: Evaluation) -> Resource | None:

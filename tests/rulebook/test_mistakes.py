@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from cds_service.fhir.models import check_resource
+from cds_service.rulebook.compiler import compile_rulebook
 from cds_service.rulebook.findings import Level
 
 FACTS = """\
@@ -244,3 +246,27 @@ def test_a_file_that_must_be_there(rules: Any, chart: Any, name: str) -> None:
     del rules.files[name]
 
     assert (name, "CDS010") in errors_of(rules)
+
+
+def test_a_resource_that_fhir_would_refuse_is_refused_with_the_rule(
+    rules: Any, chart: Any
+) -> None:
+    rules.evaluate(FACTS, WHEN, chart())
+    text = rules.files["test.yaml"]
+    lines = """\
+  suggestions:
+    - label: X
+      actions:
+        - description: D
+          create: {resourceType: Task, status: draft, intnet: proposal}
+"""
+    rules.files["test.yaml"] = text.replace(CARD, CARD + lines)
+
+    lenient = compile_rulebook(rules.files)
+    strict = compile_rulebook(rules.files, check_resource)
+
+    assert lenient.rulebook is not None
+    errors = [each for each in strict.findings if each.level is Level.ERROR]
+    assert {(each.code, each.line) for each in errors} == {("CDS509", errors[0].line)}
+    assert any("intnet" in each.message for each in errors)
+    assert "create" in rules.files["test.yaml"].splitlines()[errors[0].line - 1]

@@ -1,0 +1,69 @@
+"""``site.yaml``: what a site decides for all rules, and never what they mean."""
+
+from collections.abc import Iterable
+from zoneinfo import ZoneInfo
+
+from ..protocol.cards import Coding
+from .document import Document
+from .findings import Findings, quote, suggest
+from .rules import Site
+from .valuesets import overlay_names
+
+LOCAL_REASONS = "urn:cds-service:local-override-reasons"
+"""The code system of a site's own override reasons, where it names none."""
+
+
+def build_site(
+    document: Document | None, valuesets: Iterable[Document], findings: Findings
+) -> Site:
+    """What site.yaml decides; the defaults where there is none."""
+    if document is None:
+        return Site()
+    data = document.data
+    try:
+        zone = ZoneInfo(data["time_zone"])
+    except (KeyError, ValueError, OSError):
+        findings.error(
+            document,
+            ("time_zone",),
+            "CDS011",
+            f"{quote(data['time_zone'])} is not a time zone",
+            "write a name of the IANA list, such as `America/New_York`",
+        )
+        zone = ZoneInfo("UTC")
+    overlays = tuple(data.get("overlays", ()))
+    offered = overlay_names(valuesets)
+    for index, overlay in enumerate(overlays):
+        if overlay not in offered:
+            findings.error(
+                document,
+                ("overlays", index),
+                "CDS012",
+                f"there is no overlay {quote(overlay)}",
+                suggest(overlay, offered),
+            )
+    return Site(
+        time_zone=zone,
+        serve_unapproved=data.get("unapproved") == "serve",
+        ignore_unresolved=_ignores_unresolved(document, findings),
+        overlays=overlays,
+        override_reasons={
+            each["code"]: Coding(
+                each.get("system", LOCAL_REASONS), each["code"], each["display"]
+            )
+            for each in data.get("override_reasons", ())
+        },
+    )
+
+
+def _ignores_unresolved(document: Document, findings: Findings) -> bool:
+    if document.data.get("unresolved") != "ignore":
+        return False
+    findings.warning(
+        document,
+        ("unresolved",),
+        "CDS013",
+        "problems and medicines that no value set recognises are ignored",
+        "`absent` is then true although the record may hold what is looked for",
+    )
+    return True
