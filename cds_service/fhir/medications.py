@@ -29,9 +29,7 @@ def index_medications(
     *base* is the FHIR server's, or empty where none is known.
     """
     index: dict[str, Resource] = {}
-    for full_url, resource in bundle_resources(pages):
-        if resource.get("resourceType") != "Medication":
-            continue
+    for full_url, resource in bundle_resources(pages, "Medication"):
         names = [full_url, relative_form(full_url, base)]
         if isinstance(resource.get("id"), str):
             names.append(f"Medication/{resource['id']}")

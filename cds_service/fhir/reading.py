@@ -115,7 +115,7 @@ def all_pages(answers: Mapping[str, Answer], hook_request: HookRequest) -> list[
 
 def known_base(hook_request: HookRequest) -> str:
     """The FHIR server's base; empty where the request names none that is one."""
-    base = parse_base(hook_request.fhir_server or "")
+    base = parse_base(hook_request.fhir_server) if hook_request.fhir_server else None
     return str(base) if base else ""
 
 
@@ -183,9 +183,8 @@ def _read_patient(query: SourceQuery, answer: Answer, identity: Identity) -> Sou
 
 def _find_patient(query: SourceQuery, answer: Answer, identity: Identity) -> Source:
     """The context's Patient in a Bundle that may hold relatives."""
-    for _, resource in bundle_resources(answer.pages):
-        kind_and_id = resource.get("resourceType"), resource.get("id")
-        if kind_and_id == ("Patient", identity.patient_id):
+    for _, resource in bundle_resources(answer.pages, "Patient"):
+        if resource.get("id") == identity.patient_id:
             return _one(query, answer, resource)
     return _missing(query, answer, answer.why or "not found")
 

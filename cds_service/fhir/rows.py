@@ -45,14 +45,15 @@ class Rows:
             self.unusable.append(Unusable("entry without a resource"))
             return
         kind = resource.get("resourceType")
-        if not isinstance(kind, str):
+        if kind == self.wanted and kind:
+            self._take_match(resource)
+        elif not isinstance(kind, str):
             self.unusable.append(Unusable("no resourceType"))
         elif kind == "Bundle":
             self.unusable.append(Unusable("a Bundle in a Bundle"))
         elif kind == "OperationOutcome":
             self.failed = self.failed or _has_error(resource)
-        elif kind == (self.wanted or kind) and (self.wanted or kind not in _SET_ASIDE):
-            self.matched += 1
+        elif not self.wanted and kind not in _SET_ASIDE:
             self._take_match(resource)
 
     def source(self, name: str, why: str, origin: str) -> Source:
@@ -78,6 +79,7 @@ class Rows:
         )
 
     def _take_match(self, resource: Resource) -> None:
+        self.matched += 1
         verdict = whose(resource, self.identity)
         if verdict is Whose.NOBODY and not self.wanted:
             verdict = Whose.OWN

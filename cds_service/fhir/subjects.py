@@ -42,8 +42,8 @@ class Identity:
 def identify(patient_id: str, base: str, pages: Iterable[Any]) -> Identity:
     """The patient's identity with the full URLs that *pages* use."""
     own, others = set(), set()
-    for full_url, resource in bundle_resources(pages):
-        if resource.get("resourceType") != "Patient" or not full_url:
+    for full_url, resource in bundle_resources(pages, "Patient"):
+        if not full_url:
             continue
         if resource.get("id") == patient_id:
             own.add(full_url.lower())
@@ -52,23 +52,34 @@ def identify(patient_id: str, base: str, pages: Iterable[Any]) -> Identity:
     return Identity(patient_id, base, frozenset(own), frozenset(others - own))
 
 
-def bundle_resources(pages: Iterable[Any]) -> Iterator[tuple[str, Resource]]:
-    """Full URL (may be empty) and resource of every readable entry of *pages*."""
+def bundle_resources(
+    pages: Iterable[Any], kind: str = ""
+) -> Iterator[tuple[str, Resource]]:
+    """Full URL (may be empty) and resource of every readable entry of *pages*.
+
+    Of one type only, where *kind* names it.
+    """
     for page in pages:
         entries = page.get("entry") if isinstance(page, dict) else None
         for entry in entries if isinstance(entries, list) else ():
             resource = entry.get("resource") if isinstance(entry, dict) else None
-            if isinstance(resource, dict):
+            if not isinstance(resource, dict):
+                continue
+            if not kind or resource.get("resourceType") == kind:
                 full_url = entry.get("fullUrl")
                 yield full_url if isinstance(full_url, str) else "", resource
 
 
 def whose(resource: Resource, identity: Identity) -> Whose:
     """Whose *resource* is, by its ``subject`` and its ``patient``."""
+    subject, patient = resource.get("subject"), resource.get("patient")
+    if patient is None and isinstance(subject, dict):
+        if subject.get("reference") == f"Patient/{identity.patient_id}":
+            return Whose.OWN  # as nearly every resource says it
     said = [
-        _referred(resource, resource[member], identity)
-        for member in ("subject", "patient")
-        if resource.get(member) is not None
+        _referred(resource, member, identity)
+        for member in (subject, patient)
+        if member is not None
     ]
     for verdict in (Whose.FOREIGN, Whose.OWN, Whose.UNKNOWN):
         if verdict in said:

@@ -99,7 +99,13 @@ class CodeIndex:
         can decide by one of the codes is not asked by name.
         """
         hits: dict[int, Hit] = {}
-        known = self._by_code(coded, hits)
+        known = False
+        for coding in coded.codings:
+            for slots in self._slots_of(coding):
+                known = True
+                hit = Hit(f"{coding[0]}|{coding[1]}", coding[2], False)
+                for slot in slots:
+                    hits.setdefault(slot, hit)
         if self._names:
             for words, slots in self._named(coded.names):
                 known = True
@@ -111,21 +117,20 @@ class CodeIndex:
                 del hits[slot]
         return hits, known
 
-    def _by_code(self, coded: Coded, hits: dict[int, Hit]) -> bool:
-        known = False
-        for system, written, display in coded.codings:
-            code = normalise_code(system, written)
-            groups = [self._codes.get((system, code))]
-            for length, prefixes in self._prefixes.get(system, _NONE).items():
-                groups.append(prefixes.get(code[:length]))
-            for group in groups:
-                if group is not None:
-                    known = True
-                    for slot in group:
-                        hits.setdefault(
-                            slot, Hit(f"{system}|{written}", display, False)
-                        )
-        return known
+    def _slots_of(self, coding: tuple[str, str, str]) -> list[list[int]]:
+        """The slots of each value set that knows the code, or a code's beginning."""
+        system, written, _ = coding
+        code = normalise_code(system, written)
+        found = []
+        exact = self._codes.get((system, code))
+        if exact is not None:
+            found.append(exact)
+        if system in self._prefixes:
+            for length, prefixes in self._prefixes[system].items():
+                begun = prefixes.get(code[:length])
+                if begun is not None:
+                    found.append(begun)
+        return found
 
     def _named(
         self, names: Iterable[str]
@@ -162,9 +167,6 @@ class CodeIndex:
         A product code of RxNorm settles nothing for a set of ingredients.
         """
         return self._settled[slot]
-
-
-_NONE: Mapping[int, dict[str, list[int]]] = {}
 
 
 def _settled_by(valueset: ValueSet) -> frozenset[str]:

@@ -52,13 +52,16 @@ def items(value: Any) -> list[Any]:
 
 def codings(concept: Any) -> list[tuple[str, str, str]]:
     """System, code and display of each coding of a CodeableConcept."""
-    found = []
-    for coding in items(concept.get("coding")) if isinstance(concept, dict) else ():
-        if isinstance(coding, dict):
-            system, code = coding.get("system"), coding.get("code")
-            if isinstance(code, str):
-                named = canonical_system(system) if isinstance(system, str) else ""
-                found.append((named, code, text_of(coding.get("display"))))
+    found: list[tuple[str, str, str]] = []
+    written = concept.get("coding") if isinstance(concept, dict) else None
+    if not isinstance(written, list):
+        return found
+    for coding in written:
+        code = coding.get("code") if isinstance(coding, dict) else None
+        if isinstance(code, str):
+            system, display = coding.get("system"), coding.get("display")
+            named = canonical_system(system) if isinstance(system, str) else ""
+            found.append((named, code, display if isinstance(display, str) else ""))
     return found
 
 
@@ -71,11 +74,11 @@ def texts_of(concept: Any) -> list[str]:
     """What a CodeableConcept is called: its text first, then the displays."""
     if not isinstance(concept, dict):
         return []
-    texts = [text_of(concept.get("text"))]
+    texts = [concept.get("text")]
     for coding in items(concept.get("coding")):
         if isinstance(coding, dict):
-            texts.append(text_of(coding.get("display")))
-    return [text for text in texts if text]
+            texts.append(coding.get("display"))
+    return [text for text in texts if text and isinstance(text, str)]
 
 
 def reference_of(resource: Resource) -> str:

@@ -211,12 +211,12 @@ class _Filer:
         if index is None:
             return
         groups = self.selectors.groups_of(kind, origin)
+        matches = self.sheet.matches
         for resource in resources:
             for holder, coded in self._coded(kind, resource):
                 hits, known = index.find(coded)
                 for slot, hit in hits.items():
-                    match = Match(hit, resource, holder, coded.names)
-                    self.sheet.matches[slot].append(match)
+                    matches[slot].append(Match(hit, resource, holder, coded.names))
                 if kind != "medication" or not known:
                     self._leave(groups, resource, coded)
 
