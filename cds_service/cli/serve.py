@@ -19,7 +19,7 @@ from gunicorn.http.errors import (
 from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import ThreadWorker
 
-from ..app import build_world, create_app
+from ..app import build_world, create_app, settle
 from ..config import Config, InvalidConfig, load_config
 from ..fhir.models import check_resource
 from ..rulebook.load import InvalidRulebook, load_rulebook
@@ -79,7 +79,9 @@ class Server(BaseApplication):
 
     def load(self) -> Flask:
         """The app of one worker, built after the fork."""
-        return self._build()
+        app = self._build()
+        settle()
+        return app
 
 
 def build_settings(config: Config) -> dict[str, Any]:
