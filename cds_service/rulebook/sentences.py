@@ -35,7 +35,7 @@ _KINDS: Mapping[ReasonKind, str] = {
     ReasonKind.BOUNDARY: "{fact}: recorded too vaguely to decide",
     ReasonKind.NOT_READ: "{fact}: could not be read",
     ReasonKind.UNUSABLE: "{fact}: recorded in a form that cannot be used",
-    ReasonKind.UNRESOLVED: "{fact}: unclear from its code whether meant",
+    ReasonKind.UNRESOLVED: "{fact}: an entry is not recognised and may be one of these",
 }
 
 

@@ -369,7 +369,7 @@ def test_p_22_checks_that_could_not_be_made_share_one_info_card() -> None:
         ),
         (
             Reason(ReasonKind.UNRESOLVED, "drug", (), ("Beloc", "", "_Toprol_")),
-            "Beta-blockers: unclear from its code whether meant "
+            "Beta-blockers: an entry is not recognised and may be one of these "
             "(Beloc, an entry without a name, \\_Toprol\\_)",
         ),
         (
