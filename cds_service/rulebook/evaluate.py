@@ -169,10 +169,7 @@ def alerts_since(service: ServiceRules, now: datetime) -> datetime | None:
     """How far back the rules look at wearable alerts; None if they do not."""
     zone = service.site.time_zone
     starts = [
-        fact.window.length.before(now, zone) if fact.window else EVER.low
-        for rule in service.rules
-        for whole in rule.facts.values()
-        for fact in whole.simple()
-        if fact.kind == "wearable_alert"
+        window.length.before(now, zone) if window else EVER.low
+        for window in service.program.alert_windows
     ]
     return min(starts) if starts else None

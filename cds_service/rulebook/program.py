@@ -19,6 +19,14 @@ class Program:
     def __init__(self, selectors: Selectors, rules: Sequence[Rule]) -> None:
         self.selectors = selectors
         self.rules = tuple(rules)
+        self.alert_windows = {
+            fact.window
+            for rule in self.rules
+            for whole in rule.facts.values()
+            for fact in whole.simple()
+            if fact.kind == "wearable_alert"
+        }
+        """How far back the rules look at wearable alerts; None is for ever."""
         self._always: list[int] = []
         self._by_slot: dict[int, list[int]] = {}
         self._by_origin: dict[str, list[int]] = {}
