@@ -7,10 +7,10 @@ from flask import g
 
 def note(**facts: Any) -> None:
     """Add facts to the log line of the current request."""
-    g.facts = {**read_notes(), **facts}
+    read_notes().update(facts)
 
 
 def read_notes() -> dict[str, Any]:
     """The facts noted so far."""
-    facts: dict[str, Any] = g.get("facts", {})
+    facts: dict[str, Any] = g.setdefault("facts", {})
     return facts
