@@ -23,10 +23,11 @@ def coded_medication(resource: Resource, chart: Chart) -> Coded:
         for part in _concepts(medication):
             found += codings(part)
             names += texts_of(part)
-        names.append(text_of(reference.get("display")))
+        if display := text_of(reference.get("display")):
+            names.append(display)
     return Coded(
         found,
-        list(dict.fromkeys(name for name in names if name)),
+        list(dict.fromkeys(names)),
         lambda: _forms(resource, medication),
     )
 

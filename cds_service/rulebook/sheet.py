@@ -238,9 +238,8 @@ class _Filer:
         self, groups: Sequence["Group"], resource: Resource, coded: Coded
     ) -> None:
         """Note for whom the resource stays unresolved."""
-        systems = [system for system, _, _ in coded.codings]
         for group in groups:
-            if not group.settled.isdisjoint(systems):
+            if any([system in group.settled for system, _, _ in coded.codings]):
                 continue
             standing = self.sheet.standing(group.selector, resource)
             if standing is not Standing.DOES_NOT:

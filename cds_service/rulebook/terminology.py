@@ -34,7 +34,8 @@ _URIS = {
     **{f"urn:oid:{oid}": SYSTEMS[name] for name, oid in _OIDS.items()},
 }
 
-HIERARCHIES = frozenset({SYSTEMS["icd10cm"], SYSTEMS["atc"]})
+_ICD10CM, _ATC = SYSTEMS["icd10cm"], SYSTEMS["atc"]
+HIERARCHIES = frozenset({_ICD10CM, _ATC})
 """Systems in which a code begins with the code of what it is a kind of."""
 
 _FORMS = {
@@ -54,9 +55,9 @@ def canonical_system(text: str) -> str:
 
 def normalise_code(system: str, code: str) -> str:
     """A code as it is compared: in ICD-10-CM upper case and without the dot."""
-    if system == SYSTEMS["icd10cm"]:
+    if system == _ICD10CM:
         return code.strip().replace(".", "").upper()
-    if system == SYSTEMS["atc"]:
+    if system == _ATC:
         return code.strip().upper()
     return code.strip()
 
