@@ -201,6 +201,29 @@ def test_the_trigger_index_overlooks_nothing(
             assert found.items[0].could_not_check == asked.could_not_check
 
 
+REFUTED = {**CONDITION, "verificationStatus": {"coding": [{"code": "refuted"}]}}
+
+
+@pytest.mark.parametrize(
+    ("read", "asked"),
+    [
+        ({"conditions": [CONDITION], "requests": [BETA_BLOCKER]}, 1),
+        ({"conditions": [CONDITION]}, 0),
+        ({"requests": [BETA_BLOCKER]}, 0),
+        ({"conditions": [REFUTED], "requests": [BETA_BLOCKER]}, 0),
+        ({"conditions": [CONDITION], "states": {"medication_requests": MISSING}}, 1),
+        ({"requests": [BETA_BLOCKER], "states": {"conditions": PARTIAL}}, 1),
+        ({"states": {"conditions": PARTIAL}}, 0),
+    ],
+)
+def test_a_rule_that_lacks_what_must_be_present_is_not_asked(
+    rules: Any, chart: Any, read: Any, asked: int
+) -> None:
+    when = "all: [{dm: present}, {bb: present}]"
+
+    assert len(rules.evaluate(FACTS, when, chart(**read)).items) == asked
+
+
 @pytest.mark.parametrize(
     ("governance", "asked"),
     [
