@@ -155,3 +155,45 @@ AUDIT = Table(
     _text("detail"),
     UniqueConstraint("writer", "sequence", name="audit_one_chain_a_writer"),
 )
+
+RULEBOOKS = Table(
+    "rulebooks",
+    METADATA,
+    Column("digest", Text, primary_key=True),
+    _text("files"),
+    _text("checked"),
+)
+"""``files`` is a JSON object, path to text, without the tests of the rules; ``checked``
+is the digest of all files, tests included, with which this set last passed its tests."""
+
+PUBLICATIONS = Table(
+    "publications",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    _text("digest"),
+    _text("at"),
+    _text("publisher"),
+    Column("rules", Integer, nullable=False),
+)
+"""The newest row names the rulebook that every process serves."""
+
+REFUSALS = Table(
+    "refusals",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    _text("at"),
+    _text("publisher"),
+    _text("checked"),
+    _text("findings"),
+    Column("until", Text, nullable=True),
+)
+"""Rules that were not published; ``until`` is null while nothing good came after."""
+
+LEASES = Table(
+    "leases",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    _text("holder"),
+    Column("until_utc", Double, nullable=False),
+)
+"""Who alone may do what only one process may do, and until when."""
