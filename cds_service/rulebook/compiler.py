@@ -11,6 +11,7 @@ from ..protocol.services import Service
 from .document import Document
 from .fact_builder import FactBuilder, Shelf
 from .findings import Finding, Findings, quote, suggest
+from .life_cycle import check_successors
 from .prefetch import derive_queries
 from .program import Program
 from .rule_builder import build_rule
@@ -30,6 +31,8 @@ from .source import parse_yaml
 from .valuesets import build_valuesets
 
 SITE, SERVICES, ALERT_TYPES = "site.yaml", "services.yaml", "alert-types.yaml"
+OF_TESTS = frozenset({"rule-test", "fhir"})
+"""The kinds of file that only tests need: they are no part of a rulebook."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class Compiled:
     """None where any finding is an error."""
     findings: tuple[Finding, ...]
     documents: Mapping[str, Document] = field(default_factory=dict)
-    """Every file that could be parsed, by its path in the folder."""
+    """Every file but tests that could be parsed, by its path in the folder."""
 
 
 def kind_of(path: str) -> str:
@@ -48,6 +51,8 @@ def kind_of(path: str) -> str:
     fixed = {SITE: "site", SERVICES: "services", ALERT_TYPES: "alert-types"}
     if path in fixed:
         return fixed[path]
+    if path.endswith(".json"):
+        return "fhir"
     if path.startswith("facts/"):
         return "fact"
     if path.startswith("valuesets/"):
@@ -60,7 +65,8 @@ def compile_rulebook(
 ) -> Compiled:
     """The rulebook that *files* (path in the folder to text) make.
 
-    *check_resource* says what is wrong with a FHIR resource that a rule creates.
+    *check_resource* says what is wrong with a FHIR resource that a rule creates. Tests
+    are left aside.
 
     One wrong file keeps the whole rulebook from being served: half a set of rules is a
     silence that looks like safety.
@@ -68,11 +74,22 @@ def compile_rulebook(
     return _Compilation(files, check_resource).run()
 
 
+def alert_types_of(document: Document | None) -> dict[str, AlertType]:
+    """The wearable alerts that a file of alert types, of the right shape, names."""
+    written: Mapping[str, Any] = document.data["alert_types"] if document else {}
+    return {
+        name: AlertType(
+            name, each["title"], each.get("metric", ""), each.get("unit", "")
+        )
+        for name, each in written.items()
+    }
+
+
 def digest_of(files: Mapping[str, str]) -> str:
     """SHA-256 over the files that decide what is served; tests do not."""
     digest = hashlib.sha256()
     for path in sorted(files):
-        if kind_of(path) != "rule-test":
+        if kind_of(path) not in OF_TESTS:
             for part in (path, files[path]):
                 encoded = part.encode()
                 digest.update(len(encoded).to_bytes(8, "big") + encoded)
@@ -90,7 +107,8 @@ class _Compilation:
 
     def run(self) -> Compiled:
         for path in sorted(self.files):
-            self._take(path)
+            if kind_of(path) not in OF_TESTS:
+                self._take(path)
         for path in (SITE, SERVICES, ALERT_TYPES):
             if path not in self.files:
                 self.findings.error_at(path, 1, 1, "CDS010", f"there is no {path}")
@@ -102,7 +120,7 @@ class _Compilation:
         )
         shelf = Shelf(
             valuesets,
-            self._alert_types(),
+            alert_types_of(self._one(ALERT_TYPES)),
             self._shared(),
             self.findings,
             self.check_resource,
@@ -136,16 +154,6 @@ class _Compilation:
     def _one(self, path: str) -> Document | None:
         return self.sound.get(kind_of(path), {}).get(path)
 
-    def _alert_types(self) -> dict[str, AlertType]:
-        document = self._one(ALERT_TYPES)
-        written: Mapping[str, Any] = document.data["alert_types"] if document else {}
-        return {
-            name: AlertType(
-                name, each["title"], each.get("metric", ""), each.get("unit", "")
-            )
-            for name, each in written.items()
-        }
-
     def _shared(self) -> dict[str, Document]:
         return {
             document.data["fact"]: document
@@ -173,6 +181,8 @@ class _Compilation:
             rule = build_rule(document, shelf, site, site_document, self.findings)
             if rule is not None:
                 rules[name] = rule
+        sound = self.sound.get("rule", {})
+        check_successors({n: sound[written[n]] for n in written}, self.findings)
         if site_document:
             for name in settings:
                 if name not in written:
@@ -227,6 +237,7 @@ class _Compilation:
         used = {
             selectors.all[slot]: None
             for rule in rules
+            if rule.is_evaluated
             for fact in rule.facts.values()
             for slot in fact.slots
         }
@@ -266,5 +277,10 @@ class _Compilation:
                     f"there is no rule or folder {quote(name)}",
                     suggest(name, {*rules, *folders}),
                 )
+            if found and found[0].id == name and found[0].status == "retired":
+                message = f"{quote(name)} is retired: it is not evaluated here"
+                where = ("services", index, "rules", number)
+                help = "name the rule that replaces it, or take it out"
+                self.findings.warning(document, where, "CDS610", message, help)
             chosen.update((rule.id, rule) for rule in found)
         return tuple(rule for _, rule in sorted(chosen.items()))

@@ -1,12 +1,14 @@
 """From a folder on disk to a rulebook. The only part of this room that reads files."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, tzinfo
 from pathlib import Path
 
 from .compiler import compile_rulebook
 from .findings import Finding, Findings, Level
+from .life_cycle import check_dates
 from .rules import CheckResource, Rulebook, unchecked
 from .source import SIZE_LIMIT
 
@@ -67,14 +69,25 @@ def load_rulebook(
 
 
 def check_folder(
-    folder: Path | str, check_resource: CheckResource = unchecked
+    folder: Path | str,
+    check_resource: CheckResource = unchecked,
+    today: Callable[[tzinfo], date] | None = None,
 ) -> Checked:
-    """Everything there is to say about the files below *folder*."""
+    """Everything there is to say about the files below *folder*.
+
+    Args:
+        today: The day in a zone; without it nothing is said about dates that are over.
+    """
     findings = Findings()
     files = _read(Path(folder), findings)
     compiled = compile_rulebook(files, check_resource)
     unread = findings.has_errors
     findings.extend(compiled.findings)
+    if today and compiled.rulebook:
+        rulebook = compiled.rulebook
+        day = today(rulebook.site.time_zone)
+        rules, documents = rulebook.rules.values(), compiled.documents
+        findings.extend(check_dates(rules, documents, day))
     return Checked(files, tuple(findings), None if unread else compiled.rulebook)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date
 from typing import Any
 
 from ..protocol.cards import Coding, Indicator
@@ -15,6 +14,7 @@ from .fact_builder import FactBuilder, Shelf
 from .facts import Fact
 from .findings import Findings, quote, suggest
 from .intervals import Duration
+from .life_cycle import build_life_cycle
 from .limits import number_or_duration, size
 from .rules import Criterion, Evidence, Param, Rule, Site
 from .when_builder import WhenBuilder
@@ -97,17 +97,17 @@ class _RuleBuilder:
     ) -> Rule:
         governance = self.data.get("governance", {})
         alerting = self.data.get("alerting", {})
-        status = self.local.get("status", self.data["status"])
-        approved = "approved" in governance
-        self._check_life_cycle(status, approved)
+        cycle = build_life_cycle(
+            self.document, self.site, self.site_document, self.findings
+        )
         return Rule(
             id=self.data["rule"],
             version=self.data["version"],
             title=self.data["title"],
             file=self.document.file,
-            status=status,
-            approved=approved,
-            served=status == "active" and (approved or self.site.serve_unapproved),
+            status=cycle.status,
+            approved=cycle.approved,
+            served=cycle.served,
             hooks=tuple(self.data["hooks"]),
             facts={
                 name: replace(
@@ -121,9 +121,9 @@ class _RuleBuilder:
             when=self._for_the_living(when),
             if_unknown=self.data.get("if_unknown", "silent"),
             cards=cards,
-            effective=self._date("effective"),
-            expires=self._date("expires"),
-            review_by=self._date("review_by"),
+            effective=cycle.effective,
+            expires=cycle.expires,
+            review_by=cycle.review_by,
             priority=alerting.get("priority", 0),
             group=alerting.get("group", ""),
             once_per=tuple(alerting.get("once_per", ("patient", "rule"))),
@@ -194,7 +194,23 @@ class _RuleBuilder:
     def _severity(self) -> Indicator | None:
         """The highest severity that the site allows; it may only lower it."""
         written = self.local.get("severity")
-        return Indicator[written.upper()] if written else None
+        if written is None:
+            return None
+        limit, highest = Indicator[written.upper()], self._highest()
+        if limit > highest:
+            self._site_error(
+                ("severity",),
+                "CDS616",
+                f"the rule's own severity is {highest.name.lower()}; a site may only"
+                " lower it",
+                "a rule that is more severe is another version of the rule",
+            )
+        return limit
+
+    def _highest(self) -> Indicator:
+        own = self.data.get("severity", "info")
+        cards = self.data.get("cards") or [self.data["card"]]
+        return max(Indicator[each.get("severity", own).upper()] for each in cards)
 
     def _check_use(
         self,
@@ -248,43 +264,6 @@ class _RuleBuilder:
                     "limit it with `within:`",
                     key=True,
                 )
-
-    def _check_life_cycle(self, status: str, approved: bool) -> None:
-        governance = self.data.get("governance", {})
-        if status == "active" and not approved:
-            served = self.site.serve_unapproved
-            message = "this active rule has no `governance.approved`"
-            say = self.findings.note if served else self.findings.warning
-            say(
-                self.document,
-                ("status",),
-                "CDS604",
-                message,
-                (
-                    "site.yaml serves it all the same; each card says so"
-                    if served
-                    else "it is evaluated and recorded, but its cards are not shown"
-                ),
-            )
-        retired = "replaced_by" in self.data or "retired_because" in governance
-        if status == "retired" and not retired:
-            message = "a retired rule says what replaces it, or why it went"
-            self._error(("status",), "CDS603", message, "write `replaced_by: …`")
-        start, end = self._date("effective"), self._date("expires")
-        if start and end and end <= start:
-            message = "the rule expires before it takes effect"
-            self._error(("governance", "expires"), "CDS608", message)
-
-    def _date(self, key: str) -> date | None:
-        written = self.data.get("governance", {}).get(key)
-        if written is None:
-            return None
-        try:
-            return date.fromisoformat(written)
-        except ValueError:
-            message = f"{quote(written)} is not a date"
-            self._error(("governance", key), "CDS609", message, "write `2026-11-22`")
-            return None
 
     def _error(self, path: Any, code: str, message: str, help: str = "") -> None:
         self.findings.error(self.document, path, code, message, help)

@@ -136,9 +136,14 @@ class Rule:
         """``rule@version``, as records name it."""
         return f"{self.id}@{self.version}"
 
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether it is asked at all, on some day: drafts and retired rules are not."""
+        return self.status in ("active", "shadow")
+
     def in_force(self, day: date) -> bool:
         """Whether the rule is evaluated on *day* (the site's calendar)."""
-        if self.status not in ("active", "shadow"):
+        if not self.is_evaluated:
             return False
         if self.effective and day < self.effective:
             return False

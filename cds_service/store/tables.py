@@ -164,7 +164,7 @@ RULEBOOKS = Table(
     _text("checked"),
 )
 """``files`` is a JSON object, path to text, without the tests of the rules; ``checked``
-is the digest of all files, tests included, with which this set last passed its tests."""
+is the digest of all files, tests included, with which this set passed its tests."""
 
 PUBLICATIONS = Table(
     "publications",
