@@ -10,7 +10,16 @@ import click
 
 from .. import __version__
 
-VERBS = ("call", "check", "demo", "explain", "serve", "simulate", "test")
+VERBS = (
+    "call",
+    "check",
+    "demo",
+    "explain",
+    "prefetch",
+    "serve",
+    "simulate",
+    "test",
+)
 """Each is a module here and the name of the command in it."""
 
 

@@ -6,10 +6,12 @@ in which filters they honour. Rules filter again in any case.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from ..fhir.chart import Policy, SourceQuery
 from .matching import Selector
+from .rules import Rule
 from .valuesets import ValueSet
 
 DEFAULT_POLICIES: Mapping[str, Policy] = {
@@ -33,6 +35,24 @@ _SEARCHES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A fact of a rule that reads the chart."""
+
+    selector: Selector
+    rule: str = ""
+    fact: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A query, and what it is asked for."""
+
+    query: SourceQuery
+    askings: tuple[Asking, ...]
+    """Every fact that its answer decides; of the patient, none is listed."""
+
+
 def derive_queries(
     selectors: Iterable[Selector],
     valuesets: Mapping[str, ValueSet],
@@ -45,28 +65,57 @@ def derive_queries(
 
     Source: CDS Hooks 3.0.0 "Prefetch Template" and "Prefetch query restrictions".
     """
+    askings = [Asking(each) for each in selectors]
+    return tuple(
+        each.query
+        for each in derive(askings, valuesets, policies)
+        if each.query.policy is not Policy.SKIP or each.query.source == "patient"
+    )
+
+
+def askings_of(rule: Rule, selectors: Sequence[Selector]) -> tuple[Asking, ...]:
+    """What a rule reads: each of its own facts, with its selector."""
+    return tuple(
+        Asking(selectors[slot], rule.id, part.name if part.name in own else whole.name)
+        for own in [rule.facts]
+        for whole in own.values()
+        for part in whole.simple()
+        for slot in part.slots
+    )
+
+
+def derive(
+    askings: Iterable[Asking],
+    valuesets: Mapping[str, ValueSet],
+    policies: Mapping[str, Policy],
+) -> tuple[Derived, ...]:
+    """Every query that *askings* lead to, skipped ones too, each with its reasons."""
     policies = {**DEFAULT_POLICIES, **policies}
-    charted = [each for each in selectors if each.origin == "chart"]
-    queries = [
-        SourceQuery(
-            "patient", "patient", "Patient/{{context.patientId}}", policies["patient"]
-        )
+    charted = [
+        each for each in dict.fromkeys(askings) if each.selector.origin == "chart"
     ]
+    patient = SourceQuery(
+        "patient", "patient", "Patient/{{context.patientId}}", policies["patient"]
+    )
+    derived = [Derived(patient, ())]
     for kind, searches in _SEARCHES.items():
-        if any(each.kind == kind for each in charted):
-            queries += [
-                SourceQuery(
-                    source.replace("_", "-"), source, _search(type_), policies[source]
+        asking = tuple(each for each in charted if each.selector.kind == kind)
+        if asking:
+            derived += [
+                Derived(
+                    SourceQuery(
+                        source.replace("_", "-"),
+                        source,
+                        _search(type_),
+                        policies[source],
+                    ),
+                    asking,
                 )
                 for source, type_ in searches
             ]
-    names = {each.valueset for each in charted if each.kind == "observation"}
-    queries += _observations([valuesets[name] for name in names], policies)
-    return tuple(
-        each
-        for each in queries
-        if each.policy is not Policy.SKIP or each.source == "patient"
-    )
+    observing = [each for each in charted if each.selector.kind == "observation"]
+    derived += _observations(observing, valuesets, policies)
+    return tuple(derived)
 
 
 def _search(resource_type: str) -> str:
@@ -74,29 +123,46 @@ def _search(resource_type: str) -> str:
 
 
 def _observations(
-    valuesets: Sequence[ValueSet], policies: Mapping[str, Policy]
-) -> list[SourceQuery]:
-    if not valuesets:
+    askings: Sequence[Asking],
+    valuesets: Mapping[str, ValueSet],
+    policies: Mapping[str, Policy],
+) -> list[Derived]:
+    if not askings:
         return []
-    tokens = _tokens(valuesets)
+    named = {
+        name: tokens_of(valuesets[name])
+        for name in {each.selector.valueset for each in askings}
+    }
+    tokens = tokens_of(*(valuesets[name] for name in named))
     chunks = [
-        f"&code={','.join(tokens[start : start + CODES_PER_QUERY])}"
+        tokens[start : start + CODES_PER_QUERY]
         for start in range(0, len(tokens), CODES_PER_QUERY)
     ]
-    if any(each.prefixes for each in valuesets):
-        chunks = [""]  # a search can name codes, but not what they begin with
+    if any(valuesets[name].prefixes for name in named):
+        chunks = [[]]  # a search can name codes, but not what they begin with
     return [
-        SourceQuery(
-            f"observations-{number}" if number > 1 else "observations",
-            "observations",
-            f"{_search('Observation')}{chunk}&_sort=-date",
-            policies["observations"],
+        Derived(
+            SourceQuery(
+                f"observations-{number}" if number > 1 else "observations",
+                "observations",
+                f"{_search('Observation')}{_codes(chunk)}&_sort=-date",
+                policies["observations"],
+            ),
+            tuple(
+                each
+                for each in askings
+                if not chunk or not set(chunk).isdisjoint(named[each.selector.valueset])
+            ),
         )
         for number, chunk in enumerate(chunks, start=1)
     ]
 
 
-def _tokens(valuesets: Iterable[ValueSet]) -> list[str]:
+def _codes(tokens: Sequence[str]) -> str:
+    return f"&code={','.join(tokens)}" if tokens else ""
+
+
+def tokens_of(*valuesets: ValueSet) -> list[str]:
     """Every code and panel as ``system|code``, in an order that does not change."""
     pairs = {
         pair
