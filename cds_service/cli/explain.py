@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from ..protocol.errors import CdsError
 from ..protocol.requests import parse_request
 from ..rulebook.evaluate import open_case
 from ..rulebook.explain import explain as explained
+from ..rulebook.findings import closest
 from ..rulebook.load import InvalidRulebook, load_rulebook
+from ..rulebook.pages import read_page, titles
 from ..rulebook.rules import Rulebook, ServiceRules
 from ..wearables.adapters.alerts import parse_alerts
 from ..wearables.records import WearableAlert
@@ -29,11 +32,11 @@ class Sender:
 
 
 @click.command()
-@click.argument("rule")
+@click.argument("subject", metavar="[RULE|CODE]", required=False)
+@click.option("--codes", is_flag=True, help="List every finding code and its title.")
 @click.option(
     "--patient",
     "bundle",
-    required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A FHIR Bundle with the patient's resources.",
 )
@@ -49,17 +52,30 @@ class Sender:
 )
 @click.option("--now", "moment", help="When it is asked, as 2026-11-22T12:00:00Z.")
 def explain(
-    rule: str,
-    bundle: Path,
+    subject: str | None,
+    codes: bool,
+    bundle: Path | None,
     alerts: Path | None,
     rules: Path | None,
     moment: str | None,
 ) -> None:
-    """Print every criterion of RULE, its truth and what it saw.
+    """Say why RULE said what it said of a patient, or what a finding CODE means.
 
-    Names out of the record are not printed. Exit code 0: explained; 1: it could not be;
-    2: usage.
+    Of a rule every criterion is printed, its truth and what it saw; names out of the
+    record are not. A code, such as CDS031, has a page with a good and a bad example.
+    Exit code 0: explained; 1: it could not be; 2: usage.
     """
+    if codes:
+        list_codes()
+        return
+    if subject is None:
+        raise click.UsageError("name a rule, or a finding code such as CDS031")
+    if _CODE.fullmatch(subject):
+        print_page(subject.upper())
+        return
+    rule = subject
+    if bundle is None:
+        raise click.UsageError("say of whom: --patient bundle.json")
     now = read_moment(moment)
     rulebook = load(rules or Path(os.environ.get("CDS_RULES") or "rules"))
     service = find_rule(rule, rulebook)
@@ -73,6 +89,27 @@ def explain(
             )
     for line in explained(rulebook.rules[rule], open_case(service, chart, sent, now)):
         click.echo(line)
+
+
+def list_codes() -> None:
+    """Print every finding code and its title."""
+    for code, title in titles().items():
+        click.echo(f"{code}  {title}")
+
+
+def print_page(code: str) -> None:
+    """Print the page of a finding code.
+
+    Raises:
+        click.ClickException: if there is no such code.
+    """
+    if code not in titles():
+        near = closest(code, titles())
+        hint = f"did you mean {near}? " if near else ""
+        raise click.ClickException(
+            f"there is no code {code}; {hint}`cds-service explain --codes` lists all"
+        )
+    click.echo(read_page(code), nl=False)
 
 
 def read_moment(text: str | None) -> datetime:
@@ -144,3 +181,6 @@ def read_alerts(
     return tuple(
         each for each in accepted if each.patient.patient_id == chart.patient_id
     )
+
+
+_CODE = re.compile("CDS[0-9]+", re.IGNORECASE)

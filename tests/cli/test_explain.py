@@ -84,3 +84,33 @@ def test_a_file_that_is_no_json_is_one_sentence(tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     assert "is no JSON" in result.output
+
+
+def test_a_code_is_explained_with_a_good_and_a_bad_example() -> None:
+    result = CliRunner().invoke(explain, ["cds031"])
+
+    assert result.exit_code == 0
+    assert result.output.startswith("# CDS031: A file holds one document\n")
+    assert "## Bad" in result.output and "## Good" in result.output
+
+
+def test_a_code_that_is_none_leads_to_the_nearest() -> None:
+    result = CliRunner().invoke(explain, ["CDS0031"])
+
+    assert result.exit_code == 1
+    assert "did you mean CDS031?" in result.output
+
+
+def test_all_codes_are_listed_with_their_titles() -> None:
+    result = CliRunner().invoke(explain, ["--codes"])
+
+    assert result.exit_code == 0
+    assert "CDS031  A file holds one document\n" in result.output
+
+
+def test_what_is_to_be_explained_must_be_said() -> None:
+    nothing = CliRunner().invoke(explain, [])
+    of_nobody = CliRunner().invoke(explain, [RULE])
+
+    assert (nothing.exit_code, "name a rule" in nothing.output) == (2, True)
+    assert (of_nobody.exit_code, "--patient" in of_nobody.output) == (2, True)

@@ -186,7 +186,8 @@ _BOUNDS = {
 
 
 def _otherwise(broken: Broken) -> Iterator[Fault]:
-    yield Fault(broken.path, "CDS109", f"this breaks the rule {broken.keyword}")
+    message = f"this does not fit: {broken.keyword} {quote(broken.argument)}"
+    yield Fault(broken.path, "CDS110", message, _advice(broken))
 
 
 def _size(value: Any) -> str:
