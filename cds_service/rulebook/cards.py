@@ -2,12 +2,13 @@
 
 A card's uuid is computed from who asked, what fired and what the card says, so that an
 identical retry gets the identical card and anything else gets a new one. Feedback then
-joins the rule and the version that gave the advice.
+joins the rule and the version that gave the advice. The identity comes last, after it
+is decided what is shown: what a card says may still change until then.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid5
@@ -15,6 +16,7 @@ from uuid import UUID, uuid5
 from ..protocol.cards import Card, CardSource, Indicator, as_json
 from ..protocol.services import Service
 from . import sentences
+from .alerting import OF_THE_CALL, Alerting
 from .escaping import shorten
 from .evaluate import Evaluation, Evaluations, Outcome
 from .rules import CardTemplate
@@ -25,8 +27,6 @@ NAMESPACE = UUID("6edf786b-c962-4545-9666-ac485dafac5d")
 """Of every uuid that this project computes."""
 RULE_EXTENSION = "org.cds-service.rule"
 UNCHECKED_EXTENSION = "org.cds-service.unchecked"
-ONCE_PER = ("patient", "rule")
-"""What makes two cards the same, where a rule does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class BuiltCard:
     """A card, and what the record of the call says of it."""
 
     card: Card
+    """Without uuids until ``identify`` gives them."""
     rule: str
     """The id of its rule; empty for the card about checks that could not be made."""
     version: str
@@ -41,42 +42,73 @@ class BuiltCard:
     """Of the card in its rule."""
     dedup_key: str
     """Equal for cards that tell the same patient's chart the same thing."""
+    comparable: bool = True
+    """False where something is not known that ``once_per`` names: two unknowns need not
+    be the same, so the card is like no other."""
+    title: str = ""
+    """Of its rule."""
+    alerting: Alerting = Alerting()
 
 
 def build_cards(
     evaluations: Evaluations, service: Service, seed: str
 ) -> tuple[BuiltCard, ...]:
-    """The cards of one response, most urgent first, each distinct.
+    """The cards of one response as if none had been shown before.
 
     Args:
         seed: Who asked what about whom; equal only for an identical retry.
+    """
+    return identify(draft_cards(evaluations, service), seed)
+
+
+def draft_cards(
+    evaluations: Evaluations, service: Service, call: Mapping[str, str | None] = {}
+) -> tuple[BuiltCard, ...]:
+    """The cards that the rules ask for, most urgent first, without identity.
+
+    Args:
+        call: What ``once_per`` may name of the call: ``user``, ``encounter``.
 
     Source: CDS Hooks 3.0.0 "Card Attributes".
     """
     served = [each for each in evaluations.items if each.rule.served]
     fired = [
-        (each, _build(each, each.card, seed))
+        _build(each, each.card, call)
         for each in served
         if each.outcome is Outcome.FIRES and each.card is not None
     ]
-    fired.sort(key=lambda pair: _urgency(*pair))
-    built = [card for _, card in fired]
+    fired.sort(key=_urgency)
     unchecked = [
         each
         for each in served
         if each.outcome is Outcome.UNKNOWN and (each.could_not_check or each.noted)
     ]
     if unchecked:
-        built.append(_build_unchecked(unchecked, service, seed))
-    return tuple({each.card.uuid: each for each in built}.values())
+        fired.append(_build_unchecked(unchecked, service))
+    return tuple(fired)
 
 
-def _urgency(evaluation: Evaluation, built: BuiltCard) -> tuple[int, int, str]:
-    rule = evaluation.rule
-    return -built.card.indicator, -rule.priority, rule.id
+def identify(drafts: Sequence[BuiltCard], seed: str) -> tuple[BuiltCard, ...]:
+    """The cards with their uuids, each distinct.
+
+    Args:
+        seed: Who asked what about whom; equal only for an identical retry.
+    """
+    built = {}
+    for draft in drafts:
+        rule = f"{draft.rule}@{draft.version}" if draft.rule else ""
+        card = _identified(draft.card, f"{seed}|{rule}|{draft.index}")
+        built[card.uuid] = replace(draft, card=card)
+    return tuple(built.values())
 
 
-def _build(evaluation: Evaluation, template: CardTemplate, seed: str) -> BuiltCard:
+def _urgency(built: BuiltCard) -> tuple[int, int, str]:
+    return -built.card.indicator, -built.alerting.priority, built.rule
+
+
+def _build(
+    evaluation: Evaluation, template: CardTemplate, call: Mapping[str, str | None]
+) -> BuiltCard:
     rule = evaluation.rule
     draft = Card(
         uuid="",
@@ -90,12 +122,16 @@ def _build(evaluation: Evaluation, template: CardTemplate, seed: str) -> BuiltCa
         links=template.links,
         extension={RULE_EXTENSION: {"id": rule.id, "version": rule.version}},
     )
+    key = _dedup_key(evaluation, template, call)
     return BuiltCard(
-        _identified(draft, f"{seed}|{rule.key}|{template.index}"),
+        draft,
         rule.id,
         rule.version,
         template.index,
-        _dedup_key(evaluation, template),
+        _canonical(key),
+        comparable=None not in key.values(),
+        title=rule.title,
+        alerting=rule.alerting,
     )
 
 
@@ -121,27 +157,28 @@ def _detail(evaluation: Evaluation, template: CardTemplate) -> str:
     return "\n\n".join(each for each in paragraphs if each)
 
 
-def _dedup_key(evaluation: Evaluation, template: CardTemplate) -> str:
-    """What ``once_per`` names, with its values, as compact JSON."""
+def _dedup_key(
+    evaluation: Evaluation, template: CardTemplate, call: Mapping[str, str | None]
+) -> dict[str, str | None]:
+    """What ``once_per`` names, with its values; None for one that is not known."""
     rule = evaluation.rule
     known = {
         "patient": evaluation.case.chart.patient_id,
         "rule": rule.id,
         "severity": _indicator(evaluation, template).name.lower(),
+        **{name: call.get(name) or None for name in OF_THE_CALL},
     }
-    key = {}
-    for name in rule.once_per or ONCE_PER:
+    key: dict[str, str | None] = {"rule": rule.id}
+    for name in rule.alerting.once_per:
         if name in known:
             key[name] = known[name]
         else:
             shown = evaluation.text(*name.split(".", 1))
-            key[name] = shown.text if shown else ""
-    return _canonical(key)
+            key[name] = shown.text or None if shown else None
+    return key
 
 
-def _build_unchecked(
-    evaluations: Sequence[Evaluation], service: Service, seed: str
-) -> BuiltCard:
+def _build_unchecked(evaluations: Sequence[Evaluation], service: Service) -> BuiltCard:
     rules = sorted(each.rule.key for each in evaluations)
     draft = Card(
         uuid="",
@@ -153,7 +190,7 @@ def _build_unchecked(
     )
     patient = evaluations[0].case.chart.patient_id
     key = _canonical({"patient": patient, "service": service.id, "unchecked": rules})
-    return BuiltCard(_identified(draft, f"{seed}||0"), "", "", 0, key)
+    return BuiltCard(draft, "", "", 0, key)
 
 
 def _identified(draft: Card, seed: str) -> Card:

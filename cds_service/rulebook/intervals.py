@@ -154,10 +154,17 @@ class Duration:
 
     def before(self, moment: datetime, zone: tzinfo) -> datetime:
         """The time that lies this long before *moment*, by the calendar of *zone*."""
+        return self._from(moment, zone, -1)
+
+    def after(self, moment: datetime, zone: tzinfo) -> datetime:
+        """The time that lies this long after *moment*, by the calendar of *zone*."""
+        return self._from(moment, zone, 1)
+
+    def _from(self, moment: datetime, zone: tzinfo, sign: int) -> datetime:
         if self.unit not in _CALENDAR:
-            return moment - self.length
+            return moment + sign * self.length
         local = moment.astimezone(zone)
-        day = self.shift(local.date(), -1)
+        day = self.shift(local.date(), sign)
         return datetime.combine(day, local.timetz()).astimezone(timezone.utc)
 
     def shift(self, day: date, sign: int = 1) -> date:
@@ -177,5 +184,6 @@ def parse_duration(text: object) -> Duration | None:
         return None
     count = float(found[1])
     # Beyond a human life nothing is a window, and the calendar ends.
-    limit = {"year": 150, "month": 1800, "week": 7800}.get(found[2], 1_000_000)
+    longest = {"year": 150, "month": 1800, "week": 7800, "day": 54_750}
+    limit = longest.get(found[2], 1_000_000)
     return Duration(count, found[2]) if count <= limit else None

@@ -8,6 +8,8 @@ from ..protocol.cards import Coding, Indicator
 from ..protocol.hooks import HOOKS
 from ..protocol.override_reasons import OVERRIDE_REASONS
 from . import criteria
+from .alerting import Alerting
+from .alerting_builder import AlertingBuilder
 from .card_builder import CardBuilder
 from .document import Document
 from .fact_builder import FactBuilder, Shelf
@@ -18,15 +20,6 @@ from .life_cycle import build_life_cycle
 from .limits import number_or_duration, size
 from .rules import Criterion, Evidence, Param, Rule, Site
 from .when_builder import WhenBuilder
-
-NOT_ENFORCED = (
-    "once_per",
-    "repeat_after",
-    "snooze_on_override",
-    "allow_suppress",
-    "group",
-)
-"""Keys of ``alerting`` that are validated and have no effect."""
 
 
 def build_rule(
@@ -83,9 +76,14 @@ class _RuleBuilder:
         cards = builder.build_all(when, self._severity()) if when is not None else ()
         if when is None:
             return None
+        shown = AlertingBuilder(
+            self.document, self.site_document, facts, reasons, self.findings
+        )
+        alerting = shown.build()
+        whens.used_facts |= shown.used_facts
         self._check_use(facts, params, whens)
         self._check_safety(cards)
-        return self._rule(facts, params, whens, when, cards)
+        return self._rule(facts, params, whens, when, cards, alerting)
 
     def _rule(
         self,
@@ -94,9 +92,9 @@ class _RuleBuilder:
         whens: WhenBuilder,
         when: Criterion,
         cards: Any,
+        alerting: Alerting,
     ) -> Rule:
         governance = self.data.get("governance", {})
-        alerting = self.data.get("alerting", {})
         cycle = build_life_cycle(
             self.document, self.site, self.site_document, self.findings
         )
@@ -124,9 +122,7 @@ class _RuleBuilder:
             effective=cycle.effective,
             expires=cycle.expires,
             review_by=cycle.review_by,
-            priority=alerting.get("priority", 0),
-            group=alerting.get("group", ""),
-            once_per=tuple(alerting.get("once_per", ("patient", "rule"))),
+            alerting=alerting,
             evidence=tuple(
                 Evidence(each["citation"], each.get("url", ""), each.get("year"))
                 for each in governance.get("evidence", ())
@@ -234,15 +230,6 @@ class _RuleBuilder:
                 message = f"nothing uses the param {quote(name)}"
                 self.findings.warning(
                     self.document, ("params", name), "CDS402", message, key=True
-                )
-        for key in NOT_ENFORCED:
-            if key in self.data.get("alerting", {}):
-                self.findings.note(
-                    self.document,
-                    ("alerting", key),
-                    "CDS605",
-                    f"`{key}` is checked but not enforced by this version",
-                    key=True,
                 )
 
     def _check_safety(self, cards: Any) -> None:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from ..fhir.chart import Policy, SourceQuery
 from ..protocol.cards import CardSource, Coding, Indicator, Link
 from ..protocol.services import Service
+from .alerting import Alerting, Limits
 from .document import Position
 from .intervals import Duration
 from .text import Template
@@ -126,9 +127,7 @@ class Rule:
     effective: date | None = None
     expires: date | None = None
     review_by: date | None = None
-    priority: int = 0
-    group: str = ""
-    once_per: tuple[str, ...] = ()
+    alerting: Alerting = Alerting()
     evidence: tuple[Evidence, ...] = ()
 
     @property
@@ -159,6 +158,7 @@ class Site:
     ignore_unresolved: bool = False
     overlays: tuple[str, ...] = ()
     override_reasons: Mapping[str, Coding] = field(default_factory=dict)
+    limits: Limits = Limits()
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,15 @@ def not_known(rule: Rule, reasons: Sequence[Reason], chart: Chart) -> str:
     return f"Not known: {_joined(rule, reasons, chart)}."
 
 
+def also_true(others: Iterable[tuple[str, str]]) -> str:
+    """Titles and summaries of what else is true and has no card of its own."""
+    lines = (
+        f"- **{escape_markdown(title)}**: {escape_markdown(summary)}"
+        for title, summary in others
+    )
+    return "Also true of this patient:\n\n" + "\n".join(lines)
+
+
 def unchecked_detail(evaluations: Sequence[Evaluation]) -> str:
     """Which checks could not be made and what was missing, as a list."""
     listed = [_unchecked(each) for each in evaluations[:RULES_SHOWN]]

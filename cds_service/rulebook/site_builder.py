@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
 from ..protocol.cards import Coding
+from .alerting import Limits
 from .document import Document
 from .findings import Findings, quote, suggest
 from .rules import Site
@@ -53,6 +54,7 @@ def build_site(
             )
             for each in data.get("override_reasons", ())
         },
+        limits=Limits(**data.get("limits", {})),
     )
 
 

@@ -1,5 +1,6 @@
 """Cards say what fired, in order, under an identity that an identical retry shares."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -12,7 +13,8 @@ from cds_service.fhir.chart import Chart, Source, SourceState
 from cds_service.protocol import schemas
 from cds_service.protocol.cards import CardSource, Coding, Indicator, Link, as_json
 from cds_service.protocol.services import Service
-from cds_service.rulebook.cards import BuiltCard, build_cards
+from cds_service.rulebook.alerting import Alerting
+from cds_service.rulebook.cards import BuiltCard, build_cards, draft_cards
 from cds_service.rulebook.case import Case
 from cds_service.rulebook.document import Position
 from cds_service.rulebook.evaluate import Evaluation, Evaluations, Outcome
@@ -104,6 +106,15 @@ def rule(id: str = "a-rule", **parts: Any) -> Rule:
     return Rule(**{**settings, **parts})
 
 
+def once_per(*names: str, id: str = "a-rule") -> Rule:
+    return rule(id, alerting=Alerting(once_per=names))
+
+
+def draft(of: Rule, call: dict[str, str | None], **parts: Any) -> tuple[BuiltCard, ...]:
+    fired = fires(of=of, **parts)
+    return draft_cards(Evaluations((fired,), fired.case), SERVICE, call)
+
+
 def fires(
     template: CardTemplate | None = None, of: Rule | None = None, **parts: Any
 ) -> Evaluation:
@@ -170,11 +181,11 @@ def test_a_rule_that_does_not_fire_or_is_not_served_shows_nothing() -> None:
 
 def test_c_32_cards_come_most_urgent_first_then_by_priority_then_by_rule() -> None:
     built = build(
-        fires(card(Indicator.INFO), rule("info", priority=99)),
-        fires(card(Indicator.WARNING), rule("b", priority=1)),
+        fires(card(Indicator.INFO), rule("info", alerting=Alerting(priority=99))),
+        fires(card(Indicator.WARNING), rule("b", alerting=Alerting(priority=1))),
         unknown(Reason(ReasonKind.NOT_READ, "drug", ("conditions",))),
-        fires(card(Indicator.WARNING), rule("a", priority=1)),
-        fires(card(Indicator.WARNING), rule("c", priority=7)),
+        fires(card(Indicator.WARNING), rule("a", alerting=Alerting(priority=1))),
+        fires(card(Indicator.WARNING), rule("c", alerting=Alerting(priority=7))),
         fires(card(Indicator.CRITICAL), rule("critical")),
     )
 
@@ -255,7 +266,7 @@ def test_cards_about_the_same_thing_share_a_key_whatever_the_seed() -> None:
 
 
 def test_a_rule_may_say_what_makes_its_cards_the_same() -> None:
-    own = rule(once_per=("patient", "rule", "severity", "drug.code"))
+    own = once_per("patient", "rule", "severity", "drug.code")
 
     (built,) = build(fires(of=own))
 
@@ -266,11 +277,46 @@ def test_a_rule_may_say_what_makes_its_cards_the_same() -> None:
 
 
 def test_the_severity_that_makes_cards_the_same_is_the_one_that_is_shown() -> None:
-    own = rule(once_per=("severity",))
+    own = once_per("severity")
 
     (built,) = build(fires(card(Indicator.CRITICAL), own, by_name=("Metoprolol",)))
 
-    assert built.dedup_key == '{"severity":"warning"}'
+    assert built.dedup_key == '{"rule":"a-rule","severity":"warning"}'
+    assert built.comparable
+
+
+def test_a_rule_is_always_part_of_what_makes_cards_the_same() -> None:
+    (one,), (other,) = (
+        build(fires(of=once_per("patient", id=id))) for id in ("one", "other")
+    )
+
+    assert one.dedup_key != other.dedup_key
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("user", {"user": "Practitioner/7"}),
+        ("encounter", {"encounter": "e1"}),
+    ],
+)
+def test_user_and_encounter_are_those_of_the_call(
+    name: str, known: dict[str, str | None]
+) -> None:
+    (told,) = draft(once_per(name), known)
+
+    assert told.comparable
+    assert json.loads(told.dedup_key) == {"rule": "a-rule", **known}
+    for unknown in ({}, {name: None}, {name: ""}):
+        (untold,) = draft(once_per(name), unknown)
+        assert not untold.comparable
+        assert json.loads(untold.dedup_key) == {"rule": "a-rule", name: None}
+
+
+def test_a_fact_without_a_value_makes_a_card_like_no_other() -> None:
+    (built,) = draft(once_per("drug.started"), {}, case=case())
+
+    assert not built.comparable
 
 
 # What the server adds

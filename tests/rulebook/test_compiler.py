@@ -229,16 +229,6 @@ def test_what_is_never_used_is_a_warning(rules: Any, chart: Any) -> None:
     assert codes.count("CDS402") == 1
 
 
-def test_keys_of_alerting_without_effect_are_named(rules: Any, chart: Any) -> None:
-    more = "alerting: {once_per: [patient, rule], repeat_after: 7 days, priority: 3}"
-    rules.evaluate(FACTS, WHEN, chart(), more=more)
-
-    notes = [each.message for each in rules.compile().findings if each.code == "CDS605"]
-
-    assert len(notes) == 2
-    assert all("not enforced" in each for each in notes)
-
-
 def test_a_critical_card_needs_a_word_about_the_unknown(rules: Any, chart: Any) -> None:
     rules.evaluate(FACTS, WHEN, chart())
     text = rules.files["test.yaml"]
