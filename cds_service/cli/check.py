@@ -1,9 +1,8 @@
 """``cds-service check``: what can be said of rule files without a patient."""
 
-import json
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -11,37 +10,15 @@ import click
 
 from ..fhir.models import check_resource
 from ..rulebook.compiler import SERVICES, SITE, kind_of
-from ..rulebook.findings import Finding, Level, render
+from ..rulebook.findings import Finding, Level
 from ..rulebook.load import check_folder
-
-_COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.NOTE: "cyan"}
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What was found in the files that were asked about."""
-
-    findings: tuple[Finding, ...]
-    """Their files are named as the caller would name them."""
-    texts: dict[str, str]
-    """The text of every file, by the same name."""
-    rules: int
-
-    def count(self, level: Level) -> int:
-        """How many findings are of a level."""
-        return sum(each.level is level for each in self.findings)
+from .reporting import Report, exit_code, format_option, write_findings
 
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How findings are written.",
-)
+@format_option
+@click.option("--lint-fatal", is_flag=True, help="Let warnings count as errors do.")
 @click.option(
     "--today",
     type=click.DateTime(["%Y-%m-%d"]),
@@ -49,7 +26,11 @@ class Report:
 )
 @click.pass_context
 def check(
-    context: click.Context, paths: tuple[Path, ...], form: str, today: datetime | None
+    context: click.Context,
+    paths: tuple[Path, ...],
+    form: str,
+    lint_fatal: bool,
+    today: datetime | None,
 ) -> None:
     """Check rule files: grammar, names, value sets, units, text and life cycle.
 
@@ -63,11 +44,8 @@ def check(
                 f"there is no {path}; name a rules folder, or set CDS_RULES"
             )
     report = look(asked, today.date() if today else None)
-    if form == "json":
-        click.echo(_as_json(report))
-    else:
-        _print(report)
-    context.exit(1 if report.count(Level.ERROR) else 0)
+    write_findings(report, form)
+    context.exit(exit_code(report, lint_fatal))
 
 
 def look(paths: Iterable[Path], today: date | None = None) -> Report:
@@ -80,7 +58,7 @@ def look(paths: Iterable[Path], today: date | None = None) -> Report:
         wanted.setdefault(rules_folder(path), []).append(path.resolve())
     findings: list[Finding] = []
     texts: dict[str, str] = {}
-    rules = 0
+    rules = elsewhere = 0
     for folder, within in wanted.items():
         checked = check_folder(
             folder,
@@ -91,12 +69,12 @@ def look(paths: Iterable[Path], today: date | None = None) -> Report:
             if _is_within(folder / file, within):
                 texts[str(folder / file)] = text
                 rules += kind_of(file) == "rule"
-        findings += (
-            replace(each, file=str(folder / each.file))
-            for each in checked.findings
-            if _is_within(folder / each.file, within)
-        )
-    return Report(tuple(findings), texts, rules)
+        for each in checked.findings:
+            if _is_within(folder / each.file, within):
+                findings.append(replace(each, file=str(folder / each.file)))
+            else:
+                elsewhere += each.level is Level.ERROR
+    return Report(tuple(findings), texts, rules, elsewhere)
 
 
 def rules_folder(path: Path) -> Path:
@@ -117,38 +95,3 @@ def _shortest(folder: Path) -> Path:
 def _is_within(file: Path, asked: Iterable[Path]) -> bool:
     resolved = Path(os.path.abspath(file)).parent.resolve() / file.name
     return any(resolved.is_relative_to(each) for each in asked)
-
-
-def _as_json(report: Report) -> str:
-    written = {
-        "files": len(report.texts),
-        "rules": report.rules,
-        "findings": [each.as_json() for each in report.findings],
-    }
-    return json.dumps(written, indent=2, ensure_ascii=False)
-
-
-def _print(report: Report) -> None:
-    colour = False if os.environ.get("NO_COLOR") else None
-    for each in report.findings:
-        shown = render(each, report.texts.get(each.file, ""))
-        marked = click.style(each.level.value, fg=_COLOURS[each.level], bold=True)
-        click.echo(shown.replace(f" {each.level}[", f" {marked}[", 1), color=colour)
-        click.echo()
-    click.echo(summary(report))
-
-
-def summary(report: Report) -> str:
-    """The closing line: ``12 files, 3 rules: 2 errors, 1 warning``."""
-    found = [
-        _counted(report.count(level), level.value)
-        for level in Level
-        if report.count(level)
-    ]
-    files = _counted(len(report.texts), "file")
-    rules = _counted(report.rules, "rule")
-    return f"{files}, {rules}: {', '.join(found) or 'nothing to say'}"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

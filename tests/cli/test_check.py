@@ -139,3 +139,21 @@ def test_no_broken_file_makes_it_crash(rules: Path, file: str, content: bytes) -
 
     assert result.exit_code == 1
     assert f"{rules}/{file}:1:" in result.output
+
+
+def test_warnings_count_only_where_they_are_asked_to(rules: Path) -> None:
+    spoil(rules, "unresolved: unknown", "unresolved: ignore", "site.yaml")
+
+    assert run(rules).exit_code == 0
+    assert run(rules, "--lint-fatal").exit_code == 1
+
+
+def test_an_error_elsewhere_is_not_hidden_from_who_checks_one_file(rules: Path) -> None:
+    spoil(rules, "severity: warning", "severity: warn")
+
+    result = run(rules / "valuesets")
+
+    assert result.exit_code == 0
+    assert result.output.splitlines()[-1].endswith(
+        "1 error in files that were not asked for keeps this rulebook from being served"
+    )
