@@ -15,16 +15,16 @@ from cds_service.protocol.schemas import problems
 from cds_service.rulebook.cards import build_cards
 from cds_service.rulebook.compiler import compile_rulebook
 from cds_service.rulebook.evaluate import Outcome
+from cds_service.rulebook.example_runner import ExampleRunner
 from cds_service.rulebook.examples import (
     Example,
-    ExampleRunner,
     Expectation,
-    example_files,
-    parse_examples,
+    example_names,
+    read_examples,
 )
 from cds_service.rulebook.findings import Findings, Level
+from cds_service.rulebook.gate import gate
 from cds_service.rulebook.load import read_folder
-from cds_service.rulebook.schemas import check_shape
 from cds_service.rulebook.source import parse_yaml
 
 RULES = Path(__file__).parent.parent / "rules"
@@ -47,15 +47,12 @@ def data_of(name: str) -> Any:
 
 
 def examples_of(name: str) -> tuple[Example, ...]:
-    findings = Findings()
-    document = parse_yaml(FILES[name], name, findings)
-    assert document is not None
-    check_shape("rule-test", document, findings)
-    assert list(findings) == []
-    return parse_examples(document)
+    (file,), findings = read_examples({name: FILES[name]})
+    assert findings == ()
+    return file.examples
 
 
-EXAMPLES = [each for name in example_files(FILES) for each in examples_of(name)]
+EXAMPLES = [each for name in example_names(FILES) for each in examples_of(name)]
 
 
 def example(**changes: Any) -> Example:
@@ -289,12 +286,8 @@ def test_the_first_rule_of_the_readme_works() -> None:
         "valuesets/thyroid-hormones.yaml": valueset,
         "site.yaml": FILES["site.yaml"] + tuning,
     }
-    document = parse_yaml(tests, "digoxin-slow-heart.test.yaml", Findings())
-    assert document is not None
 
-    compiled = compile_rulebook(files)
-    examples = parse_examples(document)
+    rulebook, findings = gate(files)
 
-    assert [e for e in compiled.findings if e.level is Level.ERROR] == []
-    assert len(examples) == 3
-    assert [ExampleRunner(files).problems(each) for each in examples] == [()] * 3
+    assert [each for each in findings if each.level is Level.ERROR] == []
+    assert rulebook is not None and "digoxin-slow-heart" in rulebook.rules

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from ..rulebook.compiler import kind_of
-from ..rulebook.examples import Example, ExampleRunner, example_files, parse_examples
+from ..rulebook.example_runner import ExampleRunner
+from ..rulebook.examples import Example, example_names, parse_examples
 from ..rulebook.explain import explain
 from ..rulebook.findings import Findings, render
 from ..rulebook.load import read_folder
@@ -82,7 +83,7 @@ def documents(
     Raises:
         click.ClickException: naming what is wrong with one.
     """
-    for name in example_files(files):
+    for name in example_names(files):
         if not stands_for(folder / name, asked):
             continue
         document = parse_yaml(files[name], name, findings)
@@ -103,10 +104,7 @@ def run_document(
     document: Document, runner: ExampleRunner, wanted: str, folder: Path, tally: Tally
 ) -> None:
     """Run the cases of one file and print what became of each."""
-    try:
-        examples = parse_examples(document)
-    except ExampleError as error:
-        raise click.ClickException(f"{document.file}: {error}") from error
+    examples = parse_examples(document, Findings())
     chosen = [example for example in examples if wanted in example.name]
     if chosen:
         click.echo(str(folder / document.file))

@@ -81,7 +81,11 @@ def evaluate(
         alerts: The patient's wearable alerts; None where they could not be read.
         now: Aware; every window and age counts from it.
     """
-    case = open_case(service, chart, alerts, now)
+    return evaluate_case(service, open_case(service, chart, alerts, now))
+
+
+def evaluate_case(service: ServiceRules, case: Case) -> Evaluations:
+    """Every rule of *service* that may have something to say about the case."""
     today = case.today
     items = tuple(
         judge_rule(rule, case)

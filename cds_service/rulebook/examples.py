@@ -1,27 +1,16 @@
-"""Rule tests: the cases of a ``.test.yaml`` file, run through the real rulebook.
+"""Rule tests as they are written: the cases of the ``.test.yaml`` files."""
 
-A case is judged by its rule alone, with the site's time zone, overlays and override
-reasons but without what the site has tuned, so that a rule's own tests say the same at
-every site.
-"""
-
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from posixpath import normpath
+from posixpath import join, normpath
 from typing import Any
 
-from ..fhir.chart import Resource
-from .cards import BuiltCard, build_cards
-from .compiler import compile_rulebook
 from .document import Document, Path
-from .evaluate import Evaluation, Evaluations, Outcome, evaluate
-from .example_patients import PatientWriter
-from .findings import Finding, Level
-from .notation import ExampleError
-from .one_rule import files_of_one_rule
-from .rules import Rulebook, ServiceRules
+from .evaluate import Outcome
+from .findings import Finding, Findings, quote, suggest
+from .schemas import check_shape
+from .source import parse_yaml
 
 TEST_SUFFIX = ".test.yaml"
 
@@ -47,6 +36,7 @@ class Example:
 
     file: str
     line: int
+    column: int
     rule: str
     name: str
     now: datetime
@@ -62,46 +52,109 @@ class Example:
         return f"{self.rule}: {self.name}"
 
 
-def parse_examples(document: Document) -> tuple[Example, ...]:
+@dataclass(frozen=True, slots=True)
+class ExampleFile:
+    """A test file of the right shape."""
+
+    document: Document
+    rule: str
+    """The name of the rule that it tests."""
+    examples: tuple[Example, ...]
+
+
+def read_examples(
+    files: Mapping[str, str],
+) -> tuple[tuple[ExampleFile, ...], tuple[Finding, ...]]:
+    """The test files among *files*, and what is wrong with those that cannot be read.
+
+    A file with a mistake hides no other.
+    """
+    findings = Findings()
+    read = [
+        read_example_file(name, files[name], findings) for name in example_names(files)
+    ]
+    return tuple(each for each in read if each is not None), tuple(findings)
+
+
+def read_example_file(name: str, text: str, findings: Findings) -> ExampleFile | None:
+    """One test file; None, with findings, where its shape is wrong.
+
+    A case that cannot be played is left out, with a finding.
+    """
+    document = parse_yaml(text, name, findings)
+    if document is None or not check_shape("rule-test", document, findings):
+        return None
+    rule = document.data["test"]
+    return ExampleFile(document, rule, parse_examples(document, findings))
+
+
+def parse_examples(document: Document, findings: Findings) -> tuple[Example, ...]:
     """The cases of a test file whose shape has been checked.
 
-    Raises:
-        ExampleError: where a case names no patient of the file, or ``now`` is no time.
+    One that names no patient of the file, or another's name, is a finding.
     """
     data = document.data
-    now = _now(data["now"])
+    now = _now(document, ("now",), findings)
     patients: Mapping[str, Any] = data.get("patients") or {}
-    return tuple(
-        _example(document, ("cases", index), each, data["test"], now, patients)
-        for index, each in enumerate(data["cases"])
-    )
+    lines: dict[str, int] = {}
+    read = []
+    for index, case in enumerate(data["cases"]):
+        path: Path = ("cases", index)
+        line = document.position(path).line
+        first = lines.setdefault(case["name"], line)
+        if first != line:
+            message = f"the case on line {first} has this name as well"
+            help = "each case says in its name what sets it apart"
+            findings.error(document, (*path, "name"), "CDS709", message, help)
+        base = _patient(document, path, patients, findings)
+        at = _now(document, (*path, "now"), findings) if "now" in case else now
+        if base is not None and at is not None:
+            read.append(_example(document, path, at, base))
+    return tuple(read)
 
 
-def _now(text: str) -> datetime:
-    now = datetime.fromisoformat(text)
-    if now.tzinfo is None:
-        raise ExampleError(f"`now` needs an offset: {text}Z")
-    return now
+def _now(document: Document, path: Path, findings: Findings) -> datetime | None:
+    text = document.value(path)
+    try:
+        now = datetime.fromisoformat(text)
+    except ValueError:
+        now = None
+    if now is not None and now.tzinfo is not None:
+        return now
+    message = f"{quote(text)} is no moment"
+    help = "write it with its offset, such as `2026-11-22T12:00:00Z`"
+    findings.error(document, path, "CDS707", message, help)
+    return None
+
+
+def _patient(
+    document: Document, path: Path, patients: Mapping[str, Any], findings: Findings
+) -> Mapping[str, Any] | None:
+    """The patient that a case starts from; None if there is none of that name."""
+    name = document.value((*path, "patient"))
+    if name is None:
+        return {}
+    if name in patients:
+        found: Mapping[str, Any] = patients[name]
+        return found
+    message = f"there is no patient {quote(name)} in this file"
+    help = suggest(name, patients)
+    findings.error(document, (*path, "patient"), "CDS707", message, help)
+    return None
 
 
 def _example(
-    document: Document,
-    path: Path,
-    case: Mapping[str, Any],
-    rule: str,
-    now: datetime,
-    patients: Mapping[str, Any],
+    document: Document, path: Path, now: datetime, base: Mapping[str, Any]
 ) -> Example:
-    name = case.get("patient")
-    if name is not None and name not in patients:
-        raise ExampleError(f"there is no patient `{name}` in {document.file}")
-    base: Mapping[str, Any] = patients[name] if name is not None else {}
+    case: Mapping[str, Any] = document.value(path)
+    line, column = document.position(path)
     return Example(
         file=document.file,
-        line=document.position(path).line,
-        rule=rule,
+        line=line,
+        column=column,
+        rule=document.data["test"],
         name=case["name"],
-        now=_now(case["now"]) if "now" in case else now,
+        now=now,
         patient={**base, **(case.get("set") or {})},
         expect=_expectation(case["expect"]),
         params=case.get("params") or {},
@@ -126,139 +179,44 @@ def _expectation(written: Any) -> Expectation:
     )
 
 
-def example_files(files: Mapping[str, str]) -> Iterator[str]:
+def example_names(files: Mapping[str, str]) -> Iterator[str]:
     """The names of the test files among *files*."""
     return (name for name in sorted(files) if name.endswith(TEST_SUFFIX))
 
 
-class ExampleRunner:
-    """Runs examples against the files of one rules folder; compiles each rule once."""
+def fhir_file(file: str, named: str) -> str | None:
+    """The path in the rules folder of a file of FHIR that the test *file* names.
 
-    def __init__(self, files: Mapping[str, str]) -> None:
-        self._files = files
-        self._rulebooks: dict[tuple[str, str], Rulebook] = {}
-
-    def problems(self, example: Example) -> tuple[str, ...]:
-        """Where the rule differs from what the example expects; none if it passes.
-
-        A ``todo`` example passes by failing, and fails once it would pass.
-        """
-        try:
-            found = tuple(self._differences(example))
-        except ExampleError as error:
-            return (str(error),)
-        if not example.todo:
-            return found
-        if found:
-            return ()
-        return (
-            f"passes although it is marked `todo: {example.todo}`; remove the mark",
-        )
-
-    def _differences(self, example: Example) -> Iterator[str]:
-        evaluations, service = self.evaluations(example)
-        evaluation = next(iter(evaluations.items), None)
-        outcome = evaluation.outcome if evaluation else Outcome.NO
-        if outcome is not example.expect.outcome:
-            yield _unexpected(example.expect, outcome, evaluation)
-            return
-        if evaluation and outcome is Outcome.UNKNOWN:
-            yield from _unknown_differences(example.expect, evaluation)
-        if outcome is Outcome.FIRES:
-            built = build_cards(evaluations, service.service, example.id)
-            yield from _card_differences(example.expect, built[0])
-
-    def evaluations(self, example: Example) -> tuple[Evaluations, ServiceRules]:
-        """What the example's rule says of its patient, and the service that asked."""
-        rulebook = self._rulebook(example)
-        service = next(iter(rulebook.services.values()))
-        zone = rulebook.site.time_zone
-        day = example.now.astimezone(zone).date()
-        if not rulebook.rules[example.rule].in_force(day):
-            raise ExampleError(f"the rule is not in force on {day}, the day of `now`")
-        writer = PatientWriter(
-            example.patient, example.now, zone, self._bundle(example)
-        )
-        alerts = writer.alerts(rulebook.alert_types)
-        return evaluate(service, writer.chart(), alerts, example.now), service
-
-    def _bundle(self, example: Example) -> tuple[Resource, ...]:
-        """The resources of the FHIR file that the patient names."""
-        named = example.patient.get("fhir")
-        if named is None:
-            return ()
-        path = normpath(f"{example.file.rpartition('/')[0]}/{named}").lstrip("/")
-        if path not in self._files:
-            raise ExampleError(f"there is no file {path}")
-        try:
-            content = json.loads(self._files[path])
-        except ValueError as error:
-            raise ExampleError(f"{path} is no JSON: {error}") from None
-        entries = content.get("entry", [{"resource": content}])
-        return tuple(each["resource"] for each in entries if "resource" in each)
-
-    def _rulebook(self, example: Example) -> Rulebook:
-        key = (example.rule, json.dumps(example.params, sort_keys=True))
-        if key not in self._rulebooks:
-            files = files_of_one_rule(self._files, example.rule, example.params)
-            compiled = compile_rulebook(files)
-            if compiled.rulebook is None:
-                raise ExampleError(_refusal(compiled.findings))
-            self._rulebooks[key] = compiled.rulebook
-        return self._rulebooks[key]
+    None where it leads out of the folder.
+    """
+    path = normpath(join(file.rpartition("/")[0], named))
+    return None if path.startswith(("../", "/")) or path == ".." else path
 
 
-def _refusal(findings: Iterable[Finding]) -> str:
-    errors = [each for each in findings if each.level is Level.ERROR]
-    return "the rule does not compile: " + "; ".join(
-        f"{each.file}:{each.line}:{each.column}: {each.message}" for each in errors
+def fhir_files(files: Mapping[str, str]) -> frozenset[str]:
+    """The paths of all files of FHIR that the tests among *files* name."""
+    documents = [
+        parse_yaml(files[name], name, Findings())
+        for name in example_names(files)
+        if "fhir:" in files[name]
+    ]
+    return frozenset(
+        path
+        for document in documents
+        if document is not None
+        for named in _named(document.data)
+        if (path := fhir_file(document.file, named)) is not None
     )
 
 
-def _unexpected(
-    expect: Expectation, outcome: Outcome, evaluation: Evaluation | None
-) -> str:
-    got = _OUTCOMES[outcome]
-    if evaluation and outcome is Outcome.UNKNOWN:
-        got += " because of " + ", ".join(
-            f"{each.fact} ({each.kind})" for each in evaluation.reasons
-        )
-    return f"expected {_OUTCOMES[expect.outcome]}, got {got}"
-
-
-_OUTCOMES = {Outcome.FIRES: "a card", Outcome.NO: "no card", Outcome.UNKNOWN: "unknown"}
-
-
-def _unknown_differences(expect: Expectation, evaluation: Evaluation) -> Iterator[str]:
-    because = {each.fact for each in evaluation.reasons}
-    missing = expect.unknown_because - because
-    if missing:
-        yield (
-            f"expected to be unknown because of {_listed(missing)}, "
-            f"got {_listed(because)}"
-        )
-
-
-def _card_differences(expect: Expectation, built: BuiltCard) -> Iterator[str]:
-    card = built.card
-    indicator = card.indicator.name.lower()
-    if indicator != expect.card:
-        yield f"expected a card of severity {expect.card}, got {indicator}"
-    if expect.summary and _flat(expect.summary) != card.summary:
-        yield f"expected the summary {expect.summary!r}, got {card.summary!r}"
-    detail = _flat(card.detail)
-    for text in expect.detail_contains:
-        if _flat(text) not in detail:
-            yield f"expected {text!r} in the detail, got {card.detail!r}"
-    for text in expect.detail_lacks:
-        if _flat(text) in detail:
-            yield f"did not expect {text!r} in the detail, got {card.detail!r}"
-
-
-def _flat(text: str) -> str:
-    """The text on one line: where a template breaks its lines means nothing."""
-    return " ".join(text.split())
-
-
-def _listed(names: frozenset[str] | set[str]) -> str:
-    return ", ".join(sorted(names)) or "nothing"
+def _named(node: Any) -> Iterator[str]:
+    """What stands under ``fhir`` anywhere below a node."""
+    if isinstance(node, list):
+        for each in node:
+            yield from _named(each)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if key == "fhir" and isinstance(value, str):
+                yield value
+            else:
+                yield from _named(value)

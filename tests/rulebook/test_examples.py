@@ -1,116 +1,127 @@
-import json
-from pathlib import Path
-from typing import Any
-
-import pytest
+"""Test files as they are read: cases, and what is wrong with those that are none."""
 
 from cds_service.rulebook.evaluate import Outcome
-from cds_service.rulebook.examples import ExampleRunner, parse_examples
-from cds_service.rulebook.findings import Findings
-from cds_service.rulebook.load import read_folder
-from cds_service.rulebook.notation import ExampleError
-from cds_service.rulebook.source import parse_yaml
+from cds_service.rulebook.examples import (
+    Example,
+    fhir_file,
+    fhir_files,
+    read_examples,
+)
 
-FILES = read_folder(Path(__file__).parents[2] / "rules")
-FILE = "cardiology/av-nodal-agent-bradycardia.test.yaml"
+FILE = "cardiology/slow.test.yaml"
 
 
-def parse(case: str, now: str = "2026-11-22T12:00:00Z") -> Any:
-    text = f"""\
-test: av-nodal-agent-bradycardia
+def written(*cases: str, now: str = "2026-11-22T12:00:00Z") -> str:
+    listed = "".join(f"  - {case}\n" for case in cases)
+    return f"""\
+test: slow
 now: {now}
 patients:
   base: {{ born: 1949-01-20, sex: female }}
 cases:
-  - {case}
-"""
-    document = parse_yaml(text, FILE, Findings())
-    assert document is not None
-    return parse_examples(document)
+{listed}"""
+
+
+def read(*cases: str, now: str = "2026-11-22T12:00:00Z") -> tuple[Example, ...]:
+    (file,), findings = read_examples({FILE: written(*cases, now=now)})
+    assert findings == ()
+    return file.examples
+
+
+def told(*cases: str, now: str = "2026-11-22T12:00:00Z") -> list[tuple[int, int, str]]:
+    """Line, column and code of what is wrong with a test file."""
+    _, findings = read_examples({FILE: written(*cases, now=now)})
+    return [(each.line, each.column, each.code) for each in findings]
 
 
 def test_a_case_takes_its_patient_and_replaces_parts_of_it() -> None:
-    case = "{name: a, patient: base, set: {born: 2001-02-03}, expect: no card}"
-    (example,) = parse(case)
+    (example,) = read(
+        "{name: a, patient: base, set: {born: 2001-02-03}, expect: no card}"
+    )
 
     assert example.patient == {"born": "2001-02-03", "sex": "female"}
     assert example.expect.outcome is Outcome.NO
-    assert example.id == "av-nodal-agent-bradycardia: a"
-    assert (example.file, example.line) == (FILE, 6)
+    assert example.id == "slow: a"
+    assert (example.file, example.line, example.column) == (FILE, 6, 5)
 
 
-def test_a_patient_who_is_not_in_the_file_is_named() -> None:
-    with pytest.raises(ExampleError, match="there is no patient `bsae`"):
-        parse("{name: a, patient: bsae, expect: unknown}")
+def test_a_patient_who_is_not_in_the_file_is_named_where_it_stands() -> None:
+    files = {FILE: written("{name: a, patient: bsae, expect: unknown}")}
+
+    (file,), (finding,) = read_examples(files)
+
+    assert file.examples == ()
+    assert (finding.line, finding.column, finding.code) == (6, 24, "CDS707")
+    assert finding.message == "there is no patient `bsae` in this file"
+    assert finding.help == "did you mean `base`?"
 
 
-def test_now_without_an_offset_is_refused() -> None:
-    with pytest.raises(ExampleError, match="needs an offset"):
-        parse("{name: a, patient: base, expect: unknown}", now="2026-11-22T12:00:00")
+def test_a_case_that_cannot_be_played_leaves_the_others() -> None:
+    files = {
+        FILE: written(
+            "{name: a, patient: bsae, expect: unknown}",
+            "{name: b, patient: base, expect: unknown}",
+        )
+    }
+
+    (file,), _ = read_examples(files)
+
+    assert [each.name for each in file.examples] == ["b"]
 
 
-CASE = """\
-name: a
-    patient: base
-    set:
-      fhir: ../fhir/jane.json
-      wearable_alerts:
-        - {type: low-heart-rate, at: 2026-11-21T15:00:00-05:00, value: 42}
-    expect: {card: warning, summary: %s}
-"""
-SUMMARY = '"Watch: heart rate 42 /min while awake, 16 hours ago, on Digoxin"'
-JANE = {
-    "resourceType": "Bundle",
-    "entry": [
-        {"fullUrl": "urn:uuid:1"},
-        {"resource": {"resourceType": "Patient", "id": "jane", "birthDate": "1940"}},
-        {
-            "resource": {
-                "resourceType": "MedicationStatement",
-                "status": "active",
-                "medicationCodeableConcept": {"text": "Digoxin"},
-            }
-        },
-    ],
-}
+def test_a_moment_that_the_calendar_does_not_have_is_refused() -> None:
+    case = "{name: a, expect: unknown}"
+
+    assert told(case, now="2026-02-30T12:00:00Z") == [(2, 6, "CDS707")]
+    assert told("{name: a, now: 2026-02-30T12:00:00Z, expect: unknown}") == [
+        (6, 20, "CDS707")
+    ]
 
 
-def test_a_patient_may_be_taken_from_a_file_of_fhir() -> None:
-    (example,) = parse(CASE % SUMMARY)
-    files = {**FILES, "fhir/jane.json": json.dumps(JANE)}
+def test_a_moment_without_its_offset_is_refused() -> None:
+    assert told("{name: a, expect: unknown}", now="2026-11-22T12:00:00") == [
+        (2, 6, "CDS105")
+    ]
 
-    assert ExampleRunner(files).problems(example) == ()
+
+def test_two_cases_of_one_name_are_told_apart_by_nobody() -> None:
+    case = "{name: a, expect: unknown}"
+
+    assert told(case, case) == [(7, 12, "CDS709")]
 
 
-def test_a_file_of_fhir_that_is_not_there_is_named() -> None:
-    (example,) = parse(CASE % SUMMARY)
+def test_a_file_with_a_mistake_hides_no_other() -> None:
+    files = {
+        FILE: written("{name: a, expect: unknown}"),
+        "b.test.yaml": "test: [",
+        "c.test.yaml": "tests: c\n",
+        "d.yaml": "not: [a test",
+    }
 
-    assert ExampleRunner(FILES).problems(example) == (
-        "there is no file fhir/jane.json",
+    read, findings = read_examples(files)
+
+    assert [each.document.file for each in read] == [FILE]
+    assert {each.file for each in findings} == {"b.test.yaml", "c.test.yaml"}
+
+
+def test_a_file_of_fhir_is_looked_for_from_where_the_test_stands() -> None:
+    assert fhir_file("cardiology/a.test.yaml", "../fhir/jane.json") == "fhir/jane.json"
+    assert fhir_file("cardiology/a.test.yaml", "jane.json") == "cardiology/jane.json"
+    assert fhir_file("a.test.yaml", "jane.json") == "jane.json"
+
+
+def test_a_file_of_fhir_outside_of_the_folder_is_none() -> None:
+    assert fhir_file("a.test.yaml", "../jane.json") is None
+    assert fhir_file("cardiology/a.test.yaml", "../../jane.json") is None
+    assert fhir_file("a.test.yaml", "/etc/passwd") is None
+    assert fhir_file("a.test.yaml", "..") is None
+
+
+def test_the_files_of_fhir_that_tests_name_are_found() -> None:
+    tests = written("{name: a, set: {fhir: ../jane.json}, expect: unknown}") + (
+        "  - {name: b, set: {fhir: ../../joe.json}, expect: unknown}\n"
     )
 
+    files = {FILE: tests, "broken.test.yaml": "fhir: [", "rule.yaml": "fhir: a.json"}
 
-def test_a_file_of_fhir_that_is_no_json_is_named() -> None:
-    (example,) = parse(CASE % SUMMARY)
-    (problem,) = ExampleRunner({**FILES, "fhir/jane.json": "{"}).problems(example)
-
-    assert problem.startswith("fhir/jane.json is no JSON")
-
-
-def test_a_known_gap_that_cannot_be_run_is_a_problem() -> None:
-    (example,) = parse("todo: later\n    " + CASE % SUMMARY)
-
-    assert ExampleRunner(FILES).problems(example) == (
-        "there is no file fhir/jane.json",
-    )
-
-
-def test_a_rule_that_does_not_compile_is_a_problem_with_its_place() -> None:
-    (example,) = parse("{name: a, patient: base, expect: no card}")
-    rule = "cardiology/av-nodal-agent-bradycardia.yaml"
-    broken = FILES[rule].replace("pacing_device: absent", "pacing_divice: absent")
-
-    (problem,) = ExampleRunner({**FILES, rule: broken}).problems(example)
-
-    assert f"{rule}:" in problem
-    assert "pacing_divice" in problem
+    assert fhir_files(files) == {"jane.json"}

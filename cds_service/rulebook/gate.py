@@ -1,0 +1,67 @@
+"""The gate of a rulebook: it opens when everything compiles and every test passes."""
+
+from collections.abc import Iterable, Mapping
+
+from .compiler import compile_rulebook, kind_of
+from .document import Document
+from .duties import find_duties
+from .example_runner import ExampleRunner
+from .examples import ExampleFile, read_examples
+from .findings import Finding, Findings, Level
+from .rules import CheckResource, Rulebook, unchecked
+from .schemas import check_shape
+
+IN_FORCE = ("active", "shadow")
+"""The statuses of rules that are evaluated."""
+
+
+def gate(
+    files: Mapping[str, str], check_resource: CheckResource = unchecked
+) -> tuple[Rulebook | None, tuple[Finding, ...]]:
+    """The rulebook that *files* make, and everything that was found.
+
+    The rulebook is None where any finding is an error: the files do not compile, a test
+    file is wrong, a rule owes tests, or a case of a rule in force fails.
+    """
+    compiled = compile_rulebook(files, check_resource)
+    findings = Findings()
+    findings.extend(compiled.findings)
+    findings.extend(duties(files, compiled.documents))
+    if compiled.rulebook is not None:
+        findings.extend(run_all(files))
+    rulebook = None if findings.has_errors else compiled.rulebook
+    return rulebook, tuple(findings)
+
+
+def duties(
+    files: Mapping[str, str], documents: Mapping[str, Document]
+) -> tuple[Finding, ...]:
+    """What is wrong with the test files among *files*, and what the rules owe.
+
+    *documents* are the parsed files of the folder, as compiling gives them.
+    """
+    tests, found = read_examples(files)
+    rules = [
+        document
+        for name, document in documents.items()
+        if kind_of(name) == "rule" and check_shape("rule", document, Findings())
+    ]
+    return (*found, *find_duties(rules, tests))
+
+
+def run_all(files: Mapping[str, str]) -> tuple[Finding, ...]:
+    """Every case of every rule that is active or shadow, run; a finding a failure."""
+    runner = ExampleRunner(files)
+    tests, _ = read_examples(files)
+    return tuple(_failures(tests, runner))
+
+
+def _failures(tests: Iterable[ExampleFile], runner: ExampleRunner) -> Iterable[Finding]:
+    for test in tests:
+        if runner.status(test.rule) in IN_FORCE:
+            for example in test.examples:
+                problems = runner.problems(example)
+                if problems:
+                    message = f"{example.name}: {'; '.join(problems)}"
+                    place = (example.file, example.line, example.column)
+                    yield Finding(*place, "CDS708", Level.ERROR, message)
