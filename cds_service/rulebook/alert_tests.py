@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .criteria import Judge, Limit
 from .facts import Fact
-from .intervals import exactly
+from .intervals import INFINITY, Interval, exactly
 from .readings import Row
 from .truth import Reason, ReasonKind, Verdict, unknown
 
@@ -50,6 +50,24 @@ def some_alert(fact: Fact, test: AlertTest) -> Judge:
         if None in answers or not answers:
             return unknown([Reason(ReasonKind.NOT_RECORDED, fact.name)])
         return False
+
+    return judge
+
+
+def count_alerts(fact: Fact, test: AlertTest, limit: Limit) -> Judge:
+    """Whether the number of the fact's alerts that pass a test meets a limit."""
+
+    def judge(case: "Case") -> Verdict:
+        found = case.found(fact)
+        answers = [test(row, case.now) for row in found.rows]
+        certain, doubtful = answers.count(True), answers.count(None)
+        doubts = found.doubts(unresolved=False)
+        most = INFINITY if doubts else certain + doubtful
+        verdict = limit.of(Interval(certain, most))
+        if verdict is None:
+            unsaid = [Reason(ReasonKind.NOT_RECORDED, fact.name)] if doubtful else []
+            return unknown([*unsaid, *doubts])
+        return verdict
 
     return judge
 

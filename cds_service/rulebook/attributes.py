@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from .alert_tests import alert_number
-from .facts import REDUCERS, Fact
-from .intervals import INFINITY, Duration, Interval, parse_moment
+from .facts import CHANGES, REDUCERS, Fact
+from .intervals import EVER, INFINITY, Duration, Interval, parse_moment
 from .readings import Row, text_of
-from .series import reduce_rows, span, text_rows
+from .scores import tally
+from .series import change, reduce_rows, span, text_rows
 from .text import (
     Text,
     format_date,
@@ -28,20 +29,49 @@ NAMES_SHOWN = 3
 
 def show(case: "Case", fact: Fact, attribute: str) -> Text | None:
     """What *attribute* of the fact is in this case; None where it has none."""
+    if fact.kind == "score":
+        return _of_score(case, fact, attribute)
     rows = case.found(fact).rows
     if attribute == "count":
-        return _trusted(str(len(text_rows(fact, rows))))
+        return _trusted(str(_count(case, fact, rows)))
     if not rows:
         return None
     if attribute == "name":
         return _names(fact, rows)
     if fact.kind == "wearable_alert":
         return _of_alert(case, fact, rows, attribute)
+    if attribute in CHANGES:
+        return _change(fact, attribute, rows)
     if attribute in REDUCERS:
         over = text_rows(fact, rows) if attribute == "mean" else rows
         value = reduce_rows(attribute, over)
         return _trusted(interval_text(value, fact.unit)) if value else None
     return _SHOWN[attribute](case, fact, rows)
+
+
+def _count(case: "Case", fact: Fact, rows: Sequence[Row]) -> int:
+    if fact.counted is not None:
+        return sum(fact.counted(row, case.now) is True for row in rows)
+    return len(text_rows(fact, rows))
+
+
+def _change(fact: Fact, word: str, rows: Sequence[Row]) -> Text | None:
+    over = fact.change_over.length if fact.change_over else EVER.high - EVER.low
+    size = change(word, rows, over)
+    return _trusted(interval_text(size, fact.unit)) if size else None
+
+
+def _of_score(case: "Case", fact: Fact, attribute: str) -> Text | None:
+    """The author's words and our numbers; nothing of it comes out of the record."""
+    if attribute == "title":
+        return _trusted(fact.title)
+    counts = tally(fact.items, case)
+    if attribute == "value":
+        low, high = (format_number(bound) for bound in counts.total[:2])
+        return _trusted(low if low == high else f"{low} to {high}")
+    listed = counts.counted if attribute == "counted" else counts.unassessed
+    said = [f"{item.label} ({format_number(item.points)})" for item in listed]
+    return _trusted(", ".join(said)) if said else None
 
 
 def show_param(param: "Param") -> Text:

@@ -141,22 +141,22 @@ class CardBuilder:
             self.whens.limits.used_params.add(attribute)
             return
         if name == "patient":
-            always, sometimes = frozenset[str](), PATIENT_SHOWS
+            always, shows, sometimes = frozenset[str](), frozenset[str](), PATIENT_SHOWS
         elif name in self.facts:
             self.whens.used_facts.add(name)
             kind = KINDS[self.facts[name].kind]
-            always, sometimes = kind.shows, kind.may_show
+            always, shows, sometimes = kind.always, kind.shows, kind.may_show
         else:
             message = f"there is no fact {quote(name)} in this rule"
             options = [*self.facts, "patient"]
             self._at(line, column, "CDS502", message, suggest(name, options))
             return
-        if attribute not in always | sometimes:
+        if attribute not in shows | sometimes:
             message = f"{quote(name)} has no {quote(attribute)} to show"
             self._at(
-                line, column, "CDS503", message, suggest(attribute, always | sometimes)
+                line, column, "CDS503", message, suggest(attribute, shows | sometimes)
             )
-        elif placeholder.otherwise is None and attribute != "count":
+        elif placeholder.otherwise is None and attribute not in always:
             if attribute in sometimes or name not in sure:
                 message = f"{quote(f'{name}.{attribute}')} may have no value here"
                 help = f"write {{{{ {name}.{attribute} or 'not recorded' }}}}"

@@ -14,7 +14,7 @@ from . import intervals, truth
 from .facts import Fact
 from .intervals import Duration, Interval, parse_moment
 from .readings import text_of
-from .series import by_day, reduce_rows, span, sustained_rows
+from .series import reduce_rows
 from .truth import Reason, ReasonKind, Unknown, Verdict, unknown
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ COMPARISONS: Mapping[str, Compare] = {
 }
 """How a value may be compared with a limit; ``between`` is at_least and below."""
 
-_RISING = {"above", "at_least"}
+RISING = frozenset({"above", "at_least"})
+"""Comparisons that a greater number meets sooner."""
 _GROWS = {"count", "max"}
 _SHRINKS = {"min"}
 
@@ -95,7 +96,7 @@ def compare(fact: Fact, reducer: str, limit: Limit) -> Judge:
     """Whether a number made of the fact's rows meets a limit."""
     growing = reducer in _GROWS or reducer in _SHRINKS
     # Whether more rows can only move the answer towards true.
-    settles_true = (reducer in _GROWS) == (limit.comparison in _RISING)
+    settles_true = (reducer in _GROWS) == (limit.comparison in RISING)
 
     def judge(case: "Case") -> Verdict:
         found = case.found(fact)
@@ -112,76 +113,20 @@ def compare(fact: Fact, reducer: str, limit: Limit) -> Judge:
             return verdict
         if growing and limit.comparison != "equals" and verdict is settles_true:
             return verdict
-        if reducer == "latest" and _newest_is_known(case, found):
+        if reducer == "latest" and newest_is_known(case, found):
             return verdict
         return unknown(doubts)
 
     return judge
 
 
-def _newest_is_known(case: "Case", found: "Found") -> bool:
+def newest_is_known(case: "Case", found: "Found") -> bool:
     """Whether the newest row is known although some rows are not."""
     if found.unread and not (found.fact.kind == "observation" and case.newest_first()):
         return False
     last = max(row.moment.low for row in found.rows)
     doubtful = [*found.unusable, *found.possible]
     return all(row.moment.high < last for row in doubtful)
-
-
-def sustained(
-    fact: Fact, limit: Limit, period: Duration, share: float, readings: int
-) -> Judge:
-    """Whether a share of the readings of a period, up to the newest, meets a limit.
-
-    Unknown with fewer than *readings*, or if they span less than half of the period.
-    """
-
-    def judge(case: "Case") -> Verdict:
-        found = case.found(fact)
-        doubts = found.doubts(unresolved=False)
-        rows = sustained_rows(found.rows, period.length)
-        if doubts:
-            return unknown(doubts)
-        if len(rows) < readings or span(rows) < period.length / 2:
-            return unknown([Reason(ReasonKind.NOT_RECORDED, fact.name)])
-        verdicts = [limit.of(row.value) for row in rows if row.value is not None]
-        # An exact share such as two of three must not fail for lack of a digit.
-        wanted = share * len(rows) - 1e-9
-        if sum(verdict is True for verdict in verdicts) >= wanted:
-            return True
-        if sum(verdict is not False for verdict in verdicts) < wanted:
-            return False
-        return unknown([Reason(ReasonKind.BOUNDARY, fact.name)])
-
-    return judge
-
-
-def on_days(fact: Fact, limit: Limit, days: int) -> Judge:
-    """Whether on at least so many local days a reading meets a limit.
-
-    Unknown where so few days have readings that the answer cannot be no.
-    """
-
-    def judge(case: "Case") -> Verdict:
-        found = case.found(fact)
-        certain = possible = 0
-        read = by_day(found.rows, case.zone)
-        for rows in read.values():
-            verdicts = [limit.of(row.value) for row in rows if row.value is not None]
-            certain += any(verdict is True for verdict in verdicts)
-            possible += any(verdict is not False for verdict in verdicts)
-        if certain >= days:
-            return True
-        doubts = found.doubts(unresolved=False)
-        if doubts:
-            return unknown(doubts)
-        if possible >= days:
-            return unknown([Reason(ReasonKind.BOUNDARY, fact.name)])
-        if len(read) < days:
-            return unknown([Reason(ReasonKind.NOT_RECORDED, fact.name)])
-        return False
-
-    return judge
 
 
 def age(comparison: str, length: Duration) -> Judge:

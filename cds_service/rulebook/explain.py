@@ -1,12 +1,13 @@
 """Why a rule said what it said: every criterion, judged without short cuts."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .attributes import PATIENT_SHOWS, show, show_patient
 from .case import Case, Found
 from .evaluate import judge_rule
-from .facts import KINDS
+from .facts import CHANGES, KINDS
+from .intervals import parse_duration
 from .rules import Criterion, Rule
 from .truth import Unknown, Verdict
 
@@ -88,11 +89,17 @@ def _number(node: Criterion, found: Found, case: Case) -> str:
     kind = KINDS[found.fact.kind]
     if attribute not in kind.shows | kind.may_show:
         return ""
-    shown = show(case, found.fact, attribute)
+    fact = found.fact
+    if attribute in CHANGES:
+        _, _, over = node.text.rpartition(" over ")
+        fact = replace(fact, change_over=parse_duration(over))
+    shown = show(case, fact, attribute)
     return f"{attribute} = {shown.text}" if shown else ""
 
 
 def _seen_of_patient(node: Criterion, case: Case) -> str:
+    if node.operator:
+        return ""
     for attribute in PATIENT_SHOWS & set(node.text.split()):
         shown = show_patient(case, attribute)
         return f"{attribute} {shown.text if shown else 'not recorded'}"

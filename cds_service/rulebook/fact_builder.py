@@ -49,8 +49,9 @@ class FactBuilder:
         """Every fact that could be built; what could not is among the findings."""
         written: Mapping[str, Any] = self.document.value(self.path) or {}
         built: dict[str, Fact] = {}
-        for name in written:
-            self._build(name, written, built, ())
+        for name, body in written.items():
+            if "score" not in body:  # made of conditions, which speak of facts
+                self._build(name, written, built, ())
         return built
 
     def _build(
@@ -88,6 +89,10 @@ class FactBuilder:
                 return None
             if other not in written:
                 self._unknown_fact(where, other, written)
+                return None
+            if "score" in written[other]:
+                message = f"{quote(other)} is a score, which has no entries to join"
+                self._error(where, "CDS226", message)
                 return None
             part = self._build(other, written, built, (*chain, name))
             if part is None:

@@ -12,9 +12,15 @@ from .intervals import Duration
 
 if TYPE_CHECKING:
     from .alert_tests import AlertTest
+    from .scores import Item
 
 REDUCERS = ("latest", "earliest", "min", "max", "mean", "median")
 """What makes one number of many readings."""
+
+CHANGES = ("rise", "fall")
+"""What is asked of the newest reading and those before it."""
+COURSE = ("sustained", "on_days", "repeated", *CHANGES)
+"""What is asked of the course of readings."""
 
 
 class Window(NamedTuple):
@@ -36,10 +42,12 @@ class Kind:
     """What text may show whenever the fact has rows."""
     may_show: frozenset[str]
     """What text may show, but a row may lack: needs an ``or``."""
-    windows: tuple[str, ...]
+    windows: tuple[str, ...] = ()
     """The keys that limit it in time."""
-    status: str
+    status: str = ""
     """The status that it reads by default."""
+    always: frozenset[str] = frozenset({"count"})
+    """What text may show even where the fact has no row."""
 
 
 _ANY = frozenset({"name", "code", "count"})
@@ -65,11 +73,9 @@ KINDS: Mapping[str, Kind] = {
         ),
         Kind(
             "observation",
-            tests=frozenset(
-                {"present", "absent", "count", "sustained", "on_days", *REDUCERS}
-            ),
+            tests=frozenset({"present", "absent", "count", *REDUCERS, *COURSE}),
             shows=_ANY | {"unit", *REDUCERS},
-            may_show=frozenset({"span", "latest_date"}),
+            may_show=frozenset({"span", "latest_date", *CHANGES}),
             windows=("within",),
             status="final",
         ),
@@ -84,7 +90,13 @@ KINDS: Mapping[str, Kind] = {
                 {"value", "min", "max", "threshold", "coverage", "device", "unit"}
             ),
             windows=("within",),
-            status="",
+        ),
+        Kind(
+            "score",
+            tests=frozenset({"value"}),
+            shows=frozenset({"value", "title"}),
+            may_show=frozenset({"counted", "unassessed"}),
+            always=frozenset({"value", "title"}),
         ),
     )
 }
@@ -110,8 +122,14 @@ class Fact:
     """The title of its value set, for a row that the record does not name."""
     sustained_for: Duration | None = None
     """The period of its ``sustained`` test, to which mean, count and span refer."""
+    change_over: Duration | None = None
+    """The longest period of its ``rise`` and ``fall`` tests, to which both refer."""
     alert_tests: "tuple[AlertTest, ...]" = ()
     """What the rule asks of single alerts; text is about one that passes."""
+    counted: "AlertTest | None" = None
+    """What its ``count`` test counts; None for every row."""
+    items: "tuple[Item, ...]" = ()
+    """What a ``score`` is made of."""
     parts: tuple["Fact", ...] = ()
     """The facts of an ``any_of``."""
 

@@ -28,7 +28,7 @@ class LimitReader:
         self.used_params: set[str] = set()
 
     def single(self, fact: Fact, body: Mapping[str, Any], path: Path) -> Limit | None:
-        """The one comparison of a ``sustained`` or ``on_days`` test."""
+        """The one comparison of a test of the course of readings."""
         comparison = next(name for name in criteria.COMPARISONS if name in body)
         value = self._number(body[comparison], (*path, comparison), "", fact)
         return None if value is None else Limit(comparison, value)
@@ -70,6 +70,10 @@ class LimitReader:
             return None if length is None else criteria.seconds(length)
         if name == "local_time":
             return self._minutes(value, path)
+        return self.number(value, path)
+
+    def number(self, value: Any, path: Path) -> float | None:
+        """A number, or the param that holds one."""
         found = self._param(value, path) if _is_param(value) else value
         if isinstance(found, Duration) or isinstance(found, str):
             self._error(path, "CDS304", f"{quote(value)} is not a number")

@@ -1,7 +1,6 @@
 """One rule file, compiled."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from ..protocol.cards import Coding, Indicator
@@ -19,6 +18,7 @@ from .intervals import Duration
 from .life_cycle import build_life_cycle
 from .limits import number_or_duration, size
 from .rules import Criterion, Evidence, Param, Rule, Site
+from .score_builder import build_scores
 from .when_builder import WhenBuilder
 
 
@@ -59,6 +59,8 @@ class _RuleBuilder:
         params = self._params()
         facts = FactBuilder(self.shelf, self.document, ("facts",)).build_all()
         whens = WhenBuilder(self.document, facts, params, self.findings)
+        facts |= build_scores(whens, ("facts",), self.shelf.reader("score"))
+        whens.facts |= facts
         when = whens.build(("when",)) if len(facts) == len(self.data["facts"]) else None
         reasons: dict[str, Coding] = {
             **OVERRIDE_REASONS,
@@ -107,14 +109,7 @@ class _RuleBuilder:
             approved=cycle.approved,
             served=cycle.served,
             hooks=tuple(self.data["hooks"]),
-            facts={
-                name: replace(
-                    fact,
-                    sustained_for=whens.sustained.get(name),
-                    alert_tests=tuple(whens.alert_tests.get(name, ())),
-                )
-                for name, fact in facts.items()
-            },
+            facts={name: whens.finished(name) for name in facts},
             params=params,
             when=self._for_the_living(when),
             if_unknown=self.data.get("if_unknown", "silent"),

@@ -102,6 +102,73 @@ def by_day(rows: Sequence[Row], zone: tzinfo) -> Mapping[date, list[Row]]:
     return days
 
 
+def change(word: str, rows: Sequence[Row], period: timedelta) -> Interval | None:
+    """How far the newest reading lies beyond those at most *period* before it.
+
+    For ``rise`` above the lowest of them, for ``fall`` below the highest; less than
+    zero where it went the other way. None where no reading certainly lies there.
+    """
+    if not rows:
+        return None
+    sizes = []
+    for last in newest(rows):
+        before = [row for row in rows if row is not last]
+        near = [row for row in before if last.moment.low - row.moment.high <= period]
+        certain = [row for row in near if last.moment.high - row.moment.low <= period]
+        now, low, high = values([last]), values(certain), values(near)
+        if not now or not low:
+            return None
+        sizes.append(_difference(word, now[0], low, high))
+    return hull(sizes)
+
+
+def _difference(
+    word: str, now: Interval, certain: Sequence[Interval], near: Sequence[Interval]
+) -> Interval:
+    """The size of a change, given the readings in the period and those perhaps."""
+    if word == "fall":
+        now, certain, near = _mirror(now), _mirrored(certain), _mirrored(near)
+    least, lowest = _least(certain), _least(near)
+    return Interval(
+        _minus(now.low, least.high),
+        _minus(now.high, lowest.low),
+        now.low_open or least.high_open,
+        now.high_open or lowest.low_open,
+    )
+
+
+def _minus(left: float, right: float) -> float:
+    # 82.3 - 80.9 must not be less than 1.4 for lack of a digit.
+    return round(left - right, 9)
+
+
+def _mirror(each: Interval) -> Interval:
+    return Interval(-each.high, -each.low, each.high_open, each.low_open)
+
+
+def _mirrored(several: Sequence[Interval]) -> list[Interval]:
+    return [_mirror(each) for each in several]
+
+
+def most_apart(rows: Sequence[Row], apart: timedelta) -> Interval:
+    """How many of the rows can be counted, each *apart* from the one before it.
+
+    A range where times are vague: at least those that are certainly apart, at most
+    each of the vague ones besides.
+    """
+    exact = [row for row in rows if row.moment.low == row.moment.high]
+    most = _apart(exact, apart) + len(rows) - len(exact)
+    return Interval(_apart(rows, apart), most)
+
+
+def _apart(rows: Sequence[Row], apart: timedelta) -> int:
+    count, last = 0, None
+    for row in sorted(rows, key=lambda row: row.moment.high):
+        if last is None or row.moment.low - last >= apart:
+            count, last = count + 1, row.moment.high
+    return count
+
+
 def text_rows(fact: Fact, rows: Sequence[Row]) -> Sequence[Row]:
     """The rows that mean, count and span of a card's text refer to."""
     if fact.sustained_for is None:

@@ -1,15 +1,16 @@
 """The ``when`` tree of a rule file, compiled to judges."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from . import alert_tests, criteria
+from . import alert_tests, criteria, scores
 from .alert_tests import AlertTest
-from .criteria import Judge, Limit
+from .course_builder import CourseBuilder
+from .criteria import RISING, Judge, Limit
 from .document import Document, Path
-from .facts import KINDS, REDUCERS, Fact
+from .facts import COURSE, KINDS, REDUCERS, Fact
 from .findings import Findings, quote, suggest
-from .intervals import Duration
 from .limits import LimitReader, words
 from .rules import Criterion, Param
 
@@ -25,14 +26,25 @@ class WhenBuilder:
         findings: Findings,
     ) -> None:
         self.document = document
-        self.facts = facts
+        self.facts = dict(facts)
         self.findings = findings
         self.used_facts: set[str] = set()
         self.limits = LimitReader(document, params, findings)
-        self.sustained: dict[str, Duration] = {}
-        """The period of each fact's ``sustained`` test."""
+        self.course = CourseBuilder(document, self.limits, findings)
         self.alert_tests: dict[str, list[AlertTest]] = {}
         """What is asked of single alerts of each fact."""
+        self.counted: dict[str, AlertTest] = {}
+        """The alerts that each fact's ``count`` counts."""
+
+    def finished(self, name: str) -> Fact:
+        """The fact with what the conditions ask of it, to which card text refers."""
+        return replace(
+            self.facts[name],
+            sustained_for=self.course.sustained.get(name),
+            change_over=self.course.changes.get(name),
+            alert_tests=tuple(self.alert_tests.get(name, ())),
+            counted=self.counted.get(name),
+        )
 
     def build(self, path: Path) -> Criterion | None:
         """The node at *path*; None where it has an error."""
@@ -90,13 +102,16 @@ class WhenBuilder:
     def _test(self, fact: Fact, body: Any, path: Path) -> Criterion | None:
         if isinstance(body, str):
             return self._presence(fact, body, path)
+        of_one = [name for name in body if self._is_of_one_alert(fact, name)]
+        # Beside what is asked of single alerts, `count` says how many pass it.
+        together = of_one + [name for name in body if of_one and name == "count"]
         leaves = [
             self._one_test(fact, name, body[name], path)
             for name in body
-            if not self._is_of_one_alert(fact, name)
+            if name not in together
         ]
-        if len(leaves) < len(body):
-            leaves.append(self._alert_test(fact, body, path))
+        if of_one:
+            leaves.append(self._alert_test(fact, body, of_one, path))
         known = [leaf for leaf in leaves if leaf is not None]
         return self._joined(known, path) if len(known) == len(leaves) else None
 
@@ -104,11 +119,11 @@ class WhenBuilder:
         return fact.kind == "wearable_alert" and name in alert_tests.ATTRIBUTES
 
     def _alert_test(
-        self, fact: Fact, body: Mapping[str, Any], path: Path
+        self, fact: Fact, body: Mapping[str, Any], names: Sequence[str], path: Path
     ) -> Criterion | None:
         """All that is asked of single alerts, to hold of one and the same."""
         asked: list[tuple[str, list[Limit]]] = []
-        for name in (each for each in body if self._is_of_one_alert(fact, each)):
+        for name in names:
             where = (*path, name)
             if not self._has_unit(fact, name, where):
                 return None
@@ -123,8 +138,29 @@ class WhenBuilder:
             for name, limits in asked
             for limit in limits
         )
+        if "count" in body:
+            return self._alert_count(fact, body["count"], test, said, path)
         judge = alert_tests.some_alert(fact, test)
         return self._leaf(fact, said, path, judge, "compare")
+
+    def _alert_count(
+        self,
+        fact: Fact,
+        body: Mapping[str, Any],
+        test: AlertTest,
+        said: str,
+        path: Path,
+    ) -> Criterion | None:
+        """How many alerts pass a test."""
+        limits = self.limits.read(fact, "count", body, (*path, "count"))
+        if not limits:
+            return None
+        self.counted.setdefault(fact.name, test)
+        number = " and ".join(words(limit, "count", fact) for limit in limits)
+        judges = [alert_tests.count_alerts(fact, test, limit) for limit in limits]
+        text = f"count {number} with {said}"
+        judge = criteria.conjunction(judges)
+        return self._leaf(fact, text, path, judge, _counts(fact, limits))
 
     def _presence(self, fact: Fact, word: str, path: Path) -> Criterion | None:
         if not self._allowed(fact, word, path):
@@ -138,47 +174,29 @@ class WhenBuilder:
         where = (*path, name)
         if not self._allowed(fact, name, where):
             return None
-        if name == "sustained":
-            return self._sustained(fact, body, where)
-        if name == "on_days":
-            return self._on_days(fact, body, where)
         if not self._has_unit(fact, name, where):
             return None
+        if name in COURSE:
+            built = self.course.build(fact, name, body, where)
+            return self._leaf(fact, *built, "compare") if built else None
         limits = self.limits.read(fact, name, body, where)
         if not limits:
             return None
-        said = " and ".join(words(each, name, fact) for each in limits)
+        text = f"{name} " + " and ".join(words(each, name, fact) for each in limits)
+        if fact.kind == "score":
+            return self._score(fact, text, limits, where)
         judges = [criteria.compare(fact, name, limit) for limit in limits]
         judge = judges[0] if len(judges) == 1 else criteria.conjunction(judges)
-        operator = "count" if name == "count" else "compare"
-        return self._leaf(fact, f"{name} {said}", where, judge, operator)
+        operator = _counts(fact, limits) if name == "count" else "compare"
+        return self._leaf(fact, text, where, judge, operator)
 
-    def _sustained(
-        self, fact: Fact, body: Mapping[str, Any], path: Path
-    ) -> Criterion | None:
-        limit = self.limits.single(fact, body, path)
-        period = self.limits.duration(body["for"], (*path, "for"))
-        if (
-            limit is None
-            or period is None
-            or not self._has_unit(fact, "sustained", path)
-        ):
-            return None
-        self.sustained[fact.name] = period
-        share, readings = body.get("share", 1.0), body.get("readings", 3)
-        judge = criteria.sustained(fact, limit, period, share, readings)
-        text = f"sustained {words(limit, '', fact)} for {period}"
-        return self._leaf(fact, text, path, judge, "compare")
-
-    def _on_days(
-        self, fact: Fact, body: Mapping[str, Any], path: Path
-    ) -> Criterion | None:
-        limit = self.limits.single(fact, body, path)
-        if limit is None or not self._has_unit(fact, "on_days", path):
-            return None
-        judge = criteria.on_days(fact, limit, body["days"])
-        text = f"{words(limit, '', fact)} on {body['days']} days"
-        return self._leaf(fact, text, path, judge, "compare")
+    def _score(
+        self, fact: Fact, text: str, limits: Sequence[Limit], path: Path
+    ) -> Criterion:
+        """A limit on a score, with what it counts as its children."""
+        judges = [scores.compare(fact.items, limit) for limit in limits]
+        leaf = self._leaf(fact, text, path, criteria.conjunction(judges), "score")
+        return replace(leaf, children=tuple(item.criterion for item in fact.items))
 
     def _allowed(self, fact: Fact, name: str, path: Path) -> bool:
         allowed = KINDS[fact.kind].tests
@@ -202,8 +220,8 @@ class WhenBuilder:
         return False
 
     def _has_unit(self, fact: Fact, name: str, path: Path) -> bool:
-        numeric = name in (*REDUCERS, "sustained", "on_days", "value", "threshold")
-        if fact.unit or not numeric:
+        numeric = name in (*REDUCERS, *COURSE, "value", "threshold")
+        if fact.unit or not numeric or fact.kind == "score":
             return True
         message = f"{quote(fact.name)} has no unit, so its numbers mean nothing"
         self._error(path, "CDS305", message, "give the fact a `unit:`", key=True)
@@ -218,6 +236,10 @@ class WhenBuilder:
         )
 
     def _unknown_fact(self, name: str, path: Path) -> None:
+        if self.document.value(("facts", name, "score")) is not None:
+            message = f"{quote(name)} is a score, and a score cannot count another"
+            self._error(path, "CDS229", message, "list its items here", key=True)
+            return
         self._error(
             path,
             "CDS301",
@@ -233,3 +255,12 @@ class WhenBuilder:
         self, path: Path, code: str, message: str, help: str = "", key: bool = False
     ) -> None:
         self.findings.error(self.document, path, code, message, help, key)
+
+
+def _counts(fact: Fact, limits: Sequence[Limit]) -> str:
+    """The operator of a leaf that counts: ``compare`` where no row means no.
+
+    Entries that are not recognised may be counted too, but alerts are all recognised.
+    """
+    needed = any(each.comparison in RISING and each.value > 0 for each in limits)
+    return "compare" if needed and fact.kind == "wearable_alert" else "count"

@@ -210,82 +210,6 @@ def test_a_comparator_makes_a_range(
 
 
 @pytest.mark.parametrize(
-    ("readings", "expected"),
-    [
-        ([(104, 0), (106, 24), (103, 48)], True),
-        ([(104, 0), (99, 24), (103, 48)], False),
-        ([(104, 0), (106, 24)], None),
-        ([(104, 0), (106, 1), (103, 2)], None),
-        ([(104, 0), (106, 24), (103, 48), (80, 80)], True),
-    ],
-)
-def test_sustained_wants_enough_readings_over_half_the_period(
-    rules: Any,
-    chart: Any,
-    reading: Any,
-    reasons: Any,
-    readings: list[tuple[int, int]],
-    expected: bool | None,
-) -> None:
-    observations = [reading(value, f"{hours + 1} hours") for value, hours in readings]
-
-    verdict = rules.verdict(
-        HR,
-        "hr: {sustained: {above: 100, for: 3 days}}",
-        chart(observations=observations),
-    )
-
-    if expected is None:
-        assert reasons(verdict) == {"not_recorded"}
-    else:
-        assert verdict is expected
-
-
-def test_sustained_allows_a_share_of_the_readings(
-    rules: Any, chart: Any, reading: Any
-) -> None:
-    observations = [
-        reading(v, f"{h} hours") for v, h in ((104, 1), (99, 25), (103, 49))
-    ]
-    test = "hr: {{sustained: {{above: 100, for: 3 days, share: {}}}}}"
-
-    assert (
-        rules.verdict(HR, test.format(0.66), chart(observations=observations)) is True
-    )
-    assert (
-        rules.verdict(HR, test.format(0.7), chart(observations=observations)) is False
-    )
-
-
-@pytest.mark.parametrize(
-    ("readings", "expected"),
-    [
-        ([(100, 1), (101, 25)], True),
-        ([(100, 1), (101, 2)], {"not_recorded"}),
-        ([(100, 1), (99, 25)], False),
-        ([(99, 1), (99, 25)], False),
-        ([(100, 1)], {"not_recorded"}),
-        ([], {"not_recorded"}),
-    ],
-)
-def test_on_days_counts_days_and_not_readings(
-    rules: Any,
-    chart: Any,
-    reading: Any,
-    reasons: Any,
-    readings: list[tuple[int, int]],
-    expected: bool | set[str],
-) -> None:
-    observations = [reading(value, f"{hours} hours") for value, hours in readings]
-
-    verdict = rules.verdict(
-        HR, "hr: {on_days: {at_least: 100, days: 2}}", chart(observations=observations)
-    )
-
-    assert expected == (verdict if isinstance(verdict, bool) else reasons(verdict))
-
-
-@pytest.mark.parametrize(
     ("birth", "expected"),
     [
         ("2008-11-22", True),
@@ -454,43 +378,6 @@ def test_an_alert_that_lasts_is_as_fresh_as_the_moment(
         rules.verdict(LOW, "low: {age: {at_most: 1 minute}}", chart(), [lasting])
         is True
     )
-
-
-DAYS = "hr: {on_days: {above: 100, days: 2}}"
-SERIES = ["hr: {sustained: {above: 100, for: 3 days}}", DAYS]
-
-
-@pytest.mark.parametrize("test", SERIES)
-def test_a_series_that_was_read_in_part_is_unknown(
-    rules: Any, chart: Any, reading: Any, reasons: Any, test: str
-) -> None:
-    readings = [reading(90, f"{hours} hours") for hours in (1, 25, 49)]
-    patient = chart(observations=readings, states={"observations": PARTIAL})
-
-    assert reasons(rules.verdict(HR, test, patient)) == {"not_read"}
-
-
-def test_enough_days_are_enough_whatever_else_there_may_be(
-    rules: Any, chart: Any, reading: Any
-) -> None:
-    readings = [reading(110, f"{hours} hours") for hours in (1, 25)]
-    patient = chart(observations=readings, states={"observations": PARTIAL})
-
-    assert rules.verdict(HR, DAYS, patient) is True
-
-
-@pytest.mark.parametrize("test", SERIES)
-def test_a_series_of_ranges_across_the_limit_is_undecided(
-    rules: Any, chart: Any, reading: Any, reasons: Any, test: str
-) -> None:
-    over = {"value": 90, "comparator": ">", "code": "/min"}
-    readings = [
-        reading(90, f"{hours} hours", valueQuantity=over) for hours in (1, 25, 49)
-    ]
-
-    assert reasons(rules.verdict(HR, test, chart(observations=readings))) == {
-        "boundary"
-    }
 
 
 @pytest.mark.parametrize(

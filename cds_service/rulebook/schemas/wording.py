@@ -182,6 +182,7 @@ _BOUNDS = {
     "minimum": "{value} is less than {limit}",
     "maximum": "{value} is more than {limit}",
     "exclusiveMinimum": "{value} is not more than {limit}",
+    "multipleOf": "{value} is no multiple of {limit}",
 }
 
 
@@ -255,4 +256,5 @@ _WORDINGS: Mapping[str, Callable[[Broken], Iterator[Fault]]] = {
     "minimum": _bound,
     "maximum": _bound,
     "exclusiveMinimum": _bound,
+    "multipleOf": _bound,
 }
