@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cds_service.fhir.chart import SourceState
+from cds_service.rulebook.evaluate import evaluate
 
 LOADED, PARTIAL, MISSING = SourceState
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
@@ -336,6 +337,66 @@ def test_an_alert_that_does_not_say_is_not_taken_for_a_no(
     assert reasons(rules.verdict(LOW, f"low: {test}", chart(), [silent])) == {
         "not_recorded"
     }
+
+
+@pytest.mark.parametrize(
+    ("test", "values", "expected"),
+    [
+        ("count: {at_least: 2}, value: {below: 45}", [38, 44], True),
+        ("count: {at_least: 2}, value: {below: 45}", [38, 45], False),
+        ("value: {below: 45}, count: {at_least: 2}", [38, 50, 60], False),
+        ("count: {at_least: 2}, value: {below: 45}", [], False),
+        ("count: {below: 2}, value: {below: 45}", [38, 50], True),
+        ("count: {between: [2, 3]}, value: {below: 45}", [1, 2], True),
+        ("count: {between: [2, 3]}, value: {below: 45}", [1, 2, 3], False),
+        # An alert without a value may be one of those that are counted.
+        ("count: {at_least: 2}, value: {below: 45}", [38, None], {"not_recorded"}),
+        ("count: {at_least: 3}, value: {below: 45}", [38, None], False),
+    ],
+)
+def test_count_beside_other_tests_counts_the_alerts_that_pass_them(
+    rules: Any,
+    chart: Any,
+    wearable: Any,
+    reasons: Any,
+    test: str,
+    values: list[float | None],
+    expected: bool | set[str],
+) -> None:
+    alerts = [
+        wearable(hours=hours, value=value, unit="/min")
+        for hours, value in enumerate(values, start=1)
+    ]
+
+    verdict = rules.verdict(LOW, f"low: {{{test}}}", chart(), alerts)
+
+    assert expected == (verdict if isinstance(verdict, bool) else reasons(verdict))
+
+
+def test_alerts_that_could_not_be_read_are_not_counted_as_none(
+    rules: Any, chart: Any
+) -> None:
+    rules.evaluate(LOW, "low: {count: {at_least: 2}, value: {below: 45}}", chart())
+    service = rules.compile().rulebook.services["review", "patient-view"]
+
+    (found,) = evaluate(service, chart(), None, rules.now).items
+
+    assert [each.kind.value for each in found.reasons] == ["not_read"]
+
+
+def test_text_counts_the_alerts_that_were_counted(
+    rules: Any, chart: Any, wearable: Any
+) -> None:
+    alerts = [
+        wearable(hours=hours, value=value, unit="/min")
+        for hours, value in enumerate([38.0, 44.0, 60.0], start=1)
+    ]
+    when = "low: {count: {at_least: 2}, value: {below: 45}}"
+
+    (found,) = rules.evaluate(LOW, when, chart(), alerts).items
+
+    assert found.text("low", "count").text == "2"
+    assert found.text("low", "value").text == "38 /min"
 
 
 def test_text_is_about_the_alert_that_was_asked_for(

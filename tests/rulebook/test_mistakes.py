@@ -57,6 +57,38 @@ def test_a_part_that_is_wrong_is_told_once(rules: Any, chart: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("test", "code", "help"),
+    [
+        ("hr: {rise: {at_least: 2, over: 8 days}}", "CDS308", "`within` longer"),
+        ("hr: {fall: {at_least: 2, over: 8 days}}", "CDS308", "`over` shorter"),
+        ("hr: {rise: {at_least: 2}}", "CDS101", ""),
+        ("hr: {rise: {over: 2 days}}", "CDS110", ""),
+        ("hr: {rise: {at_least: 2, ovr: 2 days}}", "CDS102", "did you mean `over`?"),
+        ("hr: {rises: {at_least: 2, over: 2 days}}", "CDS102", "did you mean `rise`?"),
+        ("hr: {rise: 2}", "CDS103", "`{ at_least: 2, over: 3 days }`"),
+        ("hr: {repeated: {above: 2, times: 2}}", "CDS101", ""),
+        ("hr: {repeated: {above: 2, times: 1, apart: 1 hour}}", "CDS107", ""),
+        ("hr: {repeated: {above: 2, time: 2, apart: 1 hour}}", "CDS102", "`times`"),
+        ("bb: {rise: {at_least: 2, over: 2 days}}", "CDS302", "allowed here"),
+        ("low: {repeated: {above: 2, times: 2, apart: 1 hour}}", "CDS302", "allowed"),
+        ("bare: {rise: {at_least: 2, over: 2 days}}", "CDS305", "`unit:`"),
+    ],
+)
+def test_a_mistake_in_a_test_of_the_course_of_readings(
+    rules: Any, chart: Any, test: str, code: str, help: str
+) -> None:
+    bare = "bare: {observation: {in: heart-rate, within: 7 days}}"
+    rules.evaluate(FACTS + bare, f"{WHEN[:-1]}, {{bare: present}}]", chart())
+    text = rules.files["test.yaml"]
+    rules.files["test.yaml"] = text.replace("{low: present}", f"{{{test}}}", 1)
+
+    found = [each for each in rules.compile().findings if each.level is Level.ERROR]
+
+    assert [each.code for each in found] == [code]
+    assert help in found[0].help
+
+
+@pytest.mark.parametrize(
     ("test", "codes"),
     [
         ("hr: {latest: {above: $period}}", ["CDS304"]),
@@ -67,6 +99,10 @@ def test_a_part_that_is_wrong_is_told_once(rules: Any, chart: Any) -> None:
         ("low: {duration: {at_least: $limit}}", ["CDS222"]),
         ("low: {value: {above: $period}}", ["CDS304"]),
         ("sbp: {on_days: {above: $period, days: 2}}", ["CDS304"]),
+        ("hr: {rise: {at_least: $period, over: 3 days}}", ["CDS304"]),
+        ("hr: {fall: {at_least: 2, over: $limit}}", ["CDS222"]),
+        ("hr: {repeated: {above: 2, times: $period, apart: 1 hour}}", ["CDS304"]),
+        ("hr: {repeated: {above: 2, times: 2, apart: $limit}}", ["CDS222"]),
     ],
 )
 def test_a_param_of_the_wrong_kind(
