@@ -1,30 +1,32 @@
 """A JSON Schema as one function that says yes or no.
 
-Every answer is checked before it leaves, so the question is compiled once, from the
-schema's file. The keywords are those that our schemas use; a schema with any other is
-refused. What is wrong with a value that does not hold is jsonschema's to say.
+Every answer is checked before it leaves and every rule file when rules are read, so the
+question is compiled once, from the schema's file. The keywords are those that our
+schemas use; a schema with any other is refused. What is wrong with a value that does
+not hold is jsonschema's to say.
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence, Sized
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-Check = Callable[[Any], bool]
-"""Whether a value satisfies a schema, or one keyword of it."""
+from . import keywords
+from .keywords import Check, UnknownKeyword
+
+__all__ = ["Check", "UnknownKeyword", "compile_schema"]
+
 Schema = Mapping[str, Any]
-
-
-class UnknownKeyword(Exception):
-    """The schema asks for something that cannot be compiled here."""
 
 
 def compile_schema(schema: Schema) -> Check:
     """Whether a value satisfies *schema*, as a function.
 
+    A schema may hold itself, by reference or as an object.
+
     Raises:
         UnknownKeyword: for a keyword, or an argument of it, that is not known here.
 
-    Source: JSON Schema 2020-12, Core and Validation.
+    Source: JSON Schema 2020-12 and draft 7, Core and Validation.
     """
     return _Compiler(schema).compile(schema)
 
@@ -32,11 +34,21 @@ def compile_schema(schema: Schema) -> Check:
 class _Compiler:
     def __init__(self, whole: Schema) -> None:
         self.whole = whole
-        self.definitions: dict[str, Check] = {}
+        self.built: dict[int, Check] = {}
+        """By the identity of the schema; refuses everything while it is under way."""
 
     def compile(self, schema: Schema | bool) -> Check:
         if isinstance(schema, bool):
             return lambda value: schema
+        key = id(schema)
+        if key not in self.built:
+            self.built[key] = _no
+            self.built[key] = self._assemble(schema)
+        found = self.built[key]
+        # A schema that holds itself is looked up when it is asked.
+        return found if found is not _no else lambda value: self.built[key](value)
+
+    def _assemble(self, schema: Schema) -> Check:
         unknown = schema.keys() - _KEYWORDS.keys() - _BESIDE
         if unknown:
             raise UnknownKeyword(", ".join(sorted(unknown)))
@@ -48,12 +60,7 @@ class _Compiler:
         return checks[0] if len(checks) == 1 else _all_of(checks)
 
     def reference(self, pointer: str, _: Schema) -> Check:
-        """A definition may hold itself, so it is looked up when it is asked."""
-        name = pointer.removeprefix("#/$defs/")
-        if name not in self.definitions:
-            self.definitions[name] = _no
-            self.definitions[name] = self.compile(self.whole["$defs"][name])
-        return lambda value: self.definitions[name](value)
+        return self.compile(self.whole["$defs"][pointer.removeprefix("#/$defs/")])
 
     def properties(self, schemas: Schema, _: Schema) -> Check:
         checks = {name: self.compile(each) for name, each in schemas.items()}
@@ -106,6 +113,13 @@ class _Compiler:
         checks = [self.compile(each) for each in schemas]
         return lambda value: any(check(value) for check in checks)
 
+    def one_of(self, schemas: Sequence[Schema], _: Schema) -> Check:
+        checks = [self.compile(each) for each in schemas]
+        return lambda value: sum(check(value) for check in checks) == 1
+
+    def all_of(self, schemas: Sequence[Schema], _: Schema) -> Check:
+        return _all_of([self.compile(each) for each in schemas])
+
 
 def _no(_: Any) -> bool:
     return False
@@ -121,81 +135,33 @@ def _all_of(checks: Sequence[Check]) -> Check:
     return check
 
 
-_TYPES: Mapping[str, tuple[type, ...]] = {
-    "object": (dict,),
-    "array": (list,),
-    "string": (str,),
-    "boolean": (bool,),
-    "number": (int, float),
-}
-
-
-def _type(names: str | Sequence[str], _: Schema) -> Check:
-    names = [names] if isinstance(names, str) else names
-    if not _TYPES.keys() >= set(names):
-        raise UnknownKeyword(f"type: {names}")
-    types = tuple(each for name in names for each in _TYPES[name])
-    if "number" in names and "boolean" not in names:
-        return lambda value: isinstance(value, types) and not isinstance(value, bool)
-    return lambda value: isinstance(value, types)
-
-
-def _one_of(allowed: Sequence[str], _: Schema) -> Check:
-    if not all(isinstance(each, str) for each in allowed):
-        raise UnknownKeyword("enum or const of anything but text")
-    return lambda value: isinstance(value, str) and value in allowed
-
-
-def _constant(wanted: Any, schema: Schema) -> Check:
-    if isinstance(wanted, bool):
-        return lambda value: value is wanted
-    return _one_of([wanted], schema)
-
-
-def _required(names: Sequence[str], _: Schema) -> Check:
-    wanted = frozenset(names)
-    return lambda value: not isinstance(value, dict) or value.keys() >= wanted
-
-
-def _required_beside(names: Mapping[str, Sequence[str]], _: Schema) -> Check:
-    wanted = {name: frozenset(others) for name, others in names.items()}
-    return lambda value: not isinstance(value, dict) or all(
-        name not in value or value.keys() >= others for name, others in wanted.items()
-    )
-
-
-def _pattern(pattern: str, _: Schema) -> Check:
-    search = re.compile(pattern).search
-    return lambda value: not isinstance(value, str) or search(value) is not None
-
-
-def _at_least(kind: type[Sized]) -> Callable[[Any, int, Schema], Check]:
-    return lambda _, limit, schema: (
-        lambda value: not isinstance(value, kind) or len(value) >= limit
-    )
-
-
-def _at_most(kind: type[Sized]) -> Callable[[Any, int, Schema], Check]:
-    return lambda _, limit, schema: (
-        lambda value: not isinstance(value, kind) or len(value) <= limit
-    )
-
-
-def _simple(build: Callable[[Any, Schema], Check]) -> Callable[..., Check]:
-    return lambda _, argument, schema: build(argument, schema)
+def _simple(build: Callable[[Any], Check]) -> Callable[..., Check]:
+    return lambda compiler, argument, schema: build(argument)
 
 
 _KEYWORDS: Mapping[str, Callable[[_Compiler, Any, Schema], Check]] = {
-    "type": _simple(_type),
-    "enum": _simple(_one_of),
-    "const": _simple(_constant),
-    "required": _simple(_required),
-    "dependentRequired": _simple(_required_beside),
-    "minLength": _at_least(str),
-    "maxLength": _at_most(str),
-    "minItems": _at_least(list),
-    "minProperties": _at_least(dict),
-    "pattern": _simple(_pattern),
+    "type": _simple(keywords.check_type),
+    "enum": _simple(keywords.check_enum),
+    "const": _simple(keywords.check_const),
+    "required": _simple(keywords.check_required),
+    "dependentRequired": _simple(keywords.check_dependencies),
+    "dependencies": _simple(keywords.check_dependencies),
+    "minLength": _simple(keywords.check_least(str)),
+    "maxLength": _simple(keywords.check_most(str)),
+    "minItems": _simple(keywords.check_least(list)),
+    "maxItems": _simple(keywords.check_most(list)),
+    "minProperties": _simple(keywords.check_least(dict)),
+    "maxProperties": _simple(keywords.check_most(dict)),
+    "minimum": _simple(keywords.check_number(operator.ge)),
+    "maximum": _simple(keywords.check_number(operator.le)),
+    "exclusiveMinimum": _simple(keywords.check_number(operator.gt)),
+    "exclusiveMaximum": _simple(keywords.check_number(operator.lt)),
+    "multipleOf": _simple(
+        keywords.check_number(lambda value, step: (value / step).is_integer())
+    ),
+    "uniqueItems": _simple(keywords.check_unique),
+    "format": _simple(keywords.check_format),
+    "pattern": _simple(keywords.check_pattern),
     "propertyNames": _Compiler.names,
     "additionalProperties": _Compiler.additional,
     "properties": _Compiler.properties,
@@ -203,13 +169,17 @@ _KEYWORDS: Mapping[str, Callable[[_Compiler, Any, Schema], Check]] = {
     "contains": _Compiler.contains,
     "if": _Compiler.condition,
     "not": _Compiler.negation,
+    "allOf": _Compiler.all_of,
     "anyOf": _Compiler.any_of,
+    "oneOf": _Compiler.one_of,
     "$ref": _Compiler.reference,
 }
 """The cheap ones first."""
 
 _BESIDE = {
-    "$schema", "$defs", "title", "description",
-    "then", "else", "minContains", "maxContains",
+    "$schema", "$id", "$defs", "definitions", "title", "description", "examples",
+    "words", "defaultSnippets",
+    "errorMessage", "patternErrorMessage", "typeErrorMessage",
+    "markdownEnumDescriptions", "then", "else", "minContains", "maxContains",
 }  # fmt: skip
 """Words about the schema, and what another keyword reads."""

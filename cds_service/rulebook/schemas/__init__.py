@@ -13,6 +13,7 @@ from typing import Any
 
 from jsonschema import Draft7Validator, FormatChecker, ValidationError
 
+from ...protocol.schemas.checks import Check, compile_schema
 from ..document import Document
 from ..findings import Findings
 from .wording import Broken, tell, without_echoes
@@ -31,6 +32,8 @@ NAMES = (
 
 def check_shape(name: str, document: Document, findings: Findings) -> bool:
     """Whether *document* has the shape of a *name* file; if not, with findings."""
+    if _quick_check(name)(document.data):
+        return True
     errors = list(_validator(name).iter_errors(document.data))
     faults = {fault for error in errors for fault in tell(_broken(error))}
     for path, code, message, help, key, _ in without_echoes(faults):
@@ -49,11 +52,27 @@ def _broken(error: ValidationError) -> Broken:
     )
 
 
+def whole_schema(name: str) -> Mapping[str, Any]:
+    """The schema of a *name* file, with each definition in the place of its reference.
+
+    It holds itself, where the grammar does.
+    """
+    schema = _validator(name).schema
+    assert isinstance(schema, dict)
+    return schema
+
+
 def read_schema(name: str) -> dict[str, Any]:
     """The JSON Schema of that name, as in its file."""
     text = files(__package__).joinpath(f"{name}.schema.json").read_text("utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema
+
+
+@cache
+def _quick_check(name: str) -> Check:
+    """Whether a file has the shape; why not is asked of jsonschema."""
+    return compile_schema(whole_schema(name))
 
 
 @cache

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft7Validator, Draft202012Validator, FormatChecker
 
 from cds_service.protocol.schemas import NAMES, read_schema
 from cds_service.protocol.schemas.checks import UnknownKeyword, compile_schema
@@ -11,6 +11,7 @@ from cds_service.protocol.schemas.checks import UnknownKeyword, compile_schema
 VALUES: list[Any] = [
     None, True, False, 0, 1, 1.5, "", "a", "ab", "B", "a\n", [], [1], ["a"],
     ["a", "ab"], ["a", "a"], {}, {"a": 1}, {"a": "a"}, {"b": "a"}, {"a": "a", "b": "a"},
+    1.0, -2, [1, 1.0], [1, True], [{"a": 1}, {"a": 1.0}], [[1], [1]],
     {"a": {"a": {"a": 1}}}, {"a": {"a": "a"}}, {"a": None, "c": 1},
 ]  # fmt: skip
 
@@ -52,6 +53,24 @@ VALUES: list[Any] = [
         {"if": {"type": "string"}, "else": {"type": "object"}},
         {"not": {"type": "string"}},
         {"not": {}},
+        {"type": "integer"},
+        {"type": ["integer", "string"]},
+        {"type": ["integer", "boolean"]},
+        {"type": "null"},
+        {"enum": ["a", 1, None]},
+        {"const": 1},
+        {"const": [1]},
+        {"uniqueItems": True},
+        {"uniqueItems": False},
+        {"maxItems": 1},
+        {"maxProperties": 1},
+        {"minimum": 1},
+        {"maximum": 1},
+        {"exclusiveMinimum": 1},
+        {"exclusiveMaximum": 1},
+        {"multipleOf": 0.5},
+        {"allOf": [{"type": "string"}, {"minLength": 2}]},
+        {"oneOf": [{"required": ["a"]}, {"required": ["b"]}]},
         {"anyOf": [{"type": "string"}, {"required": ["a"]}]},
         {
             "$ref": "#/$defs/deep",
@@ -75,15 +94,47 @@ def test_a_compiled_schema_says_what_jsonschema_says(schema: dict[str, Any]) -> 
     ]
 
 
+def test_a_schema_may_hold_itself() -> None:
+    tree: dict[str, Any] = {"type": ["object", "string"], "maxProperties": 1}
+    tree["additionalProperties"] = tree
+    holds = compile_schema(tree)
+
+    assert holds({"a": {"b": {"c": "d"}}})
+    assert not holds({"a": {"b": {"c": 1}}})
+    assert not holds({"a": {"b": {"c": "d", "e": "f"}}})
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["2026-11-22", "2026-02-30", "20261122", "2026-W47-7", "0000-01-01", "", 20261122],
+)
+def test_a_date_is_one_of_the_calendar(written: Any) -> None:
+    checker = FormatChecker(["date"])
+    validator = Draft202012Validator({"format": "date"}, format_checker=checker)
+
+    assert compile_schema({"format": "date"})(written) is validator.is_valid(written)
+
+
+@pytest.mark.parametrize(
+    ("draft", "schema"),
+    [(Draft7Validator, {"dependencies": {"a": ["b"], "b": ["a"]}})],
+)
+def test_keywords_of_draft_7(draft: Any, schema: dict[str, Any]) -> None:
+    holds = compile_schema(schema)
+
+    assert [holds(each) for each in VALUES] == [
+        draft(schema).is_valid(each) for each in VALUES
+    ]
+
+
 @pytest.mark.parametrize(
     "schema",
     [
-        {"oneOf": [{}]},
+        {"patternProperties": {"a": {}}},
         {"items": {"format": "uri"}},
-        {"properties": {"a": {"multipleOf": 2}}},
-        {"type": "integer"},
-        {"enum": ["a", 1]},
-        {"const": 1},
+        {"properties": {"a": {"contentEncoding": "base64"}}},
+        {"type": "whole"},
+        {"dependencies": {"a": {"type": "string"}}},
     ],
     ids=str,
 )

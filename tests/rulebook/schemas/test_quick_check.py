@@ -1,0 +1,82 @@
+"""The quick check of a file's shape says what jsonschema says."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft7Validator, FormatChecker
+
+from cds_service.protocol.schemas.checks import compile_schema
+from cds_service.rulebook.compiler import kind_of
+from cds_service.rulebook.document import Document
+from cds_service.rulebook.findings import Findings
+from cds_service.rulebook.load import read_folder
+from cds_service.rulebook.schemas import NAMES, whole_schema
+from cds_service.rulebook.schemas.wording import Broken, tell
+from cds_service.rulebook.source import parse_yaml
+
+FILES = read_folder(Path(__file__).parents[3] / "rules")
+ODD = [None, True, 0, -1, 1.5, "", "x", [], [1, 1], {}, {"x": 1}]
+SPOILT = [
+    "site.yaml",
+    "services.yaml",
+    "alert-types.yaml",
+    "facts/pregnancy.yaml",
+    "valuesets/beta-blockers.yaml",
+    "cardiology/av-nodal-agent-bradycardia.yaml",
+    "cardiology/av-nodal-agent-bradycardia.test.yaml",
+]
+MOST = 300
+
+
+def parse(file: str) -> Document:
+    document = parse_yaml(FILES[file], file, Findings())
+    assert document is not None
+    return document
+
+
+def by_jsonschema(name: str) -> Draft7Validator:
+    checker = FormatChecker(["date"])
+    return Draft7Validator(whole_schema(name), format_checker=checker)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_schema_can_be_compiled(name: str) -> None:
+    assert not compile_schema(whole_schema(name))(None)
+
+
+@pytest.mark.parametrize("file", [each for each in FILES if kind_of(each) in NAMES])
+def test_of_shipped_files(file: str) -> None:
+    document = parse(file)
+
+    assert compile_schema(whole_schema(kind_of(file)))(document.data)
+    assert by_jsonschema(kind_of(file)).is_valid(document.data)
+
+
+@pytest.mark.parametrize("file", SPOILT)
+def test_of_files_with_something_odd_in_every_place(file: str) -> None:
+    document = parse(file)
+    name = kind_of(file)
+    holds, validator = compile_schema(whole_schema(name)), by_jsonschema(name)
+    refused = 0
+
+    paths = list(document.marks)[1:]
+    for number, path in enumerate(paths[:: len(paths) // MOST + 1]):
+        holder: Any = document.value(path[:-1])
+        kept, odd = holder[path[-1]], ODD[number * 7 % len(ODD)]
+        holder[path[-1]] = odd
+        said = holds(document.data)
+        assert said is validator.is_valid(document.data), (path, odd)
+        refused += not said
+        holder[path[-1]] = kept
+
+    assert refused >= 3
+
+
+def test_nothing_is_refused_without_a_word() -> None:
+    broken = Broken("contentEncoding", "base64", {}, 3, ("facts", "x"))
+
+    (fault,) = tell(broken)
+
+    assert fault.code == "CDS110"
+    assert "contentEncoding" in fault.message
