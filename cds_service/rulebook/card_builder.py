@@ -122,21 +122,20 @@ class CardBuilder:
         try:
             template = parse_template(text)
         except TemplateError as error:
-            line, column = self.document.position_in(path, error.offset)
-            self._at(line, column, "CDS501", error.message, error.help)
+            self._at(path, error.offset, "CDS501", error.message, error.help)
             return ()
         for placeholder in placeholders(template):
             self._check(placeholder, path, sure)
         return template
 
     def _check(self, placeholder: Placeholder, path: Path, sure: set[str]) -> None:
-        line, column = self.document.position_in(path, placeholder.offset)
+        offset = placeholder.offset
         name, attribute = placeholder.fact, placeholder.attribute
         if name == PARAMETER:
             if attribute not in self.params:
                 message = f"there is no param {quote('$' + attribute)}"
                 self._at(
-                    line, column, "CDS303", message, suggest(attribute, self.params)
+                    path, offset, "CDS303", message, suggest(attribute, self.params)
                 )
             self.whens.limits.used_params.add(attribute)
             return
@@ -149,18 +148,18 @@ class CardBuilder:
         else:
             message = f"there is no fact {quote(name)} in this rule"
             options = [*self.facts, "patient"]
-            self._at(line, column, "CDS502", message, suggest(name, options))
+            self._at(path, offset, "CDS502", message, suggest(name, options))
             return
         if attribute not in shows | sometimes:
             message = f"{quote(name)} has no {quote(attribute)} to show"
             self._at(
-                line, column, "CDS503", message, suggest(attribute, shows | sometimes)
+                path, offset, "CDS503", message, suggest(attribute, shows | sometimes)
             )
         elif placeholder.otherwise is None and attribute not in always:
             if attribute in sometimes or name not in sure:
                 message = f"{quote(f'{name}.{attribute}')} may have no value here"
                 help = f"write {{{{ {name}.{attribute} or 'not recorded' }}}}"
-                self._at(line, column, "CDS504", message, help)
+                self._at(path, offset, "CDS504", message, help)
 
     def _source(self, body: Mapping[str, Any], path: Path) -> CardSource:
         written = body.get("source")
@@ -241,7 +240,9 @@ class CardBuilder:
     def _error(self, path: Path, code: str, message: str, help: str = "") -> None:
         self.findings.error(self.document, path, code, message, help)
 
-    def _at(self, line: int, column: int, code: str, message: str, help: str) -> None:
+    def _at(self, path: Path, offset: int, code: str, message: str, help: str) -> None:
+        # To find the place means to walk the text, so it is done for mistakes alone.
+        line, column = self.document.position_in(path, offset)
         self.findings.error_at(self.document.file, line, column, code, message, help)
 
 

@@ -69,8 +69,9 @@ def _check_outcomes(
             findings.error(document, ("rule",), code, message, help)
 
 
-def check_mutation(document: Document, mutation: Mutation) -> Finding | None:
+def check_mutation(mutation: Mutation) -> Finding | None:
     """What a critical active rule owes whose tests let too many mutants live."""
+    document = mutation.document
     if document.data["status"] != "active" or not _is_critical(document):
         return None
     if mutation.score >= WANTED:
