@@ -8,12 +8,14 @@ from pathlib import Path
 import click
 
 from ..fhir.models import check_resource
-from ..rulebook.compiler import compile_rulebook
+from ..rulebook.compiler import compile_rulebook, kind_of
 from ..rulebook.document import Document
-from ..rulebook.findings import Finding, Level, suggest
+from ..rulebook.findings import Finding, Findings, Level, suggest
 from ..rulebook.load import InvalidRulebook, read_folder
 from ..rulebook.meaning import RuleFile
 from ..rulebook.rules import Rulebook
+from ..rulebook.schemas import check_shape
+from ..rulebook.source import parse_yaml
 
 
 class CouldNotRun(click.ClickException):
@@ -81,7 +83,20 @@ def compile_texts(name: str, files: Mapping[str, str]) -> Compilation:
     compiled = compile_rulebook(files, check_resource)
     if compiled.rulebook is None:
         raise CouldNotRun(_said(name, compiled.findings))
-    return Compilation(name, files, compiled.documents, compiled.rulebook)
+    documents = {**_tests(files), **compiled.documents}
+    return Compilation(name, files, documents, compiled.rulebook)
+
+
+def _tests(files: Mapping[str, str]) -> dict[str, Document]:
+    """The test files that can be read; the rulebook is compiled without them."""
+    found = {}
+    for path in sorted(files):
+        if kind_of(path) == "rule-test":
+            findings = Findings()
+            document = parse_yaml(files[path], path, findings)
+            if document and check_shape("rule-test", document, findings):
+                found[path] = document
+    return found
 
 
 def _said(name: str, findings: tuple[Finding, ...]) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from ..fhir.chart import Policy, SourceQuery
-from ..rulebook.meaning import uses_of
+from ..rulebook.meaning import criteria_of, uses_of
 from ..rulebook.prefetch import Asking, Derived, askings_of, derive, tokens_of
-from ..rulebook.rules import Criterion, ServiceRules
+from ..rulebook.rules import ServiceRules
 from .compiled import Compilation, compile_folder
 
 _POLICIES = {
@@ -141,23 +141,14 @@ def _reason(asking: Asking, query: SourceQuery, compiled: Compilation) -> Reason
 
 def _patient_reasons(service: ServiceRules, compiled: Compilation) -> Iterable[Reason]:
     for rule in service.rules:
-        leaves = [
-            (leaf.text, leaf.position.line)
-            for tree in (rule.when, *(card.when for card in rule.cards))
-            if tree
-            for leaf in _leaves(tree)
-            if not leaf.fact and leaf.text.startswith("patient")
-        ]
+        leaves = dict.fromkeys(
+            (each.text, each.position.line)
+            for each in criteria_of(rule)
+            if not each.fact and each.text.startswith("patient")
+        )
         if leaves:
-            file, line = compiled.place(rule.file), leaves[0][1]
+            file, line = compiled.place(rule.file), min(each[1] for each in leaves)
             yield Reason(rule.id, "patient", file, line, "", "", (), tuple(leaves))
-
-
-def _leaves(node: Criterion) -> Iterable[Criterion]:
-    if not node.children:
-        yield node
-    for child in node.children:
-        yield from _leaves(child)
 
 
 def _service_json(service: ServiceRules, compiled: Compilation) -> Mapping[str, Any]:

@@ -53,7 +53,15 @@ def escape_markdown(text: str) -> str:
 
     Source: GitHub Flavored Markdown 0.29, sections 2.4, 4, 5 and 6.9.
     """
-    line = shorten(text, RECORD_LIMIT)
+    return _escaped(shorten(text, RECORD_LIMIT))
+
+
+def inert(text: str) -> str:
+    """Text of any length as one line of Markdown that shows exactly it."""
+    return _escaped(_one_line(text))
+
+
+def _escaped(line: str) -> str:
     escaped = _ACTIVE.sub(r"\\\g<0>", line)
     escaped = _BREAKS_AUTOLINK.sub(rf"\g<0>{_WORD_JOINER}", escaped)
     if start := _LINE_START.match(escaped):

@@ -14,11 +14,12 @@ from .document import Document, Path, Position
 from .facts import Fact
 from .intervals import Duration, parse_duration
 from .limits import number_or_duration
-from .rules import Rule
+from .rules import Criterion, Rule
 
 Value = float | Duration | str
 """A limit: a number in the fact's unit, a length of time, or a time of day."""
 
+Params = Mapping[str, float | Duration]
 BRANCHES = ("all", "any", "none")
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "sustained": {"share": 1.0, "readings": 3.0},
@@ -43,7 +44,8 @@ class Clause:
 
     kind: str
     """``all``, ``any``, ``none``; ``present``, ``absent``; the name of a test;
-    ``alert`` for what is asked of one and the same wearable alert; ``patient``."""
+    ``alert`` for what is asked of one and the same wearable alert; ``patient``;
+    ``score``, whose children are ``item`` clauses."""
     path: Path
     fact: str = ""
     bounds: tuple[Bound, ...] = ()
@@ -87,9 +89,29 @@ class RuleFile:
         """The parameters as they hold at this site."""
         return {name: param.value for name, param in self.rule.params.items()}
 
-    def when(self, params: Mapping[str, float | Duration]) -> Clause:
+    def when(self, params: Params) -> Clause:
         """What the rule asks."""
-        return simplified(read_clause(self.data["when"], ("when",), params))
+        return simplified(self._read(("when",), params))
+
+    def scores(self, params: Params) -> dict[str, Clause]:
+        """The scores among the facts, by name."""
+        return {
+            name: Clause(
+                "score", ("facts", name), name, (), {}, self._items(name, params)
+            )
+            for name, fact in self.rule.facts.items()
+            if fact.kind == "score"
+        }
+
+    def clauses(self, params: Params) -> Iterator[Clause]:
+        """Everything that the rule, its cards and its scores ask."""
+        yield from self.when(params).walk()
+        for path in self.card_paths():
+            when = self.card_when(path, params)
+            if when is not None:
+                yield from when.walk()
+        for score in self.scores(params).values():
+            yield from score.walk()
 
     def card_paths(self) -> list[Path]:
         """Where the cards stand, in order."""
@@ -97,10 +119,30 @@ class RuleFile:
             return [("card",)]
         return [("cards", index) for index in range(len(self.data["cards"]))]
 
-    def card_when(self, path: Path, params: Mapping[str, Any]) -> Clause | None:
+    def card_when(self, path: Path, params: Params) -> Clause | None:
         """What a card asks beyond the rule; None if nothing."""
-        body = self.document.value((*path, "when"))
-        return simplified(read_clause(body, (*path, "when"), params)) if body else None
+        where = (*path, "when")
+        if self.document.value(where) is None:
+            return None
+        return simplified(self._read(where, params))
+
+    def _read(self, path: Path, params: Params) -> Clause:
+        kinds = {name: fact.kind for name, fact in self.rule.facts.items()}
+        return read_clause(self.document.value(path), path, params, kinds)
+
+    def _items(self, name: str, params: Params) -> tuple[Clause, ...]:
+        where: Path = ("facts", name, "score", "items")
+        return tuple(
+            Clause(
+                "item",
+                (*where, index, "label"),
+                "",
+                (),
+                {"points": float(body["points"]), "label": body["label"]},
+                (simplified(self._read((*where, index, "when"), params)),),
+            )
+            for index, body in enumerate(self.document.value(where))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,21 +155,30 @@ class Use:
 
 
 def read_clause(
-    written: Mapping[str, Any], path: Path, params: Mapping[str, float | Duration]
+    written: Mapping[str, Any], path: Path, params: Params, kinds: Mapping[str, str]
 ) -> Clause:
-    """The node at *path* of a rule file that compiles, as it stands."""
+    """The node at *path* of a rule file that compiles, as it stands.
+
+    Args:
+        kinds: The kind of each fact.
+    """
     word, body = next(iter(written.items()))
     here = (*path, word)
     if word in BRANCHES:
         children = tuple(
-            read_clause(each, (*here, index), params) for index, each in enumerate(body)
+            read_clause(each, (*here, index), params, kinds)
+            for index, each in enumerate(body)
         )
         return Clause(word, here, children=children)
     if word == "patient":
         return _patient(body, here, params)
     if isinstance(body, str):
         return Clause(body, here, word)
-    single = [name for name in body if _is_of_one_alert(name, body)]
+    single = [name for name in body if name in ATTRIBUTES]
+    if kinds.get(word) != "wearable_alert":
+        single = []
+    elif single:
+        single += [name for name in body if name == "count"]
     leaves = [
         _test(word, name, body[name], (*here, name), params)
         for name in body
@@ -165,16 +216,26 @@ def uses_of(rule: Rule, name: str) -> tuple[Use, ...]:
         for each in rule.facts.values()
         if each.name == name or name in {part.name for part in within(each)}
     }
-    trees = [rule.when, *(card.when for card in rule.cards if card.when)]
-    found: dict[Use, None] = {}
-    for tree in trees:
-        waiting = [tree]
-        while waiting:
-            node = waiting.pop(0)
-            if node.fact in names:
-                found[Use(node.text, node.position)] = None
-            waiting = [*node.children, *waiting]
-    return tuple(found)
+    return tuple(
+        dict.fromkeys(
+            Use(node.text, node.position)
+            for node in criteria_of(rule)
+            if node.fact in names
+        )
+    )
+
+
+def criteria_of(rule: Rule) -> Iterator[Criterion]:
+    """Every criterion of the rule, its cards and its scores."""
+    waiting = [
+        rule.when,
+        *(card.when for card in rule.cards if card.when),
+        *(item.criterion for fact in rule.facts.values() for item in fact.items),
+    ]
+    while waiting:
+        node = waiting.pop(0)
+        yield node
+        waiting = [*node.children, *waiting]
 
 
 def within(fact: Fact) -> Iterator[Fact]:
@@ -184,7 +245,7 @@ def within(fact: Fact) -> Iterator[Fact]:
         yield from within(part)
 
 
-def _patient(body: Mapping[str, Any], path: Path, params: Mapping[str, Any]) -> Clause:
+def _patient(body: Mapping[str, Any], path: Path, params: Params) -> Clause:
     leaves = []
     if "sex" in body:
         options = {"sex": tuple(sorted(body["sex"]["in"]))}
@@ -195,13 +256,7 @@ def _patient(body: Mapping[str, Any], path: Path, params: Mapping[str, Any]) -> 
     return leaves[0] if len(leaves) == 1 else Clause("all", path, children=(*leaves,))
 
 
-def _is_of_one_alert(name: str, body: Mapping[str, Any]) -> bool:
-    return name in ATTRIBUTES
-
-
-def _test(
-    fact: str, name: str, body: Any, path: Path, params: Mapping[str, Any]
-) -> Clause:
+def _test(fact: str, name: str, body: Any, path: Path, params: Params) -> Clause:
     if not isinstance(body, Mapping):
         return Clause(name, path, fact, (), {"value": _value(body, params)[0]})
     options = dict(_DEFAULTS.get(name, {}))
@@ -212,9 +267,7 @@ def _test(
     return Clause(name, path, fact, bounds, options)
 
 
-def _bounds(
-    attribute: str, body: Mapping[str, Any], params: Mapping[str, Any]
-) -> Iterator[Bound]:
+def _bounds(attribute: str, body: Mapping[str, Any], params: Params) -> Iterator[Bound]:
     for comparison, written in body.items():
         if comparison == "between":
             for word, each in zip(("at_least", "below"), written, strict=True):
@@ -223,7 +276,7 @@ def _bounds(
             yield Bound(attribute, comparison, *_value(written, params))
 
 
-def _value(written: Any, params: Mapping[str, Any]) -> tuple[Any, str]:
+def _value(written: Any, params: Params) -> tuple[Any, str]:
     """A value with its parameter resolved, and the parameter's name."""
     if isinstance(written, str) and written.startswith("$"):
         name = written[1:]
