@@ -12,6 +12,7 @@ from .document import Document
 from .fact_builder import FactBuilder, Shelf
 from .findings import Finding, Findings, quote, suggest
 from .life_cycle import check_successors
+from .locks import check_lock
 from .prefetch import derive_queries
 from .program import Program
 from .rule_builder import build_rule
@@ -28,6 +29,7 @@ from .schemas import check_shape
 from .sheet import Selectors
 from .site_builder import build_site
 from .source import parse_yaml
+from .terminology_files import terminology_kind
 from .valuesets import build_valuesets
 
 SITE, SERVICES, ALERT_TYPES = "site.yaml", "services.yaml", "alert-types.yaml"
@@ -51,6 +53,8 @@ def kind_of(path: str) -> str:
     fixed = {SITE: "site", SERVICES: "services", ALERT_TYPES: "alert-types"}
     if path in fixed:
         return fixed[path]
+    if terminology_kind(path):
+        return terminology_kind(path)
     if path.endswith(".json"):
         return "fhir"
     if path.startswith("facts/"):
@@ -86,10 +90,10 @@ def alert_types_of(document: Document | None) -> dict[str, AlertType]:
 
 
 def digest_of(files: Mapping[str, str]) -> str:
-    """SHA-256 over the files that decide what is served; tests do not."""
+    """SHA-256 over the files that decide what is served; tests and locks do not."""
     digest = hashlib.sha256()
     for path in sorted(files):
-        if kind_of(path) not in OF_TESTS:
+        if kind_of(path) not in {*OF_TESTS, "lock"}:
             for part in (path, files[path]):
                 encoded = part.encode()
                 digest.update(len(encoded).to_bytes(8, "big") + encoded)
@@ -107,7 +111,7 @@ class _Compilation:
 
     def run(self) -> Compiled:
         for path in sorted(self.files):
-            if kind_of(path) not in OF_TESTS:
+            if kind_of(path) not in OF_TESTS and not terminology_kind(path):
                 self._take(path)
         for path in (SITE, SERVICES, ALERT_TYPES):
             if path not in self.files:
@@ -116,8 +120,12 @@ class _Compilation:
             self._one(SITE), self.sound.get("valueset", {}).values(), self.findings
         )
         valuesets = build_valuesets(
-            self.sound.get("valueset", {}).values(), site.overlays, self.findings
+            self.sound.get("valueset", {}).values(),
+            site.overlays,
+            self.findings,
+            self.files,
         )
+        check_lock(valuesets, self.files, self.findings)
         shelf = Shelf(
             valuesets,
             alert_types_of(self._one(ALERT_TYPES)),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from .expansions import Known
 from .terminology import SYSTEMS, normalise_code
 from .valuesets import ValueSet
 
@@ -61,12 +62,16 @@ class CodeIndex:
         self, slots: Mapping[int, str], valuesets: Mapping[str, ValueSet]
     ) -> None:
         """*slots* are the numbers of the selectors, each with its value set's name."""
-        self._codes: dict[tuple[str, str], list[int]] = defaultdict(list)
+        self._codes: dict[str, dict[str, tuple[int, ...]]] = defaultdict(dict)
         self._prefixes: dict[str, dict[int, dict[str, list[int]]]] = {}
         self._names: dict[str, list[tuple[tuple[str, ...], list[int]]]] = {}
         self._settled = {
             slot: _settled_by(valuesets[name]) for slot, name in slots.items()
         }
+        self._known = {slot: valuesets[name].known for slot, name in slots.items()}
+        self._mixed = frozenset[str]().union(
+            *(each.known.mixed for each in valuesets.values())
+        )
         self._excluding = {
             slot: valuesets[name]
             for slot, name in slots.items()
@@ -80,8 +85,14 @@ class CodeIndex:
 
     def _add(self, valueset: ValueSet, slots: list[int]) -> None:
         for system, codes in valueset.codes.items():
+            # Thousands of products belong to the same slots: one tuple for them all.
+            joined: dict[tuple[int, ...], tuple[int, ...]] = {}
+            held = self._codes[system]
             for code in codes:
-                self._codes[system, code] += slots
+                before = held.get(code, ())
+                if before not in joined:
+                    joined[before] = (*before, *slots)
+                held[code] = joined[before]
         for system, prefixes in valueset.prefixes.items():
             by_length = self._prefixes.setdefault(system, {})
             for prefix in prefixes:
@@ -102,7 +113,7 @@ class CodeIndex:
         known = False
         for coding in coded.codings:
             for slots in self._slots_of(coding):
-                known = True
+                known = known or coding[1].strip() not in self._mixed
                 hit = Hit(f"{coding[0]}|{coding[1]}", coding[2], False)
                 for slot in slots:
                     hits.setdefault(slot, hit)
@@ -117,12 +128,12 @@ class CodeIndex:
                 del hits[slot]
         return hits, known
 
-    def _slots_of(self, coding: tuple[str, str, str]) -> list[list[int]]:
+    def _slots_of(self, coding: tuple[str, str, str]) -> list[Sequence[int]]:
         """The slots of each value set that knows the code, or a code's beginning."""
         system, written, _ = coding
         code = normalise_code(system, written)
-        found = []
-        exact = self._codes.get((system, code))
+        found: list[Sequence[int]] = []
+        exact = self._codes[system].get(code) if system in self._codes else None
         if exact is not None:
             found.append(exact)
         if system in self._prefixes:
@@ -146,20 +157,25 @@ class CodeIndex:
         valueset = self._excluding.get(slot)
         if valueset is None:
             return False
+        sure = False
         for system, written, _ in coded.codings:
             code = normalise_code(system, written)
+            sure = sure or (system == RXNORM and _has_form(code, valueset.known))
             if code in valueset.excluded_codes.get(system, ()) or code.startswith(
                 valueset.excluded_prefixes.get(system, ())
             ):
                 return True
-        if not valueset.excluded_forms:
+        if sure or not valueset.excluded_forms:
             return False
         words = " ".join([*coded.names, coded.read_forms()]).lower()
         return any(form in words for form in valueset.excluded_forms)
 
     def _decides(self, slot: int, coded: Coded) -> bool:
-        settled = self._settled[slot]
-        return any(system in settled for system, _, _ in coded.codings)
+        settled, known = self._settled[slot], self._known[slot].codes
+        return any(
+            system in settled or (code in known and system == RXNORM)
+            for system, code, _ in coded.codings
+        )
 
     def settled(self, slot: int) -> frozenset[str]:
         """The systems whose codes settle membership.
@@ -167,6 +183,11 @@ class CodeIndex:
         A product code of RxNorm settles nothing for a set of ingredients.
         """
         return self._settled[slot]
+
+
+def _has_form(code: str, known: Known) -> bool:
+    """Whether a code says itself in which dose form it is, so that no words need to."""
+    return code in known.codes and code not in known.formless
 
 
 def _settled_by(valueset: ValueSet) -> frozenset[str]:

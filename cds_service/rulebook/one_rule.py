@@ -57,7 +57,7 @@ def build_shared_parts(files: Mapping[str, str]) -> SharedParts:
     kept = _site_data(files.get("site.yaml"))
     site_document = _as_document("site.yaml", {**kept, "format": 1})
     site = build_site(site_document, sound["valueset"], findings)
-    valuesets = build_valuesets(sound["valueset"], site.overlays, findings)
+    valuesets = build_valuesets(sound["valueset"], site.overlays, findings, files)
     return SharedParts(
         files=files,
         site=replace(site, serve_unapproved=True),

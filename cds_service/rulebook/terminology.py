@@ -34,6 +34,7 @@ _URIS = {
     **{f"urn:oid:{oid}": SYSTEMS[name] for name, oid in _OIDS.items()},
 }
 
+_NAMES = {uri: name for name, uri in SYSTEMS.items()}
 _ICD10CM, _ATC = SYSTEMS["icd10cm"], SYSTEMS["atc"]
 HIERARCHIES = frozenset({_ICD10CM, _ATC})
 """Systems in which a code begins with the code of what it is a kind of."""
@@ -60,6 +61,18 @@ def normalise_code(system: str, code: str) -> str:
     if system == _ATC:
         return code.strip().upper()
     return code.strip()
+
+
+def written_code(system: str, code: str) -> str:
+    """A normalised code as people write it: in ICD-10-CM with its dot."""
+    if system == _ICD10CM and len(code) > 3:
+        return f"{code[:3]}.{code[3:]}"
+    return code
+
+
+def short_name(system: str) -> str:
+    """What rule files call a code system: its short name, else its URI."""
+    return _NAMES.get(system, system)
 
 
 def is_well_formed(system: str, code: str) -> bool:

@@ -1,13 +1,17 @@
 """Value sets: the codes, prefixes and ingredient names that a rule means by a name."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from .document import Document, Path
+from .expansions import meant
 from .findings import Findings, quote, suggest
 from .terminology import SYSTEMS, canonical_system, normalise_code
+from .terminology_files import TerminologyFiles
 from .valueset_checks import by_name, check_valueset, entries, overlay_of
+from .valueset_parts import Draft, ValueSet, add, freeze, inherit
 
 __all__ = [
     "SYSTEMS",
@@ -18,47 +22,7 @@ __all__ = [
     "overlay_names",
 ]
 
-Codes = Mapping[str, frozenset[str]]
-"""System URI to normalised codes."""
-
-
-@dataclass(frozen=True, slots=True)
-class ValueSet:
-    """A named set of codes, ready to be matched."""
-
-    name: str
-    title: str = ""
-    version: str = ""
-    codes: Codes = field(default_factory=dict)
-    """Exact codes; what is excluded is not among them."""
-    prefixes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """System URI to what a code of the set begins with."""
-    names: tuple[str, ...] = ()
-    """Lower-case ingredient names, for a medication that no code resolves."""
-    excluded_codes: Codes = field(default_factory=dict)
-    excluded_prefixes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    excluded_forms: tuple[str, ...] = ()
-    """Lower-case words, such as a dose form, that rule out a match by name."""
-    panels: frozenset[tuple[str, str]] = frozenset()
-    """System and code of observations whose components may carry these codes."""
-
-    @property
-    def systems(self) -> frozenset[str]:
-        """The URIs of the systems that the set has codes or prefixes in."""
-        return frozenset(self.codes) | frozenset(self.prefixes)
-
-    def holds(self, system: str, code: str) -> bool:
-        """Whether a normalised code of a system (by URI) is in the set."""
-        if code in self.excluded_codes.get(system, ()):
-            return False
-        if code.startswith(self.excluded_prefixes.get(system, _NOTHING)):
-            return False
-        return code in self.codes.get(system, ()) or code.startswith(
-            self.prefixes.get(system, _NOTHING)
-        )
-
-
-_NOTHING: tuple[str, ...] = ()
+_RXNORM = SYSTEMS["rxnorm"]
 _DEPTH_LIMIT = 20
 
 
@@ -68,12 +32,16 @@ def overlay_names(documents: Iterable[Document]) -> frozenset[str]:
 
 
 def build_valuesets(
-    documents: Iterable[Document], overlays: Collection[str], findings: Findings
+    documents: Iterable[Document],
+    overlays: Collection[str],
+    findings: Findings,
+    folder: Mapping[str, str] = MappingProxyType({}),
 ) -> Mapping[str, ValueSet]:
     """Every value set by name, from documents whose shape has been checked.
 
     Files of an overlay folder count only if *overlays* names the folder; their codes
     are checked all the same. A set with errors is still given, as far as it goes.
+    *folder* holds the texts of the rules folder, with what was imported.
     """
     files = list(documents)
     offered = overlay_names(files) - set(overlays)
@@ -88,49 +56,9 @@ def build_valuesets(
             if "extends" in each.data and overlay_of(each) not in offered
         ],
         findings=findings,
+        terms=TerminologyFiles(folder, findings),
     )
     return {name: builder.build(name) for name in builder.named}
-
-
-@dataclass(slots=True)
-class _Draft:
-    """A set under construction; exclusions win over inclusions."""
-
-    codes: dict[str, set[str]] = field(default_factory=dict)
-    prefixes: dict[str, set[str]] = field(default_factory=dict)
-    names: set[str] = field(default_factory=set)
-    panels: set[tuple[str, str]] = field(default_factory=set)
-    forms: set[str] = field(default_factory=set)
-
-    def read(self, entry: Mapping[str, Any]) -> None:
-        """Take in what one entry of a file lists."""
-        self.forms.update(form.lower() for form in entry.get("dose_forms", ()))
-        if "system" not in entry:
-            return
-        system = canonical_system(entry["system"])
-        ingredients = entry.get("ingredients", ())
-        codes = [*entry.get("codes", ()), *(each["code"] for each in ingredients)]
-        _add(self.codes, system, (normalise_code(system, code) for code in codes))
-        under = (normalise_code(system, code) for code in entry.get("under", ()))
-        _add(self.prefixes, system, under)
-        self.names.update(each["name"].strip().lower() for each in ingredients)
-        panels = (normalise_code(system, code) for code in entry.get("panels", ()))
-        self.panels.update((system, code) for code in panels)
-
-    def absorb(self, other: ValueSet) -> None:
-        """Take in a whole value set, but for what it excludes."""
-        for system, codes in other.codes.items():
-            _add(self.codes, system, codes)
-        for system, prefixes in other.prefixes.items():
-            _add(self.prefixes, system, prefixes)
-        self.names.update(other.names)
-        self.panels.update(other.panels)
-
-
-def _add(to: dict[str, set[str]], system: str, codes: Iterable[str]) -> None:
-    found = {code for code in codes if code}
-    if found:
-        to.setdefault(system, set()).update(found)
 
 
 @dataclass(slots=True)
@@ -140,6 +68,7 @@ class _Builder:
     named: Mapping[str, Document]
     extensions: list[Document]
     findings: Findings
+    terms: TerminologyFiles
     built: dict[str, ValueSet] = field(default_factory=dict)
     under_way: list[str] = field(default_factory=list)
 
@@ -154,24 +83,76 @@ class _Builder:
     def _assemble(self, name: str) -> ValueSet:
         document = self.named[name]
         extensions = [each for each in self.extensions if each.data["extends"] == name]
-        included, excluded, parts = _Draft(), _Draft(), list[ValueSet]()
+        included, excluded, parts = Draft(), Draft(), list[ValueSet]()
         for each in [document, *extensions]:
             for path, entry in entries(each, "include"):
                 included.read(entry)
+                self._import(each, path, entry, included, excluded)
                 parts += self._referred(each, path, entry)
             for path, entry in entries(each, "exclude"):
                 excluded.read(entry)
                 for other in self._referred(each, path, entry):
                     excluded.absorb(other)
-        own = _freeze("", {}, included, excluded)
+        self._expand(document, included, excluded)
+        own = freeze("", {}, included, excluded)
         for part in parts:
             included.absorb(part)
-            _inherit(excluded, part, [own, *parts])
-        result = _freeze(name, document.data, included, excluded)
+            inherit(excluded, part, [own, *parts])
+        result = freeze(name, document.data, included, excluded)
+        result = self._settled(result)
         if not (result.codes or result.prefixes or result.names):
             message = f"the value set {quote(name)} holds nothing"
             self.findings.error(document, ("include",), "CDS212", message, key=True)
         return result
+
+    def _import(
+        self,
+        document: Document,
+        path: Path,
+        entry: Mapping[str, Any],
+        included: Draft,
+        excluded: Draft,
+    ) -> None:
+        """Take in the FHIR ValueSet that an entry names, if it names one."""
+        if "fhir" not in entry:
+            return
+        imported = self.terms.imported(document, (*path, "fhir"))
+        if imported is not None:
+            for draft, concepts in (
+                (included, imported.included),
+                (excluded, imported.excluded),
+            ):
+                for system, code, _ in concepts:
+                    add(draft.codes, system, (normalise_code(system, code),))
+
+    def _expand(self, document: Document, included: Draft, excluded: Draft) -> None:
+        """Add the products of the ingredients, and leave out those of other forms."""
+        expansion = self.terms.expansion
+        wanted = included.ingredients | excluded.ingredients
+        if not wanted or not expansion.covered:
+            return
+        missing = sorted(wanted - expansion.covered)
+        if missing:
+            message = (
+                f"the imported RxNorm was not expanded for {quote(missing[0])}"
+                + (f" and {len(missing) - 1} more" if missing[1:] else "")
+                + "; products are matched by name"
+            )
+            help = "run `cds-service valueset import rxnorm` again"
+            path = _path_of(document, missing[0])
+            self.findings.warning(document, path, "CDS214", message, help)
+        held, ruled_out = meant(expansion, included.ingredients, excluded.forms)
+        add(included.codes, _RXNORM, held)
+        add(excluded.codes, _RXNORM, ruled_out)
+        unwanted, _ = meant(expansion, excluded.ingredients, ())
+        add(excluded.codes, _RXNORM, unwanted)
+
+    def _settled(self, valueset: ValueSet) -> ValueSet:
+        """The set with the codes that its expansion is certain of."""
+        expansion = self.terms.expansion
+        if not valueset.ingredients or not expansion.covered >= valueset.ingredients:
+            return valueset
+        return replace(valueset, known=expansion.known)
 
     def _referred(
         self, document: Document, path: Path, entry: Mapping[str, Any]
@@ -198,41 +179,11 @@ class _Builder:
         return [self.build(name)]
 
 
-def _inherit(excluded: _Draft, part: ValueSet, parts: list[ValueSet]) -> None:
-    """Exclude what *part* excludes, unless another part has it."""
-    others = [each for each in parts if each is not part]
-    for system, codes in part.excluded_codes.items():
-        kept = (c for c in codes if not any(o.holds(system, c) for o in others))
-        _add(excluded.codes, system, kept)
-    for system, prefixes in part.excluded_prefixes.items():
-        taken = tuple(p for o in others for p in o.prefixes.get(system, _NOTHING))
-        kept = (p for p in prefixes if not p.startswith(taken))
-        _add(excluded.prefixes, system, kept)
-    excluded.forms.update(part.excluded_forms)
-
-
-def _freeze(
-    name: str, data: Mapping[str, Any], included: _Draft, excluded: _Draft
-) -> ValueSet:
-    prefixes = {s: tuple(sorted(found)) for s, found in included.prefixes.items()}
-    without = {s: tuple(sorted(found)) for s, found in excluded.prefixes.items()}
-    codes = {
-        system: frozenset(
-            code
-            for code in found - excluded.codes.get(system, set())
-            if not code.startswith(without.get(system, _NOTHING))
-        )
-        for system, found in included.codes.items()
-    }
-    return ValueSet(
-        name=name,
-        title=data.get("title", ""),
-        version=data.get("version", ""),
-        codes={system: found for system, found in codes.items() if found},
-        prefixes=prefixes,
-        names=tuple(sorted(included.names - excluded.names)),
-        excluded_codes={s: frozenset(found) for s, found in excluded.codes.items()},
-        excluded_prefixes=without,
-        excluded_forms=tuple(sorted(excluded.forms)),
-        panels=frozenset(included.panels - excluded.panels),
-    )
+def _path_of(document: Document, ingredient: str) -> Path:
+    """Where a file, or none of them, names an ingredient."""
+    for kind in ("include", "exclude"):
+        for path, entry in entries(document, kind):
+            for index, each in enumerate(entry.get("ingredients", ())):
+                if each["code"].strip() == ingredient:
+                    return (*path, "ingredients", index, "code")
+    return ("include",)

@@ -53,6 +53,7 @@ include:
         prefixes={ATC: ("C07",)},
         names=("metoprolol",),
         panels=frozenset({(LOINC, "85354-9")}),
+        ingredients=frozenset({"6918"}),
     )
     assert built["bb"].systems == {RXNORM, LOINC, ATC}
 

@@ -1,0 +1,140 @@
+"""What a value set is, and how one comes together from parts."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .expansions import Known
+from .terminology import canonical_system, normalise_code
+
+Codes = Mapping[str, frozenset[str]]
+"""System URI to normalised codes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValueSet:
+    """A named set of codes, ready to be matched."""
+
+    name: str
+    title: str = ""
+    version: str = ""
+    codes: Codes = field(default_factory=dict)
+    """Exact codes; what is excluded is not among them."""
+    prefixes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """System URI to what a code of the set begins with."""
+    names: tuple[str, ...] = ()
+    """Lower-case ingredient names, for a medication that no code resolves."""
+    excluded_codes: Codes = field(default_factory=dict)
+    excluded_prefixes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    excluded_forms: tuple[str, ...] = ()
+    """Lower-case words, such as a dose form, that rule out a match by name."""
+    panels: frozenset[tuple[str, str]] = frozenset()
+    """System and code of observations whose components may carry these codes."""
+    ingredients: frozenset[str] = frozenset()
+    """RxNorm codes of the ingredients, its own and those of the sets it includes."""
+    known: Known = field(default=Known(), repr=False)
+    """The expansion that all its ingredients are in, if they are: of these codes it is
+    certain whether the set has them."""
+
+    @property
+    def systems(self) -> frozenset[str]:
+        """The URIs of the systems that the set has codes or prefixes in."""
+        return frozenset(self.codes) | frozenset(self.prefixes)
+
+    def holds(self, system: str, code: str) -> bool:
+        """Whether a normalised code of a system (by URI) is in the set."""
+        if code in self.excluded_codes.get(system, ()):
+            return False
+        if code.startswith(self.excluded_prefixes.get(system, _NOTHING)):
+            return False
+        return code in self.codes.get(system, ()) or code.startswith(
+            self.prefixes.get(system, _NOTHING)
+        )
+
+
+_NOTHING: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Draft:
+    """A set under construction; exclusions win over inclusions."""
+
+    codes: dict[str, set[str]] = field(default_factory=dict)
+    prefixes: dict[str, set[str]] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
+    panels: set[tuple[str, str]] = field(default_factory=set)
+    forms: set[str] = field(default_factory=set)
+    ingredients: set[str] = field(default_factory=set)
+
+    def read(self, entry: Mapping[str, Any]) -> None:
+        """Take in what one entry of a file lists."""
+        self.forms.update(form.lower() for form in entry.get("dose_forms", ()))
+        if "system" not in entry:
+            return
+        system = canonical_system(entry["system"])
+        ingredients = entry.get("ingredients", ())
+        codes = [*entry.get("codes", ()), *(each["code"] for each in ingredients)]
+        add(self.codes, system, (normalise_code(system, code) for code in codes))
+        self.ingredients.update(each["code"].strip() for each in ingredients)
+        under = (normalise_code(system, code) for code in entry.get("under", ()))
+        add(self.prefixes, system, under)
+        self.names.update(each["name"].strip().lower() for each in ingredients)
+        panels = (normalise_code(system, code) for code in entry.get("panels", ()))
+        self.panels.update((system, code) for code in panels)
+
+    def absorb(self, other: ValueSet) -> None:
+        """Take in a whole value set, but for what it excludes."""
+        for system, codes in other.codes.items():
+            add(self.codes, system, codes)
+        for system, prefixes in other.prefixes.items():
+            add(self.prefixes, system, prefixes)
+        self.names.update(other.names)
+        self.panels.update(other.panels)
+        self.ingredients.update(other.ingredients)
+
+
+def add(to: dict[str, set[str]], system: str, codes: Iterable[str]) -> None:
+    found = {code for code in codes if code}
+    if found:
+        to.setdefault(system, set()).update(found)
+
+
+def inherit(excluded: Draft, part: ValueSet, parts: list[ValueSet]) -> None:
+    """Exclude what *part* excludes, unless another part has it."""
+    others = [each for each in parts if each is not part]
+    for system, codes in part.excluded_codes.items():
+        kept = (c for c in codes if not any(o.holds(system, c) for o in others))
+        add(excluded.codes, system, kept)
+    for system, prefixes in part.excluded_prefixes.items():
+        taken = tuple(p for o in others for p in o.prefixes.get(system, _NOTHING))
+        kept = (p for p in prefixes if not p.startswith(taken))
+        add(excluded.prefixes, system, kept)
+    excluded.forms.update(part.excluded_forms)
+
+
+def freeze(
+    name: str, data: Mapping[str, Any], included: Draft, excluded: Draft
+) -> ValueSet:
+    prefixes = {s: tuple(sorted(found)) for s, found in included.prefixes.items()}
+    without = {s: tuple(sorted(found)) for s, found in excluded.prefixes.items()}
+    codes = {
+        system: frozenset(
+            code
+            for code in found - excluded.codes.get(system, set())
+            if not code.startswith(without.get(system, _NOTHING))
+        )
+        for system, found in included.codes.items()
+    }
+    return ValueSet(
+        name=name,
+        title=data.get("title", ""),
+        version=data.get("version", ""),
+        codes={system: found for system, found in codes.items() if found},
+        prefixes=prefixes,
+        names=tuple(sorted(included.names - excluded.names)),
+        excluded_codes={s: frozenset(found) for s, found in excluded.codes.items()},
+        excluded_prefixes=without,
+        excluded_forms=tuple(sorted(excluded.forms)),
+        panels=frozenset(included.panels - excluded.panels),
+        ingredients=frozenset(included.ingredients - excluded.ingredients),
+    )
