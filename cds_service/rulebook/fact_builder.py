@@ -175,7 +175,11 @@ class FactBuilder:
                 )
                 return None
         units = {self.shelf.alert_types[each].unit for each in types}
-        selector = Selector("wearable_alert", types=tuple(sorted(types)))
+        selector = Selector(
+            "wearable_alert",
+            types=tuple(sorted(types)),
+            status=body.get("status", ""),
+        )
         titles = " / ".join(self.shelf.alert_types[each].title for each in types)
         return self._fact(
             name,

@@ -260,8 +260,10 @@ class _Filer:
                 value=None if alert.value is None else exactly(alert.value),
                 alert=alert,
             )
+            lasts = "open" if alert.end is None else "closed"
             for slot in self.selectors.of_type.get(alert.type, ()):
-                self.sheet.alerts[slot].append(row)
+                if self.selectors.all[slot].status in ("", lasts):
+                    self.sheet.alerts[slot].append(row)
 
 
 def fill_sheet(

@@ -423,6 +423,19 @@ def test_a_wearable_alert_without_a_value_says_nothing_of_it(
     assert reasons(verdict) == {"not_recorded"}
 
 
+def test_alerts_that_last_can_be_told_from_those_that_ended(
+    rules: Any, chart: Any, wearable: Any
+) -> None:
+    lasting = LOW.replace("type:", "status: open, type:")
+    ended = LOW.replace("type:", "status: closed, type:")
+    alerts = [wearable(status="open", end=None)]
+
+    assert rules.verdict(lasting, "low: present", chart(), alerts) is True
+    assert rules.verdict(ended, "low: present", chart(), alerts) is False
+    assert rules.verdict(lasting, "low: present", chart(), [wearable()]) is False
+    assert rules.verdict(ended, "low: present", chart(), [wearable()]) is True
+
+
 def test_a_retracted_alert_is_not_there(rules: Any, chart: Any, wearable: Any) -> None:
     assert (
         rules.verdict(LOW, "low: present", chart(), [wearable(status="retracted")])
