@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import date, tzinfo
 from pathlib import Path
 
-from .compiler import compile_rulebook
+from .compiler import OF_TESTS, compile_rulebook, kind_of
+from .examples import fhir_files
 from .findings import Finding, Findings, Level
 from .life_cycle import check_dates
 from .rules import CheckResource, Rulebook, unchecked
 from .source import SIZE_LIMIT
-from .terminology_files import SIZE_LIMITS, terminology_kind
 
 SUFFIX = ".yaml"
 
@@ -55,6 +55,13 @@ def read_folder(folder: Path | str) -> Mapping[str, str]:
     return files
 
 
+def read_files(folder: Path | str) -> tuple[Mapping[str, str], tuple[Finding, ...]]:
+    """The rule files below *folder* that can be read, and what is wrong with others."""
+    findings = Findings()
+    files = _read(Path(folder), findings)
+    return files, tuple(findings)
+
+
 def load_rulebook(
     folder: Path | str, check_resource: CheckResource = unchecked
 ) -> Rulebook:
@@ -74,7 +81,7 @@ def check_folder(
     check_resource: CheckResource = unchecked,
     today: Callable[[tzinfo], date] | None = None,
 ) -> Checked:
-    """Everything there is to say about the files below *folder*.
+    """Everything there is to say about the files below *folder*, but for its tests.
 
     Args:
         today: The day in a zone; without it nothing is said about dates that are over.
@@ -82,7 +89,10 @@ def check_folder(
     findings = Findings()
     files = _read(Path(folder), findings)
     compiled = compile_rulebook(files, check_resource)
-    unread = findings.has_errors
+    unread = any(
+        each.level is Level.ERROR and kind_of(each.file) not in OF_TESTS
+        for each in findings
+    )
     findings.extend(compiled.findings)
     if today and compiled.rulebook:
         rulebook = compiled.rulebook
@@ -103,11 +113,23 @@ def _read(folder: Path, findings: Findings) -> dict[str, str]:
             message = "this file is not read"
             help = f"rename it to {path.stem}{SUFFIX}"
             findings.add(Finding(name, 1, 1, "CDS034", Level.WARNING, message, help))
-        elif path.suffix == SUFFIX or terminology_kind(name):
+        elif path.suffix == SUFFIX:
             text = _read_file(name, path, root, findings)
             if text is not None:
                 files[name] = text
+    _read_patients(folder, root, files, findings)
     return files
+
+
+def _read_patients(
+    folder: Path, root: Path, files: dict[str, str], findings: Findings
+) -> None:
+    """The files of FHIR that tests name, as far as they are there."""
+    for name in sorted(fhir_files(files) - files.keys()):
+        if os.path.isfile(folder / name):
+            text = _read_file(name, folder / name, root, findings)
+            if text is not None:
+                files[name] = text
 
 
 def _walk(folder: Path, root: Path, findings: Findings) -> Iterator[tuple[str, Path]]:
@@ -152,13 +174,12 @@ def _read_file(name: str, path: Path, root: Path, findings: Findings) -> str | N
             _report(findings, name, "CDS001", "this is not an ordinary file")
             return None
         with target.open("rb") as file:
-            limit = SIZE_LIMITS.get(terminology_kind(name), SIZE_LIMIT)
-            content = file.read(limit + 1)
+            content = file.read(SIZE_LIMIT + 1)
     except OSError as error:
         _report(findings, name, "CDS001", f"cannot be read: {error.strerror}")
         return None
-    if len(content) > limit:
-        message = f"the file is larger than {limit // 1024} KiB"
+    if len(content) > SIZE_LIMIT:
+        message = f"the file is larger than {SIZE_LIMIT // 1024} KiB"
         help = "one rule or value set stands in one file"
         _report(findings, name, "CDS003", message, help)
         return None

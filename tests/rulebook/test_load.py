@@ -8,6 +8,7 @@ from cds_service.rulebook.load import (
     InvalidRulebook,
     check_folder,
     load_rulebook,
+    read_files,
     read_folder,
 )
 
@@ -152,3 +153,60 @@ def test_a_file_that_cannot_be_read_keeps_the_rulebook_from_loading(
     (tmp_path / "facts" / "bad.yaml").write_bytes(b"\xff")
 
     assert check_folder(tmp_path).rulebook is None
+
+
+PATIENT = """\
+test: a
+now: 2026-11-22T12:00:00Z
+cases: [{name: a, set: {fhir: %s}, expect: unknown}]
+"""
+
+
+def lay_test(folder: Path, named: str) -> None:
+    (folder / "cardiology").mkdir()
+    (folder / "cardiology" / "a.test.yaml").write_text(PATIENT % named)
+
+
+def test_the_patients_that_tests_name_are_read_and_no_other_json(
+    tmp_path: Path,
+) -> None:
+    lay_test(tmp_path, "../jane.json")
+    (tmp_path / "jane.json").write_text("{}")
+    (tmp_path / "joe.json").write_text("{}")
+
+    assert set(read_folder(tmp_path)) == {"cardiology/a.test.yaml", "jane.json"}
+
+
+def test_a_patient_outside_of_the_folder_is_not_read(tmp_path: Path) -> None:
+    folder = tmp_path / "rules"
+    folder.mkdir()
+    lay_test(folder, "../../jane.json")
+    (tmp_path / "jane.json").write_text("{}")
+    (folder / "joe.json").symlink_to(tmp_path / "jane.json")
+    (folder / "b.test.yaml").write_text(PATIENT % "joe.json")
+
+    files, findings = read_files(folder)
+
+    assert set(files) == {"cardiology/a.test.yaml", "b.test.yaml"}
+    assert [(each.file, each.code) for each in findings] == [("joe.json", "CDS001")]
+
+
+@pytest.mark.parametrize("named", ["x" * 300 + ".json", "no/such.json", "..", "."])
+def test_a_patient_who_is_not_there_is_left_to_the_test(
+    tmp_path: Path, named: str
+) -> None:
+    lay_test(tmp_path, named)
+
+    assert set(read_folder(tmp_path)) == {"cardiology/a.test.yaml"}
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"test: ["])
+def test_a_wrong_test_file_keeps_no_rulebook_from_loading(
+    tmp_path: Path, content: bytes
+) -> None:
+    for name, text in read_folder(RULES).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, "utf-8")
+    (tmp_path / "cardiology" / "a.test.yaml").write_bytes(content)
+
+    assert load_rulebook(tmp_path).rules
