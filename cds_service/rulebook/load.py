@@ -12,6 +12,7 @@ from .findings import Finding, Findings, Level
 from .life_cycle import check_dates
 from .rules import CheckResource, Rulebook, unchecked
 from .source import SIZE_LIMIT
+from .terminology_files import SIZE_LIMITS, terminology_kind
 
 SUFFIX = ".yaml"
 
@@ -113,7 +114,7 @@ def _read(folder: Path, findings: Findings) -> dict[str, str]:
             message = "this file is not read"
             help = f"rename it to {path.stem}{SUFFIX}"
             findings.add(Finding(name, 1, 1, "CDS034", Level.WARNING, message, help))
-        elif path.suffix == SUFFIX:
+        elif path.suffix == SUFFIX or terminology_kind(name):
             text = _read_file(name, path, root, findings)
             if text is not None:
                 files[name] = text
@@ -174,12 +175,13 @@ def _read_file(name: str, path: Path, root: Path, findings: Findings) -> str | N
             _report(findings, name, "CDS001", "this is not an ordinary file")
             return None
         with target.open("rb") as file:
-            content = file.read(SIZE_LIMIT + 1)
+            limit = SIZE_LIMITS.get(terminology_kind(name), SIZE_LIMIT)
+            content = file.read(limit + 1)
     except OSError as error:
         _report(findings, name, "CDS001", f"cannot be read: {error.strerror}")
         return None
-    if len(content) > SIZE_LIMIT:
-        message = f"the file is larger than {SIZE_LIMIT // 1024} KiB"
+    if len(content) > limit:
+        message = f"the file is larger than {limit // 1024} KiB"
         help = "one rule or value set stands in one file"
         _report(findings, name, "CDS003", message, help)
         return None
