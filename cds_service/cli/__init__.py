@@ -17,6 +17,7 @@ VERBS = (
     "doc",
     "explain",
     "feedback",
+    "fmt",
     "prefetch",
     "publish",
     "serve",

@@ -1,0 +1,36 @@
+"""Files that are written whole or not at all."""
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+
+def write_atomically(file: Path, text: str) -> None:
+    """Put *text* into a file as UTF-8; whoever reads it sees the old or the new.
+
+    A file that is there keeps its mode.
+
+    Raises:
+        OSError: if it cannot be written; the old one is then untouched.
+    """
+    mode = file.stat().st_mode & 0o7777 if file.exists() else 0o666 & ~_umask()
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as written:
+            written.write(text)
+            written.flush()
+            os.fsync(written.fileno())
+        os.chmod(name, mode)
+        os.replace(name, file)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+
+
+def _umask() -> int:
+    """The mask of this process, which can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
