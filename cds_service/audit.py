@@ -50,6 +50,10 @@ def build_call_event(call: CallRecord) -> AuditEvent:
             [each.uuid, f"{each.rule}@{each.version}", each.indicator]
             for each in call.cards
         ],
+        "suppressed": [
+            [f"{each.rule}@{each.version}", each.index, each.why, each.detail]
+            for each in call.suppressions
+        ],
         "deviations": call.deviations,
     }
     return AuditEvent(

@@ -1,7 +1,11 @@
 """answer(): one call of a service, from the request to its cards. Read this first.
 
-Gather what is needed, decide, record. Only the first and the last step touch the world;
-what happens between them is pure and can be repeated from the record.
+Gather what is needed, decide, record. What decides is pure and can be repeated from the
+record; the world is touched before it, after it, and once in the middle: what was shown
+before is asked for only where a card fires that it may hold back.
+
+Two calls at the same time do not wait for each other, so both may show the same card:
+shown twice is the safe mistake, never shown is not.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,15 +23,18 @@ from .protocol.cards import Card
 from .protocol.errors import Unavailable
 from .protocol.requests import HookRequest
 from .protocol.responses import build_response
-from .rulebook.cards import BuiltCard, build_cards
+from .rulebook.cards import BuiltCard, draft_cards, identify
 from .rulebook.evaluate import Evaluations, Outcome, alerts_since, evaluate
-from .rulebook.rules import Rulebook, ServiceRules
+from .rulebook.rules import Rulebook, ServiceRules, Site
+from .rulebook.suppression import Held, Suppressed, hold_back, look_back
+from .store.displays import OwnCall
 from .store.records import (
     CallRecord,
     CardRecord,
     EvaluationRecord,
     SourceRecord,
     StoreError,
+    SuppressionRecord,
 )
 from .store.store import Store
 from .trust import TrustedClient
@@ -56,6 +63,8 @@ class Answer:
     """The response, as it goes to the wire."""
     chart: Chart
     """What the cards rest on."""
+    suppressed: tuple[Suppressed, ...] = ()
+    """What is held back."""
 
 
 def answer(
@@ -79,7 +88,9 @@ def answer(
     alerts = read_alerts(service, patient, now, world.store)
 
     evaluations = evaluate(service, chart, alerts, now)
-    built = build_cards(evaluations, service.service, seed_of(hook_request, client))
+    drafts = draft_cards(evaluations, service.service, told_of(hook_request))
+    held = hold(drafts, service.site, patient, hook_request, client, now, world.store)
+    built = identify(held.shown, seed_of(hook_request, client))
     cards = tuple(each.card for each in built)
     body = build_response(cards)
 
@@ -97,11 +108,12 @@ def answer(
             sources=source_records(chart),
             evaluations=evaluation_records(evaluations),
             cards=card_records(built, now),
+            suppressions=suppression_records(held),
             deviations=hook_request.deviations,
         ),
         world.store,
     )
-    return Answer(cards, body, chart)
+    return Answer(cards, body, chart, held.suppressed)
 
 
 def read_chart(
@@ -138,13 +150,50 @@ def read_alerts(
         raise Unavailable("The wearable alerts could not be read.") from error
 
 
+def told_of(hook_request: HookRequest) -> dict[str, str | None]:
+    """What a rule may name of the call to say what makes cards the same."""
+    return {"user": hook_request.user_id, "encounter": hook_request.encounter_id}
+
+
+def hold(
+    drafts: tuple[BuiltCard, ...],
+    site: Site,
+    patient: PatientKey,
+    hook_request: HookRequest,
+    client: TrustedClient,
+    now: datetime,
+    store: Store,
+) -> Held:
+    """What of the cards is shown, by what was shown and overridden before."""
+    limits, zone = site.limits, site.time_zone
+    lookback = look_back(drafts, limits, now, zone)
+    if lookback is None:
+        return hold_back(drafts, (), limits, now, zone)
+    instance = hook_request.hook_instance
+    own = OwnCall(client.id, hook_request.hook, instance)
+    told_apart = has_own_instance(hook_request, client)
+    try:
+        displays = store.displays(patient, lookback, own if told_apart else None)
+    except StoreError as error:
+        raise Unavailable("The earlier cards could not be read.") from error
+    return hold_back(drafts, displays, limits, now, zone)
+
+
+def has_own_instance(hook_request: HookRequest, client: TrustedClient) -> bool:
+    """Whether the hookInstance tells this call from every other but its retry.
+
+    Source: decision on card ids.
+    """
+    return hook_request.instance_is_uuid and not client.profile.constant_instance
+
+
 def seed_of(hook_request: HookRequest, client: TrustedClient) -> str:
     """Who asks what about whom: equal only for an identical retry.
 
     Source: decision on card ids; a hookInstance that is no UUID tells calls apart no
     better than chance, so each gets a seed of its own.
     """
-    repeatable = hook_request.instance_is_uuid and not client.profile.constant_instance
+    repeatable = has_own_instance(hook_request, client)
     instance = hook_request.hook_instance if repeatable else str(uuid4())
     parts = (client.tenant, client.id, hook_request.hook, instance)
     return "|".join((*parts, hook_request.patient_id))
@@ -200,4 +249,20 @@ def card_records(built: tuple[BuiltCard, ...], now: datetime) -> tuple[CardRecor
             shown_at=now,
         )
         for each in built
+    )
+
+
+def suppression_records(held: Held) -> tuple[SuppressionRecord, ...]:
+    """The cards that are held back, and why."""
+    return tuple(
+        SuppressionRecord(
+            rule=each.card.rule,
+            version=each.card.version,
+            index=each.card.index,
+            dedup_key=each.card.dedup_key,
+            why=each.why.value,
+            until=each.until,
+            detail=each.detail,
+        )
+        for each in held.suppressed
     )

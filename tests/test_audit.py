@@ -28,6 +28,7 @@ from cds_service.store.records import (
     CardRecord,
     EvaluationRecord,
     SourceRecord,
+    SuppressionRecord,
 )
 from cds_service.store.store import Store
 from cds_service.wearables.records import PatientKey, WearableAlert
@@ -90,6 +91,11 @@ def test_a_call_says_who_asked_what_about_whom_and_what_each_rule_said() -> None
             EvaluationRecord("b", "2.1.0", "unknown", ("observations not_read",)),
         ),
         cards=(CardRecord("u1", "a", "1.0.0", "key", "warning", NOW),),
+        suppressions=(
+            SuppressionRecord(
+                "c", "1.1.0", 0, "key", "grouped", None, "group x, told by a"
+            ),
+        ),
         deviations=("no userId",),
     )
 
@@ -111,6 +117,7 @@ def test_a_call_says_who_asked_what_about_whom_and_what_each_rule_said() -> None
             ["b@2.1.0", "unknown", "observations not_read"],
         ],
         "cards": [["u1", "a@1.0.0", "warning"]],
+        "suppressed": [["c@1.1.0", 0, "grouped", "group x, told by a"]],
         "deviations": ("no userId",),
     }
 

@@ -27,7 +27,7 @@ def print_answer(console: Console, answer: Answer) -> None:
         return
     cards = answer.body["cards"]
     if not cards:
-        console.print("  No card: nothing to say about this patient.")
+        console.print("  No card: nothing to say that was not shown lately.")
     for card in cards:
         console.print(_panel(card))
 

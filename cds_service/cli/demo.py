@@ -2,8 +2,9 @@
 
 A wearable alert arrives by signed webhook; an EHR opens the chart with a signed token,
 once with everything prefetched and once with nothing, so that the server asks the EHR's
-FHIR server. All of it is real but the people: gunicorn, trust on, the development
-profile, and a database in a folder that goes when the demo ends.
+FHIR server; the chart is opened anew, and what was just shown is not repeated. All of
+it is real but the people: gunicorn, trust on, the development profile, and a database
+in a folder that goes when the demo ends.
 """
 
 import json
@@ -122,17 +123,22 @@ def play(stage: Stage, console: Console) -> None:
 
     console.rule("2. An EHR opens the chart and sends what was asked for", align="left")
     templates = find_templates(ehr.discover(), SERVICE)
-    prefetched = ehr.call(SERVICE, build_prefetched(case, templates))
+    opening = build_prefetched(case, templates)
+    prefetched = ehr.call(SERVICE, opening)
     show(console, prefetched, ehr.base)
 
     console.rule(
         "3. An EHR sends nothing; the server asks its FHIR server", align="left"
     )
-    bare = ehr.call(SERVICE, build_bare(case, stage.fhir.base, stage.fhir_token))
-    show(console, bare, ehr.base, known=prefetched)
+    retry = build_bare(case, stage.fhir.base, stage.fhir_token)
+    retry["hookInstance"] = opening["hookInstance"]
+    show(console, ehr.call(SERVICE, retry), ehr.base, known=prefetched)
     for query in stage.fhir.seen:
         line = f"  The server asked for {query}"
         console.print(line, style="dim", markup=False, soft_wrap=True)
+
+    console.rule("4. An EHR opens the chart anew; nothing is repeated", align="left")
+    show(console, ehr.call(SERVICE, build_prefetched(case, templates)), ehr.base)
 
 
 def show(

@@ -114,6 +114,23 @@ class CardRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class SuppressionRecord:
+    """One card that was held back."""
+
+    rule: str
+    version: str
+    index: int
+    """Of the card in its rule."""
+    dedup_key: str
+    why: str
+    """``snoozed``, ``repeated``, ``grouped`` or ``budget``."""
+    until: datetime | None
+    """None where it depended on what else was shown."""
+    detail: str
+    """What it rested on, in words."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallRecord:
     """One call of a service, as it was answered."""
 
@@ -130,6 +147,7 @@ class CallRecord:
     sources: tuple[SourceRecord, ...] = ()
     evaluations: tuple[EvaluationRecord, ...] = ()
     cards: tuple[CardRecord, ...] = ()
+    suppressions: tuple[SuppressionRecord, ...] = ()
     deviations: tuple[str, ...] = ()
     """What was forgiven, in words."""
 

@@ -9,7 +9,14 @@ from sqlalchemy import Row, RowMapping
 
 from ..wearables.records import PatientKey, WearableAlert
 from .chain import canonical_json, instant
-from .records import AuditEntry, CallRecord, CardRecord, EvaluationRecord, SourceRecord
+from .records import (
+    AuditEntry,
+    CallRecord,
+    CardRecord,
+    EvaluationRecord,
+    SourceRecord,
+    SuppressionRecord,
+)
 
 Values = Mapping[str, Any]
 
@@ -48,6 +55,19 @@ def card_row(card: CardRecord, call: CallRecord) -> dict[str, Any]:
         "dedup_key": card.dedup_key,
         "indicator": card.indicator,
         "shown_at": instant(card.shown_at),
+    }
+
+
+def suppression_row(suppression: SuppressionRecord) -> dict[str, Any]:
+    """The row of ``suppressions``, but for the key of its call."""
+    return {
+        "rule": suppression.rule,
+        "version": suppression.version,
+        "card_index": suppression.index,
+        "dedup_key": suppression.dedup_key,
+        "why": suppression.why,
+        "until": instant(suppression.until) if suppression.until else None,
+        "detail": suppression.detail,
     }
 
 

@@ -4,7 +4,14 @@ from sqlalchemy import BindParameter, Table, and_, bindparam, or_, select
 from sqlalchemy.dialects.sqlite import insert
 
 from .database import Prepared
-from .tables import AUDIT, CALLS, CARDS, SPENT_TOKENS, WEARABLE_ALERTS
+from .tables import (
+    AUDIT,
+    CALLS,
+    CARDS,
+    SPENT_TOKENS,
+    SUPPRESSIONS,
+    WEARABLE_ALERTS,
+)
 
 
 def _names(table: Table) -> list[str]:
@@ -49,4 +56,5 @@ ALERTS_SINCE = _alerts_since()
 SAVE_ALERT = _save_alert()
 ADD_CALL = Prepared(insert(CALLS), _names(CALLS))
 ADD_CARD = Prepared(insert(CARDS).on_conflict_do_nothing(), _names(CARDS))
+ADD_SUPPRESSION = Prepared(insert(SUPPRESSIONS), _names(SUPPRESSIONS))
 ADD_AUDIT = Prepared(insert(AUDIT), _names(AUDIT))

@@ -16,15 +16,18 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from ..protocol.feedback import FeedbackEntry
+from ..rulebook.alerting import Display, Lookback
 from ..wearables.records import PatientKey, WearableAlert
-from . import deliveries, feedback, rows, tables
+from . import deliveries, displays, feedback, rows, tables
 from .database import Database, make_file
+from .displays import OwnCall
 from .migrate import upgrade
 from .recorder import Recorder
 from .records import AuditEntry, AuditEvent, Caller, CallRecord, Delivery, StoreError
 from .statements import (
     ADD_CALL,
     ADD_CARD,
+    ADD_SUPPRESSION,
     ALERTS_SINCE,
     SAVE_ALERT,
     SPEND_TOKEN,
@@ -109,6 +112,18 @@ class Store:
             found = ALERTS_SINCE.ask(connection, asked).all()
         return tuple(rows.wearable_alert(row) for row in found)
 
+    def displays(
+        self, patient: PatientKey, lookback: Lookback, call: OwnCall | None = None
+    ) -> tuple[Display, ...]:
+        """What was shown for the patient before, newest first, at most ``MOST``.
+
+        Args:
+            call: The call that asks: what an earlier answer to it showed is its own.
+                None where calls cannot be told apart; then nothing is.
+        """
+        with self._database.reading() as connection:
+            return displays.read(connection, patient, lookback, call)
+
     def begin_delivery(
         self, source: str, key: str, digest: str, now: datetime
     ) -> Delivery:
@@ -154,19 +169,24 @@ class Store:
             deliveries.abandon(connection, source, key)
 
     def record_call(self, call: CallRecord, audit_event: AuditEvent) -> None:
-        """Store the call, its cards and the audit row, or nothing of it.
+        """Store the call, its cards, what was held back and the audit row, or nothing.
 
         A card that is there already, from an identical call, stays as it was.
         """
 
         call_row = rows.call_row(call)
         card_rows = [rows.card_row(each, call) for each in call.cards]
+        held_rows = [rows.suppression_row(each) for each in call.suppressions]
 
         def work(connection: Connection) -> None:
             call_id = ADD_CALL.run(connection, call_row).lastrowid
-            if card_rows:
-                shown = ({**row, "call_id": call_id} for row in card_rows)
-                ADD_CARD.run(connection, *shown)
+            for statement, added in (
+                (ADD_CARD, card_rows),
+                (ADD_SUPPRESSION, held_rows),
+            ):
+                if added:
+                    full = ({**row, "call_id": call_id} for row in added)
+                    statement.run(connection, *full)
 
         self._recorder.record(audit_event, work)
 

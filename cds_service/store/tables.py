@@ -113,7 +113,24 @@ CARDS = Table(
     _text("indicator"),
     _text("shown_at"),
     Index("cards_by_dedup_key", "tenant", "fhir_base", "patient_id", "dedup_key"),
+    Index("cards_by_patient_and_time", "tenant", "fhir_base", "patient_id", "shown_at"),
 )
+
+SUPPRESSIONS = Table(
+    "suppressions",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("call_id", Integer, nullable=False),
+    _text("rule"),
+    _text("version"),
+    Column("card_index", Integer, nullable=False),
+    _text("dedup_key"),
+    _text("why"),
+    Column("until", Text, nullable=True),
+    _text("detail"),
+    Index("suppressions_by_rule", "rule", "version"),
+)
+"""Cards that were held back; whose they were, and when, stands in ``calls``."""
 
 FEEDBACK = Table(
     "feedback",
@@ -135,6 +152,7 @@ FEEDBACK = Table(
     Column("rule", Text, nullable=True),
     Column("version", Text, nullable=True),
     Index("feedback_by_rule", "rule", "version"),
+    Index("feedback_by_card", "card"),
 )
 """``digest`` is of what was said and by whom: said twice, it is kept once."""
 

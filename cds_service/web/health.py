@@ -86,6 +86,14 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.suppressed = Counter(
+            "cds_cards_suppressed",
+            "Cards held back by this worker, by reason.",
+            ["worker", "service", "why"],
+            registry=self.registry,
+        )
+
+
     def count(self, route: str, method: str, status: int, seconds: float) -> None:
         """One request that was answered."""
         self.requests.labels(self.worker, route, method, str(status)).inc()
@@ -94,6 +102,10 @@ class Metrics:
     def count_card(self, service: str, indicator: str) -> None:
         """One card that was shown."""
         self.cards.labels(self.worker, service, indicator).inc()
+
+    def count_suppressed(self, service: str, why: str) -> None:
+        """One card that was held back."""
+        self.suppressed.labels(self.worker, service, why).inc()
 
 
 def observe_requests(app: Flask, log: BinaryIO | None) -> None:

@@ -12,8 +12,7 @@ from flask import Blueprint, Response, current_app, g, request
 from .. import __version__
 from ..audit import build_feedback_event, build_refusal_event
 from ..config import Discovery, Profile
-from ..decision import World, answer
-from ..protocol.cards import Card
+from ..decision import Answer, World, answer
 from ..protocol.errors import CdsError, Unauthenticated, UnknownService
 from ..protocol.feedback import parse_feedback
 from ..protocol.requests import HookRequest, parse_request
@@ -55,7 +54,7 @@ def build_hooks(world: World) -> Blueprint:
             note_call(service_id, hook_request)
             rules = services[service.id, service.hook]
             answered = answer(rules, hook_request, client, world)
-        note_cards(service_id, answered.cards)
+        note_cards(service_id, answered)
         return _json(answered.body)
 
     @hooks.post("/cds-services/<service_id>/feedback")
@@ -131,12 +130,14 @@ def note_call(service_id: str, hook_request: HookRequest) -> None:
         note(deviations=hook_request.deviations)
 
 
-def note_cards(service_id: str, cards: tuple[Card, ...]) -> None:
-    """Count the cards."""
-    note(cards=len(cards))
+def note_cards(service_id: str, answered: Answer) -> None:
+    """Count the cards, and those that were held back."""
+    note(cards=len(answered.cards), suppressed=len(answered.suppressed))
     metrics: Metrics = current_app.extensions["cds_metrics"]
-    for card in cards:
+    for card in answered.cards:
         metrics.count_card(service_id, card.indicator.name.lower())
+    for held in answered.suppressed:
+        metrics.count_suppressed(service_id, held.why.value)
 
 
 def _json(value: Any) -> Response:

@@ -29,11 +29,12 @@ def test_the_main_job_is_played_once() -> None:
 
     assert done.returncode == 0, done.stderr + done.stdout
     assert "/wearables/v1/alerts → 202" in done.stdout
-    assert done.stdout.count("/cds-services/wearable-review → 200") == 2
+    assert done.stdout.count("/cds-services/wearable-review → 200") == 3
     assert "WARNING" in done.stdout
     assert "Resting heart rate" in done.stdout or "resting heart rate" in done.stdout
     assert "The same, word for word" in done.stdout
     assert "The server asked for Condition?patient=fires" in done.stdout
+    assert done.stdout.endswith("No card: nothing to say that was not shown lately.\n")
     assert "\x1b" not in done.stdout
 
 

@@ -60,7 +60,7 @@ def play(clone: Path, environ: dict[str, str]) -> str:
     return done.stdout
 
 
-def test_the_demo_plays_its_three_parts_twice_and_leaves_nothing_behind(
+def test_the_demo_plays_its_four_parts_twice_and_leaves_nothing_behind(
     clone: Path, environ: dict[str, str], tmp_path: Path
 ) -> None:
     before = git("-C", str(clone), "status", "--porcelain", "--ignored=no")
@@ -68,9 +68,9 @@ def test_the_demo_plays_its_three_parts_twice_and_leaves_nothing_behind(
     played = [play(clone, environ), play(clone, environ)]
 
     for output in played:
-        parts = [output.index(f"{number}. A") for number in (1, 2, 3)]
+        parts = [output.index(f"{number}. A") for number in (1, 2, 3, 4)]
         assert parts == sorted(parts)
-        prefetched, fetched = output[parts[1] : parts[2]], output[parts[2] :]
+        prefetched, fetched = output[parts[1] : parts[2]], output[parts[2] : parts[3]]
         (summary,) = [
             line.strip().removeprefix("- ")
             for line in fetched.splitlines()

@@ -26,6 +26,10 @@ services:
     description: Looks at slow hearts alone.
     rules: [av-nodal-agent-bradycardia]
 """
+SHOWN_EACH_TIME = """\
+rules:
+  beta-blocker-resting-tachycardia: {repeat_after: 0 days}
+"""
 
 
 @pytest.fixture
@@ -33,6 +37,7 @@ def ehr(build: Callable[..., World], connect: Callable[[World], Any]) -> Any:
     """An EHR before a server with two services on three endpoints."""
     rule = "cardiology/beta-blocker-resting-tachycardia.yaml"
     files = {**read_folder(RULES), "services.yaml": SERVICES}
+    files["site.yaml"] += SHOWN_EACH_TIME
     files[rule] = files[rule].replace(
         "[patient-view]", "[patient-view, encounter-start]"
     )

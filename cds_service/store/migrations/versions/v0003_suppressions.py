@@ -1,0 +1,33 @@
+"""What was held back, and the ways to look up what was shown and overridden before."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make the table of suppressions and two indexes."""
+    op.create_table(
+        "suppressions",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("call_id", sa.Integer, nullable=False),
+        _text("rule"),
+        _text("version"),
+        sa.Column("card_index", sa.Integer, nullable=False),
+        _text("dedup_key"),
+        _text("why"),
+        sa.Column("until", sa.Text, nullable=True),
+        _text("detail"),
+    )
+    op.create_index("suppressions_by_rule", "suppressions", ["rule", "version"])
+    patient_and_time = ["tenant", "fhir_base", "patient_id", "shown_at"]
+    op.create_index("cards_by_patient_and_time", "cards", patient_and_time)
+    op.create_index("feedback_by_card", "feedback", ["card"])
+
+
+def _text(name: str) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=False)
