@@ -1,36 +1,46 @@
 """The composition root: settings, rules, store and FHIR become one app."""
 
 import gc
+import socket
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import uuid4
 
 from flask import Flask
 
-from .config import Config, load_config
+from .config import Config, Reload, load_config
 from .decision import World
 from .fhir.client import FhirPool
 from .fhir.models import check_resource
-from .rulebook.load import load_rulebook
+from .publishing import LEASE, Publisher
+from .rulebook.compiler import compile_rulebook
+from .rulebook.findings import Finding
+from .rulebook.load import InvalidRulebook
 from .rulebook.rules import Rulebook
+from .serving import Follower, Log, Serving
+from .store.publications import Publication
 from .store.store import Store
 from .web.cors import allow_origins
 from .web.errors import register_errors
-from .web.health import build_health, observe_requests
+from .web.health import build_health, build_logger, observe_requests
 from .web.hooks import build_hooks
 from .web.wearables import build_wearables
 
 
 def create_app(config: Config | None = None, world: World | None = None) -> Flask:
-    """The WSGI app; without arguments it is set up from the environment.
+    """The WSGI app; without a world it is set up from the settings, and follows.
 
-    Build it after a fork: it holds connections.
+    Build it after a fork: it holds connections, and a thread.
     """
     if world is None:
-        world = build_world(config or load_config())
-        world.store.migrate()
-        app = create_app(world=world)
-        settle()
-        return app
+        config = config or load_config()
+        store = Store.open(config.database_url)
+        store.migrate()
+        holder = str(uuid4())
+        opening = open_rulebook(config, store, holder)
+        store.publications.give_lease_back(holder)
+        return start_app(build_world(config, opening.rulebook, store))
     app = Flask(__name__, static_folder=None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
@@ -44,6 +54,21 @@ def create_app(config: Config | None = None, world: World | None = None) -> Flas
     return app
 
 
+def start_app(world: World) -> Flask:
+    """The app of a process that only serves, at the newest rulebook from now on."""
+    app = create_app(world=world)
+    follower = Follower(world.serving, world.store, world.clock, say, settle)
+    follower.look()
+    settle()
+    follower.start()
+    return app
+
+
+def say(event: str, **facts: object) -> None:
+    """Write a line to the log."""
+    build_logger(sys.stdout.buffer).info(event, **facts)
+
+
 def settle() -> None:
     """Take what is loaded as here to stay; for a process that only serves.
 
@@ -55,18 +80,74 @@ def settle() -> None:
     gc.freeze()
 
 
-def build_world(config: Config, rulebook: Rulebook | None = None) -> World:
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The rulebook that a server begins with."""
+
+    rulebook: Rulebook
+    notice: str = ""
+    """What must be said loudly; empty where the folder itself is served."""
+
+
+def open_rulebook(config: Config, store: Store, holder: str) -> Opening:
+    """What the folder makes, published; where it is broken, what was published last.
+
+    Where another process has the lease, its folder decides, not ours: an old server
+    that starts again must not bring old rules back. Else *holder* has it afterwards.
+
+    Raises:
+        InvalidRulebook: if the folder is broken and nothing is published.
+    """
+    now = datetime.now(UTC)
+    newest = store.publications.newest()
+    leased = config.reload is Reload.ON and store.publications.take_lease(
+        holder, now, LEASE
+    )
+    if newest and config.reload is Reload.ON and not leased:
+        notice = "another server publishes the rules; its folder is served, not ours"
+        return _reopen(store, newest, notice, ())
+    verdict = build_publisher(config, store, say).publish()
+    if verdict.rulebook:
+        return Opening(verdict.rulebook)
+    if newest is None:
+        raise InvalidRulebook(verdict.findings)
+    notice = (
+        f"the rules in {config.rules} cannot be served; served instead are those"
+        f" published {newest.at}\n{InvalidRulebook(verdict.findings)}"
+    )
+    return _reopen(store, newest, notice, verdict.findings)
+
+
+def _reopen(
+    store: Store, newest: Publication, notice: str, findings: tuple[Finding, ...]
+) -> Opening:
+    compiled = compile_rulebook(store.publications.files(newest.digest))
+    if compiled.rulebook is None:
+        raise InvalidRulebook(findings or compiled.findings)
+    return Opening(compiled.rulebook, notice)
+
+
+def build_publisher(config: Config, store: Store, log: Log) -> Publisher:
+    """The publisher of the rules folder that the settings name."""
+    name = f"{socket.gethostname()}:{config.rules}"
+    return Publisher(
+        config.rules, store, name, check_resource, lambda: datetime.now(UTC), log
+    )
+
+
+def build_world(
+    config: Config, rulebook: Rulebook, store: Store | None = None
+) -> World:
     """What the app needs of the world, as the settings say.
 
     Raises:
-        InvalidRulebook: if a rule is wrong; with every finding.
         StoreError: if the database URL is wrong.
     """
     return World(
         config=config,
         clients=config.clients,
-        store=Store.open(config.database_url),
-        rulebook=rulebook or load_rulebook(config.rules, check_resource),
+        store=store or Store.open(config.database_url),
+        serving=Serving(rulebook, datetime.now(UTC)),
         clock=lambda: datetime.now(UTC),
         fhir=FhirPool(),
     )

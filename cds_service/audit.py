@@ -131,6 +131,26 @@ def build_feedback_event(
     return AuditEvent(at, "feedback", client.tenant, client.id, None, detail)
 
 
+def build_publication_event(
+    at: datetime,
+    publisher: str,
+    digest: str,
+    previous: str,
+    changed: Sequence[str],
+) -> AuditEvent:
+    """Rules that every process serves from now on, and the files that made it so."""
+    detail = {"published": digest, "previous": previous, "changed": list(changed)}
+    return AuditEvent(at, "rulebook", client=publisher, detail=detail)
+
+
+def build_rules_refusal_event(
+    at: datetime, publisher: str, errors: Sequence[str]
+) -> AuditEvent:
+    """Rules that are not served, and what is wrong with them."""
+    detail = {"refused": [each[:LONGEST] for each in errors]}
+    return AuditEvent(at, "rulebook", client=publisher, detail=detail)
+
+
 def export(store: Store) -> Iterator[str]:
     """Every row of the trail as a line of JSON, in the order of arrival."""
     for entry in store.audit_entries():

@@ -27,6 +27,7 @@ from .rulebook.cards import BuiltCard, draft_cards, identify
 from .rulebook.evaluate import Evaluations, Outcome, alerts_since, evaluate
 from .rulebook.rules import Rulebook, ServiceRules, Site
 from .rulebook.suppression import Held, Suppressed, hold_back, look_back
+from .serving import Serving
 from .store.displays import OwnCall
 from .store.records import (
     CallRecord,
@@ -48,10 +49,15 @@ class World:
     config: Config
     clients: Clients
     store: Store
-    rulebook: Rulebook
+    serving: Serving
     clock: Callable[[], datetime]
     """Now, aware."""
     fhir: FhirPool
+
+    @property
+    def rulebook(self) -> Rulebook:
+        """What is served at this moment; a request asks once and keeps to it."""
+        return self.serving.rulebook
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,7 @@ def answer(
             hook=hook_request.hook,
             hook_instance=hook_request.hook_instance,
             patient=patient,
-            rulebook=world.rulebook.digest,
+            rulebook=service.digest,
             user=hook_request.user_id,
             encounter=hook_request.encounter_id,
             sources=source_records(chart),

@@ -16,6 +16,7 @@ ORDER = [
     ["store"],
     ["trust", "audit", "fhir"],
     ["config"],
+    ["serving", "publishing"],
     ["decision", "ingestion", "delivery"],
     ["web"],
     ["app"],
@@ -27,7 +28,7 @@ PURE = [
     "fhir.drafts", "fhir.medications", "fhir.models", "fhir.queries", "fhir.reading",
     "fhir.rows", "fhir.scopes", "fhir.subjects",
 ]  # fmt: skip
-NOT_PURE = ["rulebook.load"]
+NOT_PURE = ["rulebook.load", "rulebook.watch"]
 WORLD = {
     "asyncio", "flask", "glob", "http", "io", "logging", "multiprocessing", "os",
     "pathlib", "random", "requests", "secrets", "shutil", "socket", "sqlalchemy",
@@ -57,7 +58,7 @@ DOORS = {
     "click": ["cli"],
     "rich": ["cli"],
     "structlog": ["app", "web.health"],
-    "prometheus_client": ["app", "web.health"],
+    "prometheus_client": ["app", "web.health", "web.rulebook_state"],
     "flask_cors": ["app", "web"],
     "flask_limiter": ["app", "web"],
     "standardwebhooks": ["ingestion", "cli"],

@@ -17,6 +17,7 @@ from cds_service.protocol.errors import UnmetPrecondition
 from cds_service.protocol.requests import parse_request
 from cds_service.protocol.responses import InvalidAnswer
 from cds_service.rulebook.load import load_rulebook
+from cds_service.serving import Serving
 from cds_service.trust import TrustedClient
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -132,7 +133,7 @@ def test_a_card_that_must_not_leave_is_not_recorded_as_shown(world: World) -> No
     book = replace(world.rulebook, services={KEY: broken})
 
     with pytest.raises(InvalidAnswer):
-        ask(replace(world, rulebook=book))
+        ask(replace(world, serving=Serving(book, NOW)))
 
     assert audited(world) == []
 

@@ -1,13 +1,18 @@
 """``cds-service serve``: the server under gunicorn."""
 
+import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
+from uuid import uuid4
 
 import click
+import gunicorn.arbiter
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.http.errors import (
@@ -19,11 +24,11 @@ from gunicorn.http.errors import (
 from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import ThreadWorker
 
-from ..app import build_world, create_app, settle
-from ..config import Config, InvalidConfig, load_config
-from ..fhir.models import check_resource
-from ..rulebook.load import InvalidRulebook, load_rulebook
+from ..app import build_world, open_rulebook, start_app
+from ..config import Config, InvalidConfig, Reload, load_config
+from ..rulebook.load import InvalidRulebook
 from ..store.records import StoreError
+from ..store.store import Store
 from ..web.errors import build_outcome
 from ..web.json import render_json
 
@@ -32,6 +37,10 @@ SLACK = 30
 given up, a slow FHIR server never is."""
 ARRIVAL = 20
 """Seconds in which a request has to arrive; whoever sends no more holds no thread."""
+AGAIN = 2.0
+"""Seconds between two starts of the watcher of the rules."""
+PATIENCE = 5.0
+"""Seconds that the watcher has to end."""
 KEEP_ALIVE = 75
 """Seconds; longer than a load balancer in front keeps its connections."""
 
@@ -40,27 +49,34 @@ KEEP_ALIVE = 75
 def serve() -> None:
     """Serve over HTTP under gunicorn, as the CDS_ variables of the environment say.
 
-    Rules and settings are checked first; nothing is served if one of them is wrong.
+    Settings and rules are checked first, and the rules tested. Nothing is served where
+    a setting is wrong. Where the rules are, the last good ones are served, if there are
+    any. Rules that change on disk are tested and served by themselves.
     """
+    holder = str(uuid4())
     try:
         config = load_config()
-        rulebook = load_rulebook(config.rules, check_resource)
-        build_world(config, rulebook).store.migrate()
+        store = Store.open(config.database_url)
+        store.migrate()
+        opening = open_rulebook(config, store, holder)
+        store.close()
     except (InvalidConfig, StoreError) as error:
         raise click.ClickException(str(error)) from error
     except InvalidRulebook as error:
         hint = f"see `cds-service check {config.rules}`"
         text = f"the rules cannot be served; {hint}\n{error}"
         raise click.ClickException(text) from error
-    for warning in config.warnings():
+    rulebook = opening.rulebook
+    for warning in (*config.warnings(), *filter(None, [opening.notice])):
         click.echo(f"warning: {warning}", err=True)
     click.echo(
         f"{len(rulebook.rules)} rules for {len(rulebook.services)} services; "
         f"discovery at {config.public_url}/cds-services",
         err=True,
     )
-    server = Server(config, lambda: create_app(config, build_world(config, rulebook)))
-    server.run()  # type: ignore[no-untyped-call]
+    server = Server(config, lambda: start_app(build_world(config, rulebook)))
+    watcher = Watcher(holder) if config.reload is Reload.ON else None
+    Arbiter(server, watcher).run()  # type: ignore[no-untyped-call]
 
 
 class Server(BaseApplication):
@@ -79,9 +95,58 @@ class Server(BaseApplication):
 
     def load(self) -> Flask:
         """The app of one worker, built after the fork."""
-        app = self._build()
-        settle()
-        return app
+        return self._build()
+
+
+class Arbiter(gunicorn.arbiter.Arbiter):
+    """gunicorn's master, which keeps the watcher of the rules alive as well."""
+
+    def __init__(self, server: Server, watcher: "Watcher | None") -> None:
+        self._watcher = watcher
+        super().__init__(server)  # type: ignore[no-untyped-call]
+
+    def manage_workers(self) -> None:
+        """Start what is missing; called about every second."""
+        super().manage_workers()  # type: ignore[no-untyped-call]
+        if self._watcher:
+            self._watcher.keep()
+
+    def stop(self, graceful: bool = True) -> None:
+        """End the watcher, then the workers."""
+        if self._watcher:
+            self._watcher.end()
+        super().stop(graceful)  # type: ignore[no-untyped-call]
+
+
+class Watcher:
+    """``cds-service publish --watch`` as a child of this process."""
+
+    def __init__(self, holder: str) -> None:
+        self._holder = holder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._not_before = 0.0
+
+    def keep(self) -> None:
+        """Start it unless it runs; one that ends at once is not started at once."""
+        if self._process and self._process.poll() is None:
+            return
+        if time.monotonic() < self._not_before:
+            return
+        self._not_before = time.monotonic() + AGAIN
+        own = ["--watch", "--holder", self._holder, "--parent", str(os.getpid())]
+        command = [sys.executable, "-m", "cds_service.cli", "publish", *own]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+
+    def end(self) -> None:
+        """Have it give its lease back and end; it is not waited for long."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
 def build_settings(config: Config) -> dict[str, Any]:

@@ -1,18 +1,9 @@
 """Settings: the environment and the clients file, read once, refused loudly."""
 
+from .choices import Auth, Consent, Discovery, LogLevel, Profile, Reload
 from .clients import Clients, WebhookSource, load_clients
 from .problems import InvalidConfig
-from .settings import (
-    Auth,
-    Config,
-    Consent,
-    Discovery,
-    LogLevel,
-    Profile,
-    load_config,
-    settings_table,
-    warnings,
-)
+from .settings import Config, load_config, settings_table, warnings
 
 __all__ = [
     "Auth",
@@ -23,6 +14,7 @@ __all__ = [
     "InvalidConfig",
     "LogLevel",
     "Profile",
+    "Reload",
     "WebhookSource",
     "load_clients",
     "load_config",

@@ -8,7 +8,6 @@ sets some for a service of that name.
 import difflib
 import os
 from collections.abc import Mapping
-from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,47 +29,11 @@ from pydantic_settings import (
 )
 
 from ..trust import DEFAULT_LIFETIME, ClientProfile, TrustedClient
+from .choices import Auth, Consent, Discovery, LogLevel, Profile, Reload
 from .clients import Clients, load_clients
 from .problems import InvalidConfig
 
 PREFIX = "CDS_"
-
-
-class Profile(StrEnum):
-    """How careful the server is."""
-
-    PRODUCTION = "production"
-    DEVELOPMENT = "development"
-
-
-class Auth(StrEnum):
-    """Whether callers prove who they are."""
-
-    ON = "on"
-    OFF = "off"
-
-
-class Discovery(StrEnum):
-    """Who may list the services."""
-
-    OPEN = "open"
-    AUTHENTICATED = "authenticated"
-
-
-class Consent(StrEnum):
-    """Whether patients are taken to have agreed to wearable data."""
-
-    NONE = "none"
-    ASSUMED = "assumed"
-
-
-class LogLevel(StrEnum):
-    """The least that is logged."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
 
 
 def _split(value: Any) -> Any:
@@ -106,6 +69,10 @@ class Config(BaseSettings):
         description="`development` allows http, loopback FHIR servers and auth off.",
     )
     rules: Path = Field(default=Path("rules"), description="Folder of the rulebook.")
+    reload: Reload = Field(
+        default=Reload.ON,
+        description="`off` reads the rules at start and by `cds-service publish` only.",
+    )
     database_url: str = Field(
         default="sqlite:///var/cds-service.sqlite",
         description="Database, as an SQLAlchemy URL; `sqlite:////` for a full path.",

@@ -1,7 +1,7 @@
 """The rules folder, compiled: files in, one rulebook or every finding out."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,18 +64,25 @@ def kind_of(path: str) -> str:
     return "rule-test" if path.endswith(".test.yaml") else "rule"
 
 
+def carry_on() -> None:
+    """No pause."""
+
+
 def compile_rulebook(
-    files: Mapping[str, str], check_resource: CheckResource = unchecked
+    files: Mapping[str, str],
+    check_resource: CheckResource = unchecked,
+    pause: Callable[[], None] = carry_on,
 ) -> Compiled:
     """The rulebook that *files* (path in the folder to text) make.
 
     *check_resource* says what is wrong with a FHIR resource that a rule creates. Tests
-    are left aside.
+    are left aside. *pause* is called between any two files, so that a server can answer
+    in between.
 
     One wrong file keeps the whole rulebook from being served: half a set of rules is a
     silence that looks like safety.
     """
-    return _Compilation(files, check_resource).run()
+    return _Compilation(files, check_resource, pause).run()
 
 
 def alert_types_of(document: Document | None) -> dict[str, AlertType]:
@@ -101,9 +108,16 @@ def digest_of(files: Mapping[str, str]) -> str:
 
 
 class _Compilation:
-    def __init__(self, files: Mapping[str, str], check_resource: CheckResource) -> None:
+    def __init__(
+        self,
+        files: Mapping[str, str],
+        check_resource: CheckResource,
+        pause: Callable[[], None],
+    ) -> None:
         self.files = files
         self.check_resource = check_resource
+        self.pause = pause
+        self.digest = digest_of(files)
         self.findings = Findings()
         self.documents: dict[str, Document] = {}
         self.sound: dict[str, dict[str, Document]] = {}
@@ -113,6 +127,7 @@ class _Compilation:
         for path in sorted(self.files):
             if kind_of(path) not in OF_TESTS and not terminology_kind(path):
                 self._take(path)
+                self.pause()
         for path in (SITE, SERVICES, ALERT_TYPES):
             if path not in self.files:
                 self.findings.error_at(path, 1, 1, "CDS010", f"there is no {path}")
@@ -141,7 +156,7 @@ class _Compilation:
         if self.findings.has_errors:
             return Compiled(None, findings, self.documents)
         rulebook = Rulebook(
-            digest=digest_of(self.files),
+            digest=self.digest,
             site=site,
             services=services,
             rules=rules,
@@ -189,6 +204,7 @@ class _Compilation:
             rule = build_rule(document, shelf, site, site_document, self.findings)
             if rule is not None:
                 rules[name] = rule
+            self.pause()
         sound = self.sound.get("rule", {})
         check_successors({n: sound[written[n]] for n in written}, self.findings)
         if site_document:
@@ -262,7 +278,9 @@ class _Compilation:
             prefetch={query.key: query.template for query in queries},
         )
         program = Program(selectors, rules)
-        return ServiceRules(service, queries, policies, rules, program, site)
+        return ServiceRules(
+            service, queries, policies, rules, program, site, self.digest
+        )
 
     def _chosen(
         self, document: Document, index: int, rules: Mapping[str, Rule]

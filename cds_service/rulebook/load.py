@@ -141,7 +141,7 @@ def _walk(folder: Path, root: Path, findings: Findings) -> Iterator[tuple[str, P
         _report(findings, name, "CDS001", f"cannot be read: {error.strerror}")
 
     for here, folders, files in os.walk(folder, onerror=fail):
-        folders[:] = sorted(each for each in folders if not _is_passing(each))
+        folders[:] = sorted(each for each in folders if not is_passing(each))
         for each in list(folders):
             path = Path(here, each)
             if path.is_symlink():
@@ -149,12 +149,12 @@ def _walk(folder: Path, root: Path, findings: Findings) -> Iterator[tuple[str, P
                 _report(findings, _name(path, folder), "CDS001", message)
                 folders.remove(each)
         for each in sorted(files):
-            if not _is_passing(each):
+            if not is_passing(each):
                 path = Path(here, each)
                 yield _name(path, folder), path
 
 
-def _is_passing(name: str) -> bool:
+def is_passing(name: str) -> bool:
     """Whether a name is hidden, or an editor's while it works."""
     return name.startswith((".", "#", "~")) or name.endswith(("~", "#"))
 

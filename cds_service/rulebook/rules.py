@@ -182,6 +182,8 @@ class ServiceRules:
     rules: tuple[Rule, ...]
     program: "Program"
     site: Site
+    digest: str = ""
+    """Of the rulebook that this is a part of: a record names the one that judged."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class AuditEvent:
     at: datetime
     """Aware; kept in UTC."""
     kind: str
-    """``call``, ``refusal``, ``delivery`` or ``feedback``."""
+    """``call``, ``refusal``, ``delivery``, ``feedback`` or ``rulebook``."""
     tenant: str = ""
     client: str = ""
     """The client or the webhook source; empty where nobody was recognised."""

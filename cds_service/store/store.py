@@ -22,6 +22,7 @@ from . import deliveries, displays, feedback, rows, tables
 from .database import Database, make_file
 from .displays import OwnCall
 from .migrate import upgrade
+from .publications import Publications
 from .recorder import Recorder
 from .records import AuditEntry, AuditEvent, Caller, CallRecord, Delivery, StoreError
 from .statements import (
@@ -77,6 +78,11 @@ class Store:
     def migrate(self) -> None:
         """Bring the schema up to date; any number of processes may do so at once."""
         upgrade(self._file, self._database)
+
+    @property
+    def publications(self) -> Publications:
+        """The rulebooks that are served."""
+        return Publications(self._database, self._recorder)
 
     def close(self) -> None:
         """Close every connection of this process."""

@@ -19,6 +19,7 @@ from ..protocol.errors import Unavailable
 from ..store.records import StoreError
 from .json import render_json
 from .notes import read_notes
+from .rulebook_state import RulebookMetrics, read_rulebook_error, summarise
 
 METHODS = {"GET", "HEAD", "OPTIONS", "POST"}
 BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -31,6 +32,10 @@ def build_health(world: World) -> Blueprint:
     """The URLs that an operator's machinery asks."""
     health = Blueprint("health", __name__)
 
+    @health.get("/health")
+    def summary() -> Response:
+        return _json(summarise(world))
+
     @health.get("/health/live")
     def live() -> Response:
         return _json({"status": "alive"})
@@ -42,20 +47,21 @@ def build_health(world: World) -> Blueprint:
         except StoreError as error:
             raise Unavailable("The database does not answer.") from error
         rulebook = world.rulebook
-        return _json(
-            {
-                "status": "ready",
-                "profile": str(world.config.profile),
-                "rulebook": rulebook.digest,
-                "rules": len(rulebook.rules),
-                "services": len(rulebook.services),
-            }
-        )
+        told = {
+            "status": "ready",
+            "profile": str(world.config.profile),
+            "rulebook": rulebook.digest,
+            "rules": len(rulebook.rules),
+            "services": len(rulebook.services),
+        }
+        refused = read_rulebook_error(world)
+        return _json({**told, **({"rulebook_error": refused} if refused else {})})
 
     @health.get("/metrics")
     def metrics() -> Response:
-        registry = current_app.extensions["cds_metrics"].registry
-        return Response(generate_latest(registry), mimetype="text/plain")
+        counted: Metrics = current_app.extensions["cds_metrics"]
+        counted.rulebook.read(world)
+        return Response(generate_latest(counted.registry), mimetype="text/plain")
 
     return health
 
@@ -93,6 +99,7 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.rulebook = RulebookMetrics(self.registry, self.worker)
 
     def count(self, route: str, method: str, status: int, seconds: float) -> None:
         """One request that was answered."""
@@ -111,7 +118,7 @@ class Metrics:
 def observe_requests(app: Flask, log: BinaryIO | None) -> None:
     """Number, time, count and log every request of *app*; a log of None is silent."""
     metrics = app.extensions["cds_metrics"] = Metrics()
-    write = _build_logger(log).info if log else None
+    write = build_logger(log).info if log else None
 
     @app.before_request
     def begin() -> None:
@@ -139,7 +146,8 @@ def observe_requests(app: Flask, log: BinaryIO | None) -> None:
         return response
 
 
-def _build_logger(log: BinaryIO) -> structlog.typing.FilteringBoundLogger:
+def build_logger(log: BinaryIO) -> structlog.typing.FilteringBoundLogger:
+    """A log of one line of JSON an event."""
     logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
         structlog.BytesLogger(log),
         wrapper_class=structlog.make_filtering_bound_logger(0),

@@ -18,6 +18,7 @@ from ..protocol.feedback import parse_feedback
 from ..protocol.requests import HookRequest, parse_request
 from ..protocol.responses import checked
 from ..protocol.services import discovery, find_service
+from ..rulebook.rules import Rulebook
 from ..trust import TrustedClient, authenticate
 from .bodies import read_body
 from .health import Metrics
@@ -34,7 +35,8 @@ def build_hooks(world: World) -> Blueprint:
         if world.config.discovery is Discovery.AUTHENTICATED:
             with refusals_audited(world):
                 recognise(world, "/cds-services")
-        services = (each.service for each in world.rulebook.services.values())
+        rulebook = world.rulebook
+        services = (each.service for each in rulebook.services.values())
         return _json(checked("discovery", discovery(services, release=__version__)))
 
     @hooks.post("/cds-services/<service_id>")
@@ -42,13 +44,14 @@ def build_hooks(world: World) -> Blueprint:
         with refusals_audited(world):
             body = read_body(world.config.body_limit)
             client = recognise(world, f"/cds-services/{service_id}")
-            refuse_unknown(service_id, world)
+            rulebook = world.rulebook
+            refuse_unknown(service_id, rulebook)
             hook_request = parse_request(
                 parse_json(body),
                 strict=client.profile.strict,
                 https_only=world.config.profile is Profile.PRODUCTION,
             )
-            services = world.rulebook.services
+            services = rulebook.services
             offered = (each.service for each in services.values())
             service = find_service(offered, service_id, hook_request.hook)
             note_call(service_id, hook_request)
@@ -62,7 +65,7 @@ def build_hooks(world: World) -> Blueprint:
         with refusals_audited(world):
             body = read_body(world.config.body_limit)
             client = recognise(world, f"/cds-services/{service_id}/feedback")
-            refuse_unknown(service_id, world)
+            refuse_unknown(service_id, world.rulebook)
             entries = parse_feedback(parse_json(body))
             now = world.clock()
             event = build_feedback_event(service_id, entries, client, now)
@@ -114,9 +117,9 @@ def recognise(world: World, path: str) -> TrustedClient:
     return client
 
 
-def refuse_unknown(service_id: str, world: World) -> None:
+def refuse_unknown(service_id: str, rulebook: Rulebook) -> None:
     """Refuse an id that no service has, whatever else is wrong with the message."""
-    if all(service_id != id for id, _ in world.rulebook.services):
+    if all(service_id != id for id, _ in rulebook.services):
         raise UnknownService("There is no service with this id.")
 
 

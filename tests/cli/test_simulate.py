@@ -19,6 +19,7 @@ from cds_service.config import Clients, Config, Profile, WebhookSource
 from cds_service.decision import World
 from cds_service.fhir.client import FhirPool
 from cds_service.rulebook.rules import AlertType, Rulebook, Site
+from cds_service.serving import Serving
 from cds_service.store.store import Store
 from cds_service.wearables.records import PatientKey, WearableAlert
 from cds_service.web.errors import register_errors
@@ -42,13 +43,16 @@ def world(tmp_path: Path) -> Iterator[World]:
         config=Config(profile=Profile.DEVELOPMENT, database_url=url),
         clients=Clients(webhooks=(WebhookSource("watch", "default", "-", (SECRET,)),)),
         store=store,
-        rulebook=Rulebook(
-            digest="",
-            site=Site(),
-            services={},
-            rules={},
-            alert_types={each.name: each for each in TYPES},
-            valuesets={},
+        serving=Serving(
+            Rulebook(
+                digest="",
+                site=Site(),
+                services={},
+                rules={},
+                alert_types={each.name: each for each in TYPES},
+                valuesets={},
+            ),
+            datetime.now(UTC),
         ),
         clock=lambda: datetime.now(UTC),
         fhir=FhirPool(),

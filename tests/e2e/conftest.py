@@ -113,10 +113,24 @@ class Server:
 
     def workers(self) -> list[int]:
         """The worker processes."""
+        return sorted(set(self.children()) - set(self.watchers()))
+
+    def watchers(self) -> list[int]:
+        """The process that watches the rules, if it runs."""
+        found = []
+        for child in self.children():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                words = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+                if b"publish" in words:
+                    found.append(child)
+        return found
+
+    def children(self) -> list[int]:
+        """Every process that the master started and that runs."""
         assert self.process
         master = self.process.pid
         listed = Path(f"/proc/{master}/task/{master}/children").read_text()
-        return sorted(int(each) for each in listed.split())
+        return [int(each) for each in listed.split()]
 
     def kill(self) -> None:
         """End master and workers at once, without a warning; none is left."""

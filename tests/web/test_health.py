@@ -20,7 +20,8 @@ def test_a_ready_server_names_its_rules(ehr: Caller) -> None:
     assert ready["status"] == "ready"
     assert ready["profile"] == "production"
     assert ready["rulebook"] == ehr.world.rulebook.digest
-    assert (ready["rules"], ready["services"]) == (3, 1)
+    assert ready["rules"] == len(ehr.world.rulebook.rules)
+    assert ready["services"] == 1
 
 
 def test_a_server_without_its_database_is_alive_and_not_ready(

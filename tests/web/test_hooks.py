@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 
 from cds_service.app import create_app
 from cds_service.decision import World
+from cds_service.serving import Serving
 from cds_service.store.store import Store
 
 SERVICE = "/cds-services/wearable-review"
@@ -87,7 +88,9 @@ def test_d_1_discovery_is_the_same_after_a_restart(
 
 def test_d_12_no_services_are_an_empty_list(build: Build, connect: Connect) -> None:
     world = build()
-    none = replace(world, rulebook=replace(world.rulebook, services={}))
+    none = replace(
+        world, serving=Serving(replace(world.rulebook, services={}), world.clock())
+    )
 
     response = connect(none).http.get("/cds-services")
 
@@ -553,7 +556,12 @@ def test_c_33_an_answer_that_breaks_the_protocol_does_not_leave(
     ((name, offered),) = services.items()
     blank = replace(offered, service=replace(offered.service, description=""))
     ehr = connect(
-        replace(world, rulebook=replace(world.rulebook, services={name: blank}))
+        replace(
+            world,
+            serving=Serving(
+                replace(world.rulebook, services={name: blank}), world.clock()
+            ),
+        )
     )
 
     outcome(ehr.http.get("/cds-services"), 500)

@@ -10,6 +10,7 @@ import pytest
 from cds_service.decision import World
 from cds_service.rulebook.compiler import compile_rulebook
 from cds_service.rulebook.load import read_folder
+from cds_service.serving import Serving
 
 RULES = Path(__file__).parents[2] / "rules"
 SERVICES = """\
@@ -43,7 +44,8 @@ def ehr(build: Callable[..., World], connect: Callable[[World], Any]) -> Any:
     )
     compiled = compile_rulebook(files)
     assert compiled.rulebook, compiled.findings
-    return connect(replace(build(), rulebook=compiled.rulebook))
+    world = build()
+    return connect(replace(world, serving=Serving(compiled.rulebook, world.clock())))
 
 
 def test_d_10_d_11_discovery_lists_each_pair_of_id_and_hook_once(ehr: Any) -> None:

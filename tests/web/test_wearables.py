@@ -19,6 +19,7 @@ from cds_service.config import Clients, Config, Consent, Profile, WebhookSource
 from cds_service.decision import World
 from cds_service.fhir.client import FhirPool
 from cds_service.rulebook.rules import AlertType, Rulebook, Site
+from cds_service.serving import Serving
 from cds_service.store.store import Store
 from cds_service.wearables.records import PatientKey
 from cds_service.web.errors import register_errors
@@ -51,13 +52,16 @@ def world(tmp_path: Path) -> Iterator[World]:
             webhooks=(WebhookSource("demo-watch", "default", "-", (SECRET,)),)
         ),
         store=store,
-        rulebook=Rulebook(
-            digest="",
-            site=Site(),
-            services={},
-            rules={},
-            alert_types={alert_type.name: alert_type},
-            valuesets={},
+        serving=Serving(
+            Rulebook(
+                digest="",
+                site=Site(),
+                services={},
+                rules={},
+                alert_types={alert_type.name: alert_type},
+                valuesets={},
+            ),
+            NOW,
         ),
         clock=lambda: NOW,
         fhir=FhirPool(),

@@ -1,0 +1,47 @@
+"""The settings that are one of a few words."""
+
+from enum import StrEnum
+
+
+class Profile(StrEnum):
+    """How careful the server is."""
+
+    PRODUCTION = "production"
+    DEVELOPMENT = "development"
+
+
+class Auth(StrEnum):
+    """Whether callers prove who they are."""
+
+    ON = "on"
+    OFF = "off"
+
+
+class Discovery(StrEnum):
+    """Who may list the services."""
+
+    OPEN = "open"
+    AUTHENTICATED = "authenticated"
+
+
+class Consent(StrEnum):
+    """Whether patients are taken to have agreed to wearable data."""
+
+    NONE = "none"
+    ASSUMED = "assumed"
+
+
+class Reload(StrEnum):
+    """Whether rules that change on disk are tested and served by themselves."""
+
+    ON = "on"
+    OFF = "off"
+
+
+class LogLevel(StrEnum):
+    """The least that is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"

@@ -1,0 +1,266 @@
+"""From a rules folder to what every process serves: check, test, publish or refuse.
+
+One process does this for all that share a database: the one that has the lease. What it
+refuses changes nothing, and what was served is served on.
+"""
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from . import __version__
+from .audit import build_publication_event, build_rules_refusal_event
+from .rulebook.compiler import OF_TESTS, Compiled, compile_rulebook, kind_of
+from .rulebook.findings import Finding, Level
+from .rulebook.gate import gate
+from .rulebook.load import InvalidRulebook, read_folder
+from .rulebook.rules import CheckResource, Rulebook
+from .rulebook.watch import Fingerprint, Watch
+from .serving import Log
+from .store.publications import Draft, NotLeased
+from .store.records import StoreError
+from .store.store import Store
+
+LEASE = 10.0
+"""Seconds after which somebody else publishes for one that died."""
+RENEW = 2.0
+POLL = 0.25
+"""Seconds between two looks at the folder."""
+MOST = 50
+"""Errors that a log line and the record of a refusal name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a folder."""
+
+    rulebook: Rulebook | None
+    """None where it was refused."""
+    findings: tuple[Finding, ...]
+    """Without those of files that passed before."""
+    published: bool
+    """False where the same is served already."""
+
+    @property
+    def errors(self) -> list[Finding]:
+        """What keeps it from being served."""
+        return [each for each in self.findings if each.level is Level.ERROR]
+
+
+class Publisher:
+    """Publishes one rules folder."""
+
+    def __init__(
+        self,
+        folder: Path,
+        store: Store,
+        name: str,
+        check_resource: CheckResource,
+        clock: Callable[[], datetime],
+        log: Log,
+    ) -> None:
+        self.folder = folder
+        self.store = store
+        self.name = name
+        self.clock = clock
+        self.log = log
+        self._check_resource = check_resource
+
+    def publish(self, holder: str = "") -> Verdict:
+        """Have the folder served if everything in it is right.
+
+        Args:
+            holder: Who must have the lease for this; empty where nobody needs it.
+
+        Raises:
+            StoreError: if the database does not answer, or the lease is lost.
+        """
+        verdict = self.consider(self.read(), holder)
+        assert verdict is not None
+        return verdict
+
+    def read(self) -> "Mapping[str, str] | InvalidRulebook":
+        """The files of the folder, or why they cannot be read."""
+        try:
+            return read_folder(self.folder)
+        except InvalidRulebook as error:
+            return error
+
+    def consider(
+        self, files: "Mapping[str, str] | InvalidRulebook", holder: str = ""
+    ) -> Verdict:
+        """Publish the files, or say why not."""
+        if isinstance(files, InvalidRulebook):
+            return self._refuse("", files.findings)
+        checked = digest_of_all(files)
+        rulebook, findings = self._judge(files, checked)
+        if rulebook is None:
+            return self._refuse(checked, findings)
+        draft = Draft(
+            digest=rulebook.digest,
+            files={
+                path: files[path] for path in files if kind_of(path) not in OF_TESTS
+            },
+            checked=checked,
+            rules=len(rulebook.rules),
+        )
+        return Verdict(rulebook, findings, self._serve(draft, holder))
+
+    def _judge(
+        self, files: Mapping[str, str], checked: str
+    ) -> tuple[Rulebook | None, tuple[Finding, ...]]:
+        """The verdict on these very files is kept: tests take longer than reading."""
+        if self.store.publications.has_passed(checked):
+            compiled: Compiled = compile_rulebook(files)
+            return compiled.rulebook, compiled.findings
+        return gate(files, self._check_resource)
+
+    def _serve(self, draft: Draft, holder: str) -> bool:
+        publications, now = self.store.publications, self.clock()
+        newest = publications.newest()
+        before = newest.digest if newest else ""
+        if draft.digest == before:
+            publications.confirm(draft, now)
+            return False
+        old = publications.files(before) if before else draft.files
+        changed = sorted(
+            path
+            for path in {*old, *draft.files}
+            if old.get(path) != draft.files.get(path)
+        )
+        event = build_publication_event(now, self.name, draft.digest, before, changed)
+        publications.publish(draft, event, self.name, holder)
+        self.log(
+            "rulebook published",
+            rulebook=draft.digest,
+            before=before,
+            rules=draft.rules,
+            changed=changed[:MOST],
+            publisher=self.name,
+        )
+        return True
+
+    def _refuse(self, checked: str, findings: tuple[Finding, ...]) -> Verdict:
+        verdict = Verdict(None, findings, published=False)
+        errors = verdict.errors
+        checked = checked or _digest(*map(str, errors))
+        standing = self.store.publications.refusal()
+        if standing is None or standing.checked != checked:
+            lines = [
+                f"{each.file}:{each.line}:{each.column}: {each.code}: {each.message}"
+                for each in errors[:MOST]
+            ]
+            event = build_rules_refusal_event(self.clock(), self.name, lines)
+            told = [each.as_json() for each in errors[:MOST]]
+            self.store.publications.refuse(checked, told, event, self.name)
+            self.log(
+                "rulebook refused",
+                level="error",
+                errors=lines,
+                more=len(errors) - len(lines),
+                publisher=self.name,
+            )
+        return verdict
+
+
+def digest_of_all(files: Mapping[str, str]) -> str:
+    """SHA-256 over all files, tests included, and the version of this program.
+
+    Another version may judge the same files otherwise.
+    """
+    parts = (part for path in sorted(files) for part in (path, files[path]))
+    return _digest(__version__, *parts)
+
+
+def _digest(*parts: str) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        encoded = part.encode()
+        digest.update(len(encoded).to_bytes(8, "big") + encoded)
+    return digest.hexdigest()
+
+
+class Lease:
+    """The right to publish, kept in a thread of its own while the rules are tested."""
+
+    def __init__(
+        self, store: Store, holder: str, clock: Callable[[], datetime]
+    ) -> None:
+        self.holder = holder
+        self.held = False
+        self._store = store
+        self._clock = clock
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+
+    def __enter__(self) -> "Lease":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        with suppress(StoreError):
+            self._store.publications.give_lease_back(self.holder)
+
+    def _keep(self) -> None:
+        while not self._stop.is_set():
+            try:
+                now, publications = self._clock(), self._store.publications
+                self.held = publications.take_lease(self.holder, now, LEASE)
+            except StoreError:
+                self.held = False
+            self._stop.wait(RENEW if self.held else POLL * 4)
+
+
+class Watcher:
+    """Publishes a folder whenever it changed and came to rest."""
+
+    def __init__(self, publisher: Publisher, lease: Lease, watch: Watch) -> None:
+        self._publisher = publisher
+        self._lease = lease
+        self._watch = watch
+        self._was_held = False
+        self._problem = ""
+
+    def run(self, is_over: Callable[[], bool]) -> None:
+        """Watch until it is over."""
+        while not is_over():
+            try:
+                self.look()
+                self._problem = ""
+            except NotLeased:
+                self._lease.held = False
+            except StoreError as error:
+                self._say(str(error))
+            time.sleep(POLL)
+
+    def look(self) -> Verdict | None:
+        """Publish the folder, if it is this process's turn and there is reason to."""
+        held, before = self._lease.held, self._was_held
+        self._was_held = held
+        if not held:
+            return None
+        if not before:
+            # What another process published meanwhile may come from another folder.
+            self._watch.forget()
+        found = self._watch.look(time.monotonic())
+        return None if found is None else self._consider(found)
+
+    def _consider(self, found: Fingerprint) -> Verdict | None:
+        files = self._publisher.read()
+        if not self._watch.is_still(found):
+            return None
+        verdict = self._publisher.consider(files, self._lease.holder)
+        self._watch.take(found)
+        return verdict
+
+    def _say(self, problem: str) -> None:
+        if problem != self._problem:
+            self._publisher.log("rulebook not published", problem=problem)
+        self._problem = problem

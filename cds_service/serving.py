@@ -1,0 +1,145 @@
+"""Which rulebook this process serves, and how it follows what is published.
+
+A request takes the rulebook once and finishes on it; a swap is one assignment. The new
+one is compiled in a thread beside the requests, in slices, because they share one
+interpreter lock.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from .rulebook.compiler import compile_rulebook
+from .rulebook.findings import Level
+from .rulebook.rules import Rulebook
+from .store.publications import Publication
+from .store.records import StoreError
+from .store.store import Store
+
+EVERY = 0.5
+"""Seconds between two questions for what is published."""
+SLICE = 0.002
+"""Seconds that the compiler works before it lets requests go first."""
+REST = 0.001
+"""Seconds that it then rests."""
+SWITCH = 0.0005
+"""Seconds after which a waiting request gets the interpreter while rules compile; the
+usual 5 ms are longer than many a request takes."""
+
+Log = Callable[..., object]
+"""Writes one line: an event, and facts by name."""
+
+
+@dataclass(slots=True)
+class Serving:
+    """What this process serves."""
+
+    rulebook: Rulebook
+    """Replaced as a whole, never changed."""
+    since: datetime
+    swaps: int = 0
+    problem: str = ""
+    """Why what is published is not served here; empty where it is."""
+
+    def swap(self, rulebook: Rulebook, now: datetime) -> None:
+        """Serve this one from now on."""
+        self.rulebook = rulebook
+        self.since = now
+        self.swaps += 1
+
+
+class Follower:
+    """Keeps a process at the newest publication."""
+
+    def __init__(
+        self,
+        serving: Serving,
+        store: Store,
+        clock: Callable[[], datetime],
+        log: Log,
+        settle: Callable[[], None],
+    ) -> None:
+        self._serving = serving
+        self._store = store
+        self._clock = clock
+        self._log = log
+        self._settle = settle
+        self._hopeless = ""
+        """The digest that does not compile here; it is not tried again and again."""
+
+    def start(self) -> None:
+        """Follow in a thread that ends with the process."""
+        threading.Thread(target=self._follow, name="rulebook", daemon=True).start()
+
+    def _follow(self) -> None:
+        try:
+            while True:
+                time.sleep(EVERY)
+                self.look()
+        finally:
+            self._report("nothing follows what is published; restart this worker")
+
+    def look(self) -> None:
+        """Serve what is published, unless it is served already."""
+        try:
+            newest = self._store.publications.newest()
+            if newest is None or newest.digest == self._serving.rulebook.digest:
+                self._report("")
+            elif newest.digest != self._hopeless:
+                self._take(newest)
+        except StoreError as error:
+            self._report(f"what is published cannot be read: {error}")
+
+    def _take(self, newest: Publication) -> None:
+        begun = time.monotonic()
+        files = self._store.publications.files(newest.digest)
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH)
+        try:
+            compiled = compile_rulebook(files, pause=Pause())
+        finally:
+            sys.setswitchinterval(interval)
+        if compiled.rulebook is None:
+            self._hopeless = newest.digest
+            errors = (each for each in compiled.findings if each.level is Level.ERROR)
+            first = next(errors)
+            self._report(
+                f"the published rules do not compile here: {first.file}:{first.line}:"
+                f"{first.column}: {first.code}: {first.message}"
+            )
+            return
+        before = self._serving.rulebook.digest
+        rulebook = compiled.rulebook
+        del compiled, files
+        self._settle()
+        self._serving.swap(rulebook, self._clock())
+        self._report("")
+        self._log(
+            "rulebook swapped",
+            rulebook=rulebook.digest,
+            before=before,
+            rules=len(rulebook.rules),
+            milliseconds=round((time.monotonic() - begun) * 1000, 1),
+        )
+
+    def _report(self, problem: str) -> None:
+        """Say a problem once, however long it lasts."""
+        if problem and problem != self._serving.problem:
+            self._log("rulebook not followed", problem=problem)
+        self._serving.problem = problem
+
+
+class Pause:
+    """Rests after every slice of work."""
+
+    def __init__(self) -> None:
+        self._rested = time.monotonic()
+
+    def __call__(self) -> None:
+        """Rest, if the slice is over."""
+        if time.monotonic() - self._rested >= SLICE:
+            time.sleep(REST)
+            self._rested = time.monotonic()

@@ -1,0 +1,214 @@
+"""What is served: rulebooks that were published, what was refused, who may publish.
+
+Every process compiles the texts that stand here, never a folder that somebody may be
+changing.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
+
+from .chain import canonical_json, instant
+from .database import Database
+from .recorder import Recorder
+from .records import AuditEvent, StoreError
+from .tables import LEASES, PUBLICATIONS, REFUSALS, RULEBOOKS
+
+PUBLISHING = "rulebook"
+"""The name of the lease without which nobody watches and publishes."""
+
+
+class NotLeased(StoreError):
+    """Somebody else publishes by now; nothing was published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """The rulebook that is to be served."""
+
+    id: int
+    digest: str
+    at: str
+    """ISO 8601 in UTC."""
+    publisher: str
+    rules: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A rulebook that is about to be published."""
+
+    digest: str
+    files: Mapping[str, str]
+    """Path to text, without the tests."""
+    checked: str
+    """The digest of all files, tests included, as they passed."""
+    rules: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Rules that were not published."""
+
+    at: str
+    """ISO 8601 in UTC."""
+    publisher: str
+    checked: str
+    findings: Sequence[Mapping[str, Any]]
+    """Each with ``file``, ``line``, ``column``, ``code``, ``level``, ``message``."""
+
+
+class Publications:
+    """The published rulebooks of one database."""
+
+    def __init__(self, database: Database, recorder: Recorder) -> None:
+        self._database = database
+        self._recorder = recorder
+
+    def newest(self) -> Publication | None:
+        """What is to be served; None before anything was published."""
+        asked = select(PUBLICATIONS).order_by(PUBLICATIONS.c.id.desc()).limit(1)
+        with self._database.reading() as connection:
+            row = connection.execute(asked).first()
+        return Publication(*row) if row else None
+
+    def files(self, digest: str) -> Mapping[str, str]:
+        """The texts of a rulebook, by path.
+
+        Raises:
+            StoreError: if it was never published.
+        """
+        asked = select(RULEBOOKS.c.files).where(RULEBOOKS.c.digest == digest)
+        with self._database.reading() as connection:
+            written = connection.execute(asked).scalar()
+        if written is None:
+            raise StoreError(f"no rulebook {digest} was published")
+        files: Mapping[str, str] = json.loads(written)
+        return files
+
+    def has_passed(self, checked: str) -> bool:
+        """Whether exactly these files, tests included, were found good before."""
+        asked = select(RULEBOOKS.c.digest).where(RULEBOOKS.c.checked == checked)
+        with self._database.reading() as connection:
+            return connection.execute(asked).first() is not None
+
+    def publish(
+        self, draft: Draft, event: AuditEvent, publisher: str, holder: str = ""
+    ) -> None:
+        """Have every process serve the draft from now on; one transaction.
+
+        Args:
+            holder: Who must have the lease for this; empty where nobody needs it.
+
+        Raises:
+            NotLeased: if somebody else has it by now.
+        """
+
+        def work(connection: Connection) -> None:
+            if holder and _holder(connection, event.at) != holder:
+                raise NotLeased("another process publishes by now")
+            _keep(connection, draft)
+            _heal(connection, event.at)
+            row = {"digest": draft.digest, "rules": draft.rules}
+            row |= {"at": instant(event.at), "publisher": publisher}
+            connection.execute(insert(PUBLICATIONS).values(row))
+
+        self._recorder.record(event, work)
+
+    def confirm(self, draft: Draft, now: datetime) -> None:
+        """Note that what is served already passed, and that no refusal stands."""
+        with self._database.writing() as connection, connection.begin():
+            _keep(connection, draft)
+            _heal(connection, now)
+
+    def refuse(
+        self,
+        checked: str,
+        findings: Sequence[Mapping[str, Any]],
+        event: AuditEvent,
+        publisher: str,
+    ) -> None:
+        """Note why rules are not published; until something good comes, it stands."""
+
+        def work(connection: Connection) -> None:
+            _heal(connection, event.at)
+            row = {"at": instant(event.at), "publisher": publisher}
+            row |= {"checked": checked, "findings": canonical_json(list(findings))}
+            connection.execute(insert(REFUSALS).values(row))
+
+        self._recorder.record(event, work)
+
+    def refusal(self) -> Refusal | None:
+        """Why the newest rules are not served; None where they are."""
+        asked = (
+            select(
+                REFUSALS.c.at,
+                REFUSALS.c.publisher,
+                REFUSALS.c.checked,
+                REFUSALS.c.findings,
+            )
+            .where(REFUSALS.c.until.is_(None))
+            .order_by(REFUSALS.c.id.desc())
+            .limit(1)
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(asked).first()
+        if row is None:
+            return None
+        return Refusal(row.at, row.publisher, row.checked, json.loads(row.findings))
+
+    def take_lease(self, holder: str, now: datetime, seconds: float) -> bool:
+        """Whether *holder* alone may publish for the next *seconds*.
+
+        Who has it takes it anew; who died loses it when the time is up.
+        """
+        moment = now.timestamp()
+        free = or_(LEASES.c.holder == holder, LEASES.c.until_utc <= moment)
+        values = {"holder": holder, "until_utc": moment + seconds}
+        mine = and_(LEASES.c.name == PUBLISHING, free)
+        with self._database.writing(durable=False) as connection, connection.begin():
+            changed = connection.execute(update(LEASES).where(mine).values(values))
+            if changed.rowcount == 1:
+                return True
+            named = select(func.count()).where(LEASES.c.name == PUBLISHING)
+            if connection.execute(named).scalar():
+                return False
+            connection.execute(insert(LEASES).values(name=PUBLISHING, **values))
+            return True
+
+    def give_lease_back(self, holder: str) -> None:
+        """Let the next one publish at once, if *holder* has the lease."""
+        mine = and_(LEASES.c.name == PUBLISHING, LEASES.c.holder == holder)
+        with self._database.writing(durable=False) as connection, connection.begin():
+            connection.execute(delete(LEASES).where(mine))
+
+    def lease_holder(self, now: datetime) -> str:
+        """Who may publish now; empty where nobody does."""
+        with self._database.reading() as connection:
+            return _holder(connection, now)
+
+
+def _holder(connection: Connection, now: datetime) -> str:
+    asked = select(LEASES.c.holder).where(
+        LEASES.c.name == PUBLISHING, LEASES.c.until_utc > now.timestamp()
+    )
+    return connection.execute(asked).scalar() or ""
+
+
+def _keep(connection: Connection, draft: Draft) -> None:
+    same = RULEBOOKS.c.digest == draft.digest
+    again = update(RULEBOOKS).where(same).values(checked=draft.checked)
+    if connection.execute(again).rowcount == 0:
+        files = canonical_json(dict(draft.files))
+        values = {"digest": draft.digest, "files": files, "checked": draft.checked}
+        connection.execute(insert(RULEBOOKS).values(values))
+
+
+def _heal(connection: Connection, now: datetime) -> None:
+    standing = REFUSALS.c.until.is_(None)
+    healed = update(REFUSALS).where(standing).values(until=instant(now))
+    connection.execute(healed)
