@@ -11,6 +11,7 @@ import click
 from ..fhir.models import check_resource
 from ..rulebook.compiler import SERVICES, SITE, kind_of
 from ..rulebook.findings import Finding, Level
+from ..rulebook.gate import duties
 from ..rulebook.load import check_folder
 from .reporting import Report, exit_code, format_option, write_findings
 
@@ -32,7 +33,7 @@ def check(
     lint_fatal: bool,
     today: datetime | None,
 ) -> None:
-    """Check rule files: grammar, names, value sets, units, text and life cycle.
+    """Check rule files: grammar, names, value sets, units, text, life cycle and tests.
 
     PATHS are rules folders, or files and folders in one; by default the folder named by
     CDS_RULES, or ./rules. Exit code 0: no errors; 1: errors; 2: could not run.
@@ -69,7 +70,8 @@ def look(paths: Iterable[Path], today: date | None = None) -> Report:
             if _is_within(folder / file, within):
                 texts[str(folder / file)] = text
                 rules += kind_of(file) == "rule"
-        for each in checked.findings:
+        owed = duties(checked.files, checked.documents)
+        for each in sorted({*checked.findings, *owed}):
             if _is_within(folder / each.file, within):
                 findings.append(replace(each, file=str(folder / each.file)))
             else:

@@ -5,7 +5,7 @@ shadow rule the first two. A case marked ``todo`` proves nothing. What counts is
 status in the rule's own file: a site may lower it, and needs no tests for that.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from .document import Document
 from .evaluate import Outcome
@@ -28,11 +28,13 @@ _SAID = {
 
 
 def find_duties(
-    rules: Iterable[Document], tests: Iterable[ExampleFile]
+    rules: Iterable[Document], tests: Iterable[ExampleFile], others: Container[str] = ()
 ) -> tuple[Finding, ...]:
     """What the rules of these files still owe.
 
-    *rules* are files of the right shape, as are *tests*.
+    Args:
+        rules: Files of the right shape, as are *tests*.
+        others: Names of rules whose files have another fault, and owe that first.
     """
     findings = Findings()
     known = {each.data["rule"]: each for each in rules}
@@ -40,7 +42,7 @@ def find_duties(
     for test in tests:
         if test.rule in known:
             examples[test.rule] += test.examples
-        else:
+        elif test.rule not in others:
             message = f"there is no rule {quote(test.rule)}"
             help = suggest(test.rule, known)
             findings.error(test.document, ("test",), "CDS706", message, help)

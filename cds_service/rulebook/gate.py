@@ -41,12 +41,14 @@ def duties(
     *documents* are the parsed files of the folder, as compiling gives them.
     """
     tests, found = read_examples(files)
+    names = [name for name in files if kind_of(name) == "rule"]
     rules = [
-        document
-        for name, document in documents.items()
-        if kind_of(name) == "rule" and check_shape("rule", document, Findings())
+        documents[name]
+        for name in names
+        if name in documents and check_shape("rule", documents[name], Findings())
     ]
-    return (*found, *find_duties(rules, tests))
+    stems = {name.rpartition("/")[2].removesuffix(".yaml") for name in names}
+    return (*found, *find_duties(rules, tests, stems))
 
 
 def run_all(files: Mapping[str, str]) -> tuple[Finding, ...]:

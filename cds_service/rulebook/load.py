@@ -7,6 +7,7 @@ from datetime import date, tzinfo
 from pathlib import Path
 
 from .compiler import OF_TESTS, compile_rulebook, kind_of
+from .document import Document
 from .examples import fhir_files
 from .findings import Finding, Findings, Level
 from .life_cycle import check_dates
@@ -41,6 +42,8 @@ class Checked:
     findings: tuple[Finding, ...]
     rulebook: Rulebook | None
     """None where any finding is an error."""
+    documents: Mapping[str, Document]
+    """Every file but tests that could be parsed, by its path in the folder."""
 
 
 def read_folder(folder: Path | str) -> Mapping[str, str]:
@@ -96,11 +99,11 @@ def check_folder(
     )
     findings.extend(compiled.findings)
     if today and compiled.rulebook:
-        rulebook = compiled.rulebook
-        day = today(rulebook.site.time_zone)
-        rules, documents = rulebook.rules.values(), compiled.documents
-        findings.extend(check_dates(rules, documents, day))
-    return Checked(files, tuple(findings), None if unread else compiled.rulebook)
+        day = today(compiled.rulebook.site.time_zone)
+        rules = compiled.rulebook.rules.values()
+        findings.extend(check_dates(rules, compiled.documents, day))
+    rulebook = None if unread else compiled.rulebook
+    return Checked(files, tuple(findings), rulebook, compiled.documents)
 
 
 def _read(folder: Path, findings: Findings) -> dict[str, str]:

@@ -86,6 +86,28 @@ FOLDER = {
         include: [{system: loinc, codes: [8867-4]}]
         """,
     "example.yaml": EXAMPLE,
+    "example.test.yaml": """\
+        test: example
+        now: 2026-11-22T12:00:00Z
+        patients:
+          base:
+            medications:
+              - {code: rxnorm|6918, name: Metoprolol, status: active}
+            observations:
+              - {code: loinc|8867-4, unit: /min, ends: 1 hour ago, values: 120}
+        cases:
+          - name: a fast heart rate
+            patient: base
+            expect: {card: warning}
+          - name: no beta-blocker
+            patient: base
+            set: {medications: []}
+            expect: no card
+          - name: no heart rate
+            patient: base
+            set: {observations: []}
+            expect: unknown
+        """,
 }
 BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.M | re.S)
 KEY = re.compile(r"^(\w+):", re.M)
