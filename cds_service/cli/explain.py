@@ -1,34 +1,67 @@
-"""``cds-service explain``: why a rule said what it said of one patient."""
+"""``cds-service explain``: why a rule said what it said, and what a code means."""
 
 import json
-import os
 import re
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..fhir.chart import Chart, SourceState
-from ..fhir.gather import gather
-from ..protocol.errors import CdsError
-from ..protocol.requests import parse_request
+from ..fhir.chart import Source, SourceState
+from ..rulebook.case import Case
+from ..rulebook.compiler import digest_of
 from ..rulebook.evaluate import open_case
+from ..rulebook.example_runner import ExampleRunner
+from ..rulebook.examples import Example, read_examples
 from ..rulebook.explain import explain as explained
-from ..rulebook.findings import closest
-from ..rulebook.load import InvalidRulebook, load_rulebook
+from ..rulebook.explain import explain_json
+from ..rulebook.findings import closest, suggest
+from ..rulebook.load import InvalidRulebook, read_folder
+from ..rulebook.notation import ExampleError
 from ..rulebook.pages import read_page, titles
-from ..rulebook.rules import Rulebook, ServiceRules
-from ..wearables.adapters.alerts import parse_alerts
-from ..wearables.records import WearableAlert
-from .fixture_records import load_records
-from .fixtures import fill_prefetch, resolve_times
+from ..rulebook.prefetch import derive_queries
+from ..rulebook.program import Program
+from ..rulebook.rules import Rule, Rulebook, ServiceRules
+from .compiled import compile_folder, default_folder
+from .patient_files import (
+    choose_patient,
+    read_alerts,
+    read_chart,
+    read_json,
+    read_moment,
+)
 
 
-class Sender:
-    """Whoever sent alerts that are read from a file."""
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A rule, the patient whom it is asked about, and who asks."""
 
-    id, tenant, fhir_base = "file", "default", "-"
+    rule: Rule
+    service: ServiceRules
+    served: bool
+    """Whether a service of the site asks it."""
+    case: Case
+    digest: str
+    example: str = ""
+    """The test case that the patient is out of."""
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """What keeps the rule from being heard, whatever it says."""
+        rule, day = self.rule, self.case.today
+        if not self.served and not self.example:
+            yield "no service asks this rule"
+        if rule.status != "active":
+            yield f"its status is {rule.status}, so no card is shown"
+        elif not rule.served:
+            yield "it is not approved, so no card is shown"
+        if rule.is_evaluated and not rule.in_force(day):
+            yield f"it is not in force on {day}"
+        if rule not in self.service.program.candidates(self.case.sheet):
+            yield "it is not asked in a call: something that it needs is not there"
 
 
 @click.command()
@@ -40,55 +73,59 @@ class Sender:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A FHIR Bundle with the patient's resources.",
 )
+@click.option("--id", "patient", help="Which of several patients in the Bundle.")
 @click.option(
     "--alerts",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Wearable alerts, as they are sent to the webhook.",
 )
+@click.option("--case", "name", help="A case of the rule's test file, by its name.")
 @click.option(
     "--rules",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The rules folder; by default CDS_RULES, or ./rules.",
 )
 @click.option("--now", "moment", help="When it is asked, as 2026-11-22T12:00:00Z.")
+@click.option("--json", "as_json", is_flag=True, help="Write it for a program.")
 def explain(
     subject: str | None,
     codes: bool,
     bundle: Path | None,
+    patient: str | None,
     alerts: Path | None,
+    name: str | None,
     rules: Path | None,
     moment: str | None,
+    as_json: bool,
 ) -> None:
     """Say why RULE said what it said of a patient, or what a finding CODE means.
 
-    Of a rule every criterion is printed, its truth and what it saw; names out of the
-    record are not. A code, such as CDS031, has a page with a good and a bad example.
-    Exit code 0: explained; 1: it could not be; 2: usage.
+    Of a rule every criterion is shown, its truth, what it saw and the resources that it
+    rests on; names out of the record are not. The patient is in a Bundle (--patient) or
+    in a test case (--case). A code, such as CDS031, has a page with a good and a bad
+    example. Exit code 0: explained; 1: it could not be; 2: usage, or the rules cannot
+    be used.
     """
     if codes:
         list_codes()
-        return
-    if subject is None:
+    elif subject is None:
         raise click.UsageError("name a rule, or a finding code such as CDS031")
-    if _CODE.fullmatch(subject):
+    elif _CODE.fullmatch(subject):
         print_page(subject.upper())
-        return
-    rule = subject
-    if bundle is None:
-        raise click.UsageError("say of whom: --patient bundle.json")
-    now = read_moment(moment)
-    rulebook = load(rules or Path(os.environ.get("CDS_RULES") or "rules"))
-    service = find_rule(rule, rulebook)
-    chart = read_chart(service, resolve_times(read_json(bundle), now))
-    sent = read_alerts(alerts, chart, rulebook, now)
-    for source in chart.sources.values():
-        if source.state is not SourceState.LOADED or source.unusable or source.foreign:
-            click.echo(
-                f"{source.name}: {source.state.name.lower()}"
-                f", {len(source.unusable)} unusable, {source.foreign} of other patients"
+    elif (bundle is None) is (name is None):
+        raise click.UsageError("say of whom: --patient bundle.json, or --case NAME")
+    else:
+        scene = (
+            scene_of_bundle(
+                subject, bundle, patient, alerts, rules, read_moment(moment)
             )
-    for line in explained(rulebook.rules[rule], open_case(service, chart, sent, now)):
-        click.echo(line)
+            if bundle
+            else scene_of_example(subject, name or "", rules)
+        )
+        show_json(scene) if as_json else show_text(scene)
+
+
+_CODE = re.compile("CDS[0-9]+", re.IGNORECASE)
 
 
 def list_codes() -> None:
@@ -112,75 +149,142 @@ def print_page(code: str) -> None:
     click.echo(read_page(code), nl=False)
 
 
-def read_moment(text: str | None) -> datetime:
-    """The moment that was named, or this one."""
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise click.UsageError("--now is written 2026-11-22T12:00:00Z") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def scene_of_bundle(
+    name: str,
+    file: Path,
+    patient: str | None,
+    alerts: Path | None,
+    folder: Path | None,
+    now: datetime,
+) -> Scene:
+    """A rule and the patient of a Bundle, whether a service asks the rule or none."""
+    rulebook = compile_folder(folder).rulebook
+    rule = rulebook.rules.get(name)
+    if rule is None:
+        help = suggest(name, rulebook.rules)
+        raise click.ClickException(f"there is no rule {name}; {help}".rstrip("; "))
+    asking = (s for s in rulebook.services.values() if rule in s.rules)
+    service = next(asking, None)
+    # What no call would evaluate is not read for it either.
+    heard = service if rule.is_evaluated else None
+    asked = heard or ask_alone(rule, rulebook)
+    bundle = read_json(file, now)
+    chosen = choose_patient(bundle, patient)
+    chart = read_chart(asked.queries, bundle, chosen, asked.service.hook)
+    sent = read_alerts(alerts, chosen, rulebook.alert_types, now)
+    case = open_case(asked, chart, sent, now)
+    return Scene(rule, asked, service is not None, case, rulebook.digest)
 
 
-def load(folder: Path) -> Rulebook:
-    """The rulebook of a folder."""
-    try:
-        return load_rulebook(folder)
-    except InvalidRulebook as error:
-        hint = f"see `cds-service check {folder}`"
-        raise click.ClickException(f"the rules cannot be used; {hint}") from error
-
-
-def find_rule(rule: str, rulebook: Rulebook) -> ServiceRules:
-    """A service that evaluates the rule."""
-    for service in rulebook.services.values():
-        if any(each.id == rule for each in service.rules):
-            return service
-    known = ", ".join(sorted(rulebook.rules))
-    raise click.ClickException(f"no service evaluates {rule}; rules are: {known}")
-
-
-def read_json(file: Path) -> Any:
-    """The content of a JSON file."""
-    try:
-        return json.loads(file.read_text("utf-8"))
-    except ValueError as error:
-        raise click.ClickException(f"{file} is no JSON: {error}") from error
-
-
-def read_chart(service: ServiceRules, bundle: Any) -> Chart:
-    """The chart of the Bundle's first Patient, as if all of it had been prefetched."""
-    patients = sorted(load_records([bundle]).of("Patient"))
-    if not patients:
-        raise click.ClickException("the Bundle has no Patient")
-    context = {"userId": "Practitioner/explain", "patientId": patients[0]}
-    templates = service.service.prefetch or {}
-    body = {
-        "hook": service.service.hook,
-        "hookInstance": "00000000-0000-4000-8000-000000000000",
-        "context": context,
-        "prefetch": fill_prefetch(templates, bundle, context),
-    }
-    try:
-        return gather(service.queries, parse_request(body), None, 1.0)
-    except CdsError as error:
-        raise click.ClickException(str(error)) from error
-
-
-def read_alerts(
-    file: Path | None, chart: Chart, rulebook: Rulebook, now: datetime
-) -> tuple[WearableAlert, ...]:
-    """The patient's alerts in a file; none without one."""
-    if file is None:
-        return ()
-    body = resolve_times(read_json(file), now)
-    accepted, rejected = parse_alerts(body, Sender(), rulebook.alert_types, now)
-    for each in rejected:
-        click.echo(f"alert {each.index} cannot be used", err=True)
-    return tuple(
-        each for each in accepted if each.patient.patient_id == chart.patient_id
+def ask_alone(rule: Rule, rulebook: Rulebook) -> ServiceRules:
+    """A service that asks one rule that no service of the site asks."""
+    some = next(iter(rulebook.services.values()))
+    selectors = some.program.selectors
+    slots = {slot for fact in rule.facts.values() for slot in fact.slots}
+    queries = derive_queries(
+        [selectors.all[slot] for slot in sorted(slots)], rulebook.valuesets, {}
     )
+    service = some.service
+    program = Program(selectors, [rule])
+    return ServiceRules(service, queries, {}, (rule,), program, some.site)
 
 
-_CODE = re.compile("CDS[0-9]+", re.IGNORECASE)
+def scene_of_example(name: str, case: str, folder: Path | None) -> Scene:
+    """A rule and the patient of one of its test cases."""
+    chosen = folder or default_folder()
+    try:
+        files = read_folder(chosen)
+    except InvalidRulebook as error:
+        raise click.ClickException(str(error)) from error
+    read, _ = read_examples(files)
+    examples = [each for file in read if file.rule == name for each in file.examples]
+    example = find_example(examples, name, case)
+    runner = ExampleRunner(files)
+    try:
+        service = runner.service(example)
+        played = runner.scene(example).case(service)
+    except ExampleError as error:
+        raise click.ClickException(f"{example.file}: {error}") from error
+    digest = digest_of(files)
+    return Scene(service.rules[0], service, False, played, digest, example.name)
+
+
+def find_example(examples: list[Example], rule: str, name: str) -> Example:
+    """The case of that name, or the only one whose name has it.
+
+    Raises:
+        click.ClickException: if there is none, or more than one.
+    """
+    named = [each for each in examples if each.name == name]
+    near = named or [each for each in examples if name in each.name]
+    if len(near) == 1:
+        return near[0]
+    if not examples:
+        raise click.ClickException(f"there is no test case of {rule}")
+    listed = "\n".join(f"  {each.name}" for each in near or examples)
+    which = "several cases" if near else "no case"
+    raise click.ClickException(f"{which} of {rule} match `{name}`:\n{listed}")
+
+
+def show_text(scene: Scene) -> None:
+    """Print the tree, then what was not read and what keeps the rule unheard."""
+    for line in explained(scene.rule, scene.case):
+        click.echo(line)
+    incomplete = [
+        source for source in scene.case.chart.sources.values() if not is_whole(source)
+    ]
+    for source in incomplete:
+        click.echo(f"  {source.name}: {describe(source)}")
+    for note in scene.notes:
+        click.echo(f"  note: {note}")
+
+
+def is_whole(source: Source) -> bool:
+    """Whether a source was read, and all of it could be used."""
+    loaded = source.state is SourceState.LOADED
+    return loaded and not source.unusable and not source.foreign
+
+
+def describe(source: Source) -> str:
+    """How a source was read: its state and why, and what of it could not be used."""
+    why = f" ({source.why})" if source.why else ""
+    said = [f"{source.state.name.lower()}{why}"]
+    reasons = dict.fromkeys(each.reason for each in source.unusable)
+    if source.unusable:
+        said.append(f"{len(source.unusable)} unusable ({', '.join(reasons)})")
+    if source.foreign:
+        said.append(f"{source.foreign} of other patients")
+    return ", ".join(said)
+
+
+def show_json(scene: Scene) -> None:
+    """Print everything that is known about how the rule came to what it said."""
+    chart = scene.case.chart
+    written = {
+        **explain_json(scene.rule, scene.case),
+        "rulebook": scene.digest,
+        "service": scene.service.service.id if scene.served else None,
+        "hook": scene.service.service.hook,
+        "now": scene.case.now.isoformat(),
+        "patient": f"Patient/{chart.patient_id}",
+        "example": scene.example or None,
+        "sources": [as_source(each) for each in chart.sources.values()],
+        "notes": list(scene.notes),
+    }
+    click.echo(json.dumps(written, indent=2, ensure_ascii=False))
+
+
+def as_source(source: Source) -> dict[str, Any]:
+    """How a source was read, as plain data."""
+    return {
+        "name": source.name,
+        "state": source.state.name.lower(),
+        "why": source.why or None,
+        "origin": source.origin or None,
+        "resources": len(source.resources),
+        "unusable": [
+            {"reason": each.reason, "resource": each.reference or None}
+            for each in source.unusable
+        ],
+        "foreign": source.foreign,
+    }

@@ -1,15 +1,22 @@
 """Why a rule said what it said: every criterion, judged without short cuts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
+from ..protocol.services import Service
 from .attributes import PATIENT_SHOWS, show, show_patient
+from .cards import draft_cards
 from .case import Case, Found
-from .evaluate import judge_rule
+from .evaluate import Evaluation, Evaluations, judge_rule
 from .facts import CHANGES, KINDS
+from .findings import printable
 from .intervals import parse_duration
 from .rules import Criterion, Rule
-from .truth import Unknown, Verdict
+from .truth import Reason, Unknown, Verdict
+
+SHOWN = 4
+"""Resources named in one line of text; of more, how many there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,47 +27,117 @@ class TraceLine:
     """``true``, ``false`` or ``unknown``."""
     line: int
     """In the rule's file."""
+    column: int
     depth: int
     """How many ``any`` or ``none`` it stands in."""
     text: str
+    operator: str
+    fact: str
+    """Empty for what asks of no fact."""
     seen: str
     """Counts, numbers and states; no names out of the record."""
+    value: tuple[str, str] | None = None
+    """What was compared, such as ``latest``, and what it was."""
+    counts: Mapping[str, int] | None = None
+    """Rows that match, and those that might; None for what asks of no fact."""
     references: tuple[str, ...] = ()
     """``Type/id`` of what matched."""
+    in_doubt: tuple[str, ...] = ()
+    """``Type/id`` of what might have, if it could be used or dated."""
+    reasons: tuple[Reason, ...] = ()
+    """Why it is unknown."""
+    children: "tuple[TraceLine, ...]" = ()
 
 
 def explain(rule: Rule, case: Case) -> tuple[str, ...]:
     """What came of the rule, then a line for each of its criteria."""
-    outcome = judge_rule(rule, case).outcome
-    head = f"{rule.id} v{rule.version}  ->  {outcome}"
-    return (head, *(_written(each) for each in trace(rule, case)))
+    evaluation = judge_rule(rule, case)
+    shown = indicator_of(evaluation)
+    head = f"{rule.id} v{rule.version}  ->  {evaluation.outcome}"
+    return (
+        f"{head} ({shown})" if shown else head,
+        *(_written(each) for each in trace(rule, case)),
+    )
+
+
+def explain_json(rule: Rule, case: Case) -> dict[str, Any]:
+    """What came of the rule and each of its criteria, as plain data."""
+    evaluation = judge_rule(rule, case)
+    return {
+        "rule": rule.id,
+        "version": rule.version,
+        "title": rule.title,
+        "file": rule.file,
+        "status": rule.status,
+        "if_unknown": rule.if_unknown,
+        "outcome": evaluation.outcome.value,
+        "indicator": indicator_of(evaluation) or None,
+        "card": evaluation.card.index if evaluation.card else None,
+        "could_not_check": evaluation.could_not_check,
+        "reasons": [_reason(each) for each in evaluation.reasons],
+        "when": _as_json(_node(rule.when, rule, case, 0), rule),
+        "cards": [
+            {
+                "index": card.index,
+                "severity": card.severity.name.lower(),
+                "when": (
+                    _as_json(_node(card.when, rule, case, 0), rule)
+                    if card.when
+                    else None
+                ),
+            }
+            for card in rule.cards
+        ],
+    }
+
+
+def indicator_of(evaluation: Evaluation) -> str:
+    """How urgent the card is that the rule asks for; empty where it asks for none."""
+    served = replace(evaluation, rule=replace(evaluation.rule, served=True))
+    nobody = Service("explain", "", "", "", "", {})
+    asked = draft_cards(Evaluations((served,), evaluation.case), nobody)
+    cards = [each.card for each in asked if each.rule]
+    return cards[0].indicator.name.lower() if cards else ""
 
 
 def trace(rule: Rule, case: Case) -> tuple[TraceLine, ...]:
     """The criteria of ``when``, then those of each card, in the order of the file."""
     trees = [rule.when, *(card.when for card in rule.cards if card.when)]
-    return tuple(line for tree in trees for line in _lines(tree, rule, case, 0))
+    return tuple(line for tree in trees for line in _flat(_node(tree, rule, case, 0)))
 
 
-def _lines(node: Criterion, rule: Rule, case: Case, depth: int) -> Iterator[TraceLine]:
+def _flat(node: TraceLine) -> Iterator[TraceLine]:
     if node.operator != "all":
-        yield _line(node, rule, case, depth)
-        depth += 1
+        yield node
     for child in node.children:
-        yield from _lines(child, rule, case, depth)
+        yield from _flat(child)
 
 
-def _line(node: Criterion, rule: Rule, case: Case, depth: int) -> TraceLine:
+def _node(node: Criterion, rule: Rule, case: Case, depth: int) -> TraceLine:
     found = case.found(rule.facts[node.fact]) if node.fact else None
-    seen = _seen(node, found, case) if found else _seen_of_patient(node, case)
-    rows = found.rows if found else ()
+    value = _number(node, found, case) if found else _of_patient(node, case)
+    verdict = node.judge(case)
+    below = depth + (node.operator != "all")
+    doubtful = [*found.unusable, *found.possible] if found else []
     return TraceLine(
-        _truth(node.judge(case)),
-        node.position.line,
-        depth,
-        node.text,
-        seen,
-        tuple(dict.fromkeys(row.reference for row in rows)),
+        truth=_truth(verdict),
+        line=node.position.line,
+        column=node.position.column,
+        depth=depth,
+        text=node.text,
+        operator=node.operator,
+        fact=node.fact,
+        seen=_seen(value, found, case) if found else " ".join(value or ()),
+        value=value,
+        counts=_counts(found) if found else None,
+        references=(
+            tuple(dict.fromkeys(row.reference for row in found.rows if row))
+            if found
+            else ()
+        ),
+        in_doubt=tuple(dict.fromkeys(row.reference for row in doubtful)),
+        reasons=verdict.reasons if isinstance(verdict, Unknown) else (),
+        children=tuple(_node(child, rule, case, below) for child in node.children),
     )
 
 
@@ -68,42 +145,47 @@ def _truth(verdict: Verdict) -> str:
     return "unknown" if isinstance(verdict, Unknown) else str(verdict).lower()
 
 
-def _seen(node: Criterion, found: Found, case: Case) -> str:
-    """What a test of a fact had to go by."""
-    rows = found.rows
-    said = [_number(node, found, case) or f"{len(rows)} match"]
-    said += [f"{name} {case.chart.state(name).name.lower()}" for name in found.unread]
-    counts = {
-        "by name": sum(row.by_name for row in rows),
+def _counts(found: Found) -> dict[str, int]:
+    return {
+        "match": len(found.rows),
+        "by name": sum(row.by_name for row in found.rows),
         "unusable": len(found.unusable),
         "perhaps out of time": len(found.possible),
         "unresolved": len(found.unresolved),
     }
+
+
+def _seen(value: tuple[str, str] | None, found: Found, case: Case) -> str:
+    """What a test of a fact had to go by."""
+    counts = _counts(found)
+    matching = counts.pop("match")
+    said = [" = ".join(value) if value else f"{matching} match"]
+    said += [f"{name} {case.chart.state(name).name.lower()}" for name in found.unread]
     said += [f"{count} {word}" for word, count in counts.items() if count]
     return ", ".join(said)
 
 
-def _number(node: Criterion, found: Found, case: Case) -> str:
-    """The number that a test compared; empty where it compared none."""
+def _number(node: Criterion, found: Found, case: Case) -> tuple[str, str] | None:
+    """What a test compared, and what it was; None where it compared nothing."""
     attribute = node.text.split()[1]
     kind = KINDS[found.fact.kind]
     if attribute not in kind.shows | kind.may_show:
-        return ""
+        return None
     fact = found.fact
     if attribute in CHANGES:
         _, _, over = node.text.rpartition(" over ")
         fact = replace(fact, change_over=parse_duration(over))
     shown = show(case, fact, attribute)
-    return f"{attribute} = {shown.text}" if shown else ""
+    return (attribute, shown.text) if shown else None
 
 
-def _seen_of_patient(node: Criterion, case: Case) -> str:
+def _of_patient(node: Criterion, case: Case) -> tuple[str, str] | None:
     if node.operator:
-        return ""
+        return None
     for attribute in PATIENT_SHOWS & set(node.text.split()):
         shown = show_patient(case, attribute)
-        return f"{attribute} {shown.text if shown else 'not recorded'}"
-    return ""
+        return attribute, shown.text if shown else "not recorded"
+    return None
 
 
 _MARKS = {"true": "✓", "false": "✗", "unknown": "?"}
@@ -112,4 +194,46 @@ _MARKS = {"true": "✓", "false": "✗", "unknown": "?"}
 def _written(line: TraceLine) -> str:
     text = "  " * line.depth + line.text
     written = f"  {_MARKS[line.truth]} {line.truth:7}  :{line.line:<3}  {text:45}"
-    return f"{written} {line.seen}".rstrip()
+    seen = " ".join(filter(None, (line.seen, _named(line.references))))
+    return f"{written} {seen}".rstrip()
+
+
+def _named(references: tuple[str, ...]) -> str:
+    """The resources that a criterion rests on, in brackets; of many the last."""
+    if not references:
+        return ""
+    more = len(references) - SHOWN
+    named = printable(", ".join(references[-SHOWN:]))
+    return f"[{named} and {more} more]" if more > 0 else f"[{named}]"
+
+
+def _reason(reason: Reason) -> dict[str, Any]:
+    return {
+        "kind": reason.kind.value,
+        "fact": reason.fact,
+        "sources": list(reason.sources),
+    }
+
+
+def _as_json(line: TraceLine, rule: Rule) -> dict[str, Any]:
+    return {
+        "text": line.text,
+        "truth": line.truth,
+        "file": rule.file,
+        "line": line.line,
+        "column": line.column,
+        "operator": line.operator or None,
+        "fact": line.fact or None,
+        "value": (
+            dict(zip(("name", "text"), line.value, strict=True)) if line.value else None
+        ),
+        "counts": (
+            {name.replace(" ", "_"): count for name, count in line.counts.items()}
+            if line.counts is not None
+            else None
+        ),
+        "resources": list(line.references),
+        "in_doubt": list(line.in_doubt),
+        "reasons": [_reason(each) for each in line.reasons],
+        "children": [_as_json(each, rule) for each in line.children],
+    }

@@ -152,7 +152,7 @@ def render(finding: Finding, text: str = "") -> str:
 
     *text* is the whole file. The result ends without a line break.
     """
-    place = f"{_shown(finding.file)}:{finding.line}:{finding.column}"
+    place = f"{printable(finding.file)}:{finding.line}:{finding.column}"
     rendered = [f"{place}: {finding.level}[{finding.code}]: {finding.message}"]
     source = source_line(text, finding.line)
     if source:
@@ -174,12 +174,12 @@ def _window(source: str, offset: int) -> tuple[str, str]:
     """The part of a line that is worth showing, and the blanks before the caret."""
     start = 0 if offset < _WIDTH - 20 else offset - _WIDTH // 2
     shown = source[start : start + _WIDTH]
-    shown = _shown(shown)
+    shown = printable(shown)
     before = shown[: offset - start].ljust(offset - start)
     return shown, "".join("\t" if each == "\t" else " " for each in before)
 
 
-def _shown(text: str) -> str:
+def printable(text: str) -> str:
     """Text that cannot steer the terminal that it is printed on."""
     return "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in text)
 

@@ -31,7 +31,7 @@ def test_every_criterion_is_shown_with_its_truth() -> None:
 
     lines = result.output.splitlines()
     assert result.exit_code == 0
-    assert lines[0].startswith(RULE) and lines[0].endswith("fires")
+    assert lines[0].startswith(RULE) and lines[0].endswith("fires (warning)")
     (drug,) = [line for line in lines if "beta_blocker present" in line]
     assert "true" in drug and "1 by name" in drug
     assert any(

@@ -10,7 +10,7 @@ from cds_service.fhir.chart import Chart, Source, SourceState
 from cds_service.rulebook.case import Case
 from cds_service.rulebook.compiler import compile_rulebook
 from cds_service.rulebook.evaluate import open_case
-from cds_service.rulebook.explain import explain, trace
+from cds_service.rulebook.explain import explain, explain_json, trace
 from cds_service.rulebook.rules import Rule, ServiceRules
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -149,9 +149,9 @@ def test_every_criterion_has_its_line_whatever_the_others_say(
         "tachycardia v1.2.0 -> unknown",
         "✓ true :18 patient is alive",
         "✓ true :19 patient age at least 18 years age 68",
-        "✓ true :21 drug present 1 match, 1 by name",
+        "✓ true :21 drug present 1 match, 1 by name [MedicationRequest/m1]",
         "✓ true :22 any",
-        "✓ true :23 hr latest above 100 /min latest = 107 /min",
+        "✓ true :23 hr latest above 100 /min latest = 107 /min [Observation/o1]",
         "✗ false :24 watch present 0 match",
         "? unknown :25 sinus absent 0 match, conditions missing",
     ]
@@ -209,3 +209,19 @@ def test_no_words_out_of_the_record_are_in_an_explanation(
     rule, case = case_of(service, heart_rate(107))
 
     assert "Metoprolol" not in "\n".join(explain(rule, case))
+
+
+def test_a_terminal_is_not_steered_by_an_id(service: ServiceRules) -> None:
+    rule, case = case_of(service, heart_rate(107, "\x1b[2J"))
+
+    assert "\x1b" not in "\n".join(explain(rule, case))
+
+
+def test_the_tree_is_there_for_programs(service: ServiceRules) -> None:
+    rule, case = case_of(service, heart_rate(107))
+
+    said = explain_json(rule, case)
+
+    assert (said["outcome"], said["indicator"], said["card"]) == ("fires", "warning", 0)
+    assert said["cards"] == [{"index": 0, "severity": "warning", "when": None}]
+    assert said["when"]["operator"] == "all"
