@@ -218,8 +218,9 @@ class CardBuilder:
             self._error((*path, word), "CDS502", message, suggest(name, self.facts))
             return None
         self.whens.used_facts.add(name)
-        if self.facts[name].kind == "wearable_alert":
-            message = "a wearable alert is no resource of the EHR"
+        kind = self.facts[name].kind
+        if kind in _NO_RESOURCES:
+            message = f"{_NO_RESOURCES[kind]} is no resource of the EHR"
             self._error((*path, word), "CDS508", message)
             return None
         if word == "remove":
@@ -244,6 +245,9 @@ class CardBuilder:
         # To find the place means to walk the text, so it is done for mistakes alone.
         line, column = self.document.position_in(path, offset)
         self.findings.error_at(self.document.file, line, column, code, message, help)
+
+
+_NO_RESOURCES = {"wearable_alert": "a wearable alert", "score": "a score"}
 
 
 def _link(body: Mapping[str, Any]) -> Link:

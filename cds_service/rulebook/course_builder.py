@@ -7,7 +7,7 @@ from . import course
 from .criteria import Judge
 from .document import Document, Path
 from .facts import Fact
-from .findings import Findings
+from .findings import Findings, quote
 from .intervals import Duration
 from .limits import LimitReader, words
 
@@ -75,12 +75,14 @@ class CourseBuilder:
         over = self.limits.duration(body["over"], (*path, "over"))
         if limit is None or over is None:
             return None
-        if fact.window and over.length > fact.window.length.length:
+        windows = [part.window.length for part in fact.simple() if part.window]
+        shortest = min(windows, key=lambda each: each.length, default=over)
+        if over.length > shortest.length:
             self.findings.error(
                 self.document,
                 (*path, "over"),
                 "CDS308",
-                f"`over` is {over}, but {fact.name} reads only {fact.window.length}",
+                f"`over` is {over}, but {quote(fact.name)} reads only {shortest}",
                 "make the fact's `within` longer, or `over` shorter",
             )
             return None

@@ -1,5 +1,6 @@
 """Mistakes that only the meaning of a file shows: each is found where it stands."""
 
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -72,13 +73,19 @@ def test_a_part_that_is_wrong_is_told_once(rules: Any, chart: Any) -> None:
         ("bb: {rise: {at_least: 2, over: 2 days}}", "CDS302", "allowed here"),
         ("low: {repeated: {above: 2, times: 2, apart: 1 hour}}", "CDS302", "allowed"),
         ("bare: {rise: {at_least: 2, over: 2 days}}", "CDS305", "`unit:`"),
+        ("both: {rise: {at_least: 2, over: 3 days}}", "CDS308", "`within` longer"),
     ],
 )
 def test_a_mistake_in_a_test_of_the_course_of_readings(
     rules: Any, chart: Any, test: str, code: str, help: str
 ) -> None:
-    bare = "bare: {observation: {in: heart-rate, within: 7 days}}"
-    rules.evaluate(FACTS + bare, f"{WHEN[:-1]}, {{bare: present}}]", chart())
+    more = """
+        bare: {observation: {in: heart-rate, within: 7 days}}
+        short: {observation: {in: heart-rate, unit: /min, within: 2 days}}
+        both: {any_of: [hr, short]}
+        """
+    used = "{bare: present}, {both: present}"
+    rules.evaluate(FACTS + dedent(more), f"{WHEN[:-1]}, {used}]", chart())
     text = rules.files["test.yaml"]
     rules.files["test.yaml"] = text.replace("{low: present}", f"{{{test}}}", 1)
 

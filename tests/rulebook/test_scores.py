@@ -1,12 +1,21 @@
 """Points for what holds; what cannot be assessed makes the score a range."""
 
-from typing import Any
+from collections.abc import Callable
+from itertools import product
+from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cds_service.fhir.chart import SourceState
+from cds_service.rulebook.criteria import Limit
+from cds_service.rulebook.document import Position
 from cds_service.rulebook.explain import trace
 from cds_service.rulebook.findings import Level
+from cds_service.rulebook.rules import Criterion
+from cds_service.rulebook.scores import Item, compare
+from cds_service.rulebook.truth import Reason, ReasonKind, Unknown, Verdict
 
 LOADED, PARTIAL, MISSING = SourceState
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
@@ -317,6 +326,78 @@ def test_what_text_may_show_of_a_score(
     ]
 
     assert found == ([code] if code else [])
+
+
+@pytest.mark.parametrize("word", ["remove: risk", "update: risk, set: {status: x}"])
+def test_a_score_is_nothing_that_an_action_could_change(
+    rules: Any, chart: Any, word: str
+) -> None:
+    rules.evaluate(FACTS, risk("at_least: 2"), chart())
+    action = f"{{description: Do it, {word}}}"
+    suggested = f"  suggestions: [{{label: Do it, actions: [{action}]}}]\n"
+    rules.files["test.yaml"] += suggested
+
+    found = [each for each in rules.compile().findings if each.level == Level.ERROR]
+
+    assert [each.code for each in found] == ["CDS508"]
+    assert found[0].message == "a score is no resource of the EHR"
+
+
+UNKNOWNS = [
+    Unknown((Reason(ReasonKind.NOT_RECORDED, "a"),), False, False),
+    Unknown((Reason(ReasonKind.NOT_READ, "b"),), True, True),
+    Unknown((Reason(ReasonKind.NOT_READ, "c"),), True, False),
+    Unknown((Reason(ReasonKind.NOT_READ, "d"),), False, True),
+]
+
+
+def score(points: list[float], verdicts: list[Verdict], limit: Limit) -> Verdict:
+    """What a score of such items says, whatever the case."""
+    items = [
+        Item(each, "", Criterion("", Position(1, 1), lambda case, found=found: found))
+        for each, found in zip(points, verdicts, strict=True)
+    ]
+    return compare(items, limit)(cast(Any, None))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([-2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 3.0]),
+            st.sampled_from([True, False, *UNKNOWNS]),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    st.sampled_from(["above", "at_least", "below", "at_most"]),
+    st.sampled_from([-1.5, -1.0, 0.0, 0.5, 1.0, 2.0, 3.0, 5.0]),
+)
+def test_a_score_says_yes_or_no_only_if_nothing_unknown_can_change_it(
+    items: list[tuple[float, Verdict]], comparison: str, value: float
+) -> None:
+    points, limit = [each for each, _ in items], Limit(comparison, value)
+
+    verdict = score(points, [each for _, each in items], limit)
+
+    def answers(allow: Callable[[Unknown], list[Verdict]]) -> list[Verdict]:
+        """What comes of it, whatever each unknown turns out to be."""
+        choices = [
+            allow(each) if isinstance(each, Unknown) else [each] for _, each in items
+        ]
+        return [score(points, list(each), limit) for each in product(*choices)]
+
+    settled = answers(lambda _: [True, False])
+    assert (verdict in settled) == (len(set(settled)) == 1)
+    if isinstance(verdict, Unknown):
+        read = answers(
+            lambda each: [
+                each,
+                *[True] * each.may_be_true,
+                *[False] * each.may_be_false,
+            ]
+        )
+        assert verdict.may_be_true == (True in read)
+        assert verdict.may_be_false == (False in read)
 
 
 def test_the_limit_of_a_score_may_be_a_param(rules: Any, chart: Any) -> None:
