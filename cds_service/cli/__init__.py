@@ -20,6 +20,7 @@ VERBS = (
     "fmt",
     "prefetch",
     "publish",
+    "schema",
     "serve",
     "simulate",
     "test",
