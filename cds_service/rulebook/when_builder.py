@@ -7,10 +7,11 @@ from typing import Any
 from . import alert_tests, criteria, scores
 from .alert_tests import AlertTest
 from .course_builder import CourseBuilder
-from .criteria import RISING, Judge, Limit
+from .criteria import Judge, Limit
 from .document import Document, Path
 from .facts import COURSE, KINDS, REDUCERS, Fact
 from .findings import Findings, quote, suggest
+from .intervals import exactly
 from .limits import LimitReader, words
 from .rules import Criterion, Param
 
@@ -262,5 +263,5 @@ def _counts(fact: Fact, limits: Sequence[Limit]) -> str:
 
     Entries that are not recognised may be counted too, but alerts are all recognised.
     """
-    needed = any(each.comparison in RISING and each.value > 0 for each in limits)
+    needed = any(each.of(exactly(0)) is False for each in limits)
     return "compare" if needed and fact.kind == "wearable_alert" else "count"

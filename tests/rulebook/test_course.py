@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from cds_service.fhir.chart import SourceState
+from cds_service.rulebook.explain import trace
 
 LOADED, PARTIAL, MISSING = SourceState
 NOON = datetime.fromisoformat("2026-11-22T12:00:00+00:00")
@@ -442,3 +443,31 @@ def test_a_single_reading_has_no_change_to_show(rules: Any, chart: Any) -> None:
     (found,) = rules.evaluate(HR, "hr: present", patient).items
 
     assert found.text("hr", "rise") is None
+
+
+def test_more_than_a_bound_is_above_it(rules: Any, chart: Any) -> None:
+    newest = weight(81, "1h")
+    newest["valueQuantity"]["comparator"] = ">"
+    patient = chart(observations=[newest, weight(80, "25h")])
+
+    assert rules.verdict(HR, "hr: {rise: {above: 1, over: 7 days}}", patient) is True
+
+
+def test_an_explanation_shows_each_change_over_its_own_period(
+    rules: Any, chart: Any
+) -> None:
+    when = """
+        any:
+          - hr: {rise: {at_least: 1, over: 1 day}}
+          - hr: {rise: {at_least: 2, over: 3 days}}
+          - hr: {fall: {at_least: 2, over: 3 days}}
+        """
+    readings = [weight(83, "1h"), weight(82, "20h"), weight(80.5, "70h")]
+
+    (found,) = rules.evaluate(HR, when, chart(observations=readings)).items
+
+    assert [(each.text, each.seen) for each in trace(found.rule, found.case)[2:]] == [
+        ("hr rise at least 1 /min over 1 day", "rise = 1 /min"),
+        ("hr rise at least 2 /min over 3 days", "rise = 2.5 /min"),
+        ("hr fall at least 2 /min over 3 days", "fall = -1 /min"),
+    ]

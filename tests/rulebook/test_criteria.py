@@ -384,6 +384,38 @@ def test_alerts_that_could_not_be_read_are_not_counted_as_none(
     assert [each.kind.value for each in found.reasons] == ["not_read"]
 
 
+@pytest.mark.parametrize(
+    ("test", "expected"),
+    [
+        ("count: {at_least: 1}", []),
+        ("count: {above: 0}", []),
+        ("count: {at_least: 2}, value: {below: 45}", []),
+        ("count: {at_least: 0}, value: {below: 45}", ["CDS504"]),
+        ("count: {below: 2}, value: {below: 45}", ["CDS504"]),
+    ],
+)
+def test_text_may_rely_on_an_alert_only_where_one_must_be_counted(
+    rules: Any, chart: Any, test: str, expected: list[str]
+) -> None:
+    rules.evaluate(LOW, f"low: {{{test}}}", chart())
+    text = rules.files["test.yaml"]
+    rules.files["test.yaml"] = text.replace("It fires", '"{{ low.age }}"')
+
+    found = [each.code for each in rules.compile().findings if each.level == "error"]
+
+    assert found == expected
+
+
+def test_a_count_of_entries_is_asked_although_none_is_recognised(
+    rules: Any, chart: Any
+) -> None:
+    patient = chart(conditions=[SNOMED_ONLY])
+
+    (found,) = rules.evaluate(DIABETES, "dm: {count: {at_least: 1}}", patient).items
+
+    assert found.could_not_check
+
+
 def test_text_counts_the_alerts_that_were_counted(
     rules: Any, chart: Any, wearable: Any
 ) -> None:
