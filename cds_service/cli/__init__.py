@@ -24,6 +24,7 @@ VERBS = (
     "serve",
     "simulate",
     "test",
+    "valueset",
 )
 """Each is a module here and the name of the command in it."""
 
