@@ -299,3 +299,13 @@ def test_a_site_tunes_a_param_within_the_rules_own_bounds(
 
 def test_a_site_may_set_when_a_card_is_shown_again(rules: Any, chart: Any) -> None:
     assert compiled(rules, chart, site="rules: {test: {repeat_after: 7 days}}\n")
+
+
+@pytest.mark.parametrize("day", ["2026-02-30", "2026-13-01", "20261122", "soon"])
+def test_what_is_no_date_is_a_finding(rules: Any, chart: Any, day: str) -> None:
+    compiled(rules, chart)
+    rules.files["test.yaml"] += f"governance: {{review_by: '{day}'}}\n"
+
+    (error,) = [each for each in rules.compile().findings if each.level == "error"]
+
+    assert error.file == "test.yaml"
