@@ -25,6 +25,7 @@ from .migrate import upgrade
 from .publications import Publications
 from .recorder import Recorder
 from .records import AuditEntry, AuditEvent, Caller, CallRecord, Delivery, StoreError
+from .reports import Reports
 from .statements import (
     ADD_CALL,
     ADD_CARD,
@@ -57,11 +58,14 @@ class Store:
         os.register_at_fork(after_in_child=_starter(weakref.ref(self)))
 
     @classmethod
-    def open(cls, url: str) -> "Store":
+    def open(cls, url: str, *, create: bool = True) -> "Store":
         """The store at a database URL, ``sqlite:///file``; nothing is read yet.
 
+        Args:
+            create: Make the file where there is none.
+
         Raises:
-            StoreError: if it is no URL of an SQLite file.
+            StoreError: if it is no URL of an SQLite file, or there is no such file.
         """
         try:
             parsed = make_url(url)
@@ -72,7 +76,10 @@ class Store:
         if not parsed.database or parsed.database == ":memory:" or parsed.query:
             raise StoreError("the database URL must name a file: sqlite:///file")
         file = Path(parsed.database).absolute()
-        make_file(file)
+        if create:
+            make_file(file)
+        elif not file.is_file():
+            raise StoreError("there is no such database")
         return cls(file)
 
     def migrate(self) -> None:
@@ -83,6 +90,11 @@ class Store:
     def publications(self) -> Publications:
         """The rulebooks that are served."""
         return Publications(self._database, self._recorder)
+
+    @property
+    def reports(self) -> Reports:
+        """What became of cards."""
+        return Reports(self._database)
 
     def close(self) -> None:
         """Close every connection of this process."""

@@ -1,0 +1,242 @@
+"""What became of cards, over a time: by rule and version, and one by one.
+
+A card that nobody spoke of is neither accepted nor overridden: clients never report
+that a card was ignored.
+
+Source: CDS Hooks 3.0.0 "Feedback".
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, and_, func, select
+
+from .chain import instant
+from .database import Database
+from .tables import CALLS, CARDS, FEEDBACK, SUPPRESSIONS
+
+PAGE = 1000
+"""Calls that are read at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From one instant up to, but not with, another; aware."""
+
+    since: datetime
+    until: datetime
+
+    @property
+    def bounds(self) -> tuple[str, str]:
+        """Both as the store writes instants."""
+        return instant(self.since), instant(self.until)
+
+
+@dataclass(slots=True)
+class RuleReport:
+    """What became of one version of a rule."""
+
+    rule: str
+    """Empty for the card about checks that could not be made."""
+    version: str
+    fired: int = 0
+    """Calls in which it was true, shown or not."""
+    unknown: int = 0
+    """Calls in which it could not be decided."""
+    shown: int = 0
+    """Distinct cards."""
+    held_back: Counter[str] = field(default_factory=Counter)
+    """Cards that were not shown, by reason."""
+    accepted: int = 0
+    """Cards of which a suggestion was taken, by the last word on each."""
+    overridden: int = 0
+    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Override reasons: system and code."""
+
+    @property
+    def silent(self) -> int:
+        """Cards of which nobody said anything."""
+        return self.shown - self.accepted - self.overridden
+
+    def share(self, number: int) -> float | None:
+        """A number of cards as a share of those shown; None if none was."""
+        return number / self.shown if self.shown else None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackRecord:
+    """One word of feedback, with what is known about its card."""
+
+    date: str
+    """When the clinician acted; ISO 8601 in UTC."""
+    tenant: str
+    client: str
+    service: str
+    card: str
+    action: str
+    """``accepted`` or ``overridden``."""
+    suggestions: tuple[str, ...]
+    """Uuids of the suggestions that were taken."""
+    reason_system: str
+    reason_code: str
+    reason_display: str
+    comment: str
+    """In the clinician's words; may hold patient data."""
+    rule: str
+    """Empty where the card is not known here."""
+    version: str
+    indicator: str
+    shown_at: str
+    user: str
+    encounter: str
+
+
+class Reports:
+    """Reads what became of cards."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def rules(self, period: Period) -> tuple[RuleReport, ...]:
+        """What became of each rule and version in a period, in their order.
+
+        Feedback is counted with its card, by the time at which that was shown.
+        """
+        reports: dict[tuple[str, str], RuleReport] = {}
+
+        def report(rule: str, version: str) -> RuleReport:
+            return reports.setdefault((rule, version), RuleReport(rule, version))
+
+        for rule, version, outcome in _evaluations(self._database, period):
+            if outcome == "fires":
+                report(rule, version).fired += 1
+            elif outcome == "unknown":
+                report(rule, version).unknown += 1
+        with self._database.reading() as connection:
+            for row in connection.execute(_shown(period)):
+                report(row.rule, row.version).shown += row.number
+            for row in connection.execute(_held_back(period)):
+                report(row.rule, row.version).held_back[row.why] += row.number
+            said = connection.execute(_feedback(period, "shown_at")).all()
+        for row in _last_words(said):
+            _count(report(row.card_rule, row.card_version), row)
+        return tuple(reports[key] for key in sorted(reports))
+
+    def feedback(self, period: Period) -> Iterator[FeedbackRecord]:
+        """Every word of feedback on what was done in a period, in order of time."""
+        with self._database.reading() as connection:
+            for row in connection.execute(_feedback(period, "outcome_at")):
+                yield _record(row)
+
+
+def _evaluations(database: Database, period: Period) -> Iterator[tuple[str, str, str]]:
+    """Rule, version and outcome of every evaluation that was recorded."""
+    since, until = period.bounds
+    last = 0
+    while True:
+        page = (
+            select(CALLS.c.id, CALLS.c.evaluations)
+            .where(CALLS.c.id > last, CALLS.c.at >= since, CALLS.c.at < until)
+            .order_by(CALLS.c.id)
+            .limit(PAGE)
+        )
+        with database.reading() as connection:
+            found = connection.execute(page).all()
+        for row in found:
+            for each in json.loads(row.evaluations):
+                yield each["rule"], each["version"], each["outcome"]
+        if len(found) < PAGE:
+            return
+        last = found[-1].id
+
+
+def _shown(period: Period) -> Select[Any]:
+    since, until = period.bounds
+    card = CARDS.c
+    return (
+        select(card.rule, card.version, func.count().label("number"))
+        .where(card.shown_at >= since, card.shown_at < until)
+        .group_by(card.rule, card.version)
+    )
+
+
+def _held_back(period: Period) -> Select[Any]:
+    since, until = period.bounds
+    held = SUPPRESSIONS.c
+    return (
+        select(held.rule, held.version, held.why, func.count().label("number"))
+        .join(CALLS, CALLS.c.id == held.call_id)
+        .where(CALLS.c.at >= since, CALLS.c.at < until)
+        .group_by(held.rule, held.version, held.why)
+    )
+
+
+def _feedback(period: Period, by: str) -> Select[Any]:
+    """Feedback with its card and call, oldest first.
+
+    By ``shown_at`` only cards that are known; by ``outcome_at`` all feedback.
+    """
+    since, until = period.bounds
+    said, card, call = FEEDBACK.c, CARDS.c, CALLS.c
+    at = card.shown_at if by == "shown_at" else said.outcome_at
+    known = and_(
+        card.uuid == func.lower(said.card),
+        card.tenant == said.tenant,
+        card.client == said.client,
+        card.service == said.service,
+    )
+    return (
+        select(
+            FEEDBACK,
+            card.rule.label("card_rule"),
+            card.version.label("card_version"),
+            card.indicator,
+            card.shown_at,
+            call.user,
+            call.encounter,
+        )
+        .select_from(FEEDBACK.outerjoin(CARDS, known))
+        .outerjoin(CALLS, call.id == card.call_id)
+        .where(at >= since, at < until)
+        .order_by(said.outcome_at, said.received_at, said.digest)
+    )
+
+
+def _last_words(rows: Sequence[Row[Any]]) -> Iterator[Row[Any]]:
+    """The newest feedback on each card; a card may be spoken of again."""
+    yield from {row.card.lower(): row for row in rows}.values()
+
+
+def _count(report: RuleReport, row: Row[Any]) -> None:
+    if row.outcome == "accepted":
+        report.accepted += 1
+        return
+    report.overridden += 1
+    if row.reason_code:
+        report.reasons[row.reason_system or "", row.reason_code] += 1
+
+
+def _record(row: Row[Any]) -> FeedbackRecord:
+    return FeedbackRecord(
+        date=row.outcome_at,
+        tenant=row.tenant,
+        client=row.client,
+        service=row.service,
+        card=row.card,
+        action=row.outcome,
+        suggestions=tuple(json.loads(row.accepted_suggestions)),
+        reason_system=row.reason_system or "",
+        reason_code=row.reason_code or "",
+        reason_display=row.reason_display or "",
+        comment=row.user_comment or "",
+        rule=row.rule or "",
+        version=row.version or "",
+        indicator=row.indicator or "",
+        shown_at=row.shown_at or "",
+        user=row.user or "",
+        encounter=row.encounter or "",
+    )
