@@ -20,6 +20,7 @@ VERBS = (
     "fmt",
     "prefetch",
     "publish",
+    "replay",
     "schema",
     "serve",
     "simulate",
