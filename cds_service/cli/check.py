@@ -1,7 +1,7 @@
 """``cds-service check``: what can be said of rule files without a patient."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -13,13 +13,18 @@ from ..rulebook.compiler import SERVICES, SITE, kind_of
 from ..rulebook.findings import Finding, Level
 from ..rulebook.gate import duties
 from ..rulebook.load import check_folder
+from ..rulebook.terminology_files import LOCK
 from .reporting import Report, exit_code, format_option, write_findings
+from .valueset_licences import licence_findings
 
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @format_option
 @click.option("--lint-fatal", is_flag=True, help="Let warnings count as errors do.")
+@click.option(
+    "--locked", is_flag=True, help="Refuse value sets that differ from valuesets.lock."
+)
 @click.option(
     "--today",
     type=click.DateTime(["%Y-%m-%d"]),
@@ -31,6 +36,7 @@ def check(
     paths: tuple[Path, ...],
     form: str,
     lint_fatal: bool,
+    locked: bool,
     today: datetime | None,
 ) -> None:
     """Check rule files: grammar, names, value sets, units, text, life cycle and tests.
@@ -44,15 +50,18 @@ def check(
             raise click.UsageError(
                 f"there is no {path}; name a rules folder, or set CDS_RULES"
             )
-    report = look(asked, today.date() if today else None)
+    report = look(asked, today.date() if today else None, locked)
     write_findings(report, form)
     context.exit(exit_code(report, lint_fatal))
 
 
-def look(paths: Iterable[Path], today: date | None = None) -> Report:
+def look(
+    paths: Iterable[Path], today: date | None = None, locked: bool = False
+) -> Report:
     """Check the rules folders that *paths* lie in, and keep what is about the paths.
 
-    Without *today*, it is what the calendar of each site says.
+    Without *today*, it is what the calendar of each site says. If *locked*, the value
+    sets must be as valuesets.lock has them.
     """
     wanted: dict[Path, list[Path]] = {}
     for path in paths:
@@ -71,12 +80,26 @@ def look(paths: Iterable[Path], today: date | None = None) -> Report:
                 texts[str(folder / file)] = text
                 rules += kind_of(file) == "rule"
         owed = duties(checked.files, checked.documents)
-        for each in sorted({*checked.findings, *owed}):
+        said = held_to_lock(checked.findings, checked.files, locked)
+        licensed = licence_findings(folder, checked.files)
+        for each in sorted({*said, *owed, *licensed}):
             if _is_within(folder / each.file, within):
                 findings.append(replace(each, file=str(folder / each.file)))
             else:
                 elsewhere += each.level is Level.ERROR
     return Report(tuple(findings), texts, rules, elsewhere)
+
+
+def held_to_lock(
+    findings: Iterable[Finding], files: Mapping[str, str], locked: bool
+) -> Iterator[Finding]:
+    """The findings; if *locked*, those about the lock are errors, as is its lack."""
+    for each in findings:
+        about_lock = each.code in ("CDS219", "CDS220")
+        yield replace(each, level=Level.ERROR) if locked and about_lock else each
+    if locked and LOCK not in files:
+        help = "write it with `cds-service valueset lock`"
+        yield Finding(LOCK, 1, 1, "CDS218", Level.ERROR, f"there is no {LOCK}", help)
 
 
 def rules_folder(path: Path) -> Path:
