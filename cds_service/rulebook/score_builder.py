@@ -17,7 +17,13 @@ def build_scores(whens: WhenBuilder, path: Path, reader: int) -> dict[str, Fact]
     *reader* stands for no rows.
     """
     written: Mapping[str, Any] = whens.document.value(path) or {}
-    built = {}
+    built: dict[str, Fact] = {}
+    if any(
+        "score" not in body for name, body in written.items() if name not in whens.facts
+    ):
+        return (
+            built  # what is wrong with a fact is told; that it is missing need not be
+        )
     for name, body in written.items():
         if "score" in body:
             items = _items(whens, (*path, name, "score", "items"))

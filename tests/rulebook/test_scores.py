@@ -279,6 +279,16 @@ def test_a_mistake_in_a_score(
     assert help in found[0].help
 
 
+def test_a_fact_that_is_wrong_is_told_once(rules: Any, chart: Any) -> None:
+    rules.evaluate(FACTS, risk("at_least: 2"), chart())
+    text = rules.files["test.yaml"]
+    rules.files["test.yaml"] = text.replace("in: diabetes", "in: diabetis")
+
+    found = [each for each in rules.compile().findings if each.level == Level.ERROR]
+
+    assert [each.code for each in found] == ["CDS221"]
+
+
 @pytest.mark.parametrize(
     ("test", "code", "help"),
     [
