@@ -18,12 +18,10 @@ def build_scores(whens: WhenBuilder, path: Path, reader: int) -> dict[str, Fact]
     """
     written: Mapping[str, Any] = whens.document.value(path) or {}
     built: dict[str, Fact] = {}
-    if any(
-        "score" not in body for name, body in written.items() if name not in whens.facts
-    ):
-        return (
-            built  # what is wrong with a fact is told; that it is missing need not be
-        )
+    missing = [name for name in written if name not in whens.facts]
+    if any("score" not in written[name] for name in missing):
+        # What is wrong with a fact has been told; items that speak of it add nothing.
+        return built
     for name, body in written.items():
         if "score" in body:
             items = _items(whens, (*path, name, "score", "items"))
