@@ -153,7 +153,7 @@ class _Holding:
 
     def _repeated(self, card: BuiltCard, earlier: list[Display]) -> Suppressed | None:
         length = card.alerting.repeat_after
-        last = max(earlier, key=lambda each: each.at, default=None)
+        last = max(earlier, key=lambda each: (each.at, -each.indicator), default=None)
         if not length or not last or card.card.indicator > last.indicator:
             return None
         until = length.after(last.at, self.zone)
@@ -166,9 +166,11 @@ class _Holding:
         return max(lasting, key=lambda each: each.until or self.now, default=None)
 
     def cut(
-        self, cards: Iterable[BuiltCard]
+        self, cards: Sequence[BuiltCard]
     ) -> tuple[list[BuiltCard], list[Suppressed]]:
-        room, info_room = self._room(), self._info_room()
+        """What must be shown has its room first."""
+        sure = sum(bool(each.rule) and not may_be_held(each) for each in cards)
+        room, info_room = self._room() - sure, self._info_room()
         shown, cut = [], []
         for card in cards:
             info = bool(card.rule) and card.card.indicator is Indicator.INFO
@@ -180,7 +182,7 @@ class _Holding:
                 cut.append(Suppressed(card, Why.BUDGET, None, detail))
             else:
                 shown.append(card)
-                room -= bool(card.rule)
+                room -= may_be_held(card)
                 info_room -= info
         return shown, cut
 

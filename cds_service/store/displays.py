@@ -7,7 +7,16 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, bindparam, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    select,
+    union_all,
+)
 
 from ..protocol.cards import Indicator
 from ..protocol.feedback import Outcome
@@ -19,8 +28,7 @@ from .tables import CALLS, CARDS, FEEDBACK
 
 MOST = 1000
 """Rows that are looked at, the newest; beyond, a card is rather shown once more."""
-NEVER = "9999"
-"""Later than every instant."""
+SHOWN = ("uuid", "rule", "version", "dedup_key", "indicator", "shown_at")
 
 
 class OwnCall(NamedTuple):
@@ -38,26 +46,50 @@ def read(
     call: OwnCall | None,
 ) -> tuple[Display, ...]:
     """What *lookback* asks for, newest first."""
-    keys = sorted(lookback.keys) or [""]
-    places = 1 << (len(keys) - 1).bit_length()
+    if not lookback.keys and lookback.info_since is None:
+        return ()
+    keys = sorted(lookback.keys)
+    places = 1 << (len(keys) - 1).bit_length() if keys else 0
     keys += keys[-1:] * (places - len(keys))
-    since = lookback.info_since
     asked = {
         **patient._asdict(),
         **{f"key_{index}": key for index, key in enumerate(keys)},
         "since": instant(lookback.since),
-        "info_since": instant(since) if since else NEVER,
         "own_client": call.client if call else "",
         "own_hook": call.hook if call else "",
         "own_instance": call.instance if call else "",
     }
-    found = _statement(places).ask(connection, asked).all()
-    return tuple(_displays(found))
+    if lookback.info_since is not None:
+        asked["info_since"] = instant(lookback.info_since)
+    statement = _statement(places, lookback.info_since is not None)
+    return tuple(_displays(statement.ask(connection, asked).all()))
 
 
-@lru_cache(maxsize=16)
-def _statement(places: int) -> Prepared:
-    """The query for so many keys; it is asked with a power of two only."""
+@lru_cache(maxsize=32)
+def _statement(places: int, info: bool) -> Prepared:
+    """The query for so many keys, a power of two or none, and for info cards.
+
+    Several questions in one, so that each has its index; what two of them find is
+    found twice.
+    """
+    card = CARDS.c
+    recent = card.shown_at >= bindparam("since")
+    questions = [
+        _select(card.dedup_key == bindparam(f"key_{number}"), recent)
+        for number in range(places)
+    ]
+    if info:
+        mild = card.indicator == Indicator.INFO.name.lower()
+        today = card.shown_at >= bindparam("info_since")
+        questions.append(_select(mild, card.rule != "", today))
+    both = union_all(*questions)
+    columns = both.selected_columns
+    order = (columns.shown_at.desc(), columns.uuid)
+    return Prepared(both.order_by(*order).limit(MOST))
+
+
+def _select(*wanted: ColumnElement[bool]) -> Select[Any]:
+    """The patient's cards, their calls and what was heard of them."""
     card, call, feedback = CARDS.c, CALLS.c, FEEDBACK.c
     own = and_(
         call.client == bindparam("own_client"),
@@ -70,38 +102,22 @@ def _statement(places: int) -> Prepared:
         feedback.client == card.client,
         feedback.service == card.service,
     )
-    keys = or_(*(card.dedup_key == bindparam(f"key_{n}") for n in range(places)))
-    same = and_(keys, card.shown_at >= bindparam("since"))
-    info = and_(
-        card.indicator == Indicator.INFO.name.lower(),
-        card.rule != "",
-        card.shown_at >= bindparam("info_since"),
-    )
     whose = (
         card[name] == bindparam(name) for name in ("tenant", "fhir_base", "patient_id")
     )
-    columns = (
-        card.uuid,
-        card.rule,
-        card.version,
-        card.dedup_key,
-        card.indicator,
-        card.shown_at,
-        own.label("own"),
+    said = (
         feedback.outcome,
         feedback.outcome_at,
         feedback.received_at,
         feedback.reason_system,
         feedback.reason_code,
     )
-    tables = CARDS.join(CALLS, call.id == card.call_id).outerjoin(FEEDBACK, about)
-    order = (card.shown_at.desc(), card.uuid)
-    return Prepared(
-        select(*columns)
-        .select_from(tables)
-        .where(*whose, or_(same, info))
-        .order_by(*order)
-        .limit(MOST)
+    return (
+        select(*(card[name] for name in SHOWN), own.label("own"), *said)
+        .select_from(
+            CARDS.join(CALLS, call.id == card.call_id).outerjoin(FEEDBACK, about)
+        )
+        .where(*whose, *wanted)
     )
 
 

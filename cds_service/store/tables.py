@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 
 METADATA = MetaData()
+_PATIENT = ("tenant", "fhir_base", "patient_id")
 
 
 def _text(name: str) -> Column[str]:
@@ -112,8 +113,8 @@ CARDS = Table(
     _text("dedup_key"),
     _text("indicator"),
     _text("shown_at"),
-    Index("cards_by_dedup_key", "tenant", "fhir_base", "patient_id", "dedup_key"),
-    Index("cards_by_patient_and_time", "tenant", "fhir_base", "patient_id", "shown_at"),
+    Index("cards_by_dedup_key", *_PATIENT, "dedup_key", "shown_at"),
+    Index("cards_by_patient_and_time", *_PATIENT, "shown_at"),
 )
 
 SUPPRESSIONS = Table(

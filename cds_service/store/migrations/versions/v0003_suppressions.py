@@ -24,8 +24,10 @@ def upgrade() -> None:
         _text("detail"),
     )
     op.create_index("suppressions_by_rule", "suppressions", ["rule", "version"])
-    patient_and_time = ["tenant", "fhir_base", "patient_id", "shown_at"]
-    op.create_index("cards_by_patient_and_time", "cards", patient_and_time)
+    patient = ["tenant", "fhir_base", "patient_id"]
+    op.drop_index("cards_by_dedup_key", "cards")
+    op.create_index("cards_by_dedup_key", "cards", [*patient, "dedup_key", "shown_at"])
+    op.create_index("cards_by_patient_and_time", "cards", [*patient, "shown_at"])
     op.create_index("feedback_by_card", "feedback", ["card"])
 
 

@@ -1,0 +1,249 @@
+"""What was shown before is found again: by key, by day, with what was said of it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from cds_service.protocol.cards import Coding, Indicator
+from cds_service.protocol.feedback import FeedbackEntry, Outcome
+from cds_service.rulebook.alerting import Display, Lookback
+from cds_service.store.displays import OwnCall, _statement
+from cds_service.store.records import (
+    AuditEvent,
+    CallRecord,
+    CardRecord,
+    SuppressionRecord,
+)
+from cds_service.store.store import Store
+from cds_service.wearables.records import PatientKey
+
+DAY = timedelta(days=1)
+REASON = Coding("urn:s", "known", "Known")
+Show = Callable[..., str]
+
+
+class Client:
+    """Whoever was shown the cards."""
+
+    id, tenant = "sandbox", "default"
+
+
+@pytest.fixture
+def show(
+    store: Store, make_call: Callable[..., CallRecord], event: AuditEvent, now: datetime
+) -> Show:
+    """Shows a card some time ago; gives its uuid."""
+    shown = 0
+
+    def make(
+        key: str = "k", ago: timedelta = DAY, indicator: str = "warning", **call: Any
+    ) -> str:
+        nonlocal shown
+        shown += 1
+        uuid = f"00000000-0000-4000-8000-{shown:012}"
+        rule = call.pop("rule", "a")
+        card = CardRecord(uuid, rule, "1.2.0", key, indicator, now - ago)
+        store.record_call(make_call(cards=(card,), **call), event)
+        return uuid
+
+    return make
+
+
+@pytest.fixture
+def say(store: Store, event: AuditEvent, now: datetime) -> Callable[..., None]:
+    """Feedback on a card."""
+
+    def send(
+        card: str,
+        outcome: Outcome = Outcome.OVERRIDDEN,
+        ago: timedelta = timedelta(hours=1),
+        reason: Coding | None = REASON,
+        service: str = "wearable-review",
+        client: Any = Client,
+    ) -> None:
+        entry = FeedbackEntry(card, outcome, now - ago, (), reason, "")
+        store.record_feedback(service, [entry], client, event, now)
+
+    return send
+
+
+@pytest.fixture
+def ask(store: Store, now: datetime) -> Callable[..., tuple[Display, ...]]:
+    def find(
+        *keys: str,
+        days: float = 30,
+        info: timedelta | None = None,
+        patient: PatientKey = PatientKey("default", "-", "p1"),
+        call: OwnCall | None = None,
+    ) -> tuple[Display, ...]:
+        since = now - timedelta(days=days)
+        lookback = Lookback(frozenset(keys), since, now - info if info else None)
+        return store.displays(patient, lookback, call)
+
+    return find
+
+
+def test_a_display_is_found_as_it_was(show: Show, ask: Any, now: datetime) -> None:
+    show()
+
+    assert ask("k") == (
+        Display("a", "1.2.0", "k", Indicator.WARNING, (now - DAY).astimezone(UTC)),
+    )
+
+
+def test_the_newest_comes_first_and_what_is_too_old_not_at_all(
+    show: Show, ask: Any, now: datetime
+) -> None:
+    for days in (3, 1, 31, 2):
+        show(ago=days * DAY)
+
+    assert [now - each.at for each in ask("k")] == [DAY, 2 * DAY, 3 * DAY]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 9])
+def test_any_number_of_keys_is_one_question(show: Show, ask: Any, count: int) -> None:
+    for number in range(10):
+        show(f"k{number}")
+
+    asked = {f"k{number}" for number in range(count)}
+
+    assert {each.dedup_key for each in ask(*asked)} == asked
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        PatientKey("north", "-", "p1"),
+        PatientKey("default", "https://fhir.test", "p1"),
+        PatientKey("default", "-", "p2"),
+    ],
+)
+def test_another_patient_has_a_history_of_their_own(
+    show: Show, ask: Any, other: PatientKey
+) -> None:
+    show()
+
+    assert ask("k", patient=other) == ()
+
+
+def test_info_cards_of_the_day_are_found_whatever_their_key(
+    show: Show, ask: Any
+) -> None:
+    show("x", ago=timedelta(hours=1), indicator="info")
+    show("x", ago=timedelta(hours=3), indicator="info")
+    show("w", ago=timedelta(hours=1), indicator="warning")
+    show("u", ago=timedelta(hours=1), indicator="info", rule="")
+
+    assert [each.dedup_key for each in ask(info=timedelta(hours=2))] == ["x"]
+    assert ask() == ()
+
+
+def test_only_the_same_call_is_its_own(show: Show, ask: Any) -> None:
+    show(hook_instance="i", hook="patient-view")
+
+    def own(*call: str) -> bool:
+        (found,) = ask("k", call=OwnCall(*call))
+        return bool(found.own)
+
+    assert own("sandbox", "patient-view", "i")
+    assert not own("other", "patient-view", "i")
+    assert not own("sandbox", "encounter-start", "i")
+    assert not own("sandbox", "patient-view", "j")
+    assert not ask("k")[0].own
+
+
+def test_an_override_is_found_with_its_time_and_reason(
+    show: Show, say: Any, ask: Any, now: datetime
+) -> None:
+    say(show())
+
+    (found,) = ask("k")
+
+    assert found.overridden == now - timedelta(hours=1)
+    assert found.reason == "urn:s|known"
+
+
+def test_an_override_without_a_reason_is_one(show: Show, say: Any, ask: Any) -> None:
+    say(show(), reason=None)
+
+    (found,) = ask("k")
+
+    assert found.overridden and found.reason == ""
+
+
+def test_a_clock_that_is_ahead_does_not_snooze_for_longer(
+    show: Show, say: Any, ask: Any, now: datetime
+) -> None:
+    say(show(), ago=-400 * DAY)
+
+    assert ask("k")[0].overridden == now
+
+
+def test_the_last_word_counts(show: Show, say: Any, ask: Any) -> None:
+    accepted, overridden = show("a"), show("b")
+    say(accepted, ago=timedelta(hours=3))
+    say(accepted, Outcome.ACCEPTED, timedelta(hours=2), None)
+    say(overridden, Outcome.ACCEPTED, timedelta(hours=3), None)
+    say(overridden, ago=timedelta(hours=2))
+
+    found = {each.dedup_key: each.overridden for each in ask("a", "b")}
+
+    assert found["a"] is None
+    assert found["b"]
+
+
+def test_feedback_of_somebody_who_was_not_shown_the_card_does_not_count(
+    show: Show, say: Any, ask: Any
+) -> None:
+    class Other:
+        id, tenant = "other", "default"
+
+    card = show()
+    say(card, client=Other)
+    say(card, service="another-service")
+
+    (found,) = ask("k")
+
+    assert found.overridden is None
+
+
+def test_what_is_held_back_is_stored_with_its_call(
+    store: Store, make_call: Any, event: AuditEvent, rows: Any, now: datetime
+) -> None:
+    held = SuppressionRecord("a", "1.2.0", 1, "k", "repeated", now, "shown before")
+    unbounded = replace(held, index=2, why="grouped", until=None)
+
+    store.record_call(make_call(suppressions=(held, unbounded)), event)
+
+    (call,) = rows("select id from calls")
+    first, second = rows("select * from suppressions order by card_index")
+    assert first == {
+        "id": first["id"],
+        "call_id": call["id"],
+        "rule": "a",
+        "version": "1.2.0",
+        "card_index": 1,
+        "dedup_key": "k",
+        "why": "repeated",
+        "until": "2026-03-01T12:00:00.000000Z",
+        "detail": "shown before",
+    }
+    assert (second["why"], second["until"]) == ("grouped", None)
+
+
+@pytest.mark.parametrize(("keys", "info"), [(2, True), (1, False), (0, True)])
+def test_the_question_is_answered_from_indexes(
+    store: Store, rows: Any, keys: int, info: bool
+) -> None:
+    sql = _statement(keys, info)._sql.replace("?", "'1'")
+
+    plan = rows(f"explain query plan {sql}")
+
+    steps = " / ".join(each["detail"] for each in plan)
+    assert "SCAN" not in steps.replace("SCAN CONSTANT ROW", "")
+    assert ("cards_by_dedup_key" in steps) is bool(keys)
+    assert ("cards_by_patient_and_time" in steps) is info
+    assert "feedback_by_card" in steps
