@@ -26,6 +26,7 @@ from ..rulebook.prefetch import derive_queries
 from ..rulebook.program import Program
 from ..rulebook.rules import Rule, Rulebook, ServiceRules
 from .compiled import compile_folder, default_folder
+from .explain_alerting import History, alerting_json, history_options, tell_alerting
 from .patient_files import (
     choose_patient,
     read_alerts,
@@ -87,6 +88,7 @@ class Scene:
 )
 @click.option("--now", "moment", help="When it is asked, as 2026-11-22T12:00:00Z.")
 @click.option("--json", "as_json", is_flag=True, help="Write it for a program.")
+@history_options
 def explain(
     subject: str | None,
     codes: bool,
@@ -97,6 +99,7 @@ def explain(
     rules: Path | None,
     moment: str | None,
     as_json: bool,
+    history: History | None,
 ) -> None:
     """Say why RULE said what it said of a patient, or what a finding CODE means.
 
@@ -122,7 +125,7 @@ def explain(
             if bundle
             else scene_of_example(subject, name or "", rules)
         )
-        show_json(scene) if as_json else show_text(scene)
+        show_json(scene, history) if as_json else show_text(scene, history)
 
 
 _CODE = re.compile("CDS[0-9]+", re.IGNORECASE)
@@ -226,7 +229,7 @@ def find_example(examples: list[Example], rule: str, name: str) -> Example:
     raise click.ClickException(f"{which} of {rule} match `{name}`:\n{listed}")
 
 
-def show_text(scene: Scene) -> None:
+def show_text(scene: Scene, history: History | None) -> None:
     """Print the tree, then what was not read and what keeps the rule unheard."""
     for line in explained(scene.rule, scene.case):
         click.echo(line)
@@ -237,6 +240,8 @@ def show_text(scene: Scene) -> None:
         click.echo(f"  {source.name}: {describe(source)}")
     for note in scene.notes:
         click.echo(f"  note: {note}")
+    if history:
+        tell_alerting(scene.rule, scene.service, scene.case, history)
 
 
 def is_whole(source: Source) -> bool:
@@ -257,7 +262,7 @@ def describe(source: Source) -> str:
     return ", ".join(said)
 
 
-def show_json(scene: Scene) -> None:
+def show_json(scene: Scene, history: History | None) -> None:
     """Print everything that is known about how the rule came to what it said."""
     chart = scene.case.chart
     written = {
@@ -271,6 +276,9 @@ def show_json(scene: Scene) -> None:
         "sources": [as_source(each) for each in chart.sources.values()],
         "notes": list(scene.notes),
     }
+    if history:
+        held = alerting_json(scene.rule, scene.service, scene.case, history)
+        written["alerting"] = held
     click.echo(json.dumps(written, indent=2, ensure_ascii=False))
 
 

@@ -146,7 +146,7 @@ class _Holding:
             if each.overridden and length and card.card.indicator <= each.indicator:
                 until = length.after(each.overridden, self.zone)
                 why = each.reason or "no reason given"
-                said = f"overridden {_stamp(each.overridden)} ({why})"
+                said = f"overridden {stamp(each.overridden)} ({why})"
                 detail = f"{said}, snooze_on_override {length}"
                 reasons.append(Suppressed(card, Why.SNOOZED, until, detail))
         return self._longest(reasons)
@@ -157,7 +157,7 @@ class _Holding:
         if not length or not last or card.card.indicator > last.indicator:
             return None
         until = length.after(last.at, self.zone)
-        detail = f"shown {_stamp(last.at)}, repeat_after {length}"
+        detail = f"shown {stamp(last.at)}, repeat_after {length}"
         return self._longest([Suppressed(card, Why.REPEATED, until, detail)])
 
     def _longest(self, reasons: list[Suppressed]) -> Suppressed | None:
@@ -256,5 +256,6 @@ def _is_same(display: Display, card: BuiltCard) -> bool:
     return same and display.dedup_key == card.dedup_key
 
 
-def _stamp(at: datetime) -> str:
+def stamp(at: datetime) -> str:
+    """The instant in UTC, to the second."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
