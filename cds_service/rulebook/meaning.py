@@ -238,6 +238,15 @@ def criteria_of(rule: Rule) -> Iterator[Criterion]:
         waiting = [*node.children, *waiting]
 
 
+def canonical(value: Any) -> Any:
+    """A value by which two that mean the same are equal: 24 hours and 1 day."""
+    if not isinstance(value, Duration):
+        return value
+    if value.unit in ("month", "year"):
+        return "months", value.count * (12 if value.unit == "year" else 1)
+    return "seconds", value.length.total_seconds()
+
+
 def within(fact: Fact) -> Iterator[Fact]:
     """All facts that a fact is made of, at any depth."""
     for part in fact.parts:

@@ -62,11 +62,16 @@ def tell_valuesets(
 def _groups(valueset: ValueSet) -> Iterator[CodeGroup]:
     for system in sorted({*valueset.systems, *valueset.excluded_codes}):
         yield CodeGroup(
-            _SYSTEM_NAMES.get(system, system),
+            named_system(system),
             tuple(written(system, c) for c in sorted(valueset.codes.get(system, ()))),
             tuple(written(system, c) for c in valueset.prefixes.get(system, ())),
             len(valueset.excluded_codes.get(system, ())),
         )
+
+
+def named_system(system: str) -> str:
+    """What people call a code system."""
+    return _SYSTEM_NAMES.get(system, system)
 
 
 def written(system: str, code: str) -> str:

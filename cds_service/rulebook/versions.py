@@ -1,0 +1,60 @@
+"""What a change of a rule means for its version.
+
+Patch: text and governance. Minor: limits narrower or wider. Major: what is asked.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Step(IntEnum):
+    """How far a version must move; larger is further."""
+
+    NONE = 0
+    PATCH = 1
+    MINOR = 2
+    MAJOR = 3
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Change:
+    """One way in which a rule differs from what it was."""
+
+    file: str
+    """Of the new rule, in its folder."""
+    line: int
+    text: str
+    step: Step
+    effect: str = ""
+    """``narrower``, ``wider`` or ``either way``; empty where it does not apply."""
+
+
+def moved(old: str, new: str) -> Step:
+    """The step from one version to the next; NONE if it is the same or lower."""
+    was, now = _parts(old), _parts(new)
+    if now <= was:
+        return Step.NONE
+    for index, step in enumerate((Step.MAJOR, Step.MINOR)):
+        if now[index] != was[index]:
+            return step
+    return Step.PATCH
+
+
+def following(version: str, step: Step) -> str:
+    """The least version that is *step* further."""
+    major, minor, patch = _parts(version)
+    if step is Step.MAJOR:
+        return f"{major + 1}.0.0"
+    if step is Step.MINOR:
+        return f"{major}.{minor + 1}.0"
+    return f"{major}.{minor}.{patch + 1}" if step is Step.PATCH else version
+
+
+def is_lower(new: str, old: str) -> bool:
+    """Whether a version went back."""
+    return _parts(new) < _parts(old)
+
+
+def _parts(version: str) -> tuple[int, int, int]:
+    major, minor, patch = (int(part) for part in version.split("."))
+    return major, minor, patch
