@@ -1,138 +1,197 @@
 """``cds-service test``: the cases beside the rules, on the path of a real call."""
 
-import os
-import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import json
+import time
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 import click
 
-from ..rulebook.compiler import kind_of
-from ..rulebook.example_runner import ExampleRunner
-from ..rulebook.examples import Example, example_names, parse_examples
-from ..rulebook.explain import explain
-from ..rulebook.findings import Findings, render
-from ..rulebook.load import read_folder
-from ..rulebook.notation import ExampleError
-from ..rulebook.schemas import check_shape
-from ..rulebook.source import Document, parse_yaml
-from .check import rules_folder
-
-
-@dataclass(slots=True)
-class Tally:
-    """What became of the cases so far."""
-
-    passed: int = 0
-    failed: int = 0
-    todo: int = 0
+from ..rulebook.findings import Finding
+from .junit import write_junit
+from .progress import Progress
+from .reporting import as_workflow_command
+from .rule_tests import (
+    FolderTests,
+    Outcome,
+    default_paths,
+    mutated,
+    open_folders,
+    owed,
+    owed_mutants,
+    play,
+)
+from .test_text import (
+    all_findings,
+    as_json,
+    closing_line,
+    echo,
+    say_finding,
+    say_mutation,
+    say_result,
+)
+from .test_watch import watch_folders
 
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--run", "wanted", default="", help="Only cases whose name has this.")
+@click.option(
+    "--junit",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write the outcome to this file, as JUnit XML.",
+)
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Go on, and run again what a changed file can affect; ends with Ctrl-C.",
+)
+@click.option(
+    "--mutate",
+    is_flag=True,
+    help="Also make small mistakes in each rule, and name those that no case notices.",
+)
+@click.option(
+    "--require-tests",
+    "required",
+    is_flag=True,
+    help="Fail where a rule lacks the cases that its status asks for.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "github"]),
+    default="text",
+    show_default=True,
+    help="How the outcome is written; github: workflow commands.",
+)
 @click.pass_context
-def test(context: click.Context, paths: tuple[Path, ...], wanted: str) -> None:
+def test(
+    context: click.Context,
+    paths: tuple[Path, ...],
+    wanted: str,
+    junit: Path | None,
+    watch: bool,
+    mutate: bool,
+    required: bool,
+    form: str,
+) -> None:
     """Run the test cases of rules.
 
     PATHS are rules folders, or files and folders in one; by default the folder named by
     CDS_RULES, or ./rules. A rule file stands for its tests. Exit code 0: all passed; 1:
-    some failed; 2: could not run.
+    some failed, or a test file is wrong; 2: could not run.
     """
-    asked = paths or (Path(os.environ.get("CDS_RULES") or "rules"),)
-    for path in asked:
-        if not path.exists():
-            raise click.UsageError(
-                f"there is no {path}; name a rules folder, or set CDS_RULES"
-            )
-    tally = Tally()
-    for path in asked:
-        folder = rules_folder(path)
-        files, findings = read_folder_or_stop(folder)
-        runner = ExampleRunner(files)
-        for document in documents(files, folder, path, findings):
-            run_document(document, runner, wanted, folder, tally)
-    if not tally.passed + tally.failed:
+    asked = default_paths(paths)
+    run = Run(wanted, mutate, required, form, junit)
+    if watch:
+        watch_folders(asked, run.once)
+        context.exit(0)
+    outcome = run.once(asked)
+    if not outcome.results and not outcome.findings:
         raise click.UsageError(
             "no test case is there; tests are <rule>.test.yaml files"
         )
-    todo = f", {tally.todo} known gaps" if tally.todo else ""
-    click.echo(f"{tally.passed} passed, {tally.failed} failed{todo}")
-    context.exit(1 if tally.failed else 0)
+    context.exit(1 if outcome.failed or outcome.errors else 0)
 
 
-def read_folder_or_stop(folder: Path) -> tuple[dict[str, str], Findings]:
-    """The files of a rules folder.
+class Run:
+    """What was asked of a run."""
 
-    Raises:
-        click.ClickException: where the folder itself cannot be read.
-    """
-    findings = Findings()
-    try:
-        return dict(read_folder(folder)), findings
-    except OSError as error:
-        raise click.ClickException(f"{folder} cannot be read: {error}") from error
+    def __init__(
+        self, wanted: str, mutate: bool, required: bool, form: str, junit: Path | None
+    ) -> None:
+        self.wanted = wanted
+        self.mutate = mutate
+        self.required = required
+        self.form = form
+        self.junit = junit
+        self.progress = Progress()
 
+    def once(
+        self, asked: tuple[Path, ...], only: Container[str] | None = None
+    ) -> Outcome:
+        """Run everything that was asked for, and write what became of it.
 
-def documents(
-    files: dict[str, str], folder: Path, asked: Path, findings: Findings
-) -> Iterator[Document]:
-    """The test files that *asked* stands for, parsed.
+        *only* are the test files that are run, as a caller would name them.
+        """
+        begun = time.perf_counter()
+        self.progress = Progress()
+        outcome = Outcome()
+        folders = open_folders(asked)
+        for tests in folders:
+            self._play(tests, outcome, only)
+        if self.mutate:
+            for tests in folders:
+                self._mutate(tests, outcome, only)
+        outcome.seconds = time.perf_counter() - begun
+        self.progress.clear()
+        self._write(outcome)
+        return outcome
 
-    Raises:
-        click.ClickException: naming what is wrong with one.
-    """
-    for name in example_names(files):
-        if not stands_for(folder / name, asked):
-            continue
-        document = parse_yaml(files[name], name, findings)
-        if document is not None and check_shape(kind_of(name), document, findings):
-            yield document
-    for finding in findings:
-        raise click.ClickException(render(finding, files.get(finding.file, "")))
+    def _play(
+        self, tests: FolderTests, outcome: Outcome, only: Container[str] | None
+    ) -> None:
+        texts = {tests.place(name): text for name, text in tests.files.items()}
+        for finding in self._findings(tests, only):
+            outcome.findings.append(finding)
+            if self.form == "text":
+                say_finding(finding, texts)
+        for file in tests.tests:
+            name = tests.place(file.document.file)
+            if only is not None and name not in only:
+                continue
+            chosen = [each for each in file.examples if self.wanted in each.name]
+            if chosen and self.form == "text":
+                self.progress.clear()
+                echo(name)
+            for example in chosen:
+                self.progress.say(f"{len(outcome.results)} cases, now {example.rule}")
+                result = play(tests, file, example)
+                outcome.results.append(result)
+                if self.form == "text":
+                    self.progress.clear()
+                    say_result(result)
 
+    def _findings(
+        self, tests: FolderTests, only: Container[str] | None
+    ) -> Iterator[Finding]:
+        for finding in tests.findings:
+            if only is None or finding.file in only:
+                yield finding
+        if self.required:
+            yield from owed(tests)
 
-def stands_for(file: Path, asked: Path) -> bool:
-    """Whether a test file is meant by a path: it, its rule, or a folder around it."""
-    rule = file.with_name(file.name.removesuffix(".test.yaml") + ".yaml")
-    meant = asked.resolve()
-    return meant == rule.resolve() or file.resolve().is_relative_to(meant)
+    def _mutate(
+        self, tests: FolderTests, outcome: Outcome, only: Container[str] | None
+    ) -> None:
+        rules = tests.rules(only)
+        for number, rule in enumerate(rules, start=1):
+            self.progress.say(f"mutants of rule {number} of {len(rules)}: {rule}")
+            mutation = mutated(tests, rule)
+            if mutation is None:
+                continue
+            outcome.mutations.append((tests, mutation))
+            finding = owed_mutants(tests, mutation)
+            if finding:
+                outcome.findings.append(finding)
+            if self.form == "text":
+                self.progress.clear()
+                say_mutation(tests, mutation)
+                if finding:
+                    say_finding(finding, {})
 
-
-def run_document(
-    document: Document, runner: ExampleRunner, wanted: str, folder: Path, tally: Tally
-) -> None:
-    """Run the cases of one file and print what became of each."""
-    examples = parse_examples(document, Findings())
-    chosen = [example for example in examples if wanted in example.name]
-    if chosen:
-        click.echo(str(folder / document.file))
-    for example in chosen:
-        found = runner.problems(example)
-        tally.failed += bool(found)
-        tally.passed += not found
-        tally.todo += bool(example.todo) and not found
-        say(example, found, runner)
-
-
-def say(example: Example, found: tuple[str, ...], runner: ExampleRunner) -> None:
-    """One line for a case; for one that failed, also why and the rule's trace."""
-    mark, colour = ("FAIL", "red") if found else ("ok", "green")
-    if example.todo and not found:
-        mark, colour = "todo", "yellow"
-    plain = bool(os.environ.get("NO_COLOR")) or not sys.stdout.isatty()
-    shown = mark if plain else click.style(mark, fg=colour)
-    click.echo(f"  {shown:4} {example.name}")
-    if found:
-        for line in (*found, *traced(example, runner)):
-            click.echo(f"       {line}")
-
-
-def traced(example: Example, runner: ExampleRunner) -> Iterable[str]:
-    """How the rule came to what it said; nothing where the case cannot be played."""
-    try:
-        evaluations, service = runner.evaluations(example)
-    except ExampleError:
-        return ()
-    return explain(service.rules[0], evaluations.case)
+    def _write(self, outcome: Outcome) -> None:
+        if self.form == "json":
+            click.echo(json.dumps(as_json(outcome), indent=2, ensure_ascii=False))
+        else:
+            if self.form == "github":
+                for each in all_findings(outcome):
+                    click.echo(as_workflow_command(each))
+            echo(closing_line(outcome))
+        if self.junit:
+            try:
+                write_junit(outcome, self.junit)
+            except OSError as error:
+                said = f"{self.junit} cannot be written: {error.strerror}"
+                raise click.UsageError(said) from error

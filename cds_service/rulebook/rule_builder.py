@@ -21,6 +21,9 @@ from .rules import Criterion, Evidence, Param, Rule, Site
 from .score_builder import build_scores
 from .when_builder import WhenBuilder
 
+ALIVE = "patient is alive"
+"""The criterion of every rule that does not say ``deceased: any``."""
+
 
 def build_rule(
     document: Document,
@@ -127,7 +130,7 @@ class _RuleBuilder:
     def _for_the_living(self, when: Criterion) -> Criterion:
         if self.data.get("deceased") == "any":
             return when
-        alive = Criterion("patient is alive", when.position, criteria.alive())
+        alive = Criterion(ALIVE, when.position, criteria.alive())
         judge = criteria.conjunction([alive.judge, when.judge])
         return Criterion("all", when.position, judge, (alive, when), operator="all")
 
