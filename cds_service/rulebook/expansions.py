@@ -71,7 +71,7 @@ def write_expansion(
     yield "# The products that hold the ingredients of value sets, by RxNorm.\n"
     yield "# Written by `cds-service valueset import rxnorm`; not to be edited.\n"
     yield f"# {ACKNOWLEDGEMENT}\n"
-    yield f"format\t1\nrelease\t{version}\n"
+    yield f"format\t1\nrelease\t{version}\nproducts\t{len(rows)}\n"
     yield "\n[ingredients]\n"
     yield from (f"{code}\n" for code in found)
     yield "\n[absent]\n"
@@ -132,6 +132,8 @@ class _Reader:
         )
         if head.get("format") != "1" or sections.keys() != _SECTIONS:
             return self._complain("", "this is no expansion of format 1")
+        if head.get("products") != str(len(sections["products"])):
+            return self._complain("", "the file is cut short, or was changed")
         self.products = {code: {} for code in sections["ingredients"]}
         codes, mixed, formless = set[str](), set[str](), set[str]()
         for line in sections["products"]:

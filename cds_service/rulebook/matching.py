@@ -69,8 +69,8 @@ class CodeIndex:
             slot: _settled_by(valuesets[name]) for slot, name in slots.items()
         }
         self._known = {slot: valuesets[name].known for slot, name in slots.items()}
-        self._mixed = frozenset[str]().union(
-            *(each.known.mixed for each in valuesets.values())
+        self._release = next(
+            (each.known for each in valuesets.values() if each.known.codes), Known()
         )
         self._excluding = {
             slot: valuesets[name]
@@ -112,8 +112,9 @@ class CodeIndex:
         hits: dict[int, Hit] = {}
         known = False
         for coding in coded.codings:
+            known = known or self._holds_nothing_else(coding)
             for slots in self._slots_of(coding):
-                known = known or coding[1].strip() not in self._mixed
+                known = known or coding[1].strip() not in self._release.mixed
                 hit = Hit(f"{coding[0]}|{coding[1]}", coding[2], False)
                 for slot in slots:
                     hits.setdefault(slot, hit)
@@ -127,6 +128,12 @@ class CodeIndex:
             for slot in [slot for slot in hits if self._is_excluded(slot, coded)]:
                 del hits[slot]
         return hits, known
+
+    def _holds_nothing_else(self, coding: tuple[str, str, str]) -> bool:
+        """Whether all that a product holds is known, in whichever sets that is."""
+        system, code, _ = coding
+        known = self._release
+        return system == RXNORM and code in known.codes and code not in known.mixed
 
     def _slots_of(self, coding: tuple[str, str, str]) -> list[Sequence[int]]:
         """The slots of each value set that knows the code, or a code's beginning."""

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from .fhir_valuesets import Concept, Imported
-from .terminology import normalise_code, short_name, written_code
+from .terminology import SYSTEMS, normalise_code, short_name, written_code
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+){0,2}")
@@ -52,16 +52,12 @@ def _entries(concepts: Iterable[Concept]) -> Iterator[str]:
         plain = normalise_code(system, code)
         systems.setdefault(system, set()).add(written_code(system, plain))
     for system in sorted(systems, key=short_name):
-        yield f"  - system: {_quoted(short_name(system))}"
+        name = short_name(system)
+        yield f"  - system: {name if name in SYSTEMS else _quoted(name)}"
         yield "    codes:"
         yield from (f"      - {_quoted(code)}" for code in sorted(systems[system]))
 
 
 def _quoted(text: str) -> str:
     printable = "".join(each if each.isprintable() else " " for each in text)
-    if _PLAIN.fullmatch(printable):
-        return printable
     return json.dumps(printable, ensure_ascii=False)
-
-
-_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*")
