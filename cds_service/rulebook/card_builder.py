@@ -94,7 +94,7 @@ class CardBuilder:
         fixed = sum(len(part) for part in summary if isinstance(part, str))
         if fixed > SUMMARY_LIMIT:
             message = f"the summary has {fixed} characters before anything is filled in"
-            help = f"at most {SUMMARY_LIMIT} are shown"
+            help = f"shorten it; at most {SUMMARY_LIMIT} are shown"
             self._error((*path, "summary"), "CDS505", message, help)
         detail = body.get("detail")
         suggested = self._where(path, "suggestions")
@@ -134,9 +134,9 @@ class CardBuilder:
         if name == PARAMETER:
             if attribute not in self.params:
                 message = f"there is no param {quote('$' + attribute)}"
-                self._at(
-                    path, offset, "CDS303", message, suggest(attribute, self.params)
-                )
+                known = [f"${each}" for each in self.params]
+                help = suggest(f"${attribute}", known) or "define it under `params`"
+                self._at(path, offset, "CDS303", message, help)
             self.whens.limits.used_params.add(attribute)
             return
         if name == "patient":
@@ -221,7 +221,8 @@ class CardBuilder:
         kind = self.facts[name].kind
         if kind in _NO_RESOURCES:
             message = f"{_NO_RESOURCES[kind]} is no resource of the EHR"
-            self._error((*path, word), "CDS508", message)
+            help = "name a fact that is read from the chart"
+            self._error((*path, word), "CDS508", message, help)
             return None
         if word == "remove":
             return ActionTemplate("delete", description, fact=name)
@@ -236,7 +237,11 @@ class CardBuilder:
         except TemplateError:
             return  # already told, where the text stands
         for problem in self.check_resource(sample):
-            self._error(path, "CDS509", f"this is no FHIR R4 resource: {problem}")
+            message = f"this is no FHIR R4 resource: {problem}"
+            help = (
+                "see the resource's page at https://hl7.org/fhir/R4/resourcelist.html"
+            )
+            self._error(path, "CDS509", message, help)
 
     def _error(self, path: Path, code: str, message: str, help: str = "") -> None:
         self.findings.error(self.document, path, code, message, help)

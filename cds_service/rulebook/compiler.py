@@ -30,6 +30,7 @@ from .sheet import Selectors
 from .site_builder import build_site
 from .source import parse_yaml
 from .terminology_files import terminology_kind
+from .units import check_alert_units
 from .valuesets import build_valuesets
 
 SITE, SERVICES, ALERT_TYPES = "site.yaml", "services.yaml", "alert-types.yaml"
@@ -130,7 +131,9 @@ class _Compilation:
                 self.pause()
         for path in (SITE, SERVICES, ALERT_TYPES):
             if path not in self.files:
-                self.findings.error_at(path, 1, 1, "CDS010", f"there is no {path}")
+                message, help = f"there is no {path}", "name the folder that has it"
+                self.findings.error_at(path, 1, 1, "CDS010", message, help)
+        check_alert_units(self._one(ALERT_TYPES), self.findings)
         site = build_site(
             self._one(SITE), self.sound.get("valueset", {}).values(), self.findings
         )
@@ -198,7 +201,8 @@ class _Compilation:
             name = document.data["rule"]
             if name in written:
                 message = f"{quote(name)} is also the name of {written[name]}"
-                self.findings.error(document, ("rule",), "CDS606", message)
+                help = "rename one of the rules, and its file"
+                self.findings.error(document, ("rule",), "CDS606", message, help)
                 continue
             written[name] = path
             rule = build_rule(document, shelf, site, site_document, self.findings)
@@ -215,7 +219,7 @@ class _Compilation:
                         ("rules", name),
                         "CDS014",
                         f"there is no rule {quote(name)}",
-                        suggest(name, written),
+                        suggest(name, written) or "remove it",
                         key=True,
                     )
         return rules
@@ -241,7 +245,8 @@ class _Compilation:
                     continue
                 if (body["id"], hook) in services:
                     message = f"{quote(body['id'])} is on {quote(hook)} twice"
-                    self.findings.error(document, where, "CDS016", message)
+                    help = "give one of them another id, or join their rules"
+                    self.findings.error(document, where, "CDS016", message, help)
                     continue
                 services[body["id"], hook] = self._service(
                     body, hook, chosen, selectors, shelf, site
@@ -301,7 +306,7 @@ class _Compilation:
                     ("services", index, "rules", number),
                     "CDS017",
                     f"there is no rule or folder {quote(name)}",
-                    suggest(name, {*rules, *folders}),
+                    suggest(name, {*rules, *folders}) or "name a folder of rules",
                 )
             if found and found[0].id == name and found[0].status == "retired":
                 message = f"{quote(name)} is retired: it is not evaluated here"

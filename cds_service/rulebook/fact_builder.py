@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..wearables.records import canonical_unit
 from .document import Document, Path
 from .facts import KINDS, Fact, Window
 from .findings import Findings, quote, suggest
 from .intervals import parse_duration
 from .matching import Selector
 from .rules import AlertType, CheckResource, unchecked
+from .units import check_unit
 from .valuesets import ValueSet
 
 
@@ -85,7 +85,8 @@ class FactBuilder:
         for index, other in enumerate(written[name]["any_of"]):
             where = (*path, index)
             if other == name or other in chain:
-                self._error(where, "CDS227", f"{quote(name)} is made of itself")
+                message = f"{quote(name)} is made of itself"
+                self._error(where, "CDS227", message, "name other facts")
                 return None
             if other not in written:
                 self._unknown_fact(where, other, written)
@@ -141,12 +142,13 @@ class FactBuilder:
                 path,
                 "CDS223",
                 f"there is no shared fact {quote(target)}",
-                suggest(target, self.shelf.shared),
+                suggest(target, self.shelf.shared) or "write a file in facts/",
             )
             return None
         if target in chain:
             cycle = " → ".join([*chain, target])
-            self._error(path, "CDS225", f"shared facts use each other: {cycle}")
+            message = f"shared facts use each other: {cycle}"
+            self._error(path, "CDS225", message, "remove one of the references")
             return None
         builder = FactBuilder(self.shelf, document, ())
         kind = next(key for key in (*KINDS, "any_of") if key in document.data)
@@ -171,7 +173,7 @@ class FactBuilder:
                     (*path, "type", index),
                     "CDS224",
                     f"{quote(each)} is not in alert-types.yaml",
-                    suggest(each, self.shelf.alert_types),
+                    suggest(each, self.shelf.alert_types) or "add it there",
                 )
                 return None
         units = {self.shelf.alert_types[each].unit for each in types}
@@ -199,17 +201,12 @@ class FactBuilder:
                 (*path, "in"),
                 "CDS221",
                 f"value set {quote(body['in'])} does not exist",
-                suggest(body["in"], self.shelf.valuesets),
+                suggest(body["in"], self.shelf.valuesets) or "write it to valuesets/",
             )
             return None
         unit = body.get("unit", "")
-        if unit and canonical_unit(unit) != unit:
-            self._error(
-                (*path, "unit"),
-                "CDS228",
-                f"{quote(unit)} is not a UCUM unit",
-                f"write `{canonical_unit(unit)}`" if canonical_unit(unit) else "",
-            )
+        findings = self.shelf.findings
+        if unit and not check_unit(unit, self.document, (*path, "unit"), findings):
             return None
         drafts = body.get("from") == "draft_orders"
         selector = Selector(
@@ -233,6 +230,11 @@ class FactBuilder:
                         f"{quote(body[key])} is not a duration",
                         "write e.g. `7 days`, `24 hours`, `12 months`",
                     )
+                    return None
+                if length.count == 0:
+                    message = f"{quote(body[key])} is no time at all"
+                    help = "say how far back the rule looks"
+                    self._error((*path, key), "CDS222", message, help)
                     return None
                 return Window(key, length)
         return None
@@ -263,7 +265,7 @@ class FactBuilder:
             path,
             "CDS301",
             f"there is no fact {quote(name)} in this file",
-            suggest(name, written),
+            suggest(name, written) or "define it under `facts`",
         )
 
     def _error(self, path: Path, code: str, message: str, help: str = "") -> None:

@@ -39,7 +39,8 @@ def build_life_cycle(
     start, end = dates["effective"], dates["expires"]
     if start and end and end <= start:
         message = "the rule expires before it takes effect"
-        findings.error(document, ("governance", "expires"), "CDS608", message)
+        help = "correct one of the dates"
+        findings.error(document, ("governance", "expires"), "CDS608", message, help)
     served = status == "active" and (approved or site.serve_unapproved)
     return LifeCycle(status, approved, served, **dates)
 

@@ -45,7 +45,8 @@ class LimitReader:
             limits.append(Limit(comparison, number))
         if len(limits) == 2 and name != "local_time":
             if limits[0].value >= limits[1].value:
-                self._error((*path, "between"), "CDS307", "this range is empty")
+                help = "write the smaller limit first"
+                self._error((*path, "between"), "CDS307", "this range is empty", help)
                 return []
         return limits
 
@@ -70,13 +71,23 @@ class LimitReader:
             return None if length is None else criteria.seconds(length)
         if name == "local_time":
             return self._minutes(value, path)
+        self._compare_units(value, path, fact)
         return self.number(value, path)
+
+    def _compare_units(self, value: Any, path: Path, fact: Fact) -> None:
+        """A param that says its unit says the unit of what it is compared with."""
+        param = self.params.get(value[1:]) if _is_param(value) else None
+        if param and param.unit and fact.unit and param.unit != fact.unit:
+            message = f"{quote(value)} is in {param.unit}, {quote(fact.name)} in "
+            help = "give both the same unit; the number is not converted"
+            self._error(path, "CDS309", message + fact.unit, help)
 
     def number(self, value: Any, path: Path) -> float | None:
         """A number, or the param that holds one."""
         found = self._param(value, path) if _is_param(value) else value
         if isinstance(found, Duration) or isinstance(found, str):
-            self._error(path, "CDS304", f"{quote(value)} is not a number")
+            help = "write a number, or name a param that is one"
+            self._error(path, "CDS304", f"{quote(value)} is not a number", help)
             return None
         return None if found is None else float(found)
 
@@ -111,7 +122,7 @@ class LimitReader:
                 path,
                 "CDS303",
                 f"there is no param {quote(value)}",
-                suggest(value, names),
+                suggest(value, names) or "define it under `params`",
             )
             return None
         self.used_params.add(param.name)

@@ -17,6 +17,7 @@ from .findings import Findings, quote, suggest
 from .intervals import Duration
 from .life_cycle import build_life_cycle
 from .limits import number_or_duration, size
+from .params import check_param
 from .rules import Criterion, Evidence, Param, Rule, Site
 from .score_builder import build_scores
 from .when_builder import WhenBuilder
@@ -156,7 +157,7 @@ class _RuleBuilder:
                     ("params", name),
                     "CDS018",
                     f"the rule has no param {quote(name)}",
-                    suggest(name, params),
+                    suggest(name, params) or "remove it",
                 )
         return params
 
@@ -164,8 +165,10 @@ class _RuleBuilder:
         default = number_or_duration(body["default"])
         if default is None:
             message = f"{quote(body['default'])} is neither a number nor a duration"
-            self._error(("params", name, "default"), "CDS222", message)
+            help = "write a number, or e.g. `7 days`"
+            self._error(("params", name, "default"), "CDS222", message, help)
             return None
+        check_param(self.document, name, default, self.findings)
         if name not in self.local.get("params", {}):
             return default
         written = self.local["params"][name]
@@ -174,7 +177,8 @@ class _RuleBuilder:
             default, Duration
         ):
             message = f"{quote(written)} does not fit; the rule has {body['default']}"
-            self._site_error(("params", name), "CDS018", message)
+            help = "write a value of the same kind"
+            self._site_error(("params", name), "CDS018", message, help)
             return default
         low, high = (number_or_duration(body.get(bound)) for bound in ("min", "max"))
         if (low is not None and size(value) < size(low)) or (
@@ -182,7 +186,8 @@ class _RuleBuilder:
         ):
             bounds = f"{body.get('min', '…')} to {body.get('max', '…')}"
             message = f"{written} is outside what the rule allows: {bounds}"
-            self._site_error(("params", name), "CDS018", message)
+            help = "choose a value within, or have the rule itself changed"
+            self._site_error(("params", name), "CDS018", message, help)
         return value
 
     def _severity(self) -> Indicator | None:

@@ -41,7 +41,7 @@ def build_site(
                 ("overlays", index),
                 "CDS012",
                 f"there is no overlay {quote(overlay)}",
-                suggest(overlay, offered),
+                suggest(overlay, offered) or "remove it, or add its folder",
             )
     return Site(
         time_zone=zone,

@@ -15,7 +15,7 @@ import yaml
 
 from .document import Document, Mark, Path, Position, line_starts, place
 from .findings import Finding, Findings, Level, quote
-from .syntax import QUOTE_IT, Complaint, explain_syntax
+from .syntax import QUOTE_IT, Complaint, explain_syntax, find_open_quote
 
 __all__ = ["Document", "Mark", "Path", "Position", "parse_yaml"]
 
@@ -82,7 +82,8 @@ class _Reader:
         except _Refused:
             self.broken = True
         except yaml.YAMLError as error:
-            complaint = _complaint(error, self.text)
+            last = next(reversed(self.marks.values()), Mark(0, 0, 0))
+            complaint = _complaint(error, self.text, last)
             self._report(*complaint)
 
     def _check_text(self) -> None:
@@ -156,10 +157,12 @@ class _Reader:
         holder.textual = key in TEXT_KEYS
         holder.skipped = False
         if key == "<<" and not event.style:
-            self._report(offset, "CDS009", f"merge keys (`<<`) and {_NO_ANCHORS}")
+            message = "merge keys (`<<`) are not allowed in these files"
+            self._report(offset, "CDS009", message, "write the keys out")
         elif key == "":
             message = "a key is missing before the colon"
-            self._report(offset, "CDS033", message)
+            help = "write one, or remove the line"
+            self._report(offset, "CDS033", message, help)
         elif key in holder.node:
             first = self._line_of(holder.path + (key,))
             message = (
@@ -186,7 +189,7 @@ class _Reader:
 
     def _refuse_key(self, offset: int) -> None:
         braces = "{{" in self.text[max(0, offset - 1) : offset + 2]
-        help = "a text that begins with `{{` must be in quotes" if braces else ""
+        help = "a text that begins with `{{` must be in quotes" if braces else QUOTE_IT
         message = "a list or mapping cannot be a key"
         self._report(offset, "CDS033", message, help)
         raise _Refused
@@ -234,7 +237,8 @@ class _Reader:
             message = f"{quote('&' + event.anchor)} names an anchor; {_NO_ANCHORS}"
             self._report(offset, "CDS009", message, QUOTE_IT)
         if event.tag is not None:
-            message = f"the tag {quote(event.tag)} is not allowed"
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            message = f"the tag {quote(tag)} is not allowed"
             help = "remove it, or put the text in quotes if it begins with `!`"
             self._report(offset, "CDS030", message, help)
 
@@ -265,11 +269,14 @@ def _plain(value: str, textual: bool) -> str | int | float | bool | None:
     return value
 
 
-def _complaint(error: yaml.YAMLError, text: str) -> Complaint:
+def _complaint(error: yaml.YAMLError, text: str, last: Mark) -> Complaint:
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
-        return Complaint(0, "CDS005", f"this is not YAML: {error}", "")
+        return explain_syntax(str(error), "", 0, None, text)
     began = error.context_mark.index if error.context_mark else None
     offset = min(error.problem_mark.index, len(text))
+    open_quote = find_open_quote(text, last.start, last.end, offset)
+    if open_quote is not None:
+        return open_quote
     problem, context = error.problem or "", error.context or ""
     return explain_syntax(problem, context, offset, began, text)
 

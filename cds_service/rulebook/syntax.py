@@ -20,10 +20,15 @@ def explain_syntax(
     problem: str, context: str, offset: int, began: int | None, text: str
 ) -> Complaint:
     """A parser's *problem* at *offset* of *text*, in *context* that began earlier."""
-    tab = _tab_before(text, offset)
-    if tab is not None:
-        message = "a tab stands where the line is indented"
-        return Complaint(tab, "CDS006", message, "indent with spaces")
+    odd = _odd_indentation(text, offset)
+    if odd is not None:
+        what = (
+            "a tab"
+            if text[odd] == "\t"
+            else f"a space of another kind {_name(text[odd])}"
+        )
+        message = f"{what} stands where the line is indented"
+        return Complaint(odd, "CDS006", message, "indent with spaces")
     for said, where, explain in _MEANINGS:
         if said in problem and where in context:
             message, help = explain
@@ -31,16 +36,35 @@ def explain_syntax(
             return Complaint(at, "CDS005", message, help)
     if "cannot start any token" in problem:
         return _reserved(text, offset)
-    return Complaint(offset, "CDS005", f"this is not YAML: {problem}", "")
+    help = "look at the quotes, brackets and indentation here and on the line above"
+    return Complaint(offset, "CDS005", f"this is not YAML: {problem}", help)
 
 
-def _tab_before(text: str, offset: int) -> int | None:
-    """The first tab in the indentation of the line that holds *offset*."""
+def find_open_quote(text: str, start: int, end: int, offset: int) -> Complaint | None:
+    """The quotes that open at *start*, if they close on a later line and by mistake.
+
+    What follows at *offset* then makes no sense, for the quotes that were meant to open
+    have closed those before.
+    """
+    written = text[start:end]
+    if written[:1] not in ("'", '"') or "\n" not in written or text[end:offset].strip():
+        return None
+    line = text.count("\n", 0, end) + 1
+    message = f"the quotes that open here close only on line {line}"
+    return Complaint(start, "CDS005", message, "close them on the line they belong to")
+
+
+def _name(character: str) -> str:
+    return f"(U+{ord(character):04X})"
+
+
+def _odd_indentation(text: str, offset: int) -> int | None:
+    """The first tab or other odd space that indents the line that holds *offset*."""
     start = text.rfind("\n", 0, offset) + 1
     line = text[start:].split("\n", 1)[0]
     indentation = line[: len(line) - len(line.lstrip())]
-    tab = indentation.find("\t")
-    return start + tab if tab >= 0 else None
+    odd = next((at for at, each in enumerate(indentation) if each != " "), None)
+    return None if odd is None else start + odd
 
 
 def _reserved(text: str, offset: int) -> Complaint:
@@ -73,7 +97,10 @@ _KEY = (
     "a key was expected here",
     "check the indentation; text after a closing quote must stand within the quotes",
 )
-_NO_COLON = ("a key without a colon", "write `key: value`")
+_NO_COLON = (
+    "a key without a colon and a space",
+    "write `key: value`, with a space after the colon",
+)
 _ESCAPE = (
     "this backslash sequence is not known in double quotes",
     "write `\\\\` for a backslash, or use single quotes",
@@ -84,7 +111,10 @@ _BLOCK = (
     "`>` or `|` begins a block of text, which starts on the next line",
     "a comparison is written in words, such as `above: 100`; text goes in quotes",
 )
-_CONTENT = ("a value is missing here, or a bracket is closed that was not opened", "")
+_CONTENT = (
+    "a value is missing here, or a bracket is closed that was not opened",
+    "write the value, or remove the bracket",
+)
 _DASH_HERE = (
     "a list item cannot stand on this line",
     "begin the list on the next line, or put the text in quotes",
@@ -93,7 +123,7 @@ _END = ("the file goes on after its end was marked with `...`", "remove the `...
 _DIRECTIVE = ("a line that begins with `%` cannot stand here", QUOTE_IT)
 _TAG = ("`!` begins a YAML tag, and tags are not allowed", QUOTE_IT)
 
-_AT_BEGINNING = [_UNCLOSED_QUOTE, _UNCLOSED_LIST, _UNCLOSED_MAPPING]
+_AT_BEGINNING = [_UNCLOSED_QUOTE, _UNCLOSED_LIST, _UNCLOSED_MAPPING, _NO_COLON]
 
 _MEANINGS = [
     ("mapping values are not allowed", "", _COLON),

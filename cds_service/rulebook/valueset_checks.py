@@ -50,7 +50,8 @@ def by_name(files: Iterable[Document], findings: Findings) -> dict[str, Document
             continue
         if name in named:
             message = f"the value set {quote(name)} is already in {named[name].file}"
-            findings.error(document, ("valueset",), "CDS201", message)
+            help = "rename one of them, or join them"
+            findings.error(document, ("valueset",), "CDS201", message, help)
             continue
         named[name] = document
         stem = document.file.rpartition("/")[2].removesuffix(".yaml")
@@ -69,7 +70,8 @@ def _check_extension(
         return
     if base not in named:
         message = f"value set {quote(base)} does not exist"
-        findings.error(document, ("extends",), "CDS202", message, suggest(base, named))
+        help = suggest(base, named) or "name the set that these codes are added to"
+        findings.error(document, ("extends",), "CDS202", message, help)
     if not overlay_of(document):
         message = "a file that extends a value set stands in a folder of its overlay"
         help = "move it to valuesets/<overlay>/ and list the overlay in site.yaml"
@@ -120,7 +122,8 @@ def _check_code(
     plain = normalise_code(system, code)
     if not is_well_formed(system, plain):
         message = f"{quote(code)} does not look like a code of this system"
-        findings.error(document, path, "CDS208", message)
+        help = "look the code up again, and see that its `system` is right"
+        findings.error(document, path, "CDS208", message, help)
     elif "under" not in path and not has_good_check_digit(system, plain):
         message = f"the check digit of {quote(code)} is wrong"
         help = "look the code up again; a digit may be mistyped"

@@ -102,7 +102,10 @@ class _Builder:
         result = self._settled(result)
         if not (result.codes or result.prefixes or result.names):
             message = f"the value set {quote(name)} holds nothing"
-            self.findings.error(document, ("include",), "CDS212", message, key=True)
+            help = "see what `exclude` takes away"
+            self.findings.error(
+                document, ("include",), "CDS212", message, help, key=True
+            )
         return result
 
     def _import(
@@ -165,15 +168,17 @@ class _Builder:
         if name in self.under_way:
             chain = [*self.under_way[self.under_way.index(name) :], name]
             message = "value sets include each other: " + " → ".join(chain)
-            self.findings.error(document, path, "CDS204", message)
+            help = "remove one of the references"
+            self.findings.error(document, path, "CDS204", message, help)
             return []
         if len(self.under_way) > _DEPTH_LIMIT:
             message = f"more than {_DEPTH_LIMIT} value sets include each other in a row"
-            self.findings.error(document, path, "CDS204", message)
+            help = "include them here, without the sets between"
+            self.findings.error(document, path, "CDS204", message, help)
             return []
         if name not in self.named:
             message = f"value set {quote(name)} does not exist"
-            help = suggest(name, self.named)
+            help = suggest(name, self.named) or f"add valuesets/{name}.yaml"
             self.findings.error(document, path, "CDS202", message, help)
             return []
         return [self.build(name)]

@@ -38,14 +38,19 @@ WHEN = "all: [{hr: {latest: {above: 100}}}, {bb: present}, {low: present}]"
             "CDS302",
             "allowed here: absent, count, present",
         ),
-        ("{above: $limit}", "{above: 100}", "CDS303", ""),
+        ("{above: $limit}", "{above: 100}", "CDS303", "define it under `params`"),
         (
             "{low: absent}",
             "{low: present}",
             "CDS306",
             "that no alert came proves nothing; ask for one that did",
         ),
-        ("{between: [100, 100]}", "{above: 100}", "CDS307", ""),
+        (
+            "{between: [100, 100]}",
+            "{above: 100}",
+            "CDS307",
+            "write the smaller limit first",
+        ),
     ],
 )
 def test_a_mistake_in_facts_or_conditions(

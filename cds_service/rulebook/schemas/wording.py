@@ -5,7 +5,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..document import Path
-from ..findings import closest, quote, suggest
+from ..findings import closest, quote
+from . import remedies
 
 
 class Broken(NamedTuple):
@@ -41,7 +42,8 @@ def tell(broken: Broken) -> Iterator[Fault]:
         return _WORDINGS.get(broken.keyword, _otherwise)(broken)
     path = (*broken.path, broken.value)
     message = f"{quote(broken.value)} is no name"
-    return iter([Fault(path, "CDS105", message, _advice(broken), True)])
+    help = _advice(broken) + remedies.unlike_ascii(broken.value)
+    return iter([Fault(path, "CDS105", message, help, True)])
 
 
 def without_echoes(faults: Collection[Fault]) -> list[Fault]:
@@ -62,7 +64,8 @@ def _required(broken: Broken) -> Iterator[Fault]:
     for name in broken.argument:
         if name not in broken.value:
             message = f"{quote(name)} is missing{_in(broken)}"
-            yield Fault(broken.path, "CDS101", message, "", True, name)
+            help = remedies.add_key(name, broken.schema)
+            yield Fault(broken.path, "CDS101", message, help, True, name)
 
 
 def _unexpected(broken: Broken) -> Iterator[Fault]:
@@ -70,7 +73,7 @@ def _unexpected(broken: Broken) -> Iterator[Fault]:
     for name in broken.value:
         if name not in known:
             message = f"{quote(name)} is not known{_in(broken)}"
-            help = suggest(name, known)
+            help = remedies.choose_key(name, known)
             meant = closest(name, known) or ""
             path = (*broken.path, name)
             yield Fault(path, "CDS102", message, help, True, meant)
@@ -90,50 +93,35 @@ def _type(broken: Broken) -> Iterator[Fault]:
         return
     subject = quote(here) if here else "this item" if path else "the file"
     expected = " or ".join(_TYPES[each] for each in wanted)
+    if wanted == ["string"]:
+        expected = broken.schema.get("title", expected)
+    help = remedies.retype(broken.value, wanted, broken.schema)
     if broken.value is None:
-        yield Fault(path, "CDS103", f"{subject} has no value; it is {expected}")
-        return
-    message = f"{subject} is {expected}, not {_described(broken.value)}"
-    help = broken.schema.get("typeErrorMessage", _remedy(broken.value, wanted))
+        message = f"{subject} has no value; it is {expected}"
+    else:
+        message = f"{subject} is {expected}, not {_described(broken.value)}"
     yield Fault(path, "CDS103", message, help)
-
-
-def _remedy(value: Any, wanted: list[str]) -> str:
-    simple = isinstance(value, (str, int, float))
-    if "string" in wanted and simple:
-        return f'put it in quotes: "{quote(value).strip("`")}"'
-    if wanted == ["array"] and simple:
-        return f"write [{quote(value).strip('`')}], or one item a line after `- `"
-    if isinstance(value, str) and {"number", "integer"} & set(wanted):
-        return "write the number alone, without quotes or a unit"
-    if wanted == ["boolean"]:
-        return "write true or false"
-    return ""
 
 
 def _choice(broken: Broken) -> Iterator[Fault]:
     allowed = broken.schema.get("enum", [broken.schema.get("const")])
-    words = [quote(each).strip("`") for each in allowed]
     message = f"{quote(broken.value)} is not allowed here"
-    written = broken.value if isinstance(broken.value, str) else ""
-    near = closest(written, words) if written else None
-    help = "allowed: " + ", ".join(words)
-    if near and near != written:
-        help = f"did you mean `{near}`? {help}"
+    help = remedies.choose_word(broken.value, allowed)
     yield Fault(broken.path, "CDS104", message, help)
 
 
 def _pattern(broken: Broken) -> Iterator[Fault]:
     wanted = broken.schema.get("title", "what can stand here")
     message = f"{quote(broken.value)} is not {wanted}"
-    yield Fault(broken.path, "CDS105", message, _advice(broken))
+    help = _advice(broken) + remedies.unlike_ascii(broken.value)
+    yield Fault(broken.path, "CDS105", message, help)
 
 
 def _format(broken: Broken) -> Iterator[Fault]:
     # What does not even look like a date breaks the pattern, and is told there.
     if re.search(broken.schema.get("pattern", ""), broken.value):
         message = f"{quote(broken.value)} is not in the calendar"
-        yield Fault(broken.path, "CDS105", message)
+        yield Fault(broken.path, "CDS105", message, "write a day that there is")
 
 
 def _too_many_keys(broken: Broken) -> Iterator[Fault]:
@@ -145,7 +133,7 @@ def _too_many_keys(broken: Broken) -> Iterator[Fault]:
 
 def _too_few_keys(broken: Broken) -> Iterator[Fault]:
     known = sorted(broken.schema.get("properties", {}))
-    help = "allowed here: " + ", ".join(known) if known else ""
+    help = "allowed here: " + ", ".join(known) if known else "write it, or remove it"
     message = f"nothing stands{_in(broken) or ' here'}"
     yield Fault(broken.path, "CDS106", message, help)
 
@@ -154,7 +142,8 @@ def _choose(broken: Broken) -> Iterator[Fault]:
     if not isinstance(broken.value, dict):
         return
     message = broken.schema.get("errorMessage", "this does not fit together")
-    yield Fault(broken.path, "CDS110", message, "", True)
+    help = remedies.fit(broken.keyword, broken.schema, broken.value)
+    yield Fault(broken.path, "CDS110", message, help, True)
 
 
 def _together(broken: Broken) -> Iterator[Fault]:
@@ -163,14 +152,16 @@ def _together(broken: Broken) -> Iterator[Fault]:
         if name in broken.value and missing:
             lacking = " and ".join(quote(each) for each in missing)
             message = f"{quote(name)} needs {lacking} beside it"
-            yield Fault((*broken.path, name), "CDS108", message, "", True)
+            help = f"add {lacking}, or remove {quote(name)}"
+            yield Fault((*broken.path, name), "CDS108", message, help, True)
 
 
 def _bound(broken: Broken) -> Iterator[Fault]:
     message = _BOUNDS[broken.keyword].format(
         limit=broken.argument, value=quote(broken.value), size=_size(broken.value)
     )
-    yield Fault(broken.path, "CDS107", message)
+    help = remedies.bound(broken.keyword, broken.argument)
+    yield Fault(broken.path, "CDS107", message, help)
 
 
 _BOUNDS = {
@@ -188,7 +179,7 @@ _BOUNDS = {
 
 def _otherwise(broken: Broken) -> Iterator[Fault]:
     message = f"this does not fit: {broken.keyword} {quote(broken.argument)}"
-    yield Fault(broken.path, "CDS110", message, _advice(broken))
+    yield Fault(broken.path, "CDS110", message, _advice(broken) or "correct it")
 
 
 def _size(value: Any) -> str:
