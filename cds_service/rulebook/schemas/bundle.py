@@ -94,7 +94,7 @@ class _Known:
         properties["override_reasons"]["items"] = _one_of("A reason.", names)
 
     def hook(self, schema: Schema) -> Schema:
-        """A hook of the library, or one of an EHR's own, which has a dot in its name."""
+        """A hook of the library, or an EHR's own, which has a dot in its name."""
         names = {name: f"Version {each.version}." for name, each in HOOKS.items()}
         own = {**schema, "pattern": r"^[a-z0-9]+([.-][a-zA-Z0-9]+)*\.[a-zA-Z0-9.-]+$"}
         return {
