@@ -45,6 +45,8 @@ def call(
 ) -> None:
     """Call SERVICE with the fixture case in FOLDER and print its cards.
 
+    Each run opens the chart anew, so what was shown a moment ago may be held back.
+
     The server must know the FHIR address that --no-prefetch uses; give it a port with
     --fhir-port and list http://127.0.0.1:PORT/fhir in the clients file. Wearable
     alerts of the case are not sent: `cds-service simulate` does that.
