@@ -1,8 +1,6 @@
 """``cds-service doc``: a page for each rule, in plain sentences."""
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from ..rulebook.page_json import page_json
 from ..rulebook.rule_markdown import index_markdown, markdown
 from ..rulebook.rule_page import Page, build_page
 from .compiled import Compilation, compile_folder, default_folder
+from .files import write_atomically
 
 INDEX = "README.md"
 
@@ -149,12 +148,7 @@ def _parting(old: str, new: str) -> int:
 
 def _write(file: Path, text: str) -> None:
     """Put a file in place whole, or not at all."""
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as written:
-            written.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, file)
+        write_atomically(file, text)
     except OSError as error:
-        Path(name).unlink(missing_ok=True)
         raise click.ClickException(f"{file} cannot be written: {error}") from error

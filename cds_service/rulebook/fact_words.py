@@ -24,6 +24,12 @@ _COUNTS = {
     "at_most": "at most {}",
     "equals": "exactly {}",
 }
+_AGO = {
+    "above": "more than {} ago",
+    "at_least": "{} ago or more",
+    "below": "less than {} ago",
+    "at_most": "{} ago or less",
+}
 _REDUCED = {
     "latest": "the latest",
     "earliest": "the first",
@@ -42,7 +48,6 @@ _OF_ALERT = {
     "threshold": "a limit set on the device",
     "coverage": "readings for a share of its time",
     "duration": "a duration",
-    "age": "an end that lies back",
     "local_time": "a start by the wearer's clock",
 }
 
@@ -72,7 +77,8 @@ class Words:
 
     def title(self, fact: Fact) -> str:
         """What a fact is about, in emphasis."""
-        return f"*{inert(fact.title or fact.name)}*"
+        titles = (fact.title or fact.name).split(" / ")
+        return " or ".join(f"*{inert(each)}*" for each in titles)
 
     def rows(self, fact: Fact) -> str:
         """What a fact finds, in the plural."""
@@ -142,11 +148,14 @@ class Words:
         asked = dict.fromkeys(each.attribute for each in clause.bounds)
         for attribute in (each for each in asked if each != "count"):
             bounds = _of(clause, attribute)
+            if attribute == "age":
+                said.append(f"an end {limits(bounds, fact, _AGO)}")
+                continue
             shown = limits(bounds, fact)
             named = [each.comparison for each in bounds]
             of = "of " if named in (["at_least"], ["at_most"]) else ""
             said.append(f"{_OF_ALERT[attribute]} {of}{shown}")
-        last, told = last_words(fact, " from the last {}"), " and ".join(said)
+        last, told = last_words(fact, " from the last {}"), _listed(said)
         if "count" not in asked:
             return f"a wearable alert {self.title(fact)}{last} has {told}"
         number = limits(_of(clause, "count"), fact, _COUNTS)
@@ -157,6 +166,12 @@ class Words:
 
     def _status(self, fact: Fact) -> str:
         return self._selector(fact).status
+
+
+def _listed(said: Sequence[str]) -> str:
+    if len(said) < 3:
+        return " and ".join(said)
+    return f"{', '.join(said[:-1])} and {said[-1]}"
 
 
 def _of(clause: Clause, attribute: str) -> list[Bound]:

@@ -145,6 +145,8 @@ class _Teller:
             return None
         if clause.kind == "any":
             return f"either {said[0]}, or {said[1]}"
+        if children[0].kind == "any":
+            return None  # "either a, or b, and c" could be read two ways
         return f"{said[0]}, and {said[1]}"
 
     def _negated(self, child: Clause) -> str | None:
@@ -153,6 +155,8 @@ class _Teller:
         inner = self._inline(child)
         if inner is None:
             return None
+        if child.kind == "patient":
+            return inner.replace("the patient is ", "the patient is not ", 1)
         if child.kind == "all":
             parts = [self._inline(each) for each in child.children]
             return f"at most one of these holds: {'; '.join(filter(None, parts))}"

@@ -161,6 +161,25 @@ def written(said: Said) -> str:
             "a wearable alert *Low heart rate* from the last 7 days has readings for "
             "a share of its time above 50 %",
         ),
+        (
+            "alert: {value: {below: 40}, duration: {above: 5 minutes}, "
+            "age: {below: 24 hours}}",
+            "a wearable alert *Low heart rate* from the last 7 days has a value below "
+            "40 /min, a duration above 5 minutes and an end less than 24 hours ago",
+        ),
+        (
+            "any: [diabetes: present, {none: [patient: {sex: {in: [female]}}]}]",
+            "either *Diabetes* is recorded as an active problem, or the patient is "
+            "not female",
+        ),
+        (
+            "any: [ever: present, {all: [any: [diabetes: present, blocker: present], "
+            "hr: present]}]",
+            "at least one of these holds: [there is a result for *Heart rate*; all of "
+            "these hold: [either *Diabetes* is recorded as an active problem, or the "
+            "patient takes a medicine of the set *Beta-blockers*; there is a result "
+            "for *Heart rate* from the last 3 days]]",
+        ),
         ("points: {value: {at_least: 2}}", "the score *A score* is 2 or more"),
         (
             "any: [diabetes: present, {all: [diabetes: absent, blocker: absent]}]",
