@@ -114,7 +114,7 @@ def _build(
         uuid="",
         summary=render_plain(template.summary, evaluation.text)
         or shorten(rule.title, SUMMARY_LIMIT),
-        indicator=_indicator(evaluation, template),
+        indicator=severity_of(evaluation, template),
         source=template.source,
         detail=_detail(evaluation, template),
         suggestions=build_suggestions(template.suggestions, evaluation),
@@ -135,7 +135,7 @@ def _build(
     )
 
 
-def _indicator(evaluation: Evaluation, template: CardTemplate) -> Indicator:
+def severity_of(evaluation: Evaluation, template: CardTemplate) -> Indicator:
     """The severity of the card; what rests on a name alone is never critical."""
     if evaluation.by_name:
         return min(template.severity, Indicator.WARNING)
@@ -165,7 +165,7 @@ def _dedup_key(
     known = {
         "patient": evaluation.case.chart.patient_id,
         "rule": rule.id,
-        "severity": _indicator(evaluation, template).name.lower(),
+        "severity": severity_of(evaluation, template).name.lower(),
         **{name: call.get(name) or None for name in OF_THE_CALL},
     }
     key: dict[str, str | None] = {"rule": rule.id}

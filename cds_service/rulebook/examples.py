@@ -29,6 +29,11 @@ class Expectation:
     unknown_because: frozenset[str] = frozenset()
     """The facts that leave it unknown; empty if the case does not say."""
 
+    @property
+    def says_words(self) -> bool:
+        """Whether anything is expected of the words on the card."""
+        return bool(self.summary or self.detail_contains or self.detail_lacks)
+
 
 @dataclass(frozen=True, slots=True)
 class Example:

@@ -70,7 +70,7 @@ def _is_noticed(one: OneRule, mutant: Mutant, scenes: list[Scene]) -> bool | Non
         key = json.dumps(params, sort_keys=True)
         if key not in services:
             services[key] = one.compile(params, mutant.document)
-        if any(scene.differences(services[key])):
+        if any(scene.differences(services[key], words=False)):
             scenes.insert(0, scenes.pop(index))
             return True
     return False
