@@ -26,6 +26,8 @@ from .chain import instant
 from .database import Prepared
 from .tables import CALLS, CARDS, FEEDBACK
 
+NEWEST = 20
+"""Displays of one key that are looked at, beside those of which something was heard."""
 MOST = 1000
 """Rows that are looked at, the newest; beyond, a card is rather shown once more."""
 SHOWN = ("uuid", "rule", "version", "dedup_key", "indicator", "shown_at")
@@ -70,14 +72,17 @@ def _statement(places: int, info: bool) -> Prepared:
     """The query for so many keys, a power of two or none, and for info cards.
 
     Several questions in one, so that each has its index; what two of them find is
-    found twice.
+    found twice. A card that is shown each time until it is overridden has many
+    displays, of which the newest and those with feedback matter.
     """
     card = CARDS.c
     recent = card.shown_at >= bindparam("since")
-    questions = [
-        _select(card.dedup_key == bindparam(f"key_{number}"), recent)
-        for number in range(places)
-    ]
+    questions: list[Select[Any]] = []
+    for number in range(places):
+        same = (card.dedup_key == bindparam(f"key_{number}"), recent)
+        newest = _select(*same).order_by(card.shown_at.desc()).limit(NEWEST)
+        heard = _select(*same, FEEDBACK.c.outcome.is_not(None))
+        questions += [select(newest.subquery()), heard]
     if info:
         mild = card.indicator == Indicator.INFO.name.lower()
         today = card.shown_at >= bindparam("info_since")
