@@ -81,14 +81,23 @@ def find_patients(corpus: Path) -> list[Path]:
     if corpus.is_file() or (corpus / REQUEST).is_file():
         return [corpus]
     found: list[Path] = []
-    for each in sorted(corpus.iterdir()):
-        if each.name.startswith("."):
+    try:
+        within = sorted(corpus.iterdir())
+    except OSError:
+        return [corpus]  # named as what cannot be read when its turn comes
+    for each in within:
+        if each.name.startswith(".") or _leads_back(each):
             continue
         if each.is_dir():
             found += find_patients(each)
         elif each.suffix == ".json" and not each.name.endswith(BESIDE):
             found.append(each)
     return found
+
+
+def _leads_back(path: Path) -> bool:
+    """Whether a link leads to a folder that it lies in."""
+    return path.is_symlink() and path.absolute().is_relative_to(path.resolve())
 
 
 def read_patients(path: Path, name: str, now: datetime) -> Iterator[Patient]:
@@ -154,4 +163,6 @@ def _read(file: Path, now: datetime) -> Any:
     try:
         return read_json(file, now)
     except click.ClickException as error:
-        raise Unreadable(error.message) from error
+        raise Unreadable(error.message.replace(str(file), file.name)) from error
+    except RecursionError as error:
+        raise Unreadable(f"{file.name} is nested too deeply") from error

@@ -122,6 +122,12 @@ def test_a_broken_bundle_is_named_and_the_others_go_on(corpus: Path) -> None:
     (corpus / "broken.json").write_text('{"resourceType": "Bundle"')
     (corpus / "nobody.json").write_text('{"resourceType": "Bundle", "entry": [7]}')
     (corpus / "deep.json").write_text("[" * 100_000)
+    nested = '{"a":' * 700 + "1" + "}" * 700
+    (corpus / "nested.json").write_text(
+        '{"resourceType": "Bundle", "entry": [{"resource": ' + nested + "}]}"
+    )
+    (corpus / "loop").symlink_to(corpus)
+    (corpus / "gone.json").symlink_to(corpus / "nowhere")
 
     found = told(corpus)
 
@@ -130,6 +136,8 @@ def test_a_broken_bundle_is_named_and_the_others_go_on(corpus: Path) -> None:
         "a-list.json",
         "broken.json",
         "deep.json",
+        "gone.json",
+        "nested.json",
         "nobody.json",
     ]
     assert run(corpus).exit_code == 1
