@@ -85,14 +85,9 @@ class CodeIndex:
 
     def _add(self, valueset: ValueSet, slots: list[int]) -> None:
         for system, codes in valueset.codes.items():
-            # Thousands of products belong to the same slots: one tuple for them all.
-            joined: dict[tuple[int, ...], tuple[int, ...]] = {}
-            held = self._codes[system]
-            for code in codes:
-                before = held.get(code, ())
-                if before not in joined:
-                    joined[before] = (*before, *slots)
-                held[code] = joined[before]
+            if not slots and system == RXNORM:
+                codes = codes - self._release.codes
+            self._add_codes(self._codes[system], codes, tuple(slots))
         for system, prefixes in valueset.prefixes.items():
             by_length = self._prefixes.setdefault(system, {})
             for prefix in prefixes:
@@ -102,6 +97,20 @@ class CodeIndex:
             words = tuple(_WORD.findall(name.lower()))
             if words:
                 self._names.setdefault(words[0], []).append((words, slots))
+
+    @staticmethod
+    def _add_codes(
+        held: dict[str, tuple[int, ...]], codes: frozenset[str], slots: tuple[int, ...]
+    ) -> None:
+        """File codes under slots; thousands of products share one tuple of them."""
+        again = codes & held.keys()
+        held.update(dict.fromkeys(codes - again, slots))
+        joined: dict[tuple[int, ...], tuple[int, ...]] = {}
+        for code in again:
+            before = held[code]
+            if before not in joined:
+                joined[before] = before + slots
+            held[code] = joined[before]
 
     def find(self, coded: Coded) -> tuple[dict[int, Hit], bool]:
         """The slots that a resource belongs to, and whether any value set knows it.

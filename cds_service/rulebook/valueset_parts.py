@@ -94,16 +94,22 @@ class Draft:
 
 
 def add(to: dict[str, set[str]], system: str, codes: Iterable[str]) -> None:
-    found = {code for code in codes if code}
-    if found:
-        to.setdefault(system, set()).update(found)
+    found = to.setdefault(system, set())
+    found.update(codes)
+    found.discard("")
+    if not found:
+        del to[system]
 
 
 def inherit(excluded: Draft, part: ValueSet, parts: list[ValueSet]) -> None:
     """Exclude what *part* excludes, unless another part has it."""
     others = [each for each in parts if each is not part]
     for system, codes in part.excluded_codes.items():
-        kept = (c for c in codes if not any(o.holds(system, c) for o in others))
+        kept = codes.difference(*(o.codes.get(system, ()) for o in others))
+        if any(system in o.prefixes for o in others):
+            kept = frozenset(
+                code for code in kept if not any(o.holds(system, code) for o in others)
+            )
         add(excluded.codes, system, kept)
     for system, prefixes in part.excluded_prefixes.items():
         taken = tuple(p for o in others for p in o.prefixes.get(system, _NOTHING))
@@ -112,16 +118,20 @@ def inherit(excluded: Draft, part: ValueSet, parts: list[ValueSet]) -> None:
     excluded.forms.update(part.excluded_forms)
 
 
+def _beginning_otherwise(codes: set[str], prefixes: tuple[str, ...]) -> frozenset[str]:
+    if not prefixes:
+        return frozenset(codes)
+    return frozenset(code for code in codes if not code.startswith(prefixes))
+
+
 def freeze(
     name: str, data: Mapping[str, Any], included: Draft, excluded: Draft
 ) -> ValueSet:
     prefixes = {s: tuple(sorted(found)) for s, found in included.prefixes.items()}
     without = {s: tuple(sorted(found)) for s, found in excluded.prefixes.items()}
     codes = {
-        system: frozenset(
-            code
-            for code in found - excluded.codes.get(system, set())
-            if not code.startswith(without.get(system, _NOTHING))
+        system: _beginning_otherwise(
+            found - excluded.codes.get(system, set()), without.get(system, _NOTHING)
         )
         for system, found in included.codes.items()
     }
