@@ -103,25 +103,24 @@ class _Reader:
             raise _Refused
 
     def _read_events(self) -> None:
+        takes = {
+            yaml.ScalarEvent: self._scalar,
+            yaml.MappingStartEvent: self._open,
+            yaml.SequenceStartEvent: self._open,
+            yaml.MappingEndEvent: self._close,
+            yaml.SequenceEndEvent: self._close,
+            yaml.AliasEvent: self._refuse_alias,
+            yaml.DocumentStartEvent: self._start_document,
+        }
         for event in yaml.parse(self.text, Loader=yaml.CSafeLoader):
-            self._take(event)
+            take = takes.get(type(event))
+            if take is not None:
+                take(event)
             if len(self.found) >= _ENOUGH:
                 raise _Refused
         if () not in self.marks and not self.broken:
             self._report(0, "CDS004", "the file is empty", "write it, or delete it")
             raise _Refused
-
-    def _take(self, event: Any) -> None:
-        if isinstance(event, yaml.ScalarEvent):
-            self._scalar(event)
-        elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-            self._open(event)
-        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-            self._close(event)
-        elif isinstance(event, yaml.AliasEvent):
-            self._refuse_alias(event)
-        elif isinstance(event, yaml.DocumentStartEvent):
-            self._start_document(event)
 
     def _refuse_alias(self, event: Any) -> None:
         message = f"{quote('*' + event.anchor)} refers to an anchor; {_NO_ANCHORS}"
@@ -196,8 +195,8 @@ class _Reader:
 
     def _close(self, event: Any) -> None:
         closed = self._stack.pop()
-        mark = self.marks[closed.path]
-        self.marks[closed.path] = mark._replace(end=event.end_mark.index)
+        key, start, _ = self.marks[closed.path]
+        self.marks[closed.path] = Mark(key, start, event.end_mark.index)
 
     def _place(self, event: Any, value: Any) -> Path:
         """Put a value where it belongs and remember where it stands."""
