@@ -6,6 +6,8 @@ from cds_service.rulebook.terminology import (
     has_good_check_digit,
     is_well_formed,
     normalise_code,
+    short_name,
+    written_code,
 )
 
 
@@ -99,3 +101,24 @@ def test_the_codes_of_an_unknown_system_may_have_any_form() -> None:
 )
 def test_a_mistyped_digit_is_noticed(system: str, code: str, good: bool) -> None:
     assert has_good_check_digit(SYSTEMS[system], code) is good
+
+
+@pytest.mark.parametrize(
+    ("system", "plain", "written"),
+    [
+        ("icd10cm", "I480", "I48.0"),
+        ("icd10cm", "I10", "I10"),
+        ("icd10cm", "S72001A", "S72.001A"),
+        ("atc", "C07AB02", "C07AB02"),
+    ],
+)
+def test_a_code_is_written_as_people_write_it(
+    system: str, plain: str, written: str
+) -> None:
+    assert written_code(SYSTEMS[system], plain) == written
+    assert normalise_code(SYSTEMS[system], written) == plain
+
+
+def test_a_system_has_a_short_name_where_rule_files_have_one() -> None:
+    assert short_name(SYSTEMS["icd10cm"]) == "icd10cm"
+    assert short_name("urn:oid:1.2.3") == "urn:oid:1.2.3"

@@ -266,3 +266,26 @@ def test_a_long_row_of_sets_that_include_each_other_is_not_followed() -> None:
     _, found = build(files)
 
     assert any("in a row" in message for *_, message in found)
+
+
+@pytest.mark.parametrize("written", ["I48.9", "i489", "I489", " i48.9 "])
+@pytest.mark.parametrize("system", ["icd10cm", "urn:oid:2.16.840.1.113883.6.90"])
+def test_prefixes_of_icd_need_no_dot_and_no_case(written: str, system: str) -> None:
+    built, _ = build({"a": (
+        "valueset: a\n"
+        f"include: [{{system: '{system}', under: ['{written}']}}]\n"
+    )})  # fmt: skip
+
+    assert built["a"].prefixes == {ICD: ("I489",)}
+    assert built["a"].holds(ICD, "I4891")
+    assert not built["a"].holds(ICD, "I48")
+
+
+def test_prefixes_of_atc_are_any_level_in_any_case() -> None:
+    built, _ = build(
+        {"a": "valueset: a\ninclude: [{system: atc, under: [c07a, B01AF02]}]\n"}
+    )
+
+    assert built["a"].holds(ATC, "C07AB02")
+    assert built["a"].holds(ATC, "B01AF02")
+    assert not built["a"].holds(ATC, "C07BB02")
