@@ -202,4 +202,9 @@ def print_results(bare: Subject, ten: Subject, thousand: Subject) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:] == ["reload"]:
+        from .reload import main as measure_reload
+
+        measure_reload()
+    else:
+        main()

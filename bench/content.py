@@ -69,6 +69,28 @@ governance:
     - citation: None; generated for measuring.
       year: 2026
 """
+TEST = """\
+test: generated-{n}
+now: 2026-11-22T12:00:00Z
+patients:
+  base:
+    conditions:
+      - {{code: icd10cm|{problem}, name: Problem}}
+    medications:
+      - {{code: rxnorm|{medicine}, name: Medicine, status: active}}
+cases:
+  - name: fires on both
+    patient: base
+    expect: {{card: info}}
+  - name: silent without the medicine
+    patient: base
+    set: {{medications: []}}
+    expect: no card
+  - name: unknown without the problems
+    patient: base
+    set: {{not_loaded: [Condition]}}
+    expect: unknown
+"""
 VALUE_SET = """\
 format: 1
 valueset: {name}
@@ -89,6 +111,8 @@ def write_rules(folder: Path, count: int) -> Path:
     (folder / "site.yaml").write_text(SITE)
     for n in range(count):
         (folder / "generated" / f"generated-{n}.yaml").write_text(RULE.format(n=n))
+        test = TEST.format(n=n, problem=problem_code(n), medicine=medicine_code(n))
+        (folder / "generated" / f"generated-{n}.test.yaml").write_text(test)
         for name, system, code in (
             (f"problem-{n}", "icd10cm", problem_code(n)),
             (f"medicine-{n}", "rxnorm", medicine_code(n)),

@@ -31,7 +31,13 @@ def ask(connection: socket.socket, message: bytes) -> bytes:
 
 
 def keep_asking(
-    port: int, path: str, body: bytes, until: float, took: list[float], bad: list[str]
+    port: int,
+    path: str,
+    body: bytes,
+    until: float,
+    took: list[float],
+    bad: list[str],
+    ended: list[float],
 ) -> None:
     """Ask on one connection until the time is up; note every duration and failure."""
     head = (
@@ -45,6 +51,7 @@ def keep_asking(
             begun = time.perf_counter()
             answer = ask(connection, message)
             took.append(time.perf_counter() - begun)
+            ended.append(time.time())
             if b" 200 " not in answer[:16] or b'"summary"' not in answer:
                 bad.append(answer[:300].decode("utf-8", "replace"))
 
@@ -55,18 +62,24 @@ def main() -> None:
     body = Path(file).read_bytes()
     took: list[float] = []
     bad: list[str] = []
+    ended: list[float] = []
     begun = time.perf_counter()
     until = begun + float(seconds)
-    threads = [
-        Thread(target=keep_asking, args=(int(port), path, body, until, took, bad))
-        for _ in range(int(connections))
-    ]
+    asked = (int(port), path, body, until)
+    notes: list[tuple[list[float], list[str], list[float]]]
+    notes = [([], [], []) for _ in range(int(connections))]
+    threads = [Thread(target=keep_asking, args=(*asked, *each)) for each in notes]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     elapsed = time.perf_counter() - begun
-    print(json.dumps({"took": took, "elapsed": elapsed, "bad": bad[:3]}))
+    for durations, failures, moments in notes:
+        took += durations
+        bad += failures
+        ended += moments
+    told = {"took": took, "ended": ended, "elapsed": elapsed}
+    print(json.dumps({**told, "failed": len(bad), "bad": bad[:3]}))
 
 
 def _receive(connection: socket.socket) -> bytes:

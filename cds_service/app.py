@@ -57,7 +57,7 @@ def create_app(config: Config | None = None, world: World | None = None) -> Flas
 def start_app(world: World) -> Flask:
     """The app of a process that only serves, at the newest rulebook from now on."""
     app = create_app(world=world)
-    follower = Follower(world.serving, world.store, world.clock, say, settle)
+    follower = Follower(world.serving, world.store, world.clock, say)
     follower.look()
     settle()
     follower.start()

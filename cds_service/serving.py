@@ -5,10 +5,12 @@ one is compiled in a thread beside the requests, in slices, because they share o
 interpreter lock.
 """
 
+import gc
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,7 +21,7 @@ from .store.publications import Publication
 from .store.records import StoreError
 from .store.store import Store
 
-EVERY = 0.5
+EVERY = 0.3
 """Seconds between two questions for what is published."""
 SLICE = 0.002
 """Seconds that the compiler works before it lets requests go first."""
@@ -28,6 +30,9 @@ REST = 0.001
 SWITCH = 0.0005
 """Seconds after which a waiting request gets the interpreter while rules compile; the
 usual 5 ms are longer than many a request takes."""
+HURRY = 0.6
+"""Seconds of compiling after which it takes its full share. A server that is asked more
+than it can answer would else never come to the end of it."""
 
 Log = Callable[..., object]
 """Writes one line: an event, and facts by name."""
@@ -60,13 +65,11 @@ class Follower:
         store: Store,
         clock: Callable[[], datetime],
         log: Log,
-        settle: Callable[[], None],
     ) -> None:
         self._serving = serving
         self._store = store
         self._clock = clock
         self._log = log
-        self._settle = settle
         self._hopeless = ""
         """The digest that does not compile here; it is not tried again and again."""
 
@@ -94,28 +97,14 @@ class Follower:
             self._report(f"what is published cannot be read: {error}")
 
     def _take(self, newest: Publication) -> None:
-        begun = time.monotonic()
-        files = self._store.publications.files(newest.digest)
-        interval = sys.getswitchinterval()
-        sys.setswitchinterval(SWITCH)
-        try:
-            compiled = compile_rulebook(files, pause=Pause())
-        finally:
-            sys.setswitchinterval(interval)
-        if compiled.rulebook is None:
+        begun, before = time.monotonic(), self._serving.rulebook.digest
+        with beside_requests() as pause:
+            rulebook = self._compile(newest.digest, pause)
+            if rulebook is not None:
+                self._serving.swap(rulebook, self._clock())
+        if rulebook is None:
             self._hopeless = newest.digest
-            errors = (each for each in compiled.findings if each.level is Level.ERROR)
-            first = next(errors)
-            self._report(
-                f"the published rules do not compile here: {first.file}:{first.line}:"
-                f"{first.column}: {first.code}: {first.message}"
-            )
             return
-        before = self._serving.rulebook.digest
-        rulebook = compiled.rulebook
-        del compiled, files
-        self._settle()
-        self._serving.swap(rulebook, self._clock())
         self._report("")
         self._log(
             "rulebook swapped",
@@ -125,6 +114,18 @@ class Follower:
             milliseconds=round((time.monotonic() - begun) * 1000, 1),
         )
 
+    def _compile(self, digest: str, pause: Callable[[], None]) -> Rulebook | None:
+        files = self._store.publications.files(digest)
+        compiled = compile_rulebook(files, pause=pause)
+        if compiled.rulebook is None:
+            errors = (each for each in compiled.findings if each.level is Level.ERROR)
+            first = next(errors)
+            self._report(
+                f"the published rules do not compile here: {first.file}:{first.line}:"
+                f"{first.column}: {first.code}: {first.message}"
+            )
+        return compiled.rulebook
+
     def _report(self, problem: str) -> None:
         """Say a problem once, however long it lasts."""
         if problem and problem != self._serving.problem:
@@ -132,14 +133,42 @@ class Follower:
         self._serving.problem = problem
 
 
-class Pause:
-    """Rests after every slice of work."""
+@contextmanager
+def beside_requests() -> "Iterator[Pause]":
+    """Let requests go first while a thread compiles rules.
 
-    def __init__(self) -> None:
-        self._rested = time.monotonic()
+    The garbage collector rests meanwhile: it would walk all that was compiled so far
+    again and again, with every thread waiting (a tenth of a second for a thousand
+    rules). A rulebook has no cycles, so the old one goes by counting alone; the new one
+    is taken as here to stay.
+    """
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH)
+    gc.disable()
+    try:
+        yield Pause(interval)
+        gc.freeze()
+    finally:
+        gc.enable()
+        sys.setswitchinterval(interval)
+
+
+class Pause:
+    """Rests after every slice of work, until it is time to hurry."""
+
+    def __init__(self, usual: float) -> None:
+        self._usual = usual
+        self._begun = self._rested = time.monotonic()
+        self._hurries = False
 
     def __call__(self) -> None:
         """Rest, if the slice is over."""
-        if time.monotonic() - self._rested >= SLICE:
+        if self._hurries:
+            return
+        now = time.monotonic()
+        if now - self._begun >= HURRY:
+            self._hurries = True
+            sys.setswitchinterval(self._usual)
+        elif now - self._rested >= SLICE:
             time.sleep(REST)
             self._rested = time.monotonic()

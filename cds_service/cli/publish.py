@@ -18,6 +18,8 @@ from ..store.records import StoreError
 from ..store.store import Store
 
 REFUSED, COULD_NOT_RUN = 1, 2
+NICENESS = 5
+"""While the rules are tested, requests have the processors first."""
 
 
 @click.command()
@@ -78,6 +80,7 @@ def _counted(number: int, noun: str) -> str:
 
 def _watch(config: Config, store: Store, holder: str, parent: int | None) -> None:
     """Watch until a signal comes, or the server is gone that started this."""
+    os.nice(NICENESS)
     over = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
