@@ -1,0 +1,103 @@
+"""A rules folder of one rule, for tests that change it while it is served."""
+
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+FILES = {
+    "site.yaml": """\
+        format: 1
+        time_zone: America/New_York
+        unapproved: serve
+        """,
+    "services.yaml": """\
+        format: 1
+        services:
+          - id: review
+            hooks: [patient-view]
+            title: Review
+            description: Reviews the chart.
+            rules: [revised]
+        """,
+    "alert-types.yaml": """\
+        format: 1
+        alert_types:
+          low-heart-rate: {title: Low heart rate, metric: heart_rate, unit: /min}
+        """,
+    "valuesets/diabetes.yaml": """\
+        format: 1
+        valueset: diabetes
+        version: 1.0.0
+        title: Diabetes
+        include: [{system: icd10cm, under: [E11]}]
+        """,
+    "valuesets/asthma.yaml": """\
+        format: 1
+        valueset: asthma
+        version: 1.0.0
+        title: Asthma
+        include: [{system: icd10cm, under: [J45]}]
+        """,
+    "revised.test.yaml": """\
+        test: revised
+        now: 2026-11-22T12:00:00Z
+        patients:
+          base:
+            conditions: [{code: icd10cm|E11.9, name: Diabetes}]
+        cases:
+          - name: diabetes
+            patient: base
+            expect: {card: info}
+          - name: nothing
+            patient: base
+            set: {conditions: []}
+            expect: no card
+          - name: conditions that were not read
+            patient: base
+            set: {not_loaded: [Condition]}
+            expect: unknown
+        """,
+    "revised.yaml": """\
+        format: 1
+        rule: revised
+        version: 1.0.<number>
+        title: Diabetes without asthma
+        status: active
+        severity: info
+        hooks: [patient-view]
+        facts:
+          diabetes: {condition: {in: diabetes}}
+          asthma: {condition: {in: asthma}}
+        if_unknown: silent
+        card:
+          summary: Revision <number>
+          source: {label: Test}
+        when:
+          all:
+            - diabetes: present
+            - asthma: absent
+        """,
+}
+
+Revise = Callable[[Path, int], dict[str, str]]
+
+
+@pytest.fixture(scope="session")
+def revise() -> Revise:
+    """Writes a revision of the folder, whose card says its number; gives its files."""
+
+    def write(folder: Path, number: int) -> dict[str, str]:
+        files = {
+            name: dedent(text).replace("<number>", str(number))
+            for name, text in FILES.items()
+        }
+        for name, text in files.items():
+            file = folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if not file.exists() or file.read_text("utf-8") != text:
+                file.write_text(text, "utf-8")
+        return files
+
+    return write

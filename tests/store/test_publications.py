@@ -1,0 +1,135 @@
+"""Published rulebooks: the newest is served, one process publishes."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from cds_service.store.publications import Draft, NotLeased
+from cds_service.store.records import AuditEvent, StoreError
+from cds_service.store.store import Store
+
+Rows = Callable[[str], list[dict[str, Any]]]
+FILES = {"site.yaml": "format: 1\n", "a/ü.yaml": "rule: ü\n"}
+
+
+def draft(digest: str, checked: str = "c") -> Draft:
+    return Draft(digest, FILES, checked, rules=1)
+
+
+def publish(store: Store, digest: str, now: datetime, holder: str = "") -> None:
+    event = AuditEvent(now, "rulebook", detail={"published": digest})
+    store.publications.publish(draft(digest), event, "node", holder)
+
+
+def test_nothing_is_published_at_first(store: Store) -> None:
+    assert store.publications.newest() is None
+    assert store.publications.refusal() is None
+
+
+def test_the_newest_is_served_with_its_very_texts(store: Store, now: datetime) -> None:
+    publish(store, "one", now)
+    publish(store, "two", now)
+
+    newest = store.publications.newest()
+
+    assert newest and (newest.digest, newest.publisher, newest.rules) == (
+        "two",
+        "node",
+        1,
+    )
+    assert store.publications.files("two") == FILES
+
+
+def test_what_was_published_before_may_be_published_again(
+    store: Store, now: datetime
+) -> None:
+    for digest in ("one", "two", "one"):
+        publish(store, digest, now)
+
+    newest = store.publications.newest()
+    assert newest and newest.digest == "one"
+
+
+def test_a_publication_is_in_the_audit_trail(store: Store, now: datetime) -> None:
+    publish(store, "one", now)
+
+    (entry,) = store.audit_entries()
+    assert json.loads(entry.detail) == {"published": "one"}
+
+
+def test_what_was_never_published_has_no_texts(store: Store) -> None:
+    with pytest.raises(StoreError, match="one"):
+        store.publications.files("one")
+
+
+def test_what_passed_once_need_not_be_tested_again(store: Store, now: datetime) -> None:
+    publish(store, "one", now)
+    assert store.publications.has_passed("c")
+
+    store.publications.confirm(draft("one", "with another test"), now)
+
+    assert store.publications.has_passed("with another test")
+    assert not store.publications.has_passed("c")
+    newest = store.publications.newest()
+    assert newest and newest.id == 1
+
+
+def test_a_refusal_stands_until_something_good_comes(
+    store: Store, now: datetime
+) -> None:
+    finding = {"file": "a.yaml", "line": 3, "column": 1}
+    event = AuditEvent(now, "rulebook", detail={})
+    for checked in ("first", "second"):
+        store.publications.refuse(checked, [finding], event, "node")
+
+    standing = store.publications.refusal()
+    assert standing and standing.checked == "second"
+    assert list(standing.findings) == [finding]
+
+    store.publications.confirm(draft("one"), now)
+    assert store.publications.refusal() is None
+
+
+def test_one_holder_has_the_lease_until_its_time_is_up(
+    store: Store, now: datetime
+) -> None:
+    lease = store.publications
+    later = now + timedelta(seconds=10)
+
+    assert lease.take_lease("a", now, 10)
+    assert lease.take_lease("a", now + timedelta(seconds=1), 9)
+    assert not lease.take_lease("b", later - timedelta(seconds=1), 10)
+    assert lease.lease_holder(later - timedelta(seconds=1)) == "a"
+    assert lease.lease_holder(later) == ""
+    assert lease.take_lease("b", later, 10)
+    assert not lease.take_lease("a", later, 10)
+
+
+def test_a_lease_that_is_given_back_is_free_at_once(
+    store: Store, now: datetime
+) -> None:
+    lease = store.publications
+    lease.take_lease("a", now, 10)
+    lease.give_lease_back("b")
+    assert not lease.take_lease("b", now, 10)
+
+    lease.give_lease_back("a")
+
+    assert lease.take_lease("b", now, 10)
+
+
+def test_who_lost_the_lease_publishes_nothing(
+    store: Store, now: datetime, rows: Rows
+) -> None:
+    store.publications.take_lease("b", now, 10)
+
+    with pytest.raises(NotLeased):
+        publish(store, "one", now, holder="a")
+
+    assert store.publications.newest() is None
+    assert rows("SELECT * FROM rulebooks") == rows("SELECT * FROM audit") == []
+    publish(store, "one", now, holder="b")
+    assert store.publications.newest() is not None

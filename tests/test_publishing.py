@@ -1,0 +1,194 @@
+"""From a folder to what is served: published when it is good, refused when not."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cds_service.publishing import Lease, Publisher, Watcher
+from cds_service.rulebook.compiler import digest_of
+from cds_service.rulebook.rules import unchecked
+from cds_service.rulebook.watch import Watch
+from cds_service.store.store import Store
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+PATIENCE = 60
+Revise = Callable[[Path, int], dict[str, str]]
+
+
+class Bench:
+    """A publisher of a folder, and what it wrote to its log."""
+
+    def __init__(self, folder: Path, revise: Revise) -> None:
+        self.folder = folder / "rules"
+        self.store = Store.open(f"sqlite:///{folder / 'store.sqlite'}")
+        self.store.migrate()
+        self.log: list[dict[str, Any]] = []
+        self.publisher = Publisher(
+            self.folder, self.store, "node", unchecked, lambda: NOW, self.note
+        )
+        self.files = revise(self.folder, 1)
+
+    def note(self, event: str, **facts: Any) -> None:
+        self.log.append({"event": event, **facts})
+
+    @property
+    def served(self) -> str:
+        newest = self.store.publications.newest()
+        return newest.digest if newest else ""
+
+    @property
+    def errors(self) -> list[str]:
+        """File, line and code of what stands against the newest rules."""
+        refusal = self.store.publications.refusal()
+        found = refusal.findings if refusal else ()
+        return [f"{each['file']}:{each['line']}: {each['code']}" for each in found]
+
+
+@pytest.fixture
+def bench(tmp_path: Path, revise: Revise) -> Iterator[Bench]:
+    made = Bench(tmp_path, revise)
+    yield made
+    made.store.close()
+
+
+def test_good_rules_are_published_once(bench: Bench) -> None:
+    first, again = bench.publisher.publish(), bench.publisher.publish()
+
+    assert (first.published, again.published) == (True, False)
+    assert bench.served == digest_of(bench.files)
+    assert [each["event"] for each in bench.log] == ["rulebook published"]
+
+
+def test_tests_are_no_part_of_what_is_served(bench: Bench) -> None:
+    bench.publisher.publish()
+
+    assert "revised.test.yaml" not in bench.store.publications.files(bench.served)
+
+
+def test_the_log_names_the_files_that_changed(bench: Bench, revise: Revise) -> None:
+    bench.publisher.publish()
+    revise(bench.folder, 2)
+    bench.publisher.publish()
+
+    assert bench.log[-1]["changed"] == ["revised.yaml"]
+
+
+def test_a_rule_that_does_not_compile_changes_nothing(bench: Bench) -> None:
+    bench.publisher.publish()
+    before = bench.served
+    rule = bench.folder / "revised.yaml"
+    rule.write_text(rule.read_text().replace("present", "presnt"))
+
+    verdict = bench.publisher.publish()
+
+    assert verdict.rulebook is None and bench.served == before
+    line = 1 + rule.read_text().splitlines().index("    - diabetes: presnt")
+    assert any(each.startswith(f"revised.yaml:{line}:") for each in bench.errors)
+    assert bench.log[-1]["event"] == "rulebook refused"
+    assert any(f"revised.yaml:{line}:" in each for each in bench.log[-1]["errors"])
+
+
+def test_a_rule_whose_test_fails_changes_nothing(bench: Bench) -> None:
+    bench.publisher.publish()
+    before = bench.served
+    rule = bench.folder / "revised.yaml"
+    rule.write_text(rule.read_text().replace("diabetes: present", "diabetes: absent"))
+
+    bench.publisher.publish()
+
+    assert bench.served == before
+    assert {each.split(": ")[1] for each in bench.errors} == {"CDS708"}
+
+
+def test_a_folder_that_vanished_is_no_empty_rulebook(bench: Bench) -> None:
+    bench.publisher.publish()
+    before = bench.served
+    bench.folder.rename(bench.folder.with_name("away"))
+
+    assert bench.publisher.publish().rulebook is None
+
+    assert bench.served == before
+    assert [each.split(": ")[1] for each in bench.errors] == ["CDS001"]
+
+
+def test_a_file_that_cannot_be_read_is_no_missing_file(bench: Bench) -> None:
+    bench.publisher.publish()
+    before = bench.served
+    (bench.folder / "cardiology.yaml").symlink_to("nowhere.yaml")
+
+    bench.publisher.publish()
+
+    assert bench.served == before
+    assert [each.split(": ")[1] for each in bench.errors] == ["CDS001"]
+
+
+def test_the_same_refusal_is_said_once(bench: Bench) -> None:
+    (bench.folder / "site.yaml").write_text("format: 2\n")
+    for _ in range(3):
+        bench.publisher.publish()
+
+    assert [each["event"] for each in bench.log] == ["rulebook refused"]
+    assert len(list(bench.store.audit_entries())) == 1
+
+
+def test_a_repair_lifts_the_refusal_even_where_nothing_new_is_served(
+    bench: Bench, revise: Revise
+) -> None:
+    bench.publisher.publish()
+    (bench.folder / "site.yaml").write_text("format: 2\n")
+    bench.publisher.publish()
+    assert bench.errors
+
+    revise(bench.folder, 1)
+
+    assert bench.publisher.publish().published is False
+    assert bench.errors == []
+
+
+def test_only_the_holder_of_the_lease_watches(bench: Bench) -> None:
+    lease = Lease(bench.store, "a", lambda: NOW)
+    watcher = Watcher(bench.publisher, lease, Watch(bench.folder, quiet=0.0))
+
+    assert watcher.look() is None and bench.served == ""
+    lease.held = bench.store.publications.take_lease("a", NOW, 10)
+    assert watcher.look() is not None and bench.served != ""
+    assert watcher.look() is None
+
+
+def test_who_takes_over_publishes_the_folder_of_its_own(
+    bench: Bench, revise: Revise
+) -> None:
+    lease = Lease(bench.store, "a", lambda: NOW)
+    lease.held = bench.store.publications.take_lease("a", NOW, 10)
+    watcher = Watcher(bench.publisher, lease, Watch(bench.folder, quiet=0.0))
+    watcher.look()
+    mine = bench.served
+    lease.held = False
+    watcher.look()
+    other = bench.folder.with_name("other")
+    revise(other, 7)
+    args = (bench.store, "other", unchecked, lambda: NOW, bench.note)
+    Publisher(other, *args).publish()
+    assert bench.served != mine
+
+    lease.held = True
+    watcher.look()
+
+    assert bench.served == mine
+
+
+def test_a_lease_is_kept_until_it_is_given_back(bench: Bench) -> None:
+    publications = bench.store.publications
+    with Lease(bench.store, "a", lambda: NOW) as lease:
+        waited = threading.Event()
+        for _ in range(PATIENCE * 10):
+            if lease.held:
+                break
+            waited.wait(0.1)
+        assert not publications.take_lease("b", NOW, 10)
+
+    assert publications.take_lease("b", NOW, 10)

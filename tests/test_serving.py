@@ -1,0 +1,130 @@
+"""What a process serves, and how it follows what is published."""
+
+import gc
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cds_service.publishing import Publisher
+from cds_service.rulebook.compiler import compile_rulebook, digest_of
+from cds_service.rulebook.rules import unchecked
+from cds_service.serving import Follower, Serving
+from cds_service.store.publications import Draft
+from cds_service.store.records import AuditEvent
+from cds_service.store.store import Store
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+Revise = Callable[[Path, int], dict[str, str]]
+
+
+class Bench:
+    """A process that serves revision 1 of a folder, and its log."""
+
+    def __init__(self, folder: Path, revise: Revise) -> None:
+        self.folder = folder / "rules"
+        self.store = Store.open(f"sqlite:///{folder / 'store.sqlite'}")
+        self.store.migrate()
+        self.log: list[dict[str, Any]] = []
+        rulebook = compile_rulebook(revise(self.folder, 1)).rulebook
+        assert rulebook
+        self.serving = Serving(rulebook, NOW)
+        clock = datetime(2026, 11, 23, tzinfo=UTC)
+        self.follower = Follower(self.serving, self.store, lambda: clock, self.note)
+
+    def note(self, event: str, **facts: Any) -> None:
+        self.log.append({"event": event, **facts})
+
+    def publish(self) -> None:
+        args = (self.store, "node", unchecked, lambda: NOW, lambda event, **_: None)
+        assert Publisher(self.folder, *args).publish().published
+
+
+@pytest.fixture
+def bench(tmp_path: Path, revise: Revise) -> Iterator[Bench]:
+    made = Bench(tmp_path, revise)
+    yield made
+    gc.unfreeze()
+    made.store.close()
+
+
+def test_what_is_published_is_served(bench: Bench, revise: Revise) -> None:
+    files = revise(bench.folder, 2)
+    bench.publish()
+
+    bench.follower.look()
+
+    assert bench.serving.rulebook.digest == digest_of(files)
+    assert bench.serving.swaps == 1
+    assert bench.serving.since > NOW
+    assert [each["event"] for each in bench.log] == ["rulebook swapped"]
+
+
+def test_what_is_served_already_is_left_alone(bench: Bench) -> None:
+    bench.follower.look()
+    before = bench.serving.rulebook
+    bench.publish()
+    bench.follower.look()
+
+    assert bench.serving.rulebook is before
+    assert (bench.serving.swaps, bench.log) == (0, [])
+
+
+def test_a_service_knows_the_rulebook_that_it_is_part_of(
+    bench: Bench, revise: Revise
+) -> None:
+    (begun,) = bench.serving.rulebook.services.values()
+    revise(bench.folder, 2)
+    bench.publish()
+    bench.follower.look()
+
+    (now,) = bench.serving.rulebook.services.values()
+    assert now.digest == bench.serving.rulebook.digest != begun.digest
+    assert begun.rules[0].version == "1.0.1"
+
+
+def test_what_does_not_compile_here_is_said_once_and_not_served(bench: Bench) -> None:
+    before = bench.serving.rulebook
+    draft = Draft("newer", {"site.yaml": "format: 2\n"}, "c", rules=0)
+    event = AuditEvent(NOW, "rulebook", detail={})
+    bench.store.publications.publish(draft, event, "a newer program")
+
+    for _ in range(3):
+        bench.follower.look()
+
+    assert bench.serving.rulebook is before
+    assert "alert-types.yaml:1:1: CDS010" in bench.serving.problem
+    assert [each["event"] for each in bench.log] == ["rulebook not followed"]
+
+
+def test_a_database_that_does_not_answer_changes_nothing(
+    bench: Bench, tmp_path: Path
+) -> None:
+    empty = Store.open(f"sqlite:///{tmp_path / 'empty.sqlite'}")
+    follower = Follower(bench.serving, empty, lambda: NOW, bench.note)
+    before = bench.serving.rulebook
+
+    follower.look()
+    assert bench.serving.rulebook is before
+    assert "cannot be read" in bench.serving.problem
+
+    empty.migrate()
+    follower.look()
+    assert bench.serving.problem == ""
+    empty.close()
+
+
+def test_the_interpreter_is_as_before_after_a_swap(
+    bench: Bench, revise: Revise
+) -> None:
+    before = sys.getswitchinterval()
+    revise(bench.folder, 2)
+    bench.publish()
+
+    bench.follower.look()
+
+    assert sys.getswitchinterval() == before
+    assert gc.isenabled()
