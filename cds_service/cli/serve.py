@@ -75,7 +75,7 @@ def serve() -> None:
         err=True,
     )
     server = Server(config, lambda: start_app(build_world(config, rulebook)))
-    watcher = Watcher(holder) if config.reload is Reload.ON else None
+    watcher = Watcher(config, holder) if config.reload is Reload.ON else None
     Arbiter(server, watcher).run()  # type: ignore[no-untyped-call]
 
 
@@ -121,7 +121,8 @@ class Arbiter(gunicorn.arbiter.Arbiter):
 class Watcher:
     """``cds-service publish --watch`` as a child of this process."""
 
-    def __init__(self, holder: str) -> None:
+    def __init__(self, config: Config, holder: str) -> None:
+        self._config = config
         self._holder = holder
         self._process: subprocess.Popen[bytes] | None = None
         self._not_before = 0.0
@@ -147,6 +148,11 @@ class Watcher:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        # It may have ended before it could: the next server should not have to wait.
+        with suppress(StoreError):
+            store = Store.open(self._config.database_url)
+            store.publications.give_lease_back(self._holder)
+            store.close()
 
 
 def build_settings(config: Config) -> dict[str, Any]:
