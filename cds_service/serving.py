@@ -31,8 +31,8 @@ SWITCH = 0.0005
 """Seconds after which a waiting request gets the interpreter while rules compile; the
 usual 5 ms are longer than many a request takes."""
 HURRY = 0.8
-"""Seconds of compiling after which it rests no more, and is interrupted less often.
-A server that is asked more than it can answer would else never come to the end of it."""
+"""Seconds of compiling after which it rests no more, and is interrupted less often: a
+server that is asked more than it can answer would never come to the end of it."""
 
 Log = Callable[..., object]
 """Writes one line: an event, and facts by name."""
