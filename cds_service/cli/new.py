@@ -103,6 +103,9 @@ def new(
     except Slip as error:
         raise click.UsageError(str(error)) from error
     prove(made, files)
+    for file in made:
+        if (root / file).exists():
+            raise click.ClickException(f"{root / file} is there already")
     for file, text in made.items():
         write(root / file, text)
     shown = root / next(iter(made))
@@ -304,13 +307,11 @@ def prove(made: Mapping[str, str], files: Mapping[str, str]) -> None:
 
 
 def write(file: Path, text: str) -> None:
-    """Write a file that is not there yet, and say so.
+    """Write a file, and say so.
 
     Raises:
-        click.ClickException: if it is there, or cannot be written.
+        click.ClickException: if it cannot be written.
     """
-    if file.exists():
-        raise click.ClickException(f"{file} is there already")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, text)

@@ -219,11 +219,7 @@ def _chart(answers: Answers, stock: Stock) -> dict[str, list[str]]:
 
 def _entry(name: str, answers: Answers, stock: Stock) -> str:
     kind = kind_of_set(stock.valuesets[name])
-    wanted = (answers.drug, answers.diagnosis)
-    others = [each for each in answers.exclude if each != name]
-    if name in answers.exclude:
-        others = [each for each in wanted if each and each != name]
-        others = [e for e in others if kind_of_set(stock.valuesets[e]) == kind]
+    others = () if name in answers.exclude else answers.exclude
     code, display = sample(stock, name, others)
     status = ", status: active" if kind == "drug" else ""
     return f"      - {{ code: {scalar(code)}, name: {scalar(display)}{status} }}"

@@ -91,6 +91,15 @@ def test_nothing_is_written_over(rules: Path) -> None:
     assert (rules / "cardiology/mine.yaml").read_text() == before
 
 
+def test_where_one_file_is_there_none_is_written(rules: Path) -> None:
+    (rules / "cardiology/mine.test.yaml").mkdir()
+
+    result = run("mine", "--drug", "digoxin")
+
+    assert result.exit_code != 0
+    assert not (rules / "cardiology/mine.yaml").exists()
+
+
 def test_a_folder_can_be_named(rules: Path) -> None:
     result = run("mine", "--drug", "digoxin", "--folder", "pharmacy")
 

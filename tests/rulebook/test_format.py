@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cds_service.rulebook.compiler import kind_of
 from cds_service.rulebook.document import Document
 from cds_service.rulebook.findings import Findings
-from cds_service.rulebook.format import NotPlain, format_text
+from cds_service.rulebook.format import NotPlain, format_text, says_the_same
 from cds_service.rulebook.layout import write_layout
 from cds_service.rulebook.layout_reader import comments, read_layout
 from cds_service.rulebook.load import read_folder
@@ -180,6 +180,30 @@ def test_a_text_keeps_its_own_indentation_and_last_lines() -> None:
     assert (
         arranged(text) == "a:\n  - |2+\n     x\n\n      y\n\n\n  - >-\n    z\n\nb: 1\n"
     )
+
+
+def test_a_text_that_says_its_indentation_keeps_saying_it() -> None:
+    text = "a:\n    b: |4\n            x\n          y\n"
+
+    assert arranged(text) == "a:\n  b: |4\n          x\n        y\n"
+    assert parsed(arranged(text)).data == parsed(text).data
+
+
+@pytest.mark.parametrize(
+    ("written", "same"),
+    [
+        ("b: 1 # c\na: x\n", True),
+        ("a: x # c\nb: 1\n", True),
+        ("a: x\nb: 1\n", False),
+        ("a: x # c\n# c\nb: 1\n", False),
+        ('a: x # c\nb: "1"\n', False),
+        ("a: x # c\nb: 1.0\n", False),
+        ("a: x # c\n", False),
+        ("a: [ # c\n", False),
+    ],
+)
+def test_whether_a_text_says_the_same_is_told(written: str, same: bool) -> None:
+    assert says_the_same(parsed("a: x # c\nb: 1\n"), written) is same
 
 
 def arranged(text: str) -> str:

@@ -141,6 +141,19 @@ def test_the_first_code_of_a_set_stands_for_it_in_the_tests(stock: Stock) -> Non
     assert "now: 2026-11-22T12:00:00Z" in text
 
 
+def test_a_patient_of_the_tests_is_not_excluded_by_chance(stock: Stock) -> None:
+    answers = Answers(drug="av-nodal-agents", exclude=("beta-blockers",))
+    text = cases_text("x", answers, stock, NOW)
+    patient = text[text.index("base:") : text.index("cases:")]
+
+    assert "rxnorm|" in patient
+    assert "rxnorm|6918" not in patient
+
+    within = Answers(drug="beta-blockers", exclude=("av-nodal-agents",))
+    with pytest.raises(Slip, match="no code that is in no other set"):
+        cases_text("x", within, stock, NOW)
+
+
 def test_both_files_are_in_order(stock: Stock) -> None:
     limit = Limit("above", "100", "mL/min/{1.73_m2}", "7 days")
     answers = Answers("digoxin", "pregnancy", "heart-rate", "", limit, "critical")
