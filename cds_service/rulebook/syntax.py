@@ -59,12 +59,19 @@ def _name(character: str) -> str:
 
 
 def _odd_indentation(text: str, offset: int) -> int | None:
-    """The first tab or other odd space that indents the line that holds *offset*."""
+    """The first tab or other odd space that indents the line that holds *offset*.
+
+    A space that YAML takes for a letter shows only on the line below.
+    """
     start = text.rfind("\n", 0, offset) + 1
-    line = text[start:].split("\n", 1)[0]
-    indentation = line[: len(line) - len(line.lstrip())]
-    odd = next((at for at, each in enumerate(indentation) if each != " "), None)
-    return None if odd is None else start + odd
+    above = text.rfind("\n", 0, max(start - 1, 0)) + 1
+    for begin, usual in ((start, " "), (above, " \t")):
+        line = text[begin:].split("\n", 1)[0]
+        indentation = line[: len(line) - len(line.lstrip())]
+        for at, each in enumerate(indentation):
+            if each not in usual:
+                return begin + at
+    return None
 
 
 def _reserved(text: str, offset: int) -> Complaint:

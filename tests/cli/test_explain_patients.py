@@ -180,6 +180,8 @@ def test_reasons_are_told_by_kind_and_source(rules: Path) -> None:
     assert said["reasons"] == [
         {"kind": "not_read", "fact": "hr", "sources": ["observations"]}
     ]
+    latest = said["when"]["children"][1]["children"][1]["children"][0]
+    assert latest["reasons"] == said["reasons"]
     states = {each["name"]: each["state"] for each in said["sources"]}
     assert states["observations"] == "missing"
 

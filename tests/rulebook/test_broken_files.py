@@ -608,7 +608,7 @@ MISTAKES = [
     (RULE, "title: Heart rate", "title: Heart: rate", 4, 13, "CDS005"),
     (RULE, "status: active", "status:active", 5, 1, "CDS005"),
     (RULE, '["07:00"', "[\u201c07:00\u201d", 25, 41, "CDS105"),
-    (RULE, "  drug: {medi", "\xa0\xa0drug: {medi", 13, 3, "CDS005"),
+    (RULE, "  drug: {medi", "\xa0\xa0drug: {medi", 12, 1, "CDS006"),
     (RULE, "status: active", "[a]: b\nstatus: active", 5, 1, "CDS033"),
     (RULE, "title: Heart", "title: @Heart", 4, 8, "CDS005"),
     (RULE, "- drug: present", "-drug: present", 20, 5, "CDS005"),
