@@ -83,6 +83,8 @@ class ExampleRunner:
         self._shared: SharedParts | None = None
         self._rules: dict[str, OneRule | ExampleError] = {}
         self._services: dict[tuple[str, str], ServiceRules] = {}
+        self._scenes: dict[int, Scene] = {}
+        """By the identity of the example, which its scene keeps alive."""
 
     def problems(self, example: Example) -> tuple[str, ...]:
         """Where the rule differs from what the example expects; none if it passes."""
@@ -161,15 +163,19 @@ class ExampleRunner:
         return self._shared
 
     def scene(self, example: Example) -> Scene:
-        """The patient of an example.
+        """The patient of an example; the same for the same example.
 
         Raises:
             ExampleError: if the example says something that cannot be.
         """
-        zone, types = self.shared.site.time_zone, self.shared.alert_types
-        bundle = self._bundle(example)
-        writer = PatientWriter(example.patient, example.now, zone, bundle)
-        return Scene(example, writer.chart(), writer.alerts(types))
+        scene = self._scenes.get(id(example))
+        if scene is None:
+            zone, types = self.shared.site.time_zone, self.shared.alert_types
+            bundle = self._bundle(example)
+            writer = PatientWriter(example.patient, example.now, zone, bundle)
+            scene = Scene(example, writer.chart(), writer.alerts(types))
+            self._scenes[id(example)] = scene
+        return scene
 
     def _bundle(self, example: Example) -> tuple[Resource, ...]:
         """The resources of the FHIR file that the patient names."""
