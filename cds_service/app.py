@@ -149,5 +149,5 @@ def build_world(
         store=store or Store.open(config.database_url),
         serving=Serving(rulebook, datetime.now(UTC)),
         clock=lambda: datetime.now(UTC),
-        fhir=FhirPool(),
+        fhir=FhirPool(log=say),
     )

@@ -18,6 +18,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+from .fhir.networks import ListedServer
 from .protocol.errors import Unauthenticated
 
 SUITABLE: Mapping[str, tuple[str, ...]] = {
@@ -70,9 +71,9 @@ class TrustedClient:
     """``iss`` of its tokens; empty where trust is off."""
     fhir_base: str = "-"
     """Whose patient ids it uses; ``-`` where the tenant has one FHIR server."""
-    fhir_servers: tuple[str, ...] = ()
+    fhir_servers: tuple[ListedServer, ...] = ()
     """FHIR servers that may be read with the token that the client sends along."""
-    open_fhir_servers: tuple[str, ...] = ()
+    open_fhir_servers: tuple[ListedServer, ...] = ()
     """FHIR servers that may be read without a token."""
     origins: tuple[str, ...] = ()
     """Web origins that its browsers call from."""

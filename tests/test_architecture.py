@@ -25,8 +25,8 @@ ORDER = [
 
 PURE = [
     "protocol", "rulebook", "wearables", "fhir.addresses", "fhir.chart",
-    "fhir.drafts", "fhir.medications", "fhir.models", "fhir.queries", "fhir.reading",
-    "fhir.rows", "fhir.scopes", "fhir.subjects",
+    "fhir.drafts", "fhir.medications", "fhir.models", "fhir.networks", "fhir.queries",
+    "fhir.reading", "fhir.rows", "fhir.scopes", "fhir.subjects",
 ]  # fmt: skip
 NOT_PURE = ["rulebook.load", "rulebook.watch"]
 WORLD = {

@@ -4,10 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ..fhir.networks import ListedServer, Reach
 from ..rulebook.findings import Findings
 from ..rulebook.source import Document, parse_yaml
 from ..trust import ClientProfile, RegisteredClient, TrustedClient
-from .entries import ClientEntry, ClientsFile, WebhookEntry, read_shape
+from .entries import (
+    ClientEntry,
+    ClientsFile,
+    ServerEntries,
+    WebhookEntry,
+    read_shape,
+)
 from .keys import read_key_set, read_secrets
 from .problems import InvalidConfig
 from .reporting import Reporter
@@ -113,8 +120,8 @@ class _Loader:
             tenant=entry.tenant,
             issuer=entry.iss,
             fhir_base=entry.fhir_base,
-            fhir_servers=entry.fhir_servers,
-            open_fhir_servers=entry.open_fhir_servers,
+            fhir_servers=self._listed(entry.fhir_servers),
+            open_fhir_servers=self._listed(entry.open_fhir_servers),
             origins=entry.origins,
             profile=ClientProfile(
                 strict=profile.strict,
@@ -133,14 +140,24 @@ class _Loader:
             entry.id, entry.tenant, entry.fhir_base, secrets, entry.formats
         )
 
+    def _listed(self, entries: ServerEntries) -> tuple[ListedServer, ...]:
+        """In development a server may be anywhere but where none ever is."""
+        outside = Reach.LOCAL if self.development else Reach.PUBLIC
+        return tuple(
+            ListedServer(
+                each.url, max(outside, Reach.PRIVATE if each.private else outside)
+            )
+            for each in entries
+        )
+
     def _refuse_unsafe(self, entry: ClientEntry, path: tuple[str | int, ...]) -> None:
         if entry.iss.rstrip("/").lower() == SANDBOX:
             message = "this issuer's private key is public; only in development"
             self.reporter.add((*path, "iss"), message)
         for name in ("fhir_servers", "open_fhir_servers"):
-            servers: Sequence[str] = getattr(entry, name)
-            for number, url in enumerate(servers):
-                if not url.startswith("https://"):
+            servers: ServerEntries = getattr(entry, name)
+            for number, each in enumerate(servers):
+                if not each.url.startswith("https://"):
                     message = "must begin with https:// outside development"
                     self.reporter.add((*path, name, number), message)
 

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -13,6 +14,7 @@ from pydantic import (
     ValidationError,
 )
 
+from ..fhir.addresses import parse_base
 from ..rulebook.findings import suggest
 from ..trust import ALGORITHMS, DEFAULT_ALGORITHMS
 from .reporting import Reporter
@@ -33,6 +35,20 @@ def _url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _fhir_url(value: str) -> str:
+    _url(value)
+    if parse_base(value) is None:
+        raise ValueError(
+            "must name its host plainly: in ASCII letters (xn--…) or as an IP address"
+            " in its usual form, and without dot segments in the path"
+        )
+    return value.rstrip("/")
+
+
+def _spelt_out(value: Any) -> Any:
+    return {"url": value} if isinstance(value, str) else value
+
+
 def _origin(value: str) -> str:
     url = urlsplit(value)
     if value != f"{url.scheme}://{url.netloc}" or url.scheme not in ("http", "https"):
@@ -47,6 +63,7 @@ def _fhir_base(value: str) -> str:
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\w.:@+-]+$")]
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 Url = Annotated[str, AfterValidator(_url)]
+FhirUrl = Annotated[str, AfterValidator(_fhir_url)]
 FhirBase = Annotated[str, AfterValidator(_fhir_base)]
 
 
@@ -67,6 +84,17 @@ class ProfileEntry(_Entry):
     """Seconds."""
 
 
+class ServerEntry(_Entry):
+    """One FHIR server; its URL alone says the same as an entry with no more than it."""
+
+    url: FhirUrl
+    private: StrictBool = False
+    """Whether its name may lead to addresses of private networks."""
+
+
+ServerEntries = tuple[Annotated[ServerEntry, BeforeValidator(_spelt_out)], ...]
+
+
 class ClientEntry(_Entry):
     """One client."""
 
@@ -79,8 +107,8 @@ class ClientEntry(_Entry):
     keys_file: Text | None = None
     """A JWK Set in JSON; relative to the clients file."""
     fhir_base: FhirBase = "-"
-    fhir_servers: tuple[Url, ...] = ()
-    open_fhir_servers: tuple[Url, ...] = ()
+    fhir_servers: ServerEntries = ()
+    open_fhir_servers: ServerEntries = ()
     origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
     profile: ProfileEntry = ProfileEntry()
 
@@ -126,6 +154,8 @@ def _fields_at(path: tuple[str | int, ...]) -> list[str]:
         "clients": ClientEntry,
         "webhooks": WebhookEntry,
         "profile": ProfileEntry,
+        "fhir_servers": ServerEntry,
+        "open_fhir_servers": ServerEntry,
     }
     holders = [models[str(each)] for each in path[:-1] if each in models]
     return list((holders[-1] if holders else ClientsFile).model_fields)

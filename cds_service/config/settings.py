@@ -28,9 +28,11 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from ..fhir.networks import ListedServer, Reach
 from ..trust import DEFAULT_LIFETIME, ClientProfile, TrustedClient
 from .choices import Auth, Consent, Discovery, LogLevel, Profile, Reload
 from .clients import Clients, load_clients
+from .entries import FhirUrl
 from .problems import InvalidConfig
 
 PREFIX = "CDS_"
@@ -52,7 +54,7 @@ def _base_url(value: str) -> str:
 
 
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
-BaseUrls = Annotated[tuple[BaseUrl, ...], NoDecode, BeforeValidator(_split)]
+FhirUrls = Annotated[tuple[FhirUrl, ...], NoDecode, BeforeValidator(_split)]
 MIB = 1024 * 1024
 _PORT = 8080
 
@@ -123,7 +125,7 @@ class Config(BaseSettings):
         ge=1024,
         description="Bytes that are read from FHIR for one call.",
     )
-    fhir_servers: BaseUrls = Field(
+    fhir_servers: FhirUrls = Field(
         default=(),
         description="With auth off: FHIR servers that may be read without a token,"
         " separated by commas.",
@@ -248,7 +250,9 @@ def _anonymous(fhir_servers: tuple[str, ...]) -> TrustedClient:
         id="anonymous",
         tenant="default",
         issuer="",
-        open_fhir_servers=fhir_servers,
+        open_fhir_servers=tuple(
+            ListedServer(each, Reach.LOCAL) for each in fhir_servers
+        ),
         profile=ClientProfile(),
     )
 

@@ -2,11 +2,18 @@
 
 import re
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
+_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*", re.ASCII)
+_LONGEST_NAME = 253
+_NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.ASCII)
+"""What may be taken for an IPv4 address: ``127.1``, ``0x7f000001``, ``017.1``."""
+_BRACKETED = re.compile(r"\[[0-9A-Fa-f:.]+\](?::[0-9]*)?", re.ASCII)
 _DOTS = (".", "..")
+_DECODINGS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +22,7 @@ class Base:
 
     scheme: str
     host: str
+    """In lower case; an IP address in its one usual form."""
     port: int
     path: str
 
@@ -83,22 +91,47 @@ def _split(text: str) -> SplitResult | None:
         port = parts.port
     except ValueError:
         return None
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or port == 0:
+    if parts.scheme not in _DEFAULT_PORTS or not _host(parts) or port == 0:
         return None
     if "@" in parts.netloc or not parts.netloc.isascii() or _climbs(parts.path):
         return None
     return parts
 
 
+def _host(parts: SplitResult) -> str:
+    """The host in the form in which it can be compared; empty where there is none.
+
+    A name in other letters than ASCII, an IPv4 address in another form than four
+    decimal numbers and a name that ends in a dot are none: what they mean depends on
+    who reads them.
+    """
+    host = (parts.hostname or "").lower()
+    try:
+        if "[" in parts.netloc:
+            plain = _BRACKETED.fullmatch(parts.netloc)
+            return IPv6Address(host).compressed if plain else ""
+        if _NUMERIC.fullmatch(host):
+            return str(IPv4Address(host))
+    except ValueError:
+        return ""
+    named = _NAME.fullmatch(host) and len(host) <= _LONGEST_NAME
+    return host if named else ""
+
+
 def _climbs(path: str) -> bool:
-    """Whether a path has a dot segment, encoded or not."""
-    return any(part in _DOTS for part in re.split(r"[/\\]", unquote(path)))
+    """Whether a path has a dot segment, encoded or not, with parameters or not."""
+    for _ in range(_DECODINGS):
+        parts = re.split(r"[/\\]", path)
+        if any(part.partition(";")[0] in _DOTS for part in parts):
+            return True
+        path = unquote(path)
+    return False
 
 
 def _base(parts: SplitResult) -> Base:
     return Base(
         scheme=parts.scheme,
-        host=(parts.hostname or "").lower(),
+        host=_host(parts),
         port=parts.port or _DEFAULT_PORTS[parts.scheme],
         path=parts.path.rstrip("/"),
     )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cds_service.config import Clients, InvalidConfig, load_clients
+from cds_service.fhir.networks import ListedServer
 
 Write = Callable[[str], Path]
 SECRET = "whsec_" + "A" * 32
@@ -66,8 +67,8 @@ clients:
     client = known.client
     assert (client.tenant, known.tenants) == ("north", ("n1", "n2"))
     assert client.fhir_base == "https://fhir.example/r4"
-    assert client.fhir_servers == ("https://fhir.example/r4",)
-    assert client.open_fhir_servers == ("https://open.example/r4",)
+    assert client.fhir_servers == (ListedServer("https://fhir.example/r4"),)
+    assert client.open_fhir_servers == (ListedServer("https://open.example/r4"),)
     assert clients.origins == ("https://ehr.example:8443",)
     assert client.profile.strict and client.profile.allow_replay
     assert client.profile.constant_instance

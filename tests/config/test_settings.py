@@ -17,6 +17,7 @@ from cds_service.config import (
     settings_table,
     warnings,
 )
+from cds_service.fhir.networks import ListedServer, Reach
 
 DEVELOPMENT = {"CDS_PROFILE": "development", "CDS_AUTH": "off"}
 
@@ -150,7 +151,9 @@ def test_with_auth_off_anybody_is_one_client_with_the_open_servers() -> None:
     assert anybody is not None
     assert (anybody.id, anybody.tenant) == ("anonymous", "default")
     assert anybody.fhir_servers == ()
-    assert anybody.open_fhir_servers == ("http://127.0.0.1:1/fhir",)
+    assert anybody.open_fhir_servers == (
+        ListedServer("http://127.0.0.1:1/fhir", Reach.LOCAL),
+    )
 
 
 def test_with_auth_off_webhook_sources_still_prove_who_they_are(

@@ -11,6 +11,7 @@ import pytest
 
 from cds_service.fhir.chart import Policy, SourceQuery
 from cds_service.fhir.client import FhirLimits, FhirPool, open_reader
+from cds_service.fhir.networks import ListedServer
 from cds_service.protocol.requests import FhirAuthorization, HookRequest
 
 
@@ -163,7 +164,7 @@ def reader_for(pool):
     """Opens a reader of the request's server, which is on the allow-list."""
 
     def build(request, **limits):
-        allowed = [request.fhir_server]
+        allowed = [ListedServer(request.fhir_server)]
         return open_reader(request, allowed, allowed, pool, FhirLimits(**limits))
 
     return build

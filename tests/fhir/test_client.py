@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from cds_service.fhir.client import FhirFailure, open_reader
+from cds_service.fhir.client import FhirFailure, FhirPool, open_reader
+from cds_service.fhir.networks import ListedServer
 
 ENDS = 60.0
 
@@ -358,7 +359,9 @@ def test_a_patient_id_that_climbs_out_of_the_base_is_not_asked(fhir, reader):
 def test_a_13_only_listed_servers_are_read(hook_request, pool, server, allowed, opens):
     request = hook_request(server=server)
 
-    assert (open_reader(request, allowed, [], pool) is not None) is opens
+    listed = [ListedServer(each) for each in allowed]
+
+    assert (open_reader(request, listed, [], pool) is not None) is opens
 
 
 def test_a_1_without_a_token_only_an_open_server_is_read(
@@ -367,8 +370,8 @@ def test_a_1_without_a_token_only_an_open_server_is_read(
     fhir.routes["Condition"] = bundle()
     request = hook_request(server=fhir, token="")
 
-    assert open_reader(request, [fhir.base], [], pool) is None
-    reader = open_reader(request, [], [fhir.base], pool)
+    assert open_reader(request, [ListedServer(fhir.base)], [], pool) is None
+    reader = open_reader(request, [], [ListedServer(fhir.base)], pool)
     assert read(reader, "Condition?x=1") == ([bundle()], "")
     assert fhir.asked[0].token is None
 
@@ -377,14 +380,16 @@ def test_a_1_without_a_token_only_an_open_server_is_read(
 def test_a_12_a_token_that_has_expired_opens_nothing(hook_request, fhir, pool, seconds):
     request = hook_request(server=fhir, expires_in=seconds)
 
-    assert open_reader(request, [fhir.base], [fhir.base], pool) is None
+    listed = [ListedServer(fhir.base)]
+
+    assert open_reader(request, listed, listed, pool) is None
 
 
 @pytest.mark.parametrize("token", ["a\r\nX-Evil: 1", "a b", "tök", "a\n"])
 def test_a_token_that_is_no_header_text_opens_nothing(hook_request, fhir, pool, token):
     request = hook_request(server=fhir, token=token)
 
-    assert open_reader(request, [fhir.base], [], pool) is None
+    assert open_reader(request, [ListedServer(fhir.base)], [], pool) is None
 
 
 def test_a_3_the_token_stands_in_no_text_of_ours(
@@ -533,12 +538,16 @@ def test_a_13_a_certificate_that_nobody_vouches_for_gets_no_token(
 
 
 def test_a_13_a_server_is_read_over_tls_and_left_when_the_time_is_up(
-    fhir, self_signed, hook_request, reader_for, pool, bundle
+    fhir, self_signed, hook_request, bundle
 ):
     base = over_tls(fhir, self_signed[0])
-    pool.session.verify = self_signed[1]
+    pool = FhirPool(verify=self_signed[1])
+    listed = [ListedServer(base)]
     fhir.routes |= {"Condition": bundle(), "Observation": lambda each: each.hang()}
     request = hook_request(server=base)
 
-    assert read(reader_for(request), "Condition?x=1") == ([bundle()], "")
-    assert read(reader_for(request), "Observation?x=1", 1.0) == ([], "timeout")
+    reader = open_reader(request, listed, [], pool)
+    assert read(reader, "Condition?x=1") == ([bundle()], "")
+    reader = open_reader(request, listed, [], pool)
+    assert read(reader, "Observation?x=1", 1.0) == ([], "timeout")
+    pool.close()

@@ -15,10 +15,12 @@ from fhirclient.server import FHIRServer
 
 from ...protocol.requests import HookRequest
 from ..addresses import Base, covers, parse_base, resolve
+from ..networks import ListedServer, Reach
 from ..queries import is_search, with_count
 from ..reading import next_link
 from ..rows import is_resource
-from .exchange import Exchange, FhirFailure, FhirLimits, FhirPool
+from .connections import FhirPool
+from .exchange import Exchange, FhirFailure, FhirLimits
 
 __all__ = ["FhirFailure", "FhirLimits", "FhirPool", "FhirReader", "open_reader"]
 
@@ -34,12 +36,18 @@ class FhirReader:
     """Reads one FHIR server for one CDS request; is never shared or kept."""
 
     def __init__(
-        self, base: Base, token: str, scope: str, pool: FhirPool, limits: FhirLimits
+        self,
+        base: Base,
+        token: str,
+        scope: str,
+        pool: FhirPool,
+        limits: FhirLimits,
+        reach: Reach = Reach.PUBLIC,
     ) -> None:
         self.base = base
         self.scope = scope
         self._limits = limits
-        self._exchange = Exchange(pool, limits)
+        self._exchange = Exchange(pool, limits, reach)
         self._server = _new_server(None, base_uri=f"{base}/")
         self._server.session = self._exchange
         if token:
@@ -126,8 +134,8 @@ class FhirReader:
 
 def open_reader(
     hook_request: HookRequest,
-    allowed_servers: Collection[str],
-    open_servers: Collection[str],
+    allowed_servers: Collection[ListedServer],
+    open_servers: Collection[ListedServer],
     pool: FhirPool,
     limits: FhirLimits = FhirLimits(),
 ) -> FhirReader | None:
@@ -144,10 +152,16 @@ def open_reader(
     if granted and granted.expires_in is not None and granted.expires_in <= 0:
         return None
     servers = [*open_servers, *(allowed_servers if token else ())]
-    if not any(covers(each, base) for each in map(parse_base, servers) if each):
+    reaches = [each.reach for each in servers if _lists(each, base)]
+    if not reaches:
         return None
     scope = granted.scope if granted and token else ""
-    return FhirReader(base, token, scope, pool, limits)
+    return FhirReader(base, token, scope, pool, limits, max(reaches))
+
+
+def _lists(server: ListedServer, base: Base) -> bool:
+    listed = parse_base(server.url)
+    return listed is not None and covers(listed, base)
 
 
 def _entries(page: Any) -> int:

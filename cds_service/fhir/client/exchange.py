@@ -1,32 +1,30 @@
 """Single GETs to a FHIR server, bounded in time and size.
 
-The connections are the process's and know no token and no cookie. What fails is named
-by a constant phrase in which neither patient data nor a token can stand, and the
-library's own exceptions, in which they can, go no further than this module.
+What fails is named by a constant phrase in which neither patient data nor a token can
+stand, and the library's own exceptions, in which they can, go no further than this
+module.
 """
 
-import logging
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
-from socket import SHUT_RDWR, socket
-from time import monotonic, sleep
-from typing import Any
+from socket import socket
+from time import monotonic
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.exceptions import ChunkedEncodingError, ContentDecodingError, SSLError
-from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool, Retry
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3 import Retry
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, InvalidHeader, ReadTimeoutError
+
+from ..networks import Reach
+from .connections import AddressRefused, FhirPool, cut, set_waiter
 
 _CHUNK = 65_536
 _RETRY = Retry(total=2, allowed_methods=["GET"], status_forcelist=[429, 502, 503, 504])
 _BACKOFF_SECONDS = 0.05
-
-_thread = threading.local()
+_READABLE_ENCODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
 
 
 class FhirFailure(Exception):
@@ -48,25 +46,6 @@ class FhirLimits:
     connect_seconds: float = 3.0
 
 
-class FhirPool:
-    """The process's connections to FHIR servers."""
-
-    def __init__(self, size: int = 32) -> None:
-        # Below this level urllib3 logs addresses, which name patients.
-        logging.getLogger("urllib3").setLevel(logging.ERROR)
-        self.session = requests.Session()
-        self.session.trust_env = False
-        self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self.session.headers["User-Agent"] = "cds-service"
-        adapter = _Adapter(pool_connections=size, pool_maxsize=size)
-        self.session.mount("http://", adapter)
-        self.session.mount("https://", adapter)
-
-    def close(self) -> None:
-        """Closes every idle connection."""
-        self.session.close()
-
-
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What one GET came to; ``content`` is all of the body where reason is empty."""
@@ -84,25 +63,29 @@ class Exchange:
     One per CDS request; several threads may use it at once.
     """
 
-    def __init__(self, pool: FhirPool, limits: FhirLimits) -> None:
-        self._session = pool.session
+    def __init__(
+        self, pool: FhirPool, limits: FhirLimits, reach: Reach = Reach.PUBLIC
+    ) -> None:
+        self._session = pool.session(reach)
         self._limits = limits
         self._ends = 0.0
-        self._stopped = True
+        self._stopped = threading.Event()
+        self._stopped.set()
         self._lock = threading.Lock()
         self._waiting: dict[int, tuple[HTTPConnection, socket | None]] = {}
 
     def start(self, ends: float) -> None:
         """Lets GETs run until *ends*, as ``time.monotonic`` counts."""
-        self._ends, self._stopped = ends, False
+        self._ends = ends
+        self._stopped.clear()
 
     def stop(self) -> None:
         """Lets no more GETs run and cuts off those that still wait."""
         with self._lock:
-            self._stopped = True
+            self._stopped.set()
             for connection, waiting in self._waiting.values():
                 if getattr(connection, "exchange", None) is self:
-                    _cut(waiting)
+                    cut(waiting)
 
     def get(self, url: str, headers: Mapping[str, str]) -> Reply:
         """The answer with status 200. Raises FhirFailure for any other."""
@@ -113,9 +96,8 @@ class Exchange:
             if reply.again_after is None:
                 break
             pause = max(reply.again_after, _BACKOFF_SECONDS * 2**attempt)
-            if pause >= self._left():
+            if pause >= self._left() or self._stopped.wait(pause):
                 break
-            sleep(pause)
         raise FhirFailure(reply.reason)
 
     def wait_on(self, connection: HTTPConnection) -> None:
@@ -124,17 +106,17 @@ class Exchange:
             connection.exchange = self  # type: ignore[attr-defined]
             # A connection forgets its socket where the answer closes it.
             self._waiting[threading.get_ident()] = connection, connection.sock
-            if self._stopped:
-                _cut(connection.sock)
+            if self._stopped.is_set():
+                cut(connection.sock)
 
     def _left(self) -> float:
-        return 0.0 if self._stopped else self._ends - monotonic()
+        return 0.0 if self._stopped.is_set() else self._ends - monotonic()
 
     def _ask(self, url: str, headers: Mapping[str, str]) -> Reply:
         left = self._left()
         if left <= 0:
             return Reply(reason="timeout")
-        _thread.exchange = self
+        set_waiter(self)
         try:
             with self._session.get(
                 url,
@@ -144,10 +126,12 @@ class Exchange:
                 allow_redirects=False,
             ) as response:
                 return self._read(response)
+        except AddressRefused:
+            return Reply(reason="address refused")
         except (requests.RequestException, HTTPError, OSError) as error:
             return self._failed(error)
         finally:
-            del _thread.exchange
+            set_waiter(None)
             with self._lock:
                 self._waiting.pop(threading.get_ident(), None)
 
@@ -157,6 +141,9 @@ class Exchange:
             return Reply(reason="redirect refused", status_code=status)
         if status != 200:
             return _refusal(response)
+        encoding = response.headers.get("Content-Encoding", "")
+        if encoding.strip().lower() not in _READABLE_ENCODINGS:
+            return Reply(reason="unreadable encoding")
         content = bytearray()
         for chunk in response.iter_content(_CHUNK):
             content += chunk
@@ -191,48 +178,3 @@ def _refusal(response: requests.Response) -> Reply:
         with suppress(InvalidHeader):
             again_after = _RETRY.parse_retry_after(header) if header else 0.0
     return Reply(reason=f"HTTP {status}", status_code=status, again_after=again_after)
-
-
-def _note_wait(connection: HTTPConnection) -> None:
-    exchange: Exchange | None = getattr(_thread, "exchange", None)
-    if exchange is not None:
-        exchange.wait_on(connection)
-
-
-def _cut(waiting: socket | None) -> None:
-    """Ends the wait of whatever thread reads from the socket."""
-    if waiting is not None:
-        with suppress(OSError):
-            # The plain shutdown: that of a TLS socket is not for another thread.
-            socket.shutdown(waiting, SHUT_RDWR)
-
-
-class _Connection(HTTPConnection):
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        _note_wait(self)
-        return super().getresponse()
-
-
-class _TlsConnection(HTTPSConnection):
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        _note_wait(self)
-        return super().getresponse()
-
-
-class _Connections(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _TlsConnections(HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
-
-
-class _Adapter(HTTPAdapter):
-    def init_poolmanager(
-        self, connections: int, maxsize: int, block: bool = False, **kwargs: Any
-    ) -> None:
-        super().init_poolmanager(connections, maxsize, block, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {
-            "http": _Connections,
-            "https": _TlsConnections,
-        }
