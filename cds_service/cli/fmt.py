@@ -11,7 +11,7 @@ import click
 from ..rulebook.compiler import kind_of
 from ..rulebook.findings import render
 from ..rulebook.format import NotPlain, format_text
-from ..rulebook.load import InvalidRulebook, read_folder
+from ..rulebook.load import SUFFIX, InvalidRulebook, read_folder
 from .check import rules_folder
 from .files import write_atomically
 
@@ -70,7 +70,8 @@ def files_of(paths: Iterable[Path]) -> Iterator[tuple[Path, str, str]]:
             raise click.ClickException(str(error)) from error
         for name, text in files.items():
             file = (folder / name).resolve()
-            if file not in seen and file.is_relative_to(path.resolve()):
+            ours = name.endswith(SUFFIX) and file.is_relative_to(path.resolve())
+            if ours and file not in seen:
                 seen.add(file)
                 yield folder, name, text
 

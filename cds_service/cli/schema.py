@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..rulebook.compiler import compile_rulebook, kind_of
-from ..rulebook.load import InvalidRulebook, read_folder
+from ..rulebook.load import SUFFIX, InvalidRulebook, read_folder
 from ..rulebook.modelines import modeline, with_modeline
 from ..rulebook.schemas import NAMES
 from ..rulebook.schemas.bundle import bundle, project_schema
@@ -125,6 +125,8 @@ def point(folder: Path, schemas: Path) -> None:
     """Let the first line of every file of a rules folder name the schemas."""
     path = Path(os.path.relpath(schemas.absolute(), folder.absolute())).as_posix()
     for name in read_folder(folder):
+        if not name.endswith(SUFFIX):
+            continue
         file = (folder / name).resolve()
         text = file.read_bytes().decode("utf-8-sig")
         written = with_modeline(text, modeline(name, path))

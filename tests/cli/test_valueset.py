@@ -414,3 +414,26 @@ def test_licences_are_looked_at_in_every_form(rules: Path) -> None:
     assert text.exit_code == 1
     assert f"{rules}/valuesets/beta-blockers.yaml:6:13: warning[CDS906]" in text.output
     assert sarif["runs"][0]["results"][0]["ruleId"] == "CDS906"
+
+
+def test_other_verbs_leave_terminology_as_it_is(rules: Path, release: Path) -> None:
+    run("import", "rxnorm", release, "--rules", rules)
+    run("lock", "--rules", rules)
+    (rules / "valuesets" / "htn.json").write_text(json.dumps(HTN))
+    kept = {
+        file: (rules / file).read_bytes()
+        for file in (
+            "valuesets.lock",
+            "valuesets/htn.json",
+            "valuesets/expansions/rxnorm.tsv",
+        )
+    }
+
+    for verb in (
+        ["fmt", rules],
+        ["schema", "--project", "--modeline", "--rules", rules],
+    ):
+        done = CliRunner().invoke(main, [str(each) for each in verb])
+        assert done.exception is None or isinstance(done.exception, SystemExit)
+
+    assert {file: (rules / file).read_bytes() for file in kept} == kept
