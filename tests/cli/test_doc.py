@@ -141,6 +141,9 @@ def test_what_a_file_says_cannot_come_alive(rules: Path) -> None:
     text = text.replace(
         "developer: The cds-service project", f"developer: '# {hostile}'"
     )
+    text = text.replace(
+        "citation: >-", f"citation: {json.dumps(hostile)}\n    - citation: >-", 1
+    )
     rule.write_text(text)
 
     html = rendered(run(RULE, rules=rules).stdout)
@@ -153,7 +156,7 @@ def test_what_a_file_says_cannot_come_alive(rules: Path) -> None:
         'href="http://www.e',
     ):
         assert alive not in html
-    assert html.count("&lt;script&gt;") >= 2
+    assert html.count("&lt;script&gt;") >= 4
     assert html.count("<h1>") == 1
 
 

@@ -95,6 +95,24 @@ def test_the_order_of_keys_and_clauses_is_no_change(rules: Any) -> None:
     assert changes_of(rules, old, new) == []
 
 
+def test_any_within_none_is_the_same_as_none_of_all(rules: Any) -> None:
+    old = "none: [hr: {min: {below: 30}}]"
+    plain = RULE.replace(old, "none: [hr: {min: {below: 30}}, shown: present]")
+    nested = RULE.replace(old, "none: [any: [hr: {min: {below: 30}}, shown: present]]")
+
+    assert compare_rules("test", "test", book(rules, plain), book(rules, nested)) == []
+
+
+def test_what_decides_between_cards_may_change_either_way(rules: Any) -> None:
+    two = RULE.replace("taken_for: 14 days", "started_within: 9 days").replace(
+        "card:\n", "cards:\n- when: {none: [blocker: present]}\n"
+    )
+
+    (change,) = changes_of(rules, "within: 9 days", "within: 8 days", two)
+
+    assert (change.step, change.effect) == (Step.MINOR, "either way")
+
+
 def test_another_name_for_a_fact_is_no_change(rules: Any) -> None:
     assert (
         compare_rules(
