@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import sqlite3
@@ -79,7 +80,7 @@ class Server:
         own = {
             "CDS_PROFILE": "development",
             "CDS_PUBLIC_URL": PUBLIC,
-            "CDS_RULES": str(HOME / "rules"),
+            "CDS_RULES": str(self.folder / "rules"),
             "CDS_CLIENTS_FILE": str(self.folder / "clients.yaml"),
             "CDS_DATABASE_URL": self.database,
             "CDS_PORT": "0",
@@ -226,6 +227,18 @@ def _send(connection: socket.socket, message: bytes) -> None:
         connection.sendall(message)
 
 
+def write_rules(folder: Path) -> None:
+    """The shipped rules, but their cards are shown each time a chart is opened."""
+    shutil.copytree(HOME / "rules", folder)
+    tests = sorted(each.name for each in folder.glob("*/*.test.yaml"))
+    settings = "".join(
+        f"  {name.removesuffix('.test.yaml')}: {{repeat_after: 0 days}}\n"
+        for name in tests
+    )
+    with (folder / "site.yaml").open("a") as site:
+        site.write(f"rules:\n{settings}")
+
+
 StartServer = Callable[..., Server]
 
 
@@ -243,6 +256,7 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
             watch = {"id": "watch", "secrets": [SECRET]}
             clients = {"clients": [client], "webhooks": [watch]}
             (folder / "clients.yaml").write_text(json.dumps(clients))
+            write_rules(folder / "rules")
             named = {f"CDS_{name.upper()}": each for name, each in settings.items()}
             server = Server(folder, pem, named)
             running.callback(server.kill)
