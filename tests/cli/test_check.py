@@ -30,11 +30,36 @@ def spoil(rules: Path, old: str, new: str, file: str = RULE) -> None:
 
 
 def test_the_rules_of_the_project_have_no_errors_and_no_warnings() -> None:
-    result = run(RULES)
+    result = run(RULES, "--today", "2026-11-22")
 
     assert result.exit_code == 0, result.output
     assert "error" not in result.output
     assert "warning" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("today", "said"),
+    [("2026-11-22", False), ("2026-11-23", True), ("2999-01-01", True)],
+)
+def test_a_review_that_is_overdue_on_the_day_is_a_warning(
+    rules: Path, today: str, said: bool
+) -> None:
+    text = (rules / RULE).read_text("utf-8")
+    due = next(line for line in text.splitlines() if "review_by:" in line)
+    spoil(rules, due, "  review_by: 2026-11-22")
+
+    result = run(rules / RULE, "--today", today)
+
+    assert ("warning[CDS612]" in result.output) is said
+    assert result.exit_code == 0
+
+
+def test_without_a_day_it_is_the_sites_today(rules: Path) -> None:
+    text = (rules / RULE).read_text("utf-8")
+    due = next(line for line in text.splitlines() if "review_by:" in line)
+    spoil(rules, due, "  review_by: 2020-01-01")
+
+    assert "overdue since 2020-01-01" in run(rules / RULE).output
 
 
 def test_an_error_is_shown_with_its_line_and_the_exit_code_says_so(rules: Path) -> None:
