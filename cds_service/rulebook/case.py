@@ -11,10 +11,11 @@ from datetime import date, datetime, timedelta, tzinfo
 from ..fhir.chart import Chart
 from ..wearables.records import WearableAlert
 from .facts import Fact, Window
-from .intervals import EVER, Moment
+from .filing import fill_sheet
+from .intervals import EVER, Duration, Moment
 from .readings import Row, observation_moment
-from .sheet import Selectors, Sheet, fill_sheet
-from .truth import Reason, ReasonKind
+from .sheet import Selectors, Sheet
+from .truth import Reason, ReasonKind, Verdict
 
 LATE = timedelta(minutes=5)
 """How far ahead of us a clock may be. Source: decision on windows, now + 5 minutes."""
@@ -71,13 +72,13 @@ class Case:
         self._ignore_unresolved = ignore_unresolved
         self.sheet: Sheet = fill_sheet(selectors, chart, alerts, now, zone)
         self._found: dict[int, Found] = {}
+        self._certain: dict[int, bool | None] = {}
         self._starts: dict[Window, datetime] = {}
         self._newest_first: bool | None = None
-
-    @property
-    def today(self) -> date:
+        self.today: date = now.astimezone(zone).date()
         """The day of the site's calendar."""
-        return self.now.astimezone(self.zone).date()
+        self.ages: dict[tuple[str, Duration], Verdict] = {}
+        """What was answered about the patient's age, by comparison and limit."""
 
     def found(self, fact: Fact) -> Found:
         """The rows of a fact."""
@@ -96,18 +97,33 @@ class Case:
             )
         return found
 
+    def surely(self, fact: Fact) -> bool | None:
+        """Whether the fact has a row, where that shows before any row is read.
+
+        None where only its rows can tell. Most facts of most rules are settled here.
+        """
+        if fact.reader not in self._certain:
+            self._certain[fact.reader] = self._at_a_glance(fact)
+        return self._certain[fact.reader]
+
+    def _at_a_glance(self, fact: Fact) -> bool | None:
+        if fact.parts:
+            return None
+        if not any(map(self.sheet.has, fact.slots)):
+            return None if self._unread(fact) or self._unresolved(fact) else False
+        if fact.window is None and not (fact.kind == "observation" and fact.unit):
+            return any(map(self.sheet.counts, fact.slots)) or None
+        return None
+
     def _read(self, fact: Fact) -> Found:
         if fact.parts:
             return self._union(fact)
-        found = Found(fact, [], [], [], [], self._unread(fact))
+        found = Found(fact, [], [], [], self._unresolved(fact), self._unread(fact))
         for slot in fact.slots:
             filed = self.sheet.filed(slot, fact.unit)
             for row in filed.rows:
                 self._place(fact, row, found)
             found.unusable += filed.unclear
-            group = self._selectors.group_of.get(slot)
-            if group is not None and not self._ignore_unresolved:
-                found.unresolved += self.sheet.unresolved.get(group, ())
         found.rows.sort(key=lambda row: row.moment.high)
         return found
 
@@ -124,6 +140,13 @@ class Case:
             [name for part in parts for name in part.unresolved],
             tuple(unread),
         )
+
+    def _unresolved(self, fact: Fact) -> list[str]:
+        if self._ignore_unresolved or not self.sheet.unresolved:
+            return []
+        unresolved, group_of = self.sheet.unresolved, self._selectors.group_of
+        groups = [group_of[slot] for slot in fact.slots if slot in group_of]
+        return [name for group in groups for name in unresolved.get(group, ())]
 
     def _unread(self, fact: Fact) -> tuple[str, ...]:
         names: dict[str, None] = {}

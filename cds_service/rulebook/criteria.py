@@ -70,6 +70,9 @@ def present(fact: Fact) -> Judge:
     """Whether the fact has a row; unresolved rows are no evidence."""
 
     def judge(case: "Case") -> Verdict:
+        sure = case.surely(fact)
+        if sure is not None:
+            return sure
         found = case.found(fact)
         if found.rows:
             return True
@@ -83,6 +86,9 @@ def absent(fact: Fact) -> Judge:
     """Whether the fact certainly has no row; anything in doubt may be one."""
 
     def judge(case: "Case") -> Verdict:
+        sure = case.surely(fact)
+        if sure is not None:
+            return not sure
         found = case.found(fact)
         if found.rows:
             return False
@@ -138,7 +144,7 @@ def age(comparison: str, length: Duration) -> Judge:
         "at_most": operator.ge,
     }[comparison]
 
-    def judge(case: "Case") -> Verdict:
+    def work_out(case: "Case") -> Verdict:
         born = _birth(case)
         if isinstance(born, Unknown):
             return born
@@ -146,6 +152,13 @@ def age(comparison: str, length: Duration) -> Judge:
         if len(answers) == 1:
             return answers.pop()
         return unknown([Reason(ReasonKind.BOUNDARY, "patient")])
+
+    def judge(case: "Case") -> Verdict:
+        # Nearly every rule asks, and most ask the same.
+        answer = case.ages.get((comparison, length))
+        if answer is None:
+            answer = case.ages[comparison, length] = work_out(case)
+        return answer
 
     return judge
 

@@ -86,12 +86,17 @@ def evaluate(
 
 def evaluate_case(service: ServiceRules, case: Case) -> Evaluations:
     """Every rule of *service* that may have something to say about the case."""
+    return _judge(service.program.candidates(case.sheet), case)
+
+
+def ask_all(service: ServiceRules, case: Case) -> Evaluations:
+    """Every rule of *service*, also one that cannot fire for want of what it needs."""
+    return _judge(service.rules, case)
+
+
+def _judge(rules: Iterable[Rule], case: Case) -> Evaluations:
     today = case.today
-    items = tuple(
-        judge_rule(rule, case)
-        for rule in service.program.candidates(case.sheet)
-        if rule.in_force(today)
-    )
+    items = tuple(judge_rule(rule, case) for rule in rules if rule.in_force(today))
     return Evaluations(items, case)
 
 

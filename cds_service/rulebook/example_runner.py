@@ -13,7 +13,7 @@ from ..fhir.chart import Chart, Resource
 from ..wearables.records import WearableAlert
 from .cards import BuiltCard, draft_cards, severity_of
 from .case import Case
-from .evaluate import Evaluation, Evaluations, Outcome, evaluate_case, open_case
+from .evaluate import Evaluation, Evaluations, Outcome, ask_all, open_case
 from .example_patients import PatientWriter
 from .examples import Example, Expectation, fhir_file
 from .notation import ExampleError
@@ -61,7 +61,7 @@ class Scene:
         Without *words*, a card is written only where its words are expected.
         """
         expect = self.example.expect
-        evaluations = evaluate_case(service, self.case(service))
+        evaluations = ask_all(service, self.case(service))
         evaluation = next(iter(evaluations.items), None)
         outcome = evaluation.outcome if evaluation else Outcome.NO
         if outcome is not expect.outcome:
@@ -114,7 +114,7 @@ class ExampleRunner:
             ExampleError: if the example cannot be played.
         """
         service = self.service(example)
-        return evaluate_case(service, self.scene(example).case(service)), service
+        return ask_all(service, self.scene(example).case(service)), service
 
     def service(self, example: Example) -> ServiceRules:
         """A service with the example's rule alone, under the example's params.

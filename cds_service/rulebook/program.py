@@ -12,6 +12,9 @@ from .facts import Fact
 from .rules import Criterion, Rule
 from .sheet import Selectors, Sheet
 
+Wanted = tuple[tuple[int, ...], tuple[str, ...]]
+"""The slots of a fact, and what it is read from."""
+
 
 class Program:
     """Rules with their trigger index."""
@@ -30,7 +33,7 @@ class Program:
         self._always: list[int] = []
         self._by_slot: dict[int, list[int]] = {}
         self._by_origin: dict[str, list[int]] = {}
-        self._wanted: list[tuple[Fact, ...]] = []
+        self._wanted: list[tuple[Wanted, ...]] = []
         """Of each rule: the facts that must have a row; empty if it is always asked."""
         needs = [list(_needs(rule)) for rule in self.rules]
         uses = Counter(slot for facts in needs for fact in facts for slot in fact.slots)
@@ -40,9 +43,9 @@ class Program:
                 self._wanted.append(())
                 continue
             rarest = min(facts, key=lambda fact: max(uses[slot] for slot in fact.slots))
-            present = [fact for fact in _asked(rule, {"present"}) if fact != rarest]
             # The one that the rule is found by is most likely there: asked last.
-            self._wanted.append((*present, rarest))
+            wanted = [*(fact for fact in facts if fact != rarest), rarest]
+            self._wanted.append(tuple((each.slots, each.origins) for each in wanted))
             for slot in rarest.slots:
                 self._by_slot.setdefault(slot, []).append(number)
             for origin in rarest.origins:
@@ -54,20 +57,27 @@ class Program:
         for matched in (sheet.matches, sheet.alerts):
             for slot in matched:
                 numbers.update(self._by_slot.get(slot, ()))
-        for origin, unread in sheet.unread.items():
-            if unread:
+        for origin, names in sheet.unread.items():
+            if names:
                 numbers.update(self._by_origin.get(origin, ()))
+        unread = {origin for origin, names in sheet.unread.items() if names}
         return [
             self.rules[number]
             for number in sorted(numbers)
-            if all(_may_have_rows(fact, sheet) for fact in self._wanted[number])
+            if _may_have_all(self._wanted[number], sheet, unread)
         ]
 
 
-def _may_have_rows(fact: Fact, sheet: Sheet) -> bool:
-    return any(map(sheet.has, fact.slots)) or any(
-        sheet.unread.get(origin) for origin in fact.origins
-    )
+def _may_have_all(wanted: Iterable[Wanted], sheet: Sheet, unread: set[str]) -> bool:
+    # Asked of some hundred rules a call: loops, since generators cost twice as much.
+    for slots, origins in wanted:
+        for slot in slots:
+            if sheet.has(slot):
+                break
+        else:
+            if unread.isdisjoint(origins):
+                return False
+    return True
 
 
 def _needs(rule: Rule) -> Iterable[Fact]:

@@ -1,22 +1,18 @@
-"""The rows of one chart, filed under the selectors of a rulebook: one pass per call."""
+"""What one chart holds for the selectors of a rulebook, row by row."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timezone, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any, NamedTuple
 
-from ..fhir.chart import Chart, Resource, SourceState
-from ..wearables.records import WearableAlert
-from .intervals import EVER, Moment, exactly
-from .matching import Coded, CodeIndex, Hit, Selector
-from .medicines import coded_medication
+from ..fhir.chart import Resource
+from .intervals import EVER, Moment
+from .matching import CodeIndex, Hit, Selector
 from .readings import (
     Row,
     Standing,
-    codings,
     condition_moment,
     condition_standing,
-    items,
     medication_moment,
     medication_standing,
     observation_moment,
@@ -26,13 +22,6 @@ from .readings import (
     texts_of,
 )
 from .valuesets import ValueSet
-
-SOURCES_OF: Mapping[str, tuple[str, ...]] = {
-    "condition": ("conditions",),
-    "medication": ("medication_requests", "medication_statements"),
-    "observation": ("observations",),
-}
-"""The parts of the chart that a kind of fact is read from."""
 
 
 class Selectors:
@@ -140,14 +129,26 @@ class Sheet:
         self._now = now
         self._zone = zone
         self._filed: dict[tuple[int, str], Filed] = {}
+        self._has: dict[int, bool] = {}
+        self._standings: dict[tuple[int, str, bool], Standing] = {}
+        """By resource, which the chart keeps alive, and what a selector asks of it."""
 
     def has(self, slot: int) -> bool:
         """Whether anything matched that counts, or of which that cannot be read."""
-        if slot in self.alerts:
-            return True
+        known = self._has.get(slot)
+        if known is None:
+            selector = self._selectors.all[slot]
+            known = self._has[slot] = slot in self.alerts or any(
+                self.standing(selector, match.resource) is not Standing.DOES_NOT
+                for match in self.matches.get(slot, ())
+            )
+        return known
+
+    def counts(self, slot: int) -> bool:
+        """Whether anything matched that certainly counts."""
         selector = self._selectors.all[slot]
-        return any(
-            self.standing(selector, match.resource) is not Standing.DOES_NOT
+        return slot in self.alerts or any(
+            self.standing(selector, match.resource) is Standing.COUNTS
             for match in self.matches.get(slot, ())
         )
 
@@ -169,6 +170,13 @@ class Sheet:
 
     def standing(self, selector: Selector, resource: Resource) -> Standing:
         """Whether a resource counts for a selector that it belongs to."""
+        key = (id(resource), selector.status, selector.confirmed)
+        known = self._standings.get(key)
+        if known is None:
+            known = self._standings[key] = self._judge(selector, resource)
+        return known
+
+    def _judge(self, selector: Selector, resource: Resource) -> Standing:
         if selector.kind == "condition":
             return condition_standing(resource, selector.status, selector.confirmed)
         if selector.kind == "observation":
@@ -198,98 +206,3 @@ _MOMENTS: Mapping[str, Callable[[Resource, tzinfo], Moment | None]] = {
     "medication": medication_moment,
     "observation": observation_moment,
 }
-
-
-class _Filer:
-    def __init__(self, selectors: Selectors, chart: Chart, sheet: Sheet) -> None:
-        self.selectors = selectors
-        self.chart = chart
-        self.sheet = sheet
-
-    def file(self, kind: str, origin: str, resources: Sequence[Resource]) -> None:
-        index = self.selectors.indexes.get((kind, origin))
-        if index is None:
-            return
-        groups = self.selectors.groups_of(kind, origin)
-        matches = self.sheet.matches
-        for resource in resources:
-            for holder, coded in self._coded(kind, resource):
-                hits, known = index.find(coded)
-                for slot, hit in hits.items():
-                    matches[slot].append(Match(hit, resource, holder, coded.names))
-                if kind != "medication" or not known:
-                    self._leave(groups, resource, coded)
-
-    def _coded(
-        self, kind: str, resource: Resource
-    ) -> Sequence[tuple[Mapping[str, Any], Coded]]:
-        if kind == "medication":
-            return ((resource, coded_medication(resource, self.chart)),)
-        whole = (resource, Coded(codings(resource.get("code"))))
-        if kind == "condition" or "component" not in resource:
-            return (whole,)
-        return [whole] + [
-            (part, Coded(codings(part.get("code"))))
-            for part in items(resource["component"])
-            if isinstance(part, dict)
-        ]
-
-    def _leave(
-        self, groups: Sequence["Group"], resource: Resource, coded: Coded
-    ) -> None:
-        """Note for whom the resource stays unresolved."""
-        for group in groups:
-            if any([system in group.settled for system, _, _ in coded.codings]):
-                continue
-            standing = self.sheet.standing(group.selector, resource)
-            if standing is not Standing.DOES_NOT:
-                called = coded.names or texts_of(resource.get("code"))
-                self.sheet.unresolved[group.number].append(next(iter(called), ""))
-
-    def file_alerts(self, alerts: Sequence[WearableAlert], now: datetime) -> None:
-        for alert in alerts:
-            if alert.status == "retracted":
-                continue
-            # An alert that lasts is as fresh as the moment of asking.
-            at = (alert.end or now).astimezone(timezone.utc)
-            row = Row(
-                reference=f"WearableAlert/{alert.id}",
-                name=alert.type,
-                moment=Moment(at, at),
-                dated=True,
-                value=None if alert.value is None else exactly(alert.value),
-                alert=alert,
-            )
-            lasts = "open" if alert.end is None else "closed"
-            for slot in self.selectors.of_type.get(alert.type, ()):
-                if self.selectors.all[slot].status in ("", lasts):
-                    self.sheet.alerts[slot].append(row)
-
-
-def fill_sheet(
-    selectors: Selectors,
-    chart: Chart,
-    alerts: Sequence[WearableAlert] | None,
-    now: datetime,
-    zone: tzinfo,
-) -> Sheet:
-    """Every row of *chart* and *alerts* under the selectors that it belongs to.
-
-    *alerts* is None where they could not be read.
-    """
-    sheet = Sheet(selectors, now, zone)
-    filer = _Filer(selectors, chart, sheet)
-    for kind, names in SOURCES_OF.items():
-        read = [chart.sources[name] for name in names if name in chart.sources]
-        for source in read:
-            filer.file(kind, "chart", source.resources)
-        sheet.unread[kind] = tuple(
-            source.name for source in read if source.state is not SourceState.LOADED
-        ) or (() if read else names)
-    drafts = chart.sources.get("draft_orders")
-    filer.file("medication", "draft_orders", drafts.resources if drafts else ())
-    drafted = drafts is not None and drafts.state is SourceState.LOADED
-    sheet.unread["draft_orders"] = () if drafted else ("draft_orders",)
-    sheet.unread["wearable_alert"] = ("wearable_alerts",) if alerts is None else ()
-    filer.file_alerts(alerts or (), now)
-    return sheet

@@ -1,0 +1,255 @@
+"""The engine: rules over one chart, without HTTP and without a database.
+
+Ingest and evaluate is all that happens between a chart that was read and what the rules
+say of it. Each number of rules runs in turn, round after round, and the medians of the
+rounds are printed beside ``json.loads`` of the same chart in the same run.
+"""
+
+import gc
+import json
+import random
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from cds_service.fhir.chart import Chart, Source, SourceState
+from cds_service.rulebook.compiler import compile_rulebook
+from cds_service.rulebook.evaluate import Outcome, evaluate
+from cds_service.rulebook.findings import Findings
+from cds_service.rulebook.rules import ServiceRules
+from cds_service.rulebook.source import parse_yaml
+
+COUNTS = (10, 100, 1000, 5000)
+ROUNDS = 7
+CALLS = 200
+"""Of each number of rules in a round."""
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+SETS = 120
+"""Value sets of each of the three kinds, of 3 to 200 codes."""
+
+SITE = "format: 1\ntime_zone: America/New_York\nunapproved: serve\n"
+ALERT_TYPES = """\
+format: 1
+alert_types:
+  high-heart-rate: { title: High heart rate, metric: heart_rate, unit: /min }
+"""
+SERVICES = """\
+format: 1
+services:
+  - id: bench
+    hooks: [patient-view]
+    title: Measured
+    description: Generated rules.
+    rules: [generated]
+"""
+RULE = """\
+format: 1
+rule: generated-{n}
+version: 1.0.0
+title: Generated rule {n}
+status: active
+severity: warning
+hooks: [patient-view]
+
+facts:
+  problem: {{ condition: {{ in: problem-{problem} }} }}
+  medicine: {{ medication: {{ in: medicine-{medicine} }} }}
+  result: {{ observation: {{ in: result-{result}, unit: mg/dL, within: 90 days }} }}
+
+when:
+  all:
+    - patient: {{ age: {{ at_least: 18 years }} }}
+    - problem: present
+    - medicine: {test}
+    - result: {{ latest: {{ above: {limit} }} }}
+
+card:
+  summary: "{{{{ problem.name }}}}: {{{{ result.latest }}}}"
+  source: {{ label: Benchmark }}
+"""
+
+
+def write_files(count: int) -> dict[str, str]:
+    """The files of a rulebook of *count* rules; the same for the same number."""
+    chance = random.Random(count)
+    files = {
+        "site.yaml": SITE,
+        "services.yaml": SERVICES,
+        "alert-types.yaml": ALERT_TYPES,
+    }
+    for n in range(SETS):
+        for kind, system in SYSTEMS.items():
+            files[f"valuesets/{kind}-{n}.yaml"] = value_set(kind, n, system, chance)
+    for n in range(count):
+        files[f"generated/generated-{n}.yaml"] = RULE.format(
+            n=n,
+            problem=chance.randrange(SETS),
+            medicine=chance.randrange(SETS),
+            result=chance.randrange(SETS),
+            test="absent" if n % 4 == 0 else "present",
+            limit=chance.randrange(50, 200),
+        )
+    return files
+
+
+SYSTEMS = {"problem": "icd10cm", "medicine": "rxnorm", "result": "loinc"}
+
+
+def value_set(kind: str, n: int, system: str, chance: random.Random) -> str:
+    """A value set of 3 to 200 codes that no other of its kind has."""
+    codes = ", ".join(f'"{code(kind, n, i)}"' for i in range(chance.randint(3, 200)))
+    return (
+        f"format: 1\nvalueset: {kind}-{n}\nversion: 1.0.0\ntitle: {kind} {n}\n"
+        f"include:\n  - system: {system}\n    codes: [{codes}]\n"
+    )
+
+
+def code(kind: str, n: int, i: int) -> str:
+    """A code in form only."""
+    if kind == "problem":
+        return f"{chr(65 + n % 26)}{n // 26}{i % 10}.{i // 10:02}"
+    return str(9_000_000 + n * 1000 + i) if kind == "medicine" else f"{n * 1000 + i}-0"
+
+
+def build_resources() -> dict[str, list[dict[str, Any]]]:
+    """Ninety resources: 20 problems, 20 medicines and 50 results."""
+    concept = {
+        kind: lambda n, kind=kind, uri=uri: {
+            "coding": [{"system": uri, "code": code(kind, n * 3, 1)}],
+            "text": f"{kind} {n}",
+        }
+        for kind, uri in URIS.items()
+    }
+    subject = {"reference": "Patient/p"}
+    return {
+        "conditions": [
+            {
+                "resourceType": "Condition",
+                "id": f"c{n}",
+                "clinicalStatus": {"coding": [{"code": "active"}]},
+                "code": concept["problem"](n),
+                "subject": subject,
+                "onsetDateTime": "2020-04-01",
+            }
+            for n in range(20)
+        ],
+        "medication_requests": [
+            {
+                "resourceType": "MedicationRequest",
+                "id": f"m{n}",
+                "status": "active",
+                "intent": "order",
+                "medicationCodeableConcept": concept["medicine"](n),
+                "subject": subject,
+                "authoredOn": "2025-01-05T10:00:00Z",
+            }
+            for n in range(20)
+        ],
+        "observations": [
+            {
+                "resourceType": "Observation",
+                "id": f"o{n}",
+                "status": "final",
+                "code": concept["result"](n % 25),
+                "subject": subject,
+                "effectiveDateTime": f"2026-11-{1 + n % 20:02}T08:00:00-05:00",
+                "valueQuantity": {
+                    "value": 60 + 3 * n,
+                    "code": "mg/dL",
+                    "system": "http://unitsofmeasure.org",
+                },
+            }
+            for n in range(50)
+        ],
+        "medication_statements": [],
+    }
+
+
+URIS = {
+    "problem": "http://hl7.org/fhir/sid/icd-10-cm",
+    "medicine": "http://www.nlm.nih.gov/research/umls/rxnorm",
+    "result": "http://loinc.org",
+}
+
+
+def build_chart(resources: Mapping[str, list[dict[str, Any]]]) -> Chart:
+    """The chart of a patient of 68 with these resources: 91 with the Patient."""
+    patient = {"resourceType": "Patient", "id": "p", "birthDate": "1958-03-14"}
+    return Chart(
+        patient_id="p",
+        patient=patient,
+        sources={
+            name: Source(name, SourceState.LOADED, tuple(rows))
+            for name, rows in resources.items()
+        },
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    resources = build_resources()
+    text = json.dumps(resources)
+    chart = build_chart(resources)
+    services = {count: load(count) for count in COUNTS}
+    gc.collect()
+    gc.freeze()
+    runs: dict[str, Callable[[], object]] = {
+        "json.loads of the chart": lambda: json.loads(text)
+    }
+    for count, service in services.items():
+        runs[f"{count:,} rules"] = lambda service=service: evaluate(
+            service, chart, (), NOW
+        )
+    took = measure(runs)
+    base = took["10 rules"]
+    print(f"\ningest and evaluate, 91 resources, median of {ROUNDS} rounds of {CALLS}")
+    for name, microseconds in took.items():
+        print(f"  {name:<26} {microseconds:7.0f} us   {microseconds / base:5.2f}")
+    for count, service in services.items():
+        items = evaluate(service, chart, (), NOW).items
+        fired = sum(each.outcome is Outcome.FIRES for each in items)
+        print(f"  of {count:,} rules {len(items)} were asked, {fired} fired")
+    thousand = took["1,000 rules"]
+    print(f"1,000 rules: {thousand / 1000:.3f} ms (aim: under 0.5)")
+    print(f"1,000 rules beside 10: {thousand / base:.2f} (aim: 3 or less)")
+
+
+def load(count: int) -> ServiceRules:
+    """A rulebook of *count* rules, and how long a rule takes to load and compile."""
+    files = write_files(count)
+    sets = {name: text for name, text in files.items() if "generated/" not in name}
+    parse = clock(lambda: [parse_yaml(t, n, Findings()) for n, t in files.items()])
+    without = clock(lambda: compile_rulebook(sets))
+    whole = clock(lambda: compile_rulebook(files))
+    compiled = compile_rulebook(files)
+    assert compiled.rulebook is not None, compiled.findings[:3]
+    each = (whole - without) / count
+    print(
+        f"load and compile {count:,} rules: {each:.2f} ms a rule (aim: under 1); "
+        f"{whole:.0f} ms with {3 * SETS} value sets, of which YAML {parse:.0f} ms"
+    )
+    return compiled.rulebook.services["bench", "patient-view"]
+
+
+def clock(work: Callable[[], object]) -> float:
+    """The best of three runs, in milliseconds of CPU."""
+    best = float("inf")
+    for _ in range(3):
+        start = time.process_time()
+        work()
+        best = min(best, time.process_time() - start)
+    return best * 1000
+
+
+def measure(runs: Mapping[str, Callable[[], object]]) -> dict[str, float]:
+    """CPU microseconds a call of each, in turn, as medians over the rounds."""
+    took: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(ROUNDS):
+        for name, run in runs.items():
+            start = time.process_time()
+            for _ in range(CALLS):
+                run()
+            took[name].append((time.process_time() - start) / CALLS * 1e6)
+    return {name: statistics.median(each) for name, each in took.items()}
