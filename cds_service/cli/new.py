@@ -27,8 +27,8 @@ from ..rulebook.scaffold import (
 from ..rulebook.scaffold_text import cases_text, rule_name, rule_text
 from ..rulebook.source import parse_yaml
 from .files import write_atomically
+from .questions import SEVERITIES, ask, excluded
 
-SEVERITIES = ("info", "warning", "critical")
 COMPARISONS = ("above", "at_least", "below", "at_most")
 
 
@@ -135,7 +135,7 @@ def from_options(stock: Stock, given: Mapping[str, Any]) -> Answers:
         result=_chosen(stock, "result", given["result"]),
         alert=stock.choose_alert(given["alert"]) if given["alert"] else "",
         severity=given["severity"] or "info",
-        exclude=tuple(_excluded(stock, each) for each in given["exclude"]),
+        exclude=tuple(excluded(stock, each) for each in given["exclude"]),
     )
     if limit and (answers.result or answers.alert):
         words = f"{limit.comparison} {limit.number}"
@@ -146,83 +146,6 @@ def from_options(stock: Stock, given: Mapping[str, Any]) -> Answers:
 
 def _chosen(stock: Stock, kind: str, answer: str) -> str:
     return stock.choose(kind, answer) if answer else ""
-
-
-def _excluded(stock: Stock, answer: str) -> str:
-    offered = stock.sets_of("drug")
-    return stock.choose("drug" if answer in offered else "diagnosis", answer)
-
-
-def ask(stock: Stock, given: Mapping[str, Any]) -> Answers:
-    """The answers to the five questions; each is asked until it can be used.
-
-    Raises:
-        Slip: if none of the questions is answered.
-    """
-    click.echo("Press Enter for none; write ? to see what there is.\n")
-    drug = _ask(
-        "Drug (a value set)", stock.sets_of("drug"), lambda x: stock.choose("drug", x)
-    )
-    diagnosis = _ask(
-        "Diagnosis (a value set)",
-        stock.sets_of("diagnosis"),
-        lambda x: stock.choose("diagnosis", x),
-    )
-    results = stock.sets_of("result")
-    types = {name: each.title for name, each in stock.alert_types.items()}
-
-    def choose_read(answer: str) -> str:
-        if answer in types:
-            return answer
-        try:
-            return stock.choose("result", answer)
-        except Slip:
-            stock.choose_alert(answer) if answer not in results else None
-            raise
-
-    read = _ask("Result or wearable alert", {**results, **types}, choose_read)
-    result, alert = (read, "") if read in results else ("", read)
-    if not (drug or diagnosis or read):
-        raise Slip("name at least one: a drug, a diagnosis, a result or an alert type")
-    limit = None
-    if result or alert and stock.alert_types[alert].unit:
-        limit = _ask_limit(stock, result, alert)
-    severity = click.prompt("Severity", type=click.Choice(SEVERITIES), default="info")
-    excluded = tuple(_excluded(stock, each) for each in given["exclude"])
-    return Answers(drug, diagnosis, result, alert, limit, severity, excluded)
-
-
-def _ask(
-    question: str, offered: Mapping[str, str], choose: Callable[[str], str]
-) -> str:
-    def read(answer: str) -> str:
-        if answer == "?":
-            width = max(map(len, offered), default=0)
-            lines = (f"  {name:{width}}  {text}" for name, text in offered.items())
-            raise click.UsageError("choose one of\n" + "\n".join(lines))
-        try:
-            return choose(answer) if answer else ""
-        except Slip as error:
-            raise click.UsageError(str(error)) from error
-
-    return str(_prompt(question, read))
-
-
-def _ask_limit(stock: Stock, result: str, alert: str) -> Limit | None:
-    def read(answer: str) -> Limit | None:
-        if not answer and alert:
-            return None
-        try:
-            return stock.choose_limit(parse_limit(answer), result, alert)
-        except Slip as error:
-            raise click.UsageError(str(error)) from error
-
-    limit: Limit | None = _prompt("Limit, such as `above 100 /min`", read)
-    return limit
-
-
-def _prompt(question: str, read: Callable[[str], Any]) -> Any:
-    return click.prompt(question, default="", show_default=False, value_proc=read)
 
 
 def texts(

@@ -122,7 +122,7 @@ def test_a_folder_can_be_named(rules: Path) -> None:
         (("Big", "--drug", "digoxin"), "`Big` is no name"),
         (("x", "--drug", "digoxin", "--folder", "../x"), "`../x` is no name"),
         (("x", "--drug", "digoxin", "--folder", "facts"), "holds no rules"),
-        ((), "Aborted"),
+        ((), "nobody answers; name --drug"),
     ],
 )
 def test_answers_that_make_no_rule_are_refused_and_nothing_is_written(
