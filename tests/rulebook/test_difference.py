@@ -105,7 +105,7 @@ def test_any_within_none_is_the_same_as_none_of_all(rules: Any) -> None:
 
 def test_what_decides_between_cards_may_change_either_way(rules: Any) -> None:
     two = RULE.replace("taken_for: 14 days", "started_within: 9 days").replace(
-        "card:\n", "cards:\n- when: {none: [blocker: present]}\n"
+        "card:\n", "cards:\n- when: {blocker: present}\n"
     )
 
     (change,) = changes_of(rules, "within: 9 days", "within: 8 days", two)
