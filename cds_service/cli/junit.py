@@ -4,15 +4,14 @@ Source: the format has no standard; elements and attributes are those that Jenki
 GitLab and GitHub's reporters read.
 """
 
-import os
 import re
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from ..rulebook.findings import Finding
+from .files import write_atomically
 from .rule_tests import Outcome, Result
 
 
@@ -22,24 +21,8 @@ def write_junit(outcome: Outcome, path: Path) -> None:
     Raises:
         OSError: if it cannot be written.
     """
-    content = ElementTree.tostring(
-        as_junit(outcome), encoding="utf-8", xml_declaration=True
-    )
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content + b"\n")
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    except OSError:
-        os.unlink(name)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    tree = ElementTree.tostring(as_junit(outcome), encoding="unicode")
+    write_atomically(path, f'<?xml version="1.0" encoding="utf-8"?>\n{tree}\n')
 
 
 def as_junit(outcome: Outcome) -> Element:
