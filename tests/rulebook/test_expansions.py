@@ -9,6 +9,7 @@ from cds_service.rulebook.expansions import (
     EXPANSION,
     Expansion,
     Known,
+    meant,
     names_in,
     read_expansion,
     write_expansion,
@@ -256,3 +257,37 @@ def test_a_set_that_excludes_an_ingredient_leaves_out_its_products(
     assert sets["beta-blockers"].codes[RXNORM] == {
         *("6918", "866436", "866427", "866479", "10600", "1923428"),
     }
+
+
+def test_a_product_is_left_out_only_if_all_of_its_forms_are() -> None:
+    eye, oral = "Ophthalmic Solution", "Oral Tablet"
+    products = {"a": {"1": (eye,), "2": (eye, oral), "3": ()}, "b": {"1": (oral,)}}
+
+    assert meant(Expansion(products), ["a"], ["eye", "ophthal"]) == ({"2", "3"}, {"1"})
+    assert meant(Expansion(products), ["a", "b"], ["ophthal"]) == (
+        {"1", "2", "3"},
+        set(),
+    )
+
+
+def test_a_code_of_the_product_wins_over_one_of_its_ingredient(
+    expanded: Any, chart: Any
+) -> None:
+    both = request("10600", "Timolol")
+    both["medicationCodeableConcept"]["coding"] += [
+        {"system": RXNORM, "code": "1923424"}
+    ]
+
+    verdict = expanded.verdict(BETA_BLOCKER, "bb: present", chart(requests=[both]))
+
+    assert verdict is False
+
+
+def test_what_one_set_holds_of_a_product_leaves_the_rest_in_doubt_for_others(
+    expanded: Any, chart: Any, reasons: Any
+) -> None:
+    facts = f"{BETA_BLOCKER}\nx: {{medication: {{in: other-drugs}}}}"
+    combined = chart(requests=[request("866479")])
+
+    assert reasons(expanded.verdict(facts, "x: absent", combined)) == {"unresolved"}
+    assert expanded.verdict(facts, "bb: present", combined) is True

@@ -79,6 +79,8 @@ RELATIONS = """\
 866436||CUI|RO|10600||CUI|inactive_ingredient_of|39||RXNORM|||||4096|
 866436||CUI|RO|10600||CUI|ingredient_of|40||MTHSPL|||||4096|
 |6371999|AUI|SY||12344001|AUI||41||RXNORM|||||4096|
+1000005||CUI|RO|866427||CUI|ingredient_of|42||RXNORM|||||4096|
+866436||CUI|RO|10600||CUI|ingredient_of|43||MTHSPL|RXNORM||||4096|
 """  # noqa: E501
 
 
@@ -137,7 +139,7 @@ def test_products_that_hold_something_else_are_told(release: Release) -> None:
     ("concepts", "relations", "said"),
     [
         (CONCEPTS[:-30], RELATIONS, "RXNCONSO.RRF:28: "),
-        (CONCEPTS, RELATIONS[:-12], "RXNREL.RRF:41: 10 columns where 16 belong"),
+        (CONCEPTS, RELATIONS[:-12], "RXNREL.RRF:43: 11 columns where 16 belong"),
         (CONCEPTS + "\n", RELATIONS, "RXNCONSO.RRF:29: 0 columns"),
         (CONCEPTS, CONCEPTS, "RXNREL.RRF:1: 18 columns where 16 belong"),
         (CONCEPTS.replace("|\n", "|N|\n"), RELATIONS, "RXNCONSO.RRF:1: 19 columns"),

@@ -289,3 +289,13 @@ def test_prefixes_of_atc_are_any_level_in_any_case() -> None:
     assert built["a"].holds(ATC, "C07AB02")
     assert built["a"].holds(ATC, "B01AF02")
     assert not built["a"].holds(ATC, "C07BB02")
+
+
+def test_codes_that_begin_with_what_is_excluded_are_not_among_the_codes() -> None:
+    built, _ = build({"a": """\
+valueset: a
+include: [{system: icd10cm, codes: [I48.91, I48.0]}]
+exclude: [{system: icd10cm, under: [I48.9]}]
+"""})
+
+    assert built["a"].codes == {ICD: {"I480"}}
