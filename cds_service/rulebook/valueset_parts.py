@@ -113,8 +113,8 @@ def inherit(excluded: Draft, part: ValueSet, parts: list[ValueSet]) -> None:
         add(excluded.codes, system, kept)
     for system, prefixes in part.excluded_prefixes.items():
         taken = tuple(p for o in others for p in o.prefixes.get(system, _NOTHING))
-        kept = (p for p in prefixes if not p.startswith(taken))
-        add(excluded.prefixes, system, kept)
+        left = (p for p in prefixes if not p.startswith(taken))
+        add(excluded.prefixes, system, left)
     excluded.forms.update(part.excluded_forms)
 
 
