@@ -59,6 +59,7 @@ def start_app(world: World) -> Flask:
     app = create_app(world=world)
     follower = Follower(world.serving, world.store, world.clock, say)
     follower.look()
+    follower.learn()
     settle()
     follower.start()
     return app

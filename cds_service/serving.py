@@ -9,12 +9,13 @@ import gc
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from .rulebook.compiler import compile_rulebook
+from .rulebook.document import Document
 from .rulebook.findings import Level
 from .rulebook.rules import Rulebook
 from .store.publications import Publication
@@ -70,12 +71,22 @@ class Follower:
         self._store = store
         self._clock = clock
         self._log = log
+        self._documents: Mapping[str, Document] = {}
+        """The files of what is served: those that stay are not parsed again."""
         self._hopeless = ""
         """The digest that does not compile here; it is not tried again and again."""
 
     def start(self) -> None:
         """Follow in a thread that ends with the process."""
         threading.Thread(target=self._follow, name="rulebook", daemon=True).start()
+
+    def learn(self) -> None:
+        """Parse what is served, before there are requests that would wait for it."""
+        with suppress(StoreError):
+            files = self._store.publications.files(self._serving.rulebook.digest)
+            compiled = compile_rulebook(files)
+            if compiled.rulebook is not None:
+                self._documents = compiled.documents
 
     def _follow(self) -> None:
         try:
@@ -116,7 +127,7 @@ class Follower:
 
     def _compile(self, digest: str, pause: Callable[[], None]) -> Rulebook | None:
         files = self._store.publications.files(digest)
-        compiled = compile_rulebook(files, pause=pause)
+        compiled = compile_rulebook(files, pause=pause, known=self._documents)
         if compiled.rulebook is None:
             errors = (each for each in compiled.findings if each.level is Level.ERROR)
             first = next(errors)
@@ -124,6 +135,8 @@ class Follower:
                 f"the published rules do not compile here: {first.file}:{first.line}:"
                 f"{first.column}: {first.code}: {first.message}"
             )
+        else:
+            self._documents = compiled.documents
         return compiled.rulebook
 
     def _report(self, problem: str) -> None:

@@ -117,6 +117,23 @@ def test_a_database_that_does_not_answer_changes_nothing(
     empty.close()
 
 
+def test_a_change_after_others_is_compiled_as_if_it_were_the_first(
+    bench: Bench, revise: Revise
+) -> None:
+    bench.publish()
+    bench.follower.learn()
+    for number in (2, 3, 2):
+        files = revise(bench.folder, number)
+        bench.publish()
+        bench.follower.look()
+
+        afresh = compile_rulebook(files).rulebook
+        served = bench.serving.rulebook
+        assert afresh and served.digest == afresh.digest
+        assert served.rules["revised"].version == f"1.0.{number}"
+        assert served.valuesets == afresh.valuesets
+
+
 def test_the_interpreter_is_as_before_after_a_swap(
     bench: Bench, revise: Revise
 ) -> None:

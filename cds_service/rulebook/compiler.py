@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from ..fhir.chart import Policy
@@ -73,17 +74,19 @@ def compile_rulebook(
     files: Mapping[str, str],
     check_resource: CheckResource = unchecked,
     pause: Callable[[], None] = carry_on,
+    known: Mapping[str, Document] = MappingProxyType({}),
 ) -> Compiled:
     """The rulebook that *files* (path in the folder to text) make.
 
     *check_resource* says what is wrong with a FHIR resource that a rule creates. Tests
     are left aside. *pause* is called between any two files, so that a server can answer
-    in between.
+    in between. *known* are documents that were right before: a file whose text is still
+    the same is not parsed again, which is most of the work.
 
     One wrong file keeps the whole rulebook from being served: half a set of rules is a
     silence that looks like safety.
     """
-    return _Compilation(files, check_resource, pause).run()
+    return _Compilation(files, check_resource, pause, known).run()
 
 
 def alert_types_of(document: Document | None) -> dict[str, AlertType]:
@@ -114,10 +117,12 @@ class _Compilation:
         files: Mapping[str, str],
         check_resource: CheckResource,
         pause: Callable[[], None],
+        known: Mapping[str, Document],
     ) -> None:
         self.files = files
         self.check_resource = check_resource
         self.pause = pause
+        self.known = known
         self.digest = digest_of(files)
         self.findings = Findings()
         self.documents: dict[str, Document] = {}
@@ -169,11 +174,14 @@ class _Compilation:
         return Compiled(rulebook, findings, self.documents)
 
     def _take(self, path: str) -> None:
+        kind, known = kind_of(path), self.known.get(path)
+        if known is not None and known.text == self.files[path]:
+            self.documents[path] = self.sound.setdefault(kind, {})[path] = known
+            return
         document = parse_yaml(self.files[path], path, self.findings)
         if document is None:
             return
         self.documents[path] = document
-        kind = kind_of(path)
         if check_shape(kind, document, self.findings):
             self.sound.setdefault(kind, {})[path] = document
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.rulebook.compiler import digest_of
+from cds_service.rulebook.compiler import compile_rulebook, digest_of
 from cds_service.rulebook.findings import Level
 
 FACTS = """\
@@ -288,3 +288,27 @@ def test_one_wrong_file_keeps_the_whole_set_from_being_served(
     rules.files["valuesets/broken.yaml"] = "format: ["
 
     assert rules.compile().rulebook is None
+
+
+def test_a_known_file_is_compiled_again_only_where_its_text_changed(
+    rules: Any, chart: Any
+) -> None:
+    rules.evaluate(FACTS, "low: present", chart())
+    first = rules.compile()
+    rules.files["test.yaml"] = rules.files["test.yaml"].replace("1.0.0", "2.0.0")
+
+    again = compile_rulebook(rules.files, known=first.documents)
+
+    assert again.rulebook and again.rulebook.rules["test"].version == "2.0.0"
+    assert again.rulebook.digest == rules.compile().rulebook.digest
+    assert again.documents["site.yaml"] is first.documents["site.yaml"]
+    assert again.documents["test.yaml"] is not first.documents["test.yaml"]
+
+
+def test_somebody_may_rest_between_the_files(rules: Any, chart: Any) -> None:
+    rules.evaluate(FACTS, "low: present", chart())
+    rests: list[None] = []
+
+    compile_rulebook(rules.files, pause=lambda: rests.append(None))
+
+    assert len(rests) >= len(rules.files)
