@@ -206,7 +206,7 @@ def test_a_broken_change_keeps_what_is_served_and_says_where(
     refused = events(server, "rulebook refused")[-1]
     assert re.search(said, "\n".join(refused["errors"]))
     assert metric(server, "cds_rulebook_refused") == 1
-    assert serve_all(server, served)
+    until(lambda: serve_all(server, served), "what was served is served on")
     assert ask(server)[2] == ["Revision 3"]
     ready = requests.get(f"{server.base}/health/ready", timeout=PATIENCE)
     assert ready.status_code == 200
@@ -367,6 +367,6 @@ def test_a_broken_folder_at_start_leaves_the_last_good_rules_served(
 
     server.start()
 
-    assert serve_all(server, served)
+    until(lambda: serve_all(server, served), "what was served is served on")
     assert "cannot be served" in log(server)
     assert health(server)["rulebook_error"]["findings"]
