@@ -46,6 +46,7 @@ class Loopback:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         loopback = self.server.loopback

@@ -12,6 +12,11 @@ from cds_service.fhir.addresses import parse_base, resolve
         ("https://ehr.example:443/fhir", "https://ehr.example/fhir"),
         ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
         ("http://[::1]:8080/fhir", "http://[::1]:8080/fhir"),
+        ("http://[0:0:0:0:0:0:0:1]:80/fhir", "http://[::1]/fhir"),
+        ("https://[2001:DB8::A]/fhir", "https://[2001:db8::a]/fhir"),
+        ("https://xn--bcher-kva.example/fhir", "https://xn--bcher-kva.example/fhir"),
+        ("https://fhir_1/r4", "https://fhir_1/r4"),
+        ("https://ehr.example/fhir/a;b=c", "https://ehr.example/fhir/a;b=c"),
     ],
 )
 def test_a_base_has_one_way_to_be_written(text, written):
@@ -37,6 +42,37 @@ def test_a_base_has_one_way_to_be_written(text, written):
         "https://ehr.example\\@evil/fhir",
         "https://ehr\u2024example/fhir",
         "https://[::1/fhir",
+        "https://[::1]evil/fhir",
+        "https://evil[::1]/fhir",
+        "https://[fe80::1%25eth0]/fhir",
+        "https://[v1.x]/fhir",
+        "https://2130706433/fhir",
+        "https://127.1/fhir",
+        "https://127.0.0.1./fhir",
+        "https://0x7f.0.0.1/fhir",
+        "https://0x7f000001/fhir",
+        "https://127.0.0.0x1/fhir",
+        "https://0177.0.0.1/fhir",
+        "https://127.0.0.01/fhir",
+        "https://127.0.0.256/fhir",
+        "https://1.2.3.4.5/fhir",
+        "https://0/fhir",
+        "https://127\u30020.0.1/fhir",
+        "https://127\uff0e0\uff0e0\uff0e1/fhir",
+        "https://\uff11\uff12\uff17.0.0.1/fhir",
+        "https://ehr\uff61example/fhir",
+        "https://b\u00fccher.example/fhir",
+        "https://ehr%2eexample/fhir",
+        "https://ehr.example./fhir",
+        "https://.ehr.example/fhir",
+        "https://ehr..example/fhir",
+        "https://-ehr.example/fhir",
+        f"https://{'a' * 64}.example/fhir",
+        f"https://{'a.' * 127}example/fhir",
+        "https://ehr.example/fhir/%252e%252e/x",
+        "https://ehr.example/fhir/..;/x",
+        "https://ehr.example/fhir/..%3bx=y/x",
+        "https://ehr.example/fhir%5c..%5cx",
     ],
 )
 def test_a_13_what_is_no_plain_address_is_no_base(text):
@@ -49,7 +85,32 @@ def test_a_13_what_is_no_plain_address_is_no_base(text):
         ("?page=2", "https://ehr.example/fhir/Condition?page=2"),
         ("Condition?page=2", "https://ehr.example/fhir/Condition?page=2"),
         ("/fhir/Condition?page=2", "https://ehr.example/fhir/Condition?page=2"),
+        ("//ehr.example/fhir?c=1", "https://ehr.example/fhir?c=1"),
+        ("//EHR.EXAMPLE:443/fhir?c=1", "https://ehr.example/fhir?c=1"),
         ("https://EHR.example:443/fhir?c=1#x", "https://ehr.example/fhir?c=1"),
+        ("HTTPS://ehr.example/fhir?c=1", "https://ehr.example/fhir?c=1"),
+        ("?page=2#top", "https://ehr.example/fhir/Condition?page=2"),
+        ("./Condition?page=2", "https://ehr.example/fhir/Condition?page=2"),
+        ("../fhir/Condition?page=2", "https://ehr.example/fhir/Condition?page=2"),
+        ("?n=//evil.example", "https://ehr.example/fhir/Condition?n=//evil.example"),
+        ("//evil.example/fhir?c=1", None),
+        ("http://ehr.example/fhir?c=1", None),
+        ("https://ehr.example:8443/fhir?c=1", None),
+        ("https://ehr.example./fhir?c=1", None),
+        ("https://ehr.example.evil.example/fhir?c=1", None),
+        ("https://ehr%2eexample/fhir?c=1", None),
+        ("https://ehr\u3002example/fhir?c=1", None),
+        ("https://\u00e9hr.example/fhir?c=1", None),
+        ("https://[2001:db8::1]/fhir?c=1", None),
+        ("https://a@ehr.example/fhir?c=1", None),
+        ("https://ehr.example@evil.example/fhir?c=1", None),
+        ("https://ehr.example/fhir/%2e%2e/x", None),
+        ("https://ehr.example/fhir/%252e%252e/x", None),
+        ("https://ehr.example/fhir/..;/x", None),
+        ("https:Condition?page=2", "https://ehr.example/fhir/Condition?page=2"),
+        ("https:/evil.example", None),
+        ("https:///evil.example/fhir", None),
+        ("javascript:alert(1)", None),
         ("https://ehr.example/other?c=1", None),
         ("https://ehr.example/fhirs", None),
         ("../x", None),
@@ -59,6 +120,21 @@ def test_p_17_a_link_is_rebuilt_on_the_base_or_refused(link, target):
     base = parse_base("https://ehr.example/fhir")
 
     assert resolve(base, link, "https://ehr.example/fhir/Condition?a=b") == target
+
+
+@pytest.mark.parametrize(
+    ("base", "link", "target"),
+    [
+        ("https://[2001:db8::1]/r4", "https://[2001:DB8:0::1]/r4?c", "/r4?c"),
+        ("https://[2001:db8::1]/r4", "https://[2001:db8::2]/r4?c", None),
+        ("https://xn--hr-9ia.example/r4", "https://XN--HR-9IA.example/r4?c", "/r4?c"),
+        ("https://xn--hr-9ia.example/r4", "https://\u00e9hr.example/r4?c", None),
+    ],
+)
+def test_p_17_a_link_to_an_ipv6_or_idn_host_is_rebuilt_or_refused(base, link, target):
+    found = resolve(parse_base(base), link, f"{base}/Condition?a=b")
+
+    assert found == (target and base.removesuffix("/r4") + target)
 
 
 def test_a_base_without_a_path_holds_every_path():

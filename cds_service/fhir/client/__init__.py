@@ -4,7 +4,6 @@ No address outside the base is asked, no redirect is followed, the token goes no
 else and outlives no request.
 """
 
-import json
 import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from ..networks import ListedServer, Reach
 from ..queries import is_search, with_count
 from ..reading import next_link
 from ..rows import is_resource
+from .bodies import parse_body
 from .connections import FhirPool
 from .exchange import Exchange, FhirFailure, FhirLimits
 
@@ -126,7 +126,7 @@ class FhirReader:
 
     def _get(self, address: str) -> tuple[Any, int]:
         content: bytes = self._server.request_data(address)
-        value, reason = _parse(content)
+        value, reason = parse_body(content)
         if reason:
             raise FhirFailure(reason)
         return value, len(content)
@@ -167,23 +167,3 @@ def _lists(server: ListedServer, base: Base) -> bool:
 def _entries(page: Any) -> int:
     entries = page.get("entry") if isinstance(page, dict) else None
     return len(entries) if isinstance(entries, list) else 0
-
-
-def _parse(content: bytes) -> tuple[Any, str]:
-    """The JSON value, or why there is none; errors may quote what they stumble on."""
-    if not content.strip():
-        return None, "empty body"
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return None, "not UTF-8"
-    if re.match(r"\s*<(!doctype\s+)?html", text, re.IGNORECASE):
-        return None, "HTML"
-    try:
-        return json.loads(text, parse_constant=_refuse), ""
-    except (ValueError, RecursionError):
-        return None, "not JSON"
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)

@@ -128,7 +128,8 @@ class Exchange:
                 return self._read(response)
         except AddressRefused:
             return Reply(reason="address refused")
-        except (requests.RequestException, HTTPError, OSError) as error:
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            # ValueError: what http.client makes of a negative chunk.
             return self._failed(error)
         finally:
             set_waiter(None)

@@ -1,0 +1,43 @@
+"""The bodies of a FHIR server's answers."""
+
+import pytest
+
+from cds_service.fhir.client.bodies import parse_body
+
+
+@pytest.mark.parametrize(
+    ("content", "value"),
+    [
+        (rb'{"a": "x\ud83d"}', {"a": "x\ufffd"}),
+        (rb'{"a": "\udc00\ud83d"}', {"a": "\ufffd\ufffd"}),
+        (rb'{"a": "\ud83d\ud83d\ude00"}', {"a": "\ufffd\U0001f600"}),
+        (rb'{"a": "\uD83D\uDE00"}', {"a": "\U0001f600"}),
+        (rb'{"a": "\\ud83d"}', {"a": r"\ud83d"}),
+        (rb'{"a": "\\\ud83d"}', {"a": "\\\ufffd"}),
+        (rb'{"\ud83d": 1}', {"\ufffd": 1}),
+    ],
+)
+def test_half_a_surrogate_pair_is_replaced(content, value):
+    assert parse_body(content) == (value, "")
+
+
+@pytest.mark.parametrize(
+    ("number", "value"),
+    [
+        (b"61.50", 61.5),
+        (b"-7", -7),
+        (b"123456789012345678", 123456789012345678),
+        (b"1e999", None),
+        (b"-1e999", None),
+        (b"1" + b"0" * 400, None),
+        (b"1" + b"0" * 5000, None),
+        (b"1" + b"0" * 20, 1e20),
+    ],
+)
+def test_a_number_that_no_float_holds_is_null(number, value):
+    assert parse_body(b'{"a": %b, "b": 1}' % number) == ({"a": value, "b": 1}, "")
+
+
+@pytest.mark.parametrize("constant", [b"NaN", b"Infinity", b"-Infinity"])
+def test_what_is_no_json_number_is_not_json(constant):
+    assert parse_body(constant) == (None, "not JSON")
