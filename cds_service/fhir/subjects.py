@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+from urllib.parse import unquote
 
 from .addresses import parse_base, same_place
 from .chart import Resource
 
 _LITERAL = re.compile(
-    r"(?:(?P<base>https?://.+)/)?(?P<type>[A-Za-z]+)/(?P<id>[^/?#|]+)"
+    r"(?:(?P<base>(?i:https?)://.+)/)?(?P<type>[A-Za-z]+)/(?P<id>[^/?#|]+)"
     r"(?:/_history/[^/?#]+)?",
     re.ASCII,
 )
@@ -77,7 +78,7 @@ def whose(resource: Resource, identity: Identity) -> Whose:
         if subject.get("reference") == f"Patient/{identity.patient_id}":
             return Whose.OWN  # as nearly every resource says it
     said = [
-        _referred(resource, member, identity)
+        _referred(member, identity)
         for member in (subject, patient)
         if member is not None
     ]
@@ -98,7 +99,7 @@ def relative_form(reference: str, base: str) -> str:
     return f"{literal['type']}/{literal['id']}"
 
 
-def _referred(resource: Resource, member: Any, identity: Identity) -> Whose:
+def _referred(member: Any, identity: Identity) -> Whose:
     reference = member.get("reference") if isinstance(member, dict) else None
     if not isinstance(reference, str) or not reference.strip():
         return Whose.NOBODY
@@ -108,33 +109,26 @@ def _referred(resource: Resource, member: Any, identity: Identity) -> Whose:
     if _is_urn(reference):
         return _named(reference.lower(), identity)
     if reference.startswith("#"):
-        return _contained(resource, reference[1:], identity)
+        return Whose.UNKNOWN  # a contained Patient's id is known to nobody else
     literal = _LITERAL.fullmatch(reference)
     if literal is None:
         bare = _BARE_ID.fullmatch(reference) and reference == identity.patient_id
         return Whose.OWN if bare else Whose.UNKNOWN
-    if (literal["type"], literal["id"]) != ("Patient", identity.patient_id):
-        # A full URL that contradicts the id it stands beside proves nothing.
-        contradictory = reference.lower() in identity.own
-        return Whose.UNKNOWN if contradictory else Whose.FOREIGN
+    named = literal["type"], unquote(literal["id"])
+    wanted = "Patient", identity.patient_id
+    if named != wanted:
+        # Another case is nobody else for certain, and neither is a full URL that
+        # contradicts the id it stands beside.
+        alike = [part.lower() for part in named] == [part.lower() for part in wanted]
+        unclear = alike or reference.lower() in identity.own
+        return Whose.UNKNOWN if unclear else Whose.FOREIGN
     return Whose.OWN if _into(literal["base"], identity.base) else Whose.UNKNOWN
 
 
 def _named(urn: str, identity: Identity) -> Whose:
-    if urn in identity.own or urn.rpartition(":")[2] == identity.patient_id.lower():
+    if urn in identity.own or urn == f"urn:uuid:{identity.patient_id.lower()}":
         return Whose.OWN
     return Whose.FOREIGN if urn in identity.others else Whose.UNKNOWN
-
-
-def _contained(resource: Resource, fragment: str, identity: Identity) -> Whose:
-    """A contained Patient is nobody in particular, but for the context's own id."""
-    contained = resource.get("contained")
-    for each in contained if isinstance(contained, list) else ():
-        if isinstance(each, dict) and str(each.get("id", "")).lstrip("#") == fragment:
-            own = fragment == identity.patient_id
-            is_patient = each.get("resourceType") == "Patient"
-            return Whose.OWN if own and is_patient else Whose.UNKNOWN
-    return Whose.UNKNOWN
 
 
 def _into(text: str | None, base: str) -> bool:
