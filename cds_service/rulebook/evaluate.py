@@ -168,7 +168,7 @@ def _fires(
 def _named_only(rule: Rule, case: Case) -> Iterable[str]:
     """Medicines on which the rule rests and that no code identified."""
     for fact in rule.facts.values():
-        if fact.kind == "medication":
+        if fact.kind == "medication" and case.sheet.has_names(fact.slots):
             rows = case.found(fact).rows
             if rows and all(row.by_name for row in rows):
                 yield from (row.name for row in rows)

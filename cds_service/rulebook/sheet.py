@@ -152,6 +152,12 @@ class Sheet:
             for match in self.matches.get(slot, ())
         )
 
+    def has_names(self, slots: Sequence[int]) -> bool:
+        """Whether a name alone put anything under one of the slots."""
+        return any(
+            [match.hit.by_name for slot in slots for match in self.matches.get(slot, ())]
+        )
+
     def filed(self, slot: int, unit: str = "") -> Filed:
         """The rows of a slot, with the values of observations in *unit*."""
         if slot in self.alerts:
