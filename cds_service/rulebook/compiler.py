@@ -6,27 +6,22 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from ..fhir.chart import Policy
-from ..protocol.hooks import HOOKS
-from ..protocol.services import Service
 from .document import Document
 from .fact_builder import FactBuilder, Shelf
 from .findings import Finding, Findings, quote, suggest
 from .life_cycle import check_successors
 from .locks import check_lock
-from .prefetch import derive_queries
-from .program import Program
 from .rule_builder import build_rule
 from .rules import (
     AlertType,
     CheckResource,
     Rule,
     Rulebook,
-    ServiceRules,
     Site,
     unchecked,
 )
 from .schemas import check_shape
+from .services_builder import build_services
 from .sheet import Selectors
 from .site_builder import build_site
 from .source import parse_yaml
@@ -159,7 +154,15 @@ class _Compilation:
         self._check_shared(shelf)
         rules = self._rules(shelf, site)
         selectors = Selectors(tuple(shelf.slots), valuesets)
-        services = self._services(rules, selectors, shelf, site)
+        services = build_services(
+            self._one(SERVICES),
+            rules,
+            selectors,
+            valuesets,
+            site,
+            self.digest,
+            self.findings,
+        )
         findings = tuple(self.findings)
         if self.findings.has_errors:
             return Compiled(None, findings, self.documents)
@@ -231,95 +234,3 @@ class _Compilation:
                         key=True,
                     )
         return rules
-
-    def _services(
-        self,
-        rules: Mapping[str, Rule],
-        selectors: Selectors,
-        shelf: Shelf,
-        site: Site,
-    ) -> dict[tuple[str, str], ServiceRules]:
-        document = self._one(SERVICES)
-        services: dict[tuple[str, str], ServiceRules] = {}
-        for index, body in enumerate(document.data["services"] if document else ()):
-            assert document is not None
-            chosen = self._chosen(document, index, rules)
-            for number, hook in enumerate(body["hooks"]):
-                where = ("services", index, "hooks", number)
-                if hook not in HOOKS and "." not in hook:
-                    message = f"{quote(hook)} is no hook"
-                    help = suggest(hook, HOOKS)
-                    self.findings.error(document, where, "CDS015", message, help)
-                    continue
-                if (body["id"], hook) in services:
-                    message = f"{quote(body['id'])} is on {quote(hook)} twice"
-                    help = "give one of them another id, or join their rules"
-                    self.findings.error(document, where, "CDS016", message, help)
-                    continue
-                services[body["id"], hook] = self._service(
-                    body, hook, chosen, selectors, shelf, site
-                )
-        return services
-
-    def _service(
-        self,
-        body: Mapping[str, Any],
-        hook: str,
-        chosen: tuple[Rule, ...],
-        selectors: Selectors,
-        shelf: Shelf,
-        site: Site,
-    ) -> ServiceRules:
-        rules = tuple(rule for rule in chosen if hook in rule.hooks)
-        used = {
-            selectors.all[slot]: None
-            for rule in rules
-            if rule.is_evaluated
-            for fact in rule.facts.values()
-            for slot in fact.slots
-        }
-        policies = {
-            name: Policy(policy) for name, policy in body.get("sources", {}).items()
-        }
-        queries = derive_queries(used, shelf.valuesets, policies)
-        service = Service(
-            id=body["id"],
-            hook=hook,
-            title=body["title"],
-            description=body["description"],
-            usage_requirements=body.get("usage_requirements", ""),
-            prefetch={query.key: query.template for query in queries},
-        )
-        program = Program(selectors, rules)
-        return ServiceRules(
-            service, queries, policies, rules, program, site, self.digest
-        )
-
-    def _chosen(
-        self, document: Document, index: int, rules: Mapping[str, Rule]
-    ) -> tuple[Rule, ...]:
-        """The rules that a service names, by id or by folder."""
-        chosen: dict[str, Rule] = {}
-        for number, name in enumerate(document.data["services"][index]["rules"]):
-            folder = name.rstrip("/") + "/"
-            found = [
-                rule
-                for rule in rules.values()
-                if rule.id == name or rule.file.startswith(folder)
-            ]
-            if not found and not self.findings.has_errors:
-                folders = {rule.file.rpartition("/")[0] for rule in rules.values()}
-                self.findings.error(
-                    document,
-                    ("services", index, "rules", number),
-                    "CDS017",
-                    f"there is no rule or folder {quote(name)}",
-                    suggest(name, {*rules, *folders}) or "name a folder of rules",
-                )
-            if found and found[0].id == name and found[0].status == "retired":
-                message = f"{quote(name)} is retired: it is not evaluated here"
-                where = ("services", index, "rules", number)
-                help = "name the rule that replaces it, or take it out"
-                self.findings.warning(document, where, "CDS610", message, help)
-            chosen.update((rule.id, rule) for rule in found)
-        return tuple(rule for _, rule in sorted(chosen.items()))

@@ -155,7 +155,7 @@ class Sheet:
     def has_names(self, slots: Sequence[int]) -> bool:
         """Whether a name alone put anything under one of the slots."""
         return any(
-            [match.hit.by_name for slot in slots for match in self.matches.get(slot, ())]
+            match.hit.by_name for slot in slots for match in self.matches.get(slot, ())
         )
 
     def filed(self, slot: int, unit: str = "") -> Filed:
