@@ -15,8 +15,9 @@ from .entries import (
     WebhookEntry,
     read_shape,
 )
-from .keys import read_key_set, read_secrets
+from .keys import read_authorities, read_key_set, read_secrets
 from .problems import InvalidConfig
+from .reporting import Path as FieldPath
 from .reporting import Reporter
 
 SANDBOX = "https://sandbox.cds-hooks.org"
@@ -111,7 +112,7 @@ class _Loader:
     reporter: Reporter
 
     def client(self, entry: ClientEntry, index: int) -> RegisteredClient:
-        path = ("clients", index)
+        path: FieldPath = ("clients", index)
         if not self.development:
             self._refuse_unsafe(entry, path)
         profile = entry.profile
@@ -120,8 +121,10 @@ class _Loader:
             tenant=entry.tenant,
             issuer=entry.iss,
             fhir_base=entry.fhir_base,
-            fhir_servers=self._listed(entry.fhir_servers),
-            open_fhir_servers=self._listed(entry.open_fhir_servers),
+            fhir_servers=self._listed(entry.fhir_servers, (*path, "fhir_servers")),
+            open_fhir_servers=self._listed(
+                entry.open_fhir_servers, (*path, "open_fhir_servers")
+            ),
             origins=entry.origins,
             profile=ClientProfile(
                 strict=profile.strict,
@@ -140,17 +143,21 @@ class _Loader:
             entry.id, entry.tenant, entry.fhir_base, secrets, entry.formats
         )
 
-    def _listed(self, entries: ServerEntries) -> tuple[ListedServer, ...]:
+    def _listed(
+        self, entries: ServerEntries, path: FieldPath
+    ) -> tuple[ListedServer, ...]:
         """In development a server may be anywhere but where none ever is."""
         outside = Reach.LOCAL if self.development else Reach.PUBLIC
         return tuple(
             ListedServer(
-                each.url, max(outside, Reach.PRIVATE if each.private else outside)
+                each.url,
+                max(outside, Reach.PRIVATE if each.private else outside),
+                read_authorities(each, (*path, index), self.folder, self.reporter),
             )
-            for each in entries
+            for index, each in enumerate(entries)
         )
 
-    def _refuse_unsafe(self, entry: ClientEntry, path: tuple[str | int, ...]) -> None:
+    def _refuse_unsafe(self, entry: ClientEntry, path: FieldPath) -> None:
         if entry.iss.rstrip("/").lower() == SANDBOX:
             message = "this issuer's private key is public; only in development"
             self.reporter.add((*path, "iss"), message)

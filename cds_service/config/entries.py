@@ -90,6 +90,8 @@ class ServerEntry(_Entry):
     url: FhirUrl
     private: StrictBool = False
     """Whether its name may lead to addresses of private networks."""
+    ca_file: Text | None = None
+    """The authorities that vouch for it, in PEM; relative to the clients file."""
 
 
 ServerEntries = tuple[Annotated[ServerEntry, BeforeValidator(_spelt_out)], ...]

@@ -1,14 +1,15 @@
-"""Keys and secrets of the clients file, or of files beside it."""
+"""Keys, secrets and authorities of the clients file, or of files beside it."""
 
 import base64
 import binascii
 import json
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..trust import InvalidKey, VerificationKey, read_key
-from .entries import ClientEntry, WebhookEntry
+from .entries import ClientEntry, ServerEntry, WebhookEntry
 from .reporting import Path as FieldPath
 from .reporting import Reporter, field_name
 
@@ -67,6 +68,25 @@ def read_secrets(
     elif not secrets:
         reporter.add((*path, "secrets_file"), "holds no secret")
     return tuple(secrets)
+
+
+def read_authorities(
+    entry: ServerEntry, path: FieldPath, folder: Path, reporter: Reporter
+) -> str:
+    """The full path of the server's authorities, empty where none are its own;
+    problems go to the reporter.
+    """
+    if entry.ca_file is None:
+        return ""
+    here = (*path, "ca_file")
+    text = _read_beside(folder, entry.ca_file, here, reporter)
+    if text is None:
+        return ""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    except (ssl.SSLError, ValueError):
+        reporter.add(here, f"{entry.ca_file}: holds no certificate in PEM")
+    return str((folder / entry.ca_file).resolve())
 
 
 def _key_set(value: Any) -> tuple[dict[str, VerificationKey], list[_Problem]]:

@@ -31,6 +31,8 @@ class ListedServer:
     url: str
     """Its base; what lies below is listed with it."""
     reach: Reach = Reach.PUBLIC
+    ca_file: str = ""
+    """PEM file of the authorities that vouch for it; empty for the public ones."""
 
 
 _INSIDE = {"private": Reach.PRIVATE, "shared": Reach.PRIVATE, "loopback": Reach.LOCAL}

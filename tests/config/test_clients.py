@@ -5,10 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 
 from cds_service.config import Clients, InvalidConfig, load_clients
-from cds_service.fhir.networks import ListedServer
+from cds_service.fhir.networks import ListedServer, Reach
 
 Write = Callable[[str], Path]
 SECRET = "whsec_" + "A" * 32
@@ -156,9 +157,65 @@ def test_http_fhir_servers_are_for_development(write: Write, keys_line: str) -> 
     ]
 
 
+def test_a_13_a_fhir_server_inside_is_listed_as_private_with_its_authorities(
+    write: Write, keys_line: str, tmp_path: Path
+) -> None:
+    (tmp_path / "ca.pem").write_text(Path(certifi.where()).read_text("utf-8"))
+    file = write(
+        "clients:\n  - id: a\n    iss: i\n    fhir_servers:\n"
+        "      - https://fhir.example/r4/\n"
+        "      - {url: https://fhir.hospital.internal/r4, private: true}\n"
+        "      - {url: https://fhir.lab.internal/r4, ca_file: ca.pem}\n"
+        "    open_fhir_servers: [{url: https://open.internal, private: true}]\n"
+        f"{keys_line}\n"
+    )
+
+    (known,) = load(file).clients
+
+    assert known.client.fhir_servers == (
+        ListedServer("https://fhir.example/r4"),
+        ListedServer("https://fhir.hospital.internal/r4", Reach.PRIVATE),
+        ListedServer("https://fhir.lab.internal/r4", ca_file=str(tmp_path / "ca.pem")),
+    )
+    assert known.client.open_fhir_servers == (
+        ListedServer("https://open.internal", Reach.PRIVATE),
+    )
+    (known,) = load(file, development=True).clients
+    assert {each.reach for each in known.client.fhir_servers} == {Reach.LOCAL}
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        (
+            "clients: [{id: a, iss: i, fhir_servers: [https://127.1/r4]}]",
+            "clients[0].fhir_servers[0].url: must name its host plainly",
+        ),
+        (
+            "clients: [{id: a, iss: i, fhir_servers: [{url: fhir}]}]",
+            "clients[0].fhir_servers[0].url: must be a URL that begins with",
+        ),
+        (
+            "clients: [{id: a, iss: i, fhir_servers: [{private: true}]}]",
+            "clients[0].fhir_servers[0].url: field required",
+        ),
+        (
+            "clients: [{id: a, iss: i, fhir_servers: [{url: https://a, privat: 1}]}]",
+            "fhir_servers[0].privat: unknown field; did you mean `private`?",
+        ),
+        (
+            "clients: [{id: a, iss: i, fhir_servers: [{url: https://a, private: 1}]}]",
+            "clients[0].fhir_servers[0].private: input should be a valid boolean",
+        ),
+        (
+            "clients: [{id: a, iss: i, fhir_servers: [{url: https://a, ca_file: no}]}]",
+            "clients[0].fhir_servers[0].ca_file: no: No such file or directory",
+        ),
+        (
+            "clients: [{id: a, iss: i, fhir_servers: [{url: https://a,"
+            " ca_file: clients.yaml}]}]",
+            "clients[0].fhir_servers[0].ca_file: clients.yaml: holds no certificate",
+        ),
         ("clients: [", "clients.yaml:1:"),
         ("- a", "input should be a valid"),
         ("format: 2", "clients.yaml:1:9: format: input should be 1"),

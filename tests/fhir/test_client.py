@@ -541,8 +541,8 @@ def test_a_13_a_server_is_read_over_tls_and_left_when_the_time_is_up(
     fhir, self_signed, hook_request, bundle
 ):
     base = over_tls(fhir, self_signed[0])
-    pool = FhirPool(verify=self_signed[1])
-    listed = [ListedServer(base)]
+    pool = FhirPool()
+    listed = [ListedServer(base, ca_file=self_signed[1])]
     fhir.routes |= {"Condition": bundle(), "Observation": lambda each: each.hang()}
     request = hook_request(server=base)
 

@@ -1,7 +1,11 @@
 """Connections that go to the address that was looked at, over real sockets and TLS."""
 
 import ssl
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
+from socket import create_connection, create_server
 from time import monotonic
 from urllib.parse import urlsplit
 
@@ -18,6 +22,7 @@ from cryptography.x509.oid import NameOID
 
 from cds_service.fhir.client import FhirFailure, FhirPool, open_reader
 from cds_service.fhir.client.connections import resolve_by_system
+from cds_service.fhir.gather import gather
 from cds_service.fhir.networks import ListedServer, Reach
 
 NAME = "fhir.hospital.example"
@@ -44,11 +49,12 @@ def ask(hook_request):
     """Asks a server by a name that only the test's name server knows."""
     pools = []
 
-    def build(server, names, reach=Reach.LOCAL, scheme="http", name=NAME, **more):
+    def build(server, names, reach=Reach.LOCAL, authority=None, **more):
         pool = FhirPool(resolve=names, **more)
         pools.append(pool)
-        base = f"{scheme}://{name}:{urlsplit(server.base).port}/fhir"
-        listed = [ListedServer(base, reach)]
+        scheme = "http" if authority is None else "https"
+        base = f"{scheme}://{NAME}:{urlsplit(server.base).port}/fhir"
+        listed = [ListedServer(base, reach, authority or "")]
 
         def get(query="Condition?x=1", listed=listed):
             reader = open_reader(hook_request(server=base), listed, [], pool)
@@ -256,7 +262,7 @@ def test_a_13_a_pinned_connection_is_verified_for_the_name(fhir, ask, over_tls, 
     authority, named = over_tls(NAME)
     names = Names([HERE], ["169.254.169.254"])
 
-    assert ask(fhir, names, scheme="https", verify=authority)() == ([bundle()], "")
+    assert ask(fhir, names, authority=authority)() == ([bundle()], "")
     assert named == [NAME]
     assert fhir.asked[0].headers["Host"] == f"{NAME}:{fhir.http.server_port}"
     assert fhir.asked[0].token == "Bearer t0ken"
@@ -266,7 +272,7 @@ def test_a_13_a_pinned_connection_is_verified_for_the_name(fhir, ask, over_tls, 
 def test_a_13_a_certificate_for_another_name_gets_no_token(fhir, ask, over_tls, other):
     authority, _ = over_tls(other)
 
-    get = ask(fhir, Names([HERE]), scheme="https", verify=authority)
+    get = ask(fhir, Names([HERE]), authority=authority)
 
     assert get() == ([], "TLS failure")
     assert fhir.asked == []
@@ -277,5 +283,36 @@ def test_a_13_a_certificate_of_an_authority_that_is_not_trusted_gets_no_token(
 ):
     over_tls(NAME)
 
-    assert ask(fhir, Names([HERE]), scheme="https")() == ([], "TLS failure")
+    assert ask(fhir, Names([HERE]), authority="")() == ([], "TLS failure")
     assert fhir.asked == []
+
+
+def test_e_9_a_handshake_that_drips_holds_no_thread(queries, hook_request):
+    """TLS that is begun and never comes to an end."""
+
+    def drip(listener, release):
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"\x16\x03\x03\x40\x00")
+            while not release.wait(0.02):
+                connection.sendall(b"\x02")
+
+    release = threading.Event()
+    with create_server((HERE, 0)) as listener, ThreadPoolExecutor(8) as servers:
+        for _ in range(8):
+            servers.submit(drip, listener, release)
+        base = f"https://{HERE}:{listener.getsockname()[1]}/fhir"
+        pool = FhirPool()
+        request = hook_request(server=base)
+        reader = open_reader(request, [ListedServer(base)], [], pool)
+        try:
+            gather(queries(rest="optional", patient="optional"), request, reader, 1.0)
+            for thread in threading.enumerate():
+                if thread.name.startswith("fhir"):
+                    thread.join(20)
+                    assert not thread.is_alive()
+        finally:
+            release.set()
+            pool.close()
+            for _ in range(8):
+                create_connection(listener.getsockname()).close()

@@ -43,11 +43,12 @@ class FhirReader:
         pool: FhirPool,
         limits: FhirLimits,
         reach: Reach = Reach.PUBLIC,
+        ca_file: str = "",
     ) -> None:
         self.base = base
         self.scope = scope
         self._limits = limits
-        self._exchange = Exchange(pool, limits, reach)
+        self._exchange = Exchange(pool, limits, reach, ca_file)
         self._server = _new_server(None, base_uri=f"{base}/")
         self._server.session = self._exchange
         if token:
@@ -152,11 +153,13 @@ def open_reader(
     if granted and granted.expires_in is not None and granted.expires_in <= 0:
         return None
     servers = [*open_servers, *(allowed_servers if token else ())]
-    reaches = [each.reach for each in servers if _lists(each, base)]
-    if not reaches:
+    listed = [each for each in servers if _lists(each, base)]
+    if not listed:
         return None
+    reach = max(each.reach for each in listed)
+    ca_file = next((each.ca_file for each in listed if each.ca_file), "")
     scope = granted.scope if granted and token else ""
-    return FhirReader(base, token, scope, pool, limits, max(reaches))
+    return FhirReader(base, token, scope, pool, limits, reach, ca_file)
 
 
 def _lists(server: ListedServer, base: Base) -> bool:

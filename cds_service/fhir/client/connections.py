@@ -46,8 +46,8 @@ class AddressRefused(Exception):
 class Waiter(Protocol):
     """Whoever wants to know on which connection a thread waits."""
 
-    def wait_on(self, connection: HTTPConnection) -> None:
-        """Notes that this thread awaits an answer on *connection*."""
+    def wait_on(self, connection: HTTPConnection, waiting: socket | None) -> None:
+        """Notes that this thread waits for *waiting*, the socket of *connection*."""
 
 
 def resolve_by_system(host: str, port: int) -> Sequence[str]:
@@ -71,13 +71,11 @@ class FhirPool:
         size: int = 32,
         resolve: Resolve = resolve_by_system,
         log: Log = keep_quiet,
-        verify: str | bool = True,
     ) -> None:
-        """*verify* may be a PEM file of the certificates to trust instead."""
         _silence_urllib3()
         # One session a reach: who may not reach a place finds no connection to it.
         self._sessions = {
-            reach: _session(_Door(reach, resolve, log), size, verify) for reach in Reach
+            reach: _session(_Door(reach, resolve, log), size) for reach in Reach
         }
 
     def session(self, reach: Reach) -> requests.Session:
@@ -111,10 +109,9 @@ class _Session(requests.Session):
         return None
 
 
-def _session(door: "_Door", size: int, verify: str | bool) -> requests.Session:
+def _session(door: "_Door", size: int) -> requests.Session:
     session = _Session()
     session.trust_env = False
-    session.verify = verify
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers["User-Agent"] = "cds-service"
     session.headers["Accept-Encoding"] = "gzip"
@@ -187,10 +184,10 @@ class _Door:
         )
 
 
-def _note_wait(connection: HTTPConnection) -> None:
+def _note_wait(connection: HTTPConnection, waiting: socket | None) -> None:
     waiter: Waiter | None = getattr(_thread, "waiter", None)
     if waiter is not None:
-        waiter.wait_on(connection)
+        waiter.wait_on(connection, waiting)
 
 
 class _Connection(HTTPConnection):
@@ -202,7 +199,7 @@ class _Connection(HTTPConnection):
         return self._door.open(self)
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        _note_wait(self)
+        _note_wait(self, self.sock)
         return super().getresponse()
 
 
@@ -210,12 +207,26 @@ class _TlsConnection(HTTPSConnection):
     def __init__(self, *args: Any, door: _Door, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._door = door
+        self._handle: socket | None = None
 
     def _new_conn(self) -> socket:
-        return self._door.open(self)
+        opened = self._door.open(self)
+        # What TLS is wrapped around cannot be cut any more, but its double can.
+        self._handle = opened.dup()
+        _note_wait(self, self._handle)
+        return opened
+
+    def connect(self) -> None:
+        try:
+            super().connect()
+        finally:
+            if self._handle is not None:
+                _note_wait(self, None)
+                self._handle.close()
+                self._handle = None
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        _note_wait(self)
+        _note_wait(self, self.sock)
         return super().getresponse()
 
 

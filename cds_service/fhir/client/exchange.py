@@ -64,9 +64,14 @@ class Exchange:
     """
 
     def __init__(
-        self, pool: FhirPool, limits: FhirLimits, reach: Reach = Reach.PUBLIC
+        self,
+        pool: FhirPool,
+        limits: FhirLimits,
+        reach: Reach = Reach.PUBLIC,
+        ca_file: str = "",
     ) -> None:
         self._session = pool.session(reach)
+        self._verify = ca_file or True
         self._limits = limits
         self._ends = 0.0
         self._stopped = threading.Event()
@@ -100,14 +105,16 @@ class Exchange:
                 break
         raise FhirFailure(reply.reason)
 
-    def wait_on(self, connection: HTTPConnection) -> None:
-        """Notes that this thread awaits an answer on *connection*."""
+    def wait_on(self, connection: HTTPConnection, waiting: socket | None) -> None:
+        """Notes that this thread waits for *waiting*, the socket of *connection*.
+
+        It is told apart, as a connection forgets its socket where the answer closes it.
+        """
         with self._lock:
             connection.exchange = self  # type: ignore[attr-defined]
-            # A connection forgets its socket where the answer closes it.
-            self._waiting[threading.get_ident()] = connection, connection.sock
+            self._waiting[threading.get_ident()] = connection, waiting
             if self._stopped.is_set():
-                cut(connection.sock)
+                cut(waiting)
 
     def _left(self) -> float:
         return 0.0 if self._stopped.is_set() else self._ends - monotonic()
@@ -124,6 +131,7 @@ class Exchange:
                 stream=True,
                 timeout=(min(left, self._limits.connect_seconds), left),
                 allow_redirects=False,
+                verify=self._verify,
             ) as response:
                 return self._read(response)
         except AddressRefused:
