@@ -96,7 +96,7 @@ def answer(
     evaluations = evaluate(service, chart, alerts, now)
     drafts = draft_cards(evaluations, service.service, told_of(hook_request))
     held = hold(drafts, service.site, patient, hook_request, client, now, world.store)
-    built = identify(held.shown, seed_of(hook_request, client))
+    built = identify(held.shown, seed_of(service.service.id, hook_request, client))
     cards = tuple(each.card for each in built)
     body = build_response(cards)
 
@@ -193,7 +193,7 @@ def has_own_instance(hook_request: HookRequest, client: TrustedClient) -> bool:
     return hook_request.instance_is_uuid and not client.profile.constant_instance
 
 
-def seed_of(hook_request: HookRequest, client: TrustedClient) -> str:
+def seed_of(service_id: str, hook_request: HookRequest, client: TrustedClient) -> str:
     """Who asks what about whom: equal only for an identical retry.
 
     Source: decision on card ids; a hookInstance that is no UUID tells calls apart no
@@ -201,7 +201,7 @@ def seed_of(hook_request: HookRequest, client: TrustedClient) -> str:
     """
     repeatable = has_own_instance(hook_request, client)
     instance = hook_request.hook_instance if repeatable else str(uuid4())
-    parts = (client.tenant, client.id, hook_request.hook, instance)
+    parts = (client.tenant, client.id, service_id, hook_request.hook, instance)
     return "|".join((*parts, hook_request.patient_id))
 
 

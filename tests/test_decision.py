@@ -173,7 +173,21 @@ def test_an_instance_that_tells_no_calls_apart_gives_every_card_its_own_id(
     else:
         request = parse_request({**BODY, "hookInstance": "demo"})
 
-    assert seed_of(request, client) != seed_of(request, client)
+    first = seed_of("wearable-review", request, client)
+    assert seed_of("wearable-review", request, client) != first
+
+
+def test_two_services_that_are_asked_alike_give_cards_ids_of_their_own(
+    world: World,
+) -> None:
+    request, client = parse_request(BODY), anonymous(world)
+
+    seeds = {
+        seed_of("wearable-review", request, client),
+        seed_of("wearable-review-of-the-ward", request, client),
+    }
+
+    assert len(seeds) == 2
 
 
 def test_time_is_an_argument(world: World) -> None:
