@@ -46,8 +46,8 @@ class AddressRefused(Exception):
 class Waiter(Protocol):
     """Whoever wants to know on which connection a thread waits."""
 
-    def wait_on(self, connection: HTTPConnection, waiting: socket | None) -> None:
-        """Notes that this thread waits for *waiting*, the socket of *connection*."""
+    def wait_on(self, connection: HTTPConnection) -> None:
+        """Notes that this thread awaits an answer on *connection*."""
 
 
 def resolve_by_system(host: str, port: int) -> Sequence[str]:
@@ -184,10 +184,10 @@ class _Door:
         )
 
 
-def _note_wait(connection: HTTPConnection, waiting: socket | None) -> None:
+def _note_wait(connection: HTTPConnection) -> None:
     waiter: Waiter | None = getattr(_thread, "waiter", None)
     if waiter is not None:
-        waiter.wait_on(connection, waiting)
+        waiter.wait_on(connection)
 
 
 class _Connection(HTTPConnection):
@@ -199,7 +199,7 @@ class _Connection(HTTPConnection):
         return self._door.open(self)
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        _note_wait(self, self.sock)
+        _note_wait(self)
         return super().getresponse()
 
 
@@ -207,26 +207,12 @@ class _TlsConnection(HTTPSConnection):
     def __init__(self, *args: Any, door: _Door, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._door = door
-        self._handle: socket | None = None
 
     def _new_conn(self) -> socket:
-        opened = self._door.open(self)
-        # What TLS is wrapped around cannot be cut any more, but its double can.
-        self._handle = opened.dup()
-        _note_wait(self, self._handle)
-        return opened
-
-    def connect(self) -> None:
-        try:
-            super().connect()
-        finally:
-            if self._handle is not None:
-                _note_wait(self, None)
-                self._handle.close()
-                self._handle = None
+        return self._door.open(self)
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        _note_wait(self, self.sock)
+        _note_wait(self)
         return super().getresponse()
 
 

@@ -24,7 +24,7 @@ from .connections import AddressRefused, FhirPool, cut, set_waiter
 _CHUNK = 65_536
 _RETRY = Retry(total=2, allowed_methods=["GET"], status_forcelist=[429, 502, 503, 504])
 _BACKOFF_SECONDS = 0.05
-_READABLE_ENCODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
+READABLE_ENCODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
 
 
 class FhirFailure(Exception):
@@ -105,16 +105,14 @@ class Exchange:
                 break
         raise FhirFailure(reply.reason)
 
-    def wait_on(self, connection: HTTPConnection, waiting: socket | None) -> None:
-        """Notes that this thread waits for *waiting*, the socket of *connection*.
-
-        It is told apart, as a connection forgets its socket where the answer closes it.
-        """
+    def wait_on(self, connection: HTTPConnection) -> None:
+        """Notes that this thread awaits an answer on *connection*."""
         with self._lock:
             connection.exchange = self  # type: ignore[attr-defined]
-            self._waiting[threading.get_ident()] = connection, waiting
+            # A connection forgets its socket where the answer closes it.
+            self._waiting[threading.get_ident()] = connection, connection.sock
             if self._stopped.is_set():
-                cut(waiting)
+                cut(connection.sock)
 
     def _left(self) -> float:
         return 0.0 if self._stopped.is_set() else self._ends - monotonic()
@@ -151,7 +149,7 @@ class Exchange:
         if status != 200:
             return _refusal(response)
         encoding = response.headers.get("Content-Encoding", "")
-        if encoding.strip().lower() not in _READABLE_ENCODINGS:
+        if encoding.strip().lower() not in READABLE_ENCODINGS:
             return Reply(reason="unreadable encoding")
         content = bytearray()
         for chunk in response.iter_content(_CHUNK):

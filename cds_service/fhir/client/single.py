@@ -17,7 +17,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from .connections import AddressRefused, cut, set_waiter
-from .exchange import FhirFailure
+from .exchange import READABLE_ENCODINGS, FhirFailure
 
 PASSING = frozenset({"timeout", "connection failed", "connection closed early"})
 """Reasons for which asking again may help."""
@@ -38,6 +38,8 @@ class Request:
     """Until the last byte."""
     bytes: int = 64 * 1024 * 1024
     """Of the body after decompression."""
+    ca_file: str = ""
+    """PEM file of the authorities to trust instead of the usual ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +67,31 @@ def send(session: requests.Session, request: Request) -> Answer:
             stream=True,
             timeout=(min(_CONNECT_SECONDS, request.seconds), request.seconds),
             allow_redirects=False,
+            verify=request.ca_file or True,
         ) as response:
-            content = bytearray()
-            for chunk in response.iter_content(_CHUNK):
-                content += chunk
-                if len(content) > request.bytes:
-                    raise FhirFailure("size limit")
-            return Answer(response.status_code, response.headers, bytes(content))
+            content = _read(response, request.bytes)
+            if limit.over:
+                # A body that ends where the connection does looks whole when cut.
+                raise FhirFailure("timeout")
+            return Answer(response.status_code, response.headers, content)
     except AddressRefused:
         raise FhirFailure("address refused") from None
     except (requests.RequestException, HTTPError, OSError, ValueError) as error:
         # ValueError: what http.client makes of a negative chunk.
         # From None: what the libraries say holds addresses, and those name patients.
         raise FhirFailure(_reason(error, limit)) from None
+
+
+def _read(response: requests.Response, most: int) -> bytes:
+    encoding = response.headers.get("Content-Encoding", "")
+    if encoding.strip().lower() not in READABLE_ENCODINGS:
+        raise FhirFailure("unreadable encoding")
+    content = bytearray()
+    for chunk in response.iter_content(_CHUNK):
+        content += chunk
+        if len(content) > most:
+            raise FhirFailure("size limit")
+    return bytes(content)
 
 
 class _TimeLimit:
@@ -106,12 +120,12 @@ class _TimeLimit:
         """Whether the time is over."""
         return monotonic() >= self._ends
 
-    def wait_on(self, connection: HTTPConnection) -> None:
-        """Notes that an answer is awaited on *connection*."""
+    def wait_on(self, connection: HTTPConnection, waiting: socket | None) -> None:
+        """Notes that this thread waits for *waiting*, the socket of *connection*."""
         with self._lock:
-            self._waiting = connection.sock
+            self._waiting = waiting
             if self.over:
-                cut(self._waiting)
+                cut(waiting)
 
     def _stop(self) -> None:
         with self._lock:
