@@ -5,7 +5,7 @@ holds patient data, unlike the log, and is read by other people.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -15,11 +15,21 @@ from .protocol.feedback import FeedbackEntry
 from .protocol.requests import HookRequest
 from .store.chain import Tail, entry_hash
 from .store.records import AuditEntry, AuditEvent, Caller, CallRecord
+from .store.reports import Period
 from .store.store import Store
 from .wearables.records import PatientKey, WearableAlert
 
 LONGEST = 300
 """Characters of a text that somebody unknown has sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A row of the trail as it was once, and with it all rows before it."""
+
+    writer: str
+    sequence: int
+    hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,31 +161,50 @@ def build_rules_refusal_event(
     return AuditEvent(at, "rulebook", client=publisher, detail=detail)
 
 
-def export(store: Store) -> Iterator[str]:
+def export(store: Store, period: Period | None = None) -> Iterator[str]:
     """Every row of the trail as a line of JSON, in the order of arrival."""
-    for entry in store.audit_entries():
+    for entry in entries(store, period):
         row = {**asdict(entry), "detail": json.loads(entry.detail)}
         yield json.dumps(row, ensure_ascii=False, separators=(",", ":"))
 
 
-def verify(store: Store) -> list[Break]:
+def entries(store: Store, period: Period | None = None) -> Iterator[AuditEntry]:
+    """The rows of the trail, or those of a period, in the order of arrival."""
+    since, until = period.bounds if period else ("", "~")
+    return (each for each in store.audit_entries() if since <= each.at < until)
+
+
+def anchors(store: Store) -> tuple[Anchor, ...]:
+    """The newest row of each writer, to be kept where nobody can change it."""
+    newest = {entry.writer: entry for entry in store.audit_entries()}
+    return tuple(
+        Anchor(entry.writer, entry.sequence, entry.hash)
+        for _, entry in sorted(newest.items())
+    )
+
+
+def verify(store: Store, kept: Iterable[Anchor] = ()) -> list[Break]:
     """Every place where a row was changed, removed or put in; empty if there is none.
 
     What the rows alone cannot show: that the last rows of a writer were cut off, that
     all rows of a writer are gone, and that somebody who can write the database wrote a
-    chain anew from some row to its end. To see that, keep the newest hash of each
-    writer (of an export) where the database's owner cannot write.
+    chain anew from some row to its end. Anchors that were *kept* elsewhere show that.
     """
     tails: dict[str, Tail] = {}
     breaks = []
+    expected = {(each.writer, each.sequence): each.hash for each in kept}
     for entry in store.audit_entries():
         tail = tails.get(entry.writer, Tail(entry.writer))
-        breaks += [
-            Break(entry.writer, entry.sequence, problem)
-            for problem in _problems(entry, tail)
-        ]
+        problems = list(_problems(entry, tail))
+        hash = expected.pop((entry.writer, entry.sequence), entry.hash)
+        if hash != entry.hash:
+            problems.append("the row is not the one that was anchored")
+        breaks += [Break(entry.writer, entry.sequence, each) for each in problems]
         tails[entry.writer] = Tail(entry.writer, entry.sequence, entry.hash)
-    return breaks
+    return breaks + [
+        Break(writer, sequence, "the row that was anchored is missing")
+        for writer, sequence in expected
+    ]
 
 
 def _problems(entry: AuditEntry, tail: Tail) -> Iterator[str]:

@@ -24,9 +24,10 @@ ORDER = [
 ]
 
 PURE = [
-    "protocol", "rulebook", "wearables", "fhir.addresses", "fhir.chart",
-    "fhir.drafts", "fhir.medications", "fhir.models", "fhir.networks", "fhir.queries",
-    "fhir.reading", "fhir.rows", "fhir.scopes", "fhir.subjects",
+    "protocol", "rulebook", "wearables", "fhir.addresses", "fhir.audit_event",
+    "fhir.backend_services.configuration", "fhir.chart", "fhir.demographics",
+    "fhir.drafts", "fhir.foreign_text", "fhir.medications", "fhir.models",
+    "fhir.networks", "fhir.pacing", "fhir.queries", "fhir.reading", "fhir.rows", "fhir.scopes", "fhir.subjects",
 ]  # fmt: skip
 NOT_PURE = ["rulebook.load", "rulebook.watch"]
 WORLD = {
@@ -45,8 +46,8 @@ DOORS = {
     "fhirclient": ["fhir.client", "fhir.models"],
     "requests": ["fhir.client", "cli"],
     "urllib3": ["fhir.client"],
-    "jwt": ["trust", "cli"],
-    "cryptography": ["trust", "cli"],
+    "jwt": ["trust", "fhir.backend_services", "cli"],
+    "cryptography": ["trust", "fhir.backend_services", "cli"],
     "yaml": ["rulebook.source"],
     "ruamel": ["rulebook.format"],
     "sqlalchemy": ["store"],

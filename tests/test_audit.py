@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pytest
 
 from cds_service.audit import (
     Break,
+    anchors,
     build_call_event,
     build_delivery_event,
     build_feedback_event,
@@ -22,6 +23,7 @@ from cds_service.protocol.cards import Coding
 from cds_service.protocol.errors import InvalidRequest, Problem, Unauthenticated
 from cds_service.protocol.feedback import FeedbackEntry, Outcome
 from cds_service.protocol.requests import FhirAuthorization, HookRequest
+from cds_service.store.chain import entry_hash
 from cds_service.store.records import (
     AuditEvent,
     CallRecord,
@@ -66,6 +68,8 @@ def tamper(file: Path) -> Callable[[str], None]:
 
     def run(sql: str) -> None:
         connection = sqlite3.connect(file, isolation_level=None)
+        for verb in ("update", "delete"):
+            connection.execute(f"DROP TRIGGER IF EXISTS audit_is_append_only_{verb}")
         connection.execute(sql)
         connection.close()
 
@@ -278,6 +282,52 @@ def test_a_cut_tail_cannot_be_seen(store: Store, tamper: Callable[[str], None]) 
     tamper("DELETE FROM audit WHERE sequence > 2")
 
     assert verify(store) == []
+
+
+@pytest.mark.parametrize("sql", ["UPDATE audit SET kind = 'x'", "DELETE FROM audit"])
+def test_the_database_itself_refuses_to_change_the_trail(
+    store: Store, file: Path, sql: str
+) -> None:
+    connection = sqlite3.connect(file, isolation_level=None)
+
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        connection.execute(sql)
+
+    connection.close()
+    assert verify(store) == []
+
+
+def test_an_anchor_shows_that_the_end_was_cut_off(
+    store: Store, tamper: Callable[[str], None]
+) -> None:
+    (anchor,) = anchors(store)
+    tamper("DELETE FROM audit WHERE sequence > 2")
+
+    assert anchor.sequence == 4
+    assert verify(store, [anchor]) == [
+        Break(anchor.writer, 4, "the row that was anchored is missing")
+    ]
+
+
+def test_an_anchor_shows_that_a_chain_was_written_anew(
+    store: Store, tamper: Callable[[str], None]
+) -> None:
+    (anchor,) = anchors(store)
+    (newest,) = [each for each in store.audit_entries() if each.sequence == 4]
+    forged = entry_hash(replace(newest, kind="x"))
+    tamper(f"UPDATE audit SET kind = 'x', hash = '{forged}' WHERE sequence = 4")
+
+    assert verify(store) == []
+    assert verify(store, [anchor]) == [
+        Break(anchor.writer, 4, "the row is not the one that was anchored")
+    ]
+
+
+def test_rows_after_an_anchor_change_nothing(store: Store) -> None:
+    kept = anchors(store)
+    store.record_audit(EVENT)
+
+    assert verify(store, kept) == []
 
 
 def test_a_break_names_the_writer(store: Store, tamper: Callable[[str], None]) -> None:

@@ -11,6 +11,7 @@ import click
 from .. import __version__
 
 VERBS = (
+    "audit",
     "call",
     "check",
     "coverage",

@@ -2,23 +2,28 @@
 
 import os
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 
-def write_atomically(file: Path, text: str) -> None:
+def write_atomically(
+    file: Path, text: str | Iterable[str], mode: int | None = None
+) -> None:
     """Put *text* into a file as UTF-8; whoever reads it sees the old or the new.
 
-    A file that is there keeps its mode.
+    Without a *mode*, a file that is there keeps its own.
 
     Raises:
         OSError: if it cannot be written; the old one is then untouched.
     """
-    mode = file.stat().st_mode & 0o7777 if file.exists() else 0o666 & ~_umask()
+    if mode is None:
+        if mode is None:
+        mode = file.stat().st_mode & 0o7777 if file.exists() else 0o666 & ~_umask()
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as written:
-            written.write(text)
+            written.writelines([text] if isinstance(text, str) else text)
             written.flush()
             os.fsync(written.fileno())
         os.chmod(name, mode)
