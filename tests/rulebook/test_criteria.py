@@ -211,6 +211,19 @@ def test_a_comparator_makes_a_range(
 
 
 @pytest.mark.parametrize(
+    ("born", "expected"), [("9999-12-31", False), ("0001-01-01", True)]
+)
+def test_an_age_at_the_ends_of_the_calendar_is_still_one(
+    rules: Any, chart: Any, born: str, expected: bool
+) -> None:
+    patient = chart(patient={"resourceType": "Patient", "id": "p", "birthDate": born})
+
+    for unit in ("years", "months", "days"):
+        test = f"patient: {{age: {{at_least: 18 {unit}}}}}"
+        assert rules.verdict(HR, test, patient) is expected
+
+
+@pytest.mark.parametrize(
     ("birth", "expected"),
     [
         ("2008-11-22", True),
