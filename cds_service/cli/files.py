@@ -18,7 +18,6 @@ def write_atomically(
         OSError: if it cannot be written; the old one is then untouched.
     """
     if mode is None:
-        if mode is None:
         mode = file.stat().st_mode & 0o7777 if file.exists() else 0o666 & ~_umask()
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
