@@ -77,14 +77,20 @@ def build_refusal_event(
     path: str,
     client: Caller | None = None,
     hook_request: HookRequest | None = None,
+    address: str = "",
 ) -> AuditEvent:
-    """Somebody who was not answered, and why; the reason never left the server."""
+    """Somebody who was not answered, and why; the reason never left the server.
+
+    *address* is where the message came from, as the server saw it.
+    """
     reason = error.reason if isinstance(error, Unauthenticated) else ""
     detail: dict[str, Any] = {
         "path": path[:LONGEST],
         "status": error.status,
         "reason": reason or [each.text[:LONGEST] for each in error.problems],
     }
+    if address:
+        detail["address"] = address[:LONGEST]
     tenant, base = client.tenant if client else "", getattr(client, "fhir_base", "-")
     patient = None
     if hook_request:
@@ -95,6 +101,23 @@ def build_refusal_event(
     return AuditEvent(
         at, "refusal", tenant, client.id if client else "", patient, detail
     )
+
+
+def build_repeats_event(
+    at: datetime, since: datetime, repeats: Sequence[tuple[str, str, str, int]]
+) -> AuditEvent:
+    """Refusals of nobody in particular that were like one with a row of its own.
+
+    *repeats* are address, route, reason, and how many more there were *since*.
+    """
+    detail: dict[str, Any] = {
+        "status": 401,
+        "reason": "refused again",
+        "since": since.isoformat(),
+        "count": sum(count for *_, count in repeats),
+        "repeated": [list(each) for each in repeats],
+    }
+    return AuditEvent(at, "refusal", detail=detail)
 
 
 def build_delivery_event(

@@ -19,6 +19,7 @@ from .config import Clients, Config
 from .fhir.chart import Chart
 from .fhir.client import FhirLimits, FhirPool, open_reader
 from .fhir.gather import gather
+from .protocol.capabilities import gate_card
 from .protocol.cards import Card
 from .protocol.errors import Unavailable
 from .protocol.requests import HookRequest
@@ -97,7 +98,8 @@ def answer(
     drafts = draft_cards(evaluations, service.service, told_of(hook_request))
     held = hold(drafts, service.site, patient, hook_request, client, now, world.store)
     built = identify(held.shown, seed_of(service.service.id, hook_request, client))
-    cards = tuple(each.card for each in built)
+    capabilities = client.profile.capabilities
+    cards = tuple(gate_card(each.card, capabilities) for each in built)
     body = build_response(cards)
 
     record(

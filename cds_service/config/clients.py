@@ -3,24 +3,28 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ..fhir.networks import ListedServer, Reach
+from ..protocol.capabilities import Capabilities
 from ..rulebook.findings import Findings
 from ..rulebook.source import Document, parse_yaml
-from ..trust import ClientProfile, RegisteredClient, TrustedClient
+from ..trust import ClientProfile, KeyServer, RegisteredClient, TrustedClient
 from .entries import (
     ClientEntry,
     ClientsFile,
-    ServerEntries,
+    KeyServerEntry,
+    ProfileEntry,
+    ServerEntry,
     WebhookEntry,
     read_shape,
 )
-from .keys import read_authorities, read_key_set, read_secrets
+from .keys import read_authorities, read_own_keys, read_secrets
 from .problems import InvalidConfig
 from .reporting import Path as FieldPath
 from .reporting import Reporter
 
-SANDBOX = "https://sandbox.cds-hooks.org"
+SANDBOX = "sandbox.cds-hooks.org"
 """Its private key is public: to trust this issuer is to trust anybody."""
 
 
@@ -115,7 +119,6 @@ class _Loader:
         path: FieldPath = ("clients", index)
         if not self.development:
             self._refuse_unsafe(entry, path)
-        profile = entry.profile
         client = TrustedClient(
             id=entry.id,
             tenant=entry.tenant,
@@ -126,16 +129,33 @@ class _Loader:
                 entry.open_fhir_servers, (*path, "open_fhir_servers")
             ),
             origins=entry.origins,
-            profile=ClientProfile(
-                strict=profile.strict,
-                allow_replay=profile.replay == "allow",
-                constant_instance=profile.hook_instance == "constant",
-                algorithms=profile.algorithms,
-                lifetime=profile.lifetime or self.lifetime,
+            services=entry.services,
+            profile=self._profile(entry.profile),
+        )
+        keys = read_own_keys(entry, path, self.folder, self.reporter)
+        listed = self._listed(entry.jku, (*path, "jku"))
+        key_servers = tuple(
+            KeyServer(server, each.format, each.refresh)
+            for server, each in zip(listed, entry.jku, strict=True)
+        )
+        return RegisteredClient(client, keys, entry.tenants, key_servers)
+
+    def _profile(self, entry: ProfileEntry) -> ClientProfile:
+        return ClientProfile(
+            strict=entry.strict,
+            allow_replay=entry.replay == "allow",
+            constant_instance=entry.hook_instance == "constant",
+            algorithms=entry.algorithms,
+            lifetime=entry.lifetime or self.lifetime,
+            capabilities=Capabilities(
+                any=entry.any,
+                action_selection_behavior=entry.action_selection_behavior,
+                system_actions=entry.system_actions,
+                autolaunchable=entry.autolaunchable,
+                fhirpath_tokens=entry.fhirpath_tokens,
+                delete_in_resource=(entry.delete or _delete_of(entry)) == "resource",
             ),
         )
-        keys = read_key_set(entry, path, self.folder, self.reporter)
-        return RegisteredClient(client, keys, entry.tenants)
 
     def webhook(self, entry: WebhookEntry, index: int) -> WebhookSource:
         secrets = read_secrets(entry, ("webhooks", index), self.folder, self.reporter)
@@ -144,7 +164,7 @@ class _Loader:
         )
 
     def _listed(
-        self, entries: ServerEntries, path: FieldPath
+        self, entries: Sequence[ServerEntry | KeyServerEntry], path: FieldPath
     ) -> tuple[ListedServer, ...]:
         """In development a server may be anywhere but where none ever is."""
         outside = Reach.LOCAL if self.development else Reach.PUBLIC
@@ -158,15 +178,27 @@ class _Loader:
         )
 
     def _refuse_unsafe(self, entry: ClientEntry, path: FieldPath) -> None:
-        if entry.iss.rstrip("/").lower() == SANDBOX:
-            message = "this issuer's private key is public; only in development"
+        message = "this issuer's private key is public; only in development"
+        if _is_sandbox(entry.iss):
             self.reporter.add((*path, "iss"), message)
-        for name in ("fhir_servers", "open_fhir_servers"):
-            servers: ServerEntries = getattr(entry, name)
-            for number, each in enumerate(servers):
-                if not each.url.startswith("https://"):
+        for number, each in enumerate(entry.jku):
+            if _is_sandbox(each.url):
+                self.reporter.add((*path, "jku", number), message)
+        for name in ("fhir_servers", "open_fhir_servers", "jku"):
+            servers: Sequence[ServerEntry | KeyServerEntry] = getattr(entry, name)
+            for number, server in enumerate(servers):
+                if not server.url.startswith("https://"):
                     message = "must begin with https:// outside development"
                     self.reporter.add((*path, name, number), message)
+
+
+def _is_sandbox(url: str) -> bool:
+    return urlsplit(url.strip().lower()).hostname == SANDBOX
+
+
+def _delete_of(entry: ProfileEntry) -> str:
+    """The form of a delete action that the client's version knows."""
+    return "resource" if entry.version == "1.0" else "resource_id"
 
 
 def _refuse_twins(shape: ClientsFile, reporter: Reporter) -> None:

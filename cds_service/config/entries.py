@@ -1,6 +1,6 @@
 """The shape of the clients file."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -12,11 +12,13 @@ from pydantic import (
     StrictBool,
     StrictInt,
     ValidationError,
+    model_validator,
 )
 
 from ..fhir.addresses import parse_base
+from ..protocol.capabilities import SINCE, VERSIONS
 from ..rulebook.findings import suggest
-from ..trust import ALGORITHMS, DEFAULT_ALGORITHMS
+from ..trust import ALGORITHMS, DEFAULT_ALGORITHMS, REFRESH, KeyFormat
 from .reporting import Reporter
 
 
@@ -43,6 +45,15 @@ def _fhir_url(value: str) -> str:
             " in its usual form, and without dot segments in the path"
         )
     return value.rstrip("/")
+
+
+def _jku(value: str) -> str:
+    _fhir_url(value)
+    return value
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, (list, tuple)) else [value]
 
 
 def _spelt_out(value: Any) -> Any:
@@ -72,7 +83,7 @@ class _Entry(BaseModel):
 
 
 class ProfileEntry(_Entry):
-    """What a client is forgiven and allowed."""
+    """What a client is forgiven and allowed, and what it understands."""
 
     strict: StrictBool = False
     replay: Literal["refuse", "allow"] = "refuse"
@@ -82,6 +93,28 @@ class ProfileEntry(_Entry):
     )
     lifetime: Annotated[StrictInt, Field(ge=60, le=7 * 86_400)] | None = None
     """Seconds."""
+    version: Literal["1.0", "1.1", "2.0", "3.0"] | None = None
+    """Of CDS Hooks, that it speaks."""
+    any: StrictBool = False
+    action_selection_behavior: StrictBool = False
+    system_actions: StrictBool = False
+    autolaunchable: StrictBool = False
+    fhirpath_tokens: StrictBool = False
+    delete: Literal["resource_id", "resource"] | None = None
+    """Where a delete action names its target; by default as its version has it."""
+
+    @model_validator(mode="after")
+    def _refuse_what_its_version_has_not(self) -> Self:
+        if self.version is None:
+            return self
+        for name, since in SINCE.items():
+            if getattr(self, name) and VERSIONS.index(self.version) < VERSIONS.index(
+                since
+            ):
+                raise ValueError(f"{name} came with CDS Hooks {since}")
+        if self.delete == "resource" and self.version not in ("1.0", "1.1"):
+            raise ValueError("delete: resource is the form of CDS Hooks 1.0")
+        return self
 
 
 class ServerEntry(_Entry):
@@ -97,6 +130,25 @@ class ServerEntry(_Entry):
 ServerEntries = tuple[Annotated[ServerEntry, BeforeValidator(_spelt_out)], ...]
 
 
+class KeyServerEntry(_Entry):
+    """One URL of keys; its URL alone says the same as an entry with no more than it."""
+
+    url: Annotated[str, AfterValidator(_jku)]
+    private: StrictBool = False
+    """Whether its name may lead to addresses of private networks."""
+    ca_file: Text | None = None
+    """The authorities that vouch for it, in PEM; relative to the clients file."""
+    format: KeyFormat = KeyFormat.JWK_SET
+    refresh: Annotated[StrictInt, Field(ge=1, le=3600)] = REFRESH
+    """Seconds between two questions for a key that it did not have."""
+
+
+KeyServerEntries = Annotated[
+    tuple[Annotated[KeyServerEntry, BeforeValidator(_spelt_out)], ...],
+    BeforeValidator(_listed),
+]
+
+
 class ClientEntry(_Entry):
     """One client."""
 
@@ -108,6 +160,10 @@ class ClientEntry(_Entry):
     """A JWK Set, or the list in it."""
     keys_file: Text | None = None
     """A JWK Set in JSON; relative to the clients file."""
+    jku: KeyServerEntries = ()
+    """Where the client publishes its keys."""
+    services: tuple[Text, ...] = ()
+    """The services that exist for it; all of them where none is named."""
     fhir_base: FhirBase = "-"
     fhir_servers: ServerEntries = ()
     open_fhir_servers: ServerEntries = ()
@@ -158,6 +214,7 @@ def _fields_at(path: tuple[str | int, ...]) -> list[str]:
         "profile": ProfileEntry,
         "fhir_servers": ServerEntry,
         "open_fhir_servers": ServerEntry,
+        "jku": KeyServerEntry,
     }
     holders = [models[str(each)] for each in path[:-1] if each in models]
     return list((holders[-1] if holders else ClientsFile).model_fields)

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..trust import InvalidKey, VerificationKey, read_key
-from .entries import ClientEntry, ServerEntry, WebhookEntry
+from ..trust import InvalidKeySet, VerificationKey, read_key_set
+from .entries import ClientEntry, KeyServerEntry, ServerEntry, WebhookEntry
 from .reporting import Path as FieldPath
 from .reporting import Reporter, field_name
 
@@ -20,12 +20,17 @@ SHORTEST_SECRET = 24
 """Bytes. Source: Standard Webhooks 1.0.0 "Signature scheme"."""
 
 
-def read_key_set(
+def read_own_keys(
     entry: ClientEntry, path: FieldPath, folder: Path, reporter: Reporter
 ) -> Mapping[str, VerificationKey]:
-    """The client's public keys by ``kid``; problems go to the reporter."""
-    if (entry.keys is None) == (entry.keys_file is None):
-        reporter.add(path, "either keys or keys_file must be given")
+    """The client's public keys by ``kid``, where the file has them; problems go to
+    the reporter.
+    """
+    given = (entry.keys is not None, entry.keys_file is not None, bool(entry.jku))
+    if given.count(True) != 1:
+        reporter.add(path, "one of keys, keys_file and jku must be given")
+        return {}
+    if entry.jku:
         return {}
     if entry.keys_file is None:
         keys, problems = _key_set(entry.keys)
@@ -71,7 +76,10 @@ def read_secrets(
 
 
 def read_authorities(
-    entry: ServerEntry, path: FieldPath, folder: Path, reporter: Reporter
+    entry: ServerEntry | KeyServerEntry,
+    path: FieldPath,
+    folder: Path,
+    reporter: Reporter,
 ) -> str:
     """The full path of the server's authorities, empty where none are its own;
     problems go to the reporter.
@@ -89,29 +97,19 @@ def read_authorities(
     return str((folder / entry.ca_file).resolve())
 
 
-def _key_set(value: Any) -> tuple[dict[str, VerificationKey], list[_Problem]]:
+def _key_set(value: Any) -> tuple[Mapping[str, VerificationKey], list[_Problem]]:
     """The keys that can be used, and what is wrong with the others."""
     listed, start = value, _TOP
     if isinstance(value, dict):
         listed, start = value.get("keys"), ("keys",)
     if not isinstance(listed, list) or not listed:
         return {}, [((), "must be a JWK Set with at least one key")]
-    keys: dict[str, VerificationKey] = {}
-    problems: list[_Problem] = []
-    for index, jwk in enumerate(listed):
-        here = (*start, index)
-        kid = jwk.get("kid") if isinstance(jwk, dict) else None
-        if not isinstance(kid, str) or not kid:
-            problems.append((here, "must be a JWK with a kid, which is text"))
-            continue
-        if kid in keys:
-            problems.append(((*here, "kid"), f"{kid!r} is there already"))
-        try:
-            keys[kid] = read_key(jwk)
-        except InvalidKey as error:
-            where = (*here, error.member) if error.member else here
-            problems.append((where, str(error)))
-    return keys, problems
+    try:
+        found = read_key_set(listed)
+    except InvalidKeySet as error:
+        return {}, [(start, str(error))]
+    problems = [((*start, *where), problem) for where, problem in found.problems]
+    return found.keys, problems
 
 
 def _check_secret(secret: str, path: FieldPath, place: str, reporter: Reporter) -> None:

@@ -46,6 +46,8 @@ class Action:
     """The whole resource, for create and update."""
     resource_id: str = ""
     """``Type/id``, for delete."""
+    in_resource: bool = False
+    """For delete: the id stands in ``resource``, as CDS Hooks 1.0 has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Suggestion:
     label: str
     actions: tuple[Action, ...] = ()
     is_recommended: bool = False
+    action_selection: str = ""
+    """``any`` or ``at-most-one`` of its actions; empty for all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,8 @@ class Link:
     type: str
     app_context: str = ""
     """What a ``smart`` app is told at launch; an ``absolute`` link has none."""
+    autolaunchable: bool = False
+    """Whether it may open by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,9 @@ class Card:
     detail: str = ""
     """GitHub-Flavored Markdown without HTML."""
     suggestions: tuple[Suggestion, ...] = ()
-    """At most one of them can be chosen, so at most one is recommended."""
+    """At most one of them is recommended."""
+    selection: str = "at-most-one"
+    """How many of the suggestions can be chosen: ``at-most-one`` or ``any``."""
     override_reasons: tuple[Coding, ...] = ()
     links: tuple[Link, ...] = ()
     extension: Mapping[str, Any] = field(default_factory=dict)
@@ -105,7 +113,7 @@ def as_json(card: Card) -> dict[str, Any]:
         "extension": _filled(card.extension),
     }
     if card.suggestions:
-        wire["selectionBehavior"] = "at-most-one"
+        wire["selectionBehavior"] = card.selection
     return _without_empty(wire)
 
 
@@ -126,19 +134,21 @@ def _suggestion(suggestion: Suggestion) -> dict[str, Any]:
             "uuid": suggestion.uuid,
             "label": suggestion.label,
             "isRecommended": suggestion.is_recommended or None,
-            "actions": [_action(each) for each in suggestion.actions],
+            "actionSelectionBehavior": suggestion.action_selection,
+            "actions": [action_as_json(each) for each in suggestion.actions],
         }
     )
 
 
-def _action(action: Action) -> dict[str, Any]:
-    """The action; what it acts on is told by its type alone.
+def action_as_json(action: Action) -> dict[str, Any]:
+    """The action as JSON; what it acts on is told by its type alone.
 
     Source: CDS Hooks 3.0.0 "Action"; invariant cds-resp-2.
     """
     wire = {"type": action.type, "description": action.description}
     if action.type == "delete":
-        return _without_empty({**wire, "resourceId": action.resource_id})
+        name = "resource" if action.in_resource else "resourceId"
+        return _without_empty({**wire, name: action.resource_id})
     return _without_empty({**wire, "resource": action.resource})
 
 
@@ -149,6 +159,7 @@ def _link(link: Link) -> dict[str, Any]:
             "url": link.url,
             "type": link.type,
             "appContext": link.app_context if link.type == "smart" else "",
+            "autolaunchable": link.autolaunchable or None,
         }
     )
 

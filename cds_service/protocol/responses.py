@@ -3,10 +3,10 @@
 Source: CDS Hooks 3.0.0 "CDS Service Response".
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .cards import Card, as_json
+from .cards import Action, Card, action_as_json, as_json
 from .schemas import problems
 
 
@@ -19,13 +19,18 @@ class InvalidAnswer(Exception):
         """Where, as JSON paths; never what stands there."""
 
 
-def build_response(cards: Iterable[Card]) -> dict[str, Any]:
+def build_response(
+    cards: Iterable[Card], system_actions: Sequence[Action] = ()
+) -> dict[str, Any]:
     """The body that answers a call.
 
     Raises:
         InvalidAnswer: if a card breaks the protocol; nothing of it may be shown.
     """
-    return checked("response", {"cards": [as_json(card) for card in cards]})
+    body: dict[str, Any] = {"cards": [as_json(card) for card in cards]}
+    if system_actions:
+        body["systemActions"] = [action_as_json(each) for each in system_actions]
+    return checked("response", body)
 
 
 def checked(schema: str, body: dict[str, Any]) -> dict[str, Any]:

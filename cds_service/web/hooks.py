@@ -5,6 +5,7 @@ Source: CDS Hooks 3.0.0 "Discovery", "Calling a CDS Service", "Feedback".
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Response, current_app, g, request
@@ -13,39 +14,56 @@ from .. import __version__
 from ..audit import build_feedback_event, build_refusal_event
 from ..config import Discovery, Profile
 from ..decision import Answer, World, answer
+from ..protocol.capabilities import Capabilities, gate_service
 from ..protocol.errors import CdsError, Unauthenticated, UnknownService
 from ..protocol.feedback import parse_feedback
 from ..protocol.requests import HookRequest, parse_request
 from ..protocol.responses import checked
-from ..protocol.services import discovery, find_service
+from ..protocol.services import Service, discovery, find_service
 from ..rulebook.rules import Rulebook
-from ..trust import TrustedClient, authenticate
+from ..trust import Keyring, TrustedClient, authenticate
+from ..trust.documents import fetcher
+from ..trust.keyring import Log, keep_quiet
 from .bodies import read_body
 from .health import Metrics
 from .json import parse_json, render_json
 from .notes import note
+from .refusals import Refusals
 
 
-def build_hooks(world: World) -> Blueprint:
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What one process keeps in mind about its callers."""
+
+    world: World
+    keyring: Keyring
+    refusals: Refusals
+
+
+def build_hooks(
+    world: World, log: Log = keep_quiet, refusals: Refusals | None = None
+) -> Blueprint:
     """The URLs that EHRs call."""
     hooks = Blueprint("hooks", __name__)
+    refusals = refusals or Refusals(world.store, world.clock)
+    desk = Desk(world, Keyring(fetcher(world.fhir), log), refusals)
 
     @hooks.get("/cds-services")
     def discover() -> Response:
         if world.config.discovery is Discovery.AUTHENTICATED:
-            with refusals_audited(world):
-                recognise(world, "/cds-services")
-        rulebook = world.rulebook
-        services = (each.service for each in rulebook.services.values())
+            with refusals_audited(desk):
+                recognise(desk, "/cds-services")
+        client: TrustedClient | None = g.get("client")
+        services = visible(world.rulebook, client)
         return _json(checked("discovery", discovery(services, release=__version__)))
 
     @hooks.post("/cds-services/<service_id>")
     def call(service_id: str) -> Response:
-        with refusals_audited(world):
+        with refusals_audited(desk):
             body = read_body(world.config.body_limit)
-            client = recognise(world, f"/cds-services/{service_id}")
+            client = recognise(desk, f"/cds-services/{service_id}")
             rulebook = world.rulebook
-            refuse_unknown(service_id, rulebook)
+            refuse_unknown(service_id, rulebook, client)
             hook_request = parse_request(
                 parse_json(body),
                 strict=client.profile.strict,
@@ -62,10 +80,10 @@ def build_hooks(world: World) -> Blueprint:
 
     @hooks.post("/cds-services/<service_id>/feedback")
     def feedback(service_id: str) -> Response:
-        with refusals_audited(world):
+        with refusals_audited(desk):
             body = read_body(world.config.body_limit)
-            client = recognise(world, f"/cds-services/{service_id}/feedback")
-            refuse_unknown(service_id, world.rulebook)
+            client = recognise(desk, f"/cds-services/{service_id}/feedback")
+            refuse_unknown(service_id, world.rulebook, client)
             entries = parse_feedback(parse_json(body))
             now = world.clock()
             event = build_feedback_event(service_id, entries, client, now)
@@ -76,17 +94,19 @@ def build_hooks(world: World) -> Blueprint:
 
 
 @contextmanager
-def refusals_audited(world: World) -> Iterator[None]:
+def refusals_audited(desk: Desk) -> Iterator[None]:
     """Record who was refused what, before the refusal leaves.
 
     A caller who was not recognised is recorded for failing to be; what else is wrong
     with a message of nobody in particular is not worth a row.
     """
+    world = desk.world
     try:
         yield
     except CdsError as error:
         client: TrustedClient | None = g.get("client")
-        if client or isinstance(error, Unauthenticated):
+        address = request.remote_addr or ""
+        if client:
             world.store.record_audit(
                 build_refusal_event(
                     at=world.clock(),
@@ -94,21 +114,26 @@ def refusals_audited(world: World) -> Iterator[None]:
                     client=client,
                     path=request.path,
                     hook_request=g.get("hook_request"),
+                    address=address,
                 )
             )
+        elif isinstance(error, Unauthenticated):
+            route = request.url_rule.rule if request.url_rule else ""
+            desk.refusals.note(error, address, route, request.path)
         raise
 
 
-def recognise(world: World, path: str) -> TrustedClient:
+def recognise(desk: Desk, path: str) -> TrustedClient:
     """Who calls. The audience is the public URL, whatever the proxy in front did.
 
     Source: CDS Hooks 3.0.0 "Trusting CDS Clients".
     """
-    now = world.clock()
+    world, now = desk.world, desk.world.clock()
     g.client = authenticate(
         request.headers.get("Authorization"),
         world.config.public_url + path,
         world.clients,
+        desk.keyring,
         lambda issuer, jti, until: world.store.spend_token(issuer, jti, until, now),
         now,
     )
@@ -117,9 +142,23 @@ def recognise(world: World, path: str) -> TrustedClient:
     return client
 
 
-def refuse_unknown(service_id: str, rulebook: Rulebook) -> None:
-    """Refuse an id that no service has, whatever else is wrong with the message."""
-    if all(service_id != id for id, _ in rulebook.services):
+def visible(rulebook: Rulebook, client: TrustedClient | None) -> list[Service]:
+    """The services that exist for the client, as it may be told of them.
+
+    Who asks without being asked for a token is told what any client understands.
+    """
+    capabilities = client.profile.capabilities if client else Capabilities()
+    return [
+        gate_service(each.service, capabilities)
+        for each in rulebook.services.values()
+        if client is None or client.may_call(each.service.id)
+    ]
+
+
+def refuse_unknown(service_id: str, rulebook: Rulebook, client: TrustedClient) -> None:
+    """Refuse an id that no service of the client has, whatever else is wrong."""
+    known = any(service_id == id for id, _ in rulebook.services)
+    if not known or not client.may_call(service_id):
         raise UnknownService("There is no service with this id.")
 
 

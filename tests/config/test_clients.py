@@ -248,10 +248,10 @@ def test_a_13_a_fhir_server_inside_is_listed_as_private_with_its_authorities(
             "clients: [{id: a, iss: i, origins: [https://a/]}]",
             "must be an origin, such",
         ),
-        ("clients: [{id: a, iss: i}]", "clients[0]: either keys or keys_file must"),
+        ("clients: [{id: a, iss: i}]", "clients[0]: one of keys, keys_file and jku"),
         (
             "clients: [{id: a, iss: i, keys: [], keys_file: x}]",
-            "either keys or keys_fi",
+            "one of keys, keys_file and jku must be given",
         ),
         ("clients: [{id: a, iss: i, keys: []}]", "must be a JWK Set with at least one"),
         ("clients: [{id: a, iss: i, keys: {keys: 7}}]", "must be a JWK Set with at le"),
@@ -333,7 +333,7 @@ def test_a_kid_stands_once(
 
     (found,) = problems(write(f"clients: [{{id: a, iss: i, keys: {keys}}}]"))
 
-    assert found.endswith("clients[0].keys[1].kid: 'ec-1' is there already")
+    assert found.endswith("clients[0].keys[1].kid: another key has the same kid")
 
 
 def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:

@@ -120,12 +120,12 @@ class _TimeLimit:
         """Whether the time is over."""
         return monotonic() >= self._ends
 
-    def wait_on(self, connection: HTTPConnection, waiting: socket | None) -> None:
-        """Notes that this thread waits for *waiting*, the socket of *connection*."""
+    def wait_on(self, connection: HTTPConnection) -> None:
+        """Notes that this thread awaits an answer on *connection*."""
         with self._lock:
-            self._waiting = waiting
+            self._waiting = connection.sock
             if self.over:
-                cut(waiting)
+                cut(connection.sock)
 
     def _stop(self) -> None:
         with self._lock:

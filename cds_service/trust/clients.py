@@ -1,0 +1,109 @@
+"""Whom to trust, and with what."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from ..fhir.networks import ListedServer
+from ..protocol.capabilities import Capabilities
+from .algorithms import DEFAULT_ALGORITHMS
+from .keys import VerificationKey
+
+DEFAULT_LIFETIME = 3600
+"""Seconds between ``iat`` and ``exp``."""
+REFRESH = 60
+"""Seconds between two questions to one URL for a key that it did not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientProfile:
+    """What a client is forgiven and allowed, and what it understands."""
+
+    strict: bool = False
+    """Refuse what is otherwise forgiven and noted as a deviation."""
+    allow_replay: bool = False
+    """Accept a token more than once."""
+    constant_instance: bool = False
+    """Its hookInstance does not tell its calls apart."""
+    algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS
+    lifetime: int = DEFAULT_LIFETIME
+    """Seconds that a token may live."""
+    capabilities: Capabilities = Capabilities()
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedClient:
+    """A CDS Client that is known and has proved who it is."""
+
+    id: str
+    tenant: str
+    """Whose patients it asks about."""
+    issuer: str
+    """``iss`` of its tokens; empty where trust is off."""
+    fhir_base: str = "-"
+    """Whose patient ids it uses; ``-`` where the tenant has one FHIR server."""
+    fhir_servers: tuple[ListedServer, ...] = ()
+    """FHIR servers that may be read with the token that the client sends along."""
+    open_fhir_servers: tuple[ListedServer, ...] = ()
+    """FHIR servers that may be read without a token."""
+    origins: tuple[str, ...] = ()
+    """Web origins that its browsers call from."""
+    services: tuple[str, ...] = ()
+    """The services that exist for it; empty for all."""
+    profile: ClientProfile = ClientProfile()
+
+    def may_call(self, service_id: str) -> bool:
+        """Whether the service exists for this client."""
+        return not self.services or service_id in self.services
+
+
+class KeyFormat(StrEnum):
+    """What a key server answers with."""
+
+    JWK_SET = "jwk-set"
+    """A JWK Set."""
+    JWK_LIST = "jwk-list"
+    """A JWK Set, or the bare list of the keys."""
+    URL_LIST = "url-list"
+    """A list of the URLs of JWK Sets, of which a token names one as its ``jku``."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyServer:
+    """A URL at which a client publishes its keys."""
+
+    server: ListedServer
+    format: KeyFormat = KeyFormat.JWK_SET
+    refresh: int = REFRESH
+    """Seconds."""
+
+    @property
+    def url(self) -> str:
+        """What a token's ``jku`` has to be, if it has one."""
+        return self.server.url
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredClient:
+    """One entry of the clients file: the client, and how it proves who it is."""
+
+    client: TrustedClient
+    keys: Mapping[str, VerificationKey] = field(repr=False, default_factory=dict)
+    """By ``kid``; what the clients file itself holds."""
+    tenants: tuple[str, ...] = ()
+    """Values of the JWT's ``tenant`` claim; empty if it does not matter."""
+    key_servers: tuple[KeyServer, ...] = ()
+    """Where its keys are; then ``keys`` is empty."""
+
+
+class Registry(Protocol):
+    """Everybody who may call."""
+
+    @property
+    def clients(self) -> Sequence[RegisteredClient]:
+        """Those who prove who they are."""
+
+    @property
+    def anonymous(self) -> TrustedClient | None:
+        """Whoever calls, where trust is off."""

@@ -1,0 +1,126 @@
+"""Public keys, read from JWKs.
+
+Source: RFC 7517, 7518 section 6; RFC 8037.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+
+from .algorithms import SHORTEST_RSA, SUITABLE
+
+MOST_KEYS = 100
+"""Keys of one set; a client that rotates has two or three."""
+LONGEST_KID = 256
+_SECRETS = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationKey:
+    """One public key of a client."""
+
+    algorithms: tuple[str, ...]
+    key: Any
+
+
+class InvalidKey(Exception):
+    """A JWK that must not be used; the message holds nothing of it."""
+
+    def __init__(self, message: str, member: str = "") -> None:
+        super().__init__(message)
+        self.member = member
+        """The member of the JWK that is wrong; empty for the key as a whole."""
+
+
+class InvalidKeySet(Exception):
+    """What should be a set of keys is none; the message holds nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """The keys of a set that can be used, and what is wrong with the others."""
+
+    keys: Mapping[str, VerificationKey]
+    """By ``kid``."""
+    problems: tuple[tuple[tuple[int | str, ...], str], ...] = ()
+    """Where in the list, and what."""
+
+
+def read_key_set(listed: Any) -> KeySet:
+    """The keys in the list of a JWK Set; one that is wrong costs only itself.
+
+    Of two keys with one ``kid`` neither is used: nobody could say which is meant.
+
+    Raises:
+        InvalidKeySet: if it is no list, or a longer one than any client needs.
+    """
+    if not isinstance(listed, list):
+        raise InvalidKeySet("is no JWK Set")
+    if len(listed) > MOST_KEYS:
+        raise InvalidKeySet(f"has more than {MOST_KEYS} keys")
+    keys: dict[str, VerificationKey] = {}
+    twins: set[str] = set()
+    problems: list[tuple[tuple[int | str, ...], str]] = []
+    for index, jwk in enumerate(listed):
+        kid = jwk.get("kid") if isinstance(jwk, dict) else None
+        if not isinstance(kid, str) or not 0 < len(kid) <= LONGEST_KID:
+            problems.append(((index,), "must be a JWK with a kid, which is text"))
+            continue
+        try:
+            key = read_key(jwk)
+        except InvalidKey as error:
+            where = (index, error.member) if error.member else (index,)
+            problems.append((where, str(error)))
+            continue
+        if kid in keys:
+            twins.add(kid)
+            problems.append(((index, "kid"), "another key has the same kid"))
+        keys[kid] = key
+    usable = {kid: key for kid, key in keys.items() if kid not in twins}
+    return KeySet(usable, tuple(problems))
+
+
+def read_key(jwk: Mapping[str, Any]) -> VerificationKey:
+    """The public key that a JWK describes.
+
+    Raises:
+        InvalidKey: if it is private, symmetric, too short, or for something else.
+    """
+    for member in _SECRETS:
+        if member in jwk:
+            raise InvalidKey("this is a secret; only public keys stand here", member)
+    kind = "RSA" if jwk.get("kty") == "RSA" else str(jwk.get("crv"))
+    if kind not in SUITABLE or jwk.get("kty") != _KEY_TYPES.get(kind, "EC"):
+        raise InvalidKey("neither RSA nor EC (P-256, P-384, P-521) nor Ed25519", "kty")
+    if jwk.get("use", "sig") != "sig":
+        raise InvalidKey("the key is not for signatures", "use")
+    uses = jwk.get("key_ops", ["verify"])
+    if not isinstance(uses, list) or "verify" not in uses:
+        raise InvalidKey("the key is not for verifying", "key_ops")
+    algorithm = jwk.get("alg")
+    if algorithm is not None and algorithm not in SUITABLE[kind]:
+        raise InvalidKey("the algorithm does not fit the key", "alg")
+    algorithms = SUITABLE[kind] if algorithm is None else (algorithm,)
+    return VerificationKey(algorithms, _public_key(kind, jwk))
+
+
+def _public_key(kind: str, jwk: Mapping[str, Any]) -> Any:
+    read = _READERS.get(kind, ECAlgorithm.from_jwk)
+    try:
+        key = read(dict(jwk))
+    except (jwt.PyJWTError, ValueError, TypeError, KeyError) as error:
+        raise InvalidKey("the key cannot be read") from error
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size < SHORTEST_RSA:
+        raise InvalidKey(f"an RSA key has at least {SHORTEST_RSA} bits", "n")
+    return key
+
+
+_READERS: Mapping[str, Callable[[dict[str, Any]], Any]] = {
+    "RSA": RSAAlgorithm.from_jwk,
+    "Ed25519": OKPAlgorithm.from_jwk,
+}
+_KEY_TYPES = {"RSA": "RSA", "Ed25519": "OKP"}
