@@ -22,9 +22,11 @@ from .serving import Follower, Log, Serving
 from .store.publications import Publication
 from .store.store import Store
 from .web.cors import allow_origins
+from .web.description import build_description
 from .web.errors import register_errors
 from .web.health import build_health, build_logger, observe_requests
 from .web.hooks import build_hooks
+from .web.refusals import Refusals
 from .web.wearables import build_wearables
 
 
@@ -48,8 +50,10 @@ def create_app(config: Config | None = None, world: World | None = None) -> Flas
     observe_requests(app, sys.stdout.buffer)
     register_errors(app)
     allow_origins(app, world.clients.origins)
-    app.register_blueprint(build_hooks(world))
+    refusals = app.extensions["cds_refusals"] = Refusals(world.store, world.clock)
+    app.register_blueprint(build_hooks(world, say, refusals))
     app.register_blueprint(build_health(world))
+    app.register_blueprint(build_description(world))
     app.register_blueprint(build_wearables(world))
     return app
 
@@ -62,6 +66,7 @@ def start_app(world: World) -> Flask:
     follower.learn()
     settle()
     follower.start()
+    app.extensions["cds_refusals"].keep_settling()
     return app
 
 

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from ..errors import Problem
 from .checks import Check, compile_schema
 
-NAMES = ("response", "discovery", "operation-outcome", "feedback")
+NAMES = ("response", "discovery", "operation-outcome", "feedback", "hook-request")
 """The schemas; each is the file of that name."""
 
 

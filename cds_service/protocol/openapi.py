@@ -1,0 +1,180 @@
+"""The HTTP interface as an OpenAPI 3.1 document, made of the schemas that judge it.
+
+It describes what is sent and answered by the letter. What real clients get wrong
+without harm is accepted beyond it.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from .schemas import read_schema
+from .services import Service
+
+Document = dict[str, Any]
+
+_NAMES = {
+    "hook-request": "HookRequest",
+    "response": "CdsResponse",
+    "discovery": "Discovery",
+    "feedback": "Feedback",
+    "operation-outcome": "OperationOutcome",
+}
+"""Schema files, and what they are called in the document."""
+
+
+def build_openapi(services: Iterable[Service], release: str, url: str) -> Document:
+    """The description of a server at *url* that offers *services*."""
+    ids = sorted({service.id for service in services})
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "cds-service",
+            "summary": "CDS Hooks decision support",
+            "version": release,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": url}],
+        "paths": {
+            "/cds-services": {"get": _discovery()},
+            "/cds-services/{id}": {"parameters": [_id(ids)], "post": _call()},
+            "/cds-services/{id}/feedback": {
+                "parameters": [_id(ids)],
+                "post": _feedback(),
+            },
+            "/wearables/v1/alerts": {"post": _alerts()},
+            "/health": {"get": _told("What this worker serves, for people.", "503")},
+            "/health/live": {"get": _told("Whether the process runs.")},
+            "/health/ready": {"get": _told("Whether it can answer.", "503")},
+        },
+        "components": {
+            "securitySchemes": {
+                "clientJwt": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "Signed by the client for this URL, used once.",
+                }
+            },
+            "schemas": {name: _schema(file) for file, name in _NAMES.items()},
+        },
+    }
+
+
+def _schema(file: str) -> Document:
+    """A schema with its references made to fit where it now stands."""
+    schema = read_schema(file)
+    schema.pop("$schema")
+    here = f"#/components/schemas/{_NAMES[file]}/$defs/"
+    document: Document = json.loads(json.dumps(schema).replace('"#/$defs/', f'"{here}'))
+    return document
+
+
+def _id(ids: Sequence[str]) -> Document:
+    return {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "description": "A service of discovery.",
+        "schema": {"type": "string", "enum": list(ids)},
+    }
+
+
+def _discovery() -> Document:
+    return {
+        "operationId": "discover",
+        "summary": "What is offered, and which data to send along.",
+        "security": list(_OPEN_OR_SIGNED),
+        "responses": _answers("Discovery", "The services.", "401", "429", "503"),
+    }
+
+
+def _call() -> Document:
+    return {
+        "operationId": "call",
+        "summary": "Ask a service about the patient whose chart is open.",
+        "security": list(_OPEN_OR_SIGNED),
+        "requestBody": _body("HookRequest"),
+        "responses": _answers("CdsResponse", "The cards; none is an answer.", *_REFUSED)
+        | _failures("412"),
+    }
+
+
+def _feedback() -> Document:
+    return {
+        "operationId": "giveFeedback",
+        "summary": "Say what became of cards.",
+        "security": list(_OPEN_OR_SIGNED),
+        "requestBody": _body("Feedback"),
+        "responses": {"200": _json({"type": "object"}, "Recorded.")}
+        | _failures(*_REFUSED),
+    }
+
+
+def _alerts() -> Document:
+    schema = {
+        "type": "object",
+        "required": ["alerts"],
+        "properties": {"alerts": {"type": "array", "items": {"type": "object"}}},
+    }
+    header = {"in": "header", "required": True, "schema": {"type": "string"}}
+    return {
+        "operationId": "deliverAlerts",
+        "summary": "Deliver wearable alerts, signed as Standard Webhooks asks.",
+        "parameters": [
+            {**header, "name": f"webhook-{name}"}
+            for name in ("id", "timestamp", "signature")
+        ],
+        "requestBody": _content(schema) | {"required": True},
+        "responses": {"202": _json({"type": "object"}, "Stored, item by item.")}
+        | _failures(*_REFUSED, "403", "409", "422"),
+    }
+
+
+def _told(summary: str, *failures: str) -> Document:
+    told = {"200": _json({"type": "object"}, "So it is.")}
+    return {"summary": summary, "responses": told | _failures(*failures)}
+
+
+_OPEN_OR_SIGNED: Sequence[Mapping[str, Any]] = ({"clientJwt": []}, {})
+"""Without a token only where the server asks for none."""
+_REFUSED = ("400", "401", "404", "413", "415", "429", "500", "503")
+_REASONS: Mapping[str, str] = {
+    "400": "The message is wrong; every wrong field is named.",
+    "401": "The caller is not recognised; it is not said why.",
+    "403": "There is no consent for this data.",
+    "404": "There is no such service.",
+    "409": "The same delivery is in progress.",
+    "412": "Data that the service requires could not be had.",
+    "413": "The body is too large.",
+    "415": "The body is not JSON.",
+    "422": "No item could be stored, or the key was used with another body.",
+    "429": "Too many calls; Retry-After says when to come back.",
+    "500": "A fault of this server.",
+    "503": "Not now: the call could not be recorded, or the server is too busy.",
+}
+
+
+def _answers(schema: str, told: str, *failures: str) -> Document:
+    return {"200": _json(_reference(schema), told)} | _failures(*failures)
+
+
+def _failures(*statuses: str) -> Document:
+    outcome = _reference("OperationOutcome")
+    return {status: _json(outcome, _REASONS[status]) for status in statuses}
+
+
+def _json(schema: Mapping[str, Any], told: str) -> Document:
+    return {"description": told} | _content(schema)
+
+
+def _body(schema: str) -> Document:
+    return {"required": True} | _content(_reference(schema))
+
+
+def _content(schema: Mapping[str, Any]) -> Document:
+    return {"content": {"application/json": {"schema": dict(schema)}}}
+
+
+def _reference(schema: str) -> Document:
+    return {"$ref": f"#/components/schemas/{schema}"}

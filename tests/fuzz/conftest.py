@@ -1,0 +1,44 @@
+"""A server that asks nobody for a token, and how many examples it is tried with."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from hypothesis import HealthCheck, settings
+
+from cds_service.app import build_world, create_app
+from cds_service.config import load_config
+from cds_service.rulebook.load import load_rulebook
+
+RULES = Path(__file__).parents[2] / "rules"
+EXAMPLES = int(os.environ.get("CDS_FUZZ_EXAMPLES", "60"))
+"""Of each property; the long run sets thousands."""
+
+settings.register_profile(
+    "fuzz",
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=EXAMPLES < 1000,
+)
+settings.load_profile("fuzz")
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """The whole server with the shipped rules, in this process."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    config = load_config(
+        {
+            "CDS_PROFILE": "development",
+            "CDS_AUTH": "off",
+            "CDS_DATABASE_URL": f"sqlite:///{folder / 'fuzz.sqlite'}",
+        }
+    )
+    world = build_world(config, load_rulebook(RULES))
+    world.store.migrate()
+    yield create_app(world=world)
+    world.store.close()
+    world.fhir.close()
