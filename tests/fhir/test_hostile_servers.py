@@ -365,7 +365,7 @@ def test_a_connection_that_is_reset_half_way_is_named(fhir, reader, sent):
     ids=["headers", "body", "until close", "chunk", "gzip", "redirect", "error"],
 )
 def test_e_9_a_server_that_drips_holds_no_thread(
-    queries, hook_request, fhir, reader_for, first
+    queries, hook_request, fhir, reader_for, pool, first
 ):
     def drip(handler):
         handler.close_connection = True
@@ -381,10 +381,35 @@ def test_e_9_a_server_that_drips_holds_no_thread(
 
     said = {each.why for each in chart.sources.values()}
     assert said <= {"timeout", "redirect refused", "HTTP 503", "HTTP 404"}
+    pool.close()
     for thread in threading.enumerate():
         if thread.name.startswith("fhir"):
             thread.join(20)
             assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("body", [b"", b'{"resourceType": "Bundle"}'])
+def test_e_9_a_body_that_is_cut_off_is_never_taken_for_whole(fhir, reader, body):
+    hanging = threading.Event()
+
+    def hang(handler):
+        handler.wfile.write(head(b"Connection: close") + body)
+        hanging.set()
+        handler.hang()
+
+    fhir.routes["Condition"] = hang
+
+    def ask():
+        with pytest.raises(FhirFailure) as caught:
+            list(reader.pages("Condition?x=1"))
+        return caught.value.reason
+
+    with ThreadPoolExecutor(1) as worker:
+        with reader.until(monotonic() + 1_000.0):
+            reason = worker.submit(ask)
+            assert hanging.wait(20)
+            sleep(0.3)
+        assert reason.result(20) == "timeout"
 
 
 # Contents.

@@ -157,7 +157,10 @@ class Exchange:
             if len(content) > self._limits.bytes:
                 return Reply(reason="size limit")
             if self._left() <= 0:
-                return Reply(reason="timeout")
+                break
+        if self._left() <= 0:
+            # A body that ends where the connection does looks whole when it is cut.
+            return Reply(reason="timeout")
         return Reply(content=bytes(content))
 
     def _failed(self, error: Exception) -> Reply:
