@@ -7,10 +7,10 @@ import click
 
 from ..store.records import StoreError
 from ..store.reports import Period
+from .csv_text import as_csv
 from .database import database_option, open_store
 from .feedback_text import (
     EXPORT_COLUMNS,
-    as_csv,
     as_json,
     export_json,
     export_row,

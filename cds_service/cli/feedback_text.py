@@ -1,7 +1,5 @@
 """What ``cds-service feedback`` writes: tables, CSV and JSON."""
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -9,8 +7,6 @@ from typing import Any
 
 from ..store.reports import FeedbackRecord, Period, RuleReport
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""With which a spreadsheet takes a cell for a formula."""
 UNCHECKED = "(checks that could not be made)"
 """The name of the card that no single rule gave."""
 COLUMNS = ("rule", "fired", "shown", "held", "accepted", "overridden", "no word")
@@ -160,20 +156,3 @@ def export_row(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def as_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
-
-
-def as_csv(rows: Sequence[Mapping[str, Any]], header: Sequence[str] = ()) -> str:
-    """The rows as CSV (RFC 4180); no cell of text is taken for a formula."""
-    out = io.StringIO()
-    columns = list(rows[0]) if rows else list(header)
-    writer = csv.DictWriter(out, columns, lineterminator="\r\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: _cell(value) for name, value in row.items()})
-    return out.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
-        return f"'{value}"
-    return "" if value is None else value
