@@ -37,7 +37,7 @@ def check_templates(hook: str, prefetch: Mapping[str, str]) -> list[Problem]:
     return [
         Problem(f"{template}: {text}", f"$.prefetch.{key}")
         for key, template in prefetch.items()
-        for text in (*_in_tokens(template, definition), *_in_query(template))
+        for text in (*_in_tokens(template, definition), *problems_in_query(template))
     ]
 
 
@@ -60,7 +60,8 @@ def _in_tokens(template: str, hook: Hook) -> Iterator[str]:
         yield "the token holds Type/id; it cannot stand where an id is meant"
 
 
-def _in_query(template: str) -> Iterator[str]:
+def problems_in_query(template: str) -> Iterator[str]:
+    """What leads a query out of the subset that clients widely support."""
     if _READ.fullmatch(template):
         return
     search = _SEARCH.fullmatch(_TOKEN.sub("token", template))
