@@ -12,9 +12,9 @@ import pytest
 from cds_service.fhir.models import check_resource
 from cds_service.protocol.cards import as_json
 from cds_service.protocol.schemas import problems
-from cds_service.rulebook.cards import build_cards
+from cds_service.rulebook.cards import build_cards, draft_cards
 from cds_service.rulebook.compiler import compile_rulebook
-from cds_service.rulebook.evaluate import Outcome
+from cds_service.rulebook.evaluate import Outcome, ask_all, evaluate_case
 from cds_service.rulebook.example_runner import ExampleRunner
 from cds_service.rulebook.examples import (
     Example,
@@ -222,6 +222,19 @@ def test_a_card_is_fit_to_leave(shipped: Example) -> None:
             assert action.resource is not None
             assert check_resource(action.resource) == []
             assert "Patient/example" in json.dumps(action.resource)
+
+
+@pytest.mark.parametrize("name", RULE_FILES)
+def test_the_index_that_picks_rules_overlooks_none(name: str) -> None:
+    overlooked = []
+    for shipped in examples_of(name.replace(".yaml", ".test.yaml")):
+        service = RUNNER.service(shipped)
+        case = RUNNER.scene(shipped).case(service)
+        picked, asked = evaluate_case(service, case), ask_all(service, case)
+        if draft_cards(picked, service.service) != draft_cards(asked, service.service):
+            overlooked.append(shipped.name)
+
+    assert overlooked == []
 
 
 def created_in(value: Any) -> list[Mapping[str, Any]]:
