@@ -1,4 +1,4 @@
-"""The tests of the shipped rules against mistakes in the rules, beside those tests alone.
+"""The shipped rules' tests against mistakes in the rules, beside the tests alone.
 
 Both run as ``cds-service test`` runs them, in this process, on one core.
 """

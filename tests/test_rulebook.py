@@ -196,12 +196,12 @@ def test_a_rule_suggests_drafts_only(name: str) -> None:
         assert "coding" not in resource.get("code", {})
 
 
-def is_rescue(resource: dict[str, Any]) -> bool:
+def is_rescue(resource: Mapping[str, Any]) -> bool:
     """Whether a medicine is proposed that only saves from another one.
 
     A signal from a consumer device alone is no reason to start or stop any other.
     """
-    named = resource.get("medicationCodeableConcept", {}).get("text", "")
+    named: str = resource.get("medicationCodeableConcept", {}).get("text", "")
     return resource["resourceType"] == "MedicationRequest" and named.startswith(
         ("Naloxone", "Glucagon")
     )

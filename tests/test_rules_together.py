@@ -1,0 +1,233 @@
+"""The shipped rules side by side: what a patient gets whom several of them concern.
+
+All are asked as on a real call, with those in shadow made active by the site.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cds_service.protocol.cards import Card, Indicator
+from cds_service.rulebook.cards import draft_cards
+from cds_service.rulebook.compiler import compile_rulebook
+from cds_service.rulebook.evaluate import evaluate
+from cds_service.rulebook.example_patients import PatientWriter
+from cds_service.rulebook.examples import Example, example_names, read_examples
+from cds_service.rulebook.load import read_folder
+from cds_service.rulebook.rules import Rulebook
+from cds_service.rulebook.suppression import Held, Why, hold_back
+
+FILES = read_folder(Path(__file__).parent.parent / "rules")
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+BETA_BLOCKER = "beta-blocker-resting-tachycardia"
+NO_ANTICOAGULANT = "af-irregular-rhythm-no-anticoagulant"
+POSSIBLE_AF = "irregular-rhythm-no-known-af"
+FAST_AF = "af-fast-rate"
+SLOWING_MEDICINE = "av-nodal-agent-bradycardia"
+TWO_MEDICINES = "two-av-nodal-agents-bradycardia"
+DEMENTIA_MEDICINE = "cholinesterase-inhibitor-bradycardia"
+LOW_GLUCOSE = "hypoglycaemia-on-insulin-or-sulfonylurea"
+FAST_AT_REST = "fast-heart-rate-at-rest"
+
+FIBRILLATION = {"code": "icd10cm|I48.20", "name": "Chronic atrial fibrillation"}
+METOPROLOL = {"code": "rxnorm|6918", "name": "metoprolol", "status": "active"}
+VERAPAMIL = {"code": "rxnorm|11170", "name": "verapamil", "status": "active"}
+DONEPEZIL = {"code": "rxnorm|135447", "name": "donepezil", "status": "active"}
+GLARGINE = {"code": "rxnorm|274783", "name": "insulin glargine", "status": "active"}
+SLOW = {"type": "low-heart-rate", "at": "2026-11-21T15:10:00-05:00", "value": 43}
+FAST = {
+    "type": "high-resting-heart-rate",
+    "at": "2026-11-21T15:10:00-05:00",
+    "for": "45 minutes",
+    "value": 131,
+}
+IRREGULAR = {"type": "irregular-rhythm", "at": "2026-11-20T21:40:00-05:00"}
+
+
+@pytest.fixture(scope="module")
+def rulebook() -> Rulebook:
+    """The shipped rules, those in shadow made active."""
+    shipped = compile_rulebook(FILES).rulebook
+    assert shipped is not None
+    site = FILES["site.yaml"] + "rules:\n"
+    for name, rule in shipped.rules.items():
+        if rule.status == "shadow":
+            site += f"  {name}: {{ status: active }}\n"
+    active = compile_rulebook({**FILES, "site.yaml": site}).rulebook
+    assert active is not None
+    assert {rule.status for rule in active.rules.values()} == {"active"}
+    return active
+
+
+def ask(rulebook: Rulebook, patient: Mapping[str, Any], now: datetime = NOW) -> Held:
+    """What is shown and held back where the patient's chart is opened."""
+    ((_, service),) = rulebook.services.items()
+    site = rulebook.site
+    written = PatientWriter(patient, now, site.time_zone, ())
+    alerts = written.alerts(rulebook.alert_types)
+    evaluations = evaluate(service, written.chart(), alerts, now)
+    drafts = draft_cards(evaluations, service.service)
+    return hold_back(drafts, (), site.limits, now, site.time_zone)
+
+
+def adult(**more: Any) -> dict[str, Any]:
+    return {"born": "1955-08-30", "sex": "male", **more}
+
+
+def only_card(held: Held) -> Card:
+    (shown,) = held.shown
+    return shown.card
+
+
+def shown(held: Held) -> list[str]:
+    return [each.rule for each in held.shown]
+
+
+def grouped(held: Held) -> list[str]:
+    assert {each.why for each in held.suppressed} <= {Why.GROUPED}
+    return [each.card.rule for each in held.suppressed]
+
+
+def test_a_fast_rate_in_fibrillation_on_a_beta_blocker_is_one_card(
+    rulebook: Rulebook,
+) -> None:
+    patient = adult(
+        conditions=[FIBRILLATION], medications=[METOPROLOL], wearable_alerts=[FAST]
+    )
+
+    held = ask(rulebook, patient)
+
+    assert (shown(held), grouped(held)) == ([FAST_AF], [BETA_BLOCKER])
+    assert rulebook.rules[BETA_BLOCKER].title in only_card(held).detail
+
+
+def test_a_slow_rate_on_two_medicines_is_the_card_of_the_two(
+    rulebook: Rulebook,
+) -> None:
+    patient = adult(
+        conditions=[],
+        medications=[METOPROLOL, VERAPAMIL],
+        wearable_alerts=[SLOW],
+    )
+
+    held = ask(rulebook, patient)
+
+    assert (shown(held), grouped(held)) == ([TWO_MEDICINES], [SLOWING_MEDICINE])
+    assert rulebook.rules[SLOWING_MEDICINE].title in only_card(held).detail
+
+
+def test_a_slow_rate_on_a_medicine_for_dementia_as_well_is_one_card(
+    rulebook: Rulebook,
+) -> None:
+    patient = adult(
+        conditions=[], medications=[METOPROLOL, DONEPEZIL], wearable_alerts=[SLOW]
+    )
+
+    held = ask(rulebook, patient)
+
+    assert (shown(held), grouped(held)) == ([SLOWING_MEDICINE], [DEMENTIA_MEDICINE])
+    card = only_card(held)
+    assert rulebook.rules[DEMENTIA_MEDICINE].title in card.detail
+
+
+def test_all_three_slowing_causes_are_one_card(rulebook: Rulebook) -> None:
+    medicines = [METOPROLOL, VERAPAMIL, DONEPEZIL]
+    patient = adult(conditions=[], medications=medicines, wearable_alerts=[SLOW])
+
+    held = ask(rulebook, patient)
+
+    assert shown(held) == [TWO_MEDICINES]
+    assert grouped(held) == [SLOWING_MEDICINE, DEMENTIA_MEDICINE]
+
+
+def test_a_syncope_on_a_medicine_for_dementia_outranks_an_old_slow_rate(
+    rulebook: Rulebook,
+) -> None:
+    patient = adult(
+        conditions=[{"code": "icd10cm|R55", "name": "Syncope", "onset": "2026-11-01"}],
+        medications=[METOPROLOL, DONEPEZIL],
+        wearable_alerts=[{**SLOW, "at": "2026-11-09T15:10:00-05:00"}],
+    )
+
+    held = ask(rulebook, patient)
+
+    assert (shown(held), grouped(held)) == ([DEMENTIA_MEDICINE], [SLOWING_MEDICINE])
+
+
+@pytest.mark.parametrize(
+    ("conditions", "rule"),
+    [([FIBRILLATION], NO_ANTICOAGULANT), ([], POSSIBLE_AF)],
+)
+def test_an_irregular_rhythm_is_either_known_or_possible(
+    rulebook: Rulebook, conditions: list[Any], rule: str
+) -> None:
+    patient = adult(
+        born="1940-08-30",
+        conditions=conditions,
+        medications=[],
+        wearable_alerts=[IRREGULAR],
+    )
+
+    held = ask(rulebook, patient)
+
+    assert (shown(held), grouped(held)) == ([rule], [])
+
+
+def test_a_low_glucose_on_a_beta_blocker_says_that_symptoms_may_be_masked(
+    rulebook: Rulebook,
+) -> None:
+    lasting = {"type": "low-glucose", "at": "20 minutes ago", "status": "open"}
+    patient = adult(
+        conditions=[],
+        medications=[GLARGINE, METOPROLOL],
+        wearable_alerts=[{**lasting, "value": 48}],
+    )
+
+    held = ask(rulebook, patient)
+
+    card = only_card(held)
+    assert (shown(held), card.indicator) == ([LOW_GLUCOSE], Indicator.CRITICAL)
+    said = "beta-blocker, which may mask the symptoms of a low glucose: metoprolol"
+    assert said in " ".join(card.detail.split())
+
+
+@pytest.mark.parametrize(
+    ("medications", "rule"), [([METOPROLOL], BETA_BLOCKER), ([], FAST_AT_REST)]
+)
+def test_a_fast_rate_on_a_beta_blocker_is_not_told_twice(
+    rulebook: Rulebook, medications: list[Any], rule: str
+) -> None:
+    patient = adult(
+        conditions=[], medications=medications, wearable_alerts=[FAST], observations=[]
+    )
+
+    held = ask(rulebook, patient)
+
+    assert (shown(held), grouped(held)) == ([rule], [])
+
+
+EXAMPLES = [
+    (file.rule, file.examples)
+    for file in (read_examples({n: FILES[n]})[0][0] for n in example_names(FILES))
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "examples"), [pytest.param(*each, id=each[0]) for each in EXAMPLES]
+)
+def test_no_patient_of_any_example_gets_two_cards_of_one_group(
+    rulebook: Rulebook, rule: str, examples: Iterable[Example]
+) -> None:
+    for each in examples:
+        held = ask(rulebook, each.patient, each.now)
+
+        groups = [card.alerting.group for card in held.shown if card.alerting.group]
+        told = {*shown(held), *grouped(held)}
+        assert len(groups) == len(set(groups)), each.name
+        assert not {NO_ANTICOAGULANT, POSSIBLE_AF} <= told, each.name
+        assert not {BETA_BLOCKER, FAST_AT_REST} <= told, each.name
+        assert not {FAST_AF, FAST_AT_REST} <= told, each.name
