@@ -14,7 +14,14 @@ from flask.testing import FlaskClient
 from cds_service.app import build_world, create_app
 from cds_service.cli import VERBS
 from cds_service.config import load_config, settings_table
-from cds_service.config.entries import ClientsFile
+from cds_service.config.entries import (
+    ClientEntry,
+    ClientsFile,
+    KeyServerEntry,
+    ProfileEntry,
+    ServerEntry,
+    WebhookEntry,
+)
 from cds_service.rulebook.findings import Findings
 from cds_service.rulebook.load import load_rulebook
 from cds_service.rulebook.source import parse_yaml
@@ -22,6 +29,7 @@ from cds_service.rulebook.source import parse_yaml
 HOME = Path(__file__).parents[1]
 README = (HOME / "README.md").read_text("utf-8")
 SERVER = "http://127.0.0.1:8080"
+MODELS = (ClientEntry, KeyServerEntry, ProfileEntry, ServerEntry, WebhookEntry)
 
 
 def blocks(language: str) -> list[str]:
@@ -94,6 +102,19 @@ def test_the_clients_file_is_of_the_right_shape() -> None:
 
     assert document is not None
     assert ClientsFile.model_validate(document.data).clients[0].id == "main-ehr"
+
+
+def test_every_key_of_the_clients_file_is_explained() -> None:
+    start = README.index("The clients file names who may call")
+    section = README[start : README.index("Run it behind a proxy", start)]
+    explained = {
+        word
+        for quoted in re.findall(r"`([^`\n]+)`", section)
+        for word in re.findall(r"\w+", quoted)
+    }
+
+    for model in MODELS:
+        assert set(model.model_fields) <= explained, model.__name__
 
 
 def test_every_setting_is_listed_with_its_default_and_meaning() -> None:

@@ -29,6 +29,7 @@ VERBS = (
     "serve",
     "simulate",
     "test",
+    "token",
     "valueset",
 )
 """Each is a module here and the name of the command in it."""

@@ -9,7 +9,7 @@ Source: CDS Hooks 3.0.0 "Trusting CDS Clients"; RFC 7515, 7519, 8725.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -46,7 +46,7 @@ class Trust:
 
     registry: Registry
     keyring: Keyring
-    decoys: Mapping[str, Any]
+    decoys: Mapping[str, Any] = field(default_factory=lambda: DECOYS)
     """By algorithm: what is verified against where there is no key."""
 
 

@@ -1,0 +1,151 @@
+"""Keys and tokens for testing, and which check a token fails."""
+
+import json
+import stat
+from pathlib import Path
+
+import jwt
+import pytest
+from click.testing import CliRunner, Result
+
+from cds_service.cli import main
+
+AUDIENCE = "https://cds.example/cds-services"
+ISSUER = "https://ehr.example"
+
+
+def run(*words: str, text: str | None = None) -> Result:
+    return CliRunner().invoke(main, ["token", *words], input=text)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A folder with a private key, its key set and a clients file."""
+    made = run("key", "--out", str(tmp_path / "dev.pem"))
+    (tmp_path / "dev.jwks.json").write_text(made.stdout)
+    (tmp_path / "clients.yaml").write_text(
+        f"clients: [{{id: ehr, iss: '{ISSUER}', keys_file: dev.jwks.json}}]"
+    )
+    return tmp_path
+
+
+def mint(home: Path, *more: str) -> str:
+    named = ("--key", str(home / "dev.pem"), "--iss", ISSUER, "--aud", AUDIENCE)
+    made = run("mint", *named, *more)
+    assert made.exit_code == 0, made.output
+    return made.stdout
+
+
+def check(home: Path, text: str, *more: str) -> Result:
+    clients = ("--clients", str(home / "clients.yaml"))
+    return run("check", "--aud", AUDIENCE, *clients, *more, text=text)
+
+
+def test_a_minted_token_passes_every_check(home: Path) -> None:
+    text = mint(home)
+
+    told = check(home, text)
+
+    assert told.exit_code == 0, told.output
+    assert "trusted as ehr, unless it was used before" in told.stdout
+    assert "FAILS" not in told.stdout
+    assert text.strip().rpartition(".")[2] not in told.output
+
+
+def test_a_key_is_for_its_owner_alone_and_is_never_overwritten(home: Path) -> None:
+    file = home / "dev.pem"
+    before = file.read_bytes()
+
+    again = run("key", "--out", str(file))
+
+    assert again.exit_code == 1
+    assert file.read_bytes() == before
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("alg", ["ES256", "ES512", "RS384"])
+def test_keys_of_other_kinds_sign_with_their_own_algorithm(
+    tmp_path: Path, alg: str
+) -> None:
+    file = tmp_path / "dev.pem"
+    made = run("key", "--alg", alg, "--kid", "k1", "--out", str(file))
+
+    text = run("mint", "--key", str(file), "--iss", ISSUER, "--aud", AUDIENCE).stdout
+
+    (jwk,) = json.loads(made.stdout)["keys"]
+    assert "d" not in jwk and jwk["kid"] == "k1"
+    assert jwt.get_unverified_header(text.strip())["alg"] == alg
+
+
+def test_a_token_says_what_it_was_told_to(home: Path) -> None:
+    jku = f"{ISSUER}/jwks"
+
+    text = mint(home, "--kid", "k", "--jku", jku, "--tenant", "n", "--lifetime", "60")
+
+    header = jwt.get_unverified_header(text.strip())
+    claims = jwt.decode(text.strip(), options={"verify_signature": False})
+    assert (header["kid"], header["jku"], header["typ"]) == ("k", jku, "JWT")
+    assert (claims["tenant"], claims["exp"] - claims["iat"]) == ("n", 60)
+
+
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        (("--kid", "other"), "key        FAILS  unknown kid"),
+        (("--lifetime", "7200"), "times      FAILS  the token lives too long"),
+        (("--lifetime", "-120"), "times      FAILS  the token has expired"),
+    ],
+)
+def test_the_check_that_fails_is_named(
+    home: Path, more: tuple[str, ...], line: str
+) -> None:
+    told = check(home, mint(home, *more))
+
+    assert told.exit_code == 1
+    assert line in told.stdout
+    assert "a server with this clients file answers 401" in told.stdout
+
+
+def test_a_changed_signature_fails_and_is_not_printed(home: Path) -> None:
+    signed, _, signature = mint(home).strip().rpartition(".")
+    forged = signature[::-1]
+
+    told = check(home, f"Bearer {signed}.{forged}")
+
+    assert told.exit_code == 1
+    assert "signature  FAILS  the signature is wrong" in told.stdout
+    assert forged not in told.output and signature not in told.output
+
+
+def test_an_unknown_issuer_is_named_with_what_else_is_wrong(home: Path) -> None:
+    (home / "clients.yaml").write_text(
+        "clients: [{id: ehr, iss: other, keys_file: dev.jwks.json}]"
+    )
+
+    told = check(home, mint(home))
+
+    assert "issuer     FAILS  unknown issuer or tenant" in told.stdout
+    assert "audience   ok" in told.stdout
+
+
+def test_an_old_token_can_be_looked_at_as_of_its_day(home: Path) -> None:
+    text = mint(home)
+
+    assert check(home, text, "--at", "2031-01-01").exit_code == 1
+    assert check(home, text, "--at", "tomorrow").exit_code == 2
+
+
+@pytest.mark.parametrize("text", ["", "abc", "a.b.c"])
+def test_what_is_no_token_is_said_to_be_none(home: Path, text: str) -> None:
+    told = check(home, text)
+
+    assert (told.exit_code, told.stdout[:17]) == (1, "token      FAILS ")
+
+
+def test_a_clients_file_that_is_wrong_cannot_be_held_against(home: Path) -> None:
+    (home / "clients.yaml").write_text("client: []")
+
+    told = check(home, "a.b.c")
+
+    assert told.exit_code == 2
+    assert "did you mean `clients`?" in told.output

@@ -1,0 +1,237 @@
+"""Key servers, real ones on loopback: good, slow, huge, wrong and hostile."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
+
+from cds_service.fhir.client.connections import FhirPool
+from cds_service.fhir.networks import ListedServer, Reach
+from cds_service.trust import KeyFormat, KeyServer
+from cds_service.trust.documents import (
+    Document,
+    Unreadable,
+    fetcher,
+    max_age,
+    read_document,
+)
+
+JWK = {
+    **ECAlgorithm.to_jwk(
+        ec.generate_private_key(ec.SECP384R1()).public_key(), as_dict=True
+    ),
+    "kid": "a",
+}
+GOOD = json.dumps({"keys": [JWK]}).encode()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers by the path."""
+
+    server: "Site"
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        kind = self.path.strip("/")
+        if kind == "slow":
+            self.server.release.wait(60)
+        if kind == "drip":
+            self.drip()
+        elif kind == "redirect":
+            self.reply(302, b"", Location=f"http://127.0.0.1:{self.server.server_port}")
+        elif kind in PAGES:
+            status, body, headers = PAGES[kind]
+            self.reply(status, body, **headers)
+
+    def reply(self, status: int, body: bytes, **headers: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        for name, text in headers.items():
+            self.send_header(name.replace("_", "-"), text)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def drip(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "100000")
+        self.end_headers()
+        with suppress(OSError):
+            while not self.server.release.wait(0.05):
+                self.wfile.write(b" ")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+PAGES: dict[str, tuple[int, bytes, dict[str, str]]] = {
+    "good": (200, GOOD, {"Cache_Control": "public, max-age=600"}),
+    "html": (200, b"<!doctype html><p>Login</p>", {}),
+    "text": (200, b"keys", {}),
+    "deep": (200, b"[" * 60_000, {}),
+    "huge": (200, b'{"keys": []}' + b" " * 200_000, {}),
+    "empty": (200, b"", {}),
+    "missing": (404, GOOD, {}),
+    "broken": (500, b"", {}),
+    "list": (200, json.dumps([JWK]).encode(), {}),
+    "thousand": (200, json.dumps({"keys": [{}] * 1000}).encode(), {}),
+}
+
+
+class Site(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[str] = []
+        self.release = threading.Event()
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with Site() as opened:
+        thread = threading.Thread(target=opened.serve_forever, args=(0.05,))
+        thread.start()
+        yield opened
+        opened.release.set()
+        opened.shutdown()
+        thread.join()
+
+
+def fetch(
+    site: Site,
+    page: str,
+    seconds: float = 30,
+    host: str = "127.0.0.1",
+    reach: Reach = Reach.LOCAL,
+    format: KeyFormat = KeyFormat.JWK_SET,
+) -> Document:
+    pool = FhirPool()
+    url = f"http://{host}:{site.server_port}/{page}"
+    try:
+        return fetcher(pool, seconds)(KeyServer(ListedServer(url, reach), format))
+    finally:
+        pool.close()
+
+
+def test_a_key_set_is_read_and_good_for_as_long_as_it_says(site: Site) -> None:
+    document = fetch(site, "good")
+
+    assert list(document.keys.keys) == ["a"]
+    assert document.age == 600
+
+
+@pytest.mark.parametrize(
+    ("page", "problem"),
+    [
+        ("html", "HTML"),
+        ("text", "not JSON"),
+        ("deep", "not JSON"),
+        ("huge", "size limit"),
+        ("empty", "empty body"),
+        ("missing", "HTTP 404"),
+        ("broken", "HTTP 500"),
+        ("redirect", "HTTP 302"),
+        ("list", "is no JWK Set"),
+        ("thousand", "has more than 100 keys"),
+    ],
+)
+def test_s_12_what_is_no_key_set_is_refused_in_constant_words(
+    site: Site, page: str, problem: str
+) -> None:
+    with pytest.raises(Unreadable) as refused:
+        fetch(site, page)
+
+    assert str(refused.value) == problem
+    assert site.asked == [f"/{page}"]
+
+
+@pytest.mark.parametrize("page", ["slow", "drip"])
+def test_a_server_that_does_not_come_to_an_end_is_left(site: Site, page: str) -> None:
+    with pytest.raises(Unreadable, match="timeout"):
+        fetch(site, page, seconds=0.5)
+
+
+def test_a_name_that_leads_inside_is_not_contacted(site: Site) -> None:
+    with pytest.raises(Unreadable, match="address refused"):
+        fetcher(FhirPool(resolve=lambda host, port: ["127.0.0.1"]))(
+            KeyServer(ListedServer(f"http://ehr.example:{site.server_port}/good"))
+        )
+
+    assert site.asked == []
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "10.0.0.1", "::1", "fe80::1"])
+def test_a_name_that_leads_to_another_inner_address_is_refused(address: str) -> None:
+    server = KeyServer(ListedServer("http://ehr.example:1/jwks"))
+
+    with pytest.raises(Unreadable, match="address refused"):
+        fetcher(FhirPool(resolve=lambda host, port: [address]))(server)
+
+
+def test_a_bare_list_of_keys_is_read_where_the_clients_file_says_so(
+    site: Site,
+) -> None:
+    document = fetch(site, "list", format=KeyFormat.JWK_LIST)
+
+    assert list(document.keys.keys) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("", 900),
+        ("public", 900),
+        ("max-age=600", 600),
+        ('public, MAX-AGE="600"', 600),
+        ("max-age=0", 300),
+        ("max-age=-5", 900),
+        ("no-store", 300),
+        ("no-cache, max-age=9999", 300),
+        ("max-age=99999999", 86_400),
+        ("s-maxage=5", 900),
+    ],
+)
+def test_cache_control_is_honoured_within_bounds(said: str, seconds: float) -> None:
+    assert max_age(said) == seconds
+
+
+LISTER = KeyServer(ListedServer("https://ehr.example/jkus"), KeyFormat.URL_LIST)
+ONE = "https://ehr.example/one"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [[ONE], {"jkus": [ONE]}, {"keys": [{"jku": ONE}]}, [{"jwks_uri": ONE}]],
+)
+def test_a_list_of_urls_is_read_in_its_usual_shapes(value: Any) -> None:
+    assert read_document(value, LISTER).urls == {ONE}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://ehr.example/one",
+        "file:///etc/passwd",
+        "https://user@ehr.example/one",
+        "https://127.1/one",
+        "https://ehr.example/one?next=1",
+        "https://0x7f000001/one",
+        "//ehr.example/one",
+    ],
+)
+def test_a_listed_url_that_is_no_plain_https_address_is_left_out(url: str) -> None:
+    assert read_document([url, ONE], LISTER).urls == {ONE}
+
+
+@pytest.mark.parametrize(
+    "value", [None, 7, "https://ehr.example/one", {}, [7], [[]], [ONE] * 101]
+)
+def test_what_is_no_list_of_urls_is_refused(value: Any) -> None:
+    with pytest.raises(Unreadable, match="is no list of URLs"):
+        read_document(value, LISTER)
