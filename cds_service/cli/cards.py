@@ -1,5 +1,11 @@
-"""Cards on a terminal, as a clinician would read them."""
+"""Cards on a terminal, as a clinician would read them.
 
+What a server sends is never trusted: of a card in the wrong shape what is there is
+shown, and no control character reaches the terminal.
+"""
+
+import re
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -11,6 +17,10 @@ from .ehr import Answer
 
 COLOURS = {"info": "blue", "warning": "yellow", "critical": "red"}
 WIDTH = 100
+_CONTROLS = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+)
+_LONGEST = 20_000
 
 
 def build_console() -> Console:
@@ -20,45 +30,85 @@ def build_console() -> Console:
     return console
 
 
+def clean(value: Any) -> str:
+    """Text from outside without what could steer a terminal; of other values none."""
+    if not isinstance(value, str):
+        return ""
+    return _CONTROLS.sub("\ufffd", value[:_LONGEST].replace("\r\n", "\n"))
+
+
 def print_answer(console: Console, answer: Answer) -> None:
     """Every card of an answer; or why there is none."""
+    body = answer.body if isinstance(answer.body, dict) else {}
     if answer.status != 200:
-        _print_refusal(console, answer)
+        _print_refusal(console, answer.status, body)
         return
-    cards = answer.body["cards"]
-    if not cards:
+    cards = body.get("cards")
+    if cards == []:
         console.print("  No card: nothing to say that was not shown lately.")
-    for card in cards:
+    for card in _objects(cards):
         console.print(_panel(card))
+    for action in _objects(body.get("systemActions")):
+        line = f"  To be done by the system: {_action(action)}"
+        console.print(Text(line))
 
 
 def _panel(card: dict[str, Any]) -> Panel:
-    indicator = card["indicator"]
-    parts: list[RenderableType] = [Text(card["summary"], style="bold")]
+    indicator = clean(card.get("indicator")) or "no indicator"
+    parts: list[RenderableType] = [Text(clean(card.get("summary")), style="bold")]
     if card.get("detail"):
-        parts += [Text(), Markdown(card["detail"])]
-    for suggestion in card.get("suggestions", []):
-        parts.append(Text(f"\n[ {suggestion['label']} ]"))
-    for link in card.get("links", []):
-        parts.append(Text(f"\n{link['label']}: {link['url']}", style="underline"))
-    reasons = [each["display"] for each in card.get("overrideReasons", [])]
+        # No hyperlinks: a reader sees where a link leads.
+        parts += [Text(), Markdown(clean(card["detail"]), hyperlinks=False)]
+    parts += _suggestions(card)
+    for link in _objects(card.get("links")):
+        text = f"\n{clean(link.get('label'))}: {clean(link.get('url'))}"
+        smart = " (SMART app)" if link.get("type") == "smart" else ""
+        parts.append(Text(f"{text}{smart}", style="underline"))
+    reasons = [_reason(each) for each in _items(card.get("overrideReasons"))]
     if reasons:
         parts.append(Text(f"\nOverride: {' · '.join(reasons)}", style="dim"))
-    source = card["source"]
-    credit = f"Source: {source['label']} {source.get('url', '')}".rstrip()
-    parts.append(Text(f"\n{credit}", style="dim"))
+    source = next(_objects([card.get("source")]), {})
+    credit = f"Source: {clean(source.get('label'))} {clean(source.get('url'))}"
+    parts.append(Text(f"\n{credit.rstrip()}", style="dim"))
+    title = Text(indicator.upper(), style="bold")
     colour = COLOURS.get(indicator, "white")
-    return Panel(
-        Group(*parts),
-        title=f"[bold]{indicator.upper()}[/bold]",
-        title_align="left",
-        border_style=colour,
-    )
+    return Panel(Group(*parts), title=title, title_align="left", border_style=colour)
 
 
-def _print_refusal(console: Console, answer: Answer) -> None:
-    console.print(f"  Refused with status {answer.status}:")
-    for issue in answer.body.get("issue", []):
-        text = issue.get("details", {}).get("text", issue.get("code", ""))
-        more = issue.get("diagnostics", "")
+def _suggestions(card: dict[str, Any]) -> Iterator[RenderableType]:
+    for suggestion in _objects(card.get("suggestions")):
+        recommended = " recommended" if suggestion.get("isRecommended") is True else ""
+        yield Text(f"\n[ {clean(suggestion.get('label'))} ]{recommended}")
+        for action in _objects(suggestion.get("actions")):
+            yield Text(f"    {_action(action)}", style="dim")
+
+
+def _action(action: dict[str, Any]) -> str:
+    resource = action.get("resource")
+    held = resource.get("resourceType") if isinstance(resource, dict) else resource
+    what = clean(action.get("resourceId")) or clean(held)
+    said = clean(action.get("description"))
+    return f"{clean(action.get('type'))} {what}: {said}".rstrip(": ")
+
+
+def _reason(reason: Any) -> str:
+    if not isinstance(reason, dict):
+        return clean(reason)
+    return clean(reason.get("display")) or clean(reason.get("code"))
+
+
+def _print_refusal(console: Console, status: int, body: dict[str, Any]) -> None:
+    console.print(f"  Refused with status {status}:")
+    for issue in _objects(body.get("issue")):
+        details = next(_objects([issue.get("details")]), {})
+        text = clean(details.get("text")) or clean(issue.get("code"))
+        more = clean(issue.get("diagnostics"))
         console.print(Text(f"  - {text} {more}".rstrip()))
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    return (each for each in _items(value) if isinstance(each, dict))

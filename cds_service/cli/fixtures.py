@@ -10,17 +10,17 @@ import re
 from calendar import monthrange
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
+from ..protocol.prefetch_tokens import Filling, Unfillable, fill_template
 from .fixture_records import Records, answer, load_records
+from .prefetching import Fetch, Unread, fill_templates
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 MONTHS = {"mo": 1, "y": 12}
 TIME = re.compile(r"@(now|today)(?:([+-])(\d+)(s|mo|m|h|d|w|y))?")
-TOKEN = re.compile(r"\{\{\s*context\.(\w+)\s*\}\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,33 +68,39 @@ def resolve_times(value: Any, now: datetime) -> Any:
 
 
 def fill_prefetch(
-    templates: Mapping[str, str], chart: Mapping[str, Any], context: Mapping[str, Any]
+    templates: Mapping[str, str],
+    chart: Mapping[str, Any],
+    context: Mapping[str, Any],
+    today: date | None = None,
 ) -> dict[str, Any]:
     """Prefetch as an EHR holding *chart* would send it: every template answered.
 
-    A read that finds nothing is null; a template that names a context field which is
-    not there is left out. Source: CDS Hooks 3.0.0 "Prefetch Template".
+    A read that finds nothing is null; a template whose tokens have no value is left
+    out. Source: CDS Hooks 3.0.0 "Prefetch Template".
     """
-    records = load_records([chart])
-    prefetch = {}
-    for key, template in templates.items():
-        query = expand(template, context)
-        if query is not None:
-            prefetch[key] = _fetch(records, query)
-    return prefetch
+    fetch = fetch_from(load_records([chart]))
+    filling = Filling(context, today=today)
+    return fill_templates(templates, filling, fetch, errors_as_outcome=True).values
+
+
+def fetch_from(records: Records) -> Fetch:
+    """Reads and searches answered out of *records*, each on one page."""
+
+    def fetch(query: str) -> tuple[int, Any]:
+        try:
+            return answer(records, query, page_size=None)
+        except (KeyError, ValueError) as error:
+            raise Unread("the query was not understood") from error
+
+    return fetch
 
 
 def expand(template: str, context: Mapping[str, Any]) -> str | None:
     """The query that a template means; None if a token in it has no value."""
-    fields = TOKEN.findall(template)
-    query = TOKEN.sub(lambda found: quote(str(context.get(found[1]))), template)
-    known = all(context.get(field) for field in fields) and "{{" not in query
-    return query if known else None
-
-
-def _fetch(records: Records, query: str) -> Any:
-    status, body = answer(records, query, page_size=None)
-    return None if status == 404 else body
+    try:
+        return fill_template(template, Filling(context))
+    except Unfillable:
+        return None
 
 
 def _load(file: Path, now: datetime) -> Any:

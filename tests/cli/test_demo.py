@@ -58,7 +58,7 @@ def test_call_says_what_it_cannot_reach(case: str) -> None:
 
     done = run("call", "wearable-review", folder, "--base", "http://127.0.0.1:9")
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "Nothing answers" in done.stderr
     assert "Traceback" not in done.stderr
 
