@@ -102,3 +102,17 @@ class Chart:
         """The state of a source; one that nobody asked for is missing."""
         source = self.sources.get(name)
         return source.state if source else SourceState.MISSING
+
+
+def medication_of(resource: Resource) -> tuple[Any, Any]:
+    """The concept and the Reference by which a resource names its medicine.
+
+    Source: FHIR R4 MedicationRequest.medication[x]; R5 has both in ``medication``.
+    """
+    concept = resource.get("medicationCodeableConcept")
+    reference = resource.get("medicationReference")
+    if concept is None and reference is None:
+        either = resource.get("medication")
+        if isinstance(either, dict):
+            return either.get("concept"), either.get("reference")
+    return concept, reference

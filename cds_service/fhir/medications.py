@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .chart import Resource
+from .chart import Resource, medication_of
 from .subjects import bundle_resources, relative_form
 
 _ID = re.compile(r"[A-Za-z0-9._-]+")
@@ -14,7 +14,7 @@ def medication_references(resources: Iterable[Resource]) -> frozenset[str]:
     """The references to Medications that are not contained in the resource itself."""
     found = set()
     for resource in resources:
-        member = resource.get("medicationReference")
+        _, member = medication_of(resource)
         reference = member.get("reference") if isinstance(member, dict) else None
         if isinstance(reference, str) and reference[:1] not in ("", "#"):
             found.add(reference)

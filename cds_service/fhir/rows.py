@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from .chart import Resource, Source, SourceState, Unusable
@@ -24,7 +25,8 @@ class Rows:
     matched: int = 0
     failed: bool = False
     """Whether an OperationOutcome among the entries tells of an error."""
-    seen: set[str] = field(default_factory=set)
+    by_name: dict[str, Resource] = field(default_factory=dict)
+    """Those of ``resources`` that have an id, by ``Type/id``."""
 
     def take_pages(self, pages: Iterable[Any]) -> None:
         """Takes every entry of every Bundle."""
@@ -55,6 +57,8 @@ class Rows:
             self.failed = self.failed or _has_error(resource)
         elif not self.wanted and kind not in _SET_ASIDE:
             self._take_match(resource)
+        elif self.wanted and kind.strip().lower() == self.wanted.lower():
+            self.unusable.append(Unusable("resourceType misspelled"))
 
     def source(self, name: str, why: str, origin: str) -> Source:
         """The source that the rows make; *why* says why more may exist."""
@@ -88,10 +92,27 @@ class Rows:
             self.foreign += 1
         elif verdict is not Whose.OWN:
             self.unusable.append(Unusable(verdict.value, reference))
-        elif reference not in self.seen:
+        elif reference in self.by_name:
+            self._take_again(resource, reference)
+        else:
             self.resources.append(resource)
             if reference:
-                self.seen.add(reference)
+                self.by_name[reference] = resource
+
+    def _take_again(self, resource: Resource, reference: str) -> None:
+        """Takes a resource whose id came before: the newer version of it counts.
+
+        Two that are not versions of one another are not told apart by that id.
+        """
+        held = self.by_name[reference]
+        if resource == held:
+            return
+        newer = _is_newer(resource, held)
+        if newer:
+            place = next(n for n, each in enumerate(self.resources) if each is held)
+            self.resources[place] = self.by_name[reference] = resource
+        elif newer is None:
+            self.unusable.append(Unusable("another resource has this id", reference))
 
 
 def is_resource(value: Any, resource_type: str) -> bool:
@@ -110,6 +131,33 @@ def reference_of(resource: Resource) -> str:
 def joined(reasons: Iterable[str]) -> str:
     """The reasons in one phrase, each once."""
     return "; ".join(dict.fromkeys(filter(None, reasons)))
+
+
+def _is_newer(one: Resource, other: Resource) -> bool | None:
+    """Whether *one* is the later version; None where neither can be told to be.
+
+    Source: FHIR R4 Meta.
+    """
+    versions = [_meta(each, "versionId") for each in (one, other)]
+    if all(each.isdecimal() and len(each) < _DIGITS for each in versions):
+        if versions[0] != versions[1]:
+            return int(versions[0]) > int(versions[1])
+    try:
+        new, old = (
+            datetime.fromisoformat(_meta(each, "lastUpdated")) for each in (one, other)
+        )
+        return None if new == old else new > old
+    except (ValueError, TypeError):
+        return None
+
+
+_DIGITS = 19
+
+
+def _meta(resource: Resource, name: str) -> str:
+    meta = resource.get("meta")
+    held = meta.get(name) if isinstance(meta, dict) else None
+    return held if isinstance(held, str) else ""
 
 
 def _has_error(outcome: Resource) -> bool:

@@ -13,7 +13,7 @@ from ..wearables.records import WearableAlert
 from .facts import Fact, Window
 from .filing import fill_sheet
 from .intervals import EVER, Duration, Moment
-from .readings import Row, observation_moment
+from .readings import Row, observation_moment, text_of
 from .sheet import Selectors, Sheet
 from .truth import Reason, ReasonKind, Verdict
 
@@ -158,14 +158,18 @@ class Case:
         if fact.kind == "observation" and fact.unit and row.value is None:
             inside = fact.window is None or self._lies_in(fact.window, row)
             if inside is not False or not row.dated:
+                row.why = "no number in the unit asked for"
                 found.unusable.append(row)
             return
         window = fact.window
         if window is None:
             found.rows.append(row)
         elif not row.dated:
-            keeps = window.rule == "taken_for"
-            (found.rows if keeps else found.unusable).append(row)
+            if window.rule == "taken_for":
+                found.rows.append(row)
+                return
+            row.why = "no time that can be read"
+            found.unusable.append(row)
         else:
             inside = self._lies_in(window, row)
             if inside is not False:
@@ -185,9 +189,25 @@ class Case:
         end = self.now + LATE
         if high == EVER.high and low != EVER.low:  # still going on: counts as now
             return low <= end
+        if low <= self.now < high:  # what is recorded has happened: today, this year
+            high = self.now
         if low >= start and high <= end:
             return True
         return False if high < start or low > end else None
+
+    def unusable(self) -> list[tuple[str, str]]:
+        """Type and reason of each resource that a rule looked at and could not use."""
+        seen = {
+            (id(row.resource), row.why): row
+            for found in self._found.values()
+            for row in found.unusable
+            if row.resource is not None
+        }
+        return [
+            (text_of(row.resource.get("resourceType")), row.why)
+            for row in seen.values()
+            if row.resource is not None
+        ]
 
     def newest_first(self) -> bool:
         """Whether the observations came newest first, as far as they came."""

@@ -9,8 +9,9 @@ from ..wearables.records import WearableAlert
 from .intervals import Moment, exactly
 from .matching import Coded
 from .medicines import coded_medication
-from .readings import Row, Standing, codings, items, texts_of
+from .readings import Row, codings, items, texts_of
 from .sheet import Group, Match, Selectors, Sheet
+from .standing import Standing
 
 SOURCES_OF: Mapping[str, tuple[str, ...]] = {
     "condition": ("conditions",),
@@ -18,6 +19,9 @@ SOURCES_OF: Mapping[str, tuple[str, ...]] = {
     "observation": ("observations",),
 }
 """The parts of the chart that a kind of fact is read from."""
+
+
+_NOTHING: Mapping[str, Any] = {}
 
 
 class _Filer:
@@ -48,10 +52,18 @@ class _Filer:
         whole = (resource, Coded(codings(resource.get("code"))))
         if kind == "condition" or "component" not in resource:
             return (whole,)
+        written = resource["component"]
+        parts = items(written)
+        if written and not parts:
+            parts = [written]
         return [whole] + [
-            (part, Coded(codings(part.get("code"))))
-            for part in items(resource["component"])
-            if isinstance(part, dict)
+            # What cannot be read may be anything, and stays unresolved.
+            (
+                (part, Coded(codings(part.get("code"))))
+                if isinstance(part, dict)
+                else (_NOTHING, Coded([]))
+            )
+            for part in parts
         ]
 
     def _leave(self, groups: Sequence[Group], resource: Resource, coded: Coded) -> None:

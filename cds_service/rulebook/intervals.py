@@ -83,7 +83,13 @@ EVER = Moment(
 )
 """A time of which nothing is known."""
 
-_PARTIAL = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?\Z")
+_PARTIAL = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?\Z", re.ASCII)
+_ODD_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](?:(24):00(?::00(?:\.0+)?)?"
+    r"|(\d\d:\d\d)(?::(?:(60)|(\d\d))(\.\d+)?)?)\ ?([Zz]|[+-]\d\d:?\d\d)?\Z",
+    re.ASCII,
+)
+"""A day's end as 24:00, a leap second, small letters, a space for the T."""
 
 
 def parse_moment(text: object, zone: tzinfo) -> Moment | None:
@@ -99,31 +105,64 @@ def parse_moment(text: object, zone: tzinfo) -> Moment | None:
         if partial:
             return _whole(partial, zone)
         if len(text) < 16 or text[10] != "T":
-            return None
+            return _oddly_written(text, zone)
         instant = datetime.fromisoformat(text)
-        if instant.tzinfo is None:
-            instant = instant.replace(tzinfo=zone)
-        instant = instant.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        return _oddly_written(text, zone)
+    return _at(instant, zone)
+
+
+def _at(instant: datetime, zone: tzinfo) -> Moment:
+    if instant.tzinfo is None:
+        instant = instant.replace(tzinfo=zone)
+    utc = _utc(instant)
+    return Moment(utc, utc)
+
+
+def _oddly_written(text: str, zone: tzinfo) -> Moment | None:
+    """The time of a text that is nearly as it ought to be.
+
+    Source: ISO 8601 (24:00), RFC 3339 (leap seconds, small letters, a space).
+    """
+    trimmed = text.strip()
+    if trimmed != text and _PARTIAL.match(trimmed):
+        return parse_moment(trimmed, zone)
+    found = _ODD_TIME.match(trimmed)
+    if found is None:
+        return None
+    day, midnight, minute, leap, second, fraction, offset = found.groups()
+    # 24:00 is a day after 00:00, and second 60 is a second after second 59.
+    late = timedelta(days=bool(midnight), seconds=bool(leap))
+    clock = f"{minute or '00:00'}:{'59' if leap else second or '00'}{fraction or ''}"
+    try:
+        plain = f"{day}T{clock}{(offset or '').upper()}"
+        return _at(datetime.fromisoformat(plain) + late, zone)
     except (ValueError, OverflowError):
         return None
-    return Moment(instant, instant)
 
 
 def _whole(partial: re.Match[str], zone: tzinfo) -> Moment:
     year, month, day = (int(part) if part else None for part in partial.groups())
     assert year is not None
-    first = date(year, month or 1, day or 1)
+    first = date(year, 1 if month is None else month, 1 if day is None else day)
     last = first
     if month is None:
         last = date(year, 12, 31)
     elif day is None:
         last = date(year, month, monthrange(year, month)[1])
-    start = datetime(first.year, first.month, first.day, tzinfo=zone)
+    start = _utc(datetime(first.year, first.month, first.day, tzinfo=zone))
+    if last == date.max:
+        return Moment(start, EVER.high)
     end = datetime(last.year, last.month, last.day, tzinfo=zone) + timedelta(days=1)
-    return Moment(
-        start.astimezone(timezone.utc),
-        end.astimezone(timezone.utc) - timedelta(microseconds=1),
-    )
+    return Moment(start, _utc(end) - timedelta(microseconds=1))
+
+
+def _utc(instant: datetime) -> datetime:
+    """The same in UTC; the first and the last days of the calendar stay within it."""
+    try:
+        return instant.astimezone(timezone.utc)
+    except OverflowError:
+        return EVER.low if instant.year == 1 else EVER.high
 
 
 _CALENDAR = {"month": 1, "year": 12}
@@ -168,7 +207,16 @@ class Duration:
         return datetime.combine(day, local.timetz()).astimezone(timezone.utc)
 
     def shift(self, day: date, sign: int = 1) -> date:
-        """*day* moved by this duration; the last of a month stays within it."""
+        """*day* moved by this duration; the last of a month stays within it.
+
+        What would leave the calendar ends with it.
+        """
+        try:
+            return self._moved(day, sign)
+        except (ValueError, OverflowError):
+            return date.max if sign > 0 else date.min
+
+    def _moved(self, day: date, sign: int) -> date:
         months = _CALENDAR.get(self.unit)
         if months is None:
             return day + sign * self.length

@@ -8,18 +8,20 @@ from typing import Any, NamedTuple
 from ..fhir.chart import Resource
 from .intervals import EVER, Moment
 from .matching import CodeIndex, Hit, Selector
+from .quantities import quantity
 from .readings import (
     Row,
-    Standing,
     condition_moment,
-    condition_standing,
     medication_moment,
-    medication_standing,
     observation_moment,
-    observation_standing,
-    quantity,
     reference_of,
     texts_of,
+)
+from .standing import (
+    Standing,
+    condition_standing,
+    medication_standing,
+    observation_standing,
 )
 from .valuesets import ValueSet
 
@@ -169,9 +171,12 @@ class Sheet:
             for match in self.matches.get(slot, ()):
                 standing = self.standing(selector, match.resource)
                 if standing is not Standing.DOES_NOT:
-                    counts = standing is Standing.COUNTS
-                    lot = filed.rows if counts else filed.unclear
-                    lot.append(self._row(selector.kind, match, unit))
+                    row = self._row(selector.kind, match, unit)
+                    if standing is Standing.COUNTS:
+                        filed.rows.append(row)
+                    else:
+                        row.why = _unclear(match.resource)
+                        filed.unclear.append(row)
         return filed
 
     def standing(self, selector: Selector, resource: Resource) -> Standing:
@@ -184,10 +189,15 @@ class Sheet:
 
     def _judge(self, selector: Selector, resource: Resource) -> Standing:
         if selector.kind == "condition":
-            return condition_standing(resource, selector.status, selector.confirmed)
-        if selector.kind == "observation":
-            return observation_standing(resource, selector.status)
-        return medication_standing(resource, selector.status, self._now, self._zone)
+            found = condition_standing(resource, selector.status, selector.confirmed)
+        elif selector.kind == "observation":
+            found = observation_standing(resource, selector.status)
+        else:
+            found = medication_standing(
+                resource, selector.status, self._now, self._zone
+            )
+        modified = found is Standing.COUNTS and resource.get("modifierExtension")
+        return Standing.UNCLEAR if modified else found
 
     def _row(self, kind: str, match: Match, unit: str) -> Row:
         hit, resource, holder, names = match
@@ -205,6 +215,16 @@ class Sheet:
             holder=holder,
             resource=resource,
         )
+
+
+def _unclear(resource: Resource) -> str:
+    """Why it cannot be told whether a resource counts.
+
+    Source: FHIR R4 "Modifier Extensions": what changes the meaning is not passed over.
+    """
+    if resource.get("modifierExtension"):
+        return "modified by an extension"
+    return "status or intent cannot be read"
 
 
 _MOMENTS: Mapping[str, Callable[[Resource, tzinfo], Moment | None]] = {

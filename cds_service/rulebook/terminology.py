@@ -50,7 +50,10 @@ _FORMS = {
 
 
 def canonical_system(text: str) -> str:
-    """The URI of a code system named by URI, OID or short name; else *text* itself."""
+    """The URI of a code system named by URI, OID or short name; else *text* itself.
+
+    A version after a bar is no part of the name.
+    """
     return _URIS.get(text) or _respelled(text)
 
 
@@ -96,7 +99,8 @@ def _respelled(text: str) -> str:
 
 @lru_cache(maxsize=512)
 def _respelled_once(text: str) -> str:
-    plain = text.strip().lower().replace("https://", "http://").rstrip("/")
+    unversioned, _, _ = text.partition("|")
+    plain = unversioned.strip().lower().replace("https://", "http://").rstrip("/")
     if plain.startswith(SYSTEMS["snomed"] + "/"):
         return SYSTEMS["snomed"]
     return _URIS.get(plain, text)

@@ -22,9 +22,12 @@ def test_references_are_those_out_of_the_resource():
         referring(7),
         {"medicationReference": "Medication/m2"},
         {"medicationCodeableConcept": {}},
+        {"medication": {"reference": {"reference": "Medication/r5"}}},
+        {"medication": {"concept": {}}},
+        {"medication": "Medication/m3"},
     ]
 
-    assert medication_references(resources) == {"Medication/m1"}
+    assert medication_references(resources) == {"Medication/m1", "Medication/r5"}
 
 
 def test_p_21_a_medication_is_found_by_every_name_it_has():

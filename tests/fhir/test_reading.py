@@ -116,6 +116,8 @@ def test_a_bundle_may_hold_relatives_beside_the_patient(bundle, patient):
         ({"resource": {"id": "x"}}, "no resourceType", ""),
         ({"resource": {"resourceType": 7}}, "no resourceType", ""),
         ({"resource": {"resourceType": "Bundle"}}, "a Bundle in a Bundle", ""),
+        ({"resource": {"resourceType": "condition"}}, "resourceType misspelled", ""),
+        ({"resource": {"resourceType": "Condition "}}, "resourceType misspelled", ""),
         (
             {"resource": {"resourceType": "Condition", "id": "c2"}},
             "no subject",
@@ -174,6 +176,59 @@ def test_the_same_resource_twice_counts_once(bundle, condition):
     source = read(bundle(condition("a"), condition("a"), anonymous, anonymous))
 
     assert ids(source) == ["a", None, None]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kept"),
+    [
+        ({"versionId": "9"}, {"versionId": "10"}, "second"),
+        ({"versionId": "10"}, {"versionId": "9"}, "first"),
+        (
+            {"lastUpdated": "2026-11-22T10:00:00+02:00"},
+            {"lastUpdated": "2026-11-22T09:00:00Z"},
+            "second",
+        ),
+        (
+            {"versionId": "1", "lastUpdated": "2026-11-22T09:00:00Z"},
+            {"versionId": "1", "lastUpdated": "2026-11-22T08:00:00Z"},
+            "first",
+        ),
+    ],
+)
+def test_of_two_versions_the_newer_counts(bundle, condition, first, second, kept):
+    one = condition("a", meta=first, code={"text": "first"})
+    other = condition("a", meta=second, code={"text": "second"})
+
+    source = read(bundle(one, condition("b"), other, one, other))
+
+    assert [each["code"]["text"] for each in source.resources] == [kept, "something"]
+    assert (source.state, source.unusable) == (LOADED, ())
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        None,
+        7,
+        {},
+        {"versionId": "1"},
+        {"versionId": "x"},
+        {"versionId": 7},
+        {"lastUpdated": "2026"},
+        {"lastUpdated": "now"},
+        {"versionId": "9" * 5000},
+    ],
+    ids=lambda meta: str(meta)[:40],
+)
+def test_two_resources_with_one_id_are_not_taken_for_one(bundle, condition, meta):
+    one = condition("a", meta=meta, code={"text": "first"})
+    other = condition("a", meta=meta, code={"text": "second"})
+
+    source = read(bundle(one, other))
+
+    assert [each["code"]["text"] for each in source.resources] == ["first"]
+    assert source.unusable == (Unusable("another resource has this id", "Condition/a"),)
+    assert source.state is PARTIAL
 
 
 def outcome(*severities):

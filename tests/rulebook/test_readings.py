@@ -178,6 +178,15 @@ def test_taken_for_counts_from_the_start_and_trusts_an_unrecorded_one(
         ({"onsetDateTime": "2026"}, {"boundary"}),
         ({"onsetPeriod": {"start": "2020-01-01"}}, True),
         ({"onsetPeriod": {"start": "2020", "end": "2021"}}, False),
+        ({"onsetPeriod": {"start": "2020", "end": "9999-12-31"}}, True),
+        ({"onsetPeriod": {"start": "2020", "end": "soon"}}, {"unusable"}),
+        ({"onsetPeriod": {"start": "2020", "_end": {}}}, {"unusable"}),
+        ({"onsetDateTime": "2026-11-22"}, True),
+        ({"onsetDateTime": "2026-11-23"}, False),
+        ({"onsetDateTime": "2026-10-25"}, {"boundary"}),
+        ({"_onsetDateTime": {}, "recordedDate": "2020"}, False),
+        ({"assertedDate": "2020-01-01"}, False),
+        ({"dateRecorded": "2020-01-01"}, False),
         ({"onsetAge": {"value": 50}}, {"unusable"}),
         ({}, {"unusable"}),
         ({"recordedDate": "2020-01-01"}, False),
@@ -205,7 +214,13 @@ def test_onset_within_needs_an_onset(
         ({"effectiveDateTime": "2026-11-22T12:05:01Z"}, False),
         ({"effectiveDateTime": "2026-11-16"}, True),
         ({"effectiveDateTime": "2026-11-15"}, {"boundary"}),
+        ({"effectiveDateTime": "2026-11-22"}, True),
+        ({"effectiveDateTime": "2026-11-23"}, False),
+        ({"effectiveDateTime": "2026-11"}, {"boundary"}),
         ({"effectiveDateTime": "2026"}, {"boundary"}),
+        ({"effectiveDateTime": "2026-11-20T24:00:00"}, True),
+        ({"_effectiveDateTime": {}, "issued": "2026-11-20T00:00:00Z"}, True),
+        ({"effectiveTiming": {"event": ["2026-11-20"]}}, {"unusable"}),
         ({"effectivePeriod": {"start": "2020", "end": "2026-11-20"}}, True),
         ({"effectivePeriod": {"start": "2020"}}, True),
         ({"effectiveInstant": "2026-11-20T00:00:00.123456789Z"}, True),
@@ -241,7 +256,8 @@ def test_within_keeps_what_certainly_lies_in_the_window(
         ({"valueQuantity": {"value": 1.6, "code": "/s"}}, False),
         ({"valueQuantity": {"value": 101, "code": "kg"}}, {"unusable"}),
         ({"valueQuantity": {"value": 101}}, {"unusable"}),
-        ({"valueQuantity": {"value": "101", "code": "/min"}}, {"unusable"}),
+        ({"valueQuantity": {"value": "101", "code": "/min"}}, True),
+        ({"valueQuantity": {"value": "1O1", "code": "/min"}}, {"unusable"}),
         ({"valueQuantity": {"value": True, "code": "/min"}}, {"unusable"}),
         (
             {"valueQuantity": {"value": 101, "code": "/min", "comparator": "~"}},
@@ -320,3 +336,213 @@ def test_p_20_a_member_of_the_wrong_shape_never_crashes(
         rules.verdict(facts, when, chart(observations=[{**reading(80), name: junk}]))
 
     assert rules.verdict(DIABETES.format(""), "dm: present", chart()) is False
+
+
+LONG = "hr: {observation: {in: heart-rate, unit: /min, within: 1 year}}"
+
+
+@pytest.mark.parametrize(
+    ("time", "when", "expected"),
+    [
+        ("2026-11-22", "hr: present", True),
+        ("2026-11-22", "hr: absent", False),
+        ("2026-11-22", "hr: {latest: {above: 100}}", True),
+        ("2026-11-22", "hr: {latest: {above: 120}}", False),
+        ("2026-11-22", "hr: {count: {at_least: 1}}", True),
+        ("2026-11", "hr: {latest: {above: 100}}", True),
+        ("2026", "hr: {max: {above: 100}}", True),
+        ("2025", "hr: present", {"boundary"}),
+        ("2025", "hr: absent", {"boundary"}),
+        ("2026-11-23", "hr: present", False),
+        ("2027", "hr: {latest: {above: 100}}", {"not_recorded"}),
+    ],
+)
+def test_what_is_recorded_as_of_today_has_happened(
+    rules: Any,
+    chart: Any,
+    reasons: Any,
+    reading: Any,
+    time: str,
+    when: str,
+    expected: Any,
+) -> None:
+    patient = chart(observations=[reading(101, effectiveDateTime=time)])
+
+    verdict = rules.verdict(LONG, when, patient)
+
+    assert expected == (verdict if isinstance(verdict, bool) else reasons(verdict))
+
+
+def test_of_today_nobody_knows_which_reading_came_last(
+    rules: Any, chart: Any, reasons: Any, reading: Any
+) -> None:
+    low = reading(80, "2 hours")
+    today = reading(101, effectiveDateTime="2026-11-22")
+    yesterday = reading(101, effectiveDateTime="2026-11-21")
+    above = "hr: {latest: {above: 100}}"
+
+    perhaps = rules.verdict(HR, above, chart(observations=[low, today]))
+
+    assert reasons(perhaps) == {"boundary"}
+    assert rules.verdict(HR, above, chart(observations=[low, yesterday])) is False
+
+
+LOINC, HEART_RATE = "http://loinc.org", "8867-4"
+
+
+@pytest.mark.parametrize(
+    ("concept", "expected"),
+    [
+        ({"coding": [{"system": LOINC, "code": HEART_RATE}]}, True),
+        ({"coding": {"system": LOINC, "code": HEART_RATE}}, True),
+        ({"coding": [None, {"system": LOINC, "code": HEART_RATE}]}, True),
+        ({"coding": [{"system": f" {LOINC}/ ", "code": f" {HEART_RATE} "}]}, True),
+        ({"coding": [{"system": "HTTPS://LOINC.ORG", "code": HEART_RATE}]}, True),
+        ({"coding": [{"system": f"{LOINC}|2.77", "code": HEART_RATE}]}, True),
+        (
+            {
+                "coding": [
+                    {"system": "URN:OID:2.16.840.1.113883.6.1", "code": HEART_RATE}
+                ]
+            },
+            True,
+        ),
+        (
+            {
+                "coding": [
+                    {"system": LOINC, "code": "1-8", "userSelected": True},
+                    {"system": LOINC, "code": HEART_RATE},
+                ]
+            },
+            True,
+        ),
+        ({"coding": [{"system": LOINC, "code": "1-8"}]}, False),
+        ({"coding": [{"code": HEART_RATE}]}, {"unresolved"}),
+        ({"coding": [{"system": LOINC, "code": ""}]}, {"unresolved"}),
+        ({"coding": [{"system": LOINC, "_code": {}}]}, {"unresolved"}),
+        ({"coding": [{"system": [LOINC], "code": HEART_RATE}]}, {"unresolved"}),
+        ({"coding": HEART_RATE}, {"unresolved"}),
+        ({"text": "Heart rate"}, {"unresolved"}),
+        (HEART_RATE, {"unresolved"}),
+        ([{"coding": [{"system": LOINC, "code": HEART_RATE}]}], {"unresolved"}),
+        (None, {"unresolved"}),
+    ],
+    ids=str,
+)
+def test_a_concept_is_in_the_set_out_of_it_or_unresolved(
+    rules: Any, chart: Any, reasons: Any, reading: Any, concept: Any, expected: Any
+) -> None:
+    patient = chart(observations=[reading(80, code=concept)])
+
+    verdict = rules.verdict(HR, "none: [{hr: absent}]", patient)
+
+    assert expected == (verdict if isinstance(verdict, bool) else reasons(verdict))
+
+
+def test_a_code_may_be_written_as_a_number(rules: Any, chart: Any) -> None:
+    rxnorm = {"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": 6918}
+    patient = chart(requests=[request(medicationCodeableConcept={"coding": [rxnorm]})])
+
+    assert rules.verdict(BETA_BLOCKER.format(""), "bb: present", patient) is True
+
+
+SYSTOLIC = {"coding": [{"system": LOINC, "code": "8480-6"}]}
+PANEL = {"coding": [{"system": LOINC, "code": "85354-9"}]}
+BP = "sbp: {observation: {in: systolic, unit: 'mm[Hg]', within: 7 days}}"
+
+
+@pytest.mark.parametrize(
+    ("component", "expected"),
+    [
+        ([{"code": SYSTOLIC, "valueQuantity": {"value": 190, "unit": "mmHg"}}], True),
+        ({"code": SYSTOLIC, "valueQuantity": {"value": 190, "unit": "mmHg"}}, True),
+        (
+            [7, {"code": SYSTOLIC, "valueQuantity": {"value": 190, "unit": "mmHg"}}],
+            True,
+        ),
+        ([{"code": SYSTOLIC, "valueString": "190/80"}], {"unusable"}),
+        ([{"code": SYSTOLIC, "dataAbsentReason": {"text": "x"}}], {"unusable"}),
+        ([], {"not_recorded"}),
+        (None, {"not_recorded"}),
+        ([{"code": {"text": "upper"}}], {"not_recorded"}),
+    ],
+    ids=str,
+)
+def test_a_panels_parts_are_read_one_by_one(
+    rules: Any, chart: Any, reasons: Any, reading: Any, component: Any, expected: Any
+) -> None:
+    panel = reading(0, code=PANEL, component=component)
+    del panel["valueQuantity"]
+
+    verdict = rules.verdict(
+        BP, "sbp: {latest: {above: 180}}", chart(observations=[panel])
+    )
+
+    assert expected == (verdict if isinstance(verdict, bool) else reasons(verdict))
+
+
+@pytest.mark.parametrize("component", [7, "text", [7], [None], [{"code": 7}]], ids=str)
+def test_a_part_that_cannot_be_read_may_be_anything(
+    rules: Any, chart: Any, reasons: Any, reading: Any, component: Any
+) -> None:
+    panel = reading(0, code=PANEL, component=component)
+
+    verdict = rules.verdict(BP, "sbp: absent", chart(observations=[panel]))
+
+    assert reasons(verdict) == {"unresolved"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "when", "sources"),
+    [
+        (
+            DIABETES.format(""),
+            "dm: present",
+            {"conditions": [condition(modifierExtension=[{"url": "x"}])]},
+        ),
+        (
+            BETA_BLOCKER.format(""),
+            "bb: present",
+            {"requests": [request(modifierExtension=[{"url": "x"}])]},
+        ),
+        (
+            BETA_BLOCKER.format(""),
+            "bb: present",
+            {"statements": [statement(modifierExtension={"url": "x"})]},
+        ),
+    ],
+    ids=str,
+)
+def test_what_an_extension_may_turn_round_is_no_evidence(
+    rules: Any, chart: Any, reasons: Any, facts: str, when: str, sources: Any
+) -> None:
+    verdict = rules.verdict(facts, when, chart(**sources))
+
+    assert reasons(verdict) == {"unusable"}
+
+
+def test_what_cannot_be_used_is_told_with_its_type_and_reason(
+    rules: Any, chart: Any, reading: Any
+) -> None:
+    facts = "\n".join([HR, DIABETES.format(""), BETA_BLOCKER.format("")])
+    when = (
+        "any: [{hr: {latest: {above: 100}}}, {dm: present}, {bb: {count: {above: 1}}}]"
+    )
+    patient = chart(
+        conditions=[condition(clinicalStatus=status("sleeping"))],
+        requests=[request(), request(modifierExtension=[{"url": "x"}])],
+        observations=[
+            reading(80, valueQuantity={"value": 80}),
+            reading(81, effectiveDateTime="yesterday"),
+            reading(82),
+        ],
+    )
+
+    case = rules.evaluate(facts, when, patient).case
+
+    assert sorted(set(case.unusable())) == [
+        ("Condition", "status or intent cannot be read"),
+        ("MedicationRequest", "modified by an extension"),
+        ("Observation", "no number in the unit asked for"),
+        ("Observation", "no time that can be read"),
+    ]

@@ -1,0 +1,173 @@
+"""Whether a resource counts: what its status, in any FHIR release, says of it.
+
+Source: FHIR R4, and what DSTU2, STU3 and R5 wrote otherwise.
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime, tzinfo
+from enum import Enum
+from typing import Any
+
+from ..fhir.chart import Resource
+from .intervals import parse_moment
+from .readings import codings, text_of
+
+
+class Standing(Enum):
+    """Whether a resource counts under a fact's status."""
+
+    COUNTS = 1
+    DOES_NOT = 2
+    UNCLEAR = 3
+    """Its status cannot be read."""
+
+
+_ACTIVE = {"active", "recurrence", "relapse"}
+_INACTIVE = {"inactive", "remission", "resolved"}
+_CLINICAL = _ACTIVE | _INACTIVE
+_NEVER = {"refuted", "entered-in-error"}
+_VERIFIED = _NEVER | {"confirmed"}
+_ABATEMENTS = (
+    "abatementDateTime",
+    "abatementPeriod",
+    "abatementAge",
+    "abatementRange",
+    "abatementString",
+)
+
+
+def condition_standing(resource: Resource, policy: str, confirmed: bool) -> Standing:
+    """Whether a Condition counts as ``active``, ``resolved`` or ``any``."""
+    verification = _status(resource.get("verificationStatus"), _VERIFIED)
+    if verification in _NEVER or (confirmed and verification != "confirmed"):
+        return Standing.DOES_NOT
+    if policy == "any":
+        return Standing.COUNTS
+    clinical = _status(resource.get("clinicalStatus"), _CLINICAL)
+    if not clinical:
+        clinical = "inactive" if _has_abated(resource) else "active"
+    if clinical not in _CLINICAL:
+        return Standing.UNCLEAR
+    wanted = _ACTIVE if policy == "active" else _INACTIVE
+    return Standing.COUNTS if clinical in wanted else Standing.DOES_NOT
+
+
+def _has_abated(resource: Resource) -> bool:
+    return is_true(resource.get("abatementBoolean")) or any(
+        resource.get(name) is not None for name in _ABATEMENTS
+    )
+
+
+_ORDERS = {"order", "original-order", "reflex-order", "filler-order", "instance-order"}
+_NOT_ORDERS = {"proposal", "plan", "directive", "option"}
+_REQUEST = {
+    "current": {"active"},
+    "stopped": {"stopped", "cancelled", "completed", "ended"},
+    "any": {"active", "on-hold", "stopped", "cancelled", "completed", "ended", "draft"},
+    "draft": {"draft", "active", "on-hold"},
+}
+_STATEMENT = {
+    "current": {"active"},
+    "stopped": {"stopped", "completed"},
+    "any": {"active", "on-hold", "stopped", "completed", "intended"},
+    "draft": set[str](),
+}
+_KNOWN_STATUSES = (
+    _REQUEST["any"] | _STATEMENT["any"] | {"entered-in-error", "not-taken"}
+)
+_ADHERENCE = {
+    "taking": "active",
+    "taking-as-directed": "active",
+    "taking-not-as-directed": "active",
+    "on-hold": "on-hold",
+    "on-hold-as-directed": "on-hold",
+    "on-hold-not-as-directed": "on-hold",
+    "stopped": "stopped",
+    "stopped-as-directed": "stopped",
+    "stopped-not-as-directed": "stopped",
+    "not-taking": "not-taken",
+}
+"""What R5 says of taking a medicine, as the status that R4 has for it."""
+
+
+def medication_standing(
+    resource: Resource, policy: str, now: datetime, zone: tzinfo
+) -> Standing:
+    """Whether a MedicationRequest or MedicationStatement counts under *policy*."""
+    if is_true(resource.get("doNotPerform")):
+        return Standing.DOES_NOT
+    status = _word(resource.get("status"))
+    is_request = resource.get("resourceType") == "MedicationRequest"
+    if not is_request:
+        status = _statement_status(resource, status)
+    if status not in _KNOWN_STATUSES:
+        return Standing.UNCLEAR
+    if status not in (_REQUEST if is_request else _STATEMENT)[policy]:
+        return Standing.DOES_NOT
+    if is_request and policy != "draft":
+        intent = _word(resource.get("intent"))
+        if intent not in _ORDERS:
+            known = intent in _NOT_ORDERS
+            return Standing.DOES_NOT if known else Standing.UNCLEAR
+    if policy == "current" and not is_request and _has_ended(resource, now, zone):
+        return Standing.DOES_NOT
+    return Standing.COUNTS
+
+
+def _statement_status(resource: Resource, status: str) -> str:
+    """The R4 status of a MedicationStatement of any release.
+
+    Source: STU3 ``taken``, DSTU2 ``wasNotTaken``, R5 ``status`` and ``adherence``.
+    """
+    if is_true(resource.get("wasNotTaken")) or _word(resource.get("taken")) == "n":
+        return "entered-in-error" if status == "entered-in-error" else "not-taken"
+    if status != "recorded":
+        return status
+    adherence = resource.get("adherence")
+    if adherence is None:
+        return "active"
+    code = adherence.get("code") if isinstance(adherence, Mapping) else None
+    return _ADHERENCE.get(_status(code, _ADHERENCE), "unknown")
+
+
+def _has_ended(resource: Resource, now: datetime, zone: tzinfo) -> bool:
+    period = resource.get("effectivePeriod")
+    end = period.get("end") if isinstance(period, dict) else None
+    moment = parse_moment(end, zone)
+    return moment is not None and moment.high < now
+
+
+_RESULTS = {"final", "amended", "corrected"}
+_NO_RESULTS = {"registered", "preliminary", "cancelled", "entered-in-error"}
+
+
+def observation_standing(resource: Resource, policy: str) -> Standing:
+    """Whether an Observation counts: final, amended and corrected ones do."""
+    status = _word(resource.get("status"))
+    if status in _RESULTS or (policy == "any" and status == "preliminary"):
+        return Standing.COUNTS
+    return Standing.DOES_NOT if status in _NO_RESULTS else Standing.UNCLEAR
+
+
+def is_true(value: Any) -> bool:
+    """Whether a boolean, or the word that some write for it, says yes."""
+    return value is True or value == "true"
+
+
+def _word(value: Any) -> str:
+    """A code as it is compared; no code has upper case or spaces around it."""
+    return text_of(value).strip().lower()
+
+
+def _status(concept: Any, known: Collection[str]) -> str:
+    """The code of a status that may be a CodeableConcept, or a bare code (DSTU2).
+
+    Of several codings the first that is *known*.
+    """
+    if isinstance(concept, str):
+        return concept.strip().lower()
+    codes = [code.lower() for _, code, _ in codings(concept)]
+    if not codes:
+        text = text_of(concept.get("text")) if isinstance(concept, dict) else ""
+        return text.strip().lower().replace(" ", "-")
+    return next((code for code in codes if code in known), codes[0])
