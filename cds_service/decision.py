@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from .audit import build_call_event
 from .config import Clients, Config
-from .fhir.chart import Chart
+from .fhir.chart import SOURCES, Chart, Source
 from .fhir.client import FhirLimits, FhirPool, open_reader
 from .fhir.gather import gather
 from .protocol.capabilities import gate_card
@@ -72,6 +72,8 @@ class Answer:
     """What the cards rest on."""
     suppressed: tuple[Suppressed, ...] = ()
     """What is held back."""
+    unusable: tuple[tuple[str, str], ...] = ()
+    """Type and reason of each resource that could not be used."""
 
 
 def answer(
@@ -121,7 +123,7 @@ def answer(
         ),
         world.store,
     )
-    return Answer(cards, body, chart, held.suppressed)
+    return Answer(cards, body, chart, held.suppressed, unusable_of(evaluations))
 
 
 def read_chart(
@@ -213,6 +215,26 @@ def record(call: CallRecord, store: Store) -> None:
         store.record_call(call, build_call_event(call))
     except StoreError as error:
         raise Unavailable("The call could not be recorded.") from error
+
+
+def unusable_of(evaluations: Evaluations) -> tuple[tuple[str, str], ...]:
+    """Type and reason of what was not read at all, then of what no rule could use."""
+    case = evaluations.case
+    unread = [
+        (type_of(source), each.reason)
+        for source in case.chart.sources.values()
+        for each in source.unusable
+    ]
+    known = SOURCES.values()
+    unused = [
+        (type if type in known else "other", why) for type, why in case.unusable()
+    ]
+    return (*unread, *unused)
+
+
+def type_of(source: Source) -> str:
+    """The resource type that a source holds; ``other`` for orders of any type."""
+    return SOURCES.get(source.name, "other")
 
 
 def source_records(chart: Chart) -> tuple[SourceRecord, ...]:

@@ -99,6 +99,19 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.unusable = Counter(
+            "cds_resources_unusable",
+            "Resources about patients that this worker could not use, by reason.",
+            ["worker", "type", "reason"],
+            registry=self.registry,
+        )
+        self.foreign = Counter(
+            "cds_resources_foreign",
+            "Resources about other patients that this worker was handed and dropped.",
+            ["worker", "type"],
+            registry=self.registry,
+        )
+
         self.rulebook = RulebookMetrics(self.registry, self.worker)
 
     def count(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -109,6 +122,14 @@ class Metrics:
     def count_card(self, service: str, indicator: str) -> None:
         """One card that was shown."""
         self.cards.labels(self.worker, service, indicator).inc()
+
+    def count_unusable(self, resource_type: str, reason: str) -> None:
+        """One resource that could not be used."""
+        self.unusable.labels(self.worker, resource_type, reason).inc()
+
+    def count_foreign(self, resource_type: str, number: int) -> None:
+        """Resources about other patients."""
+        self.foreign.labels(self.worker, resource_type).inc(number)
 
     def count_suppressed(self, service: str, why: str) -> None:
         """One card that was held back."""

@@ -13,7 +13,7 @@ from flask import Blueprint, Response, current_app, g, request
 from .. import __version__
 from ..audit import build_feedback_event, build_refusal_event
 from ..config import Discovery, Profile
-from ..decision import Answer, World, answer
+from ..decision import Answer, World, answer, type_of
 from ..protocol.capabilities import Capabilities, gate_service
 from ..protocol.errors import CdsError, Unauthenticated, UnknownService
 from ..protocol.feedback import parse_feedback
@@ -76,6 +76,7 @@ def build_hooks(
             rules = services[service.id, service.hook]
             answered = answer(rules, hook_request, client, world)
         note_cards(service_id, answered)
+        count_resources(answered)
         return _json(answered.body)
 
     @hooks.post("/cds-services/<service_id>/feedback")
@@ -180,6 +181,16 @@ def note_cards(service_id: str, answered: Answer) -> None:
         metrics.count_card(service_id, card.indicator.name.lower())
     for held in answered.suppressed:
         metrics.count_suppressed(service_id, held.why.value)
+
+
+def count_resources(answered: Answer) -> None:
+    """Count what came and could not be used, and what was about somebody else."""
+    metrics: Metrics = current_app.extensions["cds_metrics"]
+    for resource_type, reason in answered.unusable:
+        metrics.count_unusable(resource_type, reason)
+    for source in answered.chart.sources.values():
+        if source.foreign:
+            metrics.count_foreign(type_of(source), source.foreign)
 
 
 def _json(value: Any) -> Response:

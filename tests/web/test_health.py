@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -51,3 +52,33 @@ def test_metrics_count_requests_and_cards_without_naming_anybody(
     assert 'method="OTHER"' in text
     assert "SURPRISE" not in text and "p1" not in text
     json.dumps(text)
+
+
+def test_metrics_count_what_could_not_be_used_and_what_was_of_others(
+    ehr: Caller, request_body: dict[str, Any]
+) -> None:
+    statements = request_body["prefetch"]["medication-statements"]["entry"]
+    mine = statements[0]["resource"]
+    other = {**mine, "id": "n", "subject": {"reference": "Patient/p2"}}
+    sleeping = {**mine, "id": "s", "status": "sleeping"}
+    misspelled = {**mine, "id": "t", "resourceType": "medicationstatement"}
+    statements += [{"resource": each} for each in (other, sleeping, misspelled)]
+
+    assert ehr.call(request_body).status_code == 200
+
+    text = ehr.http.get("/metrics").text
+    counted = [
+        (line.partition("{")[0], line.rpartition("type=")[2])
+        for line in text.splitlines()
+        if line.startswith(("cds_resources_unusable_t", "cds_resources_foreign_t"))
+    ]
+
+    once = f'"MedicationStatement",worker="{os.getpid()}"}} 1.0'
+    assert sorted(counted) == [
+        ("cds_resources_foreign_total", once),
+        ("cds_resources_unusable_total", once),
+        ("cds_resources_unusable_total", once),
+    ]
+    assert 'reason="resourceType misspelled"' in text
+    assert 'reason="status or intent cannot be read"' in text
+    assert "p1" not in text and "p2" not in text and "sleeping" not in text
