@@ -25,7 +25,7 @@ from .cards import clean, print_answer
 from .ehr import Answer, Ehr, Unanswered, choose_algorithm, read_key
 from .fixtures import Case, load_case
 from .hook_calls import read_context
-from .judging import print_services, print_violations, reply_json, size, timing
+from .judging import as_text, print_services, print_violations, reply_json, size, timing
 from .saved_case import Played, Unsaved, refuse_taken, save_case
 
 
@@ -109,7 +109,7 @@ def _list(options: Options, ehr: Ehr, found: Discovered) -> bool:
     violations = found.violations
     if options.as_json:
         told = {"discovery": reply_json(found.reply), "violations": _plain(violations)}
-        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        click.echo(as_text(told))
     else:
         options.console.print(
             Text(f"{ehr.discovery_url}: {timing(found.reply)}"), soft_wrap=True
@@ -191,7 +191,7 @@ def _print_json(called: Called, violations: tuple[Violation, ...]) -> None:
         "answer": reply_json(called.reply),
         "violations": _plain(violations),
     }
-    click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+    click.echo(as_text(told))
 
 
 def _plain(violations: tuple[Violation, ...]) -> list[dict[str, str]]:

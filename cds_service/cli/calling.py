@@ -142,10 +142,11 @@ def call_service(
     token = access.token if access else ""
     version = wishes.spec or str(entry.get("version") or "")
     patient_id = str(context.get("patientId", ""))
-    asked = Asked(patient_id, token, version, wishes.system_actions, ehr.origin)
+    url = ehr.service_url(service_id)
+    actions = wishes.system_actions
+    asked = Asked(patient_id, token, url, version, actions, ehr.origin)
     found = judge_answer(reply, asked)
     if ehr.origin:
-        url = ehr.service_url(service_id)
         found += judge_preflight(ehr.preflight(url), ehr.origin)
     return Called(entry, body, chart, reply, tuple(found), token)
 

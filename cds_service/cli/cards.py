@@ -18,7 +18,7 @@ from .ehr import Answer
 COLOURS = {"info": "blue", "warning": "yellow", "critical": "red"}
 WIDTH = 100
 _CONTROLS = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 _LONGEST = 20_000
 

@@ -1,5 +1,6 @@
 """What was found in a server's answers, printed for a person or as JSON."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -66,6 +67,13 @@ def size(count: int) -> str:
         if count >= divisor:
             return f"{count / divisor:.1f} {unit}"
     return f"{count} bytes"
+
+
+def as_text(value: Any) -> str:
+    """Plain data as JSON text that can be written anywhere."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    # Half of a surrogate pair is legal in JSON, and no character.
+    return text.encode("utf-8", "replace").decode()
 
 
 def reply_json(reply: Reply) -> dict[str, Any]:

@@ -4,7 +4,6 @@ Times become tokens such as ``@now-6h`` or ``@today-40d``, which keeps the case 
 another day. No token and no address of a FHIR server is written.
 """
 
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -15,6 +14,7 @@ from typing import Any
 
 from ..protocol.conformance import Reply, read_json
 from .fixture_records import load_records
+from .judging import as_text
 from .prefetching import Prefetched
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -61,7 +61,7 @@ def save_case(folder: Path, played: Played) -> list[Path]:
         Unsaved: if the folder is taken, cannot be written, or a secret would be.
     """
     refuse_taken(folder)
-    texts = {name: _text(each) for name, each in build_case(played).items()}
+    texts = {name: f"{as_text(each)}\n" for name, each in build_case(played).items()}
     for secret in played.secrets:
         if secret and any(secret in text for text in texts.values()):
             raise Unsaved("Nothing was saved: the token stands in what was read.")
@@ -210,7 +210,3 @@ def _moment(text: str, now: datetime) -> str:
         return "@now"
     size, unit = next(each for each in _UNITS if seconds % each[0] == 0)
     return f"@now{seconds // size:+}{unit}"
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

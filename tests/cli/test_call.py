@@ -263,6 +263,7 @@ def test_a_service_of_1_0_is_judged_by_the_standard() -> None:
         ((200, OK, b'{"cards": [1, null, {"source": 3, "links": 4}]}'), "C-5"),
         ((200, OK, b'{"cards": {"a": 1}}'), "must be an array"),
         ((200, OK, b'{"cards": [{"summary": "\\u001b[31mred"}]}'), "\ufffd[31mred"),
+        ((200, OK, b'{"cards": [{"summary": "\\ud800"}]}'), "C-4"),
         ((302, {"Location": "http://127.0.0.1:1/"}, b""), "302 leads elsewhere"),
         ((500, {}, b"Traceback (most recent call last):\n"), "shows a stack trace"),
         ((500, OK, b'{"issue": [1, {"details": 2}]}'), "no OperationOutcome"),
@@ -331,6 +332,23 @@ def test_the_token_is_sent_and_never_shown(tmp_path: Path, fhir: FixtureServer) 
     for result in (told, as_json, from_environment):
         assert result.exit_code == 0
         assert "bearer-of" not in result.output and "other-bearer" not in result.output
+
+
+def test_what_is_held_back_is_not_sent(tmp_path: Path, fhir: FixtureServer) -> None:
+    keys = ("patient", "conditions")
+    templates = ("Patient/{{context.patientId}}", "Condition?patient=fires")
+    offered = offering(prefetch=dict(zip(keys, templates, strict=True)))
+    about = ["--patient", "fires", "--fhir", fhir.base]
+    with vendor(offered, NONE) as (base, asked):
+        run("review", *about, "--base", base, "--partial", "patient")
+        run("review", *about, "--base", base, "--no-prefetch", "--save", tmp_path / "s")
+        run("review", *about, "--base", base, "--all-pages")
+
+    partial, none, whole = [each["body"] for each in asked if each["body"]]
+    assert list(partial["prefetch"]) == ["patient"]
+    assert "prefetch" not in none
+    assert partial["fhirServer"] == none["fhirServer"] == fhir.base
+    assert list(whole["prefetch"]) == list(keys) and "fhirServer" not in whole
 
 
 def test_a_call_is_signed_with_either_kind_of_key(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from .actions import judge_actions
 from .cards import Secrets, judge_cards
@@ -24,6 +25,7 @@ _TRACE = re.compile(
     re.MULTILINE,
 )
 _OUTCOME = "OperationOutcome"
+_HERE = frozenset(("localhost", "127.0.0.1", "::1"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Asked:
     patient_id: str = ""
     token: str = ""
     """That was given for the FHIR server."""
+    url: str = ""
+    """Where."""
     version: str = ""
     """Of CDS Hooks, as the service says; empty where it says none."""
     system_actions: bool = False
@@ -85,6 +89,10 @@ def _transport(reply: Reply, asked: Asked) -> Iterator[Violation]:
     if reply.seconds > QUICK_SECONDS:
         text = f"{reply.seconds * 1000:.0f} ms; half a second is what is asked for."
         yield note("Q-16", "time", text)
+    parts = urlsplit(asked.url)
+    if parts.scheme == "http" and parts.hostname not in _HERE:
+        text = "is http; what is said of a patient in production goes over TLS."
+        yield note("S-1", "URL", text)
     if asked.origin:
         id = "S-22" if reply.status < 400 else "E-8"
         yield from _allows(reply, asked.origin, "", id)

@@ -28,6 +28,8 @@ _CARD = frozenset(
     "uuid summary detail indicator source suggestions selectionBehavior "
     "overrideReasons links".split()
 )
+_TELLING = 4
+"""Characters of an id that is not found in a URL by chance."""
 _SOURCE = frozenset(("label", "url", "icon", "topic"))
 _LINK = frozenset(("label", "url", "type", "appContext", "autolaunchable"))
 _TAG = re.compile(r"<(?:[a-zA-Z][^<>]*|/[a-zA-Z][^<>]*)>")
@@ -156,7 +158,7 @@ def _app(link: dict[str, Any], path: str) -> Iterator[Violation]:
 def _told_in(url: str, path: str, secrets: Secrets) -> Iterator[Violation]:
     if len(secrets.token) > 7 and secrets.token in unquote(url):
         yield should("C-29", path, "holds the access token.")
-    elif secrets.patient_id and re.search(
+    elif len(secrets.patient_id) >= _TELLING and re.search(
         rf"(?<![\w-]){re.escape(secrets.patient_id)}(?![\w-])", unquote(url)
     ):
         yield note("C-29", path, "holds the patient's id.")

@@ -145,7 +145,7 @@ def test_what_we_send_is_good() -> None:
         (link(type="smart", appContext={"a": 1}), ("C-26", "must")),
         (link(type="smart", url="https://a.org/?launch=1"), ("C-27", "note")),
         (link(autolaunchable="yes"), ("C-28", "must")),
-        (link(url="https://a.org/?p=p1"), ("C-29", "note")),
+        (link(url="https://a.org/?p=pat-1"), ("C-29", "note")),
         (link(url=f"https://a.org/?t={TOKEN}"), ("C-29", "should")),
         (card(extension=[1]), ("X-2", "must")),
         (card(extension={"short": 1}), ("X-3", "should")),
@@ -155,7 +155,7 @@ def test_what_we_send_is_good() -> None:
 def test_what_breaks_a_rule_is_named_by_its_id(
     body: Any, found: tuple[str, str]
 ) -> None:
-    told = judged(body, asked=Asked("p1", TOKEN, system_actions=True))
+    told = judged(body, asked=Asked("pat-1", TOKEN, system_actions=True))
 
     assert found in told
     assert [each for each in told if each[0] not in (found[0], "R-3")] == []
@@ -235,6 +235,18 @@ def test_an_answer_other_than_200_is_judged_as_such(
     status: int, body: Any, found: list[Any]
 ) -> None:
     assert judged(body, status) == found
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("http://cds.example.org/cds-services/a", [("S-1", "note")]),
+        ("https://cds.example.org/cds-services/a", []),
+        ("http://127.0.0.1:8080/cds-services/a", []),
+    ],
+)
+def test_a_service_without_tls_is_noted(url: str, found: list[Any]) -> None:
+    assert judged({"cards": []}, asked=Asked(url=url)) == found
 
 
 def test_what_may_be_kept_or_came_late_is_noted() -> None:
