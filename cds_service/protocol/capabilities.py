@@ -64,6 +64,8 @@ def gate_card(card: Card, capabilities: Capabilities) -> Card:
         for each in card.links
     )
     selection = card.selection if capabilities.any else "at-most-one"
+    if selection == "at-most-one":
+        kept = _recommend_one(kept)
     return replace(card, suggestions=kept, links=links, selection=selection)
 
 
@@ -88,6 +90,15 @@ def is_plain(template: str) -> bool:
     """Whether a client of any version can fill the template's tokens."""
     tokens = _TOKEN.findall(template)
     return all(_PLAIN.fullmatch(each) or each == _PLAIN_USER for each in tokens)
+
+
+def _recommend_one(suggestions: tuple[Suggestion, ...]) -> tuple[Suggestion, ...]:
+    """The suggestions, of which the first that is recommended stays so."""
+    first = next((each for each in suggestions if each.is_recommended), None)
+    return tuple(
+        each if each is first else replace(each, is_recommended=False)
+        for each in suggestions
+    )
 
 
 def _gate_suggestion(suggestion: Suggestion, capabilities: Capabilities) -> Suggestion:

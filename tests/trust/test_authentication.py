@@ -1,6 +1,7 @@
 """Trust: one token, made for this URL by this client's key, once; and nobody else."""
 
 import base64
+import contextlib
 import hmac
 import json
 import threading
@@ -26,9 +27,11 @@ from cds_service.trust import (
     KeyServer,
     RegisteredClient,
     TrustedClient,
+    VerificationKey,
     authenticate,
     read_key,
 )
+from cds_service.trust.algorithms import DECOYS
 from cds_service.trust.documents import Document
 
 NOW = datetime(2026, 3, 1, 7, 0, tzinfo=timezone(timedelta(hours=-5)))
@@ -568,3 +571,50 @@ def test_a_key_is_used_with_the_algorithm_it_names_and_no_other() -> None:
     key = read_key(public_jwk(KEYS["RS384"], alg="PS256"))
 
     assert key.algorithms == ("PS256",)
+
+
+class CountingKey:
+    """A public key that counts how often a signature is verified with it."""
+
+    def __init__(self, key: Any) -> None:
+        self.key = key
+        self.verified = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.key, name)
+
+    def verify(self, *of: Any) -> None:
+        self.verified += 1
+        self.key.verify(*of)
+
+
+@pytest.mark.parametrize("algorithm", ["ES384", "RS384"])
+@pytest.mark.parametrize(
+    ("changes", "headers", "own", "decoy"),
+    [
+        ({}, {}, 1, 0),
+        ({"aud": "x"}, {}, 1, 0),
+        ({"iss": "https://nobody.example"}, {}, 0, 1),
+        ({"iss": None}, {}, 0, 1),
+        ({}, {"kid": "nobody"}, 0, 1),
+    ],
+)
+def test_s_26_an_unknown_issuer_costs_one_verification_as_a_known_one_does(
+    algorithm: str,
+    changes: dict[str, Any],
+    headers: dict[str, Any],
+    own: int,
+    decoy: int,
+) -> None:
+    key = CountingKey(KEYS[algorithm].public_key())
+    spare = CountingKey(DECOYS[algorithm])
+    decoys = {algorithm: spare}
+    verification = VerificationKey((algorithm,), key)
+    client = register().client
+    known = Known((RegisteredClient(client, {algorithm: verification}),))
+    sent = token(algorithm, headers={"kid": algorithm, **headers}, **changes)
+
+    with contextlib.suppress(Unauthenticated):
+        authenticate(f"Bearer {sent}", AUDIENCE, known, NO_URLS, Seen(), NOW, decoys)
+
+    assert (key.verified, spare.verified) == (own, decoy)
