@@ -5,6 +5,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from cds_service.rulebook.prefetch import CODES_PER_QUERY
+
 from .load import INSTANCE
 
 PATIENT = "bench-1"
@@ -100,6 +102,74 @@ include:
   - system: {system}
     codes: ["{code}"]
 """
+
+OBSERVATION_RULE = """\
+format: 1
+rule: generated-observation
+version: 1.0.0
+title: Generated rule of observations
+status: active
+severity: info
+hooks: [patient-view]
+
+facts:
+  value:
+    observation:
+      in: observed
+      unit: /min
+      within: 7 days
+
+when:
+  all:
+    - value: {latest: {above: 100}}
+if_unknown: silent
+
+card:
+  summary: "Generated value {{ value.latest }}"
+  source:
+    label: Benchmark
+
+governance:
+  owner: bench@example.org
+  effective: 2020-01-01
+  review_by: 2099-01-01
+  evidence:
+    - citation: None; generated for measuring.
+      year: 2026
+"""
+OBSERVATION_TEST = """\
+test: generated-observation
+now: 2026-11-22T12:00:00Z
+patients:
+  base:
+    observations:
+      - {code: loinc|90000-1, values: 120, unit: /min, ends: 1 day ago}
+cases:
+  - name: fires above
+    patient: base
+    expect: {card: info}
+  - name: silent at the limit
+    patient: base
+    set:
+      observations:
+        - {code: loinc|90000-1, values: 100, unit: /min, ends: 1 day ago}
+    expect: no card
+  - name: unknown without observations
+    patient: base
+    set: {not_loaded: [Observation]}
+    expect: unknown
+"""
+
+
+def write_observation_rule(folder: Path) -> Path:
+    """The folder with one more rule, whose many codes make four queries."""
+    rule = folder / "generated" / "generated-observation.yaml"
+    rule.write_text(OBSERVATION_RULE)
+    rule.with_suffix(".test.yaml").write_text(OBSERVATION_TEST)
+    codes = '", "'.join(f"9{n:04}-1" for n in range(4 * CODES_PER_QUERY))
+    text = VALUE_SET.format(name="observed", system="loinc", code=codes)
+    (folder / "valuesets" / "observed.yaml").write_text(text)
+    return folder
 
 
 def write_rules(folder: Path, count: int) -> Path:

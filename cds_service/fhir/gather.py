@@ -1,6 +1,6 @@
 """Gathering the chart: the prefetch first, the rest fetched within the deadline."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ..protocol.errors import Problem, UnmetPrecondition
@@ -20,10 +20,19 @@ from .reading import (
     read_source,
     read_sources,
 )
-from .scopes import Grant, grant
+from .rows import is_resource
+from .scopes import Grant, Scope, grant, parse_scope
 from .subjects import Identity, bundle_resources
 
 _IDS_PER_SEARCH = 50
+_MOST_READS = 20
+"""Medications that are read one by one, where a token may read and not search."""
+_EARLY = 0.6
+"""Of the time: when the Medications of the pages that came are asked for, whether or
+not more pages are to come."""
+
+Note = Callable[[str, float], None]
+"""Takes what was fetched, a prefetch key or ``medications``, and its seconds."""
 
 Plan = Mapping[str, Answer | Fetch]
 """For each prefetch key its answer, or the fetch that brings it."""
@@ -34,10 +43,15 @@ def gather(
     hook_request: HookRequest,
     reader: FhirReader | None,
     deadline: float,
+    *,
+    why_unread: str = "",
+    note: Note = lambda key, seconds: None,
 ) -> Chart:
     """The chart of the context's patient, within *deadline* seconds.
 
-    Raises WrongPatient, and UnmetPrecondition naming each required key that is missing.
+    *why_unread* says why there is no *reader*, where it is not for want of a server.
+
+    Raises WrongPatient, and UnmetPrecondition, which tells what became of every key.
     Source: CDS Hooks 3.0.0 "Prefetch Template", "FHIR Resource Access".
     """
     asked = [query for query in queries if query.policy is not Policy.SKIP]
@@ -48,19 +62,23 @@ def gather(
     }
     _refuse_other_patients(asked, supplied, hook_request)
     if reader is None:
-        answers = {query.key: _unread(query, supplied, hook_request) for query in asked}
+        unread = why_unread or _why_no_reader(hook_request)
+        answers = {query.key: _unread(query, supplied, unread) for query in asked}
         pages = all_pages(answers, hook_request)
     else:
-        with Crew(deadline) as crew, reader.until(crew.reads_end):
+        with Crew(deadline, reader.threads) as crew, reader.until(crew.reads_end):
             plan = _plan(asked, supplied, hook_request, reader)
             crew.start(_fetches(plan))
-            crew.wait_for(_fetches(_listing_medications(asked, plan)))
-            medications = _medications(asked, plan, hook_request, reader)
-            crew.start(medications)
+            medications = _medications(asked, plan, hook_request, reader, crew)
             crew.wait_for_all()
             answers = _answers(plan)
+        _tell(plan, medications, note)
         pages = all_pages(answers, hook_request)
-        pages += [page for each in medications for page in each.answer().pages]
+        pages += [
+            page if is_resource(page, "Bundle") else {"entry": [{"resource": page}]}
+            for each in medications
+            for page in each.answer().pages
+        ]
     sources = read_sources(asked, answers, hook_request)
     _refuse_unmet(asked, sources)
     return build_chart(asked, sources, pages, hook_request)
@@ -79,27 +97,56 @@ def _refuse_other_patients(
 
 
 def _refuse_unmet(asked: Sequence[SourceQuery], sources: Mapping[str, Source]) -> None:
-    problems = [
-        Problem(
-            f"Required {query.resource_type} data could not be had: "
-            f"{sources[query.key].why}.",
-            diagnostics=query.key,
+    """Raises UnmetPrecondition where a required key is missing; those come first."""
+    unmet = [each for each in asked if _is_unmet(each, sources[each.key])]
+    if unmet:
+        others = [each for each in asked if each not in unmet]
+        raise UnmetPrecondition(
+            *(
+                Problem(
+                    f"Required {each.resource_type} data could not be had: "
+                    f"{sources[each.key].why}.",
+                    diagnostics=each.key,
+                )
+                for each in unmet
+            ),
+            *(
+                Problem(
+                    _what_became(each, sources[each.key]),
+                    diagnostics=each.key,
+                    informs=True,
+                )
+                for each in others
+            ),
         )
-        for query in asked
-        if query.policy is Policy.REQUIRED
-        and sources[query.key].state is SourceState.MISSING
-    ]
-    if problems:
-        raise UnmetPrecondition(*problems)
 
 
-def _unread(
-    query: SourceQuery, supplied: Mapping[str, Answer], hook_request: HookRequest
-) -> Answer:
+def _is_unmet(query: SourceQuery, source: Source) -> bool:
+    return query.policy is Policy.REQUIRED and source.state is SourceState.MISSING
+
+
+def _what_became(query: SourceQuery, source: Source) -> str:
+    """What came of a key that is not why the call is refused."""
+    came = {
+        SourceState.LOADED: "data were read",
+        SourceState.PARTIAL: "data were read in part",
+        SourceState.MISSING: "data could not be had, and are optional",
+    }[source.state]
+    place = {"prefetch": " from the prefetch", "fhir": " from the FHIR server"}
+    origin = place.get(source.origin, "") if source.state.name != "MISSING" else ""
+    why = f": {source.why}" if source.why else ""
+    return f"{query.resource_type} {came}{origin}{why}."
+
+
+def _why_no_reader(hook_request: HookRequest) -> str:
+    server = "may not be read" if hook_request.fhir_server else "is not named"
+    return f"the FHIR server {server}"
+
+
+def _unread(query: SourceQuery, supplied: Mapping[str, Answer], why: str) -> Answer:
     """What the prefetch alone gives for *query*."""
     if query.key not in supplied:
-        server = "may not be read" if hook_request.fhir_server else "is not named"
-        return Answer(why=f"not supplied, and the FHIR server {server}")
+        return Answer(why=f"not supplied, and {why}")
     answer = supplied[query.key]
     if next_link(answer.pages[0]) is not None:
         return replace(answer, why="more pages, not fetched")
@@ -114,25 +161,28 @@ def _plan(
 ) -> Plan:
     plan: dict[str, Answer | Fetch] = {}
     by_query: dict[str | None, Answer | Fetch] = {}
+    scope = parse_scope(reader.scope)
     for query in asked:
         answer = supplied.get(query.key)
         filled = fill(query.template, hook_request)
         if answer is None:
             if filled not in by_query:
-                by_query[filled] = _ask(filled, Answer(origin="fhir"), reader)
+                by_query[filled] = _ask(filled, Answer(origin="fhir"), scope, reader)
             plan[query.key] = by_query[filled]
         elif next_link(answer.pages[0]) is not None:
-            plan[query.key] = _ask(filled, answer, reader)
+            plan[query.key] = _ask(filled, answer, scope, reader)
         else:
             plan[query.key] = answer
     return plan
 
 
-def _ask(filled: str | None, came: Answer, reader: FhirReader) -> Answer | Fetch:
+def _ask(
+    filled: str | None, came: Answer, scope: Scope, reader: FhirReader
+) -> Answer | Fetch:
     """A fetch of what *came* lacks, unless it cannot or may not be asked for."""
     if filled is None:
         return replace(came, why="cannot be asked")
-    granted = grant(reader.scope, filled)
+    granted = grant(scope, filled)
     if granted is Grant.NONE:
         return replace(came, why=granted.value)
     narrowed = granted.value if granted is Grant.NARROWED else ""
@@ -156,25 +206,68 @@ def _listing_medications(asked: Sequence[SourceQuery], plan: Plan) -> Plan:
     return {q.key: plan[q.key] for q in asked if q.source in MEDICATION_SOURCES}
 
 
+def _tell(plan: Plan, medications: Iterable[Fetch], note: Note) -> None:
+    for key, each in plan.items():
+        if isinstance(each, Fetch):
+            note(key, each.seconds)
+    for each in medications:
+        note("medications", each.seconds)
+
+
 def _medications(
     asked: Sequence[SourceQuery],
     plan: Plan,
     hook_request: HookRequest,
     reader: FhirReader,
+    crew: Crew,
 ) -> list[Fetch]:
-    """Searches for the Medications that are referred to and did not come along."""
+    """Fetches of the Medications that are referred to and did not come along.
+
+    Those of the first pages do not wait for the last page when that is slow to come.
+    """
+    listing = _fetches(_listing_medications(asked, plan))
+    fetches: list[Fetch] = []
+    known: set[str] = set()
+    for share in (_EARLY, 1.0):
+        complete = crew.wait_for(listing, share)
+        ids = _missing_medications(asked, plan, hook_request)
+        lacking = [each for each in ids if each not in known]
+        known.update(lacking)
+        more = _searches(lacking, reader)
+        crew.start(more)
+        fetches += more
+        if complete:
+            break
+    return fetches
+
+
+def _missing_medications(
+    asked: Sequence[SourceQuery], plan: Plan, hook_request: HookRequest
+) -> list[str]:
     answers = _answers(plan)
     pages = all_pages(answers, hook_request)
     resources = (resource for _, resource in bundle_resources(pages))
     if not medication_references(resources):
-        return []
-    if grant(reader.scope, "Medication?_id=") is Grant.NONE:
         return []
     listing = [query for query in asked if query.source in MEDICATION_SOURCES]
     sources = read_sources(listing, answers, hook_request)
     chart = build_chart(listing, sources, pages, hook_request)
     rows = [each for source in chart.sources.values() for each in source.resources]
     base = known_base(hook_request)
-    ids = ids_to_fetch(medication_references(rows), chart.medications, base)
-    lots = [ids[n : n + _IDS_PER_SEARCH] for n in range(0, len(ids), _IDS_PER_SEARCH)]
-    return [Fetch(reader.pages(f"Medication?_id={','.join(lot)}")) for lot in lots]
+    return ids_to_fetch(medication_references(rows), chart.medications, base)
+
+
+def _searches(ids: Sequence[str], reader: FhirReader) -> list[Fetch]:
+    """As few queries for the Medications as the token may make."""
+    if not ids:
+        return []
+    scope = parse_scope(reader.scope)
+    if grant(scope, "Medication?_id=") is not Grant.NONE:
+        lots = [
+            ",".join(ids[start : start + _IDS_PER_SEARCH])
+            for start in range(0, len(ids), _IDS_PER_SEARCH)
+        ]
+        return [Fetch(reader.pages(f"Medication?_id={lot}")) for lot in lots]
+    if grant(scope, "Medication/id") is not Grant.NONE:
+        return [Fetch(reader.pages(f"Medication/{each}")) for each in ids[:_MOST_READS]]
+    return []

@@ -33,6 +33,8 @@ class Problem:
     """Where, as ``$.context.patientId``; empty for the message as a whole."""
     diagnostics: str = ""
     """For a machine or an engineer, such as a prefetch key."""
+    informs: bool = False
+    """Whether it is no fault but what else there is to know."""
 
 
 class CdsError(Exception):
@@ -61,6 +63,8 @@ class CdsError(Exception):
 
     def _issue(self, problem: Problem) -> dict[str, Any]:
         issue: dict[str, Any] = {"severity": self.severity, "code": self.code}
+        if problem.informs:
+            issue = {"severity": "information", "code": "informational"}
         if problem.text:
             issue["details"] = {"text": problem.text}
         if problem.diagnostics:

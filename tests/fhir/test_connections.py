@@ -307,6 +307,7 @@ def test_e_9_a_handshake_that_drips_holds_no_thread(queries, hook_request):
         reader = open_reader(request, [ListedServer(base)], [], pool)
         try:
             gather(queries(rest="optional", patient="optional"), request, reader, 1.0)
+            pool.close()
             for thread in threading.enumerate():
                 if thread.name.startswith("fhir"):
                     thread.join(20)

@@ -1,6 +1,8 @@
 """Queries on their way, in parallel and under one deadline."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 
 import pytest
 
@@ -9,39 +11,110 @@ from cds_service.fhir.fetching import Crew, Fetch
 from cds_service.fhir.reading import Answer
 
 
+@pytest.fixture
+def threads():
+    """Two threads, which several crews share."""
+    with ThreadPoolExecutor(2) as made:
+        yield made
+
+
+@pytest.fixture
+def release(threads):
+    """Lets everything go on that waits for it, before *threads* are waited for."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
 def failing(*pages, error):
     yield from pages
     raise error
 
 
-def test_an_answer_holds_what_came_before_a_failure():
+def hanging(release, *pages):
+    yield from pages
+    release.wait(60)
+
+
+def test_an_answer_holds_what_came_before_a_failure(threads):
     fetch = Fetch(failing(1, 2, error=FhirFailure("HTTP 500")), Answer((0,)))
 
-    with Crew(30.0) as crew:
+    with Crew(30.0, threads) as crew:
         crew.start([fetch, fetch])
         crew.wait_for_all()
 
     assert fetch.answer() == Answer((0, 1, 2), "HTTP 500", "")
 
 
-def test_a_fetch_that_is_still_on_its_way_has_timed_out():
-    release = threading.Event()
-
-    def hanging():
-        yield 1
-        release.wait(60)
-
-    fetch = Fetch(hanging(), Answer(origin="fhir"), "narrowed by scope")
-    with Crew(0.5) as crew:
+def test_a_fetch_that_is_still_on_its_way_has_timed_out(release, threads):
+    fetch = Fetch(hanging(release, 1), Answer(origin="fhir"), "narrowed by scope")
+    with Crew(0.5, threads) as crew:
         crew.start([fetch])
-        crew.wait_for([fetch])
-    answer = fetch.answer()
-    release.set()
+        in_time = crew.wait_for([fetch])
+        answer = fetch.answer()
 
     assert answer == Answer((1,), "timeout; narrowed by scope", "fhir")
+    assert not in_time
 
 
-def test_a_mistake_in_the_code_is_not_taken_for_a_failed_read():
-    with Crew(30.0) as crew, pytest.raises(ZeroDivisionError):
+def test_a_part_of_the_time_can_be_waited_for(release, threads):
+    slow, soon = Fetch(hanging(release)), Fetch(iter([1]))
+    began = monotonic()
+
+    with Crew(20.0, threads) as crew:
+        crew.start([slow, soon])
+        assert crew.wait_for([soon], 0.9)
+        assert not crew.wait_for([slow], 0.01)
+        assert monotonic() - began < 15
+        release.set()
+
+
+def test_what_never_began_does_not_begin_after_the_answer(release, threads):
+    begun = []
+
+    def late():
+        begun.append(1)
+        yield 1
+
+    with Crew(0.5, threads) as crew:
+        crew.start([Fetch(hanging(release)), Fetch(hanging(release)), Fetch(late())])
+        crew.wait_for_all()
+    release.set()
+    threads.shutdown(wait=True)
+
+    assert begun == []
+
+
+def test_the_end_of_what_is_cut_off_is_waited_for(threads):
+    ended = []
+    cut = threading.Event()
+
+    def slow_to_end():
+        cut.wait(60)
+        threading.Event().wait(0.3)
+        ended.append(1)
+        yield 1
+
+    with Crew(30.0, threads) as crew:
+        crew.start([Fetch(slow_to_end())])
+        cut.set()
+
+    assert ended == [1]
+
+
+def test_a_fetch_knows_how_long_it_took(release, threads):
+    fetch, other = Fetch(iter([1])), Fetch(hanging(release))
+    with Crew(0.5, threads) as crew:
+        crew.start([fetch, other])
+        crew.wait_for_all()
+
+    taken = fetch.seconds
+    threading.Event().wait(0.05)
+    assert fetch.seconds == taken
+    assert other.seconds >= 0.4
+
+
+def test_a_mistake_in_the_code_is_not_taken_for_a_failed_read(threads):
+    with Crew(30.0, threads) as crew, pytest.raises(ZeroDivisionError):
         crew.start([Fetch(failing(error=ZeroDivisionError()))])
         crew.wait_for_all()

@@ -5,7 +5,9 @@ import threading
 import pytest
 
 from cds_service.fhir.chart import SourceQuery, SourceState
+from cds_service.fhir.client import FhirPool, open_reader
 from cds_service.fhir.gather import gather
+from cds_service.fhir.networks import ListedServer
 from cds_service.protocol.errors import UnmetPrecondition, WrongPatient
 
 LOADED, PARTIAL, MISSING = SourceState
@@ -89,7 +91,8 @@ def test_p_12_each_required_key_that_is_missing_is_named(full, queries, hook_req
     with pytest.raises(UnmetPrecondition) as caught:
         gather(queries(), hook_request(prefetch), None, LONG)
 
-    assert [(each.diagnostics, each.text) for each in caught.value.problems] == [
+    unmet = [each for each in caught.value.problems if not each.informs]
+    assert [(each.diagnostics, each.text) for each in unmet] == [
         ("conditions", "Required Condition data could not be had: wrong shape."),
         (
             "observations",
@@ -97,6 +100,49 @@ def test_p_12_each_required_key_that_is_missing_is_named(full, queries, hook_req
             "not supplied, and the FHIR server is not named.",
         ),
     ]
+
+
+def test_p_12_a_refusal_tells_of_every_key_what_became_of_it_without_data(
+    full, queries, hook_request, fhir, reader_for, bundle, condition
+):
+    del full["conditions"], full["observations"], full["medication-statements"]
+    fhir.routes["Condition"] = (403, {"secret": "p1"})
+    fhir.routes["Observation"] = b"<html>p1</html>"
+    fhir.routes["MedicationRequest"] = bundle()
+    full["medication-requests"] = bundle(following="https://elsewhere.example/2")
+    request = hook_request(full, fhir, scope="user/Observation.rs user/Condition.rs")
+
+    with pytest.raises(UnmetPrecondition) as caught:
+        gather(
+            queries(observations="optional", medication_statements="optional"),
+            request,
+            reader_for(request),
+            LONG,
+        )
+
+    told = {
+        issue["diagnostics"]: (issue["severity"], issue["details"]["text"])
+        for issue in caught.value.as_json()["issue"]
+    }
+    optional = "data could not be had, and are optional"
+    assert told == {
+        "conditions": ("error", "Required Condition data could not be had: HTTP 403."),
+        "patient": ("information", "Patient data were read from the prefetch."),
+        "observations": ("information", f"Observation {optional}: HTML."),
+        "medication-statements": (
+            "information",
+            f"MedicationStatement {optional}: not in scope.",
+        ),
+        "medication-requests": (
+            "information",
+            "MedicationRequest data were read in part from the prefetch: not in scope.",
+        ),
+    }
+
+
+def test_why_there_is_no_reader_is_told(queries, hook_request):
+    with pytest.raises(UnmetPrecondition, match="not supplied, and the token expires"):
+        gather(queries(), hook_request(), None, LONG, why_unread="the token expires")
 
 
 def test_p_12_an_optional_key_that_is_missing_stays_in_the_chart(
@@ -141,7 +187,8 @@ def test_a_null_patient_is_missing_and_not_asked_again(
     with pytest.raises(UnmetPrecondition) as caught:
         gather(queries(), request, reader_for(request), LONG)
 
-    assert [each.diagnostics for each in caught.value.problems] == ["patient"]
+    unmet = [each for each in caught.value.problems if not each.informs]
+    assert [each.diagnostics for each in unmet] == ["patient"]
     assert fhir.asked == []
 
 
@@ -297,7 +344,7 @@ def test_e_9_pages_that_came_before_the_deadline_are_kept_as_partial(
 
 
 def test_e_9_a_server_that_sends_byte_by_byte_holds_no_thread(
-    full, queries, hook_request, fhir, reader_for
+    full, queries, hook_request, fhir, reader_for, pool
 ):
     def drip(handler):
         handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
@@ -311,6 +358,7 @@ def test_e_9_a_server_that_sends_byte_by_byte_holds_no_thread(
     chart = gather(queries(**REST), request, reader_for(request), 1.0)
 
     assert chart.sources["conditions"].why == "timeout"
+    pool.close()
     for thread in threading.enumerate():
         if thread.name.startswith("fhir"):
             thread.join(20)
@@ -457,6 +505,43 @@ def test_many_medications_are_fetched_in_several_searches(
     assert sorted(map(len, asked)) == [20, 50, 50]
 
 
+def test_p_21_medications_of_the_first_page_do_not_wait_for_the_last(
+    full, queries, hook_request, fhir, reader_for, bundle
+):
+    def first_then_hang(handler):
+        if "page" in handler.path:
+            return handler.hang()
+        page = f"{fhir.base}/MedicationRequest?page=2"
+        return bundle(order("o1", "Medication/m1"), following=page)
+
+    fhir.routes["MedicationRequest"] = first_then_hang
+    fhir.routes["Medication"] = bundle({"resourceType": "Medication", "id": "m1"})
+    del full["medication-requests"]
+    request = hook_request(full, fhir)
+
+    chart = gather(queries(), request, reader_for(request), 4.0)
+
+    assert chart.sources["medication_requests"].why == "timeout"
+    assert chart.medications["Medication/m1"]["id"] == "m1"
+    assert fhir.paths.count("Medication") == 1
+
+
+def test_a_5_medications_that_may_not_be_searched_are_read_one_by_one(
+    full, queries, hook_request, fhir, reader_for, bundle
+):
+    for each in ("m1", "m2"):
+        fhir.routes[f"Medication/{each}"] = {"resourceType": "Medication", "id": each}
+    full["medication-requests"] = bundle(
+        order("o1", "Medication/m1"), order("o2", "Medication/m2")
+    )
+    request = hook_request(full, fhir, scope="user/Medication.r user/Patient.r")
+
+    chart = gather(queries(), request, reader_for(request), LONG)
+
+    assert fhir.paths == ["Medication/m1", "Medication/m2"]
+    assert sorted(chart.medications) == ["Medication/m1", "Medication/m2"]
+
+
 def test_p_21_medications_of_others_or_out_of_scope_are_not_fetched(
     full, queries, hook_request, fhir, reader_for, bundle
 ):
@@ -524,3 +609,134 @@ def test_a_14_prefetched_and_fetched_the_chart_holds_the_same(
     assert {name: source.resources for name, source in fetched.sources.items()} == {
         name: source.resources for name, source in given.sources.items()
     }
+
+
+def test_what_was_fetched_is_told_with_its_time_also_where_the_call_is_refused(
+    full, queries, hook_request, fhir, reader_for, bundle
+):
+    fhir.routes |= {"Condition": (500, {}), "Medication": bundle()}
+    del full["conditions"]
+    full["medication-requests"] = bundle(order("o1", "Medication/m1"))
+    request = hook_request(full, fhir)
+    told = {}
+
+    with pytest.raises(UnmetPrecondition):
+        gather(queries(), request, reader_for(request), LONG, note=told.__setitem__)
+
+    assert sorted(told) == ["conditions", "medications"]
+    assert all(0 < seconds < LONG for seconds in told.values())
+
+
+def established(port):
+    """How many of this process's connections lead to *port*, as Linux counts."""
+    with open("/proc/self/net/tcp", encoding="ascii") as table:
+        rows = [line.split() for line in table.readlines()[1:]]
+    to = f":{port:04X}"
+    return sum(row[2].endswith(to) and row[3] == "01" for row in rows)
+
+
+def fails_once(answer, status=503, **headers):
+    """A route that answers *status* at first."""
+    asked = []
+
+    def route(handler):
+        asked.append(handler)
+        return answer if len(asked) > 1 else (status, {}, headers)
+
+    return route
+
+
+def test_a_get_that_failed_is_asked_again_while_there_is_time(
+    full, queries, hook_request, fhir, reader_for, bundle, condition
+):
+    fhir.routes["Condition"] = fails_once(bundle(condition("c1")))
+    del full["conditions"]
+    request = hook_request(full, fhir)
+
+    chart = gather(queries(), request, reader_for(request), LONG)
+
+    assert chart.state("conditions") is LOADED
+    assert fhir.paths == ["Condition", "Condition"]
+
+
+def test_a_get_is_not_asked_again_where_the_server_wants_more_time_than_there_is(
+    full, queries, hook_request, fhir, reader_for, bundle
+):
+    fhir.routes["Condition"] = fails_once(bundle(), **{"Retry-After": "60"})
+    del full["conditions"]
+    request = hook_request(full, fhir)
+
+    chart = gather(queries(**REST), request, reader_for(request), LONG)
+
+    assert chart.sources["conditions"].why == "HTTP 503"
+    assert fhir.paths == ["Condition"]
+
+
+def test_a_11_nothing_is_asked_once_the_answer_is_there(
+    queries, hook_request, fhir, reader_for, pool, bundle, condition
+):
+    """Slow pages, retries and Medications: all of it ends with the answer."""
+
+    def slow_page(handler):
+        fhir.release.wait(0.1)
+        page = f"{fhir.base}/Condition?page={len(fhir.asked)}"
+        return bundle(condition(f"c{len(fhir.asked)}"), following=page)
+
+    fhir.routes["Condition"] = slow_page
+    fhir.routes["Observation"] = (503, {})
+    fhir.routes["MedicationRequest"] = lambda handler: handler.hang()
+    request = hook_request(server=fhir)
+
+    chart = gather(queries(**REST), request, reader_for(request, pages=500), 1.0)
+    asked = len(fhir.asked)
+    pool.threads.submit(fhir.release.wait, 1.0).result()
+
+    assert chart.sources["conditions"].why == "timeout"
+    assert chart.sources["conditions"].resources
+    assert len(fhir.asked) == asked
+
+
+def test_a_11_a_connection_that_opens_too_late_carries_nothing(
+    queries, hook_request, fhir
+):
+    """A name server that is slower than the deadline."""
+
+    def resolve(host, port):
+        fhir.release.wait(1.5)
+        return ["127.0.0.1"]
+
+    pool = FhirPool(resolve=resolve)
+    request = hook_request(server=fhir.base.replace("127.0.0.1", "localhost"))
+    listed = [ListedServer(request.fhir_server)]
+    reader = open_reader(request, listed, [], pool)
+
+    chart = gather(queries(**REST), request, reader, 0.5)
+    pool.threads.shutdown(wait=True)
+    pool.close()
+
+    assert {source.why for source in chart.sources.values()} == {"timeout"}
+    assert fhir.asked == []
+
+
+@pytest.mark.slow
+def test_a_11_two_hundred_calls_to_a_server_that_hangs_leave_no_thread_behind(
+    queries, hook_request, fhir, reader_for
+):
+    for path in ("Patient/p1", "Condition", "MedicationRequest", "Observation"):
+        fhir.routes[path] = lambda handler: handler.hang()
+    request = hook_request(server=fhir)
+
+    def held():
+        ours = [each for each in threading.enumerate() if each.name.startswith("fhir")]
+        sockets = established(fhir.http.server_port)
+        return len(ours), sockets
+
+    counts = []
+    for _ in range(200):
+        gather(queries(**REST), request, reader_for(request), 0.05)
+        counts.append(held())
+
+    assert max(threads for threads, _ in counts[100:]) <= 5 + max(
+        threads for threads, _ in counts[:20]
+    )
+    assert max(sockets for _, sockets in counts) <= 64

@@ -47,6 +47,7 @@ class FhirReader:
     ) -> None:
         self.base = base
         self.scope = scope
+        self.threads = pool.threads
         self._limits = limits
         self._exchange = Exchange(pool, limits, reach, ca_file)
         self._server = _new_server(None, base_uri=f"{base}/")

@@ -9,6 +9,7 @@ header keep to the name.
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
@@ -49,6 +50,10 @@ class Waiter(Protocol):
     def wait_on(self, connection: HTTPConnection) -> None:
         """Notes that this thread awaits an answer on *connection*."""
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing may be asked any more."""
+
 
 def resolve_by_system(host: str, port: int) -> Sequence[str]:
     """The addresses of *host*, as the operating system finds them."""
@@ -64,15 +69,20 @@ def keep_quiet(event: str, **facts: object) -> None:
 
 
 class FhirPool:
-    """The process's connections to FHIR servers; they know no token and no cookie."""
+    """The process's connections to FHIR servers, and the threads that read from them.
+
+    They know no token and no cookie.
+    """
 
     def __init__(
         self,
-        size: int = 32,
+        size: int = 64,
         resolve: Resolve = resolve_by_system,
         log: Log = keep_quiet,
     ) -> None:
+        """*size* is how many reads may be under way at once."""
         _silence_urllib3()
+        self.threads = ThreadPoolExecutor(size, "fhir")
         # One session a reach: who may not reach a place finds no connection to it.
         self._sessions = {
             reach: _session(_Door(reach, resolve, log), size) for reach in Reach
@@ -83,7 +93,8 @@ class FhirPool:
         return self._sessions[reach]
 
     def close(self) -> None:
-        """Closes every idle connection."""
+        """Closes every idle connection, and ends every thread that waits for work."""
+        self.threads.shutdown(wait=False, cancel_futures=True)
         for session in self._sessions.values():
             session.close()
 
@@ -190,6 +201,17 @@ def _note_wait(connection: HTTPConnection) -> None:
         waiter.wait_on(connection)
 
 
+def _refuse_late(connection: HTTPConnection) -> None:
+    """Lets nothing be sent, the token least of all, once nobody waits for an answer.
+
+    Names may be slow to resolve and handshakes slow to end, and neither can be cut off.
+    """
+    waiter: Waiter | None = getattr(_thread, "waiter", None)
+    if waiter is not None and waiter.over:
+        connection.close()
+        raise ConnectTimeoutError(connection, "timeout")
+
+
 class _Connection(HTTPConnection):
     def __init__(self, *args: Any, door: _Door, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -197,6 +219,10 @@ class _Connection(HTTPConnection):
 
     def _new_conn(self) -> socket:
         return self._door.open(self)
+
+    def connect(self) -> None:
+        super().connect()
+        _refuse_late(self)
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]
         _note_wait(self)
@@ -210,6 +236,10 @@ class _TlsConnection(HTTPSConnection):
 
     def _new_conn(self) -> socket:
         return self._door.open(self)
+
+    def connect(self) -> None:
+        super().connect()
+        _refuse_late(self)
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]
         _note_wait(self)

@@ -114,6 +114,11 @@ class Exchange:
             if self._stopped.is_set():
                 cut(connection.sock)
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing may be asked any more."""
+        return self._left() <= 0
+
     def _left(self) -> float:
         return 0.0 if self._stopped.is_set() else self._ends - monotonic()
 
