@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -248,14 +248,18 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
     pem, public = generate_key()
     with ExitStack() as running:
 
-        def start(fhir_servers: tuple[str, ...] = (), **settings: str) -> Server:
+        def start(
+            fhir_servers: tuple[str, ...] = (),
+            clients: Sequence[Mapping[str, Any]] = (),
+            **settings: str,
+        ) -> Server:
             folder = tmp_path_factory.mktemp("server")
             key = {**public, "kid": "k", "alg": "ES384"}
             client = {"id": "ehr", "iss": ISSUER, "keys": [key]}
             client["fhir_servers"] = list(fhir_servers)
             watch = {"id": "watch", "secrets": [SECRET]}
-            clients = {"clients": [client], "webhooks": [watch]}
-            (folder / "clients.yaml").write_text(json.dumps(clients))
+            known = {"clients": [client, *clients], "webhooks": [watch]}
+            (folder / "clients.yaml").write_text(json.dumps(known))
             write_rules(folder / "rules")
             named = {f"CDS_{name.upper()}": each for name, each in settings.items()}
             server = Server(folder, pem, named)
