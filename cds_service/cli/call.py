@@ -132,13 +132,15 @@ def _call(options: Options, ehr: Ehr, found: Discovered, service: str) -> bool:
     entry = find_entry(found.services, service, options.hook)
     called = call_service(ehr, service, entry, _wishes(options), case, now)
     violations = (*found.violations, *called.violations)
-    if options.as_json:
-        _print_json(called, violations)
-    else:
-        _print_call(options, ehr.service_url(service), called, case)
-        print_violations(options.console, violations)
-    if options.save:
-        _save(options, ehr, called, now)
+    try:
+        if options.as_json:
+            _print_json(called, violations)
+        else:
+            _print_call(options, ehr.service_url(service), called, case)
+            print_violations(options.console, violations)
+    finally:  # whoever reads the output may have left
+        if options.save:
+            _save(options, called, now)
     return called.reply.status != 200 or _fatal(violations, options.strict)
 
 
@@ -219,7 +221,7 @@ def _print_call(options: Options, url: str, called: Called, case: Case | None) -
     print_answer(console, Answer(called.reply.status, body, 0.0))
 
 
-def _save(options: Options, ehr: Ehr, called: Called, now: datetime) -> None:
+def _save(options: Options, called: Called, now: datetime) -> None:
     assert options.save is not None
     server = options.fhir.rstrip("/")
     secrets = (called.token,)
