@@ -22,6 +22,7 @@ VERBS = (
     "feedback",
     "fmt",
     "new",
+    "patients",
     "prefetch",
     "publish",
     "replay",

@@ -11,7 +11,7 @@ Source: SMART App Launch 2.2, "Backend Services"; RFC 6749, 6750, 7523.
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
@@ -97,6 +97,10 @@ class Registration:
     """Until the last byte of an answer."""
     ca_file: str = ""
     """PEM file of the authorities to trust instead of the usual ones."""
+
+    def asking_for(self, scope: str) -> "Registration":
+        """The same with another scope to ask for, if one is given."""
+        return replace(self, scopes=(scope, scope)) if scope else self
 
 
 class BackendServices:

@@ -62,12 +62,14 @@ def is_exposed(file: Path) -> bool:
 def sign_assertion(
     key: SigningKey, client_id: str, audience: str, now: float, jti: str
 ) -> str:
-    """The assertion with which a client proves to *audience* who it is."""
+    """The assertion with which a client proves to *audience* who it is.
+
+    It does not say when it was made: a server whose clock is behind would refuse it.
+    """
     claims = {
         "iss": client_id,
         "sub": client_id,
         "aud": audience,
-        "iat": int(now),
         "exp": int(now) + LIFETIME,
         "jti": jti,
     }
