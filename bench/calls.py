@@ -95,7 +95,7 @@ def serve_rules(folder: Path, count: int) -> Iterator[Subject]:
 
 
 @contextmanager
-def serve(app: str, settings: dict[str, str]) -> Iterator[int]:
+def serve(app: str, settings: dict[str, str], public_url: str = "") -> Iterator[int]:
     """The port of *app*, served by gunicorn for as long as the block lasts."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -107,7 +107,7 @@ def serve(app: str, settings: dict[str, str]) -> Iterator[int]:
     environment = {
         **os.environ,
         **settings,
-        "CDS_PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "CDS_PUBLIC_URL": public_url or f"http://127.0.0.1:{port}",
     }
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
