@@ -238,6 +238,4 @@ def _simple(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, str | int | float) and value != "":
         return str(value)
-    if isinstance(value, _Elsewhere):
-        return value.reference
     raise Unfillable("it ends at an object, where a simple value is needed")
