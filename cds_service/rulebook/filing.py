@@ -9,7 +9,7 @@ from ..wearables.records import WearableAlert
 from .intervals import Moment, exactly
 from .matching import Coded
 from .medicines import coded_medication
-from .readings import Row, codings, items, texts_of
+from .readings import Row, codings, items, says_none, texts_of
 from .sheet import Group, Match, Selectors, Sheet
 from .standing import Standing
 
@@ -72,7 +72,7 @@ class _Filer:
             if any([system in group.settled for system, _, _ in coded.codings]):
                 continue
             standing = self.sheet.standing(group.selector, resource)
-            if standing is not Standing.DOES_NOT:
+            if standing is not Standing.DOES_NOT and not says_none(coded.codings):
                 called = coded.names or texts_of(resource.get("code"))
                 self.sheet.unresolved[group.number].append(next(iter(called), ""))
 

@@ -3,7 +3,7 @@
 Read tolerantly: a member of the wrong shape makes that row unusable, and nothing else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any
@@ -60,6 +60,24 @@ def codings(concept: Any) -> list[tuple[str, str, str]]:
             shown = display if type(display) is str else ""
             found.append((named, code.strip(), shown))
     return found
+
+
+_NOTHING_KNOWN = (
+    "http://hl7.org/fhir/uv/ips/CodeSystem/absent-unknown-uv-ips",
+    "no-known-",
+)
+"""System, and how its codes begin that say that there is nothing to record."""
+
+
+def says_none(found: Iterable[tuple[str, str, str]]) -> bool:
+    """Whether codings say that there is no problem, no medicine: ``no-known-problems``.
+
+    Source: International Patient Summary, "Absent and Unknown Data".
+    """
+    system, beginning = _NOTHING_KNOWN
+    return any(
+        named == system and code.startswith(beginning) for named, code, _ in found
+    )
 
 
 def text_of(value: Any) -> str:

@@ -546,3 +546,21 @@ def test_what_cannot_be_used_is_told_with_its_type_and_reason(
         ("Observation", "no number in the unit asked for"),
         ("Observation", "no time that can be read"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("no-known-problems", True),
+        ("no-problem-info", {"unresolved"}),
+    ],
+)
+def test_nothing_known_is_none_and_no_information_is_not(
+    rules: Any, chart: Any, reasons: Any, code: str, expected: Any
+) -> None:
+    ips = "http://hl7.org/fhir/uv/ips/CodeSystem/absent-unknown-uv-ips"
+    said = condition(code={"coding": [{"system": ips, "code": code}]})
+
+    verdict = rules.verdict(DIABETES.format(""), "dm: absent", chart(conditions=[said]))
+
+    assert expected == (verdict if isinstance(verdict, bool) else reasons(verdict))
