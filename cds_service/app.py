@@ -24,8 +24,10 @@ from .store.store import Store
 from .web.cors import allow_origins
 from .web.description import build_description
 from .web.errors import register_errors
+from .web.headers import add_headers
 from .web.health import build_health, build_logger, observe_requests
 from .web.hooks import build_hooks
+from .web.limits import limit_requests
 from .web.refusals import Refusals
 from .web.wearables import build_wearables
 
@@ -48,8 +50,10 @@ def create_app(config: Config | None = None, world: World | None = None) -> Flas
     app.url_map.merge_slashes = False
     app.extensions["cds_service"] = world
     observe_requests(app, sys.stdout.buffer)
+    add_headers(app, world.config)
     register_errors(app)
     allow_origins(app, world.clients.origins)
+    limit_requests(app, world.config)
     refusals = app.extensions["cds_refusals"] = Refusals(world.store, world.clock)
     app.register_blueprint(build_hooks(world, say, refusals))
     app.register_blueprint(build_health(world))

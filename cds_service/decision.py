@@ -81,8 +81,12 @@ def answer(
     hook_request: HookRequest,
     client: TrustedClient,
     world: World,
+    check_time: Callable[[], None] = lambda: None,
 ) -> Answer:
     """The cards for one call; recorded before they are returned.
+
+    *check_time* refuses what comes too late: before the record, since a card that was
+    recorded counts as seen and may be held back the next time.
 
     Raises:
         UnmetPrecondition: if data that the service requires cannot be had.
@@ -103,6 +107,7 @@ def answer(
     capabilities = client.profile.capabilities
     cards = tuple(gate_card(each.card, capabilities) for each in built)
     body = build_response(cards)
+    check_time()
 
     record(
         CallRecord(

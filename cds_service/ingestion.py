@@ -26,6 +26,7 @@ from .protocol.errors import (
     Conflict,
     Forbidden,
     InvalidRequest,
+    Throttled,
     Unauthenticated,
     Unavailable,
     Unprocessable,
@@ -77,6 +78,7 @@ def accept(
     alert_types: Mapping[str, AlertType],
     consent_assumed: bool,
     parse_json: Callable[[bytes], Any],
+    admit: Callable[[str], None] = lambda source: None,
     now: datetime,
 ) -> Reply:
     """The answer to a delivery, after it is stored.
@@ -86,6 +88,7 @@ def accept(
         Unauthenticated: if no source of *webhooks* has signed it.
         Forbidden: if the source may not, or no consent of patients is known.
         Conflict: if the same delivery is in progress.
+        Throttled: if the source, which *admit* is asked about, sent too many.
         Unprocessable: if the key came with another body before.
         Unavailable: if it could not be stored.
     """
@@ -93,6 +96,7 @@ def accept(
     with refusals_audited(store, now) as trace:
         source = find_source(raw, fields, webhooks, now)
         trace.source = source
+        admit(source.id)
         if "alerts" not in source.formats:
             raise Forbidden("This source may not deliver alerts.")
         key = delivery_key(fields)
@@ -228,6 +232,8 @@ def refusals_audited(store: Store, now: datetime) -> Iterator[Trace]:
         try:
             yield trace
         except CdsError as error:
+            if isinstance(error, Throttled) and error.again:
+                raise
             store.record_audit(build_refusal_event(now, error, PATH, trace.source))
             raise
     except StoreError as error:

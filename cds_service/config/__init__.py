@@ -2,8 +2,9 @@
 
 from .choices import Auth, Consent, Discovery, LogLevel, Profile, Reload
 from .clients import Clients, WebhookSource, load_clients
+from .environment import load_config, settings_table
 from .problems import InvalidConfig
-from .settings import Config, load_config, settings_table, warnings
+from .settings import Config, warnings
 
 __all__ = [
     "Auth",

@@ -5,25 +5,16 @@ a slip of the pen. Other variables that begin with ``CDS_`` are left alone: Kube
 sets some for a service of that name.
 """
 
-import difflib
-import os
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import urlsplit
+from typing import Any
 
 from pydantic import (
-    AfterValidator,
-    BeforeValidator,
     Field,
-    ValidationError,
     model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
-    EnvSettingsSource,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -32,29 +23,12 @@ from ..fhir.networks import ListedServer, Reach
 from ..trust import DEFAULT_LIFETIME, ClientProfile, TrustedClient
 from .choices import Auth, Consent, Discovery, LogLevel, Profile, Reload
 from .clients import Clients, load_clients
-from .entries import FhirUrl
 from .problems import InvalidConfig
+from .values import BaseUrl, FhirUrls, Networks
 
 PREFIX = "CDS_"
 
 
-def _split(value: Any) -> Any:
-    return value.replace(",", " ").split() if isinstance(value, str) else value
-
-
-def _base_url(value: str) -> str:
-    if not value:
-        return value
-    url = urlsplit(value)
-    if url.scheme not in ("http", "https") or not url.hostname:
-        raise ValueError("must be a URL that begins with http:// or https://")
-    if url.query or url.fragment or url.username is not None:
-        raise ValueError("must be a URL without user, query or fragment")
-    return value.rstrip("/")
-
-
-BaseUrl = Annotated[str, AfterValidator(_base_url)]
-FhirUrls = Annotated[tuple[FhirUrl, ...], NoDecode, BeforeValidator(_split)]
 MIB = 1024 * 1024
 _PORT = 8080
 
@@ -141,6 +115,53 @@ class Config(BaseSettings):
         le=86_400,
         description="Seconds that a token may live where a client's profile is silent.",
     )
+    value_limit: int = Field(
+        default=100_000, ge=1000, description="Members and items in one JSON body."
+    )
+    rate_limit: int = Field(
+        default=6000,
+        ge=0,
+        description="Calls a minute of one client, deliveries of one source, at each"
+        " worker; more are answered 429. 0, the default in development, is no limit.",
+    )
+    refusal_limit: int = Field(
+        default=1200,
+        ge=0,
+        description="Messages a minute from one address whose sender is not recognised,"
+        " at each worker, before all from there are answered 429; 0 as above.",
+    )
+    queue_limit: int = Field(
+        default=100,
+        ge=0,
+        le=900,
+        description="Requests that wait for a thread of a worker; more are answered"
+        " 503.",
+    )
+    answer_deadline_ms: int = Field(
+        default=10_000,
+        ge=100,
+        le=60_000,
+        description="Milliseconds that a call may take besides reading the chart; what"
+        " comes later is a 503 and no card counts as shown.",
+    )
+    trusted_proxies: Networks = Field(
+        default=(),
+        description="Addresses or networks of proxies whose `X-Forwarded-For` is"
+        " believed, separated by commas.",
+    )
+    tls_cert: Path | None = Field(
+        default=None,
+        description="PEM file of the certificate and what leads from it to its"
+        " authority; without it the server speaks plain HTTP.",
+    )
+    tls_key: Path | None = Field(
+        default=None, description="PEM file of the certificate's key, not encrypted."
+    )
+    tls_client_ca: Path | None = Field(
+        default=None,
+        description="PEM file of authorities: only who has a certificate of theirs is"
+        " answered (mutual TLS).",
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -158,8 +179,27 @@ class Config(BaseSettings):
     def _fill_development_defaults(cls, values: dict[str, Any]) -> dict[str, Any]:
         if values.get("profile") != Profile.DEVELOPMENT:
             return values
-        here = f"http://{values.get('host', '127.0.0.1')}:{values.get('port', _PORT)}"
-        return {"public_url": here, "wearables_consent": Consent.ASSUMED, **values}
+        scheme = "https" if values.get("tls_cert") else "http"
+        host, port = values.get("host", "127.0.0.1"), values.get("port", _PORT)
+        usual = {
+            "public_url": f"{scheme}://{host}:{port}",
+            "wearables_consent": Consent.ASSUMED,
+            "rate_limit": 0,
+            "refusal_limit": 0,
+        }
+        return {**usual, **values}
+
+    @model_validator(mode="after")
+    def _refuse_half_of_tls(self) -> "Config":
+        problems = []
+        if (self.tls_cert is None) != (self.tls_key is None):
+            missing = "CERT" if self.tls_cert is None else "KEY"
+            problems.append(f"CDS_TLS_{missing}: must be set as well; it takes both")
+        elif self.tls_client_ca is not None and self.tls_cert is None:
+            problems.append("CDS_TLS_CLIENT_CA: needs CDS_TLS_CERT and CDS_TLS_KEY")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
 
     @model_validator(mode="after")
     def _refuse_what_only_development_allows(self) -> "Config":
@@ -202,28 +242,6 @@ class Config(BaseSettings):
         return warnings(self, self.clients)
 
 
-def load_config(environ: Mapping[str, str] | None = None) -> Config:
-    """The settings that the environment makes; an empty variable counts as unset.
-
-    Raises:
-        InvalidConfig: naming everything that is wrong, in the clients file as well.
-    """
-    given = os.environ if environ is None else environ
-    source = EnvSettingsSource(Config)
-    source.env_vars = {name.lower(): value for name, value in given.items() if value}
-    problems = _misspelt(given)
-    try:
-        config = Config(**source())
-    except ValidationError as error:
-        for each in error.errors():
-            problems += _sentence(dict(each)).split("\n")
-        raise InvalidConfig(problems) from error
-    if problems:
-        raise InvalidConfig(problems)
-    config.clients  # noqa: B018  reads the file, so that a fault shows at start
-    return config
-
-
 def warnings(config: Config, clients: Clients) -> list[str]:
     """What must be said loudly at start, a sentence each; empty where all is safe."""
     loud = []
@@ -237,14 +255,6 @@ def warnings(config: Config, clients: Clients) -> list[str]:
     return loud
 
 
-def settings_table() -> list[tuple[str, str, str]]:
-    """Name, default and description of every setting, for the README."""
-    return [
-        (PREFIX + name.upper(), _shown(field.default), field.description or "")
-        for name, field in Config.model_fields.items()
-    ]
-
-
 def _anonymous(fhir_servers: tuple[str, ...]) -> TrustedClient:
     return TrustedClient(
         id="anonymous",
@@ -255,26 +265,3 @@ def _anonymous(fhir_servers: tuple[str, ...]) -> TrustedClient:
         ),
         profile=ClientProfile(),
     )
-
-
-def _misspelt(environ: Mapping[str, str]) -> list[str]:
-    known = [PREFIX + name.upper() for name in Config.model_fields]
-    problems = []
-    for name in sorted(environ):
-        if name.startswith(PREFIX) and name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
-            problems += [f"{name}: unknown; did you mean {each}?" for each in near]
-    return problems
-
-
-def _sentence(error: dict[str, Any]) -> str:
-    message = str(error["msg"]).removeprefix("Value error, ")
-    if not error["loc"]:
-        return message
-    return f"{PREFIX}{str(error['loc'][0]).upper()}: {message[0].lower()}{message[1:]}"
-
-
-def _shown(default: Any) -> str:
-    if isinstance(default, tuple):
-        return ", ".join(default)
-    return "" if default is None else str(default)

@@ -14,6 +14,7 @@
     ├── TooLarge                    413  body over the limit
     ├── UnsupportedMediaType        415  not JSON
     ├── Unprocessable               422  understood, and nothing in it can be stored
+    ├── Throttled                   429  the caller did too much lately
     └── Unavailable                 503  not recorded, therefore not answered
 
 ``web`` turns each into an OperationOutcome; Werkzeug's own errors and bugs too.
@@ -144,6 +145,18 @@ class Unprocessable(CdsError):
     """Well-formed and understood, yet nothing in it can be stored."""
 
     status, code = 422, "processing"
+
+
+class Throttled(CdsError):
+    """The caller did too much lately; nothing of this message was looked at."""
+
+    status, code = 429, "throttled"
+
+    def __init__(self, seconds: int, *, again: bool = False) -> None:
+        super().__init__("Too many messages. Try again later.")
+        self.retry_after = seconds
+        self.again = again
+        """Whether this was said to the same caller less than a minute ago."""
 
 
 class Unavailable(CdsError):

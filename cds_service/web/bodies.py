@@ -18,7 +18,7 @@ def read_body(limit: int) -> bytes:
     Raises:
         UnsupportedMediaType: if it does not claim to be plain JSON.
         TooLarge: if it has more than *limit* bytes.
-        InvalidRequest: if it broke off or was not chunked as HTTP asks.
+        InvalidRequest: if it broke off, or was not chunked as HTTP asks.
     """
     if request.mimetype not in MEDIA_TYPES:
         raise UnsupportedMediaType("The Content-Type must be application/json.")
@@ -29,7 +29,7 @@ def read_body(limit: int) -> bytes:
     request.max_content_length = limit + 1
     try:
         body = request.get_data(cache=False)
-    except ParseException as error:
+    except (ParseException, OSError) as error:
         raise InvalidRequest("The body broke off.") from error
     if len(body) > limit:
         raise TooLarge(f"The body has more than {limit} bytes.")

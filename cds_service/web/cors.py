@@ -1,27 +1,40 @@
 """CORS for the browsers of listed EHRs; every other origin gets no header at all.
 
-Preflights are answered without authentication, since a browser sends none with them.
-Source: CDS Hooks 3.0.0 "Cross-Origin Resource Sharing".
+A preflight carries no token, so it is answered without one, for every origin that some
+client lists. The answer itself goes to an origin of the very client that called: with
+the token of one EHR, no page of another reads anything.
+
+Source: CDS Hooks 3.0.0 "Cross-Origin Resource Sharing"; Fetch "HTTP-network-or-cache".
 """
 
 import re
 from collections.abc import Iterable
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from flask_cors import CORS
 
 PATHS = re.compile(r"/cds-services(/|\Z)")
 MINUTES_TO_REMEMBER = 10
+EXPOSED = ["Retry-After", "Server-Timing", "WWW-Authenticate", "X-Request-Id"]
 
 
 def allow_origins(app: Flask, origins: Iterable[str]) -> None:
-    """Let pages of *origins* call discovery, services and feedback."""
-    listed = [re.compile(re.escape(each) + r"\Z", re.IGNORECASE) for each in origins]
+    """Let pages of *origins* call discovery, services and feedback.
 
+    A listed origin may reach a server in a private network (Private Network Access):
+    who lists it has said that it may call, and a call needs a token still.
+    """
+    listed = [compile_origin(each) for each in origins]
+
+    # What runs after a request runs in the reverse order: this sees the headers set.
     @app.after_request
-    def vary(response: Response) -> Response:
+    def keep_to_the_client(response: Response) -> Response:
         if PATHS.match(request.path):
             response.vary.add("Origin")
+        client = g.get("client")
+        if client and client.issuer and not is_own(client.origins):
+            for name in [each for each, _ in response.headers if _is_cors(each)]:
+                response.headers.remove(name)
         return response
 
     if listed:
@@ -31,10 +44,26 @@ def allow_origins(app: Flask, origins: Iterable[str]) -> None:
             origins=listed,
             methods=["GET", "POST", "OPTIONS"],
             allow_headers="*",
-            expose_headers=["Retry-After", "WWW-Authenticate", "X-Request-Id"],
+            expose_headers=EXPOSED,
             max_age=MINUTES_TO_REMEMBER * 60,
             supports_credentials=False,
             send_wildcard=False,
             always_send=False,
             intercept_exceptions=False,
+            allow_private_network=True,
         )
+
+
+def is_own(origins: Iterable[str]) -> bool:
+    """Whether the page that sent this request is of one of these origins."""
+    sent = request.headers.get("Origin", "")
+    return any(compile_origin(each).match(sent) for each in origins)
+
+
+def compile_origin(origin: str) -> re.Pattern[str]:
+    """What matches this origin and nothing longer, in either case."""
+    return re.compile(re.escape(origin) + r"\Z", re.IGNORECASE)
+
+
+def _is_cors(name: str) -> bool:
+    return name.lower().startswith("access-control-")

@@ -25,8 +25,6 @@ METHODS = {"GET", "HEAD", "OPTIONS", "POST"}
 BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Seconds; the answer is due on the order of half a second (CDS Hooks)."""
 
-EVERYWHERE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-
 
 def build_health(world: World) -> Blueprint:
     """The URLs that an operator's machinery asks."""
@@ -150,7 +148,6 @@ def observe_requests(app: Flask, log: BinaryIO | None) -> None:
     def finish(response: Response) -> Response:
         seconds = time.perf_counter() - g.started
         response.headers["X-Request-Id"] = g.request_id
-        response.headers.update(EVERYWHERE)
         route = request.url_rule.rule if request.url_rule else "none"
         method = request.method if request.method in METHODS else "OTHER"
         metrics.count(route, method, response.status_code, seconds)

@@ -15,7 +15,7 @@ from ..audit import build_feedback_event, build_refusal_event
 from ..config import Discovery, Profile
 from ..decision import Answer, World, answer, type_of
 from ..protocol.capabilities import Capabilities, gate_service
-from ..protocol.errors import CdsError, Unauthenticated, UnknownService
+from ..protocol.errors import CdsError, Throttled, Unauthenticated, UnknownService
 from ..protocol.feedback import parse_feedback
 from ..protocol.requests import HookRequest, parse_request
 from ..protocol.responses import checked
@@ -27,6 +27,7 @@ from ..trust.keyring import Log, keep_quiet
 from .bodies import read_body
 from .health import Metrics
 from .json import parse_json, render_json
+from .limits import Deadline, admit
 from .notes import note
 from .refusals import Refusals
 
@@ -61,11 +62,12 @@ def build_hooks(
     def call(service_id: str) -> Response:
         with refusals_audited(desk):
             body = read_body(world.config.body_limit)
+            deadline = Deadline.of(world.config)
             client = recognise(desk, f"/cds-services/{service_id}")
             rulebook = world.rulebook
             refuse_unknown(service_id, rulebook, client)
             hook_request = parse_request(
-                parse_json(body),
+                parse_json(body, world.config.value_limit),
                 strict=client.profile.strict,
                 https_only=world.config.profile is Profile.PRODUCTION,
             )
@@ -74,7 +76,7 @@ def build_hooks(
             service = find_service(offered, service_id, hook_request.hook)
             note_call(service_id, hook_request)
             rules = services[service.id, service.hook]
-            answered = answer(rules, hook_request, client, world)
+            answered = answer(rules, hook_request, client, world, deadline.check)
         note_cards(service_id, answered)
         count_resources(answered)
         return _json(answered.body)
@@ -85,7 +87,7 @@ def build_hooks(
             body = read_body(world.config.body_limit)
             client = recognise(desk, f"/cds-services/{service_id}/feedback")
             refuse_unknown(service_id, world.rulebook, client)
-            entries = parse_feedback(parse_json(body))
+            entries = parse_feedback(parse_json(body, world.config.value_limit))
             now = world.clock()
             event = build_feedback_event(service_id, entries, client, now)
             world.store.record_feedback(service_id, entries, client, event, now)
@@ -105,6 +107,8 @@ def refusals_audited(desk: Desk) -> Iterator[None]:
     try:
         yield
     except CdsError as error:
+        if isinstance(error, Throttled) and error.again:
+            raise
         client: TrustedClient | None = g.get("client")
         address = request.remote_addr or ""
         if client:
@@ -140,6 +144,7 @@ def recognise(desk: Desk, path: str) -> TrustedClient:
     )
     note(client=g.client.id)
     client: TrustedClient = g.client
+    admit("client", client.id)
     return client
 
 

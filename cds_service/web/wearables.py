@@ -8,6 +8,7 @@ from ..ingestion import PATH, accept, refusals_audited
 from ..protocol.errors import UnsupportedMediaType
 from .bodies import read_body
 from .json import parse_json, render_json
+from .limits import admit
 from .notes import note
 
 
@@ -29,7 +30,8 @@ def build_wearables(world: World) -> Blueprint:
             store=world.store,
             alert_types=world.rulebook.alert_types,
             consent_assumed=world.config.wearables_consent is Consent.ASSUMED,
-            parse_json=parse_json,
+            parse_json=lambda body: parse_json(body, world.config.value_limit),
+            admit=lambda source: admit("source", source),
             now=now,
         )
         note(accepted=reply.body.get("accepted", 0))

@@ -21,7 +21,8 @@ from gunicorn.http.errors import (
 from cds_service.cli import VERBS
 from cds_service.cli.child import serve_as_child
 from cds_service.cli.ehr import Unanswered
-from cds_service.cli.serve import build_settings, find_status
+from cds_service.cli.serve import build_settings
+from cds_service.cli.serve.worker import find_status
 from cds_service.config import load_config
 
 RULES = Path(__file__).parents[2] / "rules"

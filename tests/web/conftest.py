@@ -175,6 +175,7 @@ def build(
     strict = {
         **client,
         "id": "strict",
+        "origins": ["https://strict.example.org"],
         "iss": f"{ISSUER}/strict",
         "profile": {"strict": True},
     }

@@ -1,3 +1,8 @@
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -75,6 +80,18 @@ def test_s_22_a_preflight_of_a_listed_origin_is_answered(path: str) -> None:
         "https://ehrXexample.org",
         "http://ehr.example.org",
         "null",
+        "https://ehr.example.org.evil",
+        "https://ehr.example.org:8443",
+        "https://ehr.example.org:443",
+        "https://ehr.example.org/",
+        "https://ehr.example.org@evil.net",
+        "https://evil.net#https://ehr.example.org",
+        "https://x.ehr.example.org",
+        "https://ehr.example.org, https://evil.net",
+        "https://evil.net,https://ehr.example.org",
+        "https://ehr.example.org https://evil.net",
+        "*",
+        "",
     ],
 )
 def test_s_22_an_unlisted_origin_gets_no_header(origin: str) -> None:
@@ -90,11 +107,59 @@ def test_s_22_an_unlisted_origin_gets_no_header(origin: str) -> None:
         assert response.headers["Vary"] == "Origin"
 
 
+def test_s_22_a_listed_origin_with_a_port_is_that_port_alone() -> None:
+    client = build_client("https://ehr.example.org:8443")
+
+    for origin, listed in [("https://ehr.example.org:8443", True), (EHR, False)]:
+        response = client.get("/cds-services", headers={"Origin": origin})
+        assert ("Access-Control-Allow-Origin" in response.headers) is listed
+
+
+def test_s_22_letters_of_an_origin_are_the_same_in_either_case() -> None:
+    origin = "HTTPS://EHR.Example.org"
+
+    response = build_client(EHR).get("/cds-services", headers={"Origin": origin})
+
+    assert response.headers["Access-Control-Allow-Origin"] == origin
+
+
+def test_s_22_several_origin_headers_are_none() -> None:
+    headers = [("Origin", EHR), ("Origin", "https://evil.net"), ("Origin", EHR)]
+
+    response = build_client(EHR).get("/cds-services", headers=headers)
+
+    assert "Access-Control-Allow-Origin" not in response.headers
+
+
+def test_s_22_a_preflight_is_remembered_for_ten_minutes() -> None:
+    preflight = {"Origin": EHR, "Access-Control-Request-Method": "POST"}
+
+    response = build_client(EHR).options("/cds-services/a", headers=preflight)
+
+    assert response.headers["Access-Control-Max-Age"] == "600"
+
+
+@pytest.mark.parametrize(("origin", "allowed"), [(EHR, "true"), ("null", None)])
+def test_s_22_a_listed_origin_may_reach_into_a_private_network(
+    origin: str, allowed: str | None
+) -> None:
+    preflight = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Private-Network": "true",
+    }
+
+    response = build_client(EHR).options("/cds-services/a", headers=preflight)
+
+    assert response.headers.get("Access-Control-Allow-Private-Network") == allowed
+
+
 def test_s_22_the_answer_itself_carries_the_header() -> None:
     response = build_client(EHR).post("/cds-services/a", headers={"Origin": EHR})
 
     assert response.headers.getlist("Access-Control-Allow-Origin") == [EHR]
-    assert "Retry-After" in response.headers["Access-Control-Expose-Headers"]
+    exposed = response.headers["Access-Control-Expose-Headers"].split(", ")
+    assert {"X-Request-Id", "Server-Timing", "Retry-After"} <= set(exposed)
 
 
 @pytest.mark.parametrize(
@@ -129,3 +194,86 @@ def test_without_a_list_there_is_no_header_for_anybody() -> None:
     response = build_client().get("/cds-services", headers={"Origin": EHR})
 
     assert "Access-Control-Allow-Origin" not in response.headers
+
+
+ORIGIN = "https://chart.example.org"
+SERVICE = "/cds-services/wearable-review"
+
+
+def open_to(response: Any, origin: str) -> bool:
+    assert response.headers.getlist("Vary") == ["Origin"]
+    assert "Access-Control-Allow-Credentials" not in response.headers
+    allowed = response.headers.getlist("Access-Control-Allow-Origin")
+    assert allowed in ([], [origin])
+    return bool(allowed)
+
+
+@pytest.mark.parametrize(
+    ("status", "path", "request_of"),
+    [
+        (400, SERVICE, {"body": {}}),
+        (401, SERVICE, {"signed": False}),
+        (404, "/cds-services/nothing", {}),
+        (405, SERVICE, {"method": "PUT"}),
+        (412, SERVICE, {"without": "conditions"}),
+        (413, SERVICE, {"body": b"x" * 2_000_000}),
+        (415, SERVICE, {"content_type": "text/plain"}),
+    ],
+)
+def test_e_8_a_browser_can_read_every_refusal(
+    ehr: Any, request_body: Any, status: int, path: str, request_of: dict[str, Any]
+) -> None:
+    told = {"body": request_body, **request_of}
+    without = told.pop("without", "")
+    if without:
+        del told["body"]["prefetch"][without]
+
+    response = ehr.send(path, headers={"Origin": ORIGIN}, **told)
+
+    assert response.status_code == status
+    assert open_to(response, ORIGIN)
+
+
+def test_e_8_a_browser_can_read_that_it_called_too_often(
+    build: Any, connect: Any, request_body: Any
+) -> None:
+    ehr = connect(build(rate_limit="1"))
+    ehr.call(request_body)
+
+    response = ehr.call(request_body, headers={"Origin": ORIGIN})
+
+    assert response.status_code == 429
+    assert open_to(response, ORIGIN)
+
+
+def test_e_8_a_browser_can_read_that_nothing_was_recorded(
+    ehr: Any, request_body: Any, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as database:
+        database.execute("drop table calls")
+
+    response = ehr.call(request_body, headers={"Origin": ORIGIN})
+
+    assert response.status_code == 503
+    assert open_to(response, ORIGIN)
+
+
+def test_s_22_the_pages_of_one_client_read_nothing_with_the_token_of_another(
+    ehr: Any, request_body: Any
+) -> None:
+    other = "https://strict.example.org"
+    preflight = {"Origin": other, "Access-Control-Request-Method": "POST"}
+    assert open_to(ehr.http.options(SERVICE, headers=preflight), other)
+
+    answers = {
+        (profile, origin): ehr.call(request_body, headers={"Origin": origin})
+        for profile in ("ehr", "strict")
+        for origin in (ORIGIN, other)
+        if not setattr(ehr, "profile", profile)
+    }
+
+    assert {each.status_code for each in answers.values()} == {200}
+    opened = [key for key, each in answers.items() if open_to(each, key[1])]
+    assert opened == [("ehr", ORIGIN), ("strict", other)]
+    hidden = answers["ehr", other].headers.keys()
+    assert not [name for name in hidden if name.startswith("Access-Control")]

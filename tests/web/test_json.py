@@ -1,10 +1,12 @@
 import json
 import random
+import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from cds_service.protocol.errors import InvalidRequest
+from cds_service.protocol.errors import InvalidRequest, TooLarge
 from cds_service.web.json import parse_json, render_json
 
 
@@ -113,6 +115,107 @@ def test_many_members_and_many_escapes_are_read_in_one_pass() -> None:
     body = json.dumps({f'"{i}\\': "\\" * 40 for i in range(30_000)}).encode()
 
     assert len(parse_json(body)) == 30_000
+
+
+@pytest.mark.parametrize(
+    ("body", "values"),
+    [
+        (b"[1, 2, 3]", 3),
+        (b'{"a": 1, "b": [], "c": { }}', 3),
+        (b'[[[[ ]]], {"a": {}}]', 5),
+        (rb'["a,b", ",[{\",[", "\\", 1]', 4),
+        (b'[{"a": "{[,"}, null]', 3),
+        (b"[[],\n[\t],[ ],{}]", 4),
+    ],
+)
+def test_members_and_items_are_counted_and_what_strings_hold_is_not(
+    body: bytes, values: int
+) -> None:
+    assert parse_json(body, values) == json.loads(body)
+    with pytest.raises(TooLarge, match=f"more than {values - 1} "):
+        parse_json(body, values - 1)
+
+
+def count(value: Any) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(map(count, value.values()))
+    return len(value) + sum(map(count, value)) if isinstance(value, list) else 0
+
+
+def test_the_count_is_that_of_what_was_parsed_whatever_it_is() -> None:
+    dice = random.Random(11)
+    texts = ["", ",", "[", "{}", '"', "\\", '\\",[', "é", "[]"]
+
+    def make(depth: int) -> Any:
+        kind = dice.randint(0, 3) if depth else 0
+        if kind == 1:
+            return [make(depth - 1) for _ in range(dice.randint(0, 4))]
+        if kind > 1:
+            return {
+                f"{i}{dice.choice(texts)}": make(depth - 1)
+                for i in range(dice.randint(0, 4))
+            }
+        return dice.choice([*texts, 1, -2.5, None, True])
+
+    for _ in range(500):
+        value = make(4)
+        body = json.dumps(value, indent=dice.choice([None, 1])).encode()
+        assert parse_json(body, count(value)) == value
+        if count(value):
+            with pytest.raises(TooLarge):
+                parse_json(body, count(value) - 1)
+
+
+HOSTILE = {
+    "digits": lambda n: b"1" * n,
+    "digits after the point": lambda n: b"0." + b"3" * n,
+    "zeros after the point": lambda n: b"0." + b"0" * n + b"1",
+    "an exponent": lambda n: b"1e" + b"9" * n,
+    "numbers": lambda n: b"[" + b"1," * (n // 2) + b"1]",
+    "open brackets": lambda n: b"[" * n,
+    "one name again and again": lambda n: b"{" + b'"a":1,' * (n // 6) + b'"a":1}',
+    "escaped marks": lambda n: b'"' + rb"\"" * (n // 2) + b'"',
+    "escaped marks without an end": lambda n: b'"' + rb"\"" * (n // 2),
+    "backslashes without an end": lambda n: b'["' + b"\\" * (n + 1),
+    "marks": lambda n: b'"' * n,
+    "commas in a string": lambda n: b'["' + b"," * n + b'"]',
+    "white space": lambda n: b"[" + b" " * n + b"]",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_j_11_twice_the_body_takes_no_more_than_about_twice_the_time(
+    name: str,
+) -> None:
+    def seconds(size: int) -> float:
+        body = HOSTILE[name](size)
+        times = []
+        for _ in range(5):
+            begun = time.process_time()
+            with suppress(InvalidRequest, TooLarge):
+                parse_json(body)
+            times.append(time.process_time() - begun)
+        return min(times)
+
+    # Quadratic, eight times the body would take sixty-four times as long.
+    assert seconds(800_000) < 30 * seconds(100_000) + 0.05
+
+
+@pytest.mark.parametrize("digits", [20, 300, 309, 310, 5000, 100_000])
+def test_j_11_a_number_of_many_digits_is_read_or_refused_and_never_a_bug(
+    digits: int,
+) -> None:
+    for body in (b"9" * digits, b'{"a":1,"a":' + b"9" * digits + b"}"):
+        with suppress(InvalidRequest):
+            assert isinstance(parse_json(body), int | float)
+
+
+@pytest.mark.parametrize("value", [b'"p2"', b'"p1"', rb'"\u0070\u0031"', b"null"])
+@pytest.mark.parametrize("name", [b"patientId", rb"patient\u0049d"])
+def test_two_patients_are_refused_whatever_they_are(name: bytes, value: bytes) -> None:
+    body = b'{"context":{"patientId":"p1","' + name + b'":' + value + b"}}"
+
+    assert refusal(body) == "An object names a member twice (patientId)."
 
 
 def test_rendering_keeps_letters_of_every_script() -> None:

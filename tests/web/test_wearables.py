@@ -23,6 +23,7 @@ from cds_service.serving import Serving
 from cds_service.store.store import Store
 from cds_service.wearables.records import PatientKey
 from cds_service.web.errors import register_errors
+from cds_service.web.limits import limit_requests
 from cds_service.web.wearables import build_wearables
 
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
@@ -72,6 +73,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 def client_of(world: World) -> FlaskClient:
     app = Flask(__name__)
     register_errors(app)
+    limit_requests(app, world.config)
     app.register_blueprint(build_wearables(world))
     return app.test_client()
 

@@ -1,13 +1,13 @@
 """``cds-service serve``: the server under gunicorn."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from http import HTTPStatus
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -15,34 +15,30 @@ import click
 import gunicorn.arbiter
 from flask import Flask
 from gunicorn.app.base import BaseApplication
-from gunicorn.http.errors import (
-    LimitRequestHeaders,
-    LimitRequestLine,
-    ParseException,
-    UnsupportedTransferCoding,
-)
-from gunicorn.util import write_nonblock
-from gunicorn.workers.gthread import ThreadWorker
 
-from ..app import build_world, open_rulebook, start_app
-from ..config import Config, InvalidConfig, Reload, load_config
-from ..rulebook.load import InvalidRulebook
-from ..store.records import StoreError
-from ..store.store import Store
-from ..web.errors import build_outcome
-from ..web.json import render_json
+from ...app import build_world, open_rulebook, start_app
+from ...config import Config, InvalidConfig, Reload, load_config
+from ...rulebook.load import InvalidRulebook
+from ...store.records import StoreError
+from ...store.store import Store
+from .tls import Contexts, check_tls
 
 SLACK = 30
-"""Seconds that a worker has beyond the deadline for reading the chart: a hung thread is
-given up, a slow FHIR server never is."""
-ARRIVAL = 20
-"""Seconds in which a request has to arrive; whoever sends no more holds no thread."""
+"""Seconds that a worker has beyond the deadline of a call: a hung thread is given up, a
+slow FHIR server never is."""
 AGAIN = 2.0
 """Seconds between two starts of the watcher of the rules."""
 PATIENCE = 5.0
 """Seconds that the watcher has to end."""
 KEEP_ALIVE = 75
 """Seconds; longer than a load balancer in front keeps its connections."""
+CONNECTIONS = 1000
+"""Open ones of a worker, those that do nothing included."""
+LONGEST_LINE = 4094
+"""Bytes of method, path and query."""
+MOST_HEADERS = 64
+LONGEST_HEADER = 8190
+"""Bytes; a token is less than half of that."""
 
 
 @click.command()
@@ -56,6 +52,7 @@ def serve() -> None:
     holder = str(uuid4())
     try:
         config = load_config()
+        warnings = [*config.warnings(), *check_tls(config, datetime.now(UTC))]
         store = Store.open(config.database_url)
         store.migrate()
         opening = open_rulebook(config, store, holder)
@@ -67,7 +64,7 @@ def serve() -> None:
         text = f"the rules cannot be served; {hint}\n{error}"
         raise click.ClickException(text) from error
     rulebook = opening.rulebook
-    for warning in (*config.warnings(), *filter(None, [opening.notice])):
+    for warning in (*warnings, *filter(None, [opening.notice])):
         click.echo(f"warning: {warning}", err=True)
     click.echo(
         f"{len(rulebook.rules)} rules for {len(rulebook.services)} services; "
@@ -86,6 +83,11 @@ class Server(BaseApplication):
         self._config = config
         self._build = build
         super().__init__()  # type: ignore[no-untyped-call]
+
+    @property
+    def queue_limit(self) -> int:
+        """Requests that may wait for a thread of a worker."""
+        return self._config.queue_limit
 
     def load_config(self) -> None:
         """Tell gunicorn its settings."""
@@ -156,75 +158,39 @@ class Watcher:
 
 
 def build_settings(config: Config) -> dict[str, Any]:
-    """gunicorn's settings."""
+    """gunicorn's settings.
+
+    No header of a proxy changes what gunicorn takes a request for, and the variable
+    ``FORWARDED_ALLOW_IPS`` is not read.
+    """
+    deadline = (config.gather_deadline_ms + config.answer_deadline_ms) // 1000
     return {
         "bind": f"{config.host}:{config.port}",
         "workers": config.workers,
         "threads": config.threads,
-        "worker_class": f"{__name__}.Worker",
-        "timeout": config.gather_deadline_ms // 1000 + SLACK,
+        "worker_class": f"{__name__}.worker.Worker",
+        "worker_connections": CONNECTIONS,
+        "timeout": deadline + SLACK,
         "graceful_timeout": SLACK,
         "keepalive": KEEP_ALIVE,
+        "limit_request_line": LONGEST_LINE,
+        "limit_request_fields": MOST_HEADERS,
+        "limit_request_field_size": LONGEST_HEADER,
+        "forwarded_allow_ips": "",
+        "secure_scheme_headers": {},
+        "forwarder_headers": "",
         "loglevel": str(config.log_level).lower(),
         "control_socket_disable": True,
         "proc_name": "cds-service",
+        **(build_tls_settings(config) if config.tls_cert else {}),
     }
 
 
-class Worker(ThreadWorker):
-    """Answers what is not HTTP as an OperationOutcome, and logs no word of it.
-
-    It waits for no request longer than ``ARRIVAL``.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
-        self._begun: dict[Any, float] = {}
-
-    def handle(self, conn: Any) -> Any:
-        """Read a request and answer it, in a thread of its own."""
-        self._begun[conn] = time.monotonic()
-        try:
-            return super().handle(conn)  # type: ignore[no-untyped-call]
-        finally:
-            del self._begun[conn]
-
-    def notify(self) -> None:
-        """Tell the master that this worker lives, and give slow senders up.
-
-        Only the reading ends: a request that arrived in time is answered, however
-        long that takes.
-        """
-        super().notify()  # type: ignore[no-untyped-call]
-        oldest = time.monotonic() - ARRIVAL
-        for conn, begun in self._begun.copy().items():
-            if begun < oldest:
-                with suppress(OSError):
-                    conn.sock.shutdown(socket.SHUT_RD)
-
-    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
-        """Answer a request that never reached the app."""
-        status = find_status(exc)
-        self.log.warning("request not understood: %s", type(exc).__name__)
-        body = render_json(build_outcome(status))
-        head = (
-            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
-            "Connection: close\r\nCache-Control: no-store\r\n"
-            "Content-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        )
-        try:
-            write_nonblock(client, head.encode() + body)
-        except OSError:
-            self.log.debug("the client did not wait for its answer")
-
-
-def find_status(error: Exception) -> int:
-    """The HTTP status that a fault in HTTP itself deserves."""
-    if isinstance(error, LimitRequestLine):
-        return 414
-    if isinstance(error, LimitRequestHeaders):
-        return 431
-    if isinstance(error, UnsupportedTransferCoding):
-        return 501
-    return 400 if isinstance(error, ParseException) else 500
+def build_tls_settings(config: Config) -> dict[str, Any]:
+    """gunicorn's settings where it speaks TLS itself."""
+    contexts = Contexts(config, partial(click.echo, err=True))
+    return {
+        "certfile": str(config.tls_cert),
+        "keyfile": str(config.tls_key),
+        "ssl_context": lambda conf, usual: contexts.current(),
+    }

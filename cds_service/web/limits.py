@@ -1,0 +1,166 @@
+"""How much of the server one caller may take, and for how long a call may take.
+
+Each worker counts for itself, in memory: to refuse a flood must not cost a row in the
+database for each of its messages. Addresses are counted by the refusals they met, never
+by their calls, since a whole hospital may call from behind one.
+"""
+
+import math
+import re
+import threading
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+from flask import Flask, Response, current_app, request
+
+from ..config import Config
+from ..protocol.errors import Throttled, Unavailable
+from .proxies import Proxies, find_address, find_network
+
+PATHS = re.compile(r"/(cds-services|wearables)(/|\Z)")
+OVERLOADED = "cds_service.overloaded"
+"""The WSGI variable of a request for which no thread is free; no header can set it."""
+MOST_KEYS = 50_000
+"""Callers that are remembered; who comes with more addresses makes it forget."""
+MINUTE = 60.0
+
+Clock = Callable[[], float]
+"""Seconds that never run backwards."""
+
+
+class Allowance:
+    """So many a minute for each key: as many at once, then each when it is earned."""
+
+    def __init__(
+        self, per_minute: int, clock: Clock = time.monotonic, most: int = MOST_KEYS
+    ) -> None:
+        """Allow *per_minute*; with 0 everything."""
+        self._interval = MINUTE / per_minute if per_minute else 0.0
+        self._clock = clock
+        self._most = most
+        self._full_at: dict[Hashable, float] = {}
+        """When each key has its whole allowance again."""
+        self._lock = threading.Lock()
+
+    def wait(self, key: Hashable) -> float:
+        """Seconds until the key may again; 0 if it may now."""
+        with self._lock:
+            return self._wait(key, self._clock())
+
+    def take(self, key: Hashable) -> float:
+        """Take one if there is one: 0; else the seconds until there is."""
+        with self._lock:
+            now = self._clock()
+            seconds = self._wait(key, now)
+            if not seconds and self._interval:
+                self._forget(now)
+                before = self._full_at.get(key, now)
+                self._full_at[key] = max(before, now) + self._interval
+            return seconds
+
+    def _wait(self, key: Hashable, now: float) -> float:
+        if not self._interval:
+            return 0.0
+        owed = self._full_at.get(key, now) - now
+        # Earned to within a millisecond is earned: sums of intervals are not exact.
+        seconds = owed - (MINUTE - self._interval)
+        return seconds if seconds > 0.001 else 0.0
+
+    def _forget(self, now: float) -> None:
+        """Keep the memory bounded, at a cost that is small on average."""
+        if len(self._full_at) < self._most:
+            return
+        owing = {key: at for key, at in self._full_at.items() if at > now}
+        self._full_at = owing if len(owing) <= self._most // 2 else {}
+
+
+class Limits:
+    """What each caller has left, in this worker."""
+
+    def __init__(self, config: Config, clock: Clock = time.monotonic) -> None:
+        self._calls = Allowance(config.rate_limit, clock)
+        self._refusals = Allowance(config.refusal_limit, clock)
+        self._told = Allowance(1, clock)
+
+    def admit(self, kind: str, name: str) -> None:
+        """Let a caller do one thing more.
+
+        Raises:
+            Throttled: if it did too much.
+        """
+        self._stop((kind, name), self._calls.take((kind, name)))
+
+    def admit_address(self, address: str) -> None:
+        """Let a message in of which nothing is known but where it came from.
+
+        Raises:
+            Throttled: if too many from there were not recognised.
+        """
+        self._stop(("refusals", address), self._refusals.wait(address))
+
+    def count_refusal(self, address: str) -> None:
+        """Remember that somebody from there was not recognised."""
+        self._refusals.take(address)
+
+    def _stop(self, key: Hashable, seconds: float) -> None:
+        if seconds:
+            again = self._told.take(key) > 0
+            raise Throttled(math.ceil(seconds), again=again)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """Until when a call is worth an answer."""
+
+    at: float
+    clock: Clock = time.monotonic
+
+    @classmethod
+    def of(cls, config: Config, clock: Clock = time.monotonic) -> "Deadline":
+        """The deadline of a call that begins now."""
+        allowed = config.gather_deadline_ms + config.answer_deadline_ms
+        return cls(clock() + allowed / 1000, clock)
+
+    def check(self) -> None:
+        """Go on if there is time.
+
+        Raises:
+            Unavailable: if it is too late: nobody waits for these cards any more.
+        """
+        if self.clock() > self.at:
+            raise Unavailable("This took too long. Try again.")
+
+
+def limit_requests(app: Flask, config: Config) -> None:
+    """Refuse, before anything is read, whom there is no room for."""
+    limits = app.extensions["cds_limits"] = Limits(config)
+    proxies = Proxies.of(config.trusted_proxies)
+
+    @app.before_request
+    def admit() -> None:
+        request.remote_addr = find_address(request.environ, proxies)
+        if request.method == "OPTIONS" or not PATHS.match(request.path):
+            return
+        if request.environ.get(OVERLOADED):
+            raise Unavailable("The server is busy. Try again.")
+        network = find_network(request.remote_addr)
+        limits.admit_address(network)
+        if request.method != "POST":
+            limits.admit("address", network)
+
+    @app.after_request
+    def count(response: Response) -> Response:
+        if response.status_code == 401:
+            limits.count_refusal(find_network(request.remote_addr))
+        return response
+
+
+def admit(kind: str, name: str) -> None:
+    """Let a caller, who proved who it is, make one call more.
+
+    Raises:
+        Throttled: if it made too many.
+    """
+    limits: Limits = current_app.extensions["cds_limits"]
+    limits.admit(kind, name)
