@@ -29,7 +29,11 @@ from .web.health import build_health, build_logger, observe_requests
 from .web.hooks import build_hooks
 from .web.limits import limit_requests
 from .web.refusals import Refusals
+from .web.timing import tell_timing
 from .web.wearables import build_wearables
+
+READS_A_CALL = 8
+"""So many threads read from FHIR servers for each that answers calls."""
 
 
 def create_app(config: Config | None = None, world: World | None = None) -> Flask:
@@ -53,6 +57,7 @@ def create_app(config: Config | None = None, world: World | None = None) -> Flas
     add_headers(app, world.config)
     register_errors(app)
     allow_origins(app, world.clients.origins)
+    tell_timing(app)
     limit_requests(app, world.config)
     refusals = app.extensions["cds_refusals"] = Refusals(world.store, world.clock)
     app.register_blueprint(build_hooks(world, say, refusals))
@@ -159,5 +164,5 @@ def build_world(
         store=store or Store.open(config.database_url),
         serving=Serving(rulebook, datetime.now(UTC)),
         clock=lambda: datetime.now(UTC),
-        fhir=FhirPool(log=say),
+        fhir=FhirPool(READS_A_CALL * config.threads, log=say),
     )

@@ -9,35 +9,37 @@ shown twice is the safe mistake, never shown is not.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 from .audit import build_call_event
 from .config import Clients, Config
-from .fhir.chart import SOURCES, Chart, Source
+from .fhir.chart import Chart
 from .fhir.client import FhirLimits, FhirPool, open_reader
 from .fhir.gather import gather
+from .fhir.scopes import is_for_another, why_not_fetched
 from .protocol.capabilities import gate_card
 from .protocol.cards import Card
 from .protocol.errors import Unavailable
 from .protocol.requests import HookRequest
 from .protocol.responses import build_response
+from .recording import (
+    card_records,
+    evaluation_records,
+    source_records,
+    suppression_records,
+    unusable_of,
+)
 from .rulebook.cards import BuiltCard, draft_cards, identify
-from .rulebook.evaluate import Evaluations, Outcome, alerts_since, evaluate
+from .rulebook.evaluate import alerts_since, evaluate
 from .rulebook.rules import Rulebook, ServiceRules, Site
 from .rulebook.suppression import Held, Suppressed, hold_back, look_back
 from .serving import Serving
+from .stopwatch import Stopwatch
 from .store.displays import OwnCall
-from .store.records import (
-    CallRecord,
-    CardRecord,
-    EvaluationRecord,
-    SourceRecord,
-    StoreError,
-    SuppressionRecord,
-)
+from .store.records import CallRecord, StoreError
 from .store.store import Store
 from .trust import TrustedClient
 from .wearables.records import PatientKey, WearableAlert
@@ -81,12 +83,14 @@ def answer(
     hook_request: HookRequest,
     client: TrustedClient,
     world: World,
+    watch: Stopwatch | None = None,
     check_time: Callable[[], None] = lambda: None,
 ) -> Answer:
     """The cards for one call; recorded before they are returned.
 
-    *check_time* refuses what comes too late: before the record, since a card that was
-    recorded counts as seen and may be held back the next time.
+    The *watch* has run since the call arrived; it is told of every phase. *check_time*
+    refuses what comes too late: before the record, since a card that was recorded
+    counts as seen and may be held back the next time.
 
     Raises:
         UnmetPrecondition: if data that the service requires cannot be had.
@@ -95,12 +99,16 @@ def answer(
         Unavailable: if the call cannot be recorded.
     """
     now = world.clock()
+    watch = watch or Stopwatch()
     patient = PatientKey(client.tenant, client.fhir_base, hook_request.patient_id)
 
-    chart = read_chart(service, hook_request, client, world)
+    watch.enter("gather")
+    chart = read_chart(service, hook_request, client, world, watch)
     alerts = read_alerts(service, patient, now, world.store)
 
+    watch.enter("evaluate")
     evaluations = evaluate(service, chart, alerts, now)
+    watch.enter("cards")
     drafts = draft_cards(evaluations, service.service, told_of(hook_request))
     held = hold(drafts, service.site, patient, hook_request, client, now, world.store)
     built = identify(held.shown, seed_of(service.service.id, hook_request, client))
@@ -109,6 +117,7 @@ def answer(
     body = build_response(cards)
     check_time()
 
+    watch.enter("record")
     record(
         CallRecord(
             at=now,
@@ -128,6 +137,7 @@ def answer(
         ),
         world.store,
     )
+    watch.enter("")
     return Answer(cards, body, chart, held.suppressed, unusable_of(evaluations))
 
 
@@ -136,20 +146,42 @@ def read_chart(
     hook_request: HookRequest,
     client: TrustedClient,
     world: World,
+    watch: Stopwatch,
 ) -> Chart:
     """The chart: from the prefetch, and the rest from the EHR's FHIR server."""
-    limits = FhirLimits(
-        pages=world.config.fhir_page_limit, bytes=world.config.fhir_byte_limit
-    )
-    reader = open_reader(
+    config = world.config
+    # Of the time, what it took to know the caller is spent.
+    left = max(0.0, config.gather_deadline_ms / 1000 - watch.elapsed)
+    granted = hook_request.fhir_authorization
+    why_unread = why_not_fetched(granted, client.fhir_client_id, left)
+    reader = None
+    if not why_unread:
+        reader = open_reader(
+            hook_request,
+            client.fhir_servers,
+            client.open_fhir_servers,
+            world.fhir,
+            FhirLimits(pages=config.fhir_page_limit, bytes=config.fhir_byte_limit),
+        )
+    return gather(
+        service.queries,
         hook_request,
-        client.fhir_servers,
-        client.open_fhir_servers,
-        world.fhir,
-        limits,
+        reader,
+        left,
+        why_unread=why_unread,
+        note=watch.note_fetch,
     )
-    deadline = world.config.gather_deadline_ms / 1000
-    return gather(service.queries, hook_request, reader, deadline)
+
+
+def heed_token(hook_request: HookRequest, client: TrustedClient) -> HookRequest:
+    """The request, with a deviation where its token was made for somebody else.
+
+    Source: CDS Hooks 3.0.0 "Passing the Access Token to the CDS Service".
+    """
+    if not is_for_another(hook_request.fhir_authorization, client.fhir_client_id):
+        return hook_request
+    told = "$.fhirAuthorization.subject: not our client id; the token is not used"
+    return replace(hook_request, deviations=(*hook_request.deviations, told))
 
 
 def read_alerts(
@@ -220,84 +252,3 @@ def record(call: CallRecord, store: Store) -> None:
         store.record_call(call, build_call_event(call))
     except StoreError as error:
         raise Unavailable("The call could not be recorded.") from error
-
-
-def unusable_of(evaluations: Evaluations) -> tuple[tuple[str, str], ...]:
-    """Type and reason of what was not read at all, then of what no rule could use."""
-    case = evaluations.case
-    unread = [
-        (type_of(source), each.reason)
-        for source in case.chart.sources.values()
-        for each in source.unusable
-    ]
-    known = SOURCES.values()
-    unused = [
-        (type if type in known else "other", why) for type, why in case.unusable()
-    ]
-    return (*unread, *unused)
-
-
-def type_of(source: Source) -> str:
-    """The resource type that a source holds; ``other`` for orders of any type."""
-    return SOURCES.get(source.name, "other")
-
-
-def source_records(chart: Chart) -> tuple[SourceRecord, ...]:
-    """How each part of the chart was read."""
-    return tuple(
-        SourceRecord(
-            name=source.name,
-            state=source.state.name.lower(),
-            origin=source.origin,
-            why=source.why,
-            count=len(source.resources),
-            unusable=len(source.unusable),
-            foreign=source.foreign,
-        )
-        for source in chart.sources.values()
-    )
-
-
-def evaluation_records(evaluations: Evaluations) -> tuple[EvaluationRecord, ...]:
-    """What each rule that had something to say said; a rule not listed did not fire."""
-    return tuple(
-        EvaluationRecord(
-            each.rule.id,
-            each.rule.version,
-            each.outcome.value,
-            tuple(f"{reason.fact} {reason.kind.value}" for reason in each.reasons),
-        )
-        for each in evaluations.items
-        if each.outcome is not Outcome.NO
-    )
-
-
-def card_records(built: tuple[BuiltCard, ...], now: datetime) -> tuple[CardRecord, ...]:
-    """The cards that are about to be shown."""
-    return tuple(
-        CardRecord(
-            uuid=each.card.uuid,
-            rule=each.rule,
-            version=each.version,
-            dedup_key=each.dedup_key,
-            indicator=each.card.indicator.name.lower(),
-            shown_at=now,
-        )
-        for each in built
-    )
-
-
-def suppression_records(held: Held) -> tuple[SuppressionRecord, ...]:
-    """The cards that are held back, and why."""
-    return tuple(
-        SuppressionRecord(
-            rule=each.card.rule,
-            version=each.card.version,
-            index=each.card.index,
-            dedup_key=each.card.dedup_key,
-            why=each.why.value,
-            until=each.until,
-            detail=each.detail,
-        )
-        for each in held.suppressed
-    )

@@ -11,13 +11,15 @@ import pytest
 
 from cds_service.app import build_world
 from cds_service.config import Config
-from cds_service.decision import World, answer, seed_of
+from cds_service.decision import World, answer, heed_token, seed_of
+from cds_service.fhir.networks import ListedServer, Reach
 from cds_service.protocol.cards import CardSource
 from cds_service.protocol.errors import UnmetPrecondition
 from cds_service.protocol.requests import parse_request
 from cds_service.protocol.responses import InvalidAnswer
 from cds_service.rulebook.load import load_rulebook
 from cds_service.serving import Serving
+from cds_service.stopwatch import Stopwatch
 from cds_service.trust import TrustedClient
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -195,3 +197,59 @@ def test_time_is_an_argument(world: World) -> None:
 
     assert len(ask(world).cards) == 1
     assert ask(later).cards == ()
+
+
+SERVER = "http://127.0.0.1:9/fhir"
+TOKEN = {"access_token": "t", "token_type": "Bearer", "scope": "user/*.rs"}
+
+
+def ask_with_token(world: World, ours: str, **token: Any) -> Any:
+    """A call that leaves the conditions out, with a token for their server."""
+    client = replace(
+        anonymous(world),
+        fhir_servers=(ListedServer(SERVER, Reach.LOCAL),),
+        fhir_client_id=ours,
+    )
+    prefetch = {"patient": PATIENT, "medication-requests": None}
+    granted = {**TOKEN, "subject": "us", "expires_in": 300, **token}
+    told = {"prefetch": prefetch, "fhirServer": SERVER, "fhirAuthorization": granted}
+    request = heed_token(parse_request({**BODY, **told}, https_only=False), client)
+    return request, lambda: answer(world.rulebook.services[KEY], request, client, world)
+
+
+@pytest.mark.parametrize(
+    ("ours", "token", "why", "noted"),
+    [
+        ("us", {}, "connection failed", False),
+        ("", {}, "connection failed", False),
+        ("us", {"subject": "them"}, "the token was issued to another client", True),
+        ("us", {"expires_in": 0}, "the token expires too soon", False),
+    ],
+)
+def test_a_9_a_12_a_token_that_is_not_ours_or_is_over_is_not_used(
+    world: World, ours: str, token: dict[str, Any], why: str, noted: bool
+) -> None:
+    request, call = ask_with_token(world, ours, **token)
+
+    with pytest.raises(UnmetPrecondition, match=why):
+        call()
+
+    told = [each for each in request.deviations if "fhirAuthorization" in each]
+    assert bool(told) is noted
+
+
+def test_the_time_that_is_spent_is_missing_from_the_deadline(world: World) -> None:
+    late = replace(
+        world, config=world.config.model_copy(update={"gather_deadline_ms": 1})
+    )
+    watch = Stopwatch()
+    while watch.elapsed < 0.01:
+        pass
+    client = replace(
+        anonymous(world), open_fhir_servers=(ListedServer(SERVER, Reach.LOCAL),)
+    )
+    told = {"prefetch": {"patient": PATIENT}, "fhirServer": SERVER}
+    request = parse_request({**BODY, **told}, https_only=False)
+
+    with pytest.raises(UnmetPrecondition, match="timeout"):
+        answer(world.rulebook.services[KEY], request, client, late, watch)

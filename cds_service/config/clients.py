@@ -125,6 +125,7 @@ class _Loader:
             issuer=entry.iss,
             fhir_base=entry.fhir_base,
             fhir_servers=self._listed(entry.fhir_servers, (*path, "fhir_servers")),
+            fhir_client_id=entry.fhir_client_id or "",
             open_fhir_servers=self._listed(
                 entry.open_fhir_servers, (*path, "open_fhir_servers")
             ),

@@ -166,6 +166,8 @@ class ClientEntry(_Entry):
     """The services that exist for it; all of them where none is named."""
     fhir_base: FhirBase = "-"
     fhir_servers: ServerEntries = ()
+    fhir_client_id: Text | None = None
+    """Who we are at its authorization server."""
     open_fhir_servers: ServerEntries = ()
     origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
     profile: ProfileEntry = ProfileEntry()

@@ -89,7 +89,7 @@ class Config(BaseSettings):
         default=400,
         ge=1,
         le=60_000,
-        description="Milliseconds for reading the chart from a FHIR server.",
+        description="Milliseconds, from a call's arrival, for reading from a FHIR server.",
     )
     fhir_page_limit: int = Field(
         default=10, ge=1, le=1000, description="Pages that are read of one search."

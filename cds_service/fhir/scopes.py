@@ -101,11 +101,16 @@ def why_not_fetched(
     """
     if granted is None:
         return ""
-    if client_id and granted.subject != client_id:
+    if is_for_another(granted, client_id):
         return "the token was issued to another client"
     if granted.expires_in is not None and granted.expires_in < max(seconds, 1):
         return "the token expires too soon"
     return ""
+
+
+def is_for_another(granted: FhirAuthorization | None, client_id: str) -> bool:
+    """Whether the token was issued to a client that we know we are not."""
+    return granted is not None and client_id not in ("", granted.subject)
 
 
 def _asks_within(asked: list[tuple[str, str]], permission: _Permission) -> bool:

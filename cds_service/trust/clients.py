@@ -45,6 +45,8 @@ class TrustedClient:
     """Whose patient ids it uses; ``-`` where the tenant has one FHIR server."""
     fhir_servers: tuple[ListedServer, ...] = ()
     """FHIR servers that may be read with the token that the client sends along."""
+    fhir_client_id: str = ""
+    """Who we are at its authorization server; empty where that is not known."""
     open_fhir_servers: tuple[ListedServer, ...] = ()
     """FHIR servers that may be read without a token."""
     origins: tuple[str, ...] = ()

@@ -31,6 +31,11 @@ def allow_origins(app: Flask, origins: Iterable[str]) -> None:
     def keep_to_the_client(response: Response) -> Response:
         if PATHS.match(request.path):
             response.vary.add("Origin")
+        origin = request.headers.get("Origin", "")
+        if "Server-Timing" in response.headers and any(
+            each.match(origin) for each in listed
+        ):
+            response.headers["Timing-Allow-Origin"] = origin
         client = g.get("client")
         if client and client.issuer and not is_own(client.origins):
             for name in [each for each, _ in response.headers if _is_cors(each)]:
@@ -66,4 +71,4 @@ def compile_origin(origin: str) -> re.Pattern[str]:
 
 
 def _is_cors(name: str) -> bool:
-    return name.lower().startswith("access-control-")
+    return name.lower().startswith(("access-control-", "timing-allow-"))

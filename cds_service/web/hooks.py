@@ -13,14 +13,16 @@ from flask import Blueprint, Response, current_app, g, request
 from .. import __version__
 from ..audit import build_feedback_event, build_refusal_event
 from ..config import Discovery, Profile
-from ..decision import Answer, World, answer, type_of
+from ..decision import Answer, World, answer, heed_token
 from ..protocol.capabilities import Capabilities, gate_service
 from ..protocol.errors import CdsError, Throttled, Unauthenticated, UnknownService
 from ..protocol.feedback import parse_feedback
 from ..protocol.requests import HookRequest, parse_request
 from ..protocol.responses import checked
 from ..protocol.services import Service, discovery, find_service
+from ..recording import type_of
 from ..rulebook.rules import Rulebook
+from ..stopwatch import Stopwatch
 from ..trust import Keyring, TrustedClient, authenticate
 from ..trust.documents import fetcher
 from ..trust.keyring import Log, keep_quiet
@@ -60,10 +62,13 @@ def build_hooks(
 
     @hooks.post("/cds-services/<service_id>")
     def call(service_id: str) -> Response:
+        g.watch = watch = Stopwatch()
         with refusals_audited(desk):
             body = read_body(world.config.body_limit)
             deadline = Deadline.of(world.config)
+            watch.enter("auth")
             client = recognise(desk, f"/cds-services/{service_id}")
+            watch.enter("")
             rulebook = world.rulebook
             refuse_unknown(service_id, rulebook, client)
             hook_request = parse_request(
@@ -71,12 +76,15 @@ def build_hooks(
                 strict=client.profile.strict,
                 https_only=world.config.profile is Profile.PRODUCTION,
             )
+            hook_request = heed_token(hook_request, client)
             services = rulebook.services
             offered = (each.service for each in services.values())
             service = find_service(offered, service_id, hook_request.hook)
             note_call(service_id, hook_request)
             rules = services[service.id, service.hook]
-            answered = answer(rules, hook_request, client, world, deadline.check)
+            answered = answer(
+                rules, hook_request, client, world, watch, deadline.check
+            )
         note_cards(service_id, answered)
         count_resources(answered)
         return _json(answered.body)

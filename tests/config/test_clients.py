@@ -50,6 +50,7 @@ clients:
     iss: https://ehr.example
     tenants: [n1, n2]
     fhir_base: https://fhir.example/r4/
+    fhir_client_id: us
     fhir_servers: [https://fhir.example/r4]
     open_fhir_servers: [https://open.example/r4]
     origins: ["https://ehr.example:8443"]
@@ -68,6 +69,7 @@ clients:
     client = known.client
     assert (client.tenant, known.tenants) == ("north", ("n1", "n2"))
     assert client.fhir_base == "https://fhir.example/r4"
+    assert client.fhir_client_id == "us"
     assert client.fhir_servers == (ListedServer("https://fhir.example/r4"),)
     assert client.open_fhir_servers == (ListedServer("https://open.example/r4"),)
     assert clients.origins == ("https://ehr.example:8443",)

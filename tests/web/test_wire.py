@@ -184,4 +184,5 @@ def test_r_7_r_8_e_4_p_13_what_is_absent_and_required_is_412(
     answer = ehr.call({**request_body, "prefetch": prefetch})
 
     assert answer.status_code == 412
-    assert [each["diagnostics"] for each in answer.json["issue"]] == ["conditions"]
+    errors = [each for each in answer.json["issue"] if each["severity"] == "error"]
+    assert [each["diagnostics"] for each in errors] == ["conditions"]

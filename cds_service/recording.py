@@ -1,0 +1,95 @@
+"""What a call is recorded as: its sources, its evaluations, its cards. Pure."""
+
+from datetime import datetime
+
+from .fhir.chart import SOURCES, Chart, Source
+from .rulebook.cards import BuiltCard
+from .rulebook.evaluate import Evaluations, Outcome
+from .rulebook.suppression import Held
+from .store.records import (
+    CardRecord,
+    EvaluationRecord,
+    SourceRecord,
+    SuppressionRecord,
+)
+
+
+def unusable_of(evaluations: Evaluations) -> tuple[tuple[str, str], ...]:
+    """Type and reason of what was not read at all, then of what no rule could use."""
+    case = evaluations.case
+    unread = [
+        (type_of(source), each.reason)
+        for source in case.chart.sources.values()
+        for each in source.unusable
+    ]
+    known = SOURCES.values()
+    unused = [
+        (type if type in known else "other", why) for type, why in case.unusable()
+    ]
+    return (*unread, *unused)
+
+
+def type_of(source: Source) -> str:
+    """The resource type that a source holds; ``other`` for orders of any type."""
+    return SOURCES.get(source.name, "other")
+
+
+def source_records(chart: Chart) -> tuple[SourceRecord, ...]:
+    """How each part of the chart was read."""
+    return tuple(
+        SourceRecord(
+            name=source.name,
+            state=source.state.name.lower(),
+            origin=source.origin,
+            why=source.why,
+            count=len(source.resources),
+            unusable=len(source.unusable),
+            foreign=source.foreign,
+        )
+        for source in chart.sources.values()
+    )
+
+
+def evaluation_records(evaluations: Evaluations) -> tuple[EvaluationRecord, ...]:
+    """What each rule that had something to say said; a rule not listed did not fire."""
+    return tuple(
+        EvaluationRecord(
+            each.rule.id,
+            each.rule.version,
+            each.outcome.value,
+            tuple(f"{reason.fact} {reason.kind.value}" for reason in each.reasons),
+        )
+        for each in evaluations.items
+        if each.outcome is not Outcome.NO
+    )
+
+
+def card_records(built: tuple[BuiltCard, ...], now: datetime) -> tuple[CardRecord, ...]:
+    """The cards that are about to be shown."""
+    return tuple(
+        CardRecord(
+            uuid=each.card.uuid,
+            rule=each.rule,
+            version=each.version,
+            dedup_key=each.dedup_key,
+            indicator=each.card.indicator.name.lower(),
+            shown_at=now,
+        )
+        for each in built
+    )
+
+
+def suppression_records(held: Held) -> tuple[SuppressionRecord, ...]:
+    """The cards that are held back, and why."""
+    return tuple(
+        SuppressionRecord(
+            rule=each.card.rule,
+            version=each.card.version,
+            index=each.card.index,
+            dedup_key=each.card.dedup_key,
+            why=each.why.value,
+            until=each.until,
+            detail=each.detail,
+        )
+        for each in held.suppressed
+    )

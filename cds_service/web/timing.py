@@ -1,0 +1,53 @@
+"""Where the time of a call went: the ``Server-Timing`` header and the log line.
+
+Only callers who are known are told; phases and prefetch keys are named, nothing else.
+Source: W3C Server Timing.
+"""
+
+from flask import Flask, Response, g
+
+from ..stopwatch import Stopwatch
+from .notes import note
+
+
+def tell_timing(app: Flask) -> None:
+    """Put on every call's answer, refusals too, what it spent where."""
+
+    @app.after_request
+    def tell(response: Response) -> Response:
+        watch: Stopwatch | None = g.get("watch")
+        if watch is not None and g.get("client") is not None:
+            watch.enter("")
+            response.headers["Server-Timing"] = render_timing(watch)
+            note(spent=in_milliseconds(watch))
+        return response
+
+
+def render_timing(watch: Stopwatch) -> str:
+    """The value of the header, times in milliseconds."""
+    fetched = [
+        f'fhir;dur={_milliseconds(seconds)};desc="{key}"'
+        for key, seconds in watch.fetched.items()
+    ]
+    entries = []
+    for phase, seconds in watch.phases.items():
+        entries.append(f"{phase};dur={_milliseconds(seconds)}")
+        if phase == "gather":
+            entries += fetched
+    return ", ".join([*entries, f"total;dur={_milliseconds(watch.elapsed)}"])
+
+
+def in_milliseconds(watch: Stopwatch) -> dict[str, float | dict[str, float]]:
+    """The same for the log line; fetches by prefetch key."""
+    told: dict[str, float | dict[str, float]] = {
+        phase: _milliseconds(seconds) for phase, seconds in watch.phases.items()
+    }
+    if watch.fetched:
+        told["fhir"] = {
+            key: _milliseconds(seconds) for key, seconds in watch.fetched.items()
+        }
+    return told
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 1)
