@@ -51,6 +51,11 @@ _OF_ALERT = {
     "local_time": "a start by the wearer's clock",
 }
 
+_ENDED = {
+    "open": (" that still lasts", " that still last"),
+    "closed": (" that has ended", " that have ended"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -90,14 +95,15 @@ class Words:
         if fact.kind == "medication":
             return f"medicines of the set {title}{_taken(fact)}"
         if fact.kind == "wearable_alert":
-            return f"wearable alerts {title}{last}"
+            return f"wearable alerts {title}{last}{self._ended(fact, many=True)}"
         return f"results for {title}{last}"
 
     def value(self, fact: Fact) -> str:
         """The number that a fact has, as the subject of a sentence."""
         title, last = self.title(fact), last_words(fact, " of the last {}")
         if fact.kind == "wearable_alert":
-            return f"value among the wearable alerts {title}{last}"
+            ended = self._ended(fact, many=True)
+            return f"value among the wearable alerts {title}{last}{ended}"
         return f"{title}{last}"
 
     def _presence(self, fact: Fact, present: bool) -> str:
@@ -117,7 +123,7 @@ class Words:
             return self._medicine(fact, title, present)
         last = last_words(fact, " from the last {}")
         if fact.kind == "wearable_alert":
-            return f"there is a wearable alert {title}{last}"
+            return f"there is a wearable alert {title}{last}{self._ended(fact)}"
         return f"there is {'a' if present else 'no'} result for {title}{last}"
 
     def _medicine(self, fact: Fact, title: str, present: bool) -> str:
@@ -157,9 +163,16 @@ class Words:
             said.append(f"{_OF_ALERT[attribute]} {of}{shown}")
         last, told = last_words(fact, " from the last {}"), _listed(said)
         if "count" not in asked:
-            return f"a wearable alert {self.title(fact)}{last} has {told}"
+            ended = self._ended(fact)
+            return f"a wearable alert {self.title(fact)}{last}{ended} has {told}"
         number = limits(_of(clause, "count"), fact, _COUNTS)
-        return f"{number} wearable alerts {self.title(fact)}{last} have {told}"
+        ended = self._ended(fact, many=True)
+        return f"{number} wearable alerts {self.title(fact)}{last}{ended} have {told}"
+
+    def _ended(self, fact: Fact, *, many: bool = False) -> str:
+        """Whether the alerts that a fact reads last; empty where it reads both."""
+        one, several = _ENDED.get(self._status(fact), ("", ""))
+        return several if many else one
 
     def _selector(self, fact: Fact) -> Selector:
         return self.selectors[fact.slots[0]]

@@ -21,6 +21,8 @@ ordered: {medication: {in: beta-blockers, from: draft_orders}}
 hr: {observation: {in: heart-rate, unit: /min, within: 3 days}}
 ever: {observation: {in: heart-rate, unit: /min}}
 alert: {wearable_alert: {type: [low-heart-rate], within: 7 days}}
+lasting: {wearable_alert: {type: [low-heart-rate], status: open}}
+over: {wearable_alert: {type: [low-heart-rate], status: closed, within: 7 days}}
 points:
   score:
     title: A score
@@ -155,6 +157,30 @@ def written(said: Said) -> str:
             "alert: {duration: {at_least: 10 minutes}, count: {at_least: 3}}",
             "at least 3 wearable alerts *Low heart rate* from the last 7 days have a "
             "duration of 10 minutes or more",
+        ),
+        (
+            "lasting: present",
+            "there is a wearable alert *Low heart rate* that still lasts",
+        ),
+        (
+            "lasting: {value: {below: 40}}",
+            "a wearable alert *Low heart rate* that still lasts has a value below "
+            "40 /min",
+        ),
+        (
+            "over: {value: {below: 40}, count: {at_least: 2}}",
+            "at least 2 wearable alerts *Low heart rate* from the last 7 days that "
+            "have ended have a value below 40 /min",
+        ),
+        (
+            "lasting: {max: {above: 40}}",
+            "the highest value among the wearable alerts *Low heart rate* that still "
+            "last is above 40 /min",
+        ),
+        (
+            "over: {count: {above: 2}}",
+            "there are more than 2 wearable alerts *Low heart rate* from the last "
+            "7 days that have ended",
         ),
         (
             "alert: {coverage: {above: 0.5}}",
