@@ -111,6 +111,7 @@ class CardBuilder:
                 self._suggestion(each, (*suggested, number), sure)
                 for number, each in enumerate(body.get("suggestions", ()))
             ),
+            selection=body.get("selection", "at-most-one"),
         )
 
     def _where(self, path: Path, name: str) -> Path:

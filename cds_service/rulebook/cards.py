@@ -118,6 +118,7 @@ def _build(
         source=template.source,
         detail=_detail(evaluation, template),
         suggestions=build_suggestions(template.suggestions, evaluation),
+        selection=template.selection,
         override_reasons=template.override_reasons,
         links=template.links,
         extension={RULE_EXTENSION: {"id": rule.id, "version": rule.version}},

@@ -29,6 +29,7 @@ _CARD_KEYS: Mapping[str, Step] = {
     "override_reasons": Step.PATCH,
     "links": Step.PATCH,
     "suggestions": Step.MINOR,
+    "selection": Step.MINOR,
 }
 
 

@@ -144,6 +144,8 @@ def _extras(card: CardTemplate) -> Iterator[str]:
         label = inert(suggestion.label)
         told = "" if does == label else f" ({does})"
         yield f"- suggestion{recommended}: {label}{told}"
+    if card.suggestions and card.selection == "any":
+        yield "- several of the suggestions may be taken, where the EHR knows that"
     if card.override_reasons:
         reasons = "; ".join(inert(each.display) for each in card.override_reasons)
         yield f"- reasons to override it: {reasons}"

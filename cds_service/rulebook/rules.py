@@ -83,6 +83,8 @@ class CardTemplate:
     override_reasons: tuple[Coding, ...] = ()
     links: tuple[Link, ...] = ()
     suggestions: tuple[SuggestionTemplate, ...] = ()
+    selection: str = "at-most-one"
+    """How many suggestions may be taken: ``at-most-one`` or ``any``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -618,6 +618,18 @@ def test_c_11_at_most_one_suggestion_is_recommended() -> None:
     ]
 
 
+def test_c_10_a_card_may_let_several_of_its_suggestions_be_taken() -> None:
+    actions = (ActionTemplate("create", "New", {"resourceType": "Task"}),)
+    suggestions = (SuggestionTemplate("a", False, actions),)
+
+    (usual,) = build(fires(card(suggestions=suggestions)))
+    (several,) = build(fires(card(suggestions=suggestions, selection="any")))
+
+    assert as_json(usual.card)["selectionBehavior"] == "at-most-one"
+    assert as_json(several.card)["selectionBehavior"] == "any"
+    assert usual.card.uuid != several.card.uuid
+
+
 def test_c_33_every_kind_of_card_passes_the_response_schema() -> None:
     suggestion = SuggestionTemplate(
         "Do it",

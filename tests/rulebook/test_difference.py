@@ -173,6 +173,13 @@ def test_another_name_for_a_fact_is_no_change(rules: Any) -> None:
         ('summary: "Rate', 'summary: "The rate', 1, "", "card: summary"),
         ("label: Do it", "label: Do this", 2, "", "card: suggestions changed"),
         (
+            "source: {label: Test}",
+            "source: {label: Test}\n  selection: any",
+            2,
+            "",
+            "card: selection changed",
+        ),
+        (
             "hooks: [patient-view]",
             "hooks: [order-sign]",
             3,
