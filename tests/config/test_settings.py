@@ -106,6 +106,26 @@ def test_a_setting_is_read_from_its_variable(
         ),
         ({"CDS_AUTH": "off"}, "CDS_AUTH: off is only for CDS_PROFILE=development"),
         ({"CDS_FHIR_SERVERS": "https://a ftp://b"}, "CDS_FHIR_SERVERS: must be a URL"),
+        (
+            {**DEVELOPMENT, "CDS_TLS_CERT": "cert.pem"},
+            "CDS_TLS_KEY: must be set as well; it takes both",
+        ),
+        (
+            {**DEVELOPMENT, "CDS_TLS_KEY": "key.pem"},
+            "CDS_TLS_CERT: must be set as well; it takes both",
+        ),
+        (
+            {**DEVELOPMENT, "CDS_TLS_CLIENT_CA": "ca.pem"},
+            "CDS_TLS_CLIENT_CA: needs CDS_TLS_CERT and CDS_TLS_KEY",
+        ),
+        (
+            {"CDS_TRUSTED_PROXIES": "10.0.0.1/8"},
+            "CDS_TRUSTED_PROXIES: must be addresses or networks, such as 10.0.0.7 or"
+            " 10.0.0.0/24; '10.0.0.1/8' is neither",
+        ),
+        ({"CDS_TRUSTED_PROXIES": "*"}, "CDS_TRUSTED_PROXIES: must be addresses"),
+        ({"CDS_RATE_LIMIT": "-1"}, "CDS_RATE_LIMIT: input should be greater than"),
+        ({"CDS_QUEUE_LIMIT": "901"}, "CDS_QUEUE_LIMIT: input should be less than"),
         ({"CDS_PROFIL": "x"}, "CDS_PROFIL: unknown; did you mean CDS_PROFILE?"),
         ({"CDS_CLIENT_FILE": "x"}, "unknown; did you mean CDS_CLIENTS_FILE?"),
         (
@@ -209,4 +229,29 @@ def test_every_setting_says_what_it_is() -> None:
     assert ("CDS_PORT", "8080", "Port to listen on.") in table
     assert all(
         name.startswith("CDS_") and text.endswith(".") for name, _, text in table
+    )
+
+
+def test_rates_are_limited_in_production_and_only_on_request_in_development() -> None:
+    development = load_config(DEVELOPMENT)
+    wanted = load_config({**DEVELOPMENT, "CDS_RATE_LIMIT": "60"})
+
+    assert (development.rate_limit, development.refusal_limit) == (0, 0)
+    assert wanted.rate_limit == 60
+    defaults = {name: default for name, default, _ in settings_table()}
+    assert (defaults["CDS_RATE_LIMIT"], defaults["CDS_REFUSAL_LIMIT"]) == (
+        "6000",
+        "1200",
+    )
+
+
+def test_proxies_are_addresses_and_networks() -> None:
+    listed = "10.0.0.7, 192.168.0.0/24 2001:db8::/48"
+
+    config = load_config({**DEVELOPMENT, "CDS_TRUSTED_PROXIES": listed})
+
+    assert config.trusted_proxies == (
+        "10.0.0.7/32",
+        "192.168.0.0/24",
+        "2001:db8::/48",
     )

@@ -1,0 +1,168 @@
+"""A worker with more to do than threads to do it, and one whose thread hangs."""
+
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+import requests
+
+pytestmark = pytest.mark.slow
+
+PATIENCE = 120
+PROGRAM = """
+import os, sys, time
+from pathlib import Path
+from flask import Flask
+from cds_service.cli.serve import Arbiter, Server
+from cds_service.config import load_config
+from cds_service.web.errors import register_errors
+from cds_service.web.limits import limit_requests
+
+folder, seconds, queue = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+config = load_config({
+    "CDS_PROFILE": "development", "CDS_AUTH": "off", "CDS_PORT": "0",
+    "CDS_THREADS": "1", "CDS_QUEUE_LIMIT": queue,
+})
+
+def build():
+    app = Flask("slow")
+    register_errors(app)
+    limit_requests(app, config)
+
+    @app.post("/cds-services/<name>")
+    def call(name):
+        (folder / name).touch()
+        while not (folder / "release").exists():
+            time.sleep(0.01)
+        return "done"
+
+    @app.get("/health")
+    def health():
+        return str(os.getpid())
+
+    return app
+
+class Slow(Server):
+    def load_config(self):
+        super().load_config()
+        self.cfg.set("timeout", seconds)
+        self.cfg.set("graceful_timeout", 1)
+
+Arbiter(Slow(config, build), None).run()
+"""
+
+Start = Callable[[int, int], str]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts a server of one thread; its calls end when ``release`` is there."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def make(seconds: int, queue: int) -> str:
+        log = tmp_path / "log"
+        arguments = [str(tmp_path), str(seconds), str(queue)]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-c", PROGRAM, *arguments],
+                stdout=output,
+                stderr=output,
+            )
+        running.append(process)
+        deadline = time.monotonic() + PATIENCE
+        while not (found := re.search(r"at: (http://\S+) ", log.read_text())):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        return found[1]
+
+    yield make
+    (tmp_path / "release").touch()
+    for process in running:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def call(base: str, name: str) -> requests.Response:
+    return requests.post(f"{base}/cds-services/{name}", b"{}", timeout=PATIENCE)
+
+
+def test_who_finds_too_many_waiting_is_told_so_at_once(
+    start: Start, tmp_path: Path
+) -> None:
+    base = start(PATIENCE, 2)
+    with ThreadPoolExecutor(3) as beside:
+        served = [beside.submit(call, base, "first")]
+        wait_for((tmp_path / "first").exists)
+        served += [beside.submit(call, base, name) for name in ("second", "third")]
+        turned_away: list[requests.Response] = []
+
+        def crowded() -> bool:
+            with suppress(requests.Timeout):
+                url = f"{base}/health"
+                requests.get(url, timeout=1)
+                return True
+            return False
+
+        # As long as a place is left, a question waits for the thread like a call.
+        wait_for(crowded)
+        turned_away.append(call(base, "fourth"))
+        alive = requests.get(f"{base}/health", timeout=PATIENCE)
+        (tmp_path / "release").touch()
+        answered = [each.result() for each in served]
+
+    assert [each.status_code for each in answered] == [200, 200, 200]
+    assert alive.status_code == 200
+    (refused,) = turned_away
+    assert refused.status_code == 503
+    assert int(refused.headers["Retry-After"]) > 0
+    assert refused.json()["resourceType"] == "OperationOutcome"
+    assert not (tmp_path / "fourth").exists()
+    assert call(base, "fifth").status_code == 200
+
+
+def test_who_sends_nothing_takes_no_thread(start: Start, tmp_path: Path) -> None:
+    base = start(PATIENCE, 0)
+    (tmp_path / "release").touch()
+    host, port = base.removeprefix("http://").split(":")
+    with ExitStack() as idle:
+        for _ in range(20):
+            idle.enter_context(socket.create_connection((host, int(port))))
+
+        assert call(base, "one").status_code == 200
+
+
+def test_a_request_that_never_ends_has_its_worker_replaced(
+    start: Start, tmp_path: Path
+) -> None:
+    base = start(5, 10)
+    before = requests.get(f"{base}/health", timeout=PATIENCE).text
+    with ThreadPoolExecutor(1) as beside:
+        hanging = beside.submit(call, base, "hanging")
+        wait_for((tmp_path / "hanging").exists)
+
+        def replaced() -> bool:
+            with suppress(requests.ConnectionError, requests.Timeout):
+                now = requests.get(f"{base}/health", timeout=5)
+                return now.ok and now.text != before
+            return False
+
+        wait_for(replaced)
+        with pytest.raises(requests.ConnectionError):
+            hanging.result()
+
+    assert "gives itself up" in (tmp_path / "log").read_text()
