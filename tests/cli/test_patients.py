@@ -12,10 +12,12 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
+import jwt
 import pytest
 from click.testing import CliRunner
 
 from cds_service.cli import main
+from cds_service.cli.ehr import generate_key
 from cds_service.fhir.demographics import COLUMNS
 
 PATIENCE = 60
@@ -44,6 +46,9 @@ class Ehr:
         self.entries = {}
         self.members = {}
         self.token = ""
+        self.key = None
+        self.scope = "system/Patient.rs"
+        self.given = 0
         self.pause = 0.0
         self.counted = True
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -82,6 +87,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         ehr = self.server.ehr
+        if self.path.endswith("/.well-known/smart-configuration"):
+            token_endpoint = ehr.base + "/token"
+            return self.say(200, {"token_endpoint": token_endpoint})
         ehr.asked.append(self.path)
         ehr.tokens.append(self.headers.get("Authorization"))
         time.sleep(ehr.pause)
@@ -94,6 +102,17 @@ class Handler(BaseHTTPRequestHandler):
             return self.say(200, ehr.page(start))
         ehr.moods.remove(mood)
         self.say(*mood[1:])
+
+    def do_POST(self):
+        ehr = self.server.ehr
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        assertion = parse_qs(body)["client_assertion"][0]
+        endpoint = ehr.base + "/token"
+        jwt.decode(assertion, ehr.key, algorithms=["ES384"], audience=endpoint)
+        ehr.given += 1
+        ehr.token = f"token-{ehr.given}"
+        token = {"access_token": ehr.token, "token_type": "bearer", "expires_in": 300}
+        self.say(200, token | {"scope": ehr.scope})
 
     def say(self, status, body, headers=()):
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -643,6 +662,47 @@ def test_a_token_that_others_may_read_is_warned_of(ehr, export, tmp_path):
     assert result.exit_code == 1
     assert "warning: others may read" in result.output
     assert "does not accept the token (HTTP 401)" in result.output
+
+
+@pytest.fixture
+def as_service(ehr, tmp_path):
+    """Options of a backend service that the server knows."""
+    private, public = generate_key()
+    key = tmp_path / "key.pem"
+    key.write_text(private)
+    key.chmod(0o600)
+    ehr.key = jwt.PyJWK(public).key
+    return ["--client-id", "our-client", "--key", key, "--kid", "k1"]
+
+
+def test_a_backend_service_exports_and_renews_its_token(ehr, export, out, as_service):
+    ehr.moods = [(20, 401, b"")]
+
+    result = export(*as_service)
+
+    assert result.exit_code == 0, result.output
+    assert ids(out) == everybody(ehr)
+    assert ehr.given == 2
+    assert "token-" not in result.output
+
+
+def test_a_token_that_permits_no_patients_is_told(ehr, export, out, as_service):
+    ehr.scope = "system/Observation.rs"
+
+    result = export(*as_service)
+
+    assert result.exit_code == 1
+    assert "permits no search of patients" in result.output
+    assert ehr.asked == [] and not out.exists()
+
+
+def test_a_token_that_shows_some_patients_is_warned_of(ehr, export, as_service):
+    ehr.scope = "system/Patient.rs?active=true"
+
+    result = export(*as_service)
+
+    assert result.exit_code == 0
+    assert "the token shows some patients only" in result.output
 
 
 @pytest.mark.parametrize(
