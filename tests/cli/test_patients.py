@@ -573,7 +573,7 @@ def test_files_that_were_changed_by_others_are_not_gone_on_with(ehr, export, out
 def test_rows_that_the_state_does_not_know_are_written_once(ehr, export, out):
     stop_at(ehr, export, 20)
     with out.with_name(out.name + ".partial").open("ab") as partial:
-        partial.write(b"p20,half a r")
+        partial.write(b"p20,whole row\r\np21,half a r")
 
     assert export("--resume").exit_code == 0
     assert ids(out) == everybody(ehr)
