@@ -1,5 +1,6 @@
 """The shape of the clients file."""
 
+import re
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -61,10 +62,17 @@ def _spelt_out(value: Any) -> Any:
 
 
 def _origin(value: str) -> str:
-    url = urlsplit(value)
-    if value != f"{url.scheme}://{url.netloc}" or url.scheme not in ("http", "https"):
+    if not _ORIGIN.fullmatch(value):
         raise ValueError("must be an origin, such as https://ehr.example")
+    if _USUAL_PORT.search(value):
+        raise ValueError("must be without the usual port, since browsers send none")
     return value
+
+
+_ORIGIN = re.compile(
+    r"https?://([a-z0-9.-]*[a-z0-9]|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.I
+)
+_USUAL_PORT = re.compile(r"^https:.*:443$|^http:.*[^:]:80$", re.I)
 
 
 def _fhir_base(value: str) -> str:
