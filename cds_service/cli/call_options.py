@@ -12,7 +12,7 @@ from .cards import build_console
 from .ehr import ALGORITHMS
 from .exchange import PATIENCE
 
-FHIR_TOKEN = "FHIR_BEARER_TOKEN"
+FHIR_TOKEN = "FHIR_BEARER_TOKEN"  # nosec B105 # the name of a variable
 """The environment variable that can hold the token for the FHIR server."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])

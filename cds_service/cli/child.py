@@ -29,7 +29,7 @@ def serve_as_child(settings: Mapping[str, str], log: Path, base: str) -> Iterato
         name: value for name, value in os.environ.items() if name[:4] != "CDS_"
     }
     with log.open("wb") as output:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # nosec B603 # this program, no shell
             [sys.executable, "-m", "cds_service.cli", "serve"],
             env={**inherited, **settings},
             stdout=output,

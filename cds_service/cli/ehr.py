@@ -163,7 +163,7 @@ def build_bare(case: Case, fhir_server: str, token: str) -> dict[str, Any]:
     request["fhirServer"] = fhir_server
     request["fhirAuthorization"] = {
         "access_token": token,
-        "token_type": "Bearer",
+        "token_type": "Bearer",  # nosec B105 # the name of a type
         "expires_in": LIFETIME,
         "scope": "patient/Patient.rs patient/Condition.rs patient/Observation.rs "
         "patient/MedicationRequest.rs patient/MedicationStatement.rs "

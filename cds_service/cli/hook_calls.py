@@ -104,7 +104,7 @@ def build_request(
 def _authorization(access: Access, context: Mapping[str, Any]) -> dict[str, Any]:
     told = {
         "access_token": access.token,
-        "token_type": "Bearer",
+        "token_type": "Bearer",  # nosec B105 # the name of a type
         "expires_in": LIFETIME,
         "scope": access.scope,
         "subject": access.subject,

@@ -212,6 +212,6 @@ SCENARIOS: Mapping[str, Callable[[Wearer], list[Step]]] = {
 def play(name: str, patient: str, source: str, now: datetime, seed: int) -> list[Step]:
     """The deliveries of a scenario; other ids for every millisecond."""
     tag = f"{int(now.timestamp() * 1000):x}"
-    random = Random(f"{seed} {name}")
+    random = Random(f"{seed} {name}")  # nosec B311 # made-up readings, repeatable
     wearer = Wearer(patient, now, random, f"{source}-{name}-{tag}")
     return SCENARIOS[name](wearer)

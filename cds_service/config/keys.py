@@ -15,7 +15,7 @@ from .reporting import Reporter, field_name
 
 _Problem = tuple[FieldPath, str]
 _TOP: FieldPath = ()
-SECRET_PREFIX = "whsec_"
+SECRET_PREFIX = "whsec_"  # nosec B105 # what every secret begins with
 SHORTEST_SECRET = 24
 """Bytes. Source: Standard Webhooks 1.0.0 "Signature scheme"."""
 

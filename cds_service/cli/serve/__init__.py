@@ -21,6 +21,7 @@ from ...config import Config, InvalidConfig, Reload, load_config
 from ...rulebook.load import InvalidRulebook
 from ...store.records import StoreError
 from ...store.store import Store
+from .log import Log, keep_quiet
 from .tls import Contexts, check_tls
 
 SLACK = 30
@@ -138,7 +139,9 @@ class Watcher:
         self._not_before = time.monotonic() + AGAIN
         own = ["--watch", "--holder", self._holder, "--parent", str(os.getpid())]
         command = [sys.executable, "-m", "cds_service.cli", "publish", *own]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        self._process = subprocess.Popen(  # nosec B603 # this program, no shell
+            command, stdin=subprocess.DEVNULL
+        )
 
     def end(self) -> None:
         """Have it give its lease back and end; it is not waited for long."""
@@ -180,6 +183,8 @@ def build_settings(config: Config) -> dict[str, Any]:
         "secure_scheme_headers": {},
         "forwarder_headers": "",
         "loglevel": str(config.log_level).lower(),
+        "logger_class": Log,
+        "pre_request": keep_quiet,
         "control_socket_disable": True,
         "proc_name": "cds-service",
         **(build_tls_settings(config) if config.tls_cert else {}),

@@ -120,7 +120,7 @@ class BackendServices:
         self._new_id = new_id
         self._lock = Lock()
         self._configuration: SmartConfiguration | None = None
-        self._token = ""
+        self._token = ""  # nosec B105 # none yet
         self._scope = ""
         self._ends = 0.0
 
@@ -144,12 +144,12 @@ class BackendServices:
         """
         with self._lock:
             if self._token == refused:
-                self._token = ""
+                self._token = ""  # nosec B105 # none yet
             return self._current()
 
     def _current(self) -> str:
         if not self._token or self._clock() >= self._ends:
-            self._token = ""
+            self._token = ""  # nosec B105 # none yet
             self._take(self._ask())
         return self._token
 
