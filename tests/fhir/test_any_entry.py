@@ -17,8 +17,8 @@ QUERIES = [
 ]
 KINDS = [*SOURCES.values(), "Medication", "Bundle", "OperationOutcome", "condition"]
 MEMBERS = (
-    "resourceType id subject patient reference code coding system status issue "
-    "severity medicationReference medication concept contained meta versionId lastUpdated entry"
+    "resourceType id subject patient reference code coding system status issue entry "
+    "severity medicationReference medication concept contained meta versionId"
 ).split()
 WORDS = st.sampled_from(
     [
