@@ -95,7 +95,12 @@ def serve_rules(folder: Path, count: int) -> Iterator[Subject]:
 
 
 @contextmanager
-def serve(app: str, settings: dict[str, str], public_url: str = "") -> Iterator[int]:
+def serve(
+    app: str,
+    settings: dict[str, str],
+    public_url: str = "",
+    threads: int = THREADS,
+) -> Iterator[int]:
     """The port of *app*, served by gunicorn for as long as the block lasts."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -103,7 +108,7 @@ def serve(app: str, settings: dict[str, str], public_url: str = "") -> Iterator[
     command = [sys.executable, "-m", "gunicorn", app]
     command += ["--bind", f"127.0.0.1:{port}", "--workers", "1", "--keep-alive", "60"]
     command += ["--no-control-socket"]
-    command += ["--worker-class", "gthread", "--threads", str(THREADS)]
+    command += ["--worker-class", "gthread", "--threads", str(threads)]
     environment = {
         **os.environ,
         **settings,

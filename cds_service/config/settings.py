@@ -72,7 +72,12 @@ class Config(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=_PORT, ge=0, le=65535, description="Port to listen on.")
     workers: int = Field(default=1, ge=1, le=256, description="Worker processes.")
-    threads: int = Field(default=8, ge=1, le=256, description="Threads in a worker.")
+    threads: int = Field(
+        default=64,
+        ge=1,
+        le=256,
+        description="Threads in a worker: calls at once, most of which wait for FHIR.",
+    )
     log_level: LogLevel = Field(
         default=LogLevel.INFO, description="`debug`, `info`, `warning` or `error`."
     )
