@@ -7,7 +7,7 @@ from typing import Any
 from ..fhir.chart import Chart, Resource, SourceState
 from ..wearables.records import WearableAlert
 from .intervals import Moment, exactly
-from .matching import Coded
+from .matching import Coded, Hit
 from .medicines import coded_medication
 from .readings import Row, codings, items, says_none, texts_of
 from .sheet import Group, Match, Selectors, Sheet
@@ -42,7 +42,7 @@ class _Filer:
                 for slot, hit in hits.items():
                     matches[slot].append(Match(hit, resource, holder, coded.names))
                 if kind != "medication" or not known:
-                    self._leave(groups, resource, coded)
+                    self._leave(groups, resource, coded, hits)
 
     def _coded(
         self, kind: str, resource: Resource
@@ -66,15 +66,46 @@ class _Filer:
             for part in parts
         ]
 
-    def _leave(self, groups: Sequence[Group], resource: Resource, coded: Coded) -> None:
+    def _leave(
+        self,
+        groups: Sequence[Group],
+        resource: Resource,
+        coded: Coded,
+        hits: Mapping[int, Hit],
+    ) -> None:
         """Note for whom the resource stays unresolved."""
         for group in groups:
-            if any([system in group.settled for system, _, _ in coded.codings]):
+            if any(
+                [system in group.settled for system, _, _ in coded.codings]
+            ) and not (
+                group.words and self._may_be_meant(group, resource, coded, hits)
+            ):
                 continue
             standing = self.sheet.standing(group.selector, resource)
             if standing is not Standing.DOES_NOT and not says_none(coded.codings):
                 called = coded.names or texts_of(resource.get("code"))
                 self.sheet.unresolved[group.number].append(next(iter(called), ""))
+
+    def _may_be_meant(
+        self,
+        group: Group,
+        resource: Resource,
+        coded: Coded,
+        hits: Mapping[int, Hit],
+    ) -> bool:
+        """Whether words of the set name a resource whose code it does not list.
+
+        A list without a hierarchy never has all subtypes, and a subtype of what a rule
+        excludes must not read as something else.
+        """
+        group_of = self.selectors.group_of
+        if any(group_of.get(slot) == group.number for slot in hits):
+            return False
+        systems = {system for system, _, _ in coded.codings}
+        if systems & (group.settled - group.listed):
+            return False
+        said = " ".join(texts_of(resource.get("code"))).lower()
+        return any(word in said for word in group.words)
 
     def file_alerts(self, alerts: Sequence[WearableAlert], now: datetime) -> None:
         for alert in alerts:

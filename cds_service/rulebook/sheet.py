@@ -33,6 +33,7 @@ class Selectors:
         self, selectors: Sequence[Selector], valuesets: Mapping[str, ValueSet]
     ) -> None:
         self.all = tuple(selectors)
+        self._valuesets = valuesets
         self.indexes: dict[tuple[str, str], CodeIndex] = {}
         """By kind and origin."""
         self.of_type: dict[str, list[int]] = defaultdict(list)
@@ -68,15 +69,22 @@ class Selectors:
             if index is None:
                 continue
             settled = index.settled(slot)
+            words: tuple[str, ...] = ()
+            listed = frozenset[str]()
+            if selector.kind == "condition":
+                valueset = self._valuesets[selector.valueset]
+                words, listed = valueset.words, settled - frozenset(valueset.prefixes)
             key = (
                 selector.kind,
                 selector.origin,
                 selector.status,
                 selector.confirmed,
                 settled,
+                words,
+                listed,
             )
             if key not in numbers:
-                group = Group(len(numbers), selector, settled)
+                group = Group(len(numbers), selector, settled, words, listed)
                 numbers[key] = group.number
                 self._groups[selector.kind, selector.origin].append(group)
             self.group_of[slot] = numbers[key]
@@ -90,6 +98,10 @@ class Group(NamedTuple):
     """One of them."""
     settled: frozenset[str]
     """The systems whose codes settle membership."""
+    words: tuple[str, ...] = ()
+    """Words by which a code that is only not listed may be meant all the same."""
+    listed: frozenset[str] = frozenset()
+    """The settled systems whose codes are listed one by one, without a hierarchy."""
 
 
 class Match(NamedTuple):

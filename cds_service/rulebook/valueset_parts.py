@@ -30,6 +30,8 @@ class ValueSet:
     """Lower-case words, such as a dose form, that rule out a match by name."""
     panels: frozenset[tuple[str, str]] = frozenset()
     """System and code of observations whose components may carry these codes."""
+    words: tuple[str, ...] = ()
+    """Lower-case words that name the problem, for a code that is only not listed."""
     ingredients: frozenset[str] = frozenset()
     """RxNorm codes of the ingredients, its own and those of the sets it includes."""
     known: Known = field(default=Known(), repr=False)
@@ -65,6 +67,7 @@ class Draft:
     panels: set[tuple[str, str]] = field(default_factory=set)
     forms: set[str] = field(default_factory=set)
     ingredients: set[str] = field(default_factory=set)
+    words: set[str] = field(default_factory=set)
 
     def read(self, entry: Mapping[str, Any]) -> None:
         """Take in what one entry of a file lists."""
@@ -91,6 +94,7 @@ class Draft:
         self.names.update(other.names)
         self.panels.update(other.panels)
         self.ingredients.update(other.ingredients)
+        self.words.update(other.words)
 
 
 def add(to: dict[str, set[str]], system: str, codes: Iterable[str]) -> None:
@@ -146,5 +150,6 @@ def freeze(
         excluded_prefixes=without,
         excluded_forms=tuple(sorted(excluded.forms)),
         panels=frozenset(included.panels - excluded.panels),
+        words=tuple(sorted(included.words)),
         ingredients=frozenset(included.ingredients - excluded.ingredients),
     )

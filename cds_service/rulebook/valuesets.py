@@ -85,6 +85,7 @@ class _Builder:
         extensions = [each for each in self.extensions if each.data["extends"] == name]
         included, excluded, parts = Draft(), Draft(), list[ValueSet]()
         for each in [document, *extensions]:
+            included.words.update(word.lower() for word in each.data.get("words", ()))
             for path, entry in entries(each, "include"):
                 included.read(entry)
                 self._import(each, path, entry, included, excluded)
