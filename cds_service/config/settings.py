@@ -94,7 +94,7 @@ class Config(BaseSettings):
         default=400,
         ge=1,
         le=60_000,
-        description="Milliseconds, from a call's arrival, for reading from a FHIR server.",
+        description="From a call's arrival, milliseconds for reading from FHIR.",
     )
     fhir_page_limit: int = Field(
         default=10, ge=1, le=1000, description="Pages that are read of one search."
