@@ -82,9 +82,7 @@ def build_hooks(
             service = find_service(offered, service_id, hook_request.hook)
             note_call(service_id, hook_request)
             rules = services[service.id, service.hook]
-            answered = answer(
-                rules, hook_request, client, world, watch, deadline.check
-            )
+            answered = answer(rules, hook_request, client, world, watch, deadline.check)
         note_cards(service_id, answered)
         count_resources(answered)
         return _json(answered.body)
