@@ -23,6 +23,7 @@ from cds_service.serving import Serving
 from cds_service.store.store import Store
 from cds_service.wearables.records import PatientKey, WearableAlert
 from cds_service.web.errors import register_errors
+from cds_service.web.limits import limit_requests
 from cds_service.web.wearables import build_wearables
 
 SECRET = "whsec_c2VjcmV0LW9mLXRoZS1kZW1vLXdhdGNoLWhlcmU="
@@ -79,6 +80,7 @@ def url(world: World) -> Iterator[str]:
     """The base URL of a server that takes deliveries."""
     app = Flask(__name__)
     register_errors(app)
+    limit_requests(app, world.config)
     app.register_blueprint(build_wearables(world))
     with serving(app) as base:
         yield base
