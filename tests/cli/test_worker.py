@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,13 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def begin(base: str, name: str) -> HTTPConnection:
+    """A call that was sent, and so stands before all that are sent later."""
+    connection = HTTPConnection(base.removeprefix("http://"), timeout=PATIENCE)
+    connection.request("POST", f"/cds-services/{name}", b"{}")
+    return connection
+
+
 def call(base: str, name: str) -> requests.Response:
     return requests.post(f"{base}/cds-services/{name}", b"{}", timeout=PATIENCE)
 
@@ -105,29 +113,29 @@ def test_who_finds_too_many_waiting_is_told_so_at_once(
     start: Start, tmp_path: Path
 ) -> None:
     base = start(PATIENCE, 2)
-    with ThreadPoolExecutor(3) as beside:
-        served = [beside.submit(call, base, "first")]
-        wait_for((tmp_path / "first").exists)
-        served += [beside.submit(call, base, name) for name in ("second", "third")]
-        turned_away: list[requests.Response] = []
+    served = [begin(base, "first")]
+    wait_for((tmp_path / "first").exists)
+    served += [begin(base, name) for name in ("second", "third")]
 
-        def crowded() -> bool:
-            with suppress(requests.Timeout):
-                url = f"{base}/health"
-                requests.get(url, timeout=1)
-                return True
-            return False
+    def crowded() -> bool:
+        with suppress(requests.Timeout):
+            requests.get(f"{base}/health", timeout=1)
+            return True
+        return False
 
-        # As long as a place is left, a question waits for the thread like a call.
-        wait_for(crowded)
-        turned_away.append(call(base, "fourth"))
-        alive = requests.get(f"{base}/health", timeout=PATIENCE)
-        (tmp_path / "release").touch()
-        answered = [each.result() for each in served]
+    # As long as a place is left, a question waits for the thread like a call.
+    wait_for(crowded)
+    refused = call(base, "fourth")
+    alive = requests.get(f"{base}/health", timeout=PATIENCE)
+    (tmp_path / "release").touch()
 
-    assert [each.status_code for each in answered] == [200, 200, 200]
+    answered = [each.getresponse() for each in served]
+    for answer, connection in zip(answered, served, strict=True):
+        answer.read()
+        connection.close()
+
+    assert [each.status for each in answered] == [200, 200, 200]
     assert alive.status_code == 200
-    (refused,) = turned_away
     assert refused.status_code == 503
     assert int(refused.headers["Retry-After"]) > 0
     assert refused.json()["resourceType"] == "OperationOutcome"
