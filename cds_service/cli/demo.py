@@ -67,7 +67,9 @@ class Stage:
 def demo(once: bool) -> None:
     """Start everything on this machine, play the main job once, stay up."""
     console = build_console()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # In the background of a shell SIGINT is ignored, unless it is asked for.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         with set_stage(console) as stage:
             play(stage, console)
