@@ -753,10 +753,3 @@ def test_a_folder_that_is_not_there_is_told(ehr, out):
 
     assert result.exit_code == 1
     assert "No such file or directory" in result.output
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_nobody_may_write_to_is_told(export, out):
-    out.parent.chmod(0o500)
-
-    assert export().exit_code == 1

@@ -177,7 +177,7 @@ def test_another_name_for_a_fact_is_no_change(rules: Any) -> None:
             "source: {label: Test}\n  selection: any",
             2,
             "",
-            "card: selection changed",
+            "card: selection any, was",
         ),
         (
             "hooks: [patient-view]",
