@@ -27,10 +27,10 @@ def write_atomically(
             os.fsync(written.fileno())
         os.chmod(name, mode)
         os.replace(name, file)
-    except BaseException:
+    finally:
+        # Once it has taken the other's place, nothing is left under this name.
         with suppress(FileNotFoundError):
             os.unlink(name)
-        raise
 
 
 def _umask() -> int:
