@@ -1,44 +1,17 @@
-"""The audit trail: who asked what about whom, what each rule said, who was refused.
+"""What happened, as events of the audit trail: who asked what about whom. Pure."""
 
-Append-only, and chained: each row of a writer holds the hash of the row before it. It
-holds patient data, unlike the log, and is read by other people.
-"""
-
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from .protocol.errors import CdsError, Unauthenticated
-from .protocol.feedback import FeedbackEntry
-from .protocol.requests import HookRequest
-from .store.chain import Tail, entry_hash
-from .store.records import AuditEntry, AuditEvent, Caller, CallRecord
-from .store.reports import Period
-from .store.store import Store
-from .wearables.records import PatientKey, WearableAlert
+from ..protocol.errors import CdsError, Unauthenticated
+from ..protocol.feedback import FeedbackEntry
+from ..protocol.requests import HookRequest
+from ..store.records import AuditEvent, Caller, CallRecord
+from ..wearables.records import PatientKey, WearableAlert
 
 LONGEST = 300
 """Characters of a text that somebody unknown has sent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Anchor:
-    """A row of the trail as it was once, and with it all rows before it."""
-
-    writer: str
-    sequence: int
-    hash: str
-
-
-@dataclass(frozen=True, slots=True)
-class Break:
-    """A place where the trail is not as it was written."""
-
-    writer: str
-    sequence: int
-    problem: str
 
 
 def build_call_event(call: CallRecord) -> AuditEvent:
@@ -182,61 +155,3 @@ def build_rules_refusal_event(
     """Rules that are not served, and what is wrong with them."""
     detail = {"refused": [each[:LONGEST] for each in errors]}
     return AuditEvent(at, "rulebook", client=publisher, detail=detail)
-
-
-def export(store: Store, period: Period | None = None) -> Iterator[str]:
-    """Every row of the trail as a line of JSON, in the order of arrival."""
-    for entry in entries(store, period):
-        row = {**asdict(entry), "detail": json.loads(entry.detail)}
-        yield json.dumps(row, ensure_ascii=False, separators=(",", ":"))
-
-
-def entries(store: Store, period: Period | None = None) -> Iterator[AuditEntry]:
-    """The rows of the trail, or those of a period, in the order of arrival."""
-    since, until = period.bounds if period else ("", "~")
-    return (each for each in store.audit_entries() if since <= each.at < until)
-
-
-def anchors(store: Store) -> tuple[Anchor, ...]:
-    """The newest row of each writer, to be kept where nobody can change it."""
-    newest = {entry.writer: entry for entry in store.audit_entries()}
-    return tuple(
-        Anchor(entry.writer, entry.sequence, entry.hash)
-        for _, entry in sorted(newest.items())
-    )
-
-
-def verify(store: Store, kept: Iterable[Anchor] = ()) -> list[Break]:
-    """Every place where a row was changed, removed or put in; empty if there is none.
-
-    What the rows alone cannot show: that the last rows of a writer were cut off, that
-    all rows of a writer are gone, and that somebody who can write the database wrote a
-    chain anew from some row to its end. Anchors that were *kept* elsewhere show that.
-    """
-    tails: dict[str, Tail] = {}
-    breaks = []
-    expected = {(each.writer, each.sequence): each.hash for each in kept}
-    for entry in store.audit_entries():
-        tail = tails.get(entry.writer, Tail(entry.writer))
-        problems = list(_problems(entry, tail))
-        hash = expected.pop((entry.writer, entry.sequence), entry.hash)
-        if hash != entry.hash:
-            problems.append("the row is not the one that was anchored")
-        breaks += [Break(entry.writer, entry.sequence, each) for each in problems]
-        tails[entry.writer] = Tail(entry.writer, entry.sequence, entry.hash)
-    return breaks + [
-        Break(writer, sequence, "the row that was anchored is missing")
-        for writer, sequence in expected
-    ]
-
-
-def _problems(entry: AuditEntry, tail: Tail) -> Iterator[str]:
-    missing = entry.sequence - tail.sequence - 1
-    if missing > 0:
-        yield f"rows {tail.sequence + 1} to {entry.sequence - 1} are missing"
-    elif missing < 0:
-        yield "the row is out of order"
-    elif entry.previous_hash != tail.hash:
-        yield "the row does not follow from the row before it"
-    if entry.hash != entry_hash(entry):
-        yield "the row was changed"

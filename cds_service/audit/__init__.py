@@ -1,0 +1,32 @@
+"""The audit trail: who asked what about whom, what each rule said, who was refused.
+
+Append-only, and chained: each row of a writer holds the hash of the row before it. It
+holds patient data, unlike the log, and is read by other people.
+"""
+
+from .events import (
+    build_call_event,
+    build_delivery_event,
+    build_feedback_event,
+    build_publication_event,
+    build_refusal_event,
+    build_repeats_event,
+    build_rules_refusal_event,
+)
+from .trail import Anchor, Break, anchors, entries, export, verify
+
+__all__ = [
+    "Anchor",
+    "Break",
+    "anchors",
+    "build_call_event",
+    "build_delivery_event",
+    "build_feedback_event",
+    "build_publication_event",
+    "build_refusal_event",
+    "build_repeats_event",
+    "build_rules_refusal_event",
+    "entries",
+    "export",
+    "verify",
+]
