@@ -1,0 +1,125 @@
+"""FHIR Consents of R4 and R5, read as far as they matter to wearable data.
+
+Source: FHIR R4 "Consent" (``scope``, ``policyRule``, one root provision); R5 "Consent"
+(``decision``, and a list of provisions that turn it).
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, tzinfo
+from typing import Any
+
+from ...rulebook.intervals import parse_moment
+from ..consent import Consent, ConsentRecord, Provision
+from ..records import PatientKey
+from .provisions import codings, read_provision, word
+
+KEPT = (
+    "resourceType",
+    "id",
+    "meta",
+    "status",
+    "modifierExtension",
+    "scope",
+    "period",
+    "policyRule",
+    "decision",
+    "provision",
+)
+"""Members that are stored; who witnessed it and what it says in prose are not."""
+LONGEST = 64
+"""Characters of a status."""
+SCOPES = "http://terminology.hl7.org/CodeSystem/consentscope"
+PRIVACY = "patient-privacy"
+_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
+
+
+class Unreadable(Exception):
+    """What is no Consent that can be kept; holds no patient data."""
+
+    def __init__(self, place: str, text: str) -> None:
+        super().__init__(f"{place}: {text}")
+        self.place = place
+        """As ``$.meta.lastUpdated``."""
+        self.text = text
+
+
+def keep_consent(resource: Any, patient: PatientKey, source: str) -> ConsentRecord:
+    """What is kept of a Consent about *patient* of which *source* told.
+
+    Raises:
+        Unreadable: if it lacks what tells it from others, or its versions apart.
+    """
+    if not isinstance(resource, Mapping) or resource.get("resourceType") != "Consent":
+        raise Unreadable("$", "Must be a Consent.")
+    id, status = resource.get("id"), resource.get("status")
+    if not isinstance(id, str) or not _ID.fullmatch(id):
+        raise Unreadable("$.id", "Required: the id that its server knows it by.")
+    if not isinstance(status, str) or not 0 < len(status) <= LONGEST:
+        raise Unreadable("$.status", "Required.")
+    meta = resource.get("meta")
+    stamp = meta.get("lastUpdated") if isinstance(meta, Mapping) else None
+    updated = parse_moment(stamp, UTC)
+    if updated is None or updated.low != updated.high:
+        text = "Required, with a time: of two versions the later one holds."
+        raise Unreadable("$.meta.lastUpdated", text)
+    kept = {name: resource[name] for name in KEPT if name in resource}
+    return ConsentRecord(patient, id, updated.low, source, kept)
+
+
+def read_consent(record: ConsentRecord, zone: tzinfo) -> Consent:
+    """What a Consent says.
+
+    Args:
+        zone: Of the site: a date without a time is the whole of that day.
+    """
+    status = str(record.resource["status"]).strip().lower()
+    return Consent(record.id, status, _root(record.resource, zone))
+
+
+def doubts(consent: Consent) -> Iterator[str]:
+    """Why a Consent permits less than its author may have meant, a sentence each."""
+    for place in _unjudged(consent.provision):
+        yield f"{place} cannot be judged here."
+    if consent.provision.foreign:
+        yield "It is about another scope, other data or another purpose."
+    if not consent.speaks:
+        yield "It names no action: collect, use or disclose."
+
+
+def _unjudged(provision: Provision) -> Iterator[str]:
+    yield from provision.unjudged
+    for each in provision.exceptions:
+        yield from _unjudged(each)
+
+
+def _root(resource: Mapping[str, Any], zone: tzinfo) -> Provision:
+    """The rule that the Consent is as a whole."""
+    written, says = resource.get("provision") or {}, _base(resource)
+    if "decision" in resource or isinstance(written, list):
+        period = {"period": resource["period"]} if "period" in resource else {}
+        whole = {**period, "provision": written or []}
+        root = read_provision(whole, says, zone, "$", turns=True)
+    else:
+        root = read_provision(written, says, zone, "$.provision")
+    scopes = {
+        code
+        for system, code in codings(resource.get("scope"))
+        if system in (SCOPES, "") and code
+    }
+    if scopes and PRIVACY not in scopes:
+        root = replace(root, foreign=True)
+    if resource.get("modifierExtension"):
+        root = replace(root, unjudged=("$.modifierExtension", *root.unjudged))
+    return root
+
+
+def _base(resource: Mapping[str, Any]) -> bool | None:
+    """What holds where no provision says otherwise."""
+    if "decision" in resource:
+        return word(resource["decision"])
+    rules = {code for system, code in codings(resource.get("policyRule")) if code}
+    if "OPTOUT" in rules:
+        return False
+    return True if "OPTIN" in rules else None
