@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
 
+from .alert_types import alert_types_of, check_alert_types
 from .document import Document
 from .fact_builder import FactBuilder, Shelf
 from .findings import Finding, Findings, quote, suggest
@@ -13,7 +13,6 @@ from .life_cycle import check_successors
 from .locks import check_lock
 from .rule_builder import build_rule
 from .rules import (
-    AlertType,
     CheckResource,
     Rule,
     Rulebook,
@@ -26,7 +25,6 @@ from .sheet import Selectors
 from .site_builder import build_site
 from .source import parse_yaml
 from .terminology_files import terminology_kind
-from .units import check_alert_units
 from .valuesets import build_valuesets
 
 SITE, SERVICES, ALERT_TYPES = "site.yaml", "services.yaml", "alert-types.yaml"
@@ -84,17 +82,6 @@ def compile_rulebook(
     return _Compilation(files, check_resource, pause, known).run()
 
 
-def alert_types_of(document: Document | None) -> dict[str, AlertType]:
-    """The wearable alerts that a file of alert types, of the right shape, names."""
-    written: Mapping[str, Any] = document.data["alert_types"] if document else {}
-    return {
-        name: AlertType(
-            name, each["title"], each.get("metric", ""), each.get("unit", "")
-        )
-        for name, each in written.items()
-    }
-
-
 def digest_of(files: Mapping[str, str]) -> str:
     """SHA-256 over the files that decide what is served; tests and locks do not."""
     digest = hashlib.sha256()
@@ -133,7 +120,7 @@ class _Compilation:
             if path not in self.files:
                 message, help = f"there is no {path}", "name the folder that has it"
                 self.findings.error_at(path, 1, 1, "CDS010", message, help)
-        check_alert_units(self._one(ALERT_TYPES), self.findings)
+        check_alert_types(self._one(ALERT_TYPES), self.findings)
         site = build_site(
             self._one(SITE), self.sound.get("valueset", {}).values(), self.findings
         )

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..protocol.services import Service
-from .compiler import alert_types_of, kind_of
+from .alert_types import alert_types_of
+from .compiler import kind_of
 from .document import Document
 from .fact_builder import Shelf
 from .findings import Finding, Findings, Level

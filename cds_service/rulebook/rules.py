@@ -172,6 +172,8 @@ class AlertType:
     metric: str = ""
     unit: str = ""
     """UCUM; empty where an alert of this type has no value."""
+    codes: frozenset[tuple[str, str]] = frozenset()
+    """System and code of what it is about, as a patient's Consent may name it."""
 
 
 @dataclass(frozen=True, slots=True)

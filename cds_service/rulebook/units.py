@@ -16,11 +16,3 @@ def check_unit(unit: str, document: Document, path: Path, findings: Findings) ->
     help = f"write `{known}`" if known else "write a unit of UCUM, such as `mmol/L`"
     findings.error(document, path, "CDS228", f"{quote(unit)} is not a UCUM unit", help)
     return False
-
-
-def check_alert_units(document: Document | None, findings: Findings) -> None:
-    """Hold the units of a file of alert types, of the right shape, to UCUM."""
-    for name, body in (document.data["alert_types"] if document else {}).items():
-        if document is not None and "unit" in body:
-            where = ("alert_types", name, "unit")
-            check_unit(body["unit"], document, where, findings)

@@ -32,7 +32,7 @@ def check_valueset(
     for kind in ("include", "exclude"):
         for path, entry in entries(document, kind):
             if "system" in entry:
-                _check_entry(document, path, entry, findings)
+                check_entry(document, path, entry, findings)
 
 
 def entries(document: Document, kind: str) -> Iterator[tuple[Path, Mapping[str, Any]]]:
@@ -78,9 +78,10 @@ def _check_extension(
         findings.error(document, ("extends",), "CDS210", message, help, key=True)
 
 
-def _check_entry(
+def check_entry(
     document: Document, path: Path, entry: Mapping[str, Any], findings: Findings
 ) -> None:
+    """Hold an entry of codes to its code system."""
     system = canonical_system(entry["system"])
     if system not in SYSTEMS.values() and ":" not in system:
         message = f"{quote(entry['system'])} is no code system"

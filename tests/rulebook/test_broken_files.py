@@ -125,6 +125,8 @@ FOLDER = {
 }
 RULE, SITE, SERVICES = "cardiology/good.yaml", "site.yaml", "services.yaml"
 ALERTS = "alert-types.yaml"
+UNKNOWN_SYSTEM = "unit: /min, codes: [{system: lonc, codes: [8867-4]}]}"
+MISTYPED_CODE = "unit: /min, codes: [{system: loinc, codes: [hr]}]}"
 FOLDER[RULE] = GOOD
 SENTENCE = "Heart rate above the limit "
 CARD = GOOD[GOOD.index("card:") : GOOD.index("alerting:")]
@@ -590,6 +592,8 @@ MISTAKES = [
     ),
     ("facts/diabetes.yaml", "{in: diabetes}", "{in: diabetis}", 4, 17, "CDS221"),
     (ALERTS, "unit: /min", "unit: bmp", 3, 69, "CDS228"),
+    (ALERTS, "unit: /min}", UNKNOWN_SYSTEM, 3, 92, "CDS205"),
+    (ALERTS, "unit: /min}", MISTYPED_CODE, 3, 107, "CDS208"),
     (ALERTS, "low-heart-rate:", "Low Heart Rate:", 3, 3, "CDS105"),
     (RULE, "  hr: {obs", "\thr: {obs", 13, 1, "CDS006"),
     (RULE, "title: Heart", "title: 'Heart", 4, 8, "CDS005"),
