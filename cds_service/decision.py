@@ -15,7 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 from .audit import build_call_event
-from .config import Clients, Config
+from .config import Clients, Config, ConsentMode
 from .fhir.chart import Chart
 from .fhir.client import FhirLimits, FhirPool, open_reader
 from .fhir.gather import gather
@@ -42,6 +42,7 @@ from .store.displays import OwnCall
 from .store.records import CallRecord, StoreError
 from .store.store import Store
 from .trust import TrustedClient
+from .wearables.consent_gate import ConsentGate
 from .wearables.records import PatientKey, WearableAlert
 
 
@@ -61,6 +62,16 @@ class World:
     def rulebook(self) -> Rulebook:
         """What is served at this moment; a request asks once and keeps to it."""
         return self.serving.rulebook
+
+    def consent_gate(self, tenant: str) -> ConsentGate:
+        """How the consents of a tenant's patients are read at this moment."""
+        rulebook = self.rulebook
+        return ConsentGate(
+            rulebook.alert_types,
+            rulebook.site.time_zone,
+            self.clients.consent_actors.get(tenant, frozenset()),
+            self.config.wearables_consent is ConsentMode.ASSUMED,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from cds_service.fhir.networks import ListedServer
 from cds_service.protocol.cards import as_json
 from cds_service.protocol.requests import parse_request
 from cds_service.rulebook.load import load_rulebook
-from cds_service.store.records import AuditEvent, DeliveryState
+from cds_service.store.records import AuditEvent, DeliveryState, Intake
 from cds_service.wearables.records import PatientKey, WearableAlert
 
 FOLDER = Path(os.environ.get("CDS_SAMPLE_DATA") or "/nowhere")
@@ -79,7 +79,9 @@ def wear_everything(world: World, patient_id: str) -> None:
     begun = world.store.begin_delivery("sample", patient_id, "digest", NOW)
     if begun.state is DeliveryState.STORED:
         return
-    world.store.finish_delivery("sample", patient_id, 202, "{}", alerts, event, NOW)
+    world.store.finish_delivery(
+        "sample", patient_id, 202, "{}", Intake(tuple(alerts)), event, NOW
+    )
 
 
 def view(

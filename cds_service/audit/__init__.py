@@ -6,6 +6,7 @@ holds patient data, unlike the log, and is read by other people.
 
 from .events import (
     build_call_event,
+    build_consent_event,
     build_delivery_event,
     build_feedback_event,
     build_publication_event,
@@ -20,6 +21,7 @@ __all__ = [
     "Break",
     "anchors",
     "build_call_event",
+    "build_consent_event",
     "build_delivery_event",
     "build_feedback_event",
     "build_publication_event",

@@ -7,7 +7,9 @@ from typing import Any
 from ..protocol.errors import CdsError, Unauthenticated
 from ..protocol.feedback import FeedbackEntry
 from ..protocol.requests import HookRequest
+from ..store.chain import instant
 from ..store.records import AuditEvent, Caller, CallRecord
+from ..wearables.consent_gate import ConsentChange
 from ..wearables.records import PatientKey, WearableAlert
 
 LONGEST = 300
@@ -118,6 +120,40 @@ def build_delivery_event(
     }
     patient = patients.pop() if len(patients) == 1 else None
     return AuditEvent(at, "delivery", tenant, source, patient, told)
+
+
+def build_consent_event(
+    at: datetime,
+    tenant: str,
+    teller: str,
+    changes: Sequence[ConsentChange],
+    detail: Mapping[str, Any],
+) -> AuditEvent:
+    """What *teller* has told of patients' Consents, and the alerts that end with it."""
+    patients = [each.patient for each in changes]
+    told = {
+        **detail,
+        "consents": [
+            [
+                change.patient.patient_id,
+                each.id,
+                instant(each.updated),
+                str(each.resource.get("status")),
+            ]
+            for change in changes
+            for each in change.kept
+        ],
+        "gone": [
+            [change.patient.patient_id, id] for change in changes for id in change.gone
+        ],
+        "ended": [
+            [change.patient.patient_id, each.source, each.id]
+            for change in changes
+            for each in change.ended
+        ],
+    }
+    patient = patients[0] if len(patients) == 1 else None
+    return AuditEvent(at, "consent", tenant, teller, patient, told)
 
 
 def build_feedback_event(

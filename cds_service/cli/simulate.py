@@ -13,7 +13,7 @@ import requests
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import EmptyWebhookSecretError
 
-from ..ingestion import PATH
+from ..ingestion import ALERTS
 from .scenarios import SCENARIOS, Step, play
 
 TIMEOUTS = (5, 30)
@@ -192,4 +192,4 @@ def body_of(step: Step) -> str:
 
 def webhook_url(url: str) -> str:
     """The URL of the webhook of a server."""
-    return url if url.rstrip("/").endswith(PATH) else url.rstrip("/") + PATH
+    return url if url.rstrip("/").endswith(ALERTS) else url.rstrip("/") + ALERTS

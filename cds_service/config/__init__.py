@@ -1,6 +1,6 @@
 """Settings: the environment and the clients file, read once, refused loudly."""
 
-from .choices import Auth, Consent, Discovery, LogLevel, Profile, Reload
+from .choices import Auth, ConsentMode, Discovery, LogLevel, Profile, Reload
 from .clients import Clients, WebhookSource, load_clients
 from .environment import load_config, settings_table
 from .problems import InvalidConfig
@@ -10,7 +10,7 @@ __all__ = [
     "Auth",
     "Clients",
     "Config",
-    "Consent",
+    "ConsentMode",
     "Discovery",
     "InvalidConfig",
     "LogLevel",

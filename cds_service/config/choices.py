@@ -24,11 +24,13 @@ class Discovery(StrEnum):
     AUTHENTICATED = "authenticated"
 
 
-class Consent(StrEnum):
-    """Whether patients are taken to have agreed to wearable data."""
+class ConsentMode(StrEnum):
+    """Whether patients have to agree to wearable data first."""
 
-    NONE = "none"
+    REQUIRED = "required"
+    """What no Consent permits is neither stored nor shown."""
     ASSUMED = "assumed"
+    """Patients agree until they say anything about wearable data."""
 
 
 class Reload(StrEnum):

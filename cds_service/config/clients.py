@@ -1,6 +1,6 @@
 """The clients file: who may call, and which webhook sources may deliver."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -46,6 +46,8 @@ class Clients:
 
     clients: tuple[RegisteredClient, ...] = ()
     webhooks: tuple[WebhookSource, ...] = ()
+    consent_actors: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By tenant: what its hospital is called where a Consent names an actor."""
     anonymous: TrustedClient | None = None
     """Whoever calls, where trust is off; then nobody is asked for a token."""
 
@@ -82,9 +84,11 @@ def load_clients(file: Path, *, development: bool, lifetime: int) -> Clients:
         loader.webhook(entry, index) for index, entry in enumerate(shape.webhooks)
     )
     _refuse_shared_secrets(webhooks, reporter)
+    _refuse_unknown_tenants(shape, reporter)
     if reporter.problems:
         raise InvalidConfig(reporter.problems)
-    return Clients(clients, webhooks)
+    actors = {name: frozenset(each) for name, each in shape.consent_actors.items()}
+    return Clients(clients, webhooks, actors)
 
 
 def _read(file: Path) -> Document:
@@ -211,6 +215,15 @@ def _refuse_twins(shape: ClientsFile, reporter: Reporter) -> None:
             if entry.iss == other.iss and _overlap(entry.tenants, other.tenants):
                 message = f"client {other.id!r} has this iss for the same tenants"
                 reporter.add(("clients", index, "iss"), message)
+
+
+def _refuse_unknown_tenants(shape: ClientsFile, reporter: Reporter) -> None:
+    known = {each.tenant for each in shape.clients}
+    known |= {each.tenant for each in shape.webhooks}
+    for name in shape.consent_actors:
+        if name not in known:
+            message = "no client and no webhook has this tenant"
+            reporter.add(("consent_actors", name), message, key=True)
 
 
 def _refuse_repeated(group: str, ids: Sequence[str], reporter: Reporter) -> None:

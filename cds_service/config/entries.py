@@ -75,6 +75,15 @@ _ORIGIN = re.compile(
 _USUAL_PORT = re.compile(r"^https:.*:443$|^http:.*[^:]:80$", re.I)
 
 
+def _actor(value: str) -> str:
+    if not _ACTOR.fullmatch(value):
+        raise ValueError("must be Type/id, a URL of that, or system|value")
+    return value
+
+
+_ACTOR = re.compile(r"(https?://\S+/)?[A-Z][A-Za-z]+/[A-Za-z0-9.-]+|\S+\|\S+")
+
+
 def _fhir_base(value: str) -> str:
     return value if value == "-" else _url(value)
 
@@ -83,6 +92,7 @@ Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\w.:@+-]+$
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 Url = Annotated[str, AfterValidator(_url)]
 FhirUrl = Annotated[str, AfterValidator(_fhir_url)]
+Actor = Annotated[str, AfterValidator(_actor)]
 FhirBase = Annotated[str, AfterValidator(_fhir_base)]
 
 
@@ -190,7 +200,7 @@ class WebhookEntry(_Entry):
     secrets: tuple[Text, ...] = ()
     secrets_file: Text | None = None
     """One secret a line; relative to the clients file."""
-    formats: tuple[Literal["alerts"], ...] = ("alerts",)
+    formats: tuple[Literal["alerts", "consents"], ...] = ("alerts",)
 
 
 class ClientsFile(_Entry):
@@ -199,6 +209,8 @@ class ClientsFile(_Entry):
     format: Literal[1] = 1
     clients: tuple[ClientEntry, ...] = ()
     webhooks: tuple[WebhookEntry, ...] = ()
+    consent_actors: dict[Name, tuple[Actor, ...]] = Field(default_factory=dict)
+    """By tenant: what its hospital is called where a Consent names an actor."""
 
 
 def read_shape(data: Any, reporter: Reporter) -> ClientsFile | None:

@@ -21,7 +21,7 @@ from pydantic_settings import (
 
 from ..fhir.networks import ListedServer, Reach
 from ..trust import DEFAULT_LIFETIME, ClientProfile, TrustedClient
-from .choices import Auth, Consent, Discovery, LogLevel, Profile, Reload
+from .choices import Auth, ConsentMode, Discovery, LogLevel, Profile, Reload
 from .clients import Clients, load_clients
 from .problems import InvalidConfig
 from .values import BaseUrl, FhirUrls, Networks
@@ -109,10 +109,10 @@ class Config(BaseSettings):
         description="With auth off: FHIR servers that may be read without a token,"
         " separated by commas.",
     )
-    wearables_consent: Consent = Field(
-        default=Consent.NONE,
-        description="`assumed` accepts wearable data of every patient; the default in"
-        " development.",
+    wearables_consent: ConsentMode = Field(
+        default=ConsentMode.REQUIRED,
+        description="`required` stores and shows wearable data under a FHIR Consent"
+        " only; `assumed`, the default in development, until a patient objects.",
     )
     jwt_lifetime_limit: int = Field(
         default=DEFAULT_LIFETIME,
@@ -188,7 +188,7 @@ class Config(BaseSettings):
         host, port = values.get("host", "127.0.0.1"), values.get("port", _PORT)
         usual = {
             "public_url": f"{scheme}://{host}:{port}",
-            "wearables_consent": Consent.ASSUMED,
+            "wearables_consent": ConsentMode.ASSUMED,
             "rate_limit": 0,
             "refusal_limit": 0,
         }
@@ -254,6 +254,9 @@ def warnings(config: Config, clients: Clients) -> list[str]:
         loud.append("development profile: http and loopback FHIR servers are allowed")
     if config.auth is Auth.OFF:
         loud.append("auth is off: anybody who reaches this server is answered")
+    assumed = config.wearables_consent is ConsentMode.ASSUMED
+    if assumed and config.profile is Profile.PRODUCTION:
+        loud.append("consent to wearable data is assumed until a patient objects")
     for each in clients.clients:
         if each.client.profile.allow_replay:
             loud.append(f"client {each.client.id}: a token may be used again and again")

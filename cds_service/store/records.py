@@ -6,7 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
-from ..wearables.records import PatientKey
+from ..wearables.consent_gate import ConsentChange, Stamp
+from ..wearables.records import PatientKey, WearableAlert
 
 
 class StoreError(Exception):
@@ -18,6 +19,10 @@ class StoreError(Exception):
 
 class StoreBusy(StoreError):
     """Other writers did not let go of the database in time."""
+
+
+class ConsentsChanged(StoreError):
+    """What was decided rests on Consents that do not hold any more; decide anew."""
 
 
 class Caller(Protocol):
@@ -39,7 +44,7 @@ class AuditEvent:
     at: datetime
     """Aware; kept in UTC."""
     kind: str
-    """``call``, ``refusal``, ``delivery``, ``feedback`` or ``rulebook``."""
+    """``call``, ``refusal``, ``delivery``, ``consent``, ``feedback``, ``rulebook``."""
     tenant: str = ""
     client: str = ""
     """The client or the webhook source; empty where nobody was recognised."""
@@ -131,6 +136,22 @@ class SuppressionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsentUse:
+    """By which Consents wearable alerts were shown or kept out of a call."""
+
+    state: str
+    """``permitted``, ``withheld``, ``part`` (some of each) or ``not read``."""
+    withheld: int = 0
+    """Alerts that no card may rest on."""
+    consents: tuple[str, ...] = ()
+    """Ids of all that were known."""
+    seen: Stamp | None = None
+    """What must still hold when the call is recorded; None for nothing."""
+    change: ConsentChange | None = None
+    """What the EHR's FHIR server has told anew."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallRecord:
     """One call of a service, as it was answered."""
 
@@ -148,6 +169,8 @@ class CallRecord:
     evaluations: tuple[EvaluationRecord, ...] = ()
     cards: tuple[CardRecord, ...] = ()
     suppressions: tuple[SuppressionRecord, ...] = ()
+    consent: ConsentUse | None = None
+    """None where no wearable data were at stake."""
     deviations: tuple[str, ...] = ()
     """What was forgiven, in words."""
 
@@ -174,3 +197,15 @@ class Delivery:
     """The HTTP status that was answered; only where ``stored``."""
     body: str = ""
     """The body that was answered; only where ``stored``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What one delivery brings, all of it stored or nothing."""
+
+    alerts: tuple[WearableAlert, ...] = ()
+    retracted: tuple[WearableAlert, ...] = ()
+    """Stored only where the alert is that is taken back."""
+    changes: tuple[ConsentChange, ...] = ()
+    seen: Mapping[PatientKey, Stamp] = field(default_factory=dict)
+    """The Consents that it rests on."""

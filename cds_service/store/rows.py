@@ -97,6 +97,16 @@ def alert_row(alert: WearableAlert) -> Values:
     }
 
 
+def retraction_row(alert: WearableAlert) -> Values:
+    """What names an alert that is taken back, and the revision that does so."""
+    return {
+        **{f"of_{name}": value for name, value in alert.patient._asdict().items()},
+        "of_source": alert.source,
+        "of_id": alert.id,
+        "of_rev": alert.rev,
+    }
+
+
 def audit_row(entry: AuditEntry) -> Values:
     """The row of ``audit``."""
     return {name: getattr(entry, name) for name in AuditEntry.__slots__}

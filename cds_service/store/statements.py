@@ -1,6 +1,6 @@
 """The statements of the hot path, compiled once."""
 
-from sqlalchemy import BindParameter, Table, and_, bindparam, or_, select
+from sqlalchemy import BindParameter, Table, and_, bindparam, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from .database import Prepared
@@ -8,6 +8,7 @@ from .tables import (
     AUDIT,
     CALLS,
     CARDS,
+    CONSENTS,
     SPENT_TOKENS,
     SUPPRESSIONS,
     WEARABLE_ALERTS,
@@ -19,18 +20,28 @@ def _names(table: Table) -> list[str]:
     return [column.name for column in table.columns if column is not table.c.get("id")]
 
 
+_WHOSE = [
+    WEARABLE_ALERTS.c[name] == bindparam(name)
+    for name in ("tenant", "fhir_base", "patient_id")
+]
+
+
 def _alerts_since() -> Prepared:
     alert = WEARABLE_ALERTS.c
     since: BindParameter[float] = bindparam("since")
     lasting = and_(
         alert.end_utc.is_(None), or_(alert.status == "open", alert.start_utc >= since)
     )
-    whose = [
-        alert[name] == bindparam(name) for name in ("tenant", "fhir_base", "patient_id")
-    ]
     kept = [alert.status != "retracted", or_(alert.end_utc >= since, lasting)]
     order = (alert.start_utc, alert.source, alert.id)
-    return Prepared(select(WEARABLE_ALERTS).where(*whose, *kept).order_by(*order))
+    return Prepared(select(WEARABLE_ALERTS).where(*_WHOSE, *kept).order_by(*order))
+
+
+def _lasting_alerts() -> Prepared:
+    alert = WEARABLE_ALERTS.c
+    order = (alert.start_utc, alert.source, alert.id)
+    lasting = select(WEARABLE_ALERTS).where(*_WHOSE, alert.status == "open")
+    return Prepared(lasting.order_by(*order))
 
 
 def _save_alert() -> Prepared:
@@ -49,11 +60,43 @@ def _save_alert() -> Prepared:
     )
 
 
+def _retract_alert() -> Prepared:
+    """Take back an alert that is there; one that is not is not stored for that."""
+    alert = WEARABLE_ALERTS.c
+    same = [
+        each == bindparam(f"of_{each.name}") for each in WEARABLE_ALERTS.primary_key
+    ]
+    revision: BindParameter[int] = bindparam("of_rev")
+    return Prepared(
+        update(WEARABLE_ALERTS)
+        .where(*same, alert.rev < revision)
+        .values(status="retracted", rev=revision)
+    )
+
+
+def _save_consent() -> Prepared:
+    """Insert or replace; which version holds is decided before."""
+    new = insert(CONSENTS)
+    key = list(CONSENTS.primary_key.columns)
+    changes = {
+        each.name: new.excluded[each.name]
+        for each in CONSENTS.columns
+        if each not in key
+    }
+    return Prepared(
+        new.on_conflict_do_update(index_elements=key, set_=changes),
+        [column.name for column in CONSENTS.columns],
+    )
+
+
 SPEND_TOKEN = Prepared(
     insert(SPENT_TOKENS).on_conflict_do_nothing(), _names(SPENT_TOKENS)
 )
+LASTING_ALERTS = _lasting_alerts()
 ALERTS_SINCE = _alerts_since()
 SAVE_ALERT = _save_alert()
+RETRACT_ALERT = _retract_alert()
+SAVE_CONSENT = _save_consent()
 ADD_CALL = Prepared(insert(CALLS), _names(CALLS))
 ADD_CARD = Prepared(insert(CARDS).on_conflict_do_nothing(), _names(CARDS))
 ADD_SUPPRESSION = Prepared(insert(SUPPRESSIONS), _names(SUPPRESSIONS))

@@ -19,18 +19,28 @@ from ..protocol.feedback import FeedbackEntry
 from ..rulebook.alerting import Display, Lookback
 from ..wearables.records import PatientKey, WearableAlert
 from . import deliveries, displays, feedback, rows, tables
+from .consents import Consents, apply_change, expect_consents
 from .database import Database, make_file
 from .displays import OwnCall
 from .migrate import upgrade
 from .publications import Publications
 from .recorder import Recorder
-from .records import AuditEntry, AuditEvent, Caller, CallRecord, Delivery, StoreError
+from .records import (
+    AuditEntry,
+    AuditEvent,
+    Caller,
+    CallRecord,
+    Delivery,
+    Intake,
+    StoreError,
+)
 from .reports import Reports
 from .statements import (
     ADD_CALL,
     ADD_CARD,
     ADD_SUPPRESSION,
     ALERTS_SINCE,
+    RETRACT_ALERT,
     SAVE_ALERT,
     SPEND_TOKEN,
 )
@@ -90,6 +100,11 @@ class Store:
     def publications(self) -> Publications:
         """The rulebooks that are served."""
         return Publications(self._database, self._recorder)
+
+    @property
+    def consents(self) -> Consents:
+        """What patients permit."""
+        return Consents(self._database, self._recorder)
 
     @property
     def reports(self) -> Reports:
@@ -160,24 +175,31 @@ class Store:
         key: str,
         status: int,
         body: str,
-        alerts: Sequence[WearableAlert],
+        intake: Intake,
         audit_event: AuditEvent,
         now: datetime,
     ) -> None:
-        """Store the alerts, the answer and the audit row, or nothing of it.
+        """Store what came, the answer and the audit row, or nothing of it.
 
         Of two revisions of an alert the higher stays, whichever came first.
 
         Raises:
+            ConsentsChanged: if other Consents hold than the intake rests on.
             StoreError: if the delivery is not in progress.
         """
 
-        alert_rows = [rows.alert_row(each) for each in alerts]
+        alert_rows = [rows.alert_row(each) for each in intake.alerts]
+        retractions = [rows.retraction_row(each) for each in intake.retracted]
 
         def work(connection: Connection) -> None:
+            expect_consents(connection, intake.seen)
             deliveries.finish(connection, source, key, status, body, now)
             if alert_rows:
                 SAVE_ALERT.run(connection, *alert_rows)
+            if retractions:
+                RETRACT_ALERT.run(connection, *retractions)
+            for change in intake.changes:
+                apply_change(connection, change, now)
 
         self._recorder.record(audit_event, work)
 
@@ -190,13 +212,21 @@ class Store:
         """Store the call, its cards, what was held back and the audit row, or nothing.
 
         A card that is there already, from an identical call, stays as it was.
+
+        Raises:
+            ConsentsChanged: if other Consents hold than the cards rest on.
         """
 
         call_row = rows.call_row(call)
+        use = call.consent
         card_rows = [rows.card_row(each, call) for each in call.cards]
         held_rows = [rows.suppression_row(each) for each in call.suppressions]
 
         def work(connection: Connection) -> None:
+            if use and use.seen is not None:
+                expect_consents(connection, {call.patient: use.seen})
+            if use and use.change:
+                apply_change(connection, use.change, call.at)
             call_id = ADD_CALL.run(connection, call_row).lastrowid
             for statement, added in (
                 (ADD_CARD, card_rows),

@@ -76,6 +76,19 @@ WEARABLE_ALERTS = Table(
 )
 """``start`` and ``end`` keep the offset that the device had."""
 
+CONSENTS = Table(
+    "consents",
+    METADATA,
+    Column("tenant", Text, primary_key=True),
+    Column("fhir_base", Text, primary_key=True),
+    Column("patient_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    _text("updated"),
+    _text("source"),
+    _text("resource"),
+)
+"""``resource`` is JSON: the members of the Consent that matter here."""
+
 CALLS = Table(
     "calls",
     METADATA,

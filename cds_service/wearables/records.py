@@ -57,6 +57,10 @@ LONGEST = 64
 """Characters in a unit; a longer text is none."""
 
 
+PATIENT_ID = re.compile(r"[!-.0-~]{1,128}")
+"""What servers give as ids of Patients, some of them beyond what FHIR allows."""
+
+
 class PatientKey(NamedTuple):
     """Whose data it is, everywhere in the server."""
 

@@ -1,35 +1,45 @@
-"""Deliveries of wearable alerts over HTTP."""
+"""Deliveries of wearable data and of consents to it over HTTP."""
 
 from flask import Blueprint, Response, request
 
-from ..config import Consent
 from ..decision import World
-from ..ingestion import PATH, accept, refusals_audited
+from ..ingestion import AlertJudge, ConsentJudge, Judge, accept, refusals_audited
 from ..protocol.errors import UnsupportedMediaType
 from .bodies import read_body
 from .json import parse_json, render_json
 from .limits import admit
 from .notes import note
 
+PLAIN = {"application/json"}
+FHIR = {"application/json", "application/fhir+json"}
+
 
 def build_wearables(world: World) -> Blueprint:
-    """The URL that wearable sources call."""
+    """The URLs that wearable sources call."""
     wearables = Blueprint("wearables", __name__)
+    alerts = AlertJudge(world.store, world.consent_gate)
+    consents = ConsentJudge(world.store, world.consent_gate)
 
-    @wearables.post(PATH)
-    def alerts() -> Response:
+    @wearables.post(alerts.path)
+    def deliver_alerts() -> Response:
+        return deliver(alerts, PLAIN)
+
+    @wearables.post(consents.path)
+    def deliver_consents() -> Response:
+        return deliver(consents, FHIR)
+
+    def deliver(judge: Judge, media_types: set[str]) -> Response:
         now = world.clock()
-        with refusals_audited(world.store, now):
-            if request.mimetype != "application/json":
+        with refusals_audited(world.store, judge.path, now):
+            if request.mimetype not in media_types:
                 raise UnsupportedMediaType("The Content-Type must be application/json.")
             raw = read_body(world.config.alert_body_limit)
         reply = accept(
             raw,
             dict(request.headers),
+            judge,
             webhooks=world.clients.webhooks,
             store=world.store,
-            alert_types=world.rulebook.alert_types,
-            consent_assumed=world.config.wearables_consent is Consent.ASSUMED,
             parse_json=lambda body: parse_json(body, world.config.value_limit),
             admit=lambda source: admit("source", source),
             now=now,

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from cds_service.config import (
     Auth,
     Config,
-    Consent,
+    ConsentMode,
     InvalidConfig,
     Profile,
     load_config,
@@ -41,8 +41,8 @@ def test_development_has_its_own_defaults() -> None:
     config = load_config({**DEVELOPMENT, "CDS_PORT": "8123"})
 
     assert config.public_url == "http://127.0.0.1:8123"
-    assert config.wearables_consent is Consent.ASSUMED
-    assert load_config({**DEVELOPMENT, "CDS_WEARABLES_CONSENT": "none"}) != config
+    assert config.wearables_consent is ConsentMode.ASSUMED
+    assert load_config({**DEVELOPMENT, "CDS_WEARABLES_CONSENT": "required"}) != config
 
 
 def test_production_assumes_no_consent(write: Callable[[str], Path]) -> None:
@@ -55,7 +55,7 @@ def test_production_assumes_no_consent(write: Callable[[str], Path]) -> None:
 
     assert config.profile is Profile.PRODUCTION
     assert config.auth is Auth.ON
-    assert config.wearables_consent is Consent.NONE
+    assert config.wearables_consent is ConsentMode.REQUIRED
     assert config.public_url == "https://cds.example/base"
 
 

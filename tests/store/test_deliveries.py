@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from cds_service.store.records import AuditEvent, Delivery, DeliveryState, StoreError
+from cds_service.store.records import (
+    AuditEvent,
+    Delivery,
+    DeliveryState,
+    Intake,
+    StoreError,
+)
 from cds_service.store.store import Store
 from cds_service.wearables.records import WearableAlert
 
@@ -16,7 +22,7 @@ def begin(store: Store, now: datetime, digest: str = "d") -> Delivery:
 
 
 def finish(store: Store, event: AuditEvent) -> None:
-    store.finish_delivery("simulator", "key", 202, '{"a":1}', [], event, event.at)
+    store.finish_delivery("simulator", "key", 202, '{"a":1}', Intake(), event, event.at)
 
 
 def test_a_delivery_is_new_then_in_progress_then_stored(
@@ -79,7 +85,9 @@ def test_a_delivery_that_is_not_in_progress_cannot_be_finished(
     rows: Callable[[str], list[dict[str, Any]]],
 ) -> None:
     with pytest.raises(StoreError):
-        store.finish_delivery("s", "key", 202, "{}", [make_alert()], event, now)
+        store.finish_delivery(
+            "s", "key", 202, "{}", Intake((make_alert(),)), event, now
+        )
 
     assert rows("SELECT * FROM wearable_alerts") == []
     assert rows("SELECT * FROM audit") == []

@@ -17,7 +17,13 @@ import pytest
 
 from cds_service.protocol.cards import Coding
 from cds_service.protocol.feedback import FeedbackEntry, Outcome
-from cds_service.store.records import AuditEvent, CallRecord, StoreBusy, StoreError
+from cds_service.store.records import (
+    AuditEvent,
+    CallRecord,
+    Intake,
+    StoreBusy,
+    StoreError,
+)
 from cds_service.store.store import Store
 from cds_service.wearables.records import PatientKey, WearableAlert
 
@@ -53,7 +59,9 @@ def deliver(
     store: Store, key: str, alerts: list[WearableAlert], event: AuditEvent
 ) -> None:
     store.begin_delivery("simulator", key, "digest", event.at)
-    store.finish_delivery("simulator", key, 202, "{}", alerts, event, event.at)
+    store.finish_delivery(
+        "simulator", key, 202, "{}", Intake(tuple(alerts)), event, event.at
+    )
 
 
 def test_a_call_is_stored_with_its_card_and_its_audit_row(

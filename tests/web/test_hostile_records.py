@@ -14,6 +14,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from cds_service.audit import build_delivery_event
+from cds_service.store.records import Intake
 from cds_service.wearables.adapters.alerts import parse_alerts
 
 Caller = Any
@@ -134,7 +135,9 @@ def cards(ehr: Caller) -> ShowCards:
         event = build_delivery_event(now, "default", "watch", patient, 202, stored)
         store = ehr.world.store
         store.begin_delivery("watch", patient, "digest", now)
-        store.finish_delivery("watch", patient, 202, "{}", stored, event, now)
+        store.finish_delivery(
+            "watch", patient, 202, "{}", Intake(tuple(stored)), event, now
+        )
         body = {
             "hook": "patient-view",
             "hookInstance": str(uuid4()),

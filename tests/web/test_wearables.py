@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from standardwebhooks import Webhook
 from werkzeug.test import TestResponse
 
-from cds_service.config import Clients, Config, Consent, Profile, WebhookSource
+from cds_service.config import Clients, Config, ConsentMode, Profile, WebhookSource
 from cds_service.decision import World
 from cds_service.fhir.client import FhirPool
 from cds_service.rulebook.rules import AlertType, Rulebook, Site
@@ -182,7 +182,9 @@ def test_the_signature_is_asked_before_the_body_is_read(post: Post) -> None:
 
 
 def test_without_consent_it_is_403(world: World, post: Post) -> None:
-    unasked = world.config.model_copy(update={"wearables_consent": Consent.NONE})
+    unasked = world.config.model_copy(
+        update={"wearables_consent": ConsentMode.REQUIRED}
+    )
 
     response = post(of=replace(world, config=unasked))
 

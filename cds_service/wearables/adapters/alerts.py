@@ -16,15 +16,20 @@ a higher ``rev``.
 """
 
 import math
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from ...protocol.errors import Problem, Unprocessable
 from ...rulebook.rules import AlertType
-from ..records import PatientKey, WearableAlert, canonical_unit, conversion
+from ..records import (
+    PATIENT_ID,
+    PatientKey,
+    WearableAlert,
+    canonical_unit,
+    conversion,
+)
+from .items import Rejected, Sender
 from .members import Members
 
 MOST_ITEMS = 1000
@@ -34,32 +39,6 @@ STATS = ("max", "min", "mean", "median", "instant")
 STATUSES = ("open", "closed", "retracted")
 ORIGINS = ("vendor",)
 OPERATORS = (">", ">=", "<", "<=")
-
-
-class Sender(Protocol):
-    """Who sent the delivery: a webhook source of the clients file."""
-
-    @property
-    def id(self) -> str:
-        """The source's name in the clients file."""
-
-    @property
-    def tenant(self) -> str:
-        """Whose patients it speaks of."""
-
-    @property
-    def fhir_base(self) -> str:
-        """Whose patient ids it uses; ``-`` where the tenant has one FHIR server."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """An item that cannot be stored, with everything that is wrong with it."""
-
-    index: int
-    id: str
-    """Empty where the item has no usable id."""
-    problems: tuple[Problem, ...]
 
 
 def parse_alerts(
@@ -139,7 +118,7 @@ def _alert(
 
 def _patient(members: Members) -> str:
     patient = members.text("patient", 136).removeprefix("Patient/")
-    if members.has("patient") and not _PATIENT_ID.fullmatch(patient):
+    if members.has("patient") and not PATIENT_ID.fullmatch(patient):
         members.refuse("patient", "Must be the id of a FHIR Patient.")
     return patient
 
@@ -209,4 +188,3 @@ def _quantity(members: Members, name: str, unit_from: Members, to: str) -> float
 
 
 _UNKNOWN = AlertType("", "")
-_PATIENT_ID = re.compile(r"[!-.0-~]{1,128}")

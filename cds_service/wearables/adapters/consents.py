@@ -10,9 +10,11 @@ from dataclasses import replace
 from datetime import UTC, tzinfo
 from typing import Any
 
+from ...protocol.errors import Problem, Unprocessable
 from ...rulebook.intervals import parse_moment
 from ..consent import Consent, ConsentRecord, Provision
-from ..records import PatientKey
+from ..records import PATIENT_ID, PatientKey
+from .items import Rejected, Sender
 from .provisions import codings, read_provision, word
 
 KEPT = (
@@ -28,6 +30,7 @@ KEPT = (
     "provision",
 )
 """Members that are stored; who witnessed it and what it says in prose are not."""
+MOST_ITEMS = 1000
 LONGEST = 64
 """Characters of a status."""
 SCOPES = "http://terminology.hl7.org/CodeSystem/consentscope"
@@ -43,6 +46,66 @@ class Unreadable(Exception):
         self.place = place
         """As ``$.meta.lastUpdated``."""
         self.text = text
+
+
+def parse_consents(
+    body: Any, sender: Sender
+) -> tuple[dict[int, ConsentRecord], tuple[Rejected, ...]]:
+    """The Consents of a delivery by their place in it, and the items that are none.
+
+    A delivery is one Consent, or a Bundle of any type with Consents as entries.
+
+    Raises:
+        Unprocessable: if *body* is neither.
+    """
+    accepted: dict[int, ConsentRecord] = {}
+    rejected: list[Rejected] = []
+    for index, (path, resource) in enumerate(_items(body)):
+        held = resource.get("id") if isinstance(resource, Mapping) else None
+        id = held if isinstance(held, str) and _ID.fullmatch(held) else ""
+        try:
+            patient = _patient_of(resource, sender)
+            accepted[index] = keep_consent(resource, patient, sender.id)
+        except Unreadable as error:
+            problem = Problem(error.text, f"{path}{error.place.removeprefix('$')}")
+            rejected.append(Rejected(index, id, (problem,)))
+    return accepted, tuple(rejected)
+
+
+def _items(body: Any) -> list[tuple[str, Any]]:
+    kind = body.get("resourceType") if isinstance(body, Mapping) else None
+    if kind == "Consent":
+        return [("$", body)]
+    if kind != "Bundle":
+        text = "Must be a FHIR Consent, or a Bundle of them."
+        raise Unprocessable(Problem(text, "$.resourceType"))
+    entries = body.get("entry")
+    if not isinstance(entries, list) or not entries:
+        raise Unprocessable(Problem("Must be a list of entries.", "$.entry"))
+    if len(entries) > MOST_ITEMS:
+        text = f"A delivery holds at most {MOST_ITEMS} Consents."
+        raise Unprocessable(Problem(text, "$.entry"))
+    return [
+        (
+            f"$.entry[{index}].resource",
+            each.get("resource") if isinstance(each, Mapping) else None,
+        )
+        for index, each in enumerate(entries)
+    ]
+
+
+def _patient_of(resource: Any, sender: Sender) -> PatientKey:
+    """Whose Consent it is; R5 has the patient as ``subject``."""
+    named = resource if isinstance(resource, Mapping) else {}
+    name = "subject" if "subject" in named and "patient" not in named else "patient"
+    member = named.get(name)
+    reference = member.get("reference") if isinstance(member, Mapping) else None
+    if isinstance(reference, str):
+        local = reference.removeprefix(f"{sender.fhir_base}/")
+        id = local.removeprefix("Patient/").partition("/_history/")[0]
+        if local.startswith("Patient/") and PATIENT_ID.fullmatch(id):
+            return PatientKey(sender.tenant, sender.fhir_base, id)
+    raise Unreadable(f"$.{name}.reference", "Must be Patient/ and an id.")
 
 
 def keep_consent(resource: Any, patient: PatientKey, source: str) -> ConsentRecord:

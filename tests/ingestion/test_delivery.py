@@ -12,7 +12,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from cds_service.config import WebhookSource
-from cds_service.ingestion import Reply, accept
+from cds_service.ingestion import AlertJudge, Reply, accept
 from cds_service.protocol.errors import (
     CdsError,
     Conflict,
@@ -25,6 +25,7 @@ from cds_service.protocol.errors import (
 from cds_service.rulebook.rules import AlertType
 from cds_service.store.records import DeliveryState
 from cds_service.store.store import Store
+from cds_service.wearables.consent_gate import ConsentGate
 from cds_service.wearables.records import PatientKey, WearableAlert
 from cds_service.web.json import parse_json
 
@@ -99,10 +100,9 @@ def deliver(store: Store) -> Deliver:
         return accept(
             body,
             signed(body) if headers is None else headers,
+            AlertJudge(to, lambda tenant: ConsentGate(TYPES, assumed=consent)),
             webhooks=webhooks,
             store=to,
-            alert_types=TYPES,
-            consent_assumed=consent,
             parse_json=parse_json,
             now=now,
         )
@@ -466,10 +466,9 @@ def test_a_bug_in_the_middle_leaves_the_key_free(
         accept(
             body_of(ITEM),
             VALID,
+            AlertJudge(store, lambda tenant: ConsentGate(TYPES, assumed=True)),
             webhooks=(WATCH,),
             store=store,
-            alert_types=TYPES,
-            consent_assumed=True,
             parse_json=broken,
             now=NOW,
         )

@@ -1,0 +1,82 @@
+"""Who has signed a delivery, and what tells it from others.
+
+Source: Standard Webhooks 1.0.0; IETF draft "The Idempotency-Key HTTP Header Field".
+"""
+
+import hmac
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from standardwebhooks import Webhook
+
+from ..config import WebhookSource
+from ..protocol.errors import InvalidRequest, Unauthenticated
+
+WINDOW = timedelta(minutes=5)
+"""How far the time of a signature may be from ours, either way."""
+MOST_SIGNATURES = 10
+"""Signatures in one header; a sender that rotates keys sends two."""
+LONGEST_KEY = 255
+
+
+def find_source(
+    raw: bytes,
+    fields: Mapping[str, str],
+    webhooks: Iterable[WebhookSource],
+    now: datetime,
+) -> WebhookSource:
+    """The source whose secret has signed the body. Header names in lower case.
+
+    Every secret is tried against every signature, whichever fits: the time it takes
+    says nothing about the secrets.
+
+    Raises:
+        Unauthenticated: if none has, or not within five minutes of *now*.
+    """
+    delivery_id, signed_at, body = _signed_parts(raw, fields)
+    signatures = fields.get("webhook-signature", "").split(" ")
+    if len(signatures) > MOST_SIGNATURES:
+        raise Unauthenticated("too many signatures")
+    signers = []
+    for source in webhooks:
+        for secret in source.secrets:
+            wanted = Webhook(secret).sign(delivery_id, signed_at, body).encode()
+            for signature in signatures:
+                given = signature.encode("utf-8", "replace")
+                if hmac.compare_digest(wanted, given):
+                    signers.append(source)
+    if not signers:
+        raise Unauthenticated("no secret fits any signature")
+    if abs(now - signed_at) > WINDOW:
+        raise Unauthenticated("the time of the signature is outside the window")
+    return signers[0]
+
+
+def delivery_key(fields: Mapping[str, str]) -> str:
+    """What tells this delivery from others: ``Idempotency-Key``, or ``webhook-id``.
+
+    Raises:
+        InvalidRequest: if it is empty, too long or not printable.
+    """
+    key = fields.get("idempotency-key") or fields.get("webhook-id") or ""
+    if not _KEY.fullmatch(key):
+        text = f"An Idempotency-Key has 1 to {LONGEST_KEY} printable ASCII characters."
+        raise InvalidRequest(text)
+    return key
+
+
+def _signed_parts(raw: bytes, fields: Mapping[str, str]) -> tuple[str, datetime, str]:
+    """The three things that a signature is over: id, time and body."""
+    delivery_id, stamp = fields.get("webhook-id"), fields.get("webhook-timestamp", "")
+    if not delivery_id or not _TIMESTAMP.fullmatch(stamp):
+        raise Unauthenticated("no webhook-id, or no webhook-timestamp")
+    try:
+        body = raw.decode()
+    except UnicodeDecodeError as error:
+        raise Unauthenticated("what is not UTF-8 cannot be signed") from error
+    return delivery_id, datetime.fromtimestamp(int(stamp), UTC), body
+
+
+_TIMESTAMP = re.compile(r"[0-9]{1,11}")
+_KEY = re.compile(rf"[!-~]{{1,{LONGEST_KEY}}}")

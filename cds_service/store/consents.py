@@ -1,0 +1,141 @@
+"""Patients' Consents, and what changes with them.
+
+Whoever decides by a patient's Consents does so before the transaction that stores what
+was decided, and in it they are looked at once more. If others hold by then, nothing is
+stored: a patient who withdraws is heard at once.
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, select, update
+
+from ..wearables.consent import ConsentRecord
+from ..wearables.consent_gate import ConsentChange, Stamp, stamp_of
+from ..wearables.records import PatientKey, WearableAlert
+from . import rows
+from .chain import canonical_json, instant
+from .database import Database
+from .recorder import Recorder
+from .records import AuditEvent, ConsentsChanged
+from .statements import LASTING_ALERTS, SAVE_CONSENT
+from .tables import CONSENTS, WEARABLE_ALERTS
+
+AT_ONCE = 500
+"""Patients of one query."""
+Found = Mapping[PatientKey, tuple[ConsentRecord, ...]]
+
+
+class Consents:
+    """The Consents of one database."""
+
+    def __init__(self, database: Database, recorder: Recorder) -> None:
+        self._database = database
+        self._recorder = recorder
+
+    def of(self, patients: Collection[PatientKey]) -> Found:
+        """The Consents of each of the patients."""
+        with self._database.reading() as connection:
+            return read(connection, patients)
+
+    def lasting_alerts(self, patient: PatientKey) -> tuple[WearableAlert, ...]:
+        """The patient's alerts that are open: they end if nobody may collect them."""
+        with self._database.reading() as connection:
+            found = LASTING_ALERTS.ask(connection, patient._asdict()).all()
+        return tuple(rows.wearable_alert(row) for row in found)
+
+    def record(self, changes: Sequence[ConsentChange], audit_event: AuditEvent) -> None:
+        """Store what has changed and the audit row, or nothing of it.
+
+        Raises:
+            ConsentsChanged: if others hold than the changes were worked out from.
+        """
+
+        def work(connection: Connection) -> None:
+            for change in changes:
+                apply_change(connection, change, audit_event.at)
+
+        self._recorder.record(audit_event, work)
+
+
+def read(connection: Connection, patients: Collection[PatientKey]) -> Found:
+    """The Consents of each patient, by id; none for one who has none."""
+    found: dict[PatientKey, list[ConsentRecord]] = {each: [] for each in patients}
+    consent = CONSENTS.c
+    for tenant, base in {(each.tenant, each.fhir_base) for each in patients}:
+        ids = [each.patient_id for each in patients if each[:2] == (tenant, base)]
+        for start in range(0, len(ids), AT_ONCE):
+            asked = (
+                select(CONSENTS)
+                .where(consent.tenant == tenant, consent.fhir_base == base)
+                .where(consent.patient_id.in_(ids[start : start + AT_ONCE]))
+                .order_by(consent.patient_id, consent.id)
+            )
+            for row in connection.execute(asked):
+                patient = PatientKey(tenant, base, row.patient_id)
+                updated = datetime.fromisoformat(row.updated)
+                resource = json.loads(row.resource)
+                record = ConsentRecord(patient, row.id, updated, row.source, resource)
+                found[patient].append(record)
+    return {patient: tuple(each) for patient, each in found.items()}
+
+
+def expect_consents(connection: Connection, seen: Mapping[PatientKey, Stamp]) -> None:
+    """Return if these are the Consents that hold.
+
+    Raises:
+        ConsentsChanged: if not.
+    """
+    now = read(connection, seen)
+    if any(stamp_of(now[patient]) != stamp for patient, stamp in seen.items()):
+        raise ConsentsChanged("a patient's consents have changed meanwhile")
+
+
+def apply_change(connection: Connection, change: ConsentChange, at: datetime) -> None:
+    """Store what has changed, and end the alerts that end with it.
+
+    Raises:
+        ConsentsChanged: if others hold than it was worked out from, or other alerts
+            last.
+    """
+    expect_consents(connection, {change.patient: change.seen})
+    if _lasting(connection, change.patient) != change.lasting:
+        raise ConsentsChanged("a patient's alerts have changed meanwhile")
+    if change.kept:
+        SAVE_CONSENT.run(connection, *map(_row, change.kept))
+    whose = _of(CONSENTS, change.patient)
+    for id in change.gone:
+        connection.execute(delete(CONSENTS).where(whose, CONSENTS.c.id == id))
+    alert = WEARABLE_ALERTS.c
+    for each in change.ended:
+        end = max(at, each.start).astimezone(each.start.tzinfo)
+        connection.execute(
+            update(WEARABLE_ALERTS)
+            .where(_of(WEARABLE_ALERTS, change.patient))
+            .where(alert.source == each.source, alert.id == each.id)
+            .values(status="closed", end=end.isoformat(), end_utc=end.timestamp())
+        )
+
+
+def _lasting(connection: Connection, patient: PatientKey) -> frozenset[tuple[str, str]]:
+    """Source and id of the patient's alerts that are open."""
+    alert = WEARABLE_ALERTS.c
+    asked = select(alert.source, alert.id).where(
+        _of(WEARABLE_ALERTS, patient), alert.status == "open"
+    )
+    return frozenset((source, id) for source, id in connection.execute(asked))
+
+
+def _of(table: Table, patient: PatientKey) -> ColumnElement[bool]:
+    return and_(*(table.c[name] == value for name, value in patient._asdict().items()))
+
+
+def _row(record: ConsentRecord) -> dict[str, str]:
+    return {
+        **record.patient._asdict(),
+        "id": record.id,
+        "updated": instant(record.updated),
+        "source": record.source,
+        "resource": canonical_json(record.resource),
+    }

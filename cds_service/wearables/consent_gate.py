@@ -1,0 +1,152 @@
+"""What consents mean for alerts: which may be stored and shown, and which end. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, tzinfo
+
+from ..rulebook.rules import AlertType
+from .adapters.consents import read_consent
+from .consent import ACTIVE, Asked, Consent, ConsentAction, ConsentRecord, is_permitted
+from .records import PatientKey, WearableAlert
+
+Stamp = frozenset[tuple[str, datetime]]
+"""Id and version of each of a patient's Consents: equal while none has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentGate:
+    """How one tenant's consents are read."""
+
+    types: Mapping[str, AlertType]
+    zone: tzinfo = UTC
+    """Of the site."""
+    actors: frozenset[str] = frozenset()
+    """What this server's hospital is called in Consents."""
+    assumed: bool = False
+    """Patients agree until they say anything about wearable data."""
+
+    def read(self, records: Iterable[ConsentRecord]) -> tuple[Consent, ...]:
+        """What a patient's Consents say."""
+        return tuple(read_consent(each, self.zone) for each in records)
+
+    def permits(
+        self,
+        action: ConsentAction,
+        alert: WearableAlert,
+        consents: Sequence[Consent],
+        now: datetime,
+    ) -> bool:
+        """Whether its patient's *consents* permit this to be done with an alert."""
+        known = self.types.get(alert.type)
+        codes = known.codes if known else frozenset()
+        at = alert.start.astimezone(UTC)
+        asked = Asked(action, now, codes, at, self.actors)
+        return is_permitted(consents, asked, assumed=self.assumed)
+
+    def permitted(
+        self, consents: Sequence[Consent], now: datetime
+    ) -> dict[ConsentAction, tuple[str, ...]]:
+        """For each action the types of alerts that it is permitted for now."""
+        return {
+            action: tuple(
+                name
+                for name, each in self.types.items()
+                if is_permitted(
+                    consents,
+                    Asked(action, now, each.codes, now, self.actors),
+                    assumed=self.assumed,
+                )
+            )
+            for action in ConsentAction
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentChange:
+    """What is to be done because a patient's Consents are others now."""
+
+    patient: PatientKey
+    seen: Stamp
+    """The Consents that it was worked out from."""
+    kept: tuple[ConsentRecord, ...] = ()
+    """New ones, and new versions."""
+    gone: tuple[str, ...] = ()
+    """Ids of those that their source has no longer."""
+    lasting: frozenset[tuple[str, str]] = frozenset()
+    """Source and id of the alerts that were open."""
+    ended: tuple[WearableAlert, ...] = ()
+    """Alerts that lasted, and end because their data may not be collected."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all stays as it is."""
+        return not (self.kept or self.gone or self.ended)
+
+    def after(self, known: Iterable[ConsentRecord]) -> tuple[ConsentRecord, ...]:
+        """The Consents that hold once it is done, where *known* held before."""
+        held = {each.id: each for each in (*known, *self.kept)}
+        return tuple(each for id, each in held.items() if id not in self.gone)
+
+
+def stamp_of(records: Iterable[ConsentRecord]) -> Stamp:
+    """What tells a patient's Consents from those of another time."""
+    return frozenset((each.id, each.updated) for each in records)
+
+
+def plan_change(
+    patient: PatientKey,
+    known: Sequence[ConsentRecord],
+    told: Iterable[ConsentRecord],
+    lasting: Iterable[WearableAlert],
+    gate: ConsentGate,
+    now: datetime,
+    *,
+    whole_of: str = "",
+) -> ConsentChange:
+    """What changes with what was *told* of a patient's Consents.
+
+    An alert that lasts ends where collecting its data is not permitted any more, and
+    also where it was not permitted until now: nobody sent it on in the meantime.
+
+    Args:
+        known: All that is kept of the patient.
+        lasting: The patient's alerts that are open.
+        whole_of: A source that was told whole: what it no longer has is gone.
+    """
+    before = {each.id: each for each in known}
+    open_alerts, told = tuple(lasting), tuple(told)
+    kept: dict[str, ConsentRecord] = {}
+    for each in told:
+        old = kept.get(each.id) or before.get(each.id)
+        if old is None or _supersedes(each, old):
+            kept[each.id] = each
+    ids = {each.id for each in told}
+    gone = tuple(
+        each.id
+        for each in known
+        if whole_of and each.source == whole_of and each.id not in ids
+    )
+    change = ConsentChange(
+        patient,
+        seen=stamp_of(known),
+        kept=tuple(kept.values()),
+        gone=gone,
+        lasting=frozenset((each.source, each.id) for each in open_alerts),
+    )
+    views = [gate.read(each) for each in (known, change.after(known))]
+    ended = tuple(
+        alert
+        for alert in open_alerts
+        if not all(
+            gate.permits(ConsentAction.COLLECT, alert, view, now) for view in views
+        )
+    )
+    return replace(change, ended=ended)
+
+
+def _supersedes(new: ConsentRecord, old: ConsentRecord) -> bool:
+    """Whether a version holds instead of another; of the same age, the stricter."""
+    if new.updated != old.updated:
+        return new.updated > old.updated
+    same = new.resource == old.resource
+    return not same and str(new.resource.get("status")).strip().lower() != ACTIVE

@@ -1,0 +1,205 @@
+"""Consents in the database: by patient, and heard at once by who decides by them."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from cds_service.audit import build_consent_event
+from cds_service.store.records import (
+    AuditEvent,
+    CallRecord,
+    ConsentsChanged,
+    ConsentUse,
+    Intake,
+)
+from cds_service.store.store import Store
+from cds_service.wearables.consent import ConsentRecord
+from cds_service.wearables.consent_gate import ConsentChange, stamp_of
+from cds_service.wearables.records import PatientKey, WearableAlert
+
+NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
+P1 = PatientKey("demo", "-", "p1")
+OTHER_BASE = PatientKey("demo", "https://fhir.example", "p1")
+START = datetime.fromisoformat("2026-11-22T08:00:00-05:00")
+ALERT = WearableAlert("a-1", P1, "low-heart-rate", START, NOW, source="watch")
+
+
+def record(id: str = "c1", patient: PatientKey = P1, hour: int = 9) -> ConsentRecord:
+    updated = datetime(2026, 11, 1, hour, tzinfo=UTC)
+    return ConsentRecord(patient, id, updated, "app", {"id": id, "status": "active"})
+
+
+def change(*kept: ConsentRecord, patient: PatientKey = P1) -> ConsentChange:
+    """What is told of a patient of whom nothing was known."""
+    return ConsentChange(patient, frozenset(), kept)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store.open(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    store.migrate()
+    yield store
+    store.close()
+
+
+def tell(store: Store, *changes: ConsentChange) -> None:
+    event = build_consent_event(NOW, "demo", "app", changes, {})
+    store.consents.record(changes, event)
+
+
+def deliver(store: Store, intake: Intake, key: str = "k") -> None:
+    event = AuditEvent(NOW, "delivery")
+    store.begin_delivery("watch", key, "digest", NOW)
+    store.finish_delivery("watch", key, 202, "{}", intake, event, NOW)
+
+
+def alerts(store: Store) -> list[WearableAlert]:
+    return list(store.wearable_alerts(P1, NOW - timedelta(days=30)))
+
+
+def test_each_patient_has_their_own(store: Store) -> None:
+    tell(store, change(record(), record("c2")))
+    tell(store, change(record("c3", OTHER_BASE), patient=OTHER_BASE))
+
+    stranger = PatientKey("demo", "-", "p2")
+    assert store.consents.of({P1, OTHER_BASE, stranger}) == {
+        P1: (record(), record("c2")),
+        OTHER_BASE: (record("c3", OTHER_BASE),),
+        stranger: (),
+    }
+
+
+def test_more_patients_than_one_query_takes(store: Store) -> None:
+    many = [PatientKey("demo", "-", f"p{number}") for number in range(1100)]
+    tell(store, *(change(record("c", each), patient=each) for each in many))
+
+    found = store.consents.of(many)
+
+    assert all(found[each] == (record("c", each),) for each in many)
+
+
+def test_a_later_version_takes_the_place_of_the_earlier(store: Store) -> None:
+    tell(store, change(record()))
+    later = record(hour=10)
+    tell(store, ConsentChange(P1, stamp_of([record()]), (later,)))
+
+    assert store.consents.of([P1])[P1] == (later,)
+
+
+def test_what_is_gone_is_forgotten(store: Store) -> None:
+    tell(store, change(record(), record("c2")))
+    seen = stamp_of([record(), record("c2")])
+    tell(store, ConsentChange(P1, seen, gone=("c1",)))
+
+    assert store.consents.of([P1])[P1] == (record("c2"),)
+
+
+def test_a_change_of_what_has_changed_meanwhile_is_not_stored(store: Store) -> None:
+    tell(store, change(record()))
+
+    with pytest.raises(ConsentsChanged):
+        tell(store, change(record("c2")))
+    assert store.consents.of([P1])[P1] == (record(),)
+    assert len(list(store.audit_entries())) == 1
+
+
+def test_an_alert_that_ends_with_its_consent_is_closed_at_that_moment(
+    store: Store,
+) -> None:
+    deliver(store, Intake((ALERT,)))
+    assert store.consents.lasting_alerts(P1) == (ALERT,)
+
+    lasting = frozenset({("watch", "a-1")})
+    tell(store, replace(change(record()), lasting=lasting, ended=(ALERT,)))
+
+    (closed,) = alerts(store)
+    assert closed == replace(ALERT, status="closed", end=NOW)
+    assert closed.end and closed.end.utcoffset() == timedelta(hours=-5)
+    assert store.consents.lasting_alerts(P1) == ()
+
+
+def test_an_alert_that_began_meanwhile_is_not_overlooked(store: Store) -> None:
+    deliver(store, Intake((ALERT,)))
+
+    with pytest.raises(ConsentsChanged):
+        tell(store, change(record()))
+
+
+def test_alerts_are_not_stored_under_a_consent_that_was_withdrawn(store: Store) -> None:
+    tell(store, change(record()))
+    seen = {P1: stamp_of([record()])}
+    tell(store, ConsentChange(P1, seen[P1], (record(hour=10),)))
+
+    with pytest.raises(ConsentsChanged):
+        deliver(store, Intake((ALERT,), seen=seen))
+    assert alerts(store) == []
+    assert [each.kind for each in store.audit_entries()] == ["consent", "consent"]
+
+
+def test_a_call_is_not_recorded_under_a_consent_that_was_withdrawn(
+    store: Store,
+) -> None:
+    tell(store, change(record()))
+    call = CallRecord(
+        at=NOW,
+        client="ehr",
+        service="review",
+        hook="patient-view",
+        hook_instance="i",
+        patient=P1,
+        rulebook="digest",
+        consent=ConsentUse("permitted", seen=stamp_of([record("c0")])),
+    )
+
+    with pytest.raises(ConsentsChanged):
+        store.record_call(call, AuditEvent(NOW, "call"))
+
+
+def test_a_call_stores_the_consents_that_it_read(store: Store) -> None:
+    use = ConsentUse("permitted", seen=frozenset(), change=change(record()))
+    call = CallRecord(
+        at=NOW,
+        client="ehr",
+        service="review",
+        hook="patient-view",
+        hook_instance="i",
+        patient=P1,
+        rulebook="digest",
+        consent=use,
+    )
+
+    store.record_call(call, AuditEvent(NOW, "call"))
+
+    assert store.consents.of([P1])[P1] == (record(),)
+
+
+def test_an_alert_is_taken_back_only_where_it_is(store: Store) -> None:
+    taken_back = replace(ALERT, status="retracted", rev=1)
+    deliver(store, Intake(retracted=(taken_back,)), "k1")
+    assert store.consents.lasting_alerts(P1) == ()
+
+    deliver(store, Intake((ALERT,)), "k2")
+    assert alerts(store) == [ALERT]
+    deliver(store, Intake(retracted=(taken_back,)), "k3")
+    assert alerts(store) == []
+    deliver(store, Intake((replace(ALERT, rev=1),)), "k4")
+    assert alerts(store) == []
+
+
+def test_the_trail_says_what_was_told_of_whom_and_what_ended(store: Store) -> None:
+    deliver(store, Intake((ALERT,)))
+    lasting = frozenset({("watch", "a-1")})
+    told = replace(change(record()), gone=("c9",), lasting=lasting, ended=(ALERT,))
+    tell(store, told)
+
+    entry = list(store.audit_entries())[-1]
+    assert (entry.kind, entry.client, entry.patient_id) == ("consent", "app", "p1")
+    assert json.loads(entry.detail) == {
+        "consents": [["p1", "c1", "2026-11-01T09:00:00.000000Z", "active"]],
+        "gone": [["p1", "c9"]],
+        "ended": [["p1", "watch", "a-1"]],
+    }

@@ -1,0 +1,132 @@
+"""What consents mean for alerts: which may be stored and shown, and which end."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cds_service.rulebook.rules import AlertType
+from cds_service.wearables.consent import ConsentAction, ConsentRecord
+from cds_service.wearables.consent_gate import ConsentGate, plan_change, stamp_of
+from cds_service.wearables.records import PatientKey, WearableAlert
+
+NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
+P1 = PatientKey("default", "-", "p1")
+LOINC = "http://loinc.org"
+TYPES = {
+    "low-heart-rate": AlertType(
+        "low-heart-rate", "Low", "heart_rate", "/min", frozenset({(LOINC, "8867-4")})
+    ),
+    "low-glucose": AlertType(
+        "low-glucose", "Low", "glucose", "mg/dL", frozenset({(LOINC, "99504-3")})
+    ),
+}
+GATE = ConsentGate(TYPES)
+OPEN = WearableAlert("a-1", P1, "low-heart-rate", NOW, NOW, source="watch")
+ACTIONS = "http://terminology.hl7.org/CodeSystem/consentaction"
+
+
+def record(
+    id: str = "c1",
+    *,
+    status: str = "active",
+    hours: int = 0,
+    source: str = "app",
+    **provision: Any,
+) -> ConsentRecord:
+    """A Consent to everything, told so many hours after it was first."""
+    actions = [{"coding": [{"system": ACTIONS, "code": each}]} for each in ALL]
+    rule = {"type": "permit", "action": actions, **provision}
+    updated = NOW - timedelta(days=1) + timedelta(hours=hours)
+    resource = {"resourceType": "Consent", "status": status, "provision": rule}
+    return ConsentRecord(P1, id, updated, source, resource)
+
+
+ALL = ("collect", "use", "disclose")
+
+
+def test_an_alert_is_permitted_by_the_codes_of_its_type() -> None:
+    only_glucose = record(code=[{"coding": [{"system": LOINC, "code": "99504-3"}]}])
+    consents = GATE.read([only_glucose])
+
+    assert not GATE.permits(ConsentAction.USE, OPEN, consents, NOW)
+    assert GATE.permitted(consents, NOW) == {
+        ConsentAction.COLLECT: ("low-glucose",),
+        ConsentAction.USE: ("low-glucose",),
+        ConsentAction.DISCLOSE: ("low-glucose",),
+    }
+
+
+def test_an_alert_of_a_type_that_is_gone_is_permitted_by_no_code() -> None:
+    coded = record(code=[{"coding": [{"system": LOINC, "code": "8867-4"}]}])
+    gone = ConsentGate({})
+
+    assert not gone.permits(ConsentAction.USE, OPEN, gone.read([coded]), NOW)
+    assert gone.permits(ConsentAction.USE, OPEN, gone.read([record()]), NOW)
+
+
+def test_what_is_told_first_is_kept() -> None:
+    change = plan_change(P1, (), [record()], (), GATE, NOW)
+
+    assert change.kept == (record(),)
+    assert change.after(()) == (record(),)
+    assert not change.is_empty
+
+
+def test_of_two_versions_the_later_holds_whichever_comes_first() -> None:
+    earlier, later = record(), record(status="inactive", hours=1)
+
+    assert plan_change(P1, [earlier], [later], (), GATE, NOW).kept == (later,)
+    assert plan_change(P1, [later], [earlier], (), GATE, NOW).is_empty
+    assert plan_change(P1, (), [later, earlier], (), GATE, NOW).kept == (later,)
+
+
+def test_of_two_versions_of_the_same_age_the_stricter_holds() -> None:
+    active, inactive = record(), record(status="inactive")
+
+    assert plan_change(P1, [active], [inactive], (), GATE, NOW).kept == (inactive,)
+    assert plan_change(P1, [inactive], [active], (), GATE, NOW).is_empty
+
+
+def test_what_is_known_already_changes_nothing() -> None:
+    assert plan_change(P1, [record()], [record()], [OPEN], GATE, NOW).is_empty
+
+
+def test_a_consent_that_is_withdrawn_ends_what_lasts() -> None:
+    withdrawn = record(status="inactive", hours=1)
+    change = plan_change(P1, [record()], [withdrawn], [OPEN], GATE, NOW)
+
+    assert change.ended == (OPEN,)
+    assert change.lasting == {("watch", "a-1")}
+
+
+def test_a_denial_ends_only_what_it_is_about() -> None:
+    glucose = WearableAlert("a-2", P1, "low-glucose", NOW, NOW, source="watch")
+    codes = [{"coding": [{"system": LOINC, "code": "8867-4"}]}]
+    denial = record("c2", type="deny", code=codes)
+
+    change = plan_change(P1, [record()], [denial], [OPEN, glucose], GATE, NOW)
+
+    assert change.ended == (OPEN,)
+
+
+def test_what_lasted_while_nothing_was_permitted_ends_when_it_is_again() -> None:
+    lapsed = record(period={"end": "2026-11-20"})
+    renewed = record("c2")
+
+    assert plan_change(P1, [lapsed], [renewed], [OPEN], GATE, NOW).ended == (OPEN,)
+
+
+def test_what_a_source_that_was_told_whole_has_no_longer_is_gone() -> None:
+    of_ehr, of_app = record("c1", source="fhir:ehr"), record("c2")
+
+    change = plan_change(
+        P1, [of_ehr, of_app], [], [OPEN], GATE, NOW, whole_of="fhir:ehr"
+    )
+    assert change.gone == ("c1",)
+    assert change.after([of_ehr, of_app]) == (of_app,)
+    assert change.ended == ()
+
+
+def test_a_stamp_tells_versions_apart() -> None:
+    assert stamp_of([record()]) == stamp_of([record()])
+    assert stamp_of([record()]) != stamp_of([record(hours=1)])
+    assert stamp_of([record()]) != stamp_of([record(), record("c2")])
