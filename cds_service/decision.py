@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from .audit import build_call_event
 from .config import Clients, Config, ConsentMode
+from .consenting import Heeded, heed_consents
 from .fhir.chart import Chart
 from .fhir.client import FhirLimits, FhirPool, open_reader
 from .fhir.gather import gather
@@ -43,7 +44,7 @@ from .store.records import CallRecord, StoreError
 from .store.store import Store
 from .trust import TrustedClient
 from .wearables.consent_gate import ConsentGate
-from .wearables.records import PatientKey, WearableAlert
+from .wearables.records import PatientKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +116,12 @@ def answer(
 
     watch.enter("gather")
     chart = read_chart(service, hook_request, client, world, watch)
-    alerts = read_alerts(service, patient, now, world.store)
+    heeded = read_alerts(service, chart, patient, client, world, now)
 
     watch.enter("evaluate")
-    evaluations = evaluate(service, chart, alerts, now)
+    evaluations = evaluate(
+        service, chart, heeded.alerts, now, may_disclose=heeded.may_disclose
+    )
     watch.enter("cards")
     drafts = draft_cards(evaluations, service.service, told_of(hook_request))
     held = hold(drafts, service.site, patient, hook_request, client, now, world.store)
@@ -144,6 +147,7 @@ def answer(
             evaluations=evaluation_records(evaluations),
             cards=card_records(built, now),
             suppressions=suppression_records(held),
+            consent=heeded.use,
             deviations=hook_request.deviations,
         ),
         world.store,
@@ -196,14 +200,27 @@ def heed_token(hook_request: HookRequest, client: TrustedClient) -> HookRequest:
 
 
 def read_alerts(
-    service: ServiceRules, patient: PatientKey, now: datetime, store: Store
-) -> tuple[WearableAlert, ...]:
+    service: ServiceRules,
+    chart: Chart,
+    patient: PatientKey,
+    client: TrustedClient,
+    world: World,
+    now: datetime,
+) -> Heeded:
     """The patient's wearable alerts that the rules of the service may look at."""
     since = alerts_since(service, now)
     if since is None:
-        return ()
+        return Heeded(())
     try:
-        return store.wearable_alerts(patient, since)
+        return heed_consents(
+            patient,
+            world.store.wearable_alerts(patient, since),
+            chart.sources.get("consents"),
+            f"fhir:{client.id}",
+            world.store,
+            world.consent_gate(client.tenant),
+            now,
+        )
     except StoreError as error:
         raise Unavailable("The wearable alerts could not be read.") from error
 

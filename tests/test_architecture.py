@@ -17,7 +17,7 @@ ORDER = [
     ["trust", "audit", "fhir"],
     ["config"],
     ["serving", "publishing", "stopwatch"],
-    ["recording"],
+    ["recording", "consenting"],
     ["decision", "ingestion", "delivery"],
     ["web"],
     ["app"],

@@ -28,11 +28,14 @@ from cds_service.store.records import (
     AuditEvent,
     CallRecord,
     CardRecord,
+    ConsentUse,
     EvaluationRecord,
     SourceRecord,
     SuppressionRecord,
 )
 from cds_service.store.store import Store
+from cds_service.wearables.consent import ConsentRecord
+from cds_service.wearables.consent_gate import ConsentChange
 from cds_service.wearables.records import PatientKey, WearableAlert
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -77,6 +80,8 @@ def tamper(file: Path) -> Callable[[str], None]:
 
 
 def test_a_call_says_who_asked_what_about_whom_and_what_each_rule_said() -> None:
+    told = ConsentRecord(PATIENT, "c1", NOW, "fhir:sandbox", {"status": "active"})
+    change = ConsentChange(PATIENT, frozenset(), (told,), ("c2",))
     call = CallRecord(
         at=NOW,
         client="sandbox",
@@ -100,6 +105,7 @@ def test_a_call_says_who_asked_what_about_whom_and_what_each_rule_said() -> None
                 "c", "1.1.0", 0, "key", "grouped", None, "group x, told by a"
             ),
         ),
+        consent=ConsentUse("part", 2, False, ("c1",), change=change),
         deviations=("no userId",),
     )
 
@@ -122,8 +128,23 @@ def test_a_call_says_who_asked_what_about_whom_and_what_each_rule_said() -> None
         ],
         "cards": [["u1", "a@1.0.0", "warning"]],
         "suppressed": [["c@1.1.0", 0, "grouped", "group x, told by a"]],
+        "consent": {
+            "state": "part",
+            "withheld": 2,
+            "disclose": False,
+            "consents": ("c1",),
+            "told": [["p1", "c1", "2026-03-01T12:00:00.000000Z", "active"]],
+            "gone": [["p1", "c2"]],
+            "ended": [],
+        },
         "deviations": ("no userId",),
     }
+
+
+def test_a_call_without_wearable_data_says_nothing_of_consents() -> None:
+    call = CallRecord(NOW, "sandbox", "s", "patient-view", "i", PATIENT, "digest")
+
+    assert build_call_event(call).detail["consent"] is None
 
 
 def test_a_refusal_of_somebody_unknown_has_the_reason_that_was_withheld() -> None:

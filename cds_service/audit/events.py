@@ -8,7 +8,7 @@ from ..protocol.errors import CdsError, Unauthenticated
 from ..protocol.feedback import FeedbackEntry
 from ..protocol.requests import HookRequest
 from ..store.chain import instant
-from ..store.records import AuditEvent, Caller, CallRecord
+from ..store.records import AuditEvent, Caller, CallRecord, ConsentUse
 from ..wearables.consent_gate import ConsentChange
 from ..wearables.records import PatientKey, WearableAlert
 
@@ -39,11 +39,27 @@ def build_call_event(call: CallRecord) -> AuditEvent:
             [f"{each.rule}@{each.version}", each.index, each.why, each.detail]
             for each in call.suppressions
         ],
+        "consent": _consent_detail(call.consent),
         "deviations": call.deviations,
     }
     return AuditEvent(
         call.at, "call", call.patient.tenant, call.client, call.patient, detail
     )
+
+
+def _consent_detail(use: ConsentUse | None) -> dict[str, Any] | None:
+    """By what right wearable alerts were used; null where none were at stake."""
+    if use is None:
+        return None
+    told = _changes_detail([use.change] if use.change else [])
+    return {
+        "state": use.state,
+        "withheld": use.withheld,
+        "disclose": use.may_disclose,
+        "consents": use.consents,
+        "told": told.pop("consents"),
+        **told,
+    }
 
 
 def build_refusal_event(
@@ -131,8 +147,14 @@ def build_consent_event(
 ) -> AuditEvent:
     """What *teller* has told of patients' Consents, and the alerts that end with it."""
     patients = [each.patient for each in changes]
-    told = {
-        **detail,
+    told = {**detail, **_changes_detail(changes)}
+    patient = patients[0] if len(patients) == 1 else None
+    return AuditEvent(at, "consent", tenant, teller, patient, told)
+
+
+def _changes_detail(changes: Sequence[ConsentChange]) -> dict[str, Any]:
+    """Versions that hold from now on, what is gone, and the alerts that end."""
+    return {
         "consents": [
             [
                 change.patient.patient_id,
@@ -152,8 +174,6 @@ def build_consent_event(
             for each in change.ended
         ],
     }
-    patient = patients[0] if len(patients) == 1 else None
-    return AuditEvent(at, "consent", tenant, teller, patient, told)
 
 
 def build_feedback_event(

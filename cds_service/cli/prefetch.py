@@ -30,6 +30,9 @@ _SCOPES = {
         "systems, and one left out would look like one not taken."
     ),
     "observations": "Only results with these codes.",
+    "consents": (
+        "Not narrowed: what a patient denies matters as much as what they permit."
+    ),
 }
 _SCOPES["medication_statements"] = _SCOPES["medication_requests"]
 
@@ -124,7 +127,7 @@ def _reasons(
 
 def _reason(asking: Asking, query: SourceQuery, compiled: Compilation) -> Reason:
     source = compiled.rule_file(asking.rule)
-    valueset = compiled.rulebook.valuesets[asking.selector.valueset]
+    valueset = compiled.rulebook.valuesets.get(asking.selector.valueset)
     named = query.template.partition("&code=")[2].partition("&")[0].split(",")
     uses = uses_of(source.rule, asking.fact)
     return Reason(
@@ -132,9 +135,13 @@ def _reason(asking: Asking, query: SourceQuery, compiled: Compilation) -> Reason
         asking.fact,
         compiled.place(source.rule.file),
         source.line(("facts", asking.fact)),
-        valueset.name,
-        valueset.title,
-        tuple(each for each in tokens_of(valueset) if each in named),
+        valueset.name if valueset else "",
+        valueset.title if valueset else "",
+        (
+            tuple(each for each in tokens_of(valueset) if each in named)
+            if valueset
+            else ()
+        ),
         tuple((each.text, each.position.line) for each in uses),
     )
 

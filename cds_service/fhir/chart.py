@@ -35,6 +35,7 @@ SOURCES: Mapping[str, str] = {
     "medication_requests": "MedicationRequest",
     "medication_statements": "MedicationStatement",
     "observations": "Observation",
+    "consents": "Consent",
 }
 """Source name to the resource type that it holds."""
 

@@ -77,6 +77,8 @@ class Case:
         self._newest_first: bool | None = None
         self.today: date = now.astimezone(zone).date()
         """The day of the site's calendar."""
+        self.may_disclose = True
+        """Whether a resource for the EHR may quote the patient's wearable alerts."""
         self.ages: dict[tuple[str, Duration], Verdict] = {}
         """What was answered about the patient's age, by comparison and limit."""
 

@@ -74,14 +74,19 @@ def evaluate(
     chart: Chart,
     alerts: Sequence[WearableAlert] | None,
     now: datetime,
+    *,
+    may_disclose: bool = True,
 ) -> Evaluations:
     """Every rule of *service* that may have something to say about the patient.
 
     Args:
         alerts: The patient's wearable alerts; None where they could not be read.
         now: Aware; every window and age counts from it.
+        may_disclose: Whether a resource for the EHR may quote the alerts.
     """
-    return evaluate_case(service, open_case(service, chart, alerts, now))
+    case = open_case(service, chart, alerts, now)
+    case.may_disclose = may_disclose
+    return evaluate_case(service, case)
 
 
 def evaluate_case(service: ServiceRules, case: Case) -> Evaluations:

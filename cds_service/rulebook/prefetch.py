@@ -20,6 +20,7 @@ DEFAULT_POLICIES: Mapping[str, Policy] = {
     "medication_requests": Policy.REQUIRED,
     "medication_statements": Policy.OPTIONAL,
     "observations": Policy.OPTIONAL,
+    "consents": Policy.SKIP,
 }
 """What a source that is missing means, where ``services.yaml`` does not say."""
 
@@ -60,8 +61,9 @@ def derive_queries(
 ) -> tuple[SourceQuery, ...]:
     """What a service asks for, given everything that its rules select.
 
-    The patient is always read; draft orders and wearable alerts need no query; a
-    source that *policies* skip is left out.
+    The patient is always read; draft orders and wearable alerts need no query, but
+    Consents may be asked for where alerts are read; a source that *policies* skip is
+    left out.
 
     Source: CDS Hooks 3.0.0 "Prefetch Template" and "Prefetch query restrictions".
     """
@@ -91,9 +93,8 @@ def derive(
 ) -> tuple[Derived, ...]:
     """Every query that *askings* lead to, skipped ones too, each with its reasons."""
     policies = {**DEFAULT_POLICIES, **policies}
-    charted = [
-        each for each in dict.fromkeys(askings) if each.selector.origin == "chart"
-    ]
+    askings = tuple(dict.fromkeys(askings))
+    charted = [each for each in askings if each.selector.origin == "chart"]
     patient = SourceQuery(
         "patient", "patient", "Patient/{{context.patientId}}", policies["patient"]
     )
@@ -115,6 +116,12 @@ def derive(
             ]
     observing = [each for each in charted if each.selector.kind == "observation"]
     derived += _observations(observing, valuesets, policies)
+    worn = tuple(each for each in askings if each.selector.kind == "wearable_alert")
+    if worn:
+        asked = SourceQuery(
+            "consents", "consents", _search("Consent"), policies["consents"]
+        )
+        derived.append(Derived(asked, worn))
     return tuple(derived)
 
 

@@ -27,6 +27,7 @@ _SOURCES: Mapping[str, str] = {
     "medication_statements": "medication statements",
     "observations": "observations",
     "draft_orders": "draft orders",
+    "consents": "consents",
     "wearable_alerts": "wearable alerts",
 }
 

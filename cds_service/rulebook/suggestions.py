@@ -11,7 +11,7 @@ from ..protocol.cards import Action, Suggestion
 from .evaluate import Evaluation
 from .readings import reference_of
 from .rules import ActionTemplate, SuggestionTemplate
-from .text import Resolve, parse_template, render_plain
+from .text import Resolve, Text, parse_template, render_plain
 
 TEXT_LIMIT = 1000
 """Characters of one text in a resource that we write."""
@@ -53,7 +53,19 @@ def build_suggestions(
 def _actions(
     template: SuggestionTemplate, evaluation: Evaluation
 ) -> tuple[Action, ...] | None:
-    """The actions, or none where one cannot be made or two change the same record."""
+    """The actions, or none where one cannot be made or two change the same record.
+
+    One that quotes a wearable alert cannot be where the patient's data may not be sent.
+    """
+    try:
+        return _made(template, evaluation)
+    except _NotToBeSent:
+        return None
+
+
+def _made(
+    template: SuggestionTemplate, evaluation: Evaluation
+) -> tuple[Action, ...] | None:
     actions = []
     changed: set[str] = set()
     for each in template.actions:
@@ -70,7 +82,7 @@ def _actions(
 
 def _create(template: ActionTemplate, evaluation: Evaluation) -> Action:
     patient = evaluation.case.chart.patient_id
-    resource = created(template.resource or {}, evaluation.text, patient)
+    resource = created(template.resource or {}, _quote(evaluation), patient)
     return Action(template.type, template.description, resource)
 
 
@@ -98,8 +110,25 @@ def _change(
         return Action(
             template.type, template.description, resource_id=reference_of(target)
         )
-    changes = filled(template.changes, evaluation.text)
+    changes = filled(template.changes, _quote(evaluation))
     return Action(template.type, template.description, {**target, **changes})
+
+
+def _quote(evaluation: Evaluation) -> Resolve:
+    """What placeholders of a resource show."""
+
+    def quote(fact: str, attribute: str) -> Text | None:
+        named = evaluation.rule.facts.get(fact)
+        worn = named is not None and named.kind == "wearable_alert"
+        if worn and not evaluation.case.may_disclose:
+            raise _NotToBeSent
+        return evaluation.text(fact, attribute)
+
+    return quote
+
+
+class _NotToBeSent(Exception):
+    """A resource would tell the EHR what the patient does not permit to be sent."""
 
 
 def filled(value: Any, resolve: Resolve) -> Any:

@@ -143,6 +143,8 @@ class ConsentUse:
     """``permitted``, ``withheld``, ``part`` (some of each) or ``not read``."""
     withheld: int = 0
     """Alerts that no card may rest on."""
+    may_disclose: bool = True
+    """Whether what the others say may be sent to the EHR as a record of its own."""
     consents: tuple[str, ...] = ()
     """Ids of all that were known."""
     seen: Stamp | None = None

@@ -146,7 +146,8 @@ def plan_change(
 
 def _supersedes(new: ConsentRecord, old: ConsentRecord) -> bool:
     """Whether a version holds instead of another; of the same age, the stricter."""
+    if new.resource == old.resource:
+        return False
     if new.updated != old.updated:
         return new.updated > old.updated
-    same = new.resource == old.resource
-    return not same and str(new.resource.get("status")).strip().lower() != ACTIVE
+    return str(new.resource.get("status")).strip().lower() != ACTIVE

@@ -593,6 +593,24 @@ def test_a_suggestion_whose_record_has_no_id_is_left_out(fact: str) -> None:
     )
 
 
+def test_what_may_not_be_sent_to_the_ehr_is_in_no_resource_for_it() -> None:
+    quoting = {
+        "resourceType": "Task",
+        "description": "{{ watch_alert.value or 'An alert' }}",
+    }
+    plain = {"resourceType": "Task", "description": "{{ drug.name }}"}
+    silenced = case(ORDER)
+    silenced.may_disclose = False
+
+    asked = [
+        actions_of(ActionTemplate("create", "New", each), case=silenced)
+        for each in (quoting, plain)
+    ]
+
+    assert [len(each) for each in asked] == [0, 1]
+    assert len(actions_of(ActionTemplate("create", "New", quoting))) == 1
+
+
 def test_c_15_no_two_actions_change_the_same_record() -> None:
     twice = (
         ActionTemplate("update", "Pause", fact="drug", changes={"status": "on-hold"}),

@@ -73,6 +73,18 @@ def test_p_9_what_no_rule_reads_is_not_asked_for() -> None:
     assert list(templates(DRAFT, ALERT)) == ["patient"]
 
 
+def test_consents_are_asked_for_where_alerts_are_read_and_the_service_says_so() -> None:
+    asked = SourceQuery(
+        "consents",
+        "consents",
+        "Consent?patient={{context.patientId}}",
+        Policy.REQUIRED,
+    )
+    assert asked in derive(ALERT, consents=Policy.REQUIRED)
+    assert asked not in derive(CONDITION, consents=Policy.REQUIRED)
+    assert "consents" not in templates(ALERT)
+
+
 def test_a_value_in_a_component_is_found_by_the_code_of_its_panel() -> None:
     assert templates(PRESSURE)["observations"] == (
         "Observation?patient={{context.patientId}}"
@@ -120,7 +132,9 @@ def test_the_defaults_say_what_is_required() -> None:
         each.source: each.policy for each in derive(CONDITION, MEDICATION, PRESSURE)
     }
 
-    assert found == dict(DEFAULT_POLICIES)
+    assert found == {
+        name: each for name, each in DEFAULT_POLICIES.items() if each != "skip"
+    }
     assert [source for source, policy in found.items() if policy == "required"] == [
         "patient",
         "conditions",

@@ -7,7 +7,7 @@ Source: FHIR R4 "Consent" (``scope``, ``policyRule``, one root provision); R5 "C
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from ...protocol.errors import Problem, Unprocessable
@@ -108,8 +108,13 @@ def _patient_of(resource: Any, sender: Sender) -> PatientKey:
     raise Unreadable(f"$.{name}.reference", "Must be Patient/ and an id.")
 
 
-def keep_consent(resource: Any, patient: PatientKey, source: str) -> ConsentRecord:
+def keep_consent(
+    resource: Any, patient: PatientKey, source: str, read_at: datetime | None = None
+) -> ConsentRecord:
     """What is kept of a Consent about *patient* of which *source* told.
+
+    Args:
+        read_at: When it was read where it is kept: the age of a version without any.
 
     Raises:
         Unreadable: if it lacks what tells it from others, or its versions apart.
@@ -123,12 +128,17 @@ def keep_consent(resource: Any, patient: PatientKey, source: str) -> ConsentReco
         raise Unreadable("$.status", "Required.")
     meta = resource.get("meta")
     stamp = meta.get("lastUpdated") if isinstance(meta, Mapping) else None
-    updated = parse_moment(stamp, UTC)
-    if updated is None or updated.low != updated.high:
+    updated = _exactly(stamp) or read_at
+    if updated is None:
         text = "Required, with a time: of two versions the later one holds."
         raise Unreadable("$.meta.lastUpdated", text)
     kept = {name: resource[name] for name in KEPT if name in resource}
-    return ConsentRecord(patient, id, updated.low, source, kept)
+    return ConsentRecord(patient, id, updated, source, kept)
+
+
+def _exactly(stamp: Any) -> datetime | None:
+    moment = parse_moment(stamp, UTC)
+    return moment.low if moment and moment.low == moment.high else None
 
 
 def read_consent(record: ConsentRecord, zone: tzinfo) -> Consent:

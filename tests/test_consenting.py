@@ -1,0 +1,379 @@
+"""What patients permit to be shown of their wearables, in a call from end to end."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from shutil import copytree
+from typing import Any
+
+import pytest
+
+from cds_service.app import build_world
+from cds_service.audit import build_consent_event
+from cds_service.config import Config, ConsentMode
+from cds_service.consenting import heed_consents
+from cds_service.decision import Answer, World, answer
+from cds_service.fhir.chart import Source, SourceState
+from cds_service.protocol.errors import Unavailable, UnmetPrecondition
+from cds_service.protocol.requests import parse_request
+from cds_service.rulebook.load import load_rulebook
+from cds_service.rulebook.rules import Rulebook
+from cds_service.store.records import AuditEvent, Intake
+from cds_service.store.store import Store
+from cds_service.wearables.adapters.consents import keep_consent
+from cds_service.wearables.consent_gate import plan_change
+from cds_service.wearables.records import PatientKey, WearableAlert
+
+NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
+RULES = Path(__file__).parent.parent / "rules"
+KEY = ("wearable-review", "patient-view")
+P1 = PatientKey("default", "-", "p1")
+ACTIONS = "http://terminology.hl7.org/CodeSystem/consentaction"
+RULE = "beta-blocker-resting-tachycardia"
+ALERT = WearableAlert(
+    id="a-1",
+    patient=P1,
+    type="high-resting-heart-rate",
+    start=NOW - timedelta(hours=2),
+    opened=NOW,
+    metric="resting_heart_rate",
+    value=112,
+    unit="/min",
+    stat="median",
+    source="watch",
+    coverage=0.9,
+    n=100,
+)
+
+
+def consent(
+    *actions: str, id: str = "c1", status: str = "active", hour: int = 9, **more: Any
+) -> dict[str, Any]:
+    named = [{"coding": [{"system": ACTIONS, "code": each}]} for each in actions]
+    return {
+        "resourceType": "Consent",
+        "id": id,
+        "meta": {"lastUpdated": f"2026-11-01T{hour:02}:00:00Z"},
+        "status": status,
+        "patient": {"reference": "Patient/p1"},
+        "provision": {"type": "permit", "action": named, **more},
+    }
+
+
+ALL = consent("collect", "use", "disclose")
+WITHDRAWN = consent("collect", "use", "disclose", status="inactive", hour=10)
+
+
+def searchset(*resources: Any, **members: Any) -> dict[str, Any]:
+    entries = [{"resource": each} for each in resources]
+    return {"resourceType": "Bundle", "type": "searchset", "entry": entries, **members}
+
+
+BETA_BLOCKER = {
+    "resourceType": "MedicationRequest",
+    "id": "m1",
+    "status": "active",
+    "intent": "order",
+    "subject": {"reference": "Patient/p1"},
+    "authoredOn": "2026-01-01",
+    "medicationCodeableConcept": {
+        "coding": [
+            {"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "6918"}
+        ]
+    },
+}
+PREFETCH = {
+    "patient": {"resourceType": "Patient", "id": "p1", "birthDate": "1958-03-14"},
+    "conditions": searchset(),
+    "medication-requests": searchset(BETA_BLOCKER),
+    "medication-statements": None,
+    "observations": None,
+}
+
+
+@pytest.fixture(scope="module")
+def books(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rulebook]:
+    """The shipped rules, by how much the services ask the EHR for consents."""
+    found = {}
+    for policy in ("skip", "optional", "required"):
+        rules = copytree(RULES, tmp_path_factory.mktemp(policy) / "rules")
+        services = rules / "services.yaml"
+        asked = f"sources:\n      consents: {policy}"
+        services.write_text(services.read_text().replace("sources:", asked))
+        found[policy] = load_rulebook(rules)
+    return found
+
+
+@pytest.fixture
+def open_world(
+    tmp_path: Path, books: dict[str, Rulebook]
+) -> Iterator[Callable[..., World]]:
+    """Makes a server at NOW with a lasting alert, whose services ask for consents."""
+    opened = []
+
+    def make(policy: str = "skip", mode: str = "required") -> World:
+        config = Config(
+            profile="development",
+            auth="off",
+            database_url=f"sqlite:///{tmp_path}/cds.sqlite",
+            wearables_consent=ConsentMode(mode),
+        )
+        world = replace(build_world(config, books[policy]), clock=lambda: NOW)
+        opened.append(world)
+        world.store.migrate()
+        deliver(world, ALERT)
+        return world
+
+    yield make
+    for world in opened:
+        world.store.close()
+        world.fhir.close()
+
+
+@pytest.fixture
+def world(open_world: Callable[..., World]) -> World:
+    return open_world()
+
+
+def deliver(world: World, alert: WearableAlert) -> None:
+    event, key = AuditEvent(NOW, "delivery"), f"{alert.id}-{alert.rev}"
+    world.store.begin_delivery("watch", key, "d", NOW)
+    world.store.finish_delivery("watch", key, 202, "{}", Intake((alert,)), event, NOW)
+
+
+def tell(world: World, *resources: dict[str, Any]) -> None:
+    """What a webhook has told of the patient's Consents."""
+    known = world.store.consents.of([P1])[P1]
+    told = [keep_consent(each, P1, "app") for each in resources]
+    lasting = world.store.consents.lasting_alerts(P1)
+    gate = world.consent_gate("default")
+    change = plan_change(P1, known, told, lasting, gate, NOW)
+    event = build_consent_event(NOW, "default", "app", [change], {})
+    world.store.consents.record([change], event)
+
+
+def ask(world: World, **prefetch: Any) -> Answer:
+    client = world.clients.anonymous
+    assert client is not None
+    body = {
+        "hook": "patient-view",
+        "hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea",
+        "context": {"userId": "Practitioner/7", "patientId": "p1"},
+        "prefetch": {**PREFETCH, **prefetch},
+    }
+    request = parse_request(body, https_only=False)
+    return answer(world.rulebook.services[KEY], request, client, world)
+
+
+def rules_of(found: Answer) -> list[str]:
+    """The rules of the cards that are shown."""
+    return [
+        (
+            each.extension["org.cds-service.rule"]["id"]
+            if "org.cds-service.rule" in each.extension
+            else "unchecked"
+        )
+        for each in found.cards
+    ]
+
+
+def recorded(world: World) -> Any:
+    """What the newest row of the trail says of consents."""
+    return json.loads(list(world.store.audit_entries())[-1].detail)["consent"]
+
+
+def test_without_a_consent_an_alert_is_in_no_card_and_nothing_is_said_of_it(
+    world: World,
+) -> None:
+    assert rules_of(ask(world)) == []
+    assert recorded(world) == {
+        "state": "withheld",
+        "withheld": 1,
+        "disclose": True,
+        "consents": [],
+        "told": [],
+        "gone": [],
+        "ended": [],
+    }
+
+
+def test_under_a_consent_to_use_it_is(world: World) -> None:
+    tell(world, consent("collect", "use"))
+
+    assert rules_of(ask(world)) == [RULE]
+    assert recorded(world)["state"] == "permitted"
+    assert recorded(world)["consents"] == ["c1"]
+
+
+def test_a_consent_to_collect_is_none_to_use(world: World) -> None:
+    tell(world, consent("collect", "disclose"))
+
+    assert rules_of(ask(world)) == []
+
+
+def test_a_consent_for_other_data_is_none_for_these(world: World) -> None:
+    glucose = [{"coding": [{"system": "http://loinc.org", "code": "99504-3"}]}]
+    tell(world, consent("collect", "use", code=glucose))
+
+    assert rules_of(ask(world)) == []
+
+
+def test_who_withdraws_is_heard_by_the_next_call(world: World) -> None:
+    tell(world, ALL)
+    assert rules_of(ask(world)) == [RULE]
+
+    tell(world, WITHDRAWN)
+
+    assert rules_of(ask(world)) == []
+
+
+def test_who_withdraws_while_a_call_is_answered_is_heard_by_that_call(
+    world: World,
+) -> None:
+    tell(world, ALL)
+
+    class Withdrawing(Store):
+        def record_call(self, *parts: Any) -> None:
+            tell(world, WITHDRAWN)
+            Store.record_call(self, *parts)
+
+    store = Withdrawing.open(world.config.database_url)
+    with pytest.raises(Unavailable):
+        ask(replace(world, store=store))
+    store.close()
+
+
+def test_where_no_alert_is_stored_no_consent_is_looked_at(world: World) -> None:
+    other = PatientKey("default", "-", "p2")
+    gate = world.consent_gate("default")
+
+    heeded = heed_consents(other, (), None, "fhir:ehr", world.store, gate, NOW)
+
+    assert (heeded.alerts, heeded.use) == ((), None)
+
+
+def test_where_consent_is_assumed_an_alert_is_used_until_the_patient_objects(
+    open_world: Callable[..., World],
+) -> None:
+    world = open_world(mode="assumed")
+    assert rules_of(ask(world)) == [RULE]
+
+    tell(world, WITHDRAWN)
+
+    assert rules_of(ask(world)) == []
+
+
+# Asked of the EHR
+
+
+def test_what_the_ehr_tells_is_heeded_and_stored_with_the_call(
+    open_world: Callable[..., World],
+) -> None:
+    world = open_world("optional")
+
+    assert rules_of(ask(world, consents=searchset(ALL))) == [RULE]
+
+    (kept,) = world.store.consents.of([P1])[P1]
+    assert (kept.id, kept.source) == ("c1", "fhir:anonymous")
+    assert recorded(world)["told"] == [
+        ["p1", "c1", "2026-11-01T09:00:00.000000Z", "active"]
+    ]
+    assert ask(world, consents=searchset(ALL)).cards
+    assert recorded(world)["told"] == []
+
+
+def test_what_the_ehr_withdraws_ends_what_lasts(
+    open_world: Callable[..., World],
+) -> None:
+    world = open_world("optional")
+    tell(world, ALL)
+    deliver(world, replace(ALERT, rev=1))
+
+    assert rules_of(ask(world, consents=searchset(WITHDRAWN))) == []
+
+    assert recorded(world)["ended"] == [["p1", "watch", "a-1"]]
+    assert world.store.consents.lasting_alerts(P1) == ()
+
+
+def test_what_the_ehr_has_no_longer_is_gone_and_what_a_webhook_told_stays(
+    open_world: Callable[..., World],
+) -> None:
+    world = open_world("optional")
+    tell(world, consent("collect", id="c9"))
+    ask(world, consents=searchset(ALL))
+
+    assert rules_of(ask(world, consents=None)) == []
+
+    assert recorded(world)["gone"] == [["p1", "c1"]]
+    assert [each.id for each in world.store.consents.of([P1])[P1]] == ["c9"]
+
+
+@pytest.mark.parametrize(
+    "consents",
+    [
+        {"resourceType": "OperationOutcome", "issue": []},
+        searchset(ALL, link=[{"relation": "next", "url": "https://x.example/2"}]),
+        searchset(ALL, {"resourceType": "Consent", "status": "active"}),
+        searchset({**ALL, "id": "a b"}),
+    ],
+)
+def test_where_the_ehr_did_not_say_all_no_alert_is_used_and_a_card_says_so(
+    open_world: Callable[..., World], consents: Any
+) -> None:
+    world = open_world("optional")
+    tell(world, ALL)
+
+    found = ask(world, consents=consents)
+
+    assert rules_of(found) == ["unchecked"]
+    assert "wearable alerts could not be read" in found.cards[0].detail
+    assert recorded(world)["state"] == "not read"
+
+
+def test_where_the_ehr_did_not_say_all_and_there_are_no_alerts_nothing_is_said(
+    open_world: Callable[..., World],
+) -> None:
+    world = open_world("optional")
+    broken = {"resourceType": "OperationOutcome", "issue": []}
+    deliver(world, replace(ALERT, rev=1, status="retracted"))
+
+    assert rules_of(ask(world, consents=broken)) == []
+    assert recorded(world)["state"] == "permitted"
+
+
+def test_a_service_may_require_to_be_told(open_world: Callable[..., World]) -> None:
+    world = open_world("required")
+
+    with pytest.raises(UnmetPrecondition) as refused:
+        ask(world)
+
+    assert refused.value.problems[0].diagnostics == "consents"
+
+
+def test_a_consent_of_another_patient_permits_nothing(
+    open_world: Callable[..., World],
+) -> None:
+    world = open_world("optional")
+    foreign = {**ALL, "patient": {"reference": "Patient/p2"}}
+
+    found = ask(world, consents=searchset(foreign))
+
+    assert rules_of(found) == []
+    assert found.chart.sources["consents"].foreign == 1
+    assert world.store.consents.of([P1])[P1] == ()
+
+
+def test_a_consent_without_the_time_of_its_version_is_as_old_as_its_reading(
+    world: World,
+) -> None:
+    gate = world.consent_gate("default")
+    bare = {name: each for name, each in ALL.items() if name != "meta"}
+    source = Source("consents", SourceState.LOADED, (bare,))
+
+    heeded = heed_consents(P1, (ALERT,), source, "fhir:e", world.store, gate, NOW)
+
+    assert heeded.use and heeded.use.change
+    assert [each.updated for each in heeded.use.change.kept] == [NOW]
+    assert heeded.alerts == (ALERT,)
