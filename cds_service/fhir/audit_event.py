@@ -23,6 +23,7 @@ _KINDS: Mapping[str, tuple[Mapping[str, str], str, str]] = {
     "refusal": (_REST, "operation", "E"),
     "feedback": (_REST, "create", "C"),
     "delivery": (_REST, "create", "C"),
+    "consent": (_REST, "update", "U"),
     "rulebook": (_APPLICATION, "", "U"),
 }
 """By kind of row: type, restful interaction and action."""

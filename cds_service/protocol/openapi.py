@@ -43,6 +43,7 @@ def build_openapi(services: Iterable[Service], release: str, url: str) -> Docume
                 "post": _feedback(),
             },
             "/wearables/v1/alerts": {"post": _alerts()},
+            "/wearables/v1/consents": {"post": _consents()},
             "/health": {"get": _told("What this worker serves, for people.", "503")},
             "/health/live": {"get": _told("Whether the process runs.")},
             "/health/ready": {"get": _told("Whether it can answer.", "503")},
@@ -117,10 +118,26 @@ def _alerts() -> Document:
         "required": ["alerts"],
         "properties": {"alerts": {"type": "array", "items": {"type": "object"}}},
     }
+    return _delivery("deliverAlerts", "Deliver wearable alerts", schema)
+
+
+def _consents() -> Document:
+    kinds = {"enum": ["Consent", "Bundle"]}
+    schema = {
+        "type": "object",
+        "required": ["resourceType"],
+        "properties": {"resourceType": kinds},
+    }
+    return _delivery(
+        "deliverConsents", "Tell of patients' FHIR Consents to wearable data", schema
+    )
+
+
+def _delivery(name: str, told: str, schema: Mapping[str, Any]) -> Document:
     header = {"in": "header", "required": True, "schema": {"type": "string"}}
     return {
-        "operationId": "deliverAlerts",
-        "summary": "Deliver wearable alerts, signed as Standard Webhooks asks.",
+        "operationId": name,
+        "summary": f"{told}, signed as Standard Webhooks asks.",
         "parameters": [
             {**header, "name": f"webhook-{name}"}
             for name in ("id", "timestamp", "signature")
@@ -142,7 +159,7 @@ _REFUSED = ("400", "401", "404", "413", "415", "429", "500", "503")
 _REASONS: Mapping[str, str] = {
     "400": "The message is wrong; every wrong field is named.",
     "401": "The caller is not recognised; it is not said why.",
-    "403": "There is no consent for this data.",
+    "403": "The source may not deliver this, or no consent of the patient permits it.",
     "404": "There is no such service.",
     "409": "The same delivery is in progress.",
     "412": "Data that the service requires could not be had.",

@@ -204,6 +204,18 @@ class Server:
         with requests.Session() as session:
             return send(session, step, f"{self.base}/wearables/v1/alerts", SECRET)
 
+    def tell(self, consent: Any, delivery: str) -> requests.Response:
+        """What comes back for a signed Consent, or a Bundle of them."""
+        body = json.dumps(consent).encode()
+        headers = {
+            "Content-Type": "application/fhir+json",
+            "webhook-id": delivery,
+            "webhook-timestamp": str(int(time.time())),
+            "webhook-signature": self.sign(delivery, time.time(), body),
+        }
+        url = f"{self.base}/wearables/v1/consents"
+        return requests.post(url, body, headers=headers, timeout=PATIENCE)
+
     def sign(self, delivery: str, at: float, body: bytes) -> str:
         """The signature of the watch."""
         moment = datetime.fromtimestamp(int(at), UTC)
@@ -258,6 +270,7 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
             client = {"id": "ehr", "iss": ISSUER, "keys": [key]}
             client["fhir_servers"] = list(fhir_servers)
             watch = {"id": "watch", "secrets": [SECRET]}
+            watch["formats"] = ["alerts", "consents"]
             known = {"clients": [client, *clients], "webhooks": [watch]}
             (folder / "clients.yaml").write_text(json.dumps(known))
             write_rules(folder / "rules")

@@ -45,6 +45,7 @@ CALL = {
         ("refusal", {"path": "/cds-services/a", "status": 503, "reason": ["No."]}),
         ("feedback", {"service": "a", "feedback": [["u1", "overridden", ""]]}),
         ("delivery", {"key": "k", "status": 202, "alerts": []}),
+        ("consent", {"key": "k", "consents": [["p1", "c1", "2026-03-01", "active"]]}),
         ("rulebook", {"published": "0123", "previous": "", "changed": []}),
         ("rulebook", {"refused": ["a.yaml:1:1: no"]}),
         ("something-later", {}),

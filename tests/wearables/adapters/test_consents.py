@@ -1,18 +1,29 @@
 """FHIR Consents as what they permit: R4 and R5, what is limited, odd and malformed."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from cds_service.protocol.errors import Unprocessable
 from cds_service.wearables.adapters.consents import (
     Unreadable,
     doubts,
     keep_consent,
+    parse_consents,
     read_consent,
 )
-from cds_service.wearables.consent import Asked, Consent, ConsentAction, is_permitted
+from cds_service.wearables.consent import (
+    Asked,
+    Consent,
+    ConsentAction,
+    is_permitted,
+    permits,
+)
 from cds_service.wearables.records import PatientKey
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -409,3 +420,51 @@ def test_the_author_is_told_why_a_consent_permits_less_than_meant() -> None:
         "It names no action: collect, use or disclose."
     ]
     assert list(doubts(consent(r4()))) == []
+
+
+# Anything
+
+
+@dataclass(frozen=True)
+class Sender:
+    id: str = "app"
+    tenant: str = "default"
+    fhir_base: str = "-"
+
+
+SENDER = Sender()
+LIMITS = ("period", "dataPeriod", "actor", "purpose", "class", "code", "data")
+WORDS = (*LIMITS, "coding", "system", "reference", "entry", "resource", "provision")
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from(WORDS) | st.text(max_size=4), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(body=JSON | st.builds(lambda each: r4(each), JSON))
+def test_any_body_is_accepted_or_rejected_with_its_place(body: Any) -> None:
+    try:
+        accepted, rejected = parse_consents(body, SENDER)
+    except Unprocessable as error:
+        assert all(each.expression.startswith("$") for each in error.problems)
+        return
+    assert sorted([*accepted, *(each.index for each in rejected)]) == list(
+        range(len(accepted) + len(rejected))
+    )
+
+
+@given(provision=JSON, more=st.dictionaries(st.sampled_from(WORDS), JSON, max_size=3))
+def test_whatever_is_added_to_a_denial_it_never_permits(
+    provision: Any, more: dict[str, Any]
+) -> None:
+    read = consent(r4({**more, "type": "deny", "provision": []}))
+    assert not permits(read.provision, Asked(ConsentAction.USE, NOW, HEART_RATE))
+    consent(r4(provision))
+
+
+@given(limit=st.sampled_from(sorted(LIMITS)), value=JSON)
+def test_a_limit_never_makes_a_permission_wider(limit: str, value: Any) -> None:
+    narrow = {"type": "permit", "action": actions("collect")}
+    assert permitted(r4({**narrow, limit: value})) <= {"collect"}
