@@ -39,7 +39,8 @@ class AuditEvent:
     at: datetime
     """Aware; kept in UTC."""
     kind: str
-    """``call``, ``refusal``, ``delivery``, ``feedback`` or ``rulebook``."""
+    """``call``, ``refusal``, ``delivery``, ``feedback``, ``rulebook`` or
+    ``configuration``."""
     tenant: str = ""
     client: str = ""
     """The client or the webhook source; empty where nobody was recognised."""

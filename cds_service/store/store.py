@@ -17,6 +17,7 @@ from ..protocol.feedback import FeedbackEntry
 from ..rulebook.alerting import Display, Lookback
 from ..wearables.records import PatientKey, WearableAlert
 from . import deliveries, displays, feedback, rows, tables
+from .configurations import Configurations
 from .database import Database, make_file, read_url
 from .displays import OwnCall
 from .migrate import upgrade
@@ -85,6 +86,11 @@ class Store:
     def publications(self) -> Publications:
         """The rulebooks that are served."""
         return Publications(self._database, self._recorder)
+
+    @property
+    def configurations(self) -> Configurations:
+        """What servers were started with."""
+        return Configurations(self._database, self._recorder)
 
     @property
     def reports(self) -> Reports:
