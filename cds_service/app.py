@@ -9,7 +9,10 @@ from uuid import uuid4
 
 from flask import Flask
 
+from . import __version__
+from .audit import build_configuration_event, compare_inventories, describe_change
 from .config import Config, Reload, load_config
+from .config.inventory import build_inventory, digest_file
 from .decision import World
 from .fhir.client import FhirPool
 from .fhir.models import check_resource
@@ -19,7 +22,9 @@ from .rulebook.findings import Finding
 from .rulebook.load import InvalidRulebook
 from .rulebook.rules import Rulebook
 from .serving import SWITCH, Follower, Log, Serving
+from .store.configurations import Configuration
 from .store.publications import Publication
+from .store.records import StoreError
 from .store.store import Store
 from .web.cors import allow_origins
 from .web.description import build_description
@@ -50,6 +55,8 @@ def create_app(config: Config | None = None, world: World | None = None) -> Flas
         holder = str(uuid4())
         opening = open_rulebook(config, store, holder)
         store.publications.give_lease_back(holder)
+        if notice := record_configuration(config, store, datetime.now(UTC)):
+            print(notice, file=sys.stderr)
         return start_app(build_world(config, opening.rulebook, store))
     app = Flask(__name__, static_folder=None)
     app.url_map.strict_slashes = False
@@ -152,6 +159,33 @@ def _reopen(
     if compiled.rulebook is None:
         raise InvalidRulebook(findings or compiled.findings)
     return Opening(compiled.rulebook, notice)
+
+
+def record_configuration(config: Config, store: Store, now: datetime) -> str:
+    """Have the audit trail say what this server starts with.
+
+    Returns:
+        What is otherwise than before, in a line; empty where nothing is.
+
+    Raises:
+        StoreError: if it cannot be recorded; then nothing is to be served.
+    """
+    inventory = build_inventory(config, config.clients, digest_file)
+    configuration = Configuration(socket.gethostname(), inventory)
+    try:
+        before = store.configurations.record(
+            configuration,
+            lambda before: build_configuration_event(
+                now, configuration, before, __version__
+            ),
+        )
+    except StoreError as error:
+        message = "the configuration cannot be recorded, so nothing is served"
+        raise StoreError(f"{message}: {error}") from error
+    if before is None or not before.at:
+        return ""
+    told = describe_change(compare_inventories(before.inventory, inventory))
+    return f"configuration changed since {before.at}: {told}" if told else ""
 
 
 def build_publisher(config: Config, store: Store, log: Log) -> Publisher:

@@ -1,15 +1,24 @@
 """What a process begins with, and what it does once it only serves."""
 
 import gc
+import json
+import os
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cds_service.app import Opening, open_rulebook, settle
+from cds_service.app import Opening, open_rulebook, record_configuration, settle
+from cds_service.audit import verify
 from cds_service.config import load_config
 from cds_service.rulebook.compiler import digest_of
 from cds_service.rulebook.load import InvalidRulebook
+from cds_service.store.records import StoreError
 from cds_service.store.store import Store
 
 
@@ -29,6 +38,7 @@ def test_what_is_loaded_is_not_searched_for_garbage_again() -> None:
     assert gc.isenabled()
 
 
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 Revise = Callable[[Path, int], dict[str, str]]
 
 
@@ -37,7 +47,8 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.rules = folder / "rules"
-        url = f"sqlite:///{folder / 'store.sqlite'}"
+        self.file = folder / "store.sqlite"
+        url = f"sqlite:///{self.file}"
         self.store = Store.open(url)
         self.store.migrate()
         self.settings = {
@@ -50,6 +61,27 @@ class Site:
     def open(self, holder: str, **settings: str) -> Opening:
         config = load_config({**self.settings, **settings})
         return open_rulebook(config, self.store, holder)
+
+    def refuse_records(self) -> None:
+        """Have the database take no row about a configuration."""
+        connection = sqlite3.connect(self.file, isolation_level=None)
+        connection.execute(
+            "CREATE TRIGGER refused BEFORE INSERT ON configurations"
+            " BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        )
+        connection.close()
+
+    def record(self, **settings: str) -> str:
+        config = load_config({**self.settings, **settings})
+        return record_configuration(config, self.store, NOW)
+
+    @property
+    def recorded(self) -> list[dict[str, Any]]:
+        return [
+            json.loads(each.detail)
+            for each in self.store.audit_entries()
+            if each.kind == "configuration"
+        ]
 
     @property
     def served(self) -> str:
@@ -120,3 +152,60 @@ def test_without_a_watcher_the_folder_is_read_at_start(
     opening = site.open("b", CDS_RELOAD="off")
 
     assert opening.rulebook.digest == digest == site.served
+
+
+def test_what_a_server_starts_with_is_recorded_and_said_where_it_is_otherwise(
+    site: Site,
+) -> None:
+    assert site.record() == ""
+    assert site.record() == ""
+    assert site.record(CDS_THREADS="3", CDS_WORKERS="2") == (
+        "configuration changed since 2026-11-22T12:00:00.000000Z:"
+        " settings: threads, workers"
+    )
+
+    first, second = site.recorded
+    assert first["added"]["settings.threads"] == 64
+    assert second["changed"] == {
+        "settings.threads": [64, 3],
+        "settings.workers": [1, 2],
+    }
+
+
+def test_what_cannot_be_recorded_is_a_sentence(site: Site) -> None:
+    site.refuse_records()
+
+    with pytest.raises(StoreError, match="cannot be recorded, so nothing is served"):
+        site.record()
+
+
+def test_apps_of_another_process_manager_record_once_what_they_start_with(
+    site: Site, revise: Revise
+) -> None:
+    revise(site.rules, 1)
+    usual = {name: each for name, each in os.environ.items() if name[:4] != "CDS_"}
+    script = "from cds_service.app import create_app; create_app()"
+
+    def start(**settings: str) -> list[str]:
+        """What two that start at once say."""
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", script],
+                env={**usual, **site.settings, **settings},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(2)
+        ]
+        said = [process.communicate(timeout=120)[1] for process in processes]
+        assert [process.returncode for process in processes] == [0, 0], said
+        return [each for each in said if each]
+
+    assert start() == []
+    (said,) = start(CDS_THREADS="3")
+
+    first, second = site.recorded
+    assert second["changed"] == {"settings.threads": [64, 3]}
+    assert second["previous"] == first["digest"]
+    assert said.endswith("Z: settings: threads\n")
+    assert verify(site.store) == []

@@ -1,9 +1,16 @@
-"""The audit trail: who asked what about whom, what each rule said, who was refused.
+"""The audit trail: who asked what about whom, what each rule said, who was refused,
+who was trusted.
 
 Append-only, and chained: each row of a writer holds the hash of the row before it. It
 holds patient data, unlike the log, and is read by other people.
 """
 
+from .configuration import (
+    Change,
+    build_configuration_event,
+    compare_inventories,
+    describe_change,
+)
 from .events import (
     build_call_event,
     build_consent_event,
@@ -19,8 +26,10 @@ from .trail import Anchor, Break, anchors, entries, export, verify
 __all__ = [
     "Anchor",
     "Break",
+    "Change",
     "anchors",
     "build_call_event",
+    "build_configuration_event",
     "build_consent_event",
     "build_delivery_event",
     "build_feedback_event",
@@ -28,6 +37,8 @@ __all__ = [
     "build_refusal_event",
     "build_repeats_event",
     "build_rules_refusal_event",
+    "compare_inventories",
+    "describe_change",
     "entries",
     "export",
     "verify",

@@ -1,6 +1,7 @@
 """A row of the audit trail as a FHIR R4 AuditEvent. Pure.
 
-Source: FHIR R4 "AuditEvent"; IHE Basic Audit Log Patterns for who stands where.
+Source: FHIR R4 "AuditEvent" and its value set of subtypes, which has DICOM's 110131;
+IHE Basic Audit Log Patterns for who stands where.
 """
 
 import json
@@ -18,22 +19,28 @@ ENTITY = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 
 _REST = {"system": EVENT_TYPE, "code": "rest", "display": "RESTful Operation"}
 _APPLICATION = {"system": DICOM, "code": "110100", "display": "Application Activity"}
-_KINDS: Mapping[str, tuple[Mapping[str, str], str, str]] = {
-    "call": (_REST, "operation", "E"),
-    "refusal": (_REST, "operation", "E"),
-    "feedback": (_REST, "create", "C"),
-    "delivery": (_REST, "create", "C"),
-    "consent": (_REST, "update", "U"),
-    "rulebook": (_APPLICATION, "", "U"),
+_SOFTWARE = {"system": DICOM, "code": "110131", "display": "Software Configuration"}
+_OPERATION = {"system": INTERACTION, "code": "operation"}
+_CREATE = {"system": INTERACTION, "code": "create"}
+_UPDATE = {"system": INTERACTION, "code": "update"}
+_Coding = Mapping[str, str]
+_KINDS: Mapping[str, tuple[_Coding, _Coding | None, str]] = {
+    "call": (_REST, _OPERATION, "E"),
+    "refusal": (_REST, _OPERATION, "E"),
+    "feedback": (_REST, _CREATE, "C"),
+    "delivery": (_REST, _CREATE, "C"),
+    "consent": (_REST, _UPDATE, "U"),
+    "rulebook": (_APPLICATION, None, "U"),
+    "configuration": (_APPLICATION, _SOFTWARE, "U"),
 }
-"""By kind of row: type, restful interaction and action."""
-_OTHER = (_APPLICATION, "", "E")
+"""By kind of row: type, subtype and action."""
+_OTHER = (_APPLICATION, None, "E")
 
 
 def build_audit_event(entry: AuditEntry) -> Resource:
     """The AuditEvent of a row; its place in the chain is among the details."""
     detail = json.loads(entry.detail)
-    type, interaction, action = _KINDS.get(entry.kind, _OTHER)
+    type, subtype, action = _KINDS.get(entry.kind, _OTHER)
     event: dict[str, Any] = {
         "resourceType": "AuditEvent",
         "id": f"{entry.writer}-{entry.sequence}",
@@ -45,8 +52,8 @@ def build_audit_event(entry: AuditEntry) -> Resource:
         "source": {"observer": {"display": "cds-service"}},
         "entity": [*_patient(entry), _what(entry, detail)],
     }
-    if interaction:
-        event["subtype"] = [{"system": INTERACTION, "code": interaction}]
+    if subtype:
+        event["subtype"] = [dict(subtype)]
     if described := _reason(detail):
         event["outcomeDesc"] = described
     return event

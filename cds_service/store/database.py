@@ -17,9 +17,9 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Engine, create_engine, event
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPICursor
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.sql.expression import ClauseElement
 
 from .records import StoreBusy, StoreError
@@ -126,6 +126,27 @@ def translated_errors() -> Iterator[None]:
     except (OverflowError, UnicodeEncodeError) as error:
         cause = type(error).__name__
         raise StoreError(f"the database refused: {cause}") from error
+
+
+def read_url(url: str) -> URL:
+    """The parts of a database URL.
+
+    Raises:
+        StoreError: if it is none.
+    """
+    try:
+        return make_url(url)
+    except ArgumentError as error:
+        raise StoreError("the database URL cannot be read") from error
+
+
+def mask_url(url: str) -> str:
+    """A database URL for people to read: without its query, ``***`` for a password.
+
+    Raises:
+        StoreError: if it is none.
+    """
+    return read_url(url).set(query={}).render_as_string()
 
 
 def make_file(file: Path) -> None:

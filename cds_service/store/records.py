@@ -44,7 +44,8 @@ class AuditEvent:
     at: datetime
     """Aware; kept in UTC."""
     kind: str
-    """``call``, ``refusal``, ``delivery``, ``consent``, ``feedback``, ``rulebook``."""
+    """``call``, ``refusal``, ``delivery``, ``consent``, ``feedback``, ``rulebook`` or
+    ``configuration``."""
     tenant: str = ""
     client: str = ""
     """The client or the webhook source; empty where nobody was recognised."""

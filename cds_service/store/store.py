@@ -12,15 +12,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Connection, select
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from ..protocol.feedback import FeedbackEntry
 from ..rulebook.alerting import Display, Lookback
 from ..wearables.records import PatientKey, WearableAlert
 from . import deliveries, displays, feedback, rows, tables
+from .configurations import Configurations
 from .consents import Consents, apply_change, expect_consents
-from .database import Database, make_file
+from .database import Database, make_file, read_url
 from .displays import OwnCall
 from .migrate import upgrade
 from .publications import Publications
@@ -77,10 +76,7 @@ class Store:
         Raises:
             StoreError: if it is no URL of an SQLite file, or there is no such file.
         """
-        try:
-            parsed = make_url(url)
-        except ArgumentError as error:
-            raise StoreError("the database URL cannot be read") from error
+        parsed = read_url(url)
         if parsed.get_backend_name() != "sqlite":
             raise StoreError(f"{parsed.drivername}: only sqlite:/// is supported")
         if not parsed.database or parsed.database == ":memory:" or parsed.query:
@@ -105,6 +101,11 @@ class Store:
     def consents(self) -> Consents:
         """What patients permit."""
         return Consents(self._database, self._recorder)
+
+    @property
+    def configurations(self) -> Configurations:
+        """What servers were started with."""
+        return Configurations(self._database, self._recorder)
 
     @property
     def reports(self) -> Reports:

@@ -221,6 +221,18 @@ REFUSALS = Table(
 )
 """Rules that were not published; ``until`` is null while nothing good came after."""
 
+CONFIGURATIONS = Table(
+    "configurations",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    _text("at"),
+    _text("server"),
+    _text("digest"),
+    _text("inventory"),
+)
+"""What servers were started with; ``digest`` is the SHA-256 of ``inventory``, a JSON
+object that holds no secret."""
+
 LEASES = Table(
     "leases",
     METADATA,

@@ -23,6 +23,7 @@ from .keys import (
     VerificationKey,
     read_key,
     read_key_set,
+    thumbprint,
 )
 from .tokens import LEEWAY, Token, read_token
 
@@ -53,4 +54,5 @@ __all__ = [
     "read_key",
     "read_key_set",
     "read_token",
+    "thumbprint",
 ]

@@ -36,6 +36,12 @@ def is_signed(algorithm: str, key: Any, signed: bytes, signature: bytes) -> bool
         return False
 
 
+def public_jwk(algorithm: str, key: Any) -> Mapping[str, str]:
+    """The JWK of a public key that *algorithm* verifies with."""
+    jwk: Mapping[str, str] = _BY_NAME[algorithm].to_jwk(key, as_dict=True)
+    return jwk
+
+
 def _decoys() -> dict[str, Any]:
     curves = {"ES256": ec.SECP256R1(), "ES384": ec.SECP384R1(), "ES512": ec.SECP521R1()}
     decoys: dict[str, Any] = {

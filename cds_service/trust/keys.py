@@ -1,8 +1,11 @@
 """Public keys, read from JWKs.
 
-Source: RFC 7517, 7518 section 6; RFC 8037.
+Source: RFC 7517, 7518 section 6; RFC 7638; RFC 8037.
 """
 
+import base64
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +14,13 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from .algorithms import SHORTEST_RSA, SUITABLE
+from .algorithms import SHORTEST_RSA, SUITABLE, public_jwk
 
 MOST_KEYS = 100
 """Keys of one set; a client that rotates has two or three."""
 LONGEST_KID = 256
 _SECRETS = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
+_IDENTIFYING = ("kty", "crv", "e", "n", "x", "y")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,18 @@ def read_key(jwk: Mapping[str, Any]) -> VerificationKey:
         raise InvalidKey("the algorithm does not fit the key", "alg")
     algorithms = SUITABLE[kind] if algorithm is None else (algorithm,)
     return VerificationKey(algorithms, _public_key(kind, jwk))
+
+
+def thumbprint(key: VerificationKey) -> str:
+    """The key's JWK thumbprint: SHA-256 in base64url.
+
+    Source: RFC 7638 section 3; RFC 8037 section 2 for Ed25519.
+    """
+    jwk = public_jwk(key.algorithms[0], key.key)
+    members = {name: jwk[name] for name in _IDENTIFYING if name in jwk}
+    text = json.dumps(members, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode()).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def _public_key(kind: str, jwk: Mapping[str, Any]) -> Any:

@@ -3,9 +3,11 @@
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from cds_service.cli.ehr import Unanswered
 from cds_service.cli.serve import build_settings
 from cds_service.cli.serve.worker import find_status
 from cds_service.config import load_config
+from cds_service.store.store import Store
 
 RULES = Path(__file__).parents[2] / "rules"
 LIMIT = 100_000
@@ -181,6 +184,44 @@ def test_broken_rules_are_not_served_and_every_finding_is_said(tmp_path: Path) -
     assert "cds-service check" in done.stderr
     assert "services.yaml" in done.stderr and "time_zone" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("hinder", "reason"),
+    [
+        (
+            "CREATE TRIGGER no_room BEFORE INSERT ON audit"
+            " WHEN NEW.kind = 'configuration'"
+            " BEGIN SELECT RAISE(ABORT, 'no room'); END",
+            "the configuration cannot be recorded, so nothing is served:"
+            " the database refused: no room",
+        ),
+        ("BEGIN IMMEDIATE", "the database is busy"),
+    ],
+    ids=["refused", "locked"],
+)
+def test_a_server_that_cannot_record_its_configuration_does_not_start(
+    tmp_path: Path, hinder: str, reason: str
+) -> None:
+    url = f"sqlite:///{tmp_path / 'x.sqlite'}"
+    store = Store.open(url)
+    store.migrate()
+    store.close()
+    with closing(sqlite3.connect(tmp_path / "x.sqlite", isolation_level=None)) as other:
+        other.execute(hinder)
+
+        done = run(
+            "serve",
+            CDS_PROFILE="development",
+            CDS_AUTH="off",
+            CDS_RULES=str(RULES),
+            CDS_PORT="0",
+            CDS_DATABASE_URL=url,
+        )
+
+    assert done.returncode == 1
+    assert f"Error: {reason}\n" in done.stderr
+    assert "Traceback" not in done.stderr and "Listening" not in done.stderr
 
 
 def test_a_child_that_does_not_start_says_why(tmp_path: Path) -> None:

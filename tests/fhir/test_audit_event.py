@@ -48,6 +48,7 @@ CALL = {
         ("consent", {"key": "k", "consents": [["p1", "c1", "2026-03-01", "active"]]}),
         ("rulebook", {"published": "0123", "previous": "", "changed": []}),
         ("rulebook", {"refused": ["a.yaml:1:1: no"]}),
+        ("configuration", {"digest": "0123", "previous": "", "added": {"a": 1}}),
         ("something-later", {}),
     ],
 )
@@ -88,6 +89,33 @@ def test_the_outcome_tells_whose_failure_it_was(
     kind: str, detail: dict[str, Any], outcome: str
 ) -> None:
     assert build_audit_event(row(kind, detail))["outcome"] == outcome
+
+
+def test_a_changed_configuration_is_a_software_configuration_with_old_and_new() -> None:
+    detail = {
+        "server": "node",
+        "digest": "0123",
+        "previous": "4567",
+        "added": {},
+        "changed": {"settings.port": [8080, 8081]},
+    }
+    told = row("configuration", detail, client="node", tenant="", patient_id="")
+
+    event = build_audit_event(told)
+
+    assert event["type"]["code"] == "110100"
+    assert event["subtype"] == [
+        {
+            "system": "http://dicom.nema.org/resources/ontology/DCM",
+            "code": "110131",
+            "display": "Software Configuration",
+        }
+    ]
+    assert (event["action"], event["outcome"]) == ("U", "0")
+    assert event["agent"] == [{"who": {"display": "node"}, "requestor": True}]
+    said = {each["type"]: each["valueString"] for each in event["entity"][0]["detail"]}
+    assert said["changed"] == '{"settings.port":[8080,8081]}'
+    assert said["previous"] == "4567"
 
 
 def test_a_refusal_says_why_and_that_nobody_was_recognised() -> None:

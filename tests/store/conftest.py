@@ -1,6 +1,8 @@
 """A real store on a real file, and the records to put into it."""
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -116,3 +118,33 @@ def make_alert() -> Callable[..., WearableAlert]:
 def event() -> AuditEvent:
     """Something that happened."""
     return AuditEvent(NOW, "call", "default", "sandbox", PATIENT, {"cards": []})
+
+
+@pytest.fixture
+def run_at_once() -> Callable[..., list[str]]:
+    """Runs a script in a process for each of the arguments; gives what they printed.
+
+    The script prints ``ready`` and waits for a line before it does what it is for.
+    """
+
+    def run(script: str, *arguments: tuple[str, ...]) -> list[str]:
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", script, *each],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for each in arguments
+        ]
+        for process in processes:
+            assert process.stdout and process.stdout.readline() == "ready\n"
+        for process in processes:
+            assert process.stdin
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        printed = [process.communicate(timeout=120)[0] for process in processes]
+        assert [process.returncode for process in processes] == [0] * len(processes)
+        return printed
+
+    return run

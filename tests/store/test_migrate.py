@@ -1,7 +1,5 @@
 """Migrations: the newest schema, whoever asks and how many at once."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,20 +53,9 @@ def test_a_database_of_a_newer_program_is_refused(store: Store, rows: Rows) -> N
         store.migrate()
 
 
-def test_several_processes_may_migrate_at_once(tmp_path: Path) -> None:
+def test_several_processes_may_migrate_at_once(
+    tmp_path: Path, run_at_once: Callable[..., list[str]]
+) -> None:
     url = f"sqlite:///{tmp_path / '50% & more' / 'cds.sqlite'}"
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", MIGRATE, url],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(4)
-    ]
-    for process in processes:
-        assert process.stdout and process.stdout.readline() == "ready\n"
-    for process in processes:
-        process.communicate("go\n", timeout=120)
 
-    assert [process.returncode for process in processes] == [0, 0, 0, 0]
+    run_at_once(MIGRATE, *[(url,)] * 4)

@@ -183,28 +183,11 @@ def test_s_15_of_many_threads_with_one_token_exactly_one_wins(
 
 
 def test_s_15_of_two_processes_with_one_token_exactly_one_wins(
-    store: Store, url: str
+    store: Store, url: str, run_at_once: Callable[..., list[str]]
 ) -> None:
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", SPEND_ALL, url],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    for process in processes:
-        assert process.stdout and process.stdout.readline() == "ready\n"
-
-    for process in processes:
-        assert process.stdin
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    won = [process.communicate(timeout=60)[0].split() for process in processes]
+    won = [printed.split() for printed in run_at_once(SPEND_ALL, (url,), (url,))]
 
     assert sorted(int(each) for part in won for each in part) == list(range(200))
-    assert [process.returncode for process in processes] == [0, 0]
 
 
 def test_a_token_that_nobody_accepts_any_more_is_forgotten(

@@ -1,12 +1,15 @@
 """Sets of keys: one that is wrong costs only itself."""
 
+import hashlib
+import json
+from base64 import urlsafe_b64encode
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from cds_service.trust import InvalidKeySet, read_key_set
+from cds_service.trust import InvalidKeySet, read_key, read_key_set, thumbprint
 
 
 def jwk(kid: str = "a", **members: Any) -> dict[str, Any]:
@@ -54,3 +57,51 @@ def test_an_encryption_key_of_the_same_kid_is_no_twin() -> None:
 def test_what_is_no_set_of_a_sane_size_is_refused(value: Any) -> None:
     with pytest.raises(InvalidKeySet):
         read_key_set(value)
+
+
+RSA_MODULUS = (
+    "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6"
+    "tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5"
+    "v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD0"
+    "8qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU"
+    "8awapJzKnqDKgw"
+)
+
+
+@pytest.mark.parametrize(
+    ("jwk", "expected"),
+    [
+        (
+            {"kty": "RSA", "n": RSA_MODULUS, "e": "AQAB", "alg": "RS256"},
+            "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
+        ),
+        (
+            {
+                "kty": "OKP",
+                "crv": "Ed25519",
+                "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+            },
+            "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+        ),
+    ],
+    ids=["RFC 7638 section 3.1", "RFC 8037 appendix A.3"],
+)
+def test_the_thumbprint_of_a_key_is_that_of_the_standards(
+    jwk: dict[str, Any], expected: str
+) -> None:
+    assert thumbprint(read_key(jwk)) == expected
+
+
+def test_a_thumbprint_keeps_the_zeros_that_a_coordinate_begins_with() -> None:
+    keys = (ec.derive_private_key(each, ec.SECP521R1()) for each in range(1, 10_000))
+    numbers = (each.public_key().public_numbers() for each in keys)
+    short = next(each for each in numbers if each.x < 1 << 512)
+    x, y = (
+        urlsafe_b64encode(each.to_bytes(66, "big")).decode().rstrip("=")
+        for each in (short.x, short.y)
+    )
+    members = {"crv": "P-521", "kty": "EC", "x": x, "y": y}
+
+    text = json.dumps(members, separators=(",", ":"))
+    digest = urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    assert thumbprint(read_key(members)) == digest.rstrip("=")

@@ -16,7 +16,7 @@ import gunicorn.arbiter
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
-from ...app import build_world, open_rulebook, start_app
+from ...app import build_world, open_rulebook, record_configuration, start_app
 from ...config import Config, InvalidConfig, Reload, load_config
 from ...rulebook.load import InvalidRulebook
 from ...store.records import StoreError
@@ -57,6 +57,7 @@ def serve() -> None:
         store = Store.open(config.database_url)
         store.migrate()
         opening = open_rulebook(config, store, holder)
+        change = record_configuration(config, store, datetime.now(UTC))
         store.close()
     except (InvalidConfig, StoreError) as error:
         raise click.ClickException(str(error)) from error
@@ -67,6 +68,8 @@ def serve() -> None:
     rulebook = opening.rulebook
     for warning in (*warnings, *filter(None, [opening.notice])):
         click.echo(f"warning: {warning}", err=True)
+    if change:
+        click.echo(change, err=True)
     click.echo(
         f"{len(rulebook.rules)} rules for {len(rulebook.services)} services; "
         f"discovery at {config.public_url}/cds-services",
