@@ -36,6 +36,7 @@ Reply = Any
 SERVICE = "/cds-services/wearable-review"
 FEEDBACK = f"{SERVICE}/feedback"
 ALERTS = "/wearables/v1/alerts"
+CONSENTS = "/wearables/v1/consents"
 FAULTS = ("good", "quote401", "quote403", "quote500", "page", "leave", "break", "mix")
 PATIENCE = 120
 
@@ -144,7 +145,9 @@ class Story:
             text = text.replace(old, new)
         return json.loads(text)
 
-    def deliver(self, what: str, body: Any, delivery: str, **headers: str) -> Reply:
+    def deliver(
+        self, what: str, body: Any, delivery: str, path: str = ALERTS, **headers: str
+    ) -> Reply:
         """The answer to a delivery that the watch has signed."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         at = time.time()
@@ -154,7 +157,7 @@ class Story:
             "webhook-signature": self.server.sign(delivery, at, raw),
             **headers,
         }
-        return self.post(what, raw, ALERTS, **signed)
+        return self.post(what, raw, path, **signed)
 
     def run(self, verb: str, *arguments: str, **environment: str) -> str:
         """What a verb of the command line prints."""
@@ -342,6 +345,7 @@ def story(
         ehr = Ehr(public, "https://ehr.example.org", server.pem, "k")
         told = Story(server, open_chart(server), Marks(), secret, ehr, base)
         fhir.story = told
+        tell_of_consents(told)
         tell_of_wearables(told)
         tell_of_charts(told)
         tell_of_nonsense(told)
@@ -367,6 +371,40 @@ def free_port() -> int:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
+
+
+def tell_of_consents(story: Story) -> None:
+    """Consents, good and bad."""
+    marks, odd = story.marks, story.marks.odd
+    codes = ("collect", "use", "disclose", odd)
+    good = {
+        "resourceType": "Consent",
+        "id": "consent-1",
+        "meta": {"lastUpdated": "2026-11-01T09:00:00Z", "source": f"#{odd}"},
+        "status": "active",
+        "patient": {"reference": f"Patient/{story.patient}", "display": marks.family},
+        "performer": [{"display": marks.relative}],
+        "sourceAttachment": {"title": marks.comment},
+        "provision": {
+            "type": "permit",
+            "action": [{"coding": [{"code": each}]} for each in codes],
+        },
+    }
+    told = story.deliver("consent", good, "c-1", CONSENTS)
+    assert told.json["results"][0]["permits"] == ["collect", "use", "disclose"]
+    assert marks.relative not in str(story.server.rows("select * from consents"))
+    wrong = [
+        {**good, "id": odd * 9},
+        {**good, "meta": {"lastUpdated": odd}},
+        {**good, "patient": {"reference": f"https://{odd}/Patient/{story.patient}"}},
+        {**good, "status": [odd]},
+        {"resourceType": odd},
+    ]
+    for number, each in enumerate(wrong):
+        delivery = f"c-2-{number}"
+        reply = story.deliver("wrong consent", each, delivery, CONSENTS)
+        assert reply.status == 422
+    assert story.post("unsigned consent", good, CONSENTS).status == 401
 
 
 def tell_of_wearables(story: Story) -> None:
