@@ -31,9 +31,10 @@ from .recording import (
     evaluation_records,
     source_records,
     suppression_records,
+    system_action_records,
     unusable_of,
 )
-from .rulebook.cards import BuiltCard, draft_cards, identify
+from .rulebook.cards import BuiltCard, draft_cards, identify, settle_actions
 from .rulebook.evaluate import alerts_since, evaluate
 from .rulebook.rules import Rulebook, ServiceRules, Site
 from .rulebook.suppression import Held, Suppressed, hold_back, look_back
@@ -125,10 +126,12 @@ def answer(
     watch.enter("cards")
     drafts = draft_cards(evaluations, service.service, told_of(hook_request))
     held = hold(drafts, service.site, patient, hook_request, client, now, world.store)
-    built = identify(held.shown, seed_of(service.service.id, hook_request, client))
     capabilities = client.profile.capabilities
+    seed = seed_of(service.service.id, hook_request, client)
+    built = settle_actions(identify(held.shown, seed), capabilities)
     cards = tuple(gate_card(each.card, capabilities) for each in built)
-    body = build_response(cards)
+    actions = [action for each in built for action in each.system_actions]
+    body = build_response(cards, actions)
     check_time()
 
     watch.enter("record")
@@ -147,6 +150,7 @@ def answer(
             evaluations=evaluation_records(evaluations),
             cards=card_records(built, now),
             suppressions=suppression_records(held),
+            system_actions=system_action_records(built),
             consent=heeded.use,
             deviations=hook_request.deviations,
         ),

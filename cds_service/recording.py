@@ -5,12 +5,14 @@ from datetime import datetime
 from .fhir.chart import SOURCES, Chart, Source
 from .rulebook.cards import BuiltCard
 from .rulebook.evaluate import Evaluations, Outcome
+from .rulebook.suggestions import target_of
 from .rulebook.suppression import Held
 from .store.records import (
     CardRecord,
     EvaluationRecord,
     SourceRecord,
     SuppressionRecord,
+    SystemActionRecord,
 )
 
 
@@ -92,4 +94,15 @@ def suppression_records(held: Held) -> tuple[SuppressionRecord, ...]:
             detail=each.detail,
         )
         for each in held.suppressed
+    )
+
+
+def system_action_records(
+    built: tuple[BuiltCard, ...],
+) -> tuple[SystemActionRecord, ...]:
+    """What is about to be done without a person, and which rule asked for it."""
+    return tuple(
+        SystemActionRecord(each.rule, each.version, action.type, target_of(action))
+        for each in built
+        for action in each.system_actions
     )

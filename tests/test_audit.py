@@ -32,6 +32,7 @@ from cds_service.store.records import (
     EvaluationRecord,
     SourceRecord,
     SuppressionRecord,
+    SystemActionRecord,
 )
 from cds_service.store.store import Store
 from cds_service.wearables.consent import ConsentRecord
@@ -105,6 +106,10 @@ def test_a_call_says_who_asked_what_about_whom_and_what_each_rule_said() -> None
                 "c", "1.1.0", 0, "key", "grouped", None, "group x, told by a"
             ),
         ),
+        system_actions=(
+            SystemActionRecord("a", "1.0.0", "create", "Task"),
+            SystemActionRecord("a", "1.0.0", "delete", "MedicationRequest/12"),
+        ),
         consent=ConsentUse("part", 2, False, ("c1",), change=change),
         deviations=("no userId",),
     )
@@ -128,6 +133,10 @@ def test_a_call_says_who_asked_what_about_whom_and_what_each_rule_said() -> None
         ],
         "cards": [["u1", "a@1.0.0", "warning"]],
         "suppressed": [["c@1.1.0", 0, "grouped", "group x, told by a"]],
+        "systemActions": [
+            ["a@1.0.0", "create", "Task"],
+            ["a@1.0.0", "delete", "MedicationRequest/12"],
+        ],
         "consent": {
             "state": "part",
             "withheld": 2,

@@ -39,6 +39,10 @@ def build_call_event(call: CallRecord) -> AuditEvent:
             [f"{each.rule}@{each.version}", each.index, each.why, each.detail]
             for each in call.suppressions
         ],
+        "systemActions": [
+            [f"{each.rule}@{each.version}", each.type, each.target]
+            for each in call.system_actions
+        ],
         "consent": _consent_detail(call.consent),
         "deviations": call.deviations,
     }

@@ -98,6 +98,7 @@ class CardBuilder:
             self._error((*path, "summary"), "CDS505", message, help)
         detail = body.get("detail")
         suggested = self._where(path, "suggestions")
+        unasked = self._where(path, "system_actions")
         return CardTemplate(
             index=index,
             severity=min(severity, limit) if limit else severity,
@@ -112,6 +113,7 @@ class CardBuilder:
                 for number, each in enumerate(body.get("suggestions", ()))
             ),
             selection=body.get("selection", "at-most-one"),
+            system_actions=self._actions(body.get("system_actions", ()), unasked, sure),
         )
 
     def _where(self, path: Path, name: str) -> Path:
@@ -196,17 +198,24 @@ class CardBuilder:
     def _suggestion(
         self, body: Mapping[str, Any], path: Path, sure: set[str]
     ) -> SuggestionTemplate:
-        actions = [
-            self._action(each, (*path, "actions", index), sure, body["label"])
-            for index, each in enumerate(body["actions"])
-        ]
-        known = tuple(action for action in actions if action is not None)
-        return SuggestionTemplate(body["label"], body.get("recommended", False), known)
+        actions = self._actions(body["actions"], (*path, "actions"), sure)
+        return SuggestionTemplate(
+            body["label"], body.get("recommended", False), actions
+        )
+
+    def _actions(
+        self, written: Sequence[Mapping[str, Any]], path: Path, sure: set[str]
+    ) -> tuple[ActionTemplate, ...]:
+        actions = (
+            self._action(each, (*path, index), sure)
+            for index, each in enumerate(written)
+        )
+        return tuple(action for action in actions if action is not None)
 
     def _action(
-        self, body: Mapping[str, Any], path: Path, sure: set[str], label: str
+        self, body: Mapping[str, Any], path: Path, sure: set[str]
     ) -> ActionTemplate | None:
-        description = body.get("description", label)
+        description = body["description"]
         if "create" in body:
             for where, text in _texts(body["create"], (*path, "create")):
                 self._template(text, where, sure)

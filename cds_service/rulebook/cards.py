@@ -8,19 +8,21 @@ is decided what is shown: what a card says may still change until then.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid5
 
-from ..protocol.cards import Card, CardSource, Indicator, as_json
+from ..protocol.capabilities import Capabilities, gate_system_actions
+from ..protocol.cards import Action, Card, CardSource, Indicator, as_json
 from ..protocol.services import Service
 from . import sentences
 from .alerting import OF_THE_CALL, Alerting
 from .escaping import shorten
 from .evaluate import Evaluation, Evaluations, Outcome
 from .rules import CardTemplate
-from .suggestions import build_suggestions
+from .suggestions import build_suggestions, changed_by
+from .system_actions import build_system_actions, offered_by
 from .text import SUMMARY_LIMIT, render_markdown, render_plain
 
 NAMESPACE = UUID("6edf786b-c962-4545-9666-ac485dafac5d")
@@ -48,6 +50,8 @@ class BuiltCard:
     title: str = ""
     """Of its rule."""
     alerting: Alerting = Alerting()
+    system_actions: tuple[Action, ...] = ()
+    """What may be done without a person, where the card is shown."""
 
 
 def build_cards(
@@ -102,6 +106,29 @@ def identify(drafts: Sequence[BuiltCard], seed: str) -> tuple[BuiltCard, ...]:
     return tuple(built.values())
 
 
+def settle_actions(
+    cards: Iterable[BuiltCard], capabilities: Capabilities
+) -> tuple[BuiltCard, ...]:
+    """The cards that are shown, each with the system actions that the client is sent.
+
+    No record is changed twice: the more urgent card has its way, and what a person is
+    offered to change is left to the person. A card's list is sent whole or not at all.
+
+    Args:
+        cards: All that are shown, most urgent first.
+    """
+    cards = tuple(cards)
+    taken = set[str]().union(*(offered_by(each.card.suggestions) for each in cards))
+    settled = []
+    for each in cards:
+        changed = changed_by(each.system_actions)
+        actions = each.system_actions if taken.isdisjoint(changed) else ()
+        taken |= changed_by(actions)
+        sent = gate_system_actions(actions, capabilities)
+        settled.append(replace(each, system_actions=sent))
+    return tuple(settled)
+
+
 def _urgency(built: BuiltCard) -> tuple[int, int, str]:
     return -built.card.indicator, -built.alerting.priority, built.rule
 
@@ -133,6 +160,9 @@ def _build(
         comparable=None not in key.values(),
         title=rule.title,
         alerting=rule.alerting,
+        system_actions=(
+            build_system_actions(template, evaluation) if rule.approved else ()
+        ),
     )
 
 

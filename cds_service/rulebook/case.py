@@ -5,6 +5,7 @@ window and unit, is worked out when first asked for and shared by all who ask th
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 
@@ -98,6 +99,15 @@ class Case:
                 found.unread,
             )
         return found
+
+    def heeding_unresolved(self) -> "Case":
+        """The case as of a site that passes over nothing; itself where this one is."""
+        if not self._ignore_unresolved:
+            return self
+        heeding = copy(self)
+        heeding._ignore_unresolved = False
+        heeding._found, heeding._certain = {}, {}
+        return heeding
 
     def surely(self, fact: Fact) -> bool | None:
         """Whether the fact has a row, where that shows before any row is read.

@@ -19,6 +19,7 @@ from .examples import Example, Expectation, fhir_file
 from .notation import ExampleError
 from .one_rule import OneRule, SharedParts, build_shared_parts, open_rule
 from .rules import ServiceRules
+from .system_actions import build_system_actions
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,8 @@ class Difference:
     """One way in which a rule does not do what an example expects."""
 
     what: str
-    """``outcome``, ``because``, ``severity``, ``summary``, ``detail``, ``todo``, or
-    ``error`` where the example cannot be played."""
+    """``outcome``, ``because``, ``severity``, ``system_actions``, ``summary``,
+    ``detail``, ``todo``, or ``error`` where the example cannot be played."""
     message: str
     """A sentence that says all of it."""
     expected: str = ""
@@ -70,6 +71,7 @@ class Scene:
             yield from _unknown_differences(expect, evaluation)
         elif evaluation and outcome is Outcome.FIRES:
             yield from _severity_difference(expect, evaluation)
+            yield from _action_difference(expect, evaluation)
             if expect.says_words or words:
                 drafts = draft_cards(evaluations, service.service)
                 yield from _word_differences(expect, drafts[0])
@@ -235,6 +237,21 @@ def _severity_difference(
     if severity != expect.card:
         said = f"expected a card of severity {expect.card}, got {severity}"
         yield Difference("severity", said, expect.card, severity)
+
+
+def _action_difference(
+    expect: Expectation, evaluation: Evaluation
+) -> Iterator[Difference]:
+    if expect.system_actions is None:
+        return
+    assert evaluation.card
+    actions = build_system_actions(evaluation.card, evaluation)
+    got = tuple(each.description for each in actions)
+    if got != expect.system_actions:
+        wanted = "; ".join(expect.system_actions) or "none"
+        sent = "; ".join(got) or "none"
+        said = f"expected the system actions {wanted!r}, got {sent!r}"
+        yield Difference("system_actions", said, wanted, sent)
 
 
 def _word_differences(expect: Expectation, built: BuiltCard) -> Iterator[Difference]:

@@ -26,6 +26,8 @@ class Expectation:
     """The whole summary; empty if the case does not say."""
     detail_contains: tuple[str, ...] = ()
     detail_lacks: tuple[str, ...] = ()
+    system_actions: tuple[str, ...] | None = None
+    """The description of each; None if the case does not say."""
     unknown_because: frozenset[str] = frozenset()
     """The facts that leave it unknown; empty if the case does not say."""
 
@@ -181,6 +183,9 @@ def _expectation(written: Any) -> Expectation:
         summary=written.get("summary", ""),
         detail_contains=tuple(written.get("detail_contains", ())),
         detail_lacks=tuple(written.get("detail_lacks", ())),
+        system_actions=(
+            tuple(written["system_actions"]) if "system_actions" in written else None
+        ),
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from .document import Document
+from .document import Document, Path
 from .findings import Findings, quote, suggest
 from .rules import Rule, Site
 
@@ -58,6 +58,19 @@ def _say_unapproved(document: Document, site: Site, findings: Findings) -> None:
             else "it is evaluated and recorded, but its cards are not shown"
         ),
     )
+    for path in _system_actions(document):
+        message = "these are never sent: the rule has no `governance.approved`"
+        help = "have the rule approved, or offer them to a person as `suggestions`"
+        findings.warning(document, path, "CDS618", message, help, key=True)
+
+
+def _system_actions(document: Document) -> Iterator[Path]:
+    """Where the cards of a rule say what is done without a person."""
+    cards: list[Path] = [("card",), ("card_defaults",)]
+    cards += [("cards", index) for index in range(len(document.data.get("cards", ())))]
+    for card in cards:
+        if document.value((*card, "system_actions")) is not None:
+            yield (*card, "system_actions")
 
 
 def _check_retirement(

@@ -30,6 +30,8 @@ _CARD_KEYS: Mapping[str, Step] = {
     "links": Step.PATCH,
     "suggestions": Step.MINOR,
     "selection": Step.MINOR,
+    # Done without a person: whoever approved or relied on it must look at it anew.
+    "system_actions": Step.MAJOR,
 }
 
 
@@ -131,6 +133,7 @@ class _RuleComparer:
     def _facts(self) -> Iterator[Change]:
         clauses = [(self.now.when(self.params), True)]
         clauses += [(clause, False) for clause in self._card_clauses()]
+        clauses += [(clause, False) for clause in self._acted_on()]
         yield from compare_facts(self.old, self.new, self.names, clauses, self._report)
 
     def _card_clauses(self) -> Iterator[Clause]:
@@ -139,6 +142,13 @@ class _RuleComparer:
             if when is not None:
                 yield when
         yield from self.now.scores(self.params).values()
+
+    def _acted_on(self) -> Iterator[Clause]:
+        """The facts whose records are changed without a person, as if asked."""
+        for card in self.now.rule.cards:
+            for each in card.system_actions:
+                if each.fact:
+                    yield Clause("system_action", ("facts", each.fact), each.fact)
 
     def _scores(self) -> Iterator[Change]:
         before = self.was.scores(self.old_params)
@@ -196,11 +206,18 @@ class _RuleComparer:
 
 
 def respelled(value: Any, names: Mapping[str, str]) -> Any:
-    """Text, or all text in a value, with its placeholders under other names."""
+    """Text, or all text in a value, with its facts under other names."""
     if isinstance(value, str):
         return _FACT.sub(lambda f: f"{{{{ {names.get(f[1], f[1])}.", value)
     if isinstance(value, Mapping):
-        return {key: respelled(each, names) for key, each in value.items()}
+        return {
+            key: (
+                names.get(each, each)
+                if key in ("update", "remove") and isinstance(each, str)
+                else respelled(each, names)
+            )
+            for key, each in value.items()
+        }
     if isinstance(value, list):
         return [respelled(each, names) for each in value]
     return value

@@ -146,6 +146,10 @@ def _extras(card: CardTemplate) -> Iterator[str]:
         yield f"- suggestion{recommended}: {label}{told}"
     if card.suggestions and card.selection == "any":
         yield "- several of the suggestions may be taken, where the EHR knows that"
+    if card.system_actions:
+        does = "; ".join(inert(each.description) for each in card.system_actions)
+        only = "where nothing is in doubt, in an EHR that agreed to it"
+        yield f"- takes without a person: {does} ({only})"
     if card.override_reasons:
         reasons = "; ".join(inert(each.display) for each in card.override_reasons)
         yield f"- reasons to override it: {reasons}"

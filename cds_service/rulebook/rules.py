@@ -48,7 +48,7 @@ class Criterion:
 
 @dataclass(frozen=True, slots=True)
 class ActionTemplate:
-    """One change that a suggestion proposes."""
+    """One change of the record, which a person is offered or which needs none."""
 
     type: str
     """``create``, ``update`` or ``delete``."""
@@ -85,6 +85,8 @@ class CardTemplate:
     suggestions: tuple[SuggestionTemplate, ...] = ()
     selection: str = "at-most-one"
     """How many suggestions may be taken: ``at-most-one`` or ``any``."""
+    system_actions: tuple[ActionTemplate, ...] = ()
+    """What is done without a person, all together."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,16 @@
-"""Suggestions of a card: whole resources, made from the rule's text and the record.
+"""Suggestions of a card and their actions: whole resources, made from the rule's text
+and the record.
 
 A resource that a rule creates is held to the strict models when the rule is compiled.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..fhir.chart import Resource
 from ..protocol.cards import Action, Suggestion
 from .evaluate import Evaluation
-from .readings import reference_of
+from .readings import reference_of, text_of
 from .rules import ActionTemplate, SuggestionTemplate
 from .text import Resolve, Text, parse_template, render_plain
 
@@ -40,7 +41,7 @@ def build_suggestions(
     """
     built: list[Suggestion] = []
     for template in templates:
-        actions = _actions(template, evaluation)
+        actions = build_actions(template.actions, evaluation)
         if actions is None:
             continue
         recommended = template.recommended and not any(
@@ -50,25 +51,25 @@ def build_suggestions(
     return tuple(built)
 
 
-def _actions(
-    template: SuggestionTemplate, evaluation: Evaluation
+def build_actions(
+    templates: Iterable[ActionTemplate], evaluation: Evaluation
 ) -> tuple[Action, ...] | None:
     """The actions, or none where one cannot be made or two change the same record.
 
     One that quotes a wearable alert cannot be where the patient's data may not be sent.
     """
     try:
-        return _made(template, evaluation)
+        return _made(templates, evaluation)
     except _NotToBeSent:
         return None
 
 
 def _made(
-    template: SuggestionTemplate, evaluation: Evaluation
+    templates: Iterable[ActionTemplate], evaluation: Evaluation
 ) -> tuple[Action, ...] | None:
     actions = []
     changed: set[str] = set()
-    for each in template.actions:
+    for each in templates:
         if each.type == "create":
             actions.append(_create(each, evaluation))
             continue
@@ -78,6 +79,20 @@ def _made(
         changed.add(reference_of(target))
         actions.append(_change(each, evaluation, target))
     return tuple(actions)
+
+
+def target_of(action: Action) -> str:
+    """``Type/id`` of what an action changes; of what it creates, the type alone."""
+    if action.resource is None:
+        return action.resource_id
+    if action.type == "create":
+        return text_of(action.resource.get("resourceType"))
+    return reference_of(action.resource)
+
+
+def changed_by(actions: Iterable[Action]) -> frozenset[str]:
+    """``Type/id`` of every record that the actions change."""
+    return frozenset(target_of(each) for each in actions if each.type != "create")
 
 
 def _create(template: ActionTemplate, evaluation: Evaluation) -> Action:

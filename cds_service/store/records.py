@@ -137,6 +137,18 @@ class SuppressionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class SystemActionRecord:
+    """One change that the client was sent to make without a person."""
+
+    rule: str
+    version: str
+    type: str
+    """``create``, ``update`` or ``delete``."""
+    target: str
+    """``Type/id``; of what is created, the type alone."""
+
+
+@dataclass(frozen=True, slots=True)
 class ConsentUse:
     """By which Consents wearable alerts were shown or kept out of a call."""
 
@@ -172,6 +184,8 @@ class CallRecord:
     evaluations: tuple[EvaluationRecord, ...] = ()
     cards: tuple[CardRecord, ...] = ()
     suppressions: tuple[SuppressionRecord, ...] = ()
+    system_actions: tuple[SystemActionRecord, ...] = ()
+    """Stands in the audit event alone."""
     consent: ConsentUse | None = None
     """None where no wearable data were at stake."""
     deviations: tuple[str, ...] = ()

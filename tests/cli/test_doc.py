@@ -160,6 +160,22 @@ def test_what_a_file_says_cannot_come_alive(rules: Path) -> None:
     assert html.count("<h1>") == 1
 
 
+def test_what_is_done_without_a_person_is_told_in_plain_words(rules: Path) -> None:
+    rule = rules / "cardiology" / f"{RULE}.yaml"
+    task = "{resourceType: Task, status: requested, intent: order}"
+    actions = f"{{description: Make a *task*, create: {task}}}"
+    shared = f"card_defaults:\n  system_actions: [{actions}]\n"
+    rule.write_text(rule.read_text().replace("card_defaults:\n", shared))
+
+    page = run(RULE, rules=rules).stdout
+
+    assert (
+        "- takes without a person: Make a \\*task\\* "
+        "(where nothing is in doubt, in an EHR that agreed to it)\n"
+    ) in page
+    assert "without a person" not in run(RULE).stdout
+
+
 def test_json_says_the_same() -> None:
     (page,) = json.loads(run(RULE, "--format", "json").stdout)["rules"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cds_service.protocol.cards import Card, CardSource, Indicator
+from cds_service.protocol.cards import Action, Card, CardSource, Indicator
 from cds_service.protocol.responses import InvalidAnswer, build_response, checked
 
 CARD = Card(
@@ -25,6 +25,15 @@ def test_c_33_a_card_that_breaks_the_protocol_is_not_answered() -> None:
 
     assert refused.value.places == ["$.cards[1].summary"]
     assert "xxx" not in str(refused.value)
+
+
+def test_r_4_a_system_action_that_breaks_the_protocol_is_not_answered() -> None:
+    nothing = Action("create", "Make a task")
+
+    with pytest.raises(InvalidAnswer) as refused:
+        build_response([CARD], [nothing])
+
+    assert refused.value.places == ["$.systemActions[0]"]
 
 
 def test_a_discovery_that_breaks_the_protocol_is_not_answered() -> None:

@@ -51,6 +51,9 @@ RULE = dedent("""\
     governance: {owner: We, funding: None}
     """)
 
+MAKE = "{description: Make, create: {resourceType: Task}}"
+PAUSE = "{description: Pause, update: blocker, set: {status: on-hold}}"
+
 
 def book(rules: Any, text: str, **files: str) -> Book:
     rules.files["test.yaml"] = text
@@ -180,6 +183,13 @@ def test_another_name_for_a_fact_is_no_change(rules: Any) -> None:
             "card: selection any, was",
         ),
         (
+            "source: {label: Test}",
+            f"source: {{label: Test}}\n  system_actions: [{MAKE}]",
+            3,
+            "",
+            "card: system_actions added",
+        ),
+        (
             "hooks: [patient-view]",
             "hooks: [order-sign]",
             3,
@@ -215,6 +225,46 @@ def test_each_change_has_its_step_and_effect(
     change = next(each for each in found if text in each.text)
     assert (change.step, change.effect) == (Step(step), effect)
     assert max(each.step for each in found) == Step(step)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        (MAKE, PAUSE, "card: system_actions changed"),
+        (f"  system_actions: [{MAKE}]\n", "", "card: system_actions removed"),
+    ],
+)
+def test_whatever_else_is_done_without_a_person_is_another_rule(
+    rules: Any, old: str, new: str, text: str
+) -> None:
+    acting = RULE.replace("card:\n", f"card:\n  system_actions: [{MAKE}]\n")
+
+    (change,) = changes_of(rules, old, new, acting)
+
+    assert (change.text, change.step) == (text, Step.MAJOR)
+
+
+def test_a_fact_whose_record_is_changed_without_a_person_is_more_than_shown(
+    rules: Any,
+) -> None:
+    old, new = "{in: diabetes, status: any}", "{in: diabetes, status: resolved}"
+    acting = RULE.replace(
+        "card:\n", "card:\n  system_actions: [{description: D, remove: shown}]\n"
+    )
+
+    (shown,) = changes_of(rules, old, new)
+    (changed,) = changes_of(rules, old, new, acting)
+
+    assert (shown.step, changed.step) == (Step.PATCH, Step.MAJOR)
+
+
+def test_another_name_for_a_fact_that_actions_name_is_no_change(rules: Any) -> None:
+    acting = RULE.replace("card:\n", f"card:\n  system_actions: [{PAUSE}]\n")
+    renamed = acting.replace("blocker", "drug").replace("beta-drugs", "beta-blockers")
+
+    assert (
+        compare_rules("test", "test", book(rules, acting), book(rules, renamed)) == []
+    )
 
 
 def test_a_change_stands_at_its_line_in_the_new_file(rules: Any) -> None:

@@ -156,6 +156,58 @@ def test_a_known_gap_that_cannot_be_played_is_a_problem() -> None:
     assert (found.what, found.message) == ("error", "there is no file jane.json")
 
 
+ACTING = SLOW_HEART + """\
+  system_actions:
+    - description: Make a task
+      create: {resourceType: Task, status: requested, intent: order}
+    - {description: Stop the order, remove: digoxin}
+"""
+WORDS = "set: {medications: [{name: Digoxin}]}, "
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "expect: {card: info}",
+        "expect: {card: info, system_actions: [Make a task, Stop the order]}",
+        WORDS + "expect: {card: info, system_actions: []}",
+    ],
+)
+def test_what_is_done_without_a_person_passes_before_anybody_approved_it(
+    case: str,
+) -> None:
+    assert differences(f"{{name: a, patient: base, {case} }}", **{RULE: ACTING}) == ()
+
+
+@pytest.mark.parametrize(
+    ("case", "expected", "got"),
+    [
+        ("expect: {card: info, system_actions: []}", "none", "all"),
+        ("expect: {card: info, system_actions: [Make a task]}", "Make a task", "all"),
+        (
+            "expect: {card: info, system_actions: [Stop the order, Make a task]}",
+            "Stop the order; Make a task",
+            "all",
+        ),
+        (
+            WORDS + "expect: {card: info, system_actions: [Make a task]}",
+            "Make a task",
+            "none",
+        ),
+    ],
+    ids=["none", "one", "another order", "in doubt"],
+)
+def test_a_wrong_example_of_what_is_done_without_a_person_fails(
+    case: str, expected: str, got: str
+) -> None:
+    got = "Make a task; Stop the order" if got == "all" else got
+
+    (found,) = differences(f"{{name: a, patient: base, {case} }}", **{RULE: ACTING})
+
+    assert (found.what, found.expected, found.got) == ("system_actions", expected, got)
+    assert found.message == f"expected the system actions {expected!r}, got {got!r}"
+
+
 def test_a_param_is_tried() -> None:
     case = "{name: a, patient: base, params: {limit: 45}, expect: no card}"
 

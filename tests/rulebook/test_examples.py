@@ -90,6 +90,18 @@ def test_two_cases_of_one_name_are_told_apart_by_nobody() -> None:
     assert told(case, case) == [(7, 12, "CDS709")]
 
 
+def test_what_is_done_without_a_person_is_expected_of_a_card_alone() -> None:
+    (said,) = read("{name: a, expect: {card: info, system_actions: [Stop it]}}")
+    (nothing,) = read("{name: a, expect: {card: info, system_actions: []}}")
+    (unsaid,) = read("{name: a, expect: {card: info}}")
+
+    expected = [each.expect.system_actions for each in (said, nothing, unsaid)]
+    assert expected == [("Stop it",), (), None]
+    assert told("{name: a, expect: {unknown_because: [x], system_actions: []}}") == [
+        (6, 46, "CDS108")
+    ]
+
+
 def test_a_file_with_a_mistake_hides_no_other() -> None:
     files = {
         FILE: written("{name: a, expect: unknown}"),

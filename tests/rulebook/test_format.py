@@ -123,6 +123,19 @@ def test_keys_stand_in_the_order_of_the_grammar_and_comments_go_with_them() -> N
     assert formatted(UNTIDY) == TIDY
 
 
+@pytest.mark.parametrize("card", ["card", "card_defaults"])
+def test_what_is_done_without_a_person_stands_after_what_a_person_chooses(
+    card: str,
+) -> None:
+    text = TIDY if card == "card" else f"{TIDY}card_defaults:\n"
+    actions = "  system_actions: [{ remove: drug, description: Stop it }]\n"
+    untidy = text.replace(f"{card}:\n", f"{card}:\n{actions}  selection: any\n")
+
+    keys = list(parsed(formatted(untidy)).data[card])
+
+    assert keys[-2:] == ["selection", "system_actions"]
+
+
 def test_what_is_in_order_stays_as_it_is() -> None:
     assert formatted(TIDY) == TIDY
 

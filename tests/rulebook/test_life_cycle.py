@@ -110,6 +110,40 @@ def test_an_active_rule_needs_approval_unless_the_site_serves_it_without(
         assert ("awaits" in each.card.detail) is (not governance)
 
 
+ACTIONS = "system_actions: [{description: D, create: {resourceType: Task}}]"
+
+
+@pytest.mark.parametrize(
+    ("status", "governance", "says"),
+    [
+        ("active", "", [("CDS604", "note"), ("CDS618", "warning")]),
+        ("active", f"governance: {{{APPROVED}}}", []),
+        ("shadow", "", []),
+        ("draft", "", []),
+    ],
+)
+@pytest.mark.parametrize("place", ["card_defaults", "card", "cards"])
+def test_r_5_what_an_unapproved_rule_would_do_without_a_person_is_warned_of(
+    rules: Any, chart: Any, status: str, governance: str, says: Any, place: str
+) -> None:
+    rules.evaluate(FACTS, "dm: present", chart(), more=governance)
+    text = rules.files["test.yaml"].replace("status: active", f"status: {status}")
+    card = "card:\n  summary: It fires\n  source: {label: Test}\n"
+    acting = {
+        "card_defaults": f"{card}card_defaults:\n  {ACTIONS}\n",
+        "card": f"{card}  {ACTIONS}\n",
+        "cards": f"cards:\n- summary: S\n  source: {{label: T}}\n  {ACTIONS}\n",
+    }
+    rules.files["test.yaml"] = text.replace(card, acting[place])
+
+    found = rules.compile().findings
+
+    assert codes(found) == says
+    lines = rules.files["test.yaml"].splitlines()
+    where = [each for each in found if each.code == "CDS618"]
+    assert all(lines[each.line - 1].strip() == ACTIONS for each in where)
+
+
 @pytest.mark.parametrize(
     ("dates", "now", "asked"),
     [

@@ -174,6 +174,12 @@ card:
             "          create: {resourceType: Task, description: '{{ oops }}'}",
             "CDS501",
         ),
+        ("  system_actions: [{remove: hx, description: D}]", "CDS502"),
+        ("  system_actions: [{remove: low, description: D}]", "CDS508"),
+        ("  system_actions: [{remove: bb}]", "CDS101"),
+        ("  system_actions: [{remove: bb, set: {a: b}, description: D}]", "CDS108"),
+        ("  system_actions: [{description: D}]", "CDS110"),
+        ("  system_actions: []", "CDS107"),
     ],
 )
 def test_a_mistake_on_a_card(rules: Any, chart: Any, lines: str, code: str) -> None:
@@ -192,14 +198,27 @@ def test_a_card_without_a_source_is_refused(rules: Any, chart: Any) -> None:
     assert errors_of(rules) == [("test.yaml", "CDS506")]
 
 
-def test_a_mistake_in_card_defaults_is_told_there(rules: Any, chart: Any) -> None:
-    more = "card_defaults: {override_reasons: [artefact]}"
+@pytest.mark.parametrize(
+    ("mistake", "code"),
+    [
+        ("override_reasons: [artefact]", "CDS507"),
+        ("system_actions: [{remove: hx, description: D}]", "CDS502"),
+        (
+            "system_actions: [{update: bb, set: {a: '{{ x }}'}, description: D}]",
+            "CDS501",
+        ),
+    ],
+)
+def test_a_mistake_in_card_defaults_is_told_there(
+    rules: Any, chart: Any, mistake: str, code: str
+) -> None:
+    more = f"card_defaults: {{{mistake}}}"
     rules.evaluate(FACTS, WHEN, chart())
     rules.files["test.yaml"] += more + "\n"
 
     (error,) = [e for e in rules.compile().findings if e.level is Level.ERROR]
 
-    assert error.code == "CDS507"
+    assert error.code == code
     line = rules.files["test.yaml"].splitlines()[error.line - 1]
     assert line.startswith("card_defaults")
 
@@ -291,18 +310,23 @@ def test_a_file_that_must_be_there(rules: Any, chart: Any, name: str) -> None:
     assert (name, "CDS010") in errors_of(rules)
 
 
+TASK = "create: {resourceType: Task, status: draft, intnet: proposal}"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "  suggestions:\n    - label: X\n      actions:\n"
+        f"        - description: D\n          {TASK}\n",
+        f"  system_actions:\n    - description: D\n      {TASK}\n",
+    ],
+    ids=["suggested", "without a person"],
+)
 def test_a_resource_that_fhir_would_refuse_is_refused_with_the_rule(
-    rules: Any, chart: Any
+    rules: Any, chart: Any, lines: str
 ) -> None:
     rules.evaluate(FACTS, WHEN, chart())
     text = rules.files["test.yaml"]
-    lines = """\
-  suggestions:
-    - label: X
-      actions:
-        - description: D
-          create: {resourceType: Task, status: draft, intnet: proposal}
-"""
     rules.files["test.yaml"] = text.replace(CARD, CARD + lines)
 
     lenient = compile_rulebook(rules.files)
