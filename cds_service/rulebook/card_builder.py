@@ -236,6 +236,11 @@ class CardBuilder:
             return None
         if word == "remove":
             return ActionTemplate("delete", description, fact=name)
+        for member in sorted(_IDENTITY & body["set"].keys()):
+            message = f"{quote(member)} says which record this is, and whose"
+            help = "an update changes what a record says; create another one instead"
+            where = (*path, "set", member)
+            self.findings.error(self.document, where, "CDS510", message, help, key=True)
         for where, text in _texts(body["set"], (*path, "set")):
             self._template(text, where, sure)
         return ActionTemplate("update", description, fact=name, changes=body["set"])
@@ -262,6 +267,7 @@ class CardBuilder:
         self.findings.error_at(self.document.file, line, column, code, message, help)
 
 
+_IDENTITY = frozenset({"resourceType", "id", "meta", "subject", "patient", "for"})
 _NO_RESOURCES = {"wearable_alert": "a wearable alert", "score": "a score"}
 
 

@@ -175,6 +175,10 @@ card:
             "CDS501",
         ),
         ("  system_actions: [{remove: hx, description: D}]", "CDS502"),
+        (
+            "  system_actions: [{update: bb, set: {subject: {}}, description: D}]",
+            "CDS510",
+        ),
         ("  system_actions: [{remove: low, description: D}]", "CDS508"),
         ("  system_actions: [{remove: bb}]", "CDS101"),
         ("  system_actions: [{remove: bb, set: {a: b}, description: D}]", "CDS108"),
