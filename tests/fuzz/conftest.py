@@ -1,5 +1,6 @@
 """A server that asks nobody for a token, and how many examples it is tried with."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,13 +28,23 @@ settings.load_profile("fuzz")
 
 
 @pytest.fixture(scope="session")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+def secret() -> str:
+    """What deliveries are signed with."""
+    return "whsec_c2VjcmV0LW9mLXRoZS1kZW1vLXdhdGNoLWhlcmU="
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory, secret: str) -> Iterator[Flask]:
     """The whole server with the shipped rules, in this process."""
     folder = tmp_path_factory.mktemp("fuzz")
+    watch = {"id": "watch", "secrets": [secret], "formats": ["alerts", "consents"]}
+    clients = folder / "clients.yaml"
+    clients.write_text(json.dumps({"webhooks": [watch]}))
     config = load_config(
         {
             "CDS_PROFILE": "development",
             "CDS_AUTH": "off",
+            "CDS_CLIENTS_FILE": str(clients),
             "CDS_DATABASE_URL": f"sqlite:///{folder / 'fuzz.sqlite'}",
         }
     )

@@ -4,7 +4,10 @@
 """
 
 import json
+import time
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import schemathesis
@@ -13,6 +16,7 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 from schemathesis.core.transport import Response
+from standardwebhooks import Webhook
 from werkzeug.test import TestResponse
 
 from cds_service.protocol.schemas import problems
@@ -132,11 +136,14 @@ def resources(draw: Any) -> Any:
     return resource
 
 
-@st.composite
-def bundles(draw: Any) -> Any:
-    entries = draw(st.lists(resources() | JSON, max_size=6))
+def bundle(entries: list[Any]) -> dict[str, Any]:
     wrapped = [{"resource": each} for each in entries]
     return {"resourceType": "Bundle", "type": "searchset", "entry": wrapped}
+
+
+@st.composite
+def bundles(draw: Any) -> Any:
+    return bundle(draw(st.lists(resources() | JSON, max_size=6)))
 
 
 @st.composite
@@ -200,3 +207,81 @@ def test_f_any_feedback_is_answered(http: FlaskClient, body: Any) -> None:
     assert answer.status_code in (200, 400, 413), answer.text
     if answer.status_code != 200:
         assert problems("operation-outcome", answer.json) == []
+
+
+ALERT = st.fixed_dictionaries(
+    {
+        "id": st.text(max_size=8),
+        "patient": IDS,
+        "type": st.sampled_from(["low-heart-rate", "irregular-rhythm", "x"]),
+        "start": DATES,
+    },
+    optional={
+        "end": DATES,
+        "value": st.floats() | st.integers(),
+        "unit": st.sampled_from(["/min", "bpm", "mg/dL", ""]) | st.text(max_size=6),
+        "threshold": JSON,
+        "status": st.sampled_from(["open", "closed", "retracted"]) | JSON,
+        "rev": st.integers() | JSON,
+        "coverage": JSON,
+    },
+)
+ACTIONS = "http://terminology.hl7.org/CodeSystem/consentaction"
+PROVISION = st.fixed_dictionaries(
+    {"type": st.sampled_from(["permit", "deny", "x"])},
+    optional={
+        "period": st.fixed_dictionaries({"start": DATES, "end": DATES}) | JSON,
+        "action": st.just([{"coding": [{"system": ACTIONS, "code": "collect"}]}])
+        | JSON,
+        "code": st.lists(concepts()) | JSON,
+        "actor": JSON,
+        "purpose": JSON,
+        "class": JSON,
+        "provision": JSON,
+    },
+)
+CONSENT = st.fixed_dictionaries(
+    {
+        "resourceType": st.just("Consent"),
+        "id": st.sampled_from(["c1", "c2", "", "c 3"]),
+        "meta": st.fixed_dictionaries({"lastUpdated": DATES}) | JSON,
+        "status": st.sampled_from(["active", "inactive", ""]) | JSON,
+        "patient": st.fixed_dictionaries({"reference": IDS.map("Patient/{}".format)}),
+        "provision": PROVISION | st.lists(PROVISION, max_size=2) | JSON,
+    },
+    optional={"decision": st.sampled_from(["permit", "deny"]) | JSON, "scope": JSON},
+)
+
+
+def deliver(http: FlaskClient, secret: str, what: str, body: Any) -> None:
+    """Sends anything signed, and looks whether it is well answered."""
+    text, delivery = json.dumps(body), str(uuid4())
+    now = datetime.fromtimestamp(int(time.time()), UTC)
+    headers = {
+        "webhook-id": delivery,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(secret).sign(delivery, now, text),
+    }
+    answer = http.post(
+        f"/wearables/v1/{what}",
+        data=text,
+        content_type="application/json",
+        headers=headers,
+    )
+    assert answer.status_code in (202, 400, 403, 422), answer.text
+    if answer.status_code != 202:
+        assert problems("operation-outcome", answer.json) == []
+
+
+@given(body=st.fixed_dictionaries({"alerts": st.lists(ALERT | JSON, max_size=4)}))
+def test_any_signed_alerts_are_answered(
+    http: FlaskClient, secret: str, body: Any
+) -> None:
+    deliver(http, secret, "alerts", body)
+
+
+@given(body=CONSENT | st.lists(CONSENT | JSON, max_size=4).map(bundle) | JSON)
+def test_any_signed_consents_are_answered(
+    http: FlaskClient, secret: str, body: Any
+) -> None:
+    deliver(http, secret, "consents", body)
