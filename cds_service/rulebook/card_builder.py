@@ -200,7 +200,10 @@ class CardBuilder:
     ) -> SuggestionTemplate:
         actions = self._actions(body["actions"], (*path, "actions"), sure)
         return SuggestionTemplate(
-            body["label"], body.get("recommended", False), actions
+            body["label"],
+            body.get("recommended", False),
+            actions,
+            body.get("action_selection", ""),
         )
 
     def _actions(

@@ -139,7 +139,9 @@ def _card(words: CardWords, several: bool) -> Iterator[str]:
 
 def _extras(card: CardTemplate) -> Iterator[str]:
     for suggestion in card.suggestions:
-        does = "; ".join(inert(each.description) for each in suggestion.actions)
+        does = _JOINED[suggestion.action_selection].join(
+            inert(each.description) for each in suggestion.actions
+        )
         recommended = " (recommended)" if suggestion.recommended else ""
         label = inert(suggestion.label)
         told = "" if does == label else f" ({does})"
@@ -156,6 +158,9 @@ def _extras(card: CardTemplate) -> Iterator[str]:
     for link in card.links:
         yield f"- link: {_link(link.label, link.url)}"
     yield f"- source: {_link(card.source.label, card.source.url)}"
+
+
+_JOINED = {"": "; ", "any": "; and/or ", "at-most-one": "; or "}
 
 
 def _params(page: Page) -> Iterator[str]:

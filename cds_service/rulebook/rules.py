@@ -68,6 +68,9 @@ class SuggestionTemplate:
     label: str
     recommended: bool
     actions: tuple[ActionTemplate, ...]
+    action_selection: str = ""
+    """How many of the actions may be taken: ``any`` or ``at-most-one``; empty for all
+    of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ A resource that a rule creates is held to the strict models when the rule is com
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..fhir.chart import Resource
@@ -47,7 +48,8 @@ def build_suggestions(
         recommended = template.recommended and not any(
             each.is_recommended for each in built
         )
-        built.append(Suggestion("", template.label, actions, recommended))
+        suggestion = Suggestion("", template.label, actions, recommended)
+        built.append(replace(suggestion, action_selection=template.action_selection))
     return tuple(built)
 
 

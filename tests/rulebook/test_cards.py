@@ -611,6 +611,16 @@ def test_what_may_not_be_sent_to_the_ehr_is_in_no_resource_for_it() -> None:
     assert len(actions_of(ActionTemplate("create", "New", quoting))) == 1
 
 
+def test_c_16_some_of_a_suggestion_s_actions_may_be_taken_without_the_others() -> None:
+    task = ActionTemplate("create", "New", {"resourceType": "Task"})
+    choice = SuggestionTemplate("Do it", False, (task, task), "at-most-one")
+
+    (built,) = build(fires(card(suggestions=(choice,))))
+
+    (shown,) = as_json(built.card)["suggestions"]
+    assert shown["actionSelectionBehavior"] == "at-most-one"
+
+
 def test_c_15_no_two_actions_change_the_same_record() -> None:
     twice = (
         ActionTemplate("update", "Pause", fact="drug", changes={"status": "on-hold"}),
