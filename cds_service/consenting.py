@@ -13,7 +13,7 @@ from .fhir.chart import Source, SourceState
 from .store.records import ConsentUse
 from .store.store import Store
 from .wearables.adapters.consents import Unreadable, keep_consent
-from .wearables.consent import ConsentAction, ConsentRecord
+from .wearables.consent import FHIR_SERVER, ConsentAction, ConsentRecord
 from .wearables.consent_gate import ConsentGate, plan_change, stamp_of
 from .wearables.records import PatientKey, WearableAlert
 
@@ -34,7 +34,6 @@ def heed_consents(
     patient: PatientKey,
     alerts: tuple[WearableAlert, ...],
     source: Source | None,
-    teller: str,
     store: Store,
     gate: ConsentGate,
     now: datetime,
@@ -43,7 +42,6 @@ def heed_consents(
 
     Args:
         source: The Consents as the EHR told them; None where it was not asked.
-        teller: What the EHR is called where what it told is stored.
 
     Raises:
         StoreError: if the consents cannot be read.
@@ -53,9 +51,9 @@ def heed_consents(
     known = store.consents.of([patient])[patient]
     change, whole = None, source is None
     if source is not None:
-        told, whole = _told(source, patient, teller, now)
+        told, whole = _told(source, patient, now)
         lasting = store.consents.lasting_alerts(patient)
-        whole_of = teller if whole else ""
+        whole_of = FHIR_SERVER if whole else ""
         change = plan_change(
             patient, known, told, lasting, gate, now, whole_of=whole_of
         )
@@ -83,13 +81,13 @@ def heed_consents(
 
 
 def _told(
-    source: Source, patient: PatientKey, teller: str, now: datetime
+    source: Source, patient: PatientKey, now: datetime
 ) -> tuple[list[ConsentRecord], bool]:
     """The Consents that the EHR told, and whether they are surely all there are."""
     told, whole = [], source.state is SourceState.LOADED
     for resource in source.resources:
         try:
-            told.append(keep_consent(resource, patient, teller, read_at=now))
+            told.append(keep_consent(resource, patient, FHIR_SERVER, now))
         except Unreadable:
             whole = False
     return told, whole

@@ -89,6 +89,8 @@ class Answer:
     """What is held back."""
     unusable: tuple[tuple[str, str], ...] = ()
     """Type and reason of each resource that could not be used."""
+    withheld: int = 0
+    """Wearable alerts that the patient does not permit to be used."""
 
 
 def answer(
@@ -157,7 +159,10 @@ def answer(
         world.store,
     )
     watch.enter("")
-    return Answer(cards, body, chart, held.suppressed, unusable_of(evaluations))
+    withheld = heeded.use.withheld if heeded.use else 0
+    return Answer(
+        cards, body, chart, held.suppressed, unusable_of(evaluations), withheld
+    )
 
 
 def read_chart(
@@ -220,7 +225,6 @@ def read_alerts(
             patient,
             world.store.wearable_alerts(patient, since),
             chart.sources.get("consents"),
-            f"fhir:{client.id}",
             world.store,
             world.consent_gate(client.tenant),
             now,

@@ -187,7 +187,9 @@ def recorded(world: World) -> Any:
 def test_without_a_consent_an_alert_is_in_no_card_and_nothing_is_said_of_it(
     world: World,
 ) -> None:
-    assert rules_of(ask(world)) == []
+    found = ask(world)
+
+    assert (rules_of(found), found.withheld) == ([], 1)
     assert recorded(world) == {
         "state": "withheld",
         "withheld": 1,
@@ -245,11 +247,25 @@ def test_who_withdraws_while_a_call_is_answered_is_heard_by_that_call(
     store.close()
 
 
+def test_a_stricter_version_of_the_same_age_is_heard_as_well(world: World) -> None:
+    tell(world, ALL)
+
+    class Withdrawing(Store):
+        def record_call(self, *parts: Any) -> None:
+            tell(world, {**ALL, "status": "inactive"})
+            Store.record_call(self, *parts)
+
+    store = Withdrawing.open(world.config.database_url)
+    with pytest.raises(Unavailable):
+        ask(replace(world, store=store))
+    store.close()
+
+
 def test_where_no_alert_is_stored_no_consent_is_looked_at(world: World) -> None:
     other = PatientKey("default", "-", "p2")
     gate = world.consent_gate("default")
 
-    heeded = heed_consents(other, (), None, "fhir:ehr", world.store, gate, NOW)
+    heeded = heed_consents(other, (), None, world.store, gate, NOW)
 
     assert (heeded.alerts, heeded.use) == ((), None)
 
@@ -276,7 +292,7 @@ def test_what_the_ehr_tells_is_heeded_and_stored_with_the_call(
     assert rules_of(ask(world, consents=searchset(ALL))) == [RULE]
 
     (kept,) = world.store.consents.of([P1])[P1]
-    assert (kept.id, kept.source) == ("c1", "fhir:anonymous")
+    assert (kept.id, kept.source) == ("c1", "FHIR server")
     assert recorded(world)["told"] == [
         ["p1", "c1", "2026-11-01T09:00:00.000000Z", "active"]
     ]
@@ -365,14 +381,14 @@ def test_a_consent_of_another_patient_permits_nothing(
     assert world.store.consents.of([P1])[P1] == ()
 
 
-def test_a_consent_without_the_time_of_its_version_is_as_old_as_its_reading(
-    world: World,
+@pytest.mark.parametrize("meta", [{}, {"lastUpdated": "2036-11-01T09:00:00Z"}])
+def test_a_version_without_its_time_or_of_the_future_is_as_old_as_its_reading(
+    world: World, meta: dict[str, str]
 ) -> None:
     gate = world.consent_gate("default")
-    bare = {name: each for name, each in ALL.items() if name != "meta"}
-    source = Source("consents", SourceState.LOADED, (bare,))
+    source = Source("consents", SourceState.LOADED, ({**ALL, "meta": meta},))
 
-    heeded = heed_consents(P1, (ALERT,), source, "fhir:e", world.store, gate, NOW)
+    heeded = heed_consents(P1, (ALERT,), source, world.store, gate, NOW)
 
     assert heeded.use and heeded.use.change
     assert [each.updated for each in heeded.use.change.kept] == [NOW]

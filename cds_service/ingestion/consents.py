@@ -33,7 +33,7 @@ class ConsentJudge:
     def judge(self, body: Any, source: WebhookSource, now: datetime) -> Judged:
         """What the Consents change: 202, or 422 if there is none among the items."""
         try:
-            told, rejected = parse_consents(body, source)
+            told, rejected = parse_consents(body, source, now)
             if not told:
                 raise Unprocessable(*problems_of(rejected))
         except Unprocessable as error:

@@ -65,7 +65,7 @@ class ConsentRecord:
     updated: datetime
     """Aware UTC; of two versions the later one holds."""
     source: str
-    """Who told: a webhook source, or ``fhir:`` and a client."""
+    """Who told: a webhook source, or the FHIR server whose patient this is."""
     resource: Mapping[str, Any]
     """The members that matter here."""
 
@@ -205,6 +205,8 @@ def _all(provision: Provision) -> Iterator[Provision]:
 
 
 ACTIVE = "active"
+FHIR_SERVER = "FHIR server"
+"""The source of what is read; no webhook source has a space in its name."""
 _NEVER_SAID = ("draft", "proposed", "entered-in-error", "unknown")
 _KNOWN = frozenset({*ConsentAction, "correct"})
 """Actions of which it is certain what they mean here. To deny *access*, or anything

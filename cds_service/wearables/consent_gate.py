@@ -1,5 +1,6 @@
 """What consents mean for alerts: which may be stored and shown, and which end. Pure."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
@@ -9,8 +10,8 @@ from .adapters.consents import read_consent
 from .consent import ACTIVE, Asked, Consent, ConsentAction, ConsentRecord, is_permitted
 from .records import PatientKey, WearableAlert
 
-Stamp = frozenset[tuple[str, datetime]]
-"""Id and version of each of a patient's Consents: equal while none has changed."""
+Stamp = frozenset[tuple[str, datetime, str]]
+"""Id, version and content of a patient's Consents: equal while none has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,10 @@ class ConsentChange:
 
 def stamp_of(records: Iterable[ConsentRecord]) -> Stamp:
     """What tells a patient's Consents from those of another time."""
-    return frozenset((each.id, each.updated) for each in records)
+    return frozenset(
+        (each.id, each.updated, json.dumps(each.resource, sort_keys=True))
+        for each in records
+    )
 
 
 def plan_change(

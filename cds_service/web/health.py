@@ -110,6 +110,13 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.withheld = Counter(
+            "cds_wearable_alerts_withheld",
+            "Wearable alerts that no consent permitted a call of this worker to use.",
+            ["worker", "service"],
+            registry=self.registry,
+        )
+
         self.rulebook = RulebookMetrics(self.registry, self.worker)
 
     def count(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -128,6 +135,10 @@ class Metrics:
     def count_foreign(self, resource_type: str, number: int) -> None:
         """Resources about other patients."""
         self.foreign.labels(self.worker, resource_type).inc(number)
+
+    def count_withheld(self, service: str, number: int) -> None:
+        """Wearable alerts that a patient does not permit to be used."""
+        self.withheld.labels(self.worker, service).inc(number)
 
     def count_suppressed(self, service: str, why: str) -> None:
         """One card that was held back."""

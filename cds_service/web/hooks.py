@@ -192,6 +192,9 @@ def note_cards(service_id: str, answered: Answer) -> None:
         metrics.count_card(service_id, card.indicator.name.lower())
     for held in answered.suppressed:
         metrics.count_suppressed(service_id, held.why.value)
+    if answered.withheld:
+        note(withheld=answered.withheld)
+        metrics.count_withheld(service_id, answered.withheld)
 
 
 def count_resources(answered: Answer) -> None:

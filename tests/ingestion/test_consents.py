@@ -229,6 +229,7 @@ def test_a_bundle_brings_several_and_names_what_is_none(
         bundle({}),
         bundle(*[ALL] * 1001),
         {**ALL, "meta": {}},
+        {**ALL, "meta": {"lastUpdated": "2026-11-22T14:06:00Z"}},
         {**ALL, "patient": {"reference": "https://elsewhere.example/Patient/p1"}},
         {**ALL, "patient": {"reference": "Group/p1"}},
         {**ALL, "patient": {"display": "Jane"}},

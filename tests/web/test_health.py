@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from cds_service.decision import World
+from cds_service.store.records import AuditEvent, Intake
 from cds_service.store.store import Store
+from cds_service.wearables.records import PatientKey, WearableAlert
 
 Caller = Any
 
@@ -82,3 +84,28 @@ def test_metrics_count_what_could_not_be_used_and_what_was_of_others(
     assert 'reason="resourceType misspelled"' in text
     assert 'reason="status or intent cannot be read"' in text
     assert "p1" not in text and "p2" not in text and "sleeping" not in text
+
+
+def test_metrics_and_log_count_alerts_that_no_consent_permits(
+    build: Callable[..., World],
+    connect: Callable[[World], Caller],
+    request_body: dict[str, Any],
+    capfdbinary: Any,
+) -> None:
+    ehr = connect(build())
+    store, now = ehr.world.store, ehr.world.clock()
+    patient = PatientKey("default", "-", "p1")
+    alert = WearableAlert("a-1", patient, "irregular-rhythm", now, now, source="watch")
+    event = AuditEvent(now, "delivery")
+    store.begin_delivery("watch", "k", "digest", now)
+    store.finish_delivery("watch", "k", 202, "{}", Intake((alert,)), event, now)
+
+    ehr.call(request_body)
+
+    lines = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
+    assert [each["withheld"] for each in lines if "withheld" in each] == [1]
+    counted = f'service="wearable-review",worker="{os.getpid()}"}} 1.0'
+    assert (
+        f"cds_wearable_alerts_withheld_total{{{counted}"
+        in ehr.http.get("/metrics").text
+    )

@@ -7,7 +7,7 @@ Source: FHIR R4 "Consent" (``scope``, ``policyRule``, one root provision); R5 "C
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from ...protocol.errors import Problem, Unprocessable
@@ -31,6 +31,8 @@ KEPT = (
 )
 """Members that are stored; who witnessed it and what it says in prose are not."""
 MOST_ITEMS = 1000
+AHEAD = timedelta(minutes=5)
+"""How far the clock of another server may be ahead of ours."""
 LONGEST = 64
 """Characters of a status."""
 SCOPES = "http://terminology.hl7.org/CodeSystem/consentscope"
@@ -49,7 +51,7 @@ class Unreadable(Exception):
 
 
 def parse_consents(
-    body: Any, sender: Sender
+    body: Any, sender: Sender, now: datetime
 ) -> tuple[dict[int, ConsentRecord], tuple[Rejected, ...]]:
     """The Consents of a delivery by their place in it, and the items that are none.
 
@@ -65,7 +67,11 @@ def parse_consents(
         id = held if isinstance(held, str) and _ID.fullmatch(held) else ""
         try:
             patient = _patient_of(resource, sender)
-            accepted[index] = keep_consent(resource, patient, sender.id)
+            record = keep_consent(resource, patient, sender.id)
+            if record.updated > now + AHEAD:
+                text = "Lies in the future: no later version would ever hold."
+                raise Unreadable("$.meta.lastUpdated", text)
+            accepted[index] = record
         except Unreadable as error:
             problem = Problem(error.text, f"{path}{error.place.removeprefix('$')}")
             rejected.append(Rejected(index, id, (problem,)))
@@ -114,7 +120,8 @@ def keep_consent(
     """What is kept of a Consent about *patient* of which *source* told.
 
     Args:
-        read_at: When it was read where it is kept: the age of a version without any.
+        read_at: When it was read where it is kept, and so the latest that it can be:
+            the age of a version that has none, or one that lies in the future.
 
     Raises:
         Unreadable: if it lacks what tells it from others, or its versions apart.
@@ -128,7 +135,9 @@ def keep_consent(
         raise Unreadable("$.status", "Required.")
     meta = resource.get("meta")
     stamp = meta.get("lastUpdated") if isinstance(meta, Mapping) else None
-    updated = _exactly(stamp) or read_at
+    updated = _exactly(stamp)
+    if read_at is not None:
+        updated = min(updated or read_at, read_at)
     if updated is None:
         text = "Required, with a time: of two versions the later one holds."
         raise Unreadable("$.meta.lastUpdated", text)

@@ -446,7 +446,7 @@ JSON = st.recursive(
 @given(body=JSON | st.builds(lambda each: r4(each), JSON))
 def test_any_body_is_accepted_or_rejected_with_its_place(body: Any) -> None:
     try:
-        accepted, rejected = parse_consents(body, SENDER)
+        accepted, rejected = parse_consents(body, SENDER, NOW)
     except Unprocessable as error:
         assert all(each.expression.startswith("$") for each in error.problems)
         return
