@@ -26,14 +26,7 @@ from .protocol.cards import Card
 from .protocol.errors import Unavailable
 from .protocol.requests import HookRequest
 from .protocol.responses import build_response
-from .recording import (
-    card_records,
-    evaluation_records,
-    source_records,
-    suppression_records,
-    system_action_records,
-    unusable_of,
-)
+from .recording import Decided, build_call_record, unusable_of
 from .rulebook.cards import BuiltCard, draft_cards, identify, settle_actions
 from .rulebook.evaluate import alerts_since, evaluate
 from .rulebook.rules import Rulebook, ServiceRules, Site
@@ -137,27 +130,8 @@ def answer(
     check_time()
 
     watch.enter("record")
-    record(
-        CallRecord(
-            at=now,
-            client=client.id,
-            service=service.service.id,
-            hook=hook_request.hook,
-            hook_instance=hook_request.hook_instance,
-            patient=patient,
-            rulebook=service.digest,
-            user=hook_request.user_id,
-            encounter=hook_request.encounter_id,
-            sources=source_records(chart),
-            evaluations=evaluation_records(evaluations),
-            cards=card_records(built, now),
-            suppressions=suppression_records(held),
-            system_actions=system_action_records(built),
-            consent=heeded.use,
-            deviations=hook_request.deviations,
-        ),
-        world.store,
-    )
+    decided = Decided(now, chart, evaluations, built, held, heeded.use)
+    record(build_call_record(service, hook_request, client, decided), world.store)
     watch.enter("")
     withheld = heeded.use.withheld if heeded.use else 0
     return Answer(

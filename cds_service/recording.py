@@ -1,19 +1,67 @@
 """What a call is recorded as: its sources, its evaluations, its cards. Pure."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from .fhir.chart import SOURCES, Chart, Source
+from .protocol.requests import HookRequest
 from .rulebook.cards import BuiltCard
 from .rulebook.evaluate import Evaluations, Outcome
+from .rulebook.rules import ServiceRules
 from .rulebook.suggestions import target_of
 from .rulebook.suppression import Held
 from .store.records import (
+    CallRecord,
     CardRecord,
+    ConsentUse,
     EvaluationRecord,
     SourceRecord,
     SuppressionRecord,
     SystemActionRecord,
 )
+from .trust import TrustedClient
+from .wearables.records import PatientKey
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What was decided for one call, and on what."""
+
+    at: datetime
+    """Aware."""
+    chart: Chart
+    evaluations: Evaluations
+    built: tuple[BuiltCard, ...]
+    """The cards that are about to be shown."""
+    held: Held
+    consent: ConsentUse | None = None
+
+
+def build_call_record(
+    service: ServiceRules,
+    hook_request: HookRequest,
+    client: TrustedClient,
+    decided: Decided,
+) -> CallRecord:
+    """Who asked what about whom, and what was decided."""
+    return CallRecord(
+        at=decided.at,
+        client=client.id,
+        service=service.service.id,
+        hook=hook_request.hook,
+        hook_instance=hook_request.hook_instance,
+        patient=PatientKey(client.tenant, client.fhir_base, hook_request.patient_id),
+        rulebook=service.digest,
+        user=hook_request.user_id,
+        encounter=hook_request.encounter_id,
+        sources=source_records(decided.chart),
+        evaluations=evaluation_records(decided.evaluations),
+        cards=card_records(decided.built, decided.at),
+        suppressions=suppression_records(decided.held),
+        system_actions=system_action_records(decided.built),
+        consent=decided.consent,
+        deviations=hook_request.deviations,
+    )
 
 
 def unusable_of(evaluations: Evaluations) -> tuple[tuple[str, str], ...]:
