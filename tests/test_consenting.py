@@ -100,8 +100,8 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rulebook]:
     for policy in ("skip", "optional", "required"):
         rules = copytree(RULES, tmp_path_factory.mktemp(policy) / "rules")
         services = rules / "services.yaml"
-        asked = f"sources:\n      consents: {policy}"
-        services.write_text(services.read_text().replace("sources:", asked))
+        asked = services.read_text().replace("consents: skip", f"consents: {policy}")
+        services.write_text(asked)
         found[policy] = load_rulebook(rules)
     return found
 
