@@ -11,8 +11,8 @@ from ..fhir.foreign_text import outcome_text
 from ..fhir.queries import with_count
 from ..fhir.rows import is_resource
 from .csv_text import csv_lines
+from .fhir_server import GONE, FhirServer, ServerFailure
 from .patients_files import ExportFiles, Position
-from .patients_server import GONE, PatientServer, ServerFailure
 
 NAMED = 50
 """So many entries that could not be read are named, the rest only counted."""
@@ -64,13 +64,13 @@ def read_page(page: Mapping[str, Any], seen: set[str], today: date) -> PageConte
     )
 
 
-def start_of(server: PatientServer, query: str, count: int, today: date) -> Position:
+def start_of(server: FhirServer, query: str, count: int, today: date) -> Position:
     """Where an export begins."""
     return Position(today.isoformat(), f"{server.base}/{with_count(query, count)}")
 
 
 def export(
-    server: PatientServer,
+    server: FhirServer,
     files: ExportFiles,
     position: Position,
     seen: set[str],
@@ -145,7 +145,7 @@ def _counted(number: int, one: str, many: str) -> str:
 
 
 def _other_start(
-    server: PatientServer,
+    server: FhirServer,
     query: str,
     position: Position,
     first: Position,
