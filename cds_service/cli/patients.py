@@ -9,11 +9,11 @@ from urllib.parse import parse_qsl, quote
 import click
 
 from .fhir_access import Access, access_options, count_option, reach, read_base
+from .fhir_entries import complaints
 from .fhir_server import FhirServer, ServerFailure, Wanted
 from .patients_files import CannotGoOn, ExportFiles, InUse, Position, Subject
-from .patients_run import complaints
 from .patients_run import export as run_export
-from .patients_run import header, start_of
+from .patients_run import header, start_of, tally
 from .progress import Progress
 
 PATIENTS = Wanted("Patient")
@@ -165,6 +165,6 @@ def _kept(files: ExportFiles) -> str:
 
 def _conclude(position: Position, out: Path) -> None:
     click.echo(f"{_where(position)}, written to {out}", err=True)
-    problems = list(complaints(position))
+    problems = list(complaints(tally(position), PATIENTS.many, "in the file"))
     if problems:
         raise click.ClickException("\n".join(problems))

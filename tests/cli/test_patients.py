@@ -256,20 +256,24 @@ def test_entries_that_cannot_be_read_are_named_and_the_rest_is_written(
         {"fullUrl": "http://x/Patient/lost1"},
         {"resource": {"resourceType": "Patient"}, "fullUrl": "urn:uuid/lost2"},
         "odd",
+        {"resource": {"resourceType": "patient", "id": "p9"}, "fullUrl": "x/lost3"},
+        {"resource": {"resourceType": "Bundle"}, "fullUrl": "x/lost4"},
+        {"resource": {"resourceType": ["Patient"]}, "fullUrl": "x/lost5"},
     ]
 
     result = export()
 
     assert result.exit_code == 1
     assert (
-        "3 entries could not be read and are not in the file: lost1, lost2, entry 23 "
-        "of a page, which has no id." in result.output
+        "6 entries could not be read and are not in the file: lost1, lost2, entry 23 "
+        "of a page, which has no id, lost3, lost4, lost5." in result.output
     )
     assert ids(out) == everybody(ehr)
 
 
-def test_an_error_beside_the_patients_is_told(ehr, export, out):
-    issue = {"severity": "error", "diagnostics": "shard 2 is down"}
+@pytest.mark.parametrize("severity", ["error", "fatal", "none that FHIR knows"])
+def test_an_error_beside_the_patients_is_told(ehr, export, out, severity):
+    issue = {"severity": severity, "diagnostics": "shard 2 is down"}
     outcome = {"resourceType": "OperationOutcome", "issue": [issue]}
     ehr.entries[20] = [{"resource": outcome, "search": {"mode": "outcome"}}]
 
