@@ -45,6 +45,24 @@ class Consents:
             found = LASTING_ALERTS.ask(connection, patient._asdict()).all()
         return tuple(rows.wearable_alert(row) for row in found)
 
+    def told_by(
+        self, tenant: str, fhir_base: str, source: str
+    ) -> Mapping[PatientKey, Stamp]:
+        """The patients of whom a source has told, each with what of it is kept."""
+        consent = CONSENTS.c
+        asked = select(consent.patient_id, consent.id, consent.updated).where(
+            consent.tenant == tenant,
+            consent.fhir_base == fhir_base,
+            consent.source == source,
+        )
+        found: dict[PatientKey, set[tuple[str, datetime]]] = {}
+        with self._database.reading() as connection:
+            for patient, id, updated in connection.execute(asked):
+                key = PatientKey(tenant, fhir_base, patient)
+                told = (id, datetime.fromisoformat(updated))
+                found.setdefault(key, set()).add(told)
+        return {patient: frozenset(each) for patient, each in found.items()}
+
     def record(self, changes: Sequence[ConsentChange], audit_event: AuditEvent) -> None:
         """Store what has changed and the audit row, or nothing of it.
 
