@@ -1,0 +1,14 @@
+"""``cds-service consent``: what patients permit of their wearable data."""
+
+import click
+
+from .consent_show import show
+
+
+@click.group()
+def consent() -> None:
+    """See what patients permit of their wearable data, and let the server know it."""
+
+
+for _verb in (show,):
+    consent.add_command(_verb)
