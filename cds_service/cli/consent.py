@@ -2,6 +2,7 @@
 
 import click
 
+from .consent_send import send
 from .consent_show import show
 
 
@@ -10,5 +11,5 @@ def consent() -> None:
     """See what patients permit of their wearable data, and let the server know it."""
 
 
-for _verb in (show,):
+for _verb in (show, send):
     consent.add_command(_verb)
