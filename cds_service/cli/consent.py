@@ -2,6 +2,7 @@
 
 import click
 
+from .consent_read import read
 from .consent_send import send
 from .consent_show import show
 
@@ -11,5 +12,5 @@ def consent() -> None:
     """See what patients permit of their wearable data, and let the server know it."""
 
 
-for _verb in (show, send):
+for _verb in (show, send, read):
     consent.add_command(_verb)

@@ -6,8 +6,9 @@ from enum import Enum
 from typing import Any
 
 from ..fhir.foreign_text import outcome_text
+from ..fhir.queries import with_count
 from ..fhir.rows import has_error, is_resource
-from .fhir_server import ServerFailure
+from .fhir_server import FhirServer, ServerFailure
 
 NAMED = 50
 """So many entries that could not be read are named, the rest only counted."""
@@ -75,6 +76,29 @@ def total_of(page: Mapping[str, Any]) -> int | None:
     total = page.get("total")
     known = isinstance(total, int) and not isinstance(total, bool)
     return total if known else None
+
+
+def pages_of(
+    server: FhirServer, search: str, count: int
+) -> Iterator[Mapping[str, Any]]:
+    """Every page of a search, in turn. Raises ServerFailure.
+
+    As elsewhere, a server that refuses our page size is asked without one.
+    """
+    address = f"{server.base}/{with_count(search, count)}"
+    try:
+        page = server.page(address)
+    except ServerFailure as failure:
+        if not refuses_size(failure):
+            raise
+        address = f"{server.base}/{search}"
+        page = server.page(address)
+    while True:
+        yield page
+        following = server.following(page, address)
+        if not following:
+            return
+        address, page = following, server.page(following)
 
 
 def refuses_size(failure: ServerFailure) -> bool:
