@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from .config import Clients, ConsentMode
 from .fhir.chart import Source, SourceState
+from .rulebook.rules import Rulebook
 from .store.records import ConsentUse
 from .store.store import Store
 from .wearables.adapters.consents import Unreadable, keep_consent
@@ -28,6 +30,18 @@ class Heeded:
     """Whether what they say may be sent to the EHR as a record of its own."""
     use: ConsentUse | None = None
     """For the record; None where nothing was at stake."""
+
+
+def open_gate(
+    rulebook: Rulebook, clients: Clients, tenant: str, mode: ConsentMode
+) -> ConsentGate:
+    """How the consents of a tenant's patients are read."""
+    return ConsentGate(
+        rulebook.alert_types,
+        rulebook.site.time_zone,
+        clients.consent_actors.get(tenant, frozenset()),
+        mode is ConsentMode.ASSUMED,
+    )
 
 
 def heed_consents(

@@ -15,8 +15,8 @@ from typing import Any
 from uuid import uuid4
 
 from .audit import build_call_event
-from .config import Clients, Config, ConsentMode
-from .consenting import Heeded, heed_consents
+from .config import Clients, Config
+from .consenting import Heeded, heed_consents, open_gate
 from .fhir.chart import Chart
 from .fhir.client import FhirLimits, FhirPool, open_reader
 from .fhir.gather import gather
@@ -60,13 +60,8 @@ class World:
 
     def consent_gate(self, tenant: str) -> ConsentGate:
         """How the consents of a tenant's patients are read at this moment."""
-        rulebook = self.rulebook
-        return ConsentGate(
-            rulebook.alert_types,
-            rulebook.site.time_zone,
-            self.clients.consent_actors.get(tenant, frozenset()),
-            self.config.wearables_consent is ConsentMode.ASSUMED,
-        )
+        mode = self.config.wearables_consent
+        return open_gate(self.rulebook, self.clients, tenant, mode)
 
 
 @dataclass(frozen=True, slots=True)

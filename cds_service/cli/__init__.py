@@ -14,6 +14,7 @@ VERBS = (
     "audit",
     "call",
     "check",
+    "consent",
     "coverage",
     "demo",
     "diff",

@@ -26,6 +26,7 @@ import click
 import requests
 from rich.console import Console
 
+from ..ingestion import ALERTS
 from .cards import build_console, print_answer
 from .child import choose_port, serve_as_child
 from .ehr import (
@@ -40,7 +41,8 @@ from .ehr import (
 from .fixture_server import FixtureServer, load_records, serve_records
 from .fixtures import Case, load_case
 from .scenarios import Step
-from .simulate import read, send, webhook_url
+from .simulate import send
+from .webhook import read, webhook_url
 
 HOME = Path(__file__).parents[2]
 CASE = Path("fixtures/patient-view/fires")
@@ -117,7 +119,7 @@ def play(stage: Stage, console: Console) -> None:
     case, ehr = stage.case, stage.ehr
     console.rule("1. A watch raises an alert; its signed webhook arrives", align="left")
     alerts = Step("a watch", tuple(case.alerts["alerts"]), delivery=str(uuid4()))
-    url = webhook_url(ehr.base)
+    url = webhook_url(ehr.base, ALERTS)
     with requests.Session() as session:
         sent = send(session, alerts, url, stage.secret)
     console.print(f"  POST {url} → {sent.status_code}: {read(sent)}")

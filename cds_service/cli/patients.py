@@ -4,26 +4,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import parse_qsl, quote
 
 import click
 
-from ..fhir.client import FhirPool
-from ..fhir.pacing import Backoff
-from .patients_access import (
-    Identity,
-    check_scope,
-    choose_credentials,
-    read_base,
-    read_query,
-)
+from .fhir_access import Access, access_options, count_option, reach, read_base
+from .fhir_entries import complaints
+from .fhir_server import FhirServer, ServerFailure, Wanted
 from .patients_files import CannotGoOn, ExportFiles, InUse, Position, Subject
-from .patients_run import complaints
 from .patients_run import export as run_export
-from .patients_run import header, start_of
-from .patients_server import Manners, PatientServer, ServerFailure
+from .patients_run import header, start_of, tally
 from .progress import Progress
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+PATIENTS = Wanted("Patient")
+
+_SAFE = "/?&=:,$%*!'();@~"
+_ODD = {"_summary", "_elements", "_contained", "_containedType", "_format", "_pretty"}
+_ODD |= {"_include", "_revinclude", "_graph"}
+"""Parameters that would bring something else than whole patients."""
 
 
 @click.group()
@@ -53,50 +51,10 @@ def patients() -> None:
     show_default=True,
     help="Which patients: a search such as 'Patient?active=true'.",
 )
-@click.option(
-    "--count",
-    type=click.IntRange(1, 10_000),
-    default=200,
-    show_default=True,
-    help="Patients on a page; a server may give fewer.",
-)
-@click.option("--bearer-file", type=_FILE, help="File with a token, and nothing else.")
-@click.option("--client-id", default="", help="Client id for SMART backend services.")
-@click.option("--key", type=_FILE, help="Its private key: PEM, JWK or JWK Set.")
-@click.option("--kid", default="", help="The key's id; a JWK may say it itself.")
-@click.option(
-    "--token-url",
-    default="",
-    help="Token endpoint; by default the FHIR server's SMART configuration names it.",
-)
-@click.option(
-    "--scope",
-    default="",
-    help="What to ask for; by default system/Patient.rs, or system/Patient.read where "
-    "the server knows scopes of SMART 1 only.",
-)
-@click.option("--ca-file", type=_FILE, help="PEM file of the authorities to trust.")
+@count_option(PATIENTS)
 @click.option("--resume", is_flag=True, help="Go on where an export stopped, if any.")
 @click.option("--fresh", is_flag=True, help="Start anew, whatever is unfinished.")
-@click.option(
-    "--rate",
-    type=click.FloatRange(0, 1000, min_open=True),
-    help="Requests a second at most; by default as fast as the server answers.",
-)
-@click.option(
-    "--max-attempts",
-    type=click.IntRange(1, 100),
-    default=6,
-    show_default=True,
-    help="How often a page is asked for before the export stops.",
-)
-@click.option(
-    "--timeout",
-    type=click.FloatRange(0, 3600, min_open=True),
-    default=60.0,
-    show_default=True,
-    help="Seconds for one answer, until its last byte.",
-)
+@access_options(PATIENTS)
 def export(
     fhir: str,
     out: Path,
@@ -105,11 +63,7 @@ def export(
     count: int,
     resume: bool,
     fresh: bool,
-    rate: float | None,
-    max_attempts: int,
-    timeout: float,
-    ca_file: Path | None,
-    **who: str | Path | None,
+    access: Access,
 ) -> None:
     """Write the demographics of a FHIR server's patients to a file, one row a patient.
 
@@ -120,14 +74,11 @@ def export(
     if resume and fresh:
         raise click.UsageError("--resume and --fresh exclude each other")
     base, search = read_base(fhir), read_query(query)
-    identity = Identity(**who)  # type: ignore[arg-type]
-    trusted = str(ca_file or "")
-    manners = Manners(Backoff(max_attempts), rate or 0.0, timeout, trusted)
     progress = Progress()
-    with _connections() as pool, _files(out, Subject(str(base), search, form)) as files:
-        credentials = choose_credentials(identity, base, pool, manners)
-        server = PatientServer(base, credentials, pool, manners, waits=progress.say)
-        check_scope(credentials, search)
+    with (
+        _files(out, Subject(str(base), search, form)) as files,
+        reach(base, PATIENTS, search, access, progress.say) as server,
+    ):
         position, seen = _position(server, files, count, resume, fresh)
         try:
             position = run_export(
@@ -150,13 +101,15 @@ def export(
     _conclude(position, out)
 
 
-@contextmanager
-def _connections() -> Iterator[FhirPool]:
-    pool = FhirPool(size=4)
-    try:
-        yield pool
-    finally:
-        pool.close()
+def read_query(text: str) -> str:
+    """A search of Patient, encoded. Raises UsageError."""
+    path, _, parameters = text.partition("?")
+    if path != "Patient" or "#" in text:
+        raise click.UsageError("--query is a search of Patient: 'Patient?active=true'")
+    for name, _ in parse_qsl(parameters, keep_blank_values=True):
+        if name.partition(":")[0] in _ODD:
+            raise click.UsageError(f"--query: {name} would not bring whole patients")
+    return quote(text.rstrip("?"), safe=_SAFE)
 
 
 @contextmanager
@@ -178,7 +131,7 @@ def _files(out: Path, subject: Subject) -> Iterator[ExportFiles]:
 
 
 def _position(
-    server: PatientServer, files: ExportFiles, count: int, resume: bool, fresh: bool
+    server: FhirServer, files: ExportFiles, count: int, resume: bool, fresh: bool
 ) -> tuple[Position, set[str]]:
     if files.unfinished and resume:
         position, ids = files.go_on()
@@ -212,6 +165,6 @@ def _kept(files: ExportFiles) -> str:
 
 def _conclude(position: Position, out: Path) -> None:
     click.echo(f"{_where(position)}, written to {out}", err=True)
-    problems = list(complaints(position))
+    problems = list(complaints(tally(position), PATIENTS.many, "in the file"))
     if problems:
         raise click.ClickException("\n".join(problems))

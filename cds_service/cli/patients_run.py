@@ -1,25 +1,26 @@
 """One export of demographics from its first page, or where it stopped, to its file."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
 from ..fhir.demographics import COLUMNS, Demographics, NoPatientId, read_demographics
-from ..fhir.foreign_text import outcome_text
 from ..fhir.queries import with_count
-from ..fhir.rows import is_resource
 from .csv_text import csv_lines
+from .fhir_entries import (
+    BARREN,
+    NAMED,
+    Role,
+    Tally,
+    entries_of,
+    errors_of,
+    refuses_size,
+    total_of,
+)
+from .fhir_server import GONE, FhirServer, ServerFailure
 from .patients_files import ExportFiles, Position
-from .patients_server import GONE, PatientServer, ServerFailure
-
-NAMED = 50
-"""So many entries that could not be read are named, the rest only counted."""
-BARREN = 200
-"""Pages in a row without a new patient, after which a server is taken to go round."""
-
-_NOT_THE_SIZE = (401, 403, 404, 408, 425, 429)
 
 Say = Callable[[Position], None]
 
@@ -41,18 +42,17 @@ def read_page(page: Mapping[str, Any], seen: set[str], today: date) -> PageConte
     unreadable: list[str] = []
     errors: list[str] = []
     duplicates = others = 0
-    for place, entry in enumerate(page.get("entry") or (), 1):
-        resource = entry.get("resource") if isinstance(entry, Mapping) else None
-        if not isinstance(resource, Mapping) or "resourceType" not in resource:
-            unreadable.append(_name(entry, place))
-        elif not is_resource(resource, "Patient") or not _matches(entry):
+    for entry in entries_of(page, "Patient"):
+        if entry.role is Role.UNREADABLE:
+            unreadable.append(entry.name)
+        elif entry.role is Role.OTHER:
             others += 1
-            errors += _errors(resource)
+            errors += errors_of(entry.resource)
         else:
             try:
-                row = read_demographics(resource, today)
+                row = read_demographics(entry.resource, today)
             except NoPatientId:
-                unreadable.append(_name(entry, place))
+                unreadable.append(entry.name)
                 continue
             if row.id in seen:
                 duplicates += 1
@@ -64,13 +64,13 @@ def read_page(page: Mapping[str, Any], seen: set[str], today: date) -> PageConte
     )
 
 
-def start_of(server: PatientServer, query: str, count: int, today: date) -> Position:
+def start_of(server: FhirServer, query: str, count: int, today: date) -> Position:
     """Where an export begins."""
     return Position(today.isoformat(), f"{server.base}/{with_count(query, count)}")
 
 
 def export(
-    server: PatientServer,
+    server: FhirServer,
     files: ExportFiles,
     position: Position,
     seen: set[str],
@@ -119,33 +119,19 @@ def written(rows: Sequence[Demographics], form: str) -> str:
     return "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in members)
 
 
-def complaints(position: Position) -> Iterator[str]:
-    """A sentence for each reason why a whole export may not be all there is."""
-    if position.unreadable:
-        names = ", ".join(position.unreadable_names)
-        more = position.unreadable - len(position.unreadable_names)
-        rest = f" and {more} more" if more else ""
-        yield (
-            f"{_counted(position.unreadable, 'entry', 'entries')} could not be read "
-            f"and are not in the file: {names}{rest}."
-        )
-    for each in dict.fromkeys(position.errors):
-        yield f"The server says that something went wrong: {each}."
-    if position.total is not None:
-        found = position.rows + position.unreadable
-        if found < position.total:
-            yield (
-                f"The server says that there are {position.total} patients, and "
-                f"{found} came."
-            )
-
-
-def _counted(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
+def tally(position: Position) -> Tally:
+    """What came of a whole export."""
+    return Tally(
+        position.rows,
+        position.total,
+        position.unreadable,
+        position.unreadable_names,
+        position.errors,
+    )
 
 
 def _other_start(
-    server: PatientServer,
+    server: FhirServer,
     query: str,
     position: Position,
     first: Position,
@@ -159,7 +145,7 @@ def _other_start(
         accepted = failure.status in GONE
     else:
         # As elsewhere, a server that refuses our page size is asked without one.
-        accepted = 400 <= failure.status < 500 and failure.status not in _NOT_THE_SIZE
+        accepted = refuses_size(failure)
     if not accepted or plain == position.following:
         return None
     return replace(
@@ -177,8 +163,7 @@ def _after(
     position: Position, page: Mapping[str, Any], content: PageContent, following: str
 ) -> Position:
     names = (*position.unreadable_names, *content.unreadable)[:NAMED]
-    total = page.get("total")
-    known = isinstance(total, int) and not isinstance(total, bool)
+    total = total_of(page)
     return replace(
         position,
         following=following,
@@ -189,30 +174,5 @@ def _after(
         unreadable=position.unreadable + len(content.unreadable),
         unreadable_names=names,
         errors=tuple(dict.fromkeys((*position.errors, *content.errors)))[:NAMED],
-        total=total if known else position.total,
+        total=position.total if total is None else total,
     )
-
-
-def _matches(entry: Any) -> bool:
-    search = entry.get("search")
-    mode = search.get("mode") if isinstance(search, Mapping) else None
-    return mode not in ("include", "outcome")
-
-
-def _errors(resource: Mapping[str, Any]) -> Iterable[str]:
-    issues = resource.get("issue")
-    severities = [
-        each.get("severity")
-        for each in (issues if isinstance(issues, list) else ())
-        if isinstance(each, Mapping)
-    ]
-    if "error" in severities or "fatal" in severities:
-        yield outcome_text(resource) or "no reason given"
-
-
-def _name(entry: Any, place: int) -> str:
-    """The id of an entry that could not be read, as far as one can be told."""
-    url = entry.get("fullUrl") if isinstance(entry, Mapping) else None
-    last = url.rstrip("/").rpartition("/")[2] if isinstance(url, str) else ""
-    printable = "".join(each for each in last if each.isprintable())[:80]
-    return printable or f"entry {place} of a page, which has no id"

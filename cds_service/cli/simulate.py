@@ -1,7 +1,6 @@
 """``cds-service simulate``: send wearable alerts to a server, signed."""
 
 import base64
-import binascii
 import json
 import time
 from collections.abc import Iterator
@@ -10,27 +9,12 @@ from typing import Any
 
 import click
 import requests
-from standardwebhooks import Webhook
-from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from ..ingestion import ALERTS
 from .scenarios import SCENARIOS, Step, play
+from .webhook import Delivery, answer_of, deliver, read, secret_option, webhook_url
 
-TIMEOUTS = (5, 30)
-"""Seconds to connect and to wait for the answer."""
 FORGER = base64.b64encode(b"this secret is known to nobody").decode()
-
-
-def check_secret(
-    context: click.Context, parameter: click.Parameter, secret: str | None
-) -> str | None:
-    """The secret if it can be one."""
-    try:
-        if secret is not None:
-            Webhook(secret)
-    except (binascii.Error, ValueError, EmptyWebhookSecretError) as error:
-        raise click.BadParameter("not base64, as in whsec_MfKQ9r8G…") from error
-    return secret
 
 
 @click.command()
@@ -39,12 +23,7 @@ def check_secret(
 )
 @click.option("--to", "url", metavar="URL", help="The server, or its webhook.")
 @click.option("--patient", metavar="ID", help="The id that the EHR knows them by.")
-@click.option(
-    "--secret",
-    envvar="CDS_WEBHOOK_SECRET",
-    callback=check_secret,
-    help="What deliveries are signed with.  [env: CDS_WEBHOOK_SECRET]",
-)
+@secret_option
 @click.option("--source", default="simulator", show_default=True, help="Begins ids.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
@@ -90,7 +69,8 @@ def simulate(
         elif dry_run:
             show(steps)
         else:
-            failures += send_all(steps, webhook_url(url or ""), secret or "", speed)
+            webhook = webhook_url(url or "", ALERTS)
+            failures += send_all(steps, webhook, secret or "", speed)
     if failures:
         click.echo(f"{failures} answers were not as expected.", err=True)
         context.exit(1)
@@ -125,22 +105,9 @@ def send(
     session: requests.Session, step: Step, url: str, secret: str
 ) -> requests.Response:
     """The server's answer to one delivery."""
-    body = body_of(step)
     signed_at = datetime.now(UTC) + step.clock
-    signer = Webhook(FORGER if step.forged else secret)
-    headers = {
-        "Content-Type": "application/json",
-        "webhook-id": step.delivery,
-        "webhook-timestamp": str(int(signed_at.timestamp())),
-        "webhook-signature": signer.sign(step.delivery, signed_at, body),
-    }
-    try:
-        return session.post(
-            url, body, headers=headers, timeout=TIMEOUTS, allow_redirects=False
-        )
-    except requests.RequestException as error:
-        text = f"{url} does not answer ({type(error).__name__})."
-        raise click.ClickException(text) from error
+    delivery = Delivery(step.delivery, body_of(step), signed_at)
+    return deliver(session, delivery, url, FORGER if step.forged else secret)
 
 
 def faults(step: Step, response: requests.Response, before: str) -> Iterator[str]:
@@ -164,32 +131,6 @@ def _alert_line(alert: dict[str, Any]) -> str:
     return f"{alert['type']}{value}, {span}, {alert['status']}, rev {alert['rev']}"
 
 
-def read(response: requests.Response) -> str:
-    """An answer in a few words."""
-    answer = answer_of(response)
-    if "accepted" in answer:
-        return f"{answer['accepted']} accepted, {answer.get('rejected')} rejected"
-    try:
-        issue = answer["issue"][0]
-        return " ".join([*issue.get("expression", []), issue["details"]["text"]])
-    except (KeyError, IndexError, TypeError, AttributeError):
-        return response.reason or "an answer of no known form"
-
-
-def answer_of(response: requests.Response) -> dict[str, Any]:
-    """The JSON object of an answer; empty where it holds none."""
-    try:
-        answer = response.json()
-    except requests.JSONDecodeError:
-        return {}
-    return answer if isinstance(answer, dict) else {}
-
-
 def body_of(step: Step) -> str:
     """The body of a delivery; the same text for the same step."""
     return json.dumps({"alerts": step.alerts})
-
-
-def webhook_url(url: str) -> str:
-    """The URL of the webhook of a server."""
-    return url if url.rstrip("/").endswith(ALERTS) else url.rstrip("/") + ALERTS

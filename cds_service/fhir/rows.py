@@ -54,7 +54,7 @@ class Rows:
         elif kind == "Bundle":
             self.unusable.append(Unusable("a Bundle in a Bundle"))
         elif kind == "OperationOutcome":
-            self.failed = self.failed or _has_error(resource)
+            self.failed = self.failed or has_error(resource)
         elif not self.wanted and kind not in _SET_ASIDE:
             self._take_match(resource)
         elif self.wanted and kind.strip().lower() == self.wanted.lower():
@@ -128,6 +128,15 @@ def reference_of(resource: Resource) -> str:
     return f"{resource['resourceType']}/{identifier}"
 
 
+def has_error(outcome: Resource) -> bool:
+    """Whether an OperationOutcome tells of more than warnings and information."""
+    issues = outcome.get("issue")
+    return not isinstance(issues, list) or any(
+        not isinstance(issue, dict) or issue.get("severity") not in _HARMLESS
+        for issue in issues
+    )
+
+
 def joined(reasons: Iterable[str]) -> str:
     """The reasons in one phrase, each once."""
     return "; ".join(dict.fromkeys(filter(None, reasons)))
@@ -158,11 +167,3 @@ def _meta(resource: Resource, name: str) -> str:
     meta = resource.get("meta")
     held = meta.get(name) if isinstance(meta, dict) else None
     return held if isinstance(held, str) else ""
-
-
-def _has_error(outcome: Resource) -> bool:
-    issues = outcome.get("issue")
-    return not isinstance(issues, list) or any(
-        not isinstance(issue, dict) or issue.get("severity") not in _HARMLESS
-        for issue in issues
-    )

@@ -6,10 +6,21 @@ stored: a patient who withdraws is heard at once.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Table,
+    and_,
+    delete,
+    select,
+    update,
+)
 
 from ..wearables.consent import ConsentRecord
 from ..wearables.consent_gate import ConsentChange, Stamp, stamp_of
@@ -45,6 +56,23 @@ class Consents:
             found = LASTING_ALERTS.ask(connection, patient._asdict()).all()
         return tuple(rows.wearable_alert(row) for row in found)
 
+    def told_by(
+        self, tenant: str, fhir_base: str, source: str
+    ) -> Mapping[PatientKey, Stamp]:
+        """The patients of whom a source has told, each with what of it is kept."""
+        consent = CONSENTS.c
+        asked = select(CONSENTS).where(
+            consent.tenant == tenant,
+            consent.fhir_base == fhir_base,
+            consent.source == source,
+        )
+        found: dict[PatientKey, list[ConsentRecord]] = defaultdict(list)
+        with self._database.reading() as connection:
+            for row in connection.execute(asked):
+                record = _record(row)
+                found[record.patient].append(record)
+        return {patient: stamp_of(each) for patient, each in found.items()}
+
     def record(self, changes: Sequence[ConsentChange], audit_event: AuditEvent) -> None:
         """Store what has changed and the audit row, or nothing of it.
 
@@ -73,11 +101,8 @@ def read(connection: Connection, patients: Collection[PatientKey]) -> Found:
                 .order_by(consent.patient_id, consent.id)
             )
             for row in connection.execute(asked):
-                patient = PatientKey(tenant, base, row.patient_id)
-                updated = datetime.fromisoformat(row.updated)
-                resource = json.loads(row.resource)
-                record = ConsentRecord(patient, row.id, updated, row.source, resource)
-                found[patient].append(record)
+                record = _record(row)
+                found[record.patient].append(record)
     return {patient: tuple(each) for patient, each in found.items()}
 
 
@@ -129,6 +154,16 @@ def _lasting(connection: Connection, patient: PatientKey) -> frozenset[tuple[str
 
 def _of(table: Table, patient: PatientKey) -> ColumnElement[bool]:
     return and_(*(table.c[name] == value for name, value in patient._asdict().items()))
+
+
+def _record(row: Row[Any]) -> ConsentRecord:
+    return ConsentRecord(
+        PatientKey(row.tenant, row.fhir_base, row.patient_id),
+        row.id,
+        datetime.fromisoformat(row.updated),
+        row.source,
+        json.loads(row.resource),
+    )
 
 
 def _row(record: ConsentRecord) -> dict[str, str]:

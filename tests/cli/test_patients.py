@@ -6,17 +6,12 @@ import signal
 import stat
 import subprocess
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
 
-import jwt
 import pytest
 from click.testing import CliRunner
 
 from cds_service.cli import main
-from cds_service.cli.ehr import generate_key
 from cds_service.fhir.demographics import COLUMNS
 
 PATIENCE = 60
@@ -30,114 +25,6 @@ def person(number):
         "birthDate": "1970-01-01",
         "telecom": [{"system": "phone", "value": f"+1-555-{number:04}"}],
     }
-
-
-class Ehr:
-    """A FHIR server with patients on pages; *moods* are answers given first."""
-
-    def __init__(self, patients, size=20):
-        self.patients = list(patients)
-        self.size = size
-        self.asked = []
-        self.tokens = []
-        self.moods = []
-        self.links = {}
-        self.entries = {}
-        self.members = {}
-        self.token = ""
-        self.key = None
-        self.scope = "system/Patient.rs"
-        self.given = 0
-        self.pause = 0.0
-        self.counted = True
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        self.http.ehr = self
-        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.01,))
-        self.thread.start()
-
-    def stop(self):
-        self.http.shutdown()
-        self.http.server_close()
-        self.thread.join()
-
-    @property
-    def base(self):
-        return f"http://127.0.0.1:{self.http.server_port}/fhir"
-
-    def page(self, start):
-        """The Bundle from the patient of that number on."""
-        resources = self.patients[start : start + self.size]
-        entry = [{"resource": each} for each in resources]
-        bundle = {"resourceType": "Bundle", "type": "searchset"} | self.members
-        bundle["entry"] = entry + self.entries.get(start, [])
-        if self.counted:
-            bundle["total"] = len(self.patients)
-        more = start + self.size
-        if more < len(self.patients) or start in self.links:
-            link = self.links.get(start, f"{self.base}?cursor={more}")
-            bundle["link"] = [{"relation": "next", "url": link}]
-        return bundle
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def do_GET(self):
-        ehr = self.server.ehr
-        if self.path.endswith("/.well-known/smart-configuration"):
-            token_endpoint = ehr.base + "/token"
-            return self.say(200, {"token_endpoint": token_endpoint})
-        ehr.asked.append(self.path)
-        ehr.tokens.append(self.headers.get("Authorization"))
-        time.sleep(ehr.pause)
-        query = parse_qs(urlsplit(self.path).query)
-        start = int(query.get("cursor", ["0"])[0])
-        if ehr.token and ehr.tokens[-1] != f"Bearer {ehr.token}":
-            return self.say(401, {"resourceType": "OperationOutcome"})
-        mood = next((each for each in ehr.moods if each[0] in (start, None)), None)
-        if mood is None:
-            return self.say(200, ehr.page(start))
-        ehr.moods.remove(mood)
-        self.say(*mood[1:])
-
-    def do_POST(self):
-        ehr = self.server.ehr
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        assertion = parse_qs(body)["client_assertion"][0]
-        endpoint = ehr.base + "/token"
-        jwt.decode(assertion, ehr.key, algorithms=["ES384"], audience=endpoint)
-        ehr.given += 1
-        ehr.token = f"token-{ehr.given}"
-        token = {"access_token": ehr.token, "token_type": "bearer", "expires_in": 300}
-        self.say(200, token | {"scope": ehr.scope})
-
-    def say(self, status, body, headers=()):
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.send_response(status)
-        stated = {"Content-Type": "application/fhir+json"} | dict(headers)
-        for name, text in {"Content-Length": str(len(content)), **stated}.items():
-            self.send_header(name, text)
-        self.end_headers()
-        self.wfile.write(content)
-        self.close_connection = stated.get("Connection") == "close"
-
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture
-def serve():
-    running = []
-
-    def start(*args, **options):
-        running.append(Ehr(*args, **options))
-        return running[-1]
-
-    yield start
-    for each in running:
-        each.stop()
 
 
 @pytest.fixture
@@ -170,7 +57,7 @@ def ids(file):
 
 
 def everybody(ehr):
-    return [each["id"] for each in ehr.patients]
+    return [each["id"] for each in ehr.resources]
 
 
 def test_every_patient_is_a_row(ehr, export, out):
@@ -201,7 +88,7 @@ def test_json_lines_hold_what_was_recorded(ehr, export, out):
 
 
 def test_no_cell_is_taken_for_a_formula(ehr, export, out):
-    ehr.patients[0]["name"] = [{"family": '=HYPERLINK("http://x")', "given": ["@a"]}]
+    ehr.resources[0]["name"] = [{"family": '=HYPERLINK("http://x")', "given": ["@a"]}]
 
     export()
 
@@ -256,20 +143,24 @@ def test_entries_that_cannot_be_read_are_named_and_the_rest_is_written(
         {"fullUrl": "http://x/Patient/lost1"},
         {"resource": {"resourceType": "Patient"}, "fullUrl": "urn:uuid/lost2"},
         "odd",
+        {"resource": {"resourceType": "patient", "id": "p9"}, "fullUrl": "x/lost3"},
+        {"resource": {"resourceType": "Bundle"}, "fullUrl": "x/lost4"},
+        {"resource": {"resourceType": ["Patient"]}, "fullUrl": "x/lost5"},
     ]
 
     result = export()
 
     assert result.exit_code == 1
     assert (
-        "3 entries could not be read and are not in the file: lost1, lost2, entry 23 "
-        "of a page, which has no id." in result.output
+        "6 entries could not be read and are not in the file: lost1, lost2, entry 23 "
+        "of a page, which has no id, lost3, lost4, lost5." in result.output
     )
     assert ids(out) == everybody(ehr)
 
 
-def test_an_error_beside_the_patients_is_told(ehr, export, out):
-    issue = {"severity": "error", "diagnostics": "shard 2 is down"}
+@pytest.mark.parametrize("severity", ["error", "fatal", "none that FHIR knows"])
+def test_an_error_beside_the_patients_is_told(ehr, export, out, severity):
+    issue = {"severity": severity, "diagnostics": "shard 2 is down"}
     outcome = {"resourceType": "OperationOutcome", "issue": [issue]}
     ehr.entries[20] = [{"resource": outcome, "search": {"mode": "outcome"}}]
 
@@ -501,7 +392,7 @@ def test_what_is_unfinished_is_not_overwritten_by_accident(ehr, export):
 
 def test_fresh_starts_anew(ehr, export, out):
     stop_at(ehr, export, 20)
-    ehr.patients[0]["name"] = [{"family": "Newer"}]
+    ehr.resources[0]["name"] = [{"family": "Newer"}]
 
     assert export("--fresh").exit_code == 0
     assert read(out)[0]["family"] == "Newer"
@@ -661,17 +552,6 @@ def test_a_token_that_others_may_read_is_warned_of(ehr, export, tmp_path):
     assert result.exit_code == 1
     assert "warning: others may read" in result.output
     assert "does not accept the token (HTTP 401)" in result.output
-
-
-@pytest.fixture
-def as_service(ehr, tmp_path):
-    """Options of a backend service that the server knows."""
-    private, public = generate_key()
-    key = tmp_path / "key.pem"
-    key.write_text(private)
-    key.chmod(0o600)
-    ehr.key = jwt.PyJWK(public).key
-    return ["--client-id", "our-client", "--key", key, "--kid", "k1"]
 
 
 def test_a_backend_service_exports_and_renews_its_token(ehr, export, out, as_service):

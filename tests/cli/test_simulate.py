@@ -1,89 +1,31 @@
 """The simulator against a real server on loopback."""
 
 import itertools
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 from flask import Flask
 from flask.typing import ResponseReturnValue
-from werkzeug.serving import make_server
 
 from cds_service.cli.scenarios import SCENARIOS
 from cds_service.cli.simulate import simulate
-from cds_service.config import Clients, Config, Profile, WebhookSource
+from cds_service.config import ConsentMode, WebhookSource
 from cds_service.decision import World
-from cds_service.fhir.client import FhirPool
-from cds_service.rulebook.rules import AlertType, Rulebook, Site
-from cds_service.serving import Serving
-from cds_service.store.store import Store
 from cds_service.wearables.records import PatientKey, WearableAlert
-from cds_service.web.errors import register_errors
-from cds_service.web.limits import limit_requests
-from cds_service.web.wearables import build_wearables
 
 SECRET = "whsec_c2VjcmV0LW9mLXRoZS1kZW1vLXdhdGNoLWhlcmU="
 OTHER = "whsec_c2VjcmV0LXRoYXQtbm8tc291cmNlLWhhcy1oZXJl"
-TYPES = (
-    AlertType("high-resting-heart-rate", "High", "resting_heart_rate", "/min"),
-    AlertType("low-heart-rate", "Low", "heart_rate", "/min"),
-    AlertType("irregular-rhythm", "Irregular", "heart_rhythm"),
-)
+Serve = Callable[[Flask], AbstractContextManager[str]]
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    url = f"sqlite:///{tmp_path / 'store.sqlite'}"
-    store = Store.open(url)
-    store.migrate()
-    yield World(
-        config=Config(profile=Profile.DEVELOPMENT, database_url=url),
-        clients=Clients(webhooks=(WebhookSource("watch", "default", "-", (SECRET,)),)),
-        store=store,
-        serving=Serving(
-            Rulebook(
-                digest="",
-                site=Site(),
-                services={},
-                rules={},
-                alert_types={each.name: each for each in TYPES},
-                valuesets={},
-            ),
-            datetime.now(UTC),
-        ),
-        clock=lambda: datetime.now(UTC),
-        fhir=FhirPool(),
-    )
-    store.close()
-
-
-@contextmanager
-def serving(app: Flask) -> Iterator[str]:
-    """The base URL of an app on loopback, for as long as the block lasts."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(60)
-
-
-@pytest.fixture
-def url(world: World) -> Iterator[str]:
-    """The base URL of a server that takes deliveries."""
-    app = Flask(__name__)
-    register_errors(app)
-    limit_requests(app, world.config)
-    app.register_blueprint(build_wearables(world))
-    with serving(app) as base:
-        yield base
+def world(open_world: Callable[..., World]) -> World:
+    """Patients agree, and a watch may deliver."""
+    watch = WebhookSource("watch", "default", "-", (SECRET,))
+    return open_world(watch, consent=ConsentMode.ASSUMED)
 
 
 def run(*arguments: str, **environment: str) -> Result:
@@ -150,7 +92,7 @@ def test_an_answer_that_is_not_expected_is_said_and_fails(url: str) -> None:
     assert "1 answers were not as expected." in result.output
 
 
-def test_a_server_that_answers_a_repeat_anew_is_found_out() -> None:
+def test_a_server_that_answers_a_repeat_anew_is_found_out(serving: Serve) -> None:
     app = Flask(__name__)
     count = itertools.count()
 
@@ -162,7 +104,7 @@ def test_a_server_that_answers_a_repeat_anew_is_found_out() -> None:
         assert "expected the same answer as before" in send(url, "duplicate").output
 
 
-def test_a_server_that_rejects_what_is_right_is_found_out() -> None:
+def test_a_server_that_rejects_what_is_right_is_found_out(serving: Serve) -> None:
     app = Flask(__name__)
 
     @app.post("/wearables/v1/alerts")
@@ -175,7 +117,7 @@ def test_a_server_that_rejects_what_is_right_is_found_out() -> None:
     assert "expected every alert to be accepted" in output
 
 
-def test_a_redirect_is_not_followed(url: str) -> None:
+def test_a_redirect_is_not_followed(url: str, serving: Serve) -> None:
     app = Flask(__name__)
 
     @app.post("/wearables/v1/alerts")

@@ -233,6 +233,7 @@ def test_a_bundle_brings_several_and_names_what_is_none(
         {**ALL, "patient": {"reference": "https://elsewhere.example/Patient/p1"}},
         {**ALL, "patient": {"reference": "Group/p1"}},
         {**ALL, "patient": {"display": "Jane"}},
+        {**ALL, "subject": {"reference": "Patient/p2"}},
     ],
 )
 def test_what_is_no_consent_is_422_and_nothing_is_kept(

@@ -82,6 +82,21 @@ def test_more_patients_than_one_query_takes(store: Store) -> None:
     assert all(found[each] == (record("c", each),) for each in many)
 
 
+def test_a_source_is_asked_of_whom_it_has_told(store: Store) -> None:
+    other = PatientKey("demo", "-", "p2")
+    by_ehr = replace(record("c2"), source="fhir:ehr")
+    of_other = replace(record("c2", other), source="fhir:ehr")
+    elsewhere = replace(record("c2", OTHER_BASE), source="fhir:ehr")
+    tell(store, change(record(), by_ehr), change(of_other, patient=other))
+    tell(store, change(elsewhere, patient=OTHER_BASE))
+
+    assert store.consents.told_by("demo", "-", "fhir:ehr") == {
+        P1: stamp_of([by_ehr]),
+        other: stamp_of([of_other]),
+    }
+    assert store.consents.told_by("north", "-", "fhir:ehr") == {}
+
+
 def test_a_later_version_takes_the_place_of_the_earlier(store: Store) -> None:
     tell(store, change(record()))
     later = record(hour=10)

@@ -66,7 +66,9 @@ def parse_consents(
         held = resource.get("id") if isinstance(resource, Mapping) else None
         id = held if isinstance(held, str) and _ID.fullmatch(held) else ""
         try:
-            patient = _patient_of(resource, sender)
+            patient = patient_of(
+                resource, sender.tenant, sender.fhir_base, sender.fhir_base
+            )
             record = keep_consent(resource, patient, sender.id)
             if record.updated > now + AHEAD:
                 text = "Lies in the future: no later version would ever hold."
@@ -100,18 +102,36 @@ def _items(body: Any) -> list[tuple[str, Any]]:
     ]
 
 
-def _patient_of(resource: Any, sender: Sender) -> PatientKey:
-    """Whose Consent it is; R5 has the patient as ``subject``."""
+def patient_of(resource: Any, tenant: str, fhir_base: str, server: str) -> PatientKey:
+    """Whose Consent it is; R5 has the patient as ``subject``.
+
+    Args:
+        server: The base of references that are whole URLs.
+
+    Raises:
+        Unreadable: if it names nobody there, or two patients.
+    """
     named = resource if isinstance(resource, Mapping) else {}
-    name = "subject" if "subject" in named and "patient" not in named else "patient"
-    member = named.get(name)
+    members = [each for each in ("patient", "subject") if each in named] or ["patient"]
+    patients = []
+    for name in members:
+        id = _patient_id(named.get(name), server)
+        if id is None:
+            raise Unreadable(f"$.{name}.reference", "Must be Patient/ and an id.")
+        patients.append(PatientKey(tenant, fhir_base, id))
+    if len(set(patients)) > 1:
+        raise Unreadable("$.subject.reference", "Must be the patient.")
+    return patients[0]
+
+
+def _patient_id(member: Any, server: str) -> str | None:
     reference = member.get("reference") if isinstance(member, Mapping) else None
-    if isinstance(reference, str):
-        local = reference.removeprefix(f"{sender.fhir_base}/")
-        id = local.removeprefix("Patient/").partition("/_history/")[0]
-        if local.startswith("Patient/") and PATIENT_ID.fullmatch(id):
-            return PatientKey(sender.tenant, sender.fhir_base, id)
-    raise Unreadable(f"$.{name}.reference", "Must be Patient/ and an id.")
+    if not isinstance(reference, str):
+        return None
+    local = reference.removeprefix(f"{server}/")
+    id = local.removeprefix("Patient/").partition("/_history/")[0]
+    known = local.startswith("Patient/") and PATIENT_ID.fullmatch(id)
+    return id if known else None
 
 
 def keep_consent(

@@ -1,4 +1,4 @@
-"""The FHIR server of an export: pages of patients, asked for until they come."""
+"""A FHIR server that is read whole: pages of a search, asked for until they come."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -19,9 +19,27 @@ from ..fhir.reading import next_link
 from ..fhir.rows import is_resource
 
 LONGEST_WAIT = 900.0
-"""Seconds that are waited because a server asks for it; for more an export stops."""
+"""Seconds that are waited because a server asks for it; for more a command stops."""
 GONE = (400, 404, 410)
 """What servers answer for a page that they no longer keep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is read of a server, as messages name it."""
+
+    kind: str
+    """The resource type, such as ``Patient``."""
+
+    @property
+    def many(self) -> str:
+        """Several of them, in a sentence."""
+        return f"{self.kind.lower()}s"
+
+    @property
+    def scopes(self) -> tuple[str, str]:
+        """What lets all be searched, and how SMART 1 calls that."""
+        return f"system/{self.kind}.rs", f"system/{self.kind}.read"
 
 
 class ServerFailure(Exception):
@@ -95,12 +113,13 @@ class _Trouble(Exception):
         self.again_after = again_after
 
 
-class PatientServer:
+class FhirServer:
     """A FHIR server, asked politely, one request at a time."""
 
     def __init__(
         self,
         base: Base,
+        wanted: Wanted,
         credentials: Credentials,
         pool: FhirPool,
         manners: Manners = Manners(),
@@ -109,7 +128,8 @@ class PatientServer:
     ) -> None:
         """*waits* is told why and how long nothing is asked."""
         self.base = base
-        self._credentials = credentials
+        self.wanted = wanted
+        self.credentials = credentials
         self._session = pool.session(Reach.LOCAL)
         self._manners = manners
         self._clockwork = clockwork
@@ -141,7 +161,8 @@ class PatientServer:
         if target is None:
             raise ServerFailure(
                 f"The server says that the next page is outside {self.base}; it is not "
-                "asked there, where the token and the patients are nobody's business."
+                f"asked there, where the token and the {self.wanted.many} are nobody's "
+                "business."
             )
         if target == address:
             raise ServerFailure("The server says that the next page is the same again.")
@@ -158,10 +179,10 @@ class PatientServer:
 
     def _ask(self, address: str) -> Answer:
         try:
-            token = self._credentials.token()
+            token = self.credentials.token()
             answer = self._send(address, token)
             if answer.status == 401:
-                renewed = self._credentials.renew(token)
+                renewed = self.credentials.renew(token)
                 if renewed != token:
                     answer = self._send(address, renewed)
             return answer
@@ -172,7 +193,8 @@ class PatientServer:
         except FhirFailure as failure:
             message = f"The server could not be read: {failure.reason}."
             if failure.reason == "size limit":
-                message = "A page is too large; ask for fewer patients with --count."
+                message = f"A page is too large; ask for fewer {self.wanted.many} with "
+                message += "--count."
             passing = failure.reason in PASSING
             raise _Trouble(message, passing=passing) from None
 
@@ -214,7 +236,8 @@ class PatientServer:
             raise _Trouble(message, passing=True)
         if is_resource(value, "OperationOutcome"):
             said = outcome_text(value) or "it does not say why"
-            raise _Trouble(f"The server answers without patients: {said}.")
+            many = self.wanted.many
+            raise _Trouble(f"The server answers without {many}: {said}.")
         entries = value.get("entry", []) if is_resource(value, "Bundle") else None
         if not isinstance(entries, list):
             raise _Trouble("The server answers with something other than a Bundle.")
@@ -226,11 +249,14 @@ class PatientServer:
         if 300 <= status < 400:
             message = f"leads elsewhere (HTTP {status}), which is not followed; name "
             message += "the address it is at"
-        elif status == 401 and not self._credentials.token():
+        elif status == 401 and not self.credentials.token():
             message = "asks for a token (HTTP 401); give --bearer-file, or --client-id "
             message += "with --key"
         elif status in _REFUSALS:
-            message = _REFUSALS[status]
+            newer, older = self.wanted.scopes
+            message = _REFUSALS[status].format(
+                many=self.wanted.many, newer=newer, older=older
+            )
         else:
             message = f"answers with HTTP {status}"
         said = outcome_text(value)
@@ -243,8 +269,8 @@ class PatientServer:
 _REFUSALS = {
     401: "does not accept the token (HTTP 401); it may be over, or be for another "
     "server",
-    403: "permits no search of patients with this token (HTTP 403); it takes the scope "
-    "system/Patient.rs, or system/Patient.read",
-    404: "has no patients to search (HTTP 404); is it the base address of the FHIR "
+    403: "permits no search of {many} with this token (HTTP 403); it takes the scope "
+    "{newer}, or {older}",
+    404: "has no {many} to search (HTTP 404); is it the base address of the FHIR "
     "server?",
 }

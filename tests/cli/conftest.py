@@ -1,0 +1,242 @@
+"""Rules with two types of alerts, a server that takes deliveries, a FHIR server."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from textwrap import dedent
+from urllib.parse import parse_qs, urlsplit
+
+import jwt
+import pytest
+from flask import Flask
+from werkzeug.serving import make_server
+
+from cds_service.cli.ehr import generate_key
+from cds_service.config import Clients, Config, ConsentMode, Profile, WebhookSource
+from cds_service.decision import World
+from cds_service.fhir.client import FhirPool
+from cds_service.rulebook.rules import AlertType, Rulebook, Site
+from cds_service.serving import Serving
+from cds_service.store.store import Store
+from cds_service.web.errors import register_errors
+from cds_service.web.limits import limit_requests
+from cds_service.web.wearables import build_wearables
+
+HEART_RATE = frozenset({("http://loinc.org", "8867-4")})
+TYPES = (
+    AlertType("high-resting-heart-rate", "High", "resting_heart_rate", "/min"),
+    AlertType("low-heart-rate", "Low", "heart_rate", "/min", HEART_RATE),
+    AlertType("irregular-rhythm", "Irregular", "heart_rhythm"),
+)
+ALERT_TYPES = """\
+    format: 1
+    alert_types:
+      low-heart-rate:
+        title: Low heart rate
+        metric: heart_rate
+        unit: /min
+        codes: [{system: loinc, codes: [8867-4]}]
+      irregular-rhythm: {title: Irregular rhythm, metric: heart_rhythm}
+    """
+
+
+@pytest.fixture
+def alert_rules(tmp_path: Path, revise: Callable[[Path, int], dict[str, str]]) -> Path:
+    """A rules folder whose alert types are told by code, or by nothing."""
+    folder = tmp_path / "rules"
+    revise(folder, 1)
+    (folder / "alert-types.yaml").write_text(dedent(ALERT_TYPES))
+    return folder
+
+
+@pytest.fixture
+def open_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
+    """Makes a world with some webhook sources, over a database of its own."""
+    opened = []
+
+    def make(*webhooks: WebhookSource, consent: ConsentMode) -> World:
+        url = f"sqlite:///{tmp_path / 'store.sqlite'}"
+        store = Store.open(url)
+        store.migrate()
+        config = Config(
+            profile=Profile.DEVELOPMENT, database_url=url, wearables_consent=consent
+        )
+        types = {each.name: each for each in TYPES}
+        rulebook = Rulebook("", Site(), {}, {}, types, {})
+        world = World(
+            config=config,
+            clients=Clients(webhooks=webhooks),
+            store=store,
+            serving=Serving(rulebook, datetime.now(UTC)),
+            clock=lambda: datetime.now(UTC),
+            fhir=FhirPool(),
+        )
+        opened.append(world)
+        return world
+
+    yield make
+    for world in opened:
+        world.store.close()
+        world.fhir.close()
+
+
+@pytest.fixture
+def serving() -> Callable[[Flask], AbstractContextManager[str]]:
+    """Serves an app on loopback for as long as a block lasts, which gets its URL."""
+
+    @contextmanager
+    def serve(app: Flask) -> Iterator[str]:
+        server = make_server("127.0.0.1", 0, app, threaded=True)
+        thread = threading.Thread(
+            target=server.serve_forever, args=(0.05,), daemon=True
+        )
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join(60)
+
+    return serve
+
+
+@pytest.fixture
+def url(
+    world: World, serving: Callable[[Flask], AbstractContextManager[str]]
+) -> Iterator[str]:
+    """The base URL of a server that takes deliveries in the ``world`` of a test."""
+    app = Flask("webhooks")
+    register_errors(app)
+    limit_requests(app, world.config)
+    app.register_blueprint(build_wearables(world))
+    with serving(app) as base:
+        yield base
+
+
+class Ehr:
+    """A FHIR server with resources on pages; *moods* are answers given first."""
+
+    def __init__(self, resources, size=20):
+        self.resources = list(resources)
+        self.size = size
+        self.asked = []
+        self.tokens = []
+        self.moods = []
+        self.links = {}
+        self.entries = {}
+        self.members = {}
+        self.token = ""
+        self.key = None
+        self.scope = "system/Patient.rs"
+        self.scopes = []
+        self.given = 0
+        self.pause = 0.0
+        self.counted = True
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.daemon_threads = True
+        self.http.ehr = self
+        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.01,))
+        self.thread.start()
+
+    def stop(self):
+        self.http.shutdown()
+        self.http.server_close()
+        self.thread.join()
+
+    @property
+    def base(self):
+        return f"http://127.0.0.1:{self.http.server_port}/fhir"
+
+    def page(self, start):
+        """The Bundle from the resource of that number on."""
+        resources = self.resources[start : start + self.size]
+        entry = [{"resource": each} for each in resources]
+        bundle = {"resourceType": "Bundle", "type": "searchset"} | self.members
+        bundle["entry"] = entry + self.entries.get(start, [])
+        if self.counted:
+            bundle["total"] = len(self.resources)
+        more = start + self.size
+        if more < len(self.resources) or start in self.links:
+            link = self.links.get(start, f"{self.base}?cursor={more}")
+            bundle["link"] = [{"relation": "next", "url": link}]
+        return bundle
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self):
+        ehr = self.server.ehr
+        if self.path.endswith("/.well-known/smart-configuration"):
+            token_endpoint = ehr.base + "/token"
+            return self.say(200, {"token_endpoint": token_endpoint})
+        ehr.asked.append(self.path)
+        ehr.tokens.append(self.headers.get("Authorization"))
+        time.sleep(ehr.pause)
+        query = parse_qs(urlsplit(self.path).query)
+        start = int(query.get("cursor", ["0"])[0])
+        if ehr.token and ehr.tokens[-1] != f"Bearer {ehr.token}":
+            return self.say(401, {"resourceType": "OperationOutcome"})
+        mood = next((each for each in ehr.moods if each[0] in (start, None)), None)
+        if mood is None:
+            return self.say(200, ehr.page(start))
+        ehr.moods.remove(mood)
+        self.say(*mood[1:])
+
+    def do_POST(self):
+        ehr = self.server.ehr
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        form = parse_qs(body)
+        assertion = form["client_assertion"][0]
+        ehr.scopes.append(form["scope"][0])
+        endpoint = ehr.base + "/token"
+        jwt.decode(assertion, ehr.key, algorithms=["ES384"], audience=endpoint)
+        ehr.given += 1
+        ehr.token = f"token-{ehr.given}"
+        token = {"access_token": ehr.token, "token_type": "bearer", "expires_in": 300}
+        self.say(200, token | {"scope": ehr.scope})
+
+    def say(self, status, body, headers=()):
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        stated = {"Content-Type": "application/fhir+json"} | dict(headers)
+        for name, text in {"Content-Length": str(len(content)), **stated}.items():
+            self.send_header(name, text)
+        self.end_headers()
+        self.wfile.write(content)
+        self.close_connection = stated.get("Connection") == "close"
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def serve():
+    """Starts FHIR servers, which stop with the test."""
+    running = []
+
+    def start(*args, **options):
+        running.append(Ehr(*args, **options))
+        return running[-1]
+
+    yield start
+    for each in running:
+        each.stop()
+
+
+@pytest.fixture
+def as_service(ehr, tmp_path):
+    """Options of a backend service that the server knows."""
+    private, public = generate_key()
+    key = tmp_path / "key.pem"
+    key.write_text(private)
+    key.chmod(0o600)
+    ehr.key = jwt.PyJWK(public).key
+    return ["--client-id", "our-client", "--key", key, "--kid", "k1"]
