@@ -118,9 +118,9 @@ def print_kept(console: Console, kept: Kept) -> None:
     number = counted(len(kept.records), "Consent is", "Consents are")
     console.print(Text(f"{number} kept of patient {whose}:"), soft_wrap=True)
     for record, consent in kept.pairs:
-        line = Text(f"  {record.id}  ", style="bold")
+        line = Text().append(f"  {record.id}  ", style="bold")
         told = f"{stamp(record.updated)}  from {clean(record.source)}"
-        line.append(f"{clean(consent.status)}  {told}", style="default")
+        line.append(f"{clean(consent.status)}  {told}")
         console.print(line, soft_wrap=True)
         for each in doubts(consent):
             console.print(Text(f"    {clean(each)}", style="yellow"), soft_wrap=True)
