@@ -2,7 +2,8 @@
 
 Pages take minutes, and meanwhile calls and webhooks go on telling. What came after the
 reading began is newer than a page that may lack it: it is neither forgotten nor told
-again by an older page.
+again by an older page. Where something may not have come, no new permission is stored:
+what is missing may deny it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -38,6 +39,8 @@ class Keeper:
     before: Mapping[PatientKey, Stamp]
     """What was kept of what it had told when the reading began."""
     clock: Callable[[], datetime]
+    is_sure: Callable[[PatientKey], bool] = lambda patient: True
+    """Whether all that the server has of a patient surely came."""
 
     def keep(
         self,
@@ -90,12 +93,21 @@ class Keeper:
             for each in known
             if each.source == FHIR_SERVER and not stamp_of([each]) <= before
         ]
+        told = [each for each in told if each.id not in forgotten]
+        if not self.is_sure(patient):
+            ids = {each.id for each in known}
+            told = [each for each in told if each.id in ids or not self._widens(each)]
         return plan_change(
             patient,
             known,
-            [*(each for each in told if each.id not in forgotten), *newer],
+            [*told, *newer],
             self.store.consents.lasting_alerts(patient),
             self.gate,
             self.clock(),
             whole_of=FHIR_SERVER if whole else "",
         )
+
+    def _widens(self, record: ConsentRecord) -> bool:
+        """Whether it permits anything, which a Consent that did not come may deny."""
+        consents = self.gate.read([record])
+        return any(self.gate.permitted(consents, self.clock()).values())

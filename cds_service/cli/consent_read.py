@@ -1,6 +1,6 @@
 """``cds-service consent read``: all Consents of a FHIR server, before a chart opens."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -88,13 +88,22 @@ def read(
         before = store.consents.told_by(tenancy.tenant, tenancy.fhir_base, FHIR_SERVER)
         with reach(base, CONSENTS, CONSENTS.kind, access, progress.say) as server:
             read_consents(server, told, count, _now, progress.say)
-            reasons = [*told.why_not_whole(), *why_narrowed(server)]
-        keeper = Keeper(store, tenancy.gate, str(base), before, _now)
+            missing = [*why_narrowed(server), *why_emptied(told, before)]
+        reasons = [*told.why_not_whole(), *missing]
+        blind = bool(missing) or told.lacks_some
+        keeper = Keeper(
+            store,
+            tenancy.gate,
+            str(base),
+            before,
+            _now,
+            lambda patient: not blind and patient not in told.unsure,
+        )
         whole = not reasons
         for change in keeper.keep(told.held, told.records_of, whole=whole):
             counts.add(change)
             progress.say(f"{counted(counts.patients, 'patient', 'patients')} stored")
-    conclude(told, counts, reasons)
+    conclude(told, counts, reasons, blind)
 
 
 def check_tenancy(tenancy: Tenancy) -> None:
@@ -118,11 +127,19 @@ def why_narrowed(server: FhirServer) -> Iterator[str]:
         yield f"The token shows some {CONSENTS.many} only."
 
 
-def conclude(told: Told, counts: Counts, reasons: list[str]) -> None:
+def why_emptied(told: Told, before: Sized) -> Iterator[str]:
+    """A sentence where nothing came of a server that had told of patients before."""
+    if told.pages and not told.consents and before:
+        of = counted(len(before), "patient", "patients")
+        yield f"The server has no Consent at all, and told of {of} before."
+
+
+def conclude(told: Told, counts: Counts, reasons: list[str], blind: bool) -> None:
     """Say what was read and what has changed.
 
     Raises:
-        click.ClickException: with the *reasons* why there may be more.
+        click.ClickException: with the *reasons* why there may be more; *blind* says
+            that it may be about anybody.
     """
     if told.pages:
         read = counted(told.consents, "Consent", "Consents")
@@ -130,6 +147,8 @@ def conclude(told: Told, counts: Counts, reasons: list[str]) -> None:
         click.echo(f"{read} of {of} read; {counts}; {told.unreadable} unreadable")
     if reasons:
         kept = "What came is stored" if told.consents else "Nothing is stored"
+        if told.consents and (blind or told.unsure):
+            kept += " but for new permissions where a denial may be missing"
         reasons = [*reasons, f"{kept}, and nothing is forgotten."]
         raise click.ClickException("\n".join(reasons))
 

@@ -59,6 +59,15 @@ class Told:
     errors: list[str] = field(default_factory=list)
     failure: str = ""
     """Why no more pages came; a sentence."""
+    unsure: set[PatientKey] = field(default_factory=set)
+    """Patients of whom something came that could not be read."""
+
+    @property
+    def lacks_some(self) -> bool:
+        """Whether Consents may be missing of which nothing at all is known."""
+        came = self.consents + self.unreadable
+        short = self.total is not None and came < self.total
+        return bool(self.failure or self.errors) or short
 
     def records_of(self, patient: PatientKey) -> list[ConsentRecord]:
         """The Consents of a patient, in every version that came."""
@@ -97,10 +106,12 @@ class Told:
 
     def _take_consent(self, entry: Entry, now: datetime) -> None:
         tenant, base = self.tenancy.tenant, self.tenancy.fhir_base
+        patient = None
         try:
             patient = patient_of(entry.resource, tenant, base, self.server)
             record = keep_consent(entry.resource, patient, FHIR_SERVER, now)
         except Unreadable as error:
+            self.unsure |= {patient} if patient else set()
             id = entry.resource.get("id")
             why = str(error).rstrip(".")
             self._lose(f"{clean(id)[:_LONGEST] or entry.name} ({why})")

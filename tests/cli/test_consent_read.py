@@ -248,14 +248,14 @@ def test_what_others_told_is_not_forgotten(ehr, store, read):
 
 
 def test_alerts_that_last_end_with_their_consent(ehr, store, read):
-    ehr.resources = [consent(0)]
+    ehr.resources = [consent(0), consent(1)]
     read()
     started = NOW - timedelta(hours=1)
     alert = WearableAlert("a1", key("p0"), "low-heart-rate", started, NOW, source="w")
     store.begin_delivery("w", "k", "digest", NOW)
     intake, event = Intake((alert,)), AuditEvent(NOW, "delivery")
     store.finish_delivery("w", "k", 202, "{}", intake, event, NOW)
-    ehr.resources = []
+    del ehr.resources[0]
 
     result = read()
 
@@ -284,19 +284,50 @@ def known(ehr, store, read):
     ehr.asked.clear()
 
 
-def test_a_page_that_fails_forgets_nothing_and_keeps_what_came(ehr, store, read, known):
+def test_a_page_that_fails_forgets_nothing_and_nothing_new_is_permitted(
+    ehr, store, read, known
+):
     ehr.resources[0] = consent(50)
+    ehr.resources[3] = consent(3, status="inactive")
+    ehr.resources[3]["meta"] = {"lastUpdated": "2026-11-02T09:00:00Z"}
+    ehr.resources[4] = consent(51, "Patient/p4", provision={"type": "deny"})
     ehr.moods = [(20, 500, b"")] * 2
 
     result = read("--max-attempts", "2")
 
     assert result.exit_code == 1
-    assert "20 Consents of 20 patients read; 1 changed, 0 forgotten" in result.output
+    assert "20 Consents of 20 patients read; 2 changed, 0 forgotten" in result.output
     assert "answers with HTTP 500. (asked 2 times)" in result.output
-    assert "What came is stored, and nothing is forgotten." in result.output
+    assert "What came is stored but for new permissions where" in result.output
+    assert "a denial may be missing, and nothing is forgotten." in result.output
     assert kept(store, "p77") == ["c77"] and kept(store, "p2") == ["c2", "c78"]
-    assert kept(store, "p50") == ["c50"] and kept(store, "p0") == ["c0"]
-    assert read().output.startswith("45 Consents of 45 patients read; 0 changed, 3 for")
+    assert kept(store, "p50") == [] and kept(store, "p0") == ["c0"]
+    assert kept(store, "p4") == ["c4", "c51"]
+    (withdrawn,) = store.consents.of([key("p3")])[key("p3")]
+    assert withdrawn.resource["status"] == "inactive"
+    assert read().output.startswith("45 Consents of 45 patients read; 1 changed, 4 for")
+    assert kept(store, "p50") == ["c50"]
+
+
+def test_of_whom_something_cannot_be_read_nothing_new_is_permitted(ehr, store, read):
+    ehr.resources[1:3] = [consent(1), consent(2, "Patient/p1", status=None)]
+
+    result = read()
+
+    assert result.exit_code == 1
+    assert kept(store, "p1") == [] and kept(store, "p3") == ["c3"]
+
+
+def test_a_server_that_has_nothing_any_more_is_taken_for_another(
+    ehr, store, read, known
+):
+    ehr.resources.clear()
+
+    result = read()
+
+    assert result.exit_code == 1
+    assert "no Consent at all, and told of 46 patients before." in result.output
+    assert kept(store, "p77") == ["c77"]
 
 
 @pytest.mark.parametrize(
