@@ -69,7 +69,7 @@ def heed_consents(
         lasting = store.consents.lasting_alerts(patient)
         whole_of = FHIR_SERVER if whole else ""
         change = plan_change(
-            patient, known, told, lasting, gate, now, whole_of=whole_of
+            patient, known, told, lasting, gate, now, whole_of=whole_of, sure=whole
         )
     held = change.after(known) if change else known
     consents = gate.read(held)

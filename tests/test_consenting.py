@@ -339,13 +339,14 @@ def test_where_the_ehr_did_not_say_all_no_alert_is_used_and_a_card_says_so(
     open_world: Callable[..., World], consents: Any
 ) -> None:
     world = open_world("optional")
-    tell(world, ALL)
+    tell(world, consent("collect", "use", id="c0"))
 
     found = ask(world, consents=consents)
 
     assert rules_of(found) == ["unchecked"]
     assert "wearable alerts could not be read" in found.cards[0].detail
     assert recorded(world)["state"] == "not read"
+    assert [each.id for each in world.store.consents.of([P1])[P1]] == ["c0"]
 
 
 def test_where_the_ehr_did_not_say_all_and_there_are_no_alerts_nothing_is_said(

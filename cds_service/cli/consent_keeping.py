@@ -93,21 +93,13 @@ class Keeper:
             for each in known
             if each.source == FHIR_SERVER and not stamp_of([each]) <= before
         ]
-        told = [each for each in told if each.id not in forgotten]
-        if not self.is_sure(patient):
-            ids = {each.id for each in known}
-            told = [each for each in told if each.id in ids or not self._widens(each)]
         return plan_change(
             patient,
             known,
-            [*told, *newer],
+            [*(each for each in told if each.id not in forgotten), *newer],
             self.store.consents.lasting_alerts(patient),
             self.gate,
             self.clock(),
             whole_of=FHIR_SERVER if whole else "",
+            sure=self.is_sure(patient),
         )
-
-    def _widens(self, record: ConsentRecord) -> bool:
-        """Whether it permits anything, which a Consent that did not come may deny."""
-        consents = self.gate.read([record])
-        return any(self.gate.permitted(consents, self.clock()).values())

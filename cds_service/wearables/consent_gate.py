@@ -106,6 +106,7 @@ def plan_change(
     now: datetime,
     *,
     whole_of: str = "",
+    sure: bool = True,
 ) -> ConsentChange:
     """What changes with what was *told* of a patient's Consents.
 
@@ -116,12 +117,16 @@ def plan_change(
         known: All that is kept of the patient.
         lasting: The patient's alerts that are open.
         whole_of: A source that was told whole: what it no longer has is gone.
+        sure: Whether nothing is missing of what is told. If something may be, nothing
+            new is kept that permits anything: what is missing may deny it.
     """
     before = {each.id: each for each in known}
     open_alerts, told = tuple(lasting), tuple(told)
     kept: dict[str, ConsentRecord] = {}
     for each in told:
         old = kept.get(each.id) or before.get(each.id)
+        if old is None and not sure and _widens(each, gate, now):
+            continue
         if old is None or _supersedes(each, old):
             kept[each.id] = each
     ids = {each.id for each in told}
@@ -146,6 +151,10 @@ def plan_change(
         )
     )
     return replace(change, ended=ended)
+
+
+def _widens(record: ConsentRecord, gate: ConsentGate, now: datetime) -> bool:
+    return any(gate.permitted(gate.read([record]), now).values())
 
 
 def _supersedes(new: ConsentRecord, old: ConsentRecord) -> bool:

@@ -126,6 +126,16 @@ def test_what_a_source_that_was_told_whole_has_no_longer_is_gone() -> None:
     assert change.ended == ()
 
 
+def test_where_a_denial_may_be_missing_no_new_permission_is_kept() -> None:
+    known = record("c1")
+    later = record("c1", hours=1, period={"start": "2026-01-01"})
+    denial, new = record("c2", type="deny"), record("c3")
+
+    change = plan_change(P1, [known], [later, denial, new], (), GATE, NOW, sure=False)
+
+    assert change.kept == (later, denial)
+
+
 def test_a_stamp_tells_versions_apart() -> None:
     assert stamp_of([record()]) == stamp_of([record()])
     assert stamp_of([record()]) != stamp_of([record(hours=1)])
