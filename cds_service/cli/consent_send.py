@@ -29,11 +29,11 @@ class Wish:
     patient: str
     id: str
     permits: tuple[ConsentAction, ...]
-    codes: tuple[tuple[str, str], ...]
+    codes: tuple[tuple[str, str], ...] = ()
     """System and code of the data that it is about; empty for any."""
-    until: str
+    until: str = ""
     """As FHIR writes a time; empty for no end."""
-    withdrawn: bool
+    withdrawn: bool = False
 
 
 def read_actions(

@@ -1,10 +1,11 @@
 """``cds-service demo``: the main job, played once on this machine.
 
-A wearable alert arrives by signed webhook; an EHR opens the chart with a signed token,
-once with everything prefetched and once with nothing, so that the server asks the EHR's
-FHIR server; the chart is opened anew, and what was just shown is not repeated. All of
-it is real but the people: gunicorn, trust on, the development profile, and a database
-in a folder that goes when the demo ends.
+The patient agrees, by a Consent that a signed webhook brings, and so does a wearable
+alert; an EHR opens the chart with a signed token, once with everything prefetched and
+once with nothing, so that the server asks the EHR's FHIR server; the chart is opened
+anew, and what was just shown is not repeated. All of it is real but the people:
+gunicorn, trust on, consent required, the development profile, and a database in a
+folder that goes when the demo ends.
 """
 
 import json
@@ -15,7 +16,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_bytes, token_urlsafe
 from threading import Event
@@ -26,9 +27,11 @@ import click
 import requests
 from rich.console import Console
 
-from ..ingestion import ALERTS
+from ..ingestion import ALERTS, CONSENTS
+from ..wearables.consent import ConsentAction
 from .cards import build_console, print_answer
 from .child import choose_port, serve_as_child
+from .consent_send import Wish, ask, build_consent, said, usual_id
 from .ehr import (
     Answer,
     Ehr,
@@ -104,6 +107,7 @@ def set_stage(console: Console) -> Iterator[Stage]:
             "CDS_CLIENTS_FILE": str(clients),
             "CDS_DATABASE_URL": f"sqlite:///{folder / 'cds.sqlite'}",
             "CDS_PUBLIC_URL": base,
+            "CDS_WEARABLES_CONSENT": "required",
             "CDS_HOST": "127.0.0.1",
             "CDS_PORT": base.rpartition(":")[2],
         }
@@ -117,7 +121,12 @@ def set_stage(console: Console) -> Iterator[Stage]:
 def play(stage: Stage, console: Console) -> None:
     """The main job, once."""
     case, ehr = stage.case, stage.ehr
-    console.rule("1. A watch raises an alert; its signed webhook arrives", align="left")
+    console.rule(
+        "1. The patient agrees; a signed webhook brings the Consent", align="left"
+    )
+    agree(stage, console)
+
+    console.rule("2. A watch raises an alert; its signed webhook arrives", align="left")
     alerts = Step("a watch", tuple(case.alerts["alerts"]), delivery=str(uuid4()))
     url = webhook_url(ehr.base, ALERTS)
     with requests.Session() as session:
@@ -125,14 +134,14 @@ def play(stage: Stage, console: Console) -> None:
     console.print(f"  POST {url} → {sent.status_code}: {read(sent)}")
     expect(sent.status_code, 202, sent.text)
 
-    console.rule("2. An EHR opens the chart and sends what was asked for", align="left")
+    console.rule("3. An EHR opens the chart and sends what was asked for", align="left")
     templates = find_templates(ehr.discover(), SERVICE)
     opening = build_prefetched(case, templates)
     prefetched = ehr.call(SERVICE, opening)
     show(console, prefetched, ehr.base)
 
     console.rule(
-        "3. An EHR sends nothing; the server asks its FHIR server", align="left"
+        "4. An EHR sends nothing; the server asks its FHIR server", align="left"
     )
     retry = build_bare(case, stage.fhir.base, stage.fhir_token)
     retry["hookInstance"] = opening["hookInstance"]
@@ -141,8 +150,20 @@ def play(stage: Stage, console: Console) -> None:
         line = f"  The server asked for {query}"
         console.print(line, style="dim", markup=False, soft_wrap=True)
 
-    console.rule("4. An EHR opens the chart anew; nothing is repeated", align="left")
+    console.rule("5. An EHR opens the chart anew; nothing is repeated", align="left")
     show(console, ehr.call(SERVICE, build_prefetched(case, templates)), ehr.base)
+
+
+def agree(stage: Stage, console: Console) -> None:
+    """The patient lets data of their watch be stored and shown."""
+    patient = stage.case.request["context"]["patientId"]
+    permits = (ConsentAction.COLLECT, ConsentAction.USE)
+    wish = Wish(patient, usual_id(patient), permits)
+    url = webhook_url(stage.ehr.base, CONSENTS)
+    told = ask(build_consent(wish, datetime.now(UTC)), url, stage.secret)
+    console.print(f"  POST {url} → 202")
+    for line in said(told, wish):
+        console.print(f"  {line}", markup=False, soft_wrap=True)
 
 
 def show(
@@ -185,7 +206,8 @@ def write_clients(public_key: dict[str, Any], fhir_base: str, secret: str) -> st
         "fhir_servers": [fhir_base],
         "origins": ["http://localhost:3000", "http://127.0.0.1:3000"],
     }
-    watch = {"id": "demo-watch", "secrets": [secret]}
+    formats = ["alerts", "consents"]
+    watch = {"id": "demo-watch", "secrets": [secret], "formats": formats}
     return json.dumps({"format": 1, "clients": [ehr], "webhooks": [watch]})
 
 
