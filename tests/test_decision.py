@@ -18,6 +18,7 @@ from cds_service.protocol.errors import UnmetPrecondition
 from cds_service.protocol.requests import parse_request
 from cds_service.protocol.responses import InvalidAnswer
 from cds_service.rulebook.load import load_rulebook
+from cds_service.rulebook.rules import Rulebook
 from cds_service.serving import Serving
 from cds_service.stopwatch import Stopwatch
 from cds_service.trust import TrustedClient
@@ -27,14 +28,19 @@ RULES = Path(__file__).parent.parent / "rules"
 KEY = ("wearable-review", "patient-view")
 
 
+@pytest.fixture(scope="module")
+def rulebook() -> Rulebook:
+    return load_rulebook(RULES)
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, rulebook: Rulebook) -> Iterator[World]:
     config = Config(
         profile="development",
         auth="off",
         database_url=f"sqlite:///{tmp_path}/cds.sqlite",
     )
-    world = replace(build_world(config, load_rulebook(RULES)), clock=lambda: NOW)
+    world = replace(build_world(config, rulebook), clock=lambda: NOW)
     world.store.migrate()
     yield world
     world.store.close()

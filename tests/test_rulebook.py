@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ def data_of(name: str) -> Any:
     return document.data
 
 
+@cache
 def examples_of(name: str) -> tuple[Example, ...]:
     (file,), findings = read_examples({name: FILES[name]})
     assert findings == ()

@@ -801,6 +801,7 @@ FIELDS = sorted({field.name for hook in HOOKS.values() for field in hook.fields}
 GRANTS = ["access_token", "token_type", "expires_in", "scope", "subject", "patient"]
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     body=ANY_JSON

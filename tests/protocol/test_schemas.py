@@ -436,6 +436,7 @@ def broken_cards() -> list[Any]:
     return [changed(CARD, *path, other) for path in paths for other in others]
 
 
+@pytest.mark.slow
 def test_the_quick_check_finds_what_jsonschema_finds() -> None:
     thorough = Draft202012Validator(read_schema("response"))
     cards = broken_cards()

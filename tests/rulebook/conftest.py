@@ -97,6 +97,10 @@ card:
   source: {{label: Test}}
 """
 
+TEXTS = {name: dedent(text) for name, text in FILES.items()}
+KNOWN = compile_rulebook(TEXTS).documents
+"""The files as they were read once. A test has only those parsed that it changes."""
+
 LOADED, PARTIAL, MISSING = SourceState
 
 
@@ -138,13 +142,11 @@ def make_chart(
 class Bench:
     """A rules folder that tests change and ask."""
 
-    files: dict[str, str] = field(
-        default_factory=lambda: {name: dedent(text) for name, text in FILES.items()}
-    )
+    files: dict[str, str] = field(default_factory=TEXTS.copy)
     now: datetime = NOW
 
     def compile(self) -> Compiled:
-        return compile_rulebook(self.files)
+        return compile_rulebook(self.files, known=KNOWN)
 
     def evaluate(
         self,

@@ -26,8 +26,9 @@ def data(kind: str) -> list[Any]:
     """What the shipped files of a kind hold."""
     found = []
     for file, text in read_folder(RULES).items():
-        document = parse_yaml(text, file, Findings())
-        if kind_of(file) == kind and document is not None:
+        if kind_of(file) == kind:
+            document = parse_yaml(text, file, Findings())
+            assert document is not None
             found.append(document.data)
     return found
 

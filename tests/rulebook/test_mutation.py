@@ -49,9 +49,9 @@ def case(ends: str, value: int, expect: str, more: str = "") -> str:
 
 def score(*cases: str, rule: str = SLOW_HEART) -> Mutation:
     tests = TESTS + "".join(cases)
-    files = {**FILES, f"{RULE}.yaml": rule, f"{RULE}.test.yaml": tests}
-    (file,) = (each for each in read_examples(files)[0] if each.rule == RULE)
-    return mutate(ExampleRunner(files), RULE, file.examples)
+    (file,), _ = read_examples({f"{RULE}.test.yaml": tests})
+    runner = ExampleRunner({**FILES, f"{RULE}.yaml": rule})
+    return mutate(runner, RULE, file.examples)
 
 
 def lines(found: Mutation) -> list[str]:

@@ -1,12 +1,13 @@
 """The quick check of a file's shape says what jsonschema says."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft7Validator, FormatChecker
 
-from cds_service.protocol.schemas.checks import compile_schema
+from cds_service.protocol.schemas.checks import Check, compile_schema
 from cds_service.rulebook.compiler import kind_of
 from cds_service.rulebook.document import Document
 from cds_service.rulebook.findings import Findings
@@ -35,9 +36,11 @@ def parse(file: str) -> Document:
     return document
 
 
-def by_jsonschema(name: str) -> Draft7Validator:
-    checker = FormatChecker(["date"])
-    return Draft7Validator(whole_schema(name), format_checker=checker)
+@cache
+def both_checks(name: str) -> tuple[Check, Draft7Validator]:
+    """The quick check of a kind of file, and jsonschema's."""
+    schema, checker = whole_schema(name), FormatChecker(["date"])
+    return compile_schema(schema), Draft7Validator(schema, format_checker=checker)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -48,16 +51,16 @@ def test_every_schema_can_be_compiled(name: str) -> None:
 @pytest.mark.parametrize("file", [each for each in FILES if kind_of(each) in NAMES])
 def test_of_shipped_files(file: str) -> None:
     document = parse(file)
+    holds, validator = both_checks(kind_of(file))
 
-    assert compile_schema(whole_schema(kind_of(file)))(document.data)
-    assert by_jsonschema(kind_of(file)).is_valid(document.data)
+    assert holds(document.data)
+    assert validator.is_valid(document.data)
 
 
 @pytest.mark.parametrize("file", SPOILT)
 def test_of_files_with_something_odd_in_every_place(file: str) -> None:
     document = parse(file)
-    name = kind_of(file)
-    holds, validator = compile_schema(whole_schema(name)), by_jsonschema(name)
+    holds, validator = both_checks(kind_of(file))
     refused = 0
 
     paths = list(document.marks)[1:]
