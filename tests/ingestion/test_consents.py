@@ -1,9 +1,8 @@
 """Consents by webhook, and what alerts may be stored under them."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -64,14 +63,6 @@ WITHDRAWN = consent(
 def bundle(*resources: Any) -> dict[str, Any]:
     entries = [{"resource": each} for each in resources]
     return {"resourceType": "Bundle", "type": "collection", "entry": entries}
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store.open(f"sqlite:///{tmp_path / 'store.sqlite'}")
-    store.migrate()
-    yield store
-    store.close()
 
 
 Send = Callable[..., Reply]

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -71,14 +71,6 @@ def signed(
         "Webhook-Signature": " ".join(signatures),
         **({"Idempotency-Key": key} if key else {}),
     }
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store.open(f"sqlite:///{tmp_path / 'store.sqlite'}")
-    store.migrate()
-    yield store
-    store.close()
 
 
 Deliver = Callable[..., Reply]

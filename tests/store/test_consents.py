@@ -57,6 +57,13 @@ def deliver(store: Store, intake: Intake, key: str = "k") -> None:
     store.finish_delivery("watch", key, 202, "{}", intake, event, NOW)
 
 
+def call_under(use: ConsentUse) -> CallRecord:
+    """A call about the patient."""
+    return CallRecord(
+        NOW, "ehr", "review", "patient-view", "i", P1, "digest", consent=use
+    )
+
+
 def alerts(store: Store) -> list[WearableAlert]:
     return list(store.wearable_alerts(P1, NOW - timedelta(days=30)))
 
@@ -159,16 +166,7 @@ def test_a_call_is_not_recorded_under_a_consent_that_was_withdrawn(
     store: Store,
 ) -> None:
     tell(store, change(record()))
-    call = CallRecord(
-        at=NOW,
-        client="ehr",
-        service="review",
-        hook="patient-view",
-        hook_instance="i",
-        patient=P1,
-        rulebook="digest",
-        consent=ConsentUse("permitted", seen=stamp_of([record("c0")])),
-    )
+    call = call_under(ConsentUse("permitted", seen=stamp_of([record("c0")])))
 
     with pytest.raises(ConsentsChanged):
         store.record_call(call, AuditEvent(NOW, "call"))
@@ -176,18 +174,7 @@ def test_a_call_is_not_recorded_under_a_consent_that_was_withdrawn(
 
 def test_a_call_stores_the_consents_that_it_read(store: Store) -> None:
     use = ConsentUse("permitted", seen=frozenset(), change=change(record()))
-    call = CallRecord(
-        at=NOW,
-        client="ehr",
-        service="review",
-        hook="patient-view",
-        hook_instance="i",
-        patient=P1,
-        rulebook="digest",
-        consent=use,
-    )
-
-    store.record_call(call, AuditEvent(NOW, "call"))
+    store.record_call(call_under(use), AuditEvent(NOW, "call"))
 
     assert store.consents.of([P1])[P1] == (record(),)
 
