@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def play(clone: Path, environ: dict[str, str]) -> str:
     return done.stdout
 
 
-def test_the_demo_plays_its_four_parts_twice_and_leaves_nothing_behind(
+def test_the_demo_plays_its_five_parts_twice_and_leaves_nothing_behind(
     clone: Path, environ: dict[str, str], tmp_path: Path
 ) -> None:
     before = git("-C", str(clone), "status", "--porcelain", "--ignored=no")
@@ -68,9 +69,12 @@ def test_the_demo_plays_its_four_parts_twice_and_leaves_nothing_behind(
     played = [play(clone, environ), play(clone, environ)]
 
     for output in played:
-        parts = [output.index(f"{number}. A") for number in (1, 2, 3, 4)]
+        titles = ("1. The", "2. A", "3. An", "4. An", "5. An")
+        parts = [output.index(each) for each in titles]
         assert parts == sorted(parts)
-        prefetched, fetched = output[parts[1] : parts[2]], output[parts[2] : parts[3]]
+        _, _, prefetched, fetched = (
+            output[start:end] for start, end in pairwise(parts)
+        )
         (summary,) = [
             line.strip().removeprefix("- ")
             for line in fetched.splitlines()

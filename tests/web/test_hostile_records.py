@@ -14,6 +14,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from cds_service.audit import build_delivery_event
+from cds_service.decision import World
 from cds_service.store.records import Intake
 from cds_service.wearables.adapters.alerts import parse_alerts
 
@@ -116,6 +117,12 @@ def chart(patient: str, words: str, strange: bool) -> dict[str, Any]:
 def searchset(resources: list[dict[str, Any]]) -> dict[str, Any]:
     entries = [{"resource": each} for each in resources]
     return {"resourceType": "Bundle", "type": "searchset", "entry": entries}
+
+
+@pytest.fixture
+def ehr(build: Callable[..., World], connect: Callable[[World], Caller]) -> Caller:
+    """An EHR of patients who agree to what their watches tell."""
+    return connect(build(wearables_consent="assumed"))
 
 
 @pytest.fixture
