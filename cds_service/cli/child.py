@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import requests
@@ -16,6 +16,8 @@ from .ehr import Unanswered
 START = 60
 """Seconds that a start may take on a busy machine."""
 USUAL_PORT = 8080
+LISTENING = b"Listening at: "
+"""What gunicorn logs once the port is its own."""
 
 
 @contextmanager
@@ -75,11 +77,12 @@ def _wait_until_ready(process: subprocess.Popen[bytes], base: str, log: Path) ->
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise Unanswered(f"The server did not start:\n{_last_words(log)}")
-        try:
-            if requests.get(f"{base}/health/ready", timeout=START).status_code == 200:
-                return
-        except requests.ConnectionError:
-            pass
+        # Before that, whoever answers is another server that was quicker.
+        if LISTENING in log.read_bytes():
+            with suppress(requests.ConnectionError):
+                ready = requests.get(f"{base}/health/ready", timeout=START)
+                if ready.status_code == 200:
+                    return
         time.sleep(0.1)
     raise Unanswered(f"The server was not ready in {START} s:\n{_last_words(log)}")
 

@@ -8,7 +8,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -230,6 +232,34 @@ def test_a_child_that_does_not_start_says_why(tmp_path: Path) -> None:
     with pytest.raises(Unanswered, match="CDS_PUBLIC_URL"):
         with serve_as_child({"CDS_AUTH": "on"}, log, "http://127.0.0.1:9"):
             pass
+
+
+@pytest.mark.slow
+def test_a_child_whose_port_another_server_has_is_not_taken_for_it(
+    tmp_path: Path,
+) -> None:
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Other) as other:
+        Thread(target=other.serve_forever, args=(0.05,), daemon=True).start()
+        settings = {
+            "CDS_PROFILE": "development",
+            "CDS_AUTH": "off",
+            "CDS_RULES": str(RULES),
+            "CDS_DATABASE_URL": f"sqlite:///{tmp_path / 'store.sqlite'}",
+            "CDS_PORT": str(other.server_port),
+        }
+        base = f"http://127.0.0.1:{other.server_port}"
+        with pytest.raises(Unanswered, match="in use"):
+            with serve_as_child(settings, tmp_path / "log", base):
+                pass
+        other.shutdown()
 
 
 def test_every_verb_explains_itself() -> None:
