@@ -47,7 +47,7 @@ class ConsentGate:
     def permitted(
         self, consents: Sequence[Consent], now: datetime
     ) -> dict[ConsentAction, tuple[str, ...]]:
-        """For each action the types of alerts that it is permitted for now."""
+        """For each action the types of alerts for which it is permitted at *now*."""
         return {
             action: tuple(
                 name
