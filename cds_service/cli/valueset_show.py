@@ -137,7 +137,9 @@ def _print_sums(valueset: ValueSet) -> None:
         products = len(valueset.codes.get(SYSTEMS["rxnorm"], ())) - len(
             valueset.ingredients
         )
-        click.echo(f"RxNorm release {date}: {counted(products, 'product')}, by code")
+        rest = f"; {', '.join(valueset.uncoded)} by name" if valueset.uncoded else ""
+        said = f"{counted(products, 'product')}, by code{rest}"
+        click.echo(f"RxNorm release {date}: {said}")
     elif valueset.names:
         click.echo("RxNorm products: by name; no import covers every ingredient")
 

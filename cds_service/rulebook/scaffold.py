@@ -237,7 +237,8 @@ def _listed(
     for entry in stock.files.get(name, {}).get("include", ()):
         system = entry.get("system", "")
         for each in entry.get("ingredients", ()):
-            yield system, each["code"], each["name"].capitalize()
+            if "code" in each:
+                yield system, each["code"], each["name"].capitalize()
         for code in (*entry.get("codes", ()), *entry.get("under", ())):
             yield system, code, ""
         inner = entry.get("valueset")

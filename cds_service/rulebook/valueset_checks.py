@@ -102,6 +102,9 @@ def check_entry(
     seen: set[str] = set()
     for where, code in _written_codes(path, entry):
         _check_code(document, where, system, code, seen, findings)
+    called: set[str] = set()
+    for where, name in _written_names(path, entry):
+        _tell_twice(document, where, name, name.strip().lower(), called, findings)
 
 
 def _written_codes(path: Path, entry: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
@@ -109,7 +112,16 @@ def _written_codes(path: Path, entry: Mapping[str, Any]) -> Iterator[tuple[Path,
         for index, code in enumerate(entry.get(kind, ())):
             yield (*path, kind, index), code
     for index, ingredient in enumerate(entry.get("ingredients", ())):
-        yield (*path, "ingredients", index, "code"), ingredient["code"]
+        if "code" in ingredient:
+            yield (*path, "ingredients", index, "code"), ingredient["code"]
+
+
+def _written_names(path: Path, entry: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    for index, ingredient in enumerate(entry.get("ingredients", ())):
+        where = (*path, "ingredients", index)
+        yield (*where, "name"), ingredient["name"]
+        for place, name in enumerate(ingredient.get("also", ())):
+            yield (*where, "also", place), name
 
 
 def _check_code(
@@ -129,6 +141,18 @@ def _check_code(
         message = f"the check digit of {quote(code)} is wrong"
         help = "look the code up again; a digit may be mistyped"
         findings.warning(document, path, "CDS209", message, help)
+    _tell_twice(document, path, code, plain, seen, findings)
+
+
+def _tell_twice(
+    document: Document,
+    path: Path,
+    written: str,
+    plain: str,
+    seen: set[str],
+    findings: Findings,
+) -> None:
     if plain in seen:
-        findings.warning(document, path, "CDS211", f"{quote(code)} stands here twice")
+        message = f"{quote(written)} stands here twice"
+        findings.warning(document, path, "CDS211", message)
     seen.add(plain)

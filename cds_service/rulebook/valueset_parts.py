@@ -34,6 +34,8 @@ class ValueSet:
     """Lower-case words that name the problem, for a code that is only not listed."""
     ingredients: frozenset[str] = frozenset()
     """RxNorm codes of the ingredients, its own and those of the sets it includes."""
+    uncoded: tuple[str, ...] = ()
+    """Lower-case names of ingredients without a code, found by their names alone."""
     known: Known = field(default=Known(), repr=False)
     """The expansion that all its ingredients are in, if they are: of these codes it is
     certain whether the set has them."""
@@ -67,6 +69,9 @@ class Draft:
     panels: set[tuple[str, str]] = field(default_factory=set)
     forms: set[str] = field(default_factory=set)
     ingredients: set[str] = field(default_factory=set)
+    coded: set[str] = field(default_factory=set)
+    """Names of the ingredients that have a code."""
+    uncoded: set[str] = field(default_factory=set)
     words: set[str] = field(default_factory=set)
 
     def read(self, entry: Mapping[str, Any]) -> None:
@@ -76,12 +81,16 @@ class Draft:
             return
         system = canonical_system(entry["system"])
         ingredients = entry.get("ingredients", ())
-        codes = [*entry.get("codes", ()), *(each["code"] for each in ingredients)]
+        numbers = [each["code"] for each in ingredients if "code" in each]
+        codes = [*entry.get("codes", ()), *numbers]
         add(self.codes, system, (normalise_code(system, code) for code in codes))
-        self.ingredients.update(each["code"].strip() for each in ingredients)
+        self.ingredients.update(number.strip() for number in numbers)
         under = (normalise_code(system, code) for code in entry.get("under", ()))
         add(self.prefixes, system, under)
-        self.names.update(each["name"].strip().lower() for each in ingredients)
+        for each in ingredients:
+            name, *others = names_of(each)
+            self.names.update((name, *others))
+            (self.coded if "code" in each else self.uncoded).add(name)
         panels = (normalise_code(system, code) for code in entry.get("panels", ()))
         self.panels.update((system, code) for code in panels)
 
@@ -94,7 +103,14 @@ class Draft:
         self.names.update(other.names)
         self.panels.update(other.panels)
         self.ingredients.update(other.ingredients)
+        self.uncoded.update(other.uncoded)
         self.words.update(other.words)
+
+
+def names_of(ingredient: Mapping[str, Any]) -> list[str]:
+    """Return the names of an ingredient in lower case, the one it goes by first."""
+    named = [ingredient["name"], *ingredient.get("also", ())]
+    return [each.strip().lower() for each in named]
 
 
 def add(to: dict[str, set[str]], system: str, codes: Iterable[str]) -> None:
@@ -152,4 +168,5 @@ def freeze(
         panels=frozenset(included.panels - excluded.panels),
         words=tuple(sorted(included.words)),
         ingredients=frozenset(included.ingredients - excluded.ingredients),
+        uncoded=tuple(sorted(included.uncoded - included.coded - excluded.names)),
     )

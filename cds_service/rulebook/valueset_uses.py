@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .document import Document
 from .rules import Rule, Rulebook
@@ -75,20 +76,27 @@ def _words(entry: Mapping[str, object]) -> Iterator[str]:
             yield f"{key.replace('_', ' ')} {', '.join(listed)}"
     ingredients = entry.get("ingredients")
     if isinstance(ingredients, list):
-        named = ", ".join(f"{each['name']} {each['code']}" for each in ingredients)
-        yield f"ingredients {named}"
+        yield f"ingredients {', '.join(map(_ingredient, ingredients))}"
     if "fhir" in entry:
         yield f"FHIR file {entry['fhir']}"
     if "valueset" in entry:
         yield f"all of {entry['valueset']}"
 
 
+def _ingredient(written: Mapping[str, Any]) -> str:
+    also = ", ".join(written.get("also", ()))
+    code = written.get("code", "").strip()
+    parts = (written["name"], code, also and f"({also})")
+    return " ".join(part for part in parts if part)
+
+
 def ingredients_in(documents: Iterable[Document]) -> frozenset[str]:
-    """The RxNorm codes of all ingredients that value-set files name."""
+    """Return the RxNorm codes of all ingredients that value-set files name by one."""
     return frozenset(
         ingredient["code"].strip()
         for document in documents
         for kind in ("include", "exclude")
         for _, entry in entries(document, kind)
         for ingredient in entry.get("ingredients", ())
+        if "code" in ingredient
     )

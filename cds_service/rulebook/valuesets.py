@@ -152,11 +152,18 @@ class _Builder:
         add(excluded.codes, _RXNORM, unwanted)
 
     def _settled(self, valueset: ValueSet) -> ValueSet:
-        """The set with the codes that its expansion is certain of."""
-        expansion = self.terms.expansion
-        if not valueset.ingredients or not expansion.covered >= valueset.ingredients:
+        """The set with the codes that its expansion is certain of.
+
+        What a mixed product holds besides may be an ingredient without a code.
+        """
+        covered, known = self.terms.expansion.covered, self.terms.expansion.known
+        if not covered or not covered >= valueset.ingredients:
             return valueset
-        return replace(valueset, known=expansion.known)
+        if valueset.uncoded:
+            known = replace(known, codes=known.codes - known.mixed)
+        elif not valueset.ingredients:
+            return valueset
+        return replace(valueset, known=known)
 
     def _referred(
         self, document: Document, path: Path, entry: Mapping[str, Any]
@@ -190,6 +197,6 @@ def _path_of(document: Document, ingredient: str) -> Path:
     for kind in ("include", "exclude"):
         for path, entry in entries(document, kind):
             for index, each in enumerate(entry.get("ingredients", ())):
-                if each["code"].strip() == ingredient:
+                if each.get("code", "").strip() == ingredient:
                     return (*path, "ingredients", index, "code")
     return ("include",)

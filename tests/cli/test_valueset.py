@@ -207,6 +207,29 @@ def test_a_set_is_shown_with_where_its_codes_come_from(rules: Path) -> None:
     assert "did you mean `beta-blockers`?" in missing.output
 
 
+def test_ingredients_are_shown_with_all_their_names_and_without_a_code(
+    rules: Path, release: Path
+) -> None:
+    file = rules / "valuesets" / "beta-blockers.yaml"
+    text = file.read_text()
+    changed = text.replace(
+        "name: metoprolol}",
+        "name: metoprolol, also: [Lopressor, Toprol]}\n      - {name: carteolol}",
+    )
+    file.write_text(changed)
+
+    by_name = run("show", "beta-blockers", "--rules", rules)
+    imported = run("import", "rxnorm", release, "--rules", rules)
+    by_code = run("show", "beta-blockers", "--rules", rules)
+
+    listed = "ingredients metoprolol 6918 (Lopressor, Toprol), carteolol, timolol 10600"
+    assert listed in by_name.output
+    assert "RxNorm products: by name" in by_name.output
+    assert imported.exit_code == 0
+    assert "products, by code; carteolol by name" in by_code.output
+    assert "name|lopressor" in run("expand", "beta-blockers", "--rules", rules).output
+
+
 def test_an_expansion_is_written_in_three_forms(rules: Path, release: Path) -> None:
     run("import", "rxnorm", release, "--rules", rules)
     text, plain, fhir = (

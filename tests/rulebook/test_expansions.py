@@ -231,6 +231,30 @@ def test_an_ingredient_that_was_not_expanded_is_warned_of_and_matched_by_name(
     assert "`1202`" in found.message
 
 
+@pytest.mark.parametrize(
+    ("medicine", "said"),
+    [
+        (request("866479", "metoprolol / hydrochlorothiazide Oral Tablet"), True),
+        (request("1923499", "Microzide 12.5 MG Capsule"), True),
+        (request("197884", "lisinopril, beside hydrochlorothiazide"), False),
+    ],
+)
+def test_an_ingredient_without_a_code_is_matched_by_name_where_more_may_be_held(
+    expanded: Any, chart: Any, medicine: dict[str, Any], said: bool
+) -> None:
+    name = "valuesets/other-drugs.yaml"
+    expanded.files[name] = expanded.files[name].replace(
+        '{code: "29046", name: lisinopril}',
+        "{name: hydrochlorothiazide, also: [Microzide]}",
+    )
+    drug = "x: {medication: {in: other-drugs}}"
+
+    verdict = expanded.verdict(drug, "x: present", chart(requests=[medicine]))
+
+    assert verdict is said
+    assert [f for f in expanded.compile().findings if f.file == name] == []
+
+
 def test_the_expansion_is_part_of_what_is_served(rules: Any) -> None:
     before = digest_of(rules.files)
 

@@ -58,6 +58,88 @@ include:
     assert built["bb"].systems == {RXNORM, LOINC, ATC}
 
 
+def test_an_ingredient_is_found_by_all_its_names_and_brands() -> None:
+    built, found = build({"bb": """\
+valueset: bb
+include:
+  - system: rxnorm
+    ingredients:
+      - { code: 435, name: Albuterol, also: [salbutamol, Ventolin HFA] }
+"""})
+
+    assert found == []
+    assert built["bb"].names == ("albuterol", "salbutamol", "ventolin hfa")
+    assert built["bb"].codes == {RXNORM: {"435"}}
+    assert built["bb"].uncoded == ()
+
+
+def test_an_ingredient_without_a_code_is_found_by_its_names_alone() -> None:
+    built, found = build({"a": """\
+valueset: a
+include: [{system: rxnorm, ingredients: [{name: Amiloride, also: [Midamor]}]}]
+"""})
+
+    assert found == []
+    assert built["a"].names == ("amiloride", "midamor")
+    assert built["a"].uncoded == ("amiloride",)
+    assert (built["a"].codes, built["a"].ingredients) == ({}, frozenset())
+
+
+def test_an_excluded_ingredient_takes_all_its_names_away() -> None:
+    built, found = build({"a": """\
+valueset: a
+include:
+  - system: rxnorm
+    ingredients:
+      - { name: x-one, also: [Brand X] }
+      - { code: 2, name: y-two, also: [Brand Y] }
+exclude:
+  - system: rxnorm
+    ingredients: [{ name: x-one, also: [Brand X] }]
+"""})
+
+    assert found == []
+    assert built["a"].names == ("brand y", "y-two")
+    assert built["a"].uncoded == ()
+
+
+def test_a_set_has_the_ingredients_without_a_code_of_those_it_includes() -> None:
+    built, found = build(
+        {
+            "a": """\
+valueset: a
+include:
+  - valueset: b
+  - system: rxnorm
+    ingredients: [{ code: 3, name: z-three }]
+""",
+            "b": """\
+valueset: b
+include:
+  - system: rxnorm
+    ingredients: [{ name: x-one }, { name: z-three }]
+""",
+        }
+    )
+
+    assert found == []
+    assert built["a"].uncoded == ("x-one",), "this set knows the code of the other"
+    assert built["b"].uncoded == ("x-one", "z-three")
+
+
+def test_a_name_that_stands_twice_in_an_entry_is_told() -> None:
+    _, found = build({"a": """\
+valueset: a
+include:
+  - system: rxnorm
+    ingredients:
+      - { code: 435, name: albuterol, also: [salbutamol] }
+      - { name: Salbutamol }
+"""})
+
+    assert found == [(6, 17, "CDS211", "`Salbutamol` stands here twice")]
+
+
 def test_what_is_excluded_is_not_held_even_if_included() -> None:
     built, found = build({"af": """\
 valueset: af
