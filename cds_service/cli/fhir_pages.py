@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..fhir.addresses import Base, resolve
+from ..fhir.client.connections import FRESH
 from ..protocol.conformance import read_json
 from .exchange import PATIENCE, Unanswered, exchange
 from .prefetching import Unread
@@ -37,7 +38,7 @@ class FhirSource:
         return status, body
 
     def _get(self, url: str) -> tuple[int, Any]:
-        headers = {"Accept": "application/fhir+json"}
+        headers = {"Accept": "application/fhir+json", **FRESH}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         try:

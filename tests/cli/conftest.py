@@ -138,6 +138,8 @@ class Ehr:
         self.given = 0
         self.pause = 0.0
         self.counted = True
+        self.kept = None
+        """Pages by URL, where they are given again unless the server is told not to."""
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
         self.http.ehr = self
@@ -186,9 +188,17 @@ class Handler(BaseHTTPRequestHandler):
             return self.say(401, {"resourceType": "OperationOutcome"})
         mood = next((each for each in ehr.moods if each[0] in (start, None)), None)
         if mood is None:
-            return self.say(200, ehr.page(start))
+            return self.say(200, self.page(start))
         ehr.moods.remove(mood)
         self.say(*mood[1:])
+
+    def page(self, start):
+        ehr = self.server.ehr
+        if ehr.kept is None:
+            return ehr.page(start)
+        if "no-cache" in self.headers.get("Cache-Control", ""):
+            ehr.kept.pop(self.path, None)
+        return ehr.kept.setdefault(self.path, ehr.page(start))
 
     def do_POST(self):
         ehr = self.server.ehr

@@ -709,3 +709,30 @@ def test_an_alert_that_was_refused_is_accepted_once_consents_are_read(world, url
     result = CliRunner().invoke(main, simulate)
     assert result.exit_code == 0, result.output
     assert "202 1 accepted, 0 rejected" in result.output
+
+
+# A server that answers an equal search from what it kept.
+
+
+@pytest.mark.parametrize(
+    ("changed", "left"),
+    [
+        ([consent(1, status="inactive")], [("c1", "inactive")]),
+        ([consent(1), consent(2, "Patient/p1")], [("c1", "active"), ("c2", "active")]),
+        ([], []),
+    ],
+    ids=["withdrawn", "denied", "removed"],
+)
+def test_what_changed_since_the_last_reading_is_read(ehr, store, read, changed, left):
+    ehr.kept = {}
+    ehr.resources = [consent(1), consent(9)]
+    read()
+    for each in changed[1:]:
+        each["provision"] = {"type": "deny", "action": NAMED}
+
+    ehr.resources = [*changed, consent(9)]
+    result = read()
+
+    assert result.exit_code == 0, result.output
+    found = store.consents.of([key("p1")])[key("p1")]
+    assert [(each.id, each.resource["status"]) for each in found] == left

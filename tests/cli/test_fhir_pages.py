@@ -70,3 +70,14 @@ def test_a_server_that_is_not_there_is_said_so() -> None:
 
 def test_the_token_is_not_shown() -> None:
     assert TOKEN not in repr(source("http://127.0.0.1:1/fhir", TOKEN))
+
+
+def test_a_server_that_keeps_its_answers_is_asked_for_what_is_so_now(
+    serve: Any,
+) -> None:
+    ehr = serve([chart(1)["entry"][0]["resource"]])
+    ehr.kept = {}
+    source(ehr.base).fetch("Condition?patient=1")
+    ehr.resources = []
+
+    assert source(ehr.base).fetch("Condition?patient=1")[1]["entry"] == []

@@ -632,3 +632,13 @@ def test_a_folder_that_is_not_there_is_told(ehr, out):
 
     assert result.exit_code == 1
     assert "No such file or directory" in result.output
+
+
+def test_a_server_that_keeps_its_answers_gives_the_patients_of_now(ehr, export, out):
+    ehr.kept = {}
+    export()
+    ehr.resources[44] = person(99)
+
+    export()
+
+    assert ids(out)[-1] == "p99"

@@ -34,6 +34,8 @@ class Loopback:
     release: threading.Event
     routes: dict = field(default_factory=dict)
     asked: list = field(default_factory=list)
+    kept: dict | None = None
+    """Answers by URL, where the server gives them again unless it is told not to."""
 
     @property
     def base(self) -> str:
@@ -56,8 +58,13 @@ class Handler(BaseHTTPRequestHandler):
         header = self.headers.get("Authorization")
         loopback.asked.append(Asked(path, query, header, dict(self.headers)))
         route = loopback.routes.get(path, (404, {"resourceType": "OperationOutcome"}))
+        fresh = "no-cache" in self.headers.get("Cache-Control", "")
+        if loopback.kept is not None and not fresh and self.path in loopback.kept:
+            return self.answer(loopback.kept[self.path])
         if callable(route):
             route = route(self)
+        if loopback.kept is not None:
+            loopback.kept[self.path] = route
         if route is not None:
             self.answer(route)
 

@@ -8,7 +8,7 @@ header keep to the name.
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -34,6 +34,11 @@ Resolve = Callable[[str, int], Sequence[str]]
 """The addresses of a host, as text; raises OSError where there is none."""
 Log = Callable[..., object]
 """Takes an event and its facts; patient data is never among them."""
+
+FRESH: Mapping[str, str] = {"Cache-Control": "no-cache"}
+"""Headers that ask for what is so now: servers answer an equal search from what they
+kept, and a medicine of a minute ago is not in it. Source: RFC 9111 §5.2.1.4.
+"""
 
 _SECONDS_BETWEEN_WARNINGS = 60.0
 
@@ -126,6 +131,7 @@ def _session(door: "_Door", size: int) -> requests.Session:
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers["User-Agent"] = "cds-service"
     session.headers["Accept-Encoding"] = "gzip"
+    session.headers.update(FRESH)
     adapter = _Adapter(door, size)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
