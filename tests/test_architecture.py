@@ -27,9 +27,9 @@ ORDER = [
 PURE = [
     "protocol", "rulebook", "wearables", "fhir.addresses", "fhir.audit_event",
     "fhir.backend_services.configuration", "fhir.chart", "fhir.demographics",
-    "fhir.drafts", "fhir.foreign_text", "fhir.medications", "fhir.models",
-    "fhir.networks", "fhir.pacing", "fhir.queries", "fhir.reading", "fhir.rows",
-    "fhir.scopes", "fhir.subjects",
+    "fhir.drafts", "fhir.entries", "fhir.foreign_text", "fhir.medications",
+    "fhir.models", "fhir.networks", "fhir.pacing", "fhir.queries", "fhir.reading",
+    "fhir.rows", "fhir.scopes", "fhir.subjects",
 ]  # fmt: skip
 NOT_PURE = ["rulebook.load", "rulebook.watch"]
 WORLD = {

@@ -326,6 +326,9 @@ def test_what_the_ehr_has_no_longer_is_gone_and_what_a_webhook_told_stays(
     assert [each.id for each in world.store.consents.of([P1])[P1]] == ["c9"]
 
 
+WITHHELD = {"severity": "warning", "code": "suppressed"}
+
+
 @pytest.mark.parametrize(
     "consents",
     [
@@ -333,6 +336,8 @@ def test_what_the_ehr_has_no_longer_is_gone_and_what_a_webhook_told_stays(
         searchset(ALL, link=[{"relation": "next", "url": "https://x.example/2"}]),
         searchset(ALL, {"resourceType": "Consent", "status": "active"}),
         searchset({**ALL, "id": "a b"}),
+        searchset(ALL, {"resourceType": "OperationOutcome", "issue": [WITHHELD]}),
+        searchset({"resourceType": "OperationOutcome", "issue": [WITHHELD]}),
     ],
 )
 def test_where_the_ehr_did_not_say_all_no_alert_is_used_and_a_card_says_so(

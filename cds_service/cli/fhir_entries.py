@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from ..fhir.entries import Place, grave_issues, place_of
 from ..fhir.foreign_text import outcome_text
 from ..fhir.queries import with_count
-from ..fhir.rows import has_error, is_resource
+from ..fhir.rows import is_resource
 from .fhir_server import FhirServer, ServerFailure
 
 NAMED = 50
@@ -59,16 +60,21 @@ def entries_of(page: Mapping[str, Any], kind: str) -> Iterator[Entry]:
         resource = entry.get("resource") if isinstance(entry, Mapping) else None
         if not isinstance(resource, Mapping) or _is_unclear(resource, kind):
             yield Entry(Role.UNREADABLE, name, {})
+        elif _is_astray(entry, page, kind):
+            yield Entry(Role.UNREADABLE, f"{name} (not a {kind})", {})
         elif resource["resourceType"] != kind or not _matches(entry):
             yield Entry(Role.OTHER, name, resource)
         else:
             yield Entry(Role.MATCH, name, resource)
+    if is_resource(page.get("issues"), "OperationOutcome"):  # where R5 has it
+        yield Entry(Role.OTHER, "issues", page["issues"])
 
 
 def errors_of(resource: Mapping[str, Any]) -> Iterator[str]:
-    """What went wrong, where an entry beside the matches tells of that."""
-    if is_resource(resource, "OperationOutcome") and has_error(resource):
-        yield outcome_text(resource) or "no reason given"
+    """What went wrong or is lacking, where an entry beside the matches tells of it."""
+    if is_resource(resource, "OperationOutcome"):
+        for issue in grave_issues(resource):
+            yield outcome_text({**resource, "issue": [issue]}) or "no reason given"
 
 
 def total_of(page: Mapping[str, Any]) -> int | None:
@@ -138,6 +144,20 @@ def _is_unclear(resource: Mapping[str, Any], kind: str) -> bool:
     if not isinstance(found, str):
         return True
     return found != kind and found.strip().lower() in (kind.lower(), "bundle")
+
+
+def _is_astray(entry: Any, page: Mapping[str, Any], kind: str) -> bool:
+    """Whether it answers another question than was asked."""
+    if entry["resource"]["resourceType"] in (kind, "OperationOutcome"):
+        return False
+    place = place_of(entry, page)
+    return place is Place.STRAY or place is Place.UNSAID and not _holds(page, kind)
+
+
+def _holds(page: Mapping[str, Any], kind: str) -> bool:
+    """Whether there is anything that others can come along with."""
+    entries = (each for each in page.get("entry") or () if isinstance(each, Mapping))
+    return any(is_resource(each.get("resource"), kind) for each in entries)
 
 
 def _matches(entry: Any) -> bool:

@@ -1,14 +1,14 @@
 """The entries of Bundles, one by one: kept, set aside, dropped or counted. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from .chart import Resource, Source, SourceState, Unusable
-from .subjects import Identity, Whose, whose
+from .entries import CONTAINERS, Place, Told, judge_outcome, place_of
+from .subjects import Identity, Whose, bundle_resources, whose
 
-_HARMLESS = ("warning", "information")
 _SET_ASIDE = ("Patient", "Medication")
 
 
@@ -23,8 +23,16 @@ class Rows:
     unusable: list[Unusable] = field(default_factory=list)
     foreign: int = 0
     matched: int = 0
-    failed: bool = False
-    """Whether an OperationOutcome among the entries tells of an error."""
+    told: Told = Told.ROUTINE
+    """The worst that an OperationOutcome among the entries tells."""
+    types: list[str] = field(default_factory=list)
+    """Of the issues that tell more than routine."""
+    strays: int = 0
+    """Entries that answer another question."""
+    unsaid: bool = False
+    """Whether there is something of another type, and no word of why."""
+    is_chart: bool = False
+    """Whether it is a collection that holds the patient as well."""
     by_name: dict[str, Resource] = field(default_factory=dict)
     """Those of ``resources`` that have an id, by ``Type/id``."""
 
@@ -39,9 +47,15 @@ class Rows:
                 self.unusable.append(Unusable("entries are not a list"))
                 continue
             for entry in entries or ():
-                self.take(entry.get("resource") if isinstance(entry, dict) else None)
+                if isinstance(entry, dict):
+                    self.take(entry.get("resource"), place_of(entry, page))
+                else:
+                    self.take(None)
+            if is_resource(page.get("issues"), "OperationOutcome"):
+                self._heed(page["issues"])  # where R5 has it
+            self.is_chart = self.is_chart or self._is_chart(page)
 
-    def take(self, resource: Any) -> None:
+    def take(self, resource: Any, place: Place = Place.BESIDE) -> None:
         """Takes what stands in one entry."""
         if not isinstance(resource, dict):
             self.unusable.append(Unusable("entry without a resource"))
@@ -54,24 +68,21 @@ class Rows:
         elif kind == "Bundle":
             self.unusable.append(Unusable("a Bundle in a Bundle"))
         elif kind == "OperationOutcome":
-            self.failed = self.failed or has_error(resource)
+            self._heed(resource)
         elif not self.wanted and kind not in _SET_ASIDE:
             self._take_match(resource)
         elif self.wanted and kind.strip().lower() == self.wanted.lower():
             self.unusable.append(Unusable("resourceType misspelled"))
+        elif self.wanted:
+            self._take_other(resource, place)
 
     def source(self, name: str, why: str, origin: str) -> Source:
         """The source that the rows make; *why* says why more may exist."""
-        if self.failed and not self.matched and not self.unusable:
+        nothing = not self.matched and len(self.unusable) == self.strays
+        if self.told is Told.FAILED and nothing:
             failure = joined(["OperationOutcome", why])
             return Source(name, SourceState.MISSING, why=failure, origin=origin)
-        reasons = joined(
-            [
-                why,
-                "entries unreadable" if self.unusable else "",
-                "OperationOutcome beside the matches" if self.failed else "",
-            ]
-        )
+        reasons = joined([why, *self._doubts()])
         return Source(
             name=name,
             state=SourceState.PARTIAL if reasons else SourceState.LOADED,
@@ -80,6 +91,38 @@ class Rows:
             unusable=tuple(self.unusable),
             foreign=self.foreign,
             origin=origin,
+        )
+
+    def _heed(self, outcome: Resource) -> None:
+        told, types = judge_outcome(outcome)
+        self.told = max(self.told, told)
+        self.types += types
+
+    def _doubts(self) -> Iterator[str]:
+        """Why more may exist, by what came."""
+        if len(self.unusable) > self.strays:
+            yield "entries unreadable"
+        if self.strays:
+            yield "entries of another type"
+        if self.unsaid and not self.matched and not self.is_chart:
+            yield "nothing of the type that was asked for"
+        types = f" ({', '.join(dict.fromkeys(self.types))})" if self.types else ""
+        if self.told is Told.FAILED:
+            yield f"OperationOutcome beside the matches{types}"
+        if self.told is Told.LACKING:
+            yield f"an OperationOutcome says that not all came{types}"
+
+    def _take_other(self, resource: Resource, place: Place) -> None:
+        if place is Place.STRAY:
+            self.strays += 1
+            reference = reference_of(resource)
+            self.unusable.append(Unusable("not the type asked for", reference))
+        self.unsaid = self.unsaid or place is Place.UNSAID
+
+    def _is_chart(self, page: Resource) -> bool:
+        return page.get("type") in CONTAINERS and any(
+            each.get("id") == self.identity.patient_id
+            for _, each in bundle_resources([page], "Patient")
         )
 
     def _take_match(self, resource: Resource) -> None:
@@ -126,15 +169,6 @@ def reference_of(resource: Resource) -> str:
     if not isinstance(identifier, str) or not identifier:
         return ""
     return f"{resource['resourceType']}/{identifier}"
-
-
-def has_error(outcome: Resource) -> bool:
-    """Whether an OperationOutcome tells of more than warnings and information."""
-    issues = outcome.get("issue")
-    return not isinstance(issues, list) or any(
-        not isinstance(issue, dict) or issue.get("severity") not in _HARMLESS
-        for issue in issues
-    )
 
 
 def joined(reasons: Iterable[str]) -> str:

@@ -193,7 +193,8 @@ def test_a_consent_on_two_pages_counts_once_and_its_later_version_holds(
 
 
 def test_what_comes_beside_the_matches_is_a_consent_if_it_is_one(ehr, store, read):
-    warned = {"resourceType": "OperationOutcome", "issue": [{"severity": "warning"}]}
+    issue = {"severity": "warning", "code": "processing"}
+    warned = {"resourceType": "OperationOutcome", "issue": [issue]}
     ehr.entries[0] = [
         {"resource": {"resourceType": "Patient", "id": "p1"}},
         {"resource": consent(90), "search": {"mode": "include"}},
@@ -384,6 +385,33 @@ def test_an_error_beside_the_consents_is_told(ehr, store, read, known):
 
     assert result.exit_code == 1
     assert "something went wrong: shard 2 is down." in result.output
+    assert kept(store, "p77") == ["c77"]
+
+
+@pytest.mark.parametrize("code", ["suppressed", "security", "incomplete"])
+def test_a_warning_that_some_consents_are_withheld_forgets_none(
+    ehr, store, read, known, code
+):
+    issue = {"severity": "warning", "code": code, "diagnostics": "not for you"}
+    outcome = {"resourceType": "OperationOutcome", "issue": [issue]}
+    ehr.entries[20] = [{"resource": outcome, "search": {"mode": "outcome"}}]
+
+    result = read()
+
+    assert result.exit_code == 1
+    assert "something went wrong: not for you." in result.output
+    assert kept(store, "p77") == ["c77"]
+
+
+def test_a_server_that_answers_with_patients_instead_forgets_no_consent(
+    ehr, store, read, known
+):
+    ehr.resources[:] = [{"resourceType": "Patient", "id": f"p{n}"} for n in range(3)]
+
+    result = read()
+
+    assert result.exit_code == 1
+    assert "3 entries could not be read and are not stored" in result.output
     assert kept(store, "p77") == ["c77"]
 
 

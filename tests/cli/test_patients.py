@@ -125,7 +125,8 @@ def test_patients_on_two_pages_are_one_row(ehr, export, out):
 
 
 def test_entries_that_are_no_patients_are_left_out(ehr, export, out):
-    warned = {"resourceType": "OperationOutcome", "issue": [{"severity": "warning"}]}
+    issue = {"severity": "warning", "code": "informational"}
+    warned = {"resourceType": "OperationOutcome", "issue": [issue]}
     ehr.entries[0] = [
         {"resource": {"resourceType": "Practitioner", "id": "d1"}},
         {"resource": person(900), "search": {"mode": "include"}},
@@ -169,6 +170,36 @@ def test_an_error_beside_the_patients_is_told(ehr, export, out, severity):
     assert result.exit_code == 1
     assert "something went wrong: shard 2 is down." in result.output
     assert len(ids(out)) == 45
+
+
+@pytest.mark.parametrize("code", ["suppressed", "incomplete", "too-costly"])
+def test_a_warning_that_some_patients_are_withheld_is_told(ehr, export, out, code):
+    issues = [
+        {"severity": "information", "code": "informational", "diagnostics": "hello"},
+        {"severity": "warning", "code": code, "diagnostics": "VIPs are left out"},
+    ]
+    outcome = {"resourceType": "OperationOutcome", "issue": issues}
+    ehr.entries[20] = [{"resource": outcome, "search": {"mode": "outcome"}}]
+
+    result = export()
+
+    assert result.exit_code == 1
+    assert "something went wrong: VIPs are left out." in result.output
+    assert len(ids(out)) == 45
+
+
+def test_what_is_no_patient_and_said_to_match_is_named(ehr, export):
+    group = {"resourceType": "Group", "id": "g1"}
+    ehr.entries[0] = [
+        {"resource": group, "search": {"mode": "match"}, "fullUrl": "http://x/Group/g1"}
+    ]
+
+    result = export()
+
+    assert result.exit_code == 1
+    assert "1 entry could not be read and are not in the file: g1 (not a Patient)" in (
+        result.output
+    )
 
 
 def test_fewer_patients_than_the_server_counts_are_no_success(ehr, export):

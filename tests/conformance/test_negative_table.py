@@ -53,6 +53,20 @@ FAILED = {
     "resourceType": "OperationOutcome",
     "issue": [{"severity": "error", "code": "exception"}],
 }
+WITHHELD = {
+    "resourceType": "Bundle",
+    "type": "searchset",
+    "total": 0,
+    "entry": [
+        {
+            "search": {"mode": "outcome"},
+            "resource": {
+                "resourceType": "OperationOutcome",
+                "issue": [{"severity": "warning", "code": "suppressed"}],
+            },
+        }
+    ],
+}
 
 Body = dict[str, Any]
 
@@ -203,6 +217,11 @@ TABLE = [
     Row(
         "p-15", "Condition = OperationOutcome", prefetched(conditions=FAILED), 412,
         REQUIRED[1:2], **REFUSED,
+    ),
+    Row(
+        "p-15", "Condition empty, and some are suppressed",
+        prefetched(conditions=WITHHELD), 200, (INCOMPLETE,),
+        conditions=("partial", 0, 0),
     ),
     Row("p-20", "malformed name", malformed_name, 200, (ALERT,)),
     Row(

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_service.fhir.chart import SOURCES, SourceQuery
+from cds_service.fhir.entries import COMES_ALONG
 from cds_service.fhir.gather import gather
 from cds_service.protocol.requests import HookRequest
 
@@ -79,6 +80,8 @@ def test_p_20_an_entry_is_read_or_counted(entries: list[Any], other: Any) -> Non
         )
         odd = sum(kind in (None, "Bundle") for kind in kinds)
         odd += kinds.count(SOURCES[name].lower())
+        beside = {*COMES_ALONG, SOURCES[name], "OperationOutcome", None, "Bundle"}
+        odd += sum(kind not in beside | {SOURCES[name].lower()} for kind in kinds)
         told = len(source.resources) + len(source.unusable) + source.foreign
         most = len(own) + odd
         if source.state.name != "MISSING":

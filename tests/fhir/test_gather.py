@@ -308,6 +308,26 @@ def test_p_22_a_failed_search_is_missing_and_never_empty(
         gather(queries(), request, reader, LONG)
 
 
+@pytest.mark.parametrize("key", ["conditions", "medication-requests", "observations"])
+def test_p_15_a_fetched_page_that_says_that_part_is_withheld_is_not_all(
+    full, queries, hook_request, fhir, reader_for, bundle, key
+):
+    del full[key]
+    query = next(each for each in queries() if each.key == key)
+    issue = {"severity": "warning", "code": "suppressed"}
+    withheld = {"resourceType": "OperationOutcome", "issue": [issue]}
+    second = f"{query.resource_type}?page=2"
+    fhir.routes[query.resource_type] = lambda handler: (
+        bundle(withheld) if "page=2" in handler.path else bundle(following=second)
+    )
+    request = hook_request(full, fhir)
+
+    source = gather(queries(), request, reader_for(request), LONG).sources[query.source]
+
+    assert (source.state, source.origin) == (PARTIAL, "fhir")
+    assert source.why == "an OperationOutcome says that not all came (suppressed)"
+
+
 def test_e_9_a_server_that_hangs_costs_its_own_source_and_no_more(
     full, queries, hook_request, fhir, reader_for, bundle, condition
 ):

@@ -153,20 +153,99 @@ def test_entries_that_are_no_list_make_the_source_partial(entries):
     assert read({"resourceType": "Bundle", "entry": entries}).state is PARTIAL
 
 
-def test_p_21_other_types_and_other_patients_in_the_bundle_are_set_aside(
-    bundle, condition, patient
-):
+def test_p_21_who_and_what_matches_refer_to_is_set_aside(bundle, condition, patient):
     source = read(
         bundle(
             condition("a"),
             patient,
             {"resourceType": "Patient", "id": "p2"},
             {"resourceType": "Medication", "id": "m"},
-            {"resourceType": "Observation", "subject": {"reference": "Patient/p2"}},
+            {"resourceType": "Encounter", "subject": {"reference": "Patient/p2"}},
         )
     )
 
     assert (ids(source), source.state, source.foreign) == (["a"], LOADED, 0)
+
+
+def entry(kind, mode=None, **members):
+    resource = {"resourceType": kind, "id": "x", "subject": {"reference": "Patient/p1"}}
+    search = {} if mode is None else {"search": {"mode": mode}}
+    return {"resource": resource | members, **search}
+
+
+@pytest.mark.parametrize("kind", ["Observation", "Patient", "Medication", "Condition2"])
+@pytest.mark.parametrize("mode", ["match", "Match", " match"])
+def test_an_answer_of_another_type_than_was_asked_for_is_doubted(
+    bundle, condition, kind, mode
+):
+    page = bundle(condition("a"))
+    page["entry"].append(entry(kind, mode))
+
+    source = read(page)
+
+    assert ids(source) == ["a"]
+    assert (source.state, source.why) == (PARTIAL, "entries of another type")
+    assert source.unusable == (Unusable("not the type asked for", f"{kind}/x"),)
+
+
+def test_observations_instead_of_problems_are_not_no_problems(bundle):
+    page = bundle()
+    page["entry"] = [entry("Observation", "match")]
+
+    assert read(page).state is PARTIAL
+
+
+@pytest.mark.parametrize("mode", [None, 7, "", "exclude"])
+@pytest.mark.parametrize("kind", ["Observation", "MedicationRequest", "Procedure"])
+def test_a_search_that_brings_other_findings_without_a_word_of_why_is_doubted(
+    bundle, condition, kind, mode
+):
+    page = bundle(condition("a"))
+    page["entry"].append(entry(kind, mode))
+
+    assert (ids(read(page)), read(page).state) == (["a"], PARTIAL)
+
+
+@pytest.mark.parametrize("mode", ["include", "outcome", "Include "])
+@pytest.mark.parametrize("kind", ["Observation", "Patient", "Medication"])
+def test_what_is_said_to_come_along_is_not_doubted(bundle, condition, kind, mode):
+    page = bundle(condition("a"))
+    page["entry"].append(entry(kind, mode))
+
+    assert (ids(read(page)), read(page).state) == (["a"], LOADED)
+
+
+@pytest.mark.parametrize("kind", ["Patient", "Practitioner", "Medication"])
+def test_what_comes_along_with_nothing_answers_another_question(bundle, kind):
+    page = bundle()
+    page["entry"] = [entry(kind)]
+
+    source = read(page)
+
+    assert (source.state, source.why) == (
+        PARTIAL,
+        "nothing of the type that was asked for",
+    )
+
+
+@pytest.mark.parametrize("type", ["collection", "document", "transaction", "message"])
+def test_a_whole_chart_under_every_key_is_read_without_doubt(
+    bundle, condition, patient, type
+):
+    chart = [patient, {"resourceType": "Observation"}, {"resourceType": "Procedure"}]
+
+    some = read(bundle(condition("a"), *chart, type=type))
+    none = read(bundle(*chart, type=type))
+
+    assert (ids(some), some.state) == (["a"], LOADED)
+    assert (ids(none), none.state) == ([], LOADED)
+
+
+def test_a_collection_of_other_things_under_the_wrong_key_is_doubted(bundle):
+    relative = {"resourceType": "Patient", "id": "p2"}
+    others = bundle({"resourceType": "Observation"}, relative, type="collection")
+
+    assert read(others).why == "nothing of the type that was asked for"
 
 
 def test_the_same_resource_twice_counts_once(bundle, condition):
@@ -231,12 +310,14 @@ def test_two_resources_with_one_id_are_not_taken_for_one(bundle, condition, meta
     assert source.state is PARTIAL
 
 
-def outcome(*severities):
-    issues = [{"severity": severity, "code": "x"} for severity in severities]
+def outcome(*severities, code="processing"):
+    issues = [{"severity": severity, "code": code} for severity in severities]
     return {"resourceType": "OperationOutcome", "issue": issues}
 
 
-@pytest.mark.parametrize("severities", [[], ["warning"], ["information", "warning"]])
+@pytest.mark.parametrize(
+    "severities", [["warning"], ["success"], ["information", "warning"]]
+)
 def test_p_15_a_warning_beside_the_matches_changes_nothing(
     bundle, condition, severities
 ):
@@ -258,6 +339,79 @@ def test_p_15_an_error_and_nothing_else_is_a_failure(bundle):
     source = read(bundle(outcome("error")))
 
     assert (source.state, source.why) == (MISSING, "OperationOutcome")
+
+
+WITHHELD = [
+    *("suppressed", "security", "forbidden", "login", "unknown", "expired"),
+    *("incomplete", "timeout", "throttled", "transient", "lock-error", "no-store"),
+    *("exception", "too-costly", "too-long", "structure", "required", "invariant"),
+    "Suppressed",
+]
+
+
+@pytest.mark.parametrize("code", WITHHELD)
+@pytest.mark.parametrize("severity", ["warning", "information", "success"])
+def test_p_15_no_problems_and_a_word_that_some_are_withheld_is_not_none(
+    bundle, severity, code
+):
+    source = read(bundle(outcome(severity, code=code), total=0))
+
+    assert (source.state, source.why) == (
+        PARTIAL,
+        f"an OperationOutcome says that not all came ({code.lower()})",
+    )
+
+
+@pytest.mark.parametrize("code", WITHHELD)
+def test_p_15_problems_and_a_word_that_some_are_withheld_may_not_be_all(
+    bundle, condition, code
+):
+    source = read(bundle(condition("a"), outcome("warning", code=code)))
+
+    assert (ids(source), source.state) == (["a"], PARTIAL)
+
+
+def test_p_15_every_page_and_every_issue_is_heeded(bundle, condition):
+    epic = outcome("information", "warning")
+    epic["issue"][1]["code"] = "suppressed"
+    pages = bundle(condition("a")), bundle(epic)
+
+    source = read_source(CONDITIONS, Answer(pages, "", "fhir"), ME)
+
+    assert (ids(source), source.state) == (["a"], PARTIAL)
+
+
+def test_p_15_what_is_routine_with_some_servers_raises_no_doubt(bundle):
+    # Epic: 4101 "returns no results", 4119 "additional data may be present"
+    for code in ("processing", "not-found", "informational"):
+        for severity in ("warning", "information"):
+            source = read(bundle(outcome(severity, code=code), total=0))
+
+            assert (source.state, source.why) == (LOADED, ""), (code, severity)
+
+
+@pytest.mark.parametrize("code", [None, 7, "", "x", ["suppressed"]])
+def test_p_15_an_issue_of_no_known_type_may_mean_anything(bundle, code):
+    assert read(bundle(outcome("warning", code=code))).state is PARTIAL
+
+
+def test_p_15_an_outcome_without_issues_may_mean_anything(bundle):
+    assert read(bundle(outcome())).state is PARTIAL
+
+
+def test_p_15_issues_of_the_bundle_itself_are_heeded_as_r5_has_them(bundle):
+    withheld = outcome("warning", code="suppressed")
+
+    assert read(bundle(issues=withheld)).state is PARTIAL
+    assert read(bundle(issues=outcome("information"))).state is LOADED
+    assert read(bundle(issues=outcome("error"))).state is MISSING
+
+
+def test_p_15_an_error_and_nothing_but_other_types_is_a_failure(bundle):
+    page = bundle(outcome("error"))
+    page["entry"].append(entry("Observation", "match"))
+
+    assert read(page).state is MISSING
 
 
 def test_p_22_fewer_entries_than_the_total_are_partial(bundle, condition):
@@ -285,7 +439,7 @@ def test_several_reasons_stand_side_by_side(bundle, condition):
     source = read(bundle(condition("a"), {}, outcome("error")), why="timeout")
 
     assert source.why == (
-        "timeout; entries unreadable; OperationOutcome beside the matches"
+        "timeout; entries unreadable; OperationOutcome beside the matches (processing)"
     )
 
 

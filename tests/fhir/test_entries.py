@@ -1,0 +1,78 @@
+"""What entries that are no match say about those that are."""
+
+from pathlib import Path
+
+import pytest
+
+from cds_service.fhir.entries import ISSUE_TYPES, Told, judge_issue, judge_outcome
+
+README = Path(__file__).parents[2] / "README.md"
+
+ROUTINE = {
+    *("processing", "not-supported", "duplicate", "not-found", "deleted"),
+    *("limited-filter", "informational", "success"),
+}
+LACKING = {
+    *("invalid", "structure", "required", "value", "invariant"),
+    *("security", "login", "unknown", "expired", "forbidden", "suppressed"),
+    *("multiple-matches", "too-long", "code-invalid", "extension", "too-costly"),
+    *("business-rule", "conflict"),
+    *("transient", "lock-error", "no-store", "exception", "timeout", "incomplete"),
+    "throttled",
+}
+
+
+def test_the_table_has_every_issue_type_of_r4_r4b_and_r5():
+    assert len(ROUTINE) + len(LACKING) == 33
+    assert set(ISSUE_TYPES) == ROUTINE | LACKING
+
+
+@pytest.mark.parametrize("severity", ["warning", "information", "success"])
+def test_what_a_warning_means_depends_on_its_type_and_not_on_its_severity(severity):
+    told = {each: judge_issue({"severity": severity, "code": each}) for each in TYPES}
+
+    assert {each for each in TYPES if told[each] is Told.ROUTINE} == ROUTINE
+    assert {each for each in TYPES if told[each] is Told.LACKING} == LACKING
+
+
+@pytest.mark.parametrize("severity", ["error", "fatal", "Error", None, 7, ["warning"]])
+def test_an_error_is_a_failure_whatever_its_type(severity):
+    told = {judge_issue({"severity": severity, "code": each}) for each in TYPES}
+
+    assert told == {Told.FAILED}
+
+
+def test_each_type_has_its_reason():
+    reasons = [reason for _, reason in ISSUE_TYPES.values()]
+
+    assert all(len(each) > 10 for each in reasons)
+    assert all(told is not Told.FAILED for told, _ in ISSUE_TYPES.values())
+
+
+def test_the_worst_issue_counts_and_those_like_it_are_named():
+    codes = ["processing", "suppressed", "incomplete", "suppressed", "x"]
+    issues = [{"severity": "warning", "code": each} for each in codes]
+
+    assert judge_outcome({"issue": issues}) == (
+        Told.LACKING,
+        ("suppressed", "incomplete"),
+    )
+    issues.append({"severity": "error", "code": "exception"})
+    assert judge_outcome({"issue": issues}) == (Told.FAILED, ("exception",))
+    assert judge_outcome({"issue": issues[:1]}) == (Told.ROUTINE, ())
+
+
+@pytest.mark.parametrize("issues", [None, "odd", {"severity": "warning"}, [7], [None]])
+def test_an_outcome_that_cannot_be_read_is_a_failure(issues):
+    assert judge_outcome({"issue": issues}) == (Told.FAILED, ())
+
+
+def test_the_documentation_names_every_type_that_raises_no_doubt():
+    text = README.read_text("utf-8")
+    (line,) = [each for each in text.splitlines() if "raise no doubt" in each]
+
+    for each in TYPES:
+        assert (f"`{each}`" in line) == (each in ROUTINE), each
+
+
+TYPES = sorted(ROUTINE | LACKING)
