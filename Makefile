@@ -18,7 +18,7 @@ $(STAMP): setup.cfg requirements.lock
 	@echo "Installing into $(VENV) (a minute or two the first time) …"
 	@$(PYTHON) -m venv $(VENV) || \
 		{ echo "Python's venv module is needed (on Debian: apt install python3-venv)"; exit 1; }
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock || \
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock || \
 		{ echo "The packages could not be installed; is a package index reachable?"; exit 1; }
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
@@ -41,7 +41,7 @@ QUICK = @out=$$($(BIN)/python -m pytest -q -m "not slow" $(1) 2>&1); failed=$$?;
 	echo "$$out" | grep -v '%]$$'; exit $$failed
 
 check-rulebook: $(STAMP)
-	$(call QUICK,tests/rulebook)
+	$(call QUICK,tests/rulebook tests/valuesets)
 
 check-rest: $(STAMP)
 	$(call QUICK,tests/protocol tests/wearables tests/test_architecture.py \
@@ -108,9 +108,12 @@ sbom: $(STAMP) ## Write what is installed to build/sbom.cdx.json (CycloneDX)
 		--output-file build/sbom.cdx.json $(BIN)/python
 	@echo "build/sbom.cdx.json"
 
+# Of elixhauser-ahrq a table is read, which takes no numpy or pandas: Pint would compute
+# with them here, and without where it is served.
 lock: ## Write requirements.lock anew from setup.cfg
 	@rm -rf $(VENV)/lock && $(PYTHON) -m venv $(VENV)/lock
 	@$(VENV)/lock/bin/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(VENV)/lock/bin/pip uninstall --quiet --yes numpy pandas
 	@{ echo "# Exact versions that were tested; written by \`make lock\`."; \
 		$(VENV)/lock/bin/pip freeze --exclude-editable; } > requirements.lock
 	@rm -rf $(VENV)/lock

@@ -67,6 +67,9 @@ DOORS = {
     "standardwebhooks": ["ingestion", "cli"],
     "ucumvert": ["wearables.records", "rulebook.facts"],
     "pint": ["wearables.records", "rulebook.facts"],
+    # What the tests hold the rules to; no server goes by it.
+    "simple_icd_10_cm": [],
+    "elixhauser_ahrq": [],
 }
 
 
@@ -130,7 +133,7 @@ def violations(package: Path) -> list[str]:
                     found.append(f"{where}: imports {name}, which stands to its right")
             library = name.split(".")[0]
             doors = DOORS.get(library)
-            if doors and not any(within(module, door) for door in doors):
+            if doors is not None and not any(within(module, door) for door in doors):
                 found.append(f"{where}: {library} is not to be used here")
             if pure and any(within(name, each) for each in WORLD):
                 found.append(f"{where}: a pure module imports {name}")
@@ -163,6 +166,7 @@ def test_the_house_keeps_its_order_its_boundary_and_its_doors() -> None:
         ("fhir/chart.py", "import requests", "requests is not to be used here"),
         ("rulebook/x.py", "d = datetime.now()", "a pure module calls now()"),
         ("decision.py", "import yaml", "yaml is not to be used here"),
+        ("cli/x.py", "import simple_icd_10_cm", "is not to be used here"),
         ("helpers.py", "", "stands in no room"),
     ],
 )

@@ -1,0 +1,44 @@
+"""The shipped value sets, and ICD-10-CM as its owners publish it."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cds_service.rulebook.compiler import compile_rulebook
+from cds_service.rulebook.load import read_folder
+from cds_service.rulebook.terminology import SYSTEMS, normalise_code
+from cds_service.rulebook.valuesets import ValueSet
+
+RULES = Path(__file__).parents[2] / "rules"
+
+
+@pytest.fixture(scope="session")
+def sets() -> Mapping[str, ValueSet]:
+    """The shipped value sets by name, with the overlays that are in use."""
+    rulebook = compile_rulebook(read_folder(RULES)).rulebook
+    assert rulebook is not None
+    return rulebook.valuesets
+
+
+@pytest.fixture(scope="session")
+def holds(sets: Mapping[str, ValueSet]) -> Any:
+    """Whether a set holds a code: ``holds(set, "icd10cm|I69.351")``."""
+
+    def holds(name: str, written: str) -> bool:
+        system, _, code = written.partition("|")
+        uri = SYSTEMS[system]
+        return sets[name].holds(uri, normalise_code(uri, code))
+
+    return holds
+
+
+@pytest.fixture(scope="session")
+def icd10cm() -> Iterator[Any]:
+    """The codes of ICD-10-CM, valid and with their places in the hierarchy."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import simple_icd_10_cm
+    yield simple_icd_10_cm
