@@ -146,6 +146,24 @@ def test_a_card_that_must_not_leave_is_not_recorded_as_shown(world: World) -> No
     assert audited(world) == []
 
 
+def test_a_medicine_that_the_prefetch_lacks_is_told_as_a_check_not_made(
+    world: World,
+) -> None:
+    """The prefetch as discovery advertises it, by an EHR that names no server."""
+    (entry,) = BODY["prefetch"]["medication-requests"]["entry"]
+    referring = {
+        **{k: v for k, v in entry["resource"].items() if k[:10] != "medication"},
+        "medicationReference": {"reference": "Medication/4711"},
+    }
+    prefetch = {**BODY["prefetch"], "medication-requests": searchset(referring)}
+
+    (card,) = ask(world, prefetch=prefetch).cards
+
+    assert card.summary == "Some checks could not be made"
+    assert "Fast resting heart rate despite a beta-blocker" in card.detail
+    assert "the code of an entry could not be read" in card.detail
+
+
 def test_an_identical_retry_has_the_identical_card(world: World) -> None:
     first, again = ask(world), ask(world)
 

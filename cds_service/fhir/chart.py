@@ -114,6 +114,7 @@ def medication_of(resource: Resource) -> tuple[Any, Any]:
     reference = resource.get("medicationReference")
     if concept is None and reference is None:
         either = resource.get("medication")
-        if isinstance(either, dict):
-            return either.get("concept"), either.get("reference")
+        if not isinstance(either, dict):
+            return either, None
+        return either.get("concept"), either.get("reference")
     return concept, reference

@@ -4,9 +4,9 @@ A ``Case`` is made once per call. Rows are filed once; what a fact makes of them
 window and unit, is worked out when first asked for and shared by all who ask the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, tzinfo
 
 from ..fhir.chart import Chart
@@ -32,10 +32,12 @@ class Found:
     possible: list[Row]
     """May or may not lie in the window."""
     unusable: list[Row]
-    unresolved: list[str]
-    """What may be meant, in the record's words."""
+    unresolved: list[Row]
+    """What may be meant; their codes tell nothing."""
     unread: tuple[str, ...]
     """Sources that were not fully loaded."""
+    unobtained: list[Row] = field(default_factory=list)
+    """What may be meant; their codes never came."""
 
     def doubts(self, *, unresolved: bool) -> list[Reason]:
         """Why there may be more rows than are known; none if all are known."""
@@ -43,15 +45,23 @@ class Found:
         doubts = []
         if self.unread:
             doubts.append(Reason(ReasonKind.NOT_READ, name, self.unread))
+        if self.unobtained:
+            called = _names(self.unobtained)
+            doubts.append(Reason(ReasonKind.NOT_READ, name, (), called))
         if self.unusable:
-            names = tuple(dict.fromkeys(row.name for row in self.unusable))
-            doubts.append(Reason(ReasonKind.UNUSABLE, name, (), names))
+            called = _names(self.unusable)
+            doubts.append(Reason(ReasonKind.UNUSABLE, name, (), called))
         if self.possible:
             doubts.append(Reason(ReasonKind.BOUNDARY, name))
         if unresolved and self.unresolved:
-            names = tuple(dict.fromkeys(self.unresolved))
-            doubts.append(Reason(ReasonKind.UNRESOLVED, name, (), names))
+            called = _names(self.unresolved)
+            doubts.append(Reason(ReasonKind.UNRESOLVED, name, (), called))
         return doubts
+
+
+def _names(rows: Iterable[Row]) -> tuple[str, ...]:
+    """What the record calls the rows, each once."""
+    return tuple(dict.fromkeys(row.name for row in rows))
 
 
 class Case:
@@ -90,14 +100,7 @@ class Case:
             found = self._found[fact.reader] = self._read(fact)
         if found.fact is not fact:
             # Another rule asks the same under its own name.
-            return Found(
-                fact,
-                found.rows,
-                found.possible,
-                found.unusable,
-                found.unresolved,
-                found.unread,
-            )
+            return replace(found, fact=fact)
         return found
 
     def heeding_unresolved(self) -> "Case":
@@ -122,7 +125,8 @@ class Case:
         if fact.parts:
             return None
         if not any(map(self.sheet.has, fact.slots)):
-            return None if self._unread(fact) or self._unresolved(fact) else False
+            doubtful = self._unread(fact) or any(self._strays(fact))
+            return None if doubtful else False
         if fact.window is None and not (fact.kind == "observation" and fact.unit):
             return any(map(self.sheet.counts, fact.slots)) or None
         return None
@@ -130,14 +134,32 @@ class Case:
     def _read(self, fact: Fact) -> Found:
         if fact.parts:
             return self._union(fact)
-        found = Found(fact, [], [], [], self._unresolved(fact), self._unread(fact))
+        found = Found(fact, [], [], [], [], self._unread(fact))
         for slot in fact.slots:
             filed = self.sheet.filed(slot, fact.unit)
             for row in filed.rows:
                 self._place(fact, row, found)
             found.unusable += filed.unclear
+        self._add_strays(found)
         found.rows.sort(key=lambda row: row.moment.high)
         return found
+
+    def _add_strays(self, found: Found) -> None:
+        """Add what may belong to the fact and may lie in its window.
+
+        Not the other parts of a panel of which one is known to belong.
+        """
+        kept = {
+            ReasonKind.UNRESOLVED: found.unresolved,
+            ReasonKind.NOT_READ: found.unobtained,
+            ReasonKind.UNUSABLE: found.unusable,
+        }
+        strays = list(self._strays(found.fact))
+        known = {id(row.resource) for row in found.rows} if strays else set()
+        for row in strays:
+            apart = id(row.resource) not in known
+            if row.doubt and apart and self._may_lie_in(found.fact.window, row):
+                kept[row.doubt].append(row)
 
     def _union(self, fact: Fact) -> Found:
         """The rows of an ``any_of``: each once, complete only if all parts are."""
@@ -149,16 +171,20 @@ class Case:
             sorted(rows.values(), key=lambda row: row.moment.high),
             [row for part in parts for row in part.possible],
             [row for part in parts for row in part.unusable],
-            [name for part in parts for name in part.unresolved],
+            [row for part in parts for row in part.unresolved],
             tuple(unread),
+            [row for part in parts for row in part.unobtained],
         )
 
-    def _unresolved(self, fact: Fact) -> list[str]:
-        if self._ignore_unresolved or not self.sheet.unresolved:
-            return []
-        unresolved, group_of = self.sheet.unresolved, self._selectors.group_of
-        groups = [group_of[slot] for slot in fact.slots if slot in group_of]
-        return [name for group in groups for name in unresolved.get(group, ())]
+    def _strays(self, fact: Fact) -> Iterator[Row]:
+        """What may belong to the fact, but for what the site passes over."""
+        strays, group_of = self.sheet.strays, self._selectors.group_of
+        if not strays:
+            return
+        groups = {group_of[slot] for slot in fact.slots if slot in group_of}
+        for row in (each for group in groups for each in strays.get(group, ())):
+            if not (self._ignore_unresolved and row.doubt is ReasonKind.UNRESOLVED):
+                yield row
 
     def _unread(self, fact: Fact) -> tuple[str, ...]:
         names: dict[str, None] = {}
@@ -187,6 +213,11 @@ class Case:
             if inside is not False:
                 (found.rows if inside else found.possible).append(row)
 
+    def _may_lie_in(self, window: Window | None, row: Row) -> bool:
+        if window is None or not row.dated:
+            return True
+        return self._lies_in(window, row) is not False
+
     def _lies_in(self, window: Window, row: Row) -> bool | None:
         """Whether a row lies in a window; None where its time is too vague to say."""
         start = self._starts.get(window)
@@ -212,7 +243,7 @@ class Case:
         seen = {
             (id(row.resource), row.why): row
             for found in self._found.values()
-            for row in found.unusable
+            for row in (*found.unusable, *found.unobtained)
             if row.resource is not None
         }
         return [

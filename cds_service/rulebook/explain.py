@@ -118,7 +118,11 @@ def _node(node: Criterion, rule: Rule, case: Case, depth: int) -> TraceLine:
     value = _number(node, found, case) if found else _of_patient(node, case)
     verdict = node.judge(case)
     below = depth + (node.operator != "all")
-    doubtful = [*found.unusable, *found.possible] if found else []
+    doubtful = (
+        [*found.unusable, *found.possible, *found.unobtained, *found.unresolved]
+        if found
+        else []
+    )
     return TraceLine(
         truth=_truth(verdict),
         line=node.position.line,
@@ -151,6 +155,7 @@ def _counts(found: Found) -> dict[str, int]:
         "by name": sum(row.by_name for row in found.rows),
         "unusable": len(found.unusable),
         "perhaps out of time": len(found.possible),
+        "not obtained": len(found.unobtained),
         "unresolved": len(found.unresolved),
     }
 

@@ -4,14 +4,24 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone, tzinfo
 from typing import Any
 
-from ..fhir.chart import Chart, Resource, SourceState
+from ..fhir.chart import SOURCES, Chart, Resource, SourceState
 from ..wearables.records import WearableAlert
 from .intervals import Moment, exactly
 from .matching import Coded, Hit
-from .medicines import coded_medication
-from .readings import Row, codings, items, says_none, texts_of
+from .medicines import INGREDIENT_NOT_OBTAINED, coded_medication
+from .readings import (
+    MISSHAPEN,
+    Lack,
+    Row,
+    codings,
+    items,
+    lack_of,
+    says_none,
+    texts_of,
+)
 from .sheet import Group, Match, Selectors, Sheet
 from .standing import Standing
+from .truth import ReasonKind
 
 SOURCES_OF: Mapping[str, tuple[str, ...]] = {
     "condition": ("conditions",),
@@ -22,6 +32,11 @@ SOURCES_OF: Mapping[str, tuple[str, ...]] = {
 
 
 _NOTHING: Mapping[str, Any] = {}
+_NOT_PLACED = Lack(ReasonKind.UNRESOLVED, "no value set can place it")
+
+
+def _coded_as(concept: Any) -> Coded:
+    return Coded(codings(concept), lack=lack_of(concept))
 
 
 class _Filer:
@@ -41,7 +56,8 @@ class _Filer:
                 hits, known = index.find(coded)
                 for slot, hit in hits.items():
                     matches[slot].append(Match(hit, resource, holder, coded.names))
-                if kind != "medication" or not known:
+                in_part = coded.lack is INGREDIENT_NOT_OBTAINED
+                if kind != "medication" or not known or in_part:
                     self._leave(groups, resource, coded, hits)
 
     def _coded(
@@ -49,7 +65,7 @@ class _Filer:
     ) -> Sequence[tuple[Mapping[str, Any], Coded]]:
         if kind == "medication":
             return ((resource, coded_medication(resource, self.chart)),)
-        whole = (resource, Coded(codings(resource.get("code"))))
+        whole = (resource, _coded_as(resource.get("code")))
         if kind == "condition" or "component" not in resource:
             return (whole,)
         written = resource["component"]
@@ -57,11 +73,11 @@ class _Filer:
         if written and not parts:
             parts = [written]
         return [whole] + [
-            # What cannot be read may be anything, and stays unresolved.
+            # What cannot be read may be anything.
             (
-                (part, Coded(codings(part.get("code"))))
+                (part, _coded_as(part.get("code")))
                 if isinstance(part, dict)
-                else (_NOTHING, Coded([]))
+                else (_NOTHING, Coded([], lack=MISSHAPEN))
             )
             for part in parts
         ]
@@ -73,18 +89,29 @@ class _Filer:
         coded: Coded,
         hits: Mapping[int, Hit],
     ) -> None:
-        """Note for whom the resource stays unresolved."""
+        """Note for whom the resource stays in doubt."""
+        stray: Row | None = None
         for group in groups:
-            if any(
-                [system in group.settled for system, _, _ in coded.codings]
-            ) and not (
-                group.words and self._may_be_meant(group, resource, coded, hits)
+            if (
+                not coded.lack
+                and any([system in group.settled for system, _, _ in coded.codings])
+                and not (
+                    group.words and self._may_be_meant(group, resource, coded, hits)
+                )
             ):
                 continue
             standing = self.sheet.standing(group.selector, resource)
             if standing is not Standing.DOES_NOT and not says_none(coded.codings):
-                called = coded.names or texts_of(resource.get("code"))
-                self.sheet.unresolved[group.number].append(next(iter(called), ""))
+                stray = stray or self._stray(group.selector.kind, resource, coded)
+                self.sheet.strays[group.number].append(stray)
+
+    def _stray(self, kind: str, resource: Resource, coded: Coded) -> Row:
+        """What no code and no name placed, as a row that may be anything."""
+        doubt, why = coded.lack or _NOT_PLACED
+        called = coded.names or texts_of(resource.get("code"))
+        row = self.sheet.row(kind, resource, next(iter(called), ""))
+        row.doubt, row.why = doubt, why
+        return row
 
     def _may_be_meant(
         self,
@@ -148,7 +175,12 @@ def fill_sheet(
             source.name for source in read if source.state is not SourceState.LOADED
         ) or (() if read else names)
     drafts = chart.sources.get("draft_orders")
-    filer.file("medication", "draft_orders", drafts.resources if drafts else ())
+    ordered = [
+        each
+        for each in (drafts.resources if drafts else ())
+        if each.get("resourceType") == SOURCES["medication_requests"]
+    ]
+    filer.file("medication", "draft_orders", ordered)
     drafted = drafts is not None and drafts.state is SourceState.LOADED
     sheet.unread["draft_orders"] = () if drafted else ("draft_orders",)
     sheet.unread["wearable_alert"] = ("wearable_alerts",) if alerts is None else ()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .expansions import Known
+from .readings import Lack
 from .terminology import SYSTEMS, normalise_code
 from .valuesets import ValueSet
 
@@ -50,6 +51,8 @@ class Coded:
     """Texts that may name an ingredient; medicines only."""
     read_forms: Callable[[], str] = str
     """Dose form and route in words, read only if a set excludes some."""
+    lack: Lack | None = None
+    """Why its codes are not known; None where they are, or words stand for them."""
 
 
 _WORD = re.compile(r"[^\W_]+")

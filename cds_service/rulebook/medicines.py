@@ -5,7 +5,21 @@ from typing import Any
 
 from ..fhir.chart import Chart, Resource, medication_of
 from .matching import Coded
-from .readings import codings, items, text_of, texts_of
+from .readings import (
+    MISSHAPEN,
+    NO_CODE,
+    Lack,
+    codings,
+    is_misshapen,
+    items,
+    text_of,
+    texts_of,
+)
+from .truth import ReasonKind
+
+NOT_OBTAINED = Lack(ReasonKind.NOT_READ, "its Medication was not obtained")
+NOT_FOLLOWED = Lack(ReasonKind.NOT_READ, "its reference names no resource")
+INGREDIENT_NOT_OBTAINED = Lack(ReasonKind.NOT_READ, "an ingredient was not obtained")
 
 
 def coded_medication(resource: Resource, chart: Chart) -> Coded:
@@ -15,28 +29,67 @@ def coded_medication(resource: Resource, chart: Chart) -> Coded:
     ``medication``, ``doseForm`` and ``item`` instead.
     """
     concept, reference = medication_of(resource)
-    found = codings(concept)
-    names = texts_of(concept)
-    medication: Resource = {}
-    if isinstance(reference, dict):
-        medication = _referenced(reference.get("reference"), (resource,), chart) or {}
-        for part in _concepts(medication, resource, chart):
-            found += codings(part)
-            names += texts_of(part)
-        if display := text_of(reference.get("display")):
-            names.append(display)
+    medication = _medication(reference, resource, chart)
+    whole = [concept, medication.get("code") if medication else None]
+    ingredients = _ingredients(medication or {}, resource, chart)
+    parts = [*whole, *(each for held in ingredients for each in held)]
+    names = [text for part in parts for text in texts_of(part)]
+    if isinstance(reference, dict) and (display := text_of(reference.get("display"))):
+        names.append(display)
     return Coded(
-        found,
+        [coding for part in parts for coding in codings(part)],
         list(dict.fromkeys(names)),
-        lambda: _forms(resource, medication),
+        lambda: _forms(resource, medication or {}),
+        _lack(whole, reference, medication, ingredients),
     )
 
 
-def _concepts(medication: Resource, holder: Resource, chart: Chart) -> list[Any]:
-    """What a Medication is, and what it is made of."""
-    found = [medication.get("code")]
+def _medication(reference: Any, resource: Resource, chart: Chart) -> Resource | None:
+    """The Medication that an order refers to; None where it was not obtained."""
+    if not isinstance(reference, dict):
+        return None
+    return _referenced(reference.get("reference"), (resource,), chart)
+
+
+def _lack(
+    whole: Sequence[Any],
+    reference: Any,
+    medication: Resource | None,
+    ingredients: Sequence[Sequence[Any]],
+) -> Lack | None:
+    """Why a medicine may be something else than its codes and names say.
+
+    What stands for the *whole* of it settles that; its ingredients do so together.
+    """
+    if any(map(codings, whole)):
+        return None
+    if any(map(is_misshapen, whole)) or not isinstance(reference, dict | None):
+        return MISSHAPEN
+    if reference is not None and medication is None:
+        return _not_followed(reference)
+    if any(map(texts_of, whole)):
+        return None
+    if not ingredients:
+        return NO_CODE
+    named = [any(codings(e) or texts_of(e) for e in each) for each in ingredients]
+    return None if all(named) else INGREDIENT_NOT_OBTAINED
+
+
+def _not_followed(reference: Mapping[str, Any]) -> Lack:
+    named = reference.get("reference")
+    if not isinstance(named, str | None):
+        return MISSHAPEN
+    return NOT_OBTAINED if named else NOT_FOLLOWED
+
+
+def _ingredients(
+    medication: Resource, holder: Resource, chart: Chart
+) -> list[list[Any]]:
+    """Of each ingredient of a Medication the concepts that tell what it is."""
+    found: list[list[Any]] = []
     for ingredient in items(medication.get("ingredient")):
         if not isinstance(ingredient, dict):
+            found.append([])
             continue
         item = ingredient.get("item")
         if isinstance(item, dict):
@@ -44,11 +97,12 @@ def _concepts(medication: Resource, holder: Resource, chart: Chart) -> list[Any]
         else:
             concept = ingredient.get("itemCodeableConcept")
             reference = ingredient.get("itemReference")
-        found.append(concept)
+        concepts = [concept]
         if isinstance(reference, dict):
             named = reference.get("reference")
             substance = _referenced(named, (medication, holder), chart) or {}
-            found += [substance.get("code"), {"text": reference.get("display")}]
+            concepts += [substance.get("code"), {"text": reference.get("display")}]
+        found.append(concepts)
     return found
 
 

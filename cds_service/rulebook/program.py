@@ -55,6 +55,7 @@ class Program:
         """The rules that may fire or be unknown on this sheet, in rule order."""
         there = {slot for slot in sheet.matches if sheet.has(slot)}
         there.update(sheet.alerts)
+        there.update(sheet.slots_in_doubt())
         unread = {origin for origin, names in sheet.unread.items() if names}
         numbers = set(self._always)
         for slot in there:

@@ -6,12 +6,13 @@ Read tolerantly: a member of the wrong shape makes that row unusable, and nothin
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..fhir.chart import Resource
 from ..wearables.records import WearableAlert
 from .intervals import EVER, Interval, Moment, parse_moment
 from .terminology import canonical_system
+from .truth import ReasonKind
 
 
 @dataclass(slots=True)
@@ -35,6 +36,8 @@ class Row:
     alert: WearableAlert | None = None
     why: str = ""
     """Why it is unusable, where a fact found it so; a constant phrase."""
+    doubt: ReasonKind | None = None
+    """Of a row that no code and no name placed: what kind of doubt it is."""
 
 
 def items(value: Any) -> list[Any]:
@@ -45,7 +48,10 @@ def items(value: Any) -> list[Any]:
 
 
 def codings(concept: Any) -> list[tuple[str, str, str]]:
-    """System, code and display of each coding of a CodeableConcept."""
+    """System, code and display of each coding of a CodeableConcept.
+
+    A coding of a shape that FHIR does not know is left out.
+    """
     found: list[tuple[str, str, str]] = []
     written = concept.get("coding") if isinstance(concept, dict) else None
     if type(written) is not list:
@@ -56,10 +62,61 @@ def codings(concept: Any) -> list[tuple[str, str, str]]:
             code = str(code)
         if code and type(code) is str:
             system, display = coding.get("system"), coding.get("display")
-            named = canonical_system(system) if type(system) is str else ""
+            if type(system) is str:
+                named = canonical_system(system)
+            elif system is None:
+                named = ""
+            else:
+                continue
             shown = display if type(display) is str else ""
             found.append((named, code.strip(), shown))
     return found
+
+
+class Lack(NamedTuple):
+    """Why no code of a resource is known, so that it may be anything."""
+
+    doubt: ReasonKind
+    why: str
+    """A constant phrase."""
+
+
+NO_CODE = Lack(ReasonKind.NOT_READ, "no code is recorded")
+MISSHAPEN = Lack(ReasonKind.UNUSABLE, "its code has a shape that FHIR does not know")
+
+
+def lack_of(concept: Any) -> Lack | None:
+    """Why no code of a CodeableConcept is known.
+
+    None where one is, or where words stand for it.
+    """
+    if codings(concept):
+        return None
+    if is_misshapen(concept):
+        return MISSHAPEN
+    return None if texts_of(concept) else NO_CODE
+
+
+def is_misshapen(concept: Any) -> bool:
+    """Whether a CodeableConcept, or a coding in it, has a shape that FHIR has not."""
+    if concept is None:
+        return False
+    if not isinstance(concept, dict):
+        return True
+    written = concept.get("coding")
+    if written is None:
+        written = []
+    elif not isinstance(written, list):
+        written = [written]
+    texts = [concept.get("text")]
+    for coding in written:
+        if not isinstance(coding, dict):
+            return True
+        code = coding.get("code")
+        if isinstance(code, bool) or not isinstance(code, str | int | None):
+            return True
+        texts += [coding.get("system"), coding.get("display")]
+    return any(not isinstance(text, str | None) for text in texts)
 
 
 _NOTHING_KNOWN = (

@@ -34,7 +34,9 @@ _SOURCES: Mapping[str, str] = {
 _KINDS: Mapping[ReasonKind, str] = {
     ReasonKind.NOT_RECORDED: "{fact}: not recorded",
     ReasonKind.BOUNDARY: "{fact}: recorded too vaguely to decide",
-    ReasonKind.NOT_READ: "{fact}: could not be read",
+    ReasonKind.NOT_READ: (
+        "{fact}: the code of an entry could not be read, and it may be one of these"
+    ),
     ReasonKind.UNUSABLE: "{fact}: recorded in a form that cannot be used",
     ReasonKind.UNRESOLVED: "{fact}: an entry is not recognised and may be one of these",
 }
@@ -93,7 +95,10 @@ def _said(rule: Rule, reason: Reason, chart: Chart) -> list[str]:
     if reason.kind is ReasonKind.NOT_READ and reason.sources:
         return [_unread(source, chart) for source in reason.sources]
     said = _KINDS[reason.kind].format(fact=_fact(rule, reason.fact))
-    return [f"{said} ({_quoted(reason.names)})" if reason.names else said]
+    names = reason.names
+    if reason.kind is ReasonKind.NOT_READ:
+        names = tuple(filter(None, names))  # that it has no name is the news
+    return [f"{said} ({_quoted(names)})" if names else said]
 
 
 def _unread(source: str, chart: Chart) -> str:

@@ -1,7 +1,7 @@
 """What one chart holds for the selectors of a rulebook, row by row."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from .standing import (
     medication_standing,
     observation_standing,
 )
+from .truth import ReasonKind
 from .valuesets import ValueSet
 
 
@@ -55,6 +56,8 @@ class Selectors:
             self.indexes[kind, origin] = CodeIndex(slots, sets)
         self.group_of: dict[int, int] = {}
         """Slots that leave the same resources unresolved share a group."""
+        self.slots_of: dict[int, list[int]] = defaultdict(list)
+        """By group."""
         self._groups: dict[tuple[str, str], list[Group]] = defaultdict(list)
         self._group()
 
@@ -88,6 +91,7 @@ class Selectors:
                 numbers[key] = group.number
                 self._groups[selector.kind, selector.origin].append(group)
             self.group_of[slot] = numbers[key]
+            self.slots_of[numbers[key]].append(slot)
 
 
 class Group(NamedTuple):
@@ -135,8 +139,8 @@ class Sheet:
         """By slot: what matched, whether it counts or not."""
         self.alerts: dict[int, list[Row]] = defaultdict(list)
         """By slot: wearable alerts."""
-        self.unresolved: dict[int, list[str]] = defaultdict(list)
-        """By group: what may belong, in the record's words."""
+        self.strays: dict[int, list[Row]] = defaultdict(list)
+        """By group: what may belong, since its code tells nothing or is not known."""
         self.unread: dict[str, tuple[str, ...]] = {}
         """By kind (or ``draft_orders``): the sources that are not fully loaded."""
         self._selectors = selectors
@@ -165,6 +169,12 @@ class Sheet:
             self.standing(selector, match.resource) is Standing.COUNTS
             for match in self.matches.get(slot, ())
         )
+
+    def slots_in_doubt(self) -> Iterator[int]:
+        """The slots that may have a row of which no code was ever read."""
+        for group, strays in self.strays.items():
+            if any(each.doubt is not ReasonKind.UNRESOLVED for each in strays):
+                yield from self._selectors.slots_of[group]
 
     def has_names(self, slots: Sequence[int]) -> bool:
         """Whether a name alone put anything under one of the slots."""
@@ -215,16 +225,19 @@ class Sheet:
         hit, resource, holder, names = match
         called = names or texts_of(holder.get("code"))
         name = "" if hit.by_name else hit.name
+        row = self.row(kind, resource, name or next(iter(called), "") or hit.name)
+        row.code, row.by_name, row.holder = hit.code, hit.by_name, holder
+        row.value = quantity(holder, unit) if unit else None
+        return row
+
+    def row(self, kind: str, resource: Resource, name: str) -> Row:
+        """A resource as a row, before it is known what it is a row of."""
         moment = _MOMENTS[kind](resource, self._zone)
         return Row(
             reference=reference_of(resource),
-            name=name or next(iter(called), "") or hit.name,
-            code=hit.code,
-            by_name=hit.by_name,
+            name=name,
             moment=moment or EVER,
             dated=moment is not None,
-            value=quantity(holder, unit) if unit else None,
-            holder=holder,
             resource=resource,
         )
 

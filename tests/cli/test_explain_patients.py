@@ -164,6 +164,7 @@ def test_a_machine_reads_the_whole_tree_with_its_places(rules: Path) -> None:
             "by_name": 0,
             "unusable": 0,
             "perhaps_out_of_time": 0,
+            "not_obtained": 0,
             "unresolved": 0,
         },
         "resources": ["Observation/o"],

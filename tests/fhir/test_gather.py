@@ -511,6 +511,22 @@ def test_p_21_medications_referred_to_are_fetched_in_one_search(
     assert chart.medications["Medication/here"]["id"] == "here"
 
 
+@pytest.mark.parametrize("status", [410, 404, 500])
+def test_an_order_whose_medication_is_gone_is_kept_without_it(
+    full, queries, hook_request, fhir, reader_for, bundle, status
+):
+    fhir.routes["Medication"] = (status, {"resourceType": "OperationOutcome"})
+    full["medication-requests"] = bundle(order("o1", "Medication/gone"))
+    request = hook_request(full, fhir)
+
+    chart = gather(queries(), request, reader_for(request), LONG)
+
+    (kept,) = chart.sources["medication_requests"].resources
+    assert kept["id"] == "o1"
+    assert chart.state("medication_requests") is SourceState.LOADED
+    assert chart.medications == {}
+
+
 def test_many_medications_are_fetched_in_several_searches(
     full, queries, hook_request, fhir, reader_for, bundle
 ):

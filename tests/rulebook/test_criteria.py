@@ -27,6 +27,8 @@ def condition(code: str = "E11.9", system: str = ICD, **more: Any) -> dict[str, 
 
 
 SNOMED_ONLY = condition("44054006", "http://snomed.info/sct")
+UNCODED = {**condition(), "code": {"coding": []}}
+MISSHAPEN = {**condition(), "code": ["E11.9"]}
 
 
 @pytest.mark.parametrize(
@@ -38,6 +40,11 @@ SNOMED_ONLY = condition("44054006", "http://snomed.info/sct")
         ("present", [], PARTIAL, {"not_read"}),
         ("present", [], MISSING, {"not_read"}),
         ("present", [SNOMED_ONLY], LOADED, False),
+        ("present", [UNCODED], LOADED, {"not_read"}),
+        ("present", [UNCODED], PARTIAL, {"not_read"}),
+        ("present", [condition(), UNCODED], LOADED, True),
+        ("present", [SNOMED_ONLY, UNCODED], LOADED, {"not_read"}),
+        ("present", [MISSHAPEN], LOADED, {"unusable"}),
         ("absent", [condition()], LOADED, False),
         ("absent", [condition()], PARTIAL, False),
         ("absent", [], LOADED, True),
@@ -45,6 +52,10 @@ SNOMED_ONLY = condition("44054006", "http://snomed.info/sct")
         ("absent", [], MISSING, {"not_read"}),
         ("absent", [SNOMED_ONLY], LOADED, {"unresolved"}),
         ("absent", [condition(clinicalStatus={"text": "?"})], LOADED, {"unusable"}),
+        ("absent", [UNCODED], LOADED, {"not_read"}),
+        ("absent", [condition(), UNCODED], LOADED, False),
+        ("absent", [SNOMED_ONLY, UNCODED], LOADED, {"not_read", "unresolved"}),
+        ("absent", [MISSHAPEN], LOADED, {"unusable"}),
         ("{count: {at_least: 1}}", [condition()], LOADED, True),
         ("{count: {at_least: 1}}", [condition()], PARTIAL, True),
         ("{count: {at_least: 2}}", [condition()], LOADED, False),
@@ -52,6 +63,13 @@ SNOMED_ONLY = condition("44054006", "http://snomed.info/sct")
         ("{count: {at_least: 1}}", [], LOADED, False),
         ("{count: {at_least: 1}}", [], PARTIAL, {"not_read"}),
         ("{count: {at_least: 1}}", [SNOMED_ONLY], LOADED, {"unresolved"}),
+        ("{count: {at_least: 1}}", [UNCODED], LOADED, {"not_read"}),
+        ("{count: {at_least: 1}}", [condition(), UNCODED], LOADED, True),
+        ("{count: {at_least: 2}}", [condition(), UNCODED], LOADED, {"not_read"}),
+        ("{count: {at_least: 2}}", [condition(), MISSHAPEN], LOADED, {"unusable"}),
+        ("{count: {below: 1}}", [UNCODED], LOADED, {"not_read"}),
+        ("{count: {below: 1}}", [condition(), UNCODED], LOADED, False),
+        ("{count: {equals: 1}}", [condition(), UNCODED], LOADED, {"not_read"}),
         ("{count: {below: 1}}", [], LOADED, True),
         ("{count: {below: 1}}", [condition()], PARTIAL, False),
         ("{count: {below: 2}}", [condition()], PARTIAL, {"not_read"}),

@@ -418,18 +418,23 @@ LOINC, HEART_RATE = "http://loinc.org", "8867-4"
         ),
         ({"coding": [{"system": LOINC, "code": "1-8"}]}, False),
         ({"coding": [{"code": HEART_RATE}]}, {"unresolved"}),
-        ({"coding": [{"system": LOINC, "code": ""}]}, {"unresolved"}),
-        ({"coding": [{"system": LOINC, "_code": {}}]}, {"unresolved"}),
-        ({"coding": [{"system": [LOINC], "code": HEART_RATE}]}, {"unresolved"}),
-        ({"coding": HEART_RATE}, {"unresolved"}),
+        ({"coding": [{"system": LOINC, "code": ""}]}, {"not_read"}),
+        ({"coding": [{"system": LOINC, "_code": {}}]}, {"not_read"}),
+        ({"coding": [{"system": [LOINC], "code": HEART_RATE}]}, {"unusable"}),
+        ({"coding": [{"system": LOINC, "code": [HEART_RATE]}]}, {"unusable"}),
+        ({"coding": [{"system": LOINC, "code": True}]}, {"unusable"}),
+        ({"coding": [None]}, {"unusable"}),
+        ({"coding": HEART_RATE}, {"unusable"}),
+        ({"coding": HEART_RATE, "text": "Heart rate"}, {"unusable"}),
         ({"text": "Heart rate"}, {"unresolved"}),
-        (HEART_RATE, {"unresolved"}),
-        ([{"coding": [{"system": LOINC, "code": HEART_RATE}]}], {"unresolved"}),
-        (None, {"unresolved"}),
+        ({"text": ["Heart rate"]}, {"unusable"}),
+        (HEART_RATE, {"unusable"}),
+        ([{"coding": [{"system": LOINC, "code": HEART_RATE}]}], {"unusable"}),
+        (None, {"not_read"}),
     ],
     ids=str,
 )
-def test_a_concept_is_in_the_set_out_of_it_or_unresolved(
+def test_a_concept_is_in_the_set_out_of_it_or_in_doubt(
     rules: Any, chart: Any, reasons: Any, reading: Any, concept: Any, expected: Any
 ) -> None:
     patient = chart(observations=[reading(80, code=concept)])
@@ -487,9 +492,9 @@ def test_a_part_that_cannot_be_read_may_be_anything(
 ) -> None:
     panel = reading(0, code=PANEL, component=component)
 
-    verdict = rules.verdict(BP, "sbp: absent", chart(observations=[panel]))
-
-    assert reasons(verdict) == {"unresolved"}
+    for test in ("present", "absent"):
+        verdict = rules.verdict(BP, f"sbp: {test}", chart(observations=[panel]))
+        assert reasons(verdict) == {"unusable"}
 
 
 @pytest.mark.parametrize(
