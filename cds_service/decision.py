@@ -156,7 +156,7 @@ def read_chart(
             world.fhir,
             FhirLimits(pages=config.fhir_page_limit, bytes=config.fhir_byte_limit),
         )
-    return gather(
+    chart = gather(
         service.queries,
         hook_request,
         reader,
@@ -164,6 +164,7 @@ def read_chart(
         why_unread=why_unread,
         note=watch.note_fetch,
     )
+    return replace(chart, halves=reader.halves) if reader else chart
 
 
 def heed_token(hook_request: HookRequest, client: TrustedClient) -> HookRequest:

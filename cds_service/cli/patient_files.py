@@ -13,6 +13,7 @@ from ..fhir.chart import Chart, Policy, SourceQuery
 from ..fhir.gather import gather
 from ..fhir.subjects import bundle_resources
 from ..protocol.errors import CdsError
+from ..protocol.formats import mend
 from ..protocol.requests import parse_request
 from ..rulebook.findings import suggest
 from ..rulebook.rules import AlertType
@@ -41,7 +42,7 @@ def read_moment(text: str | None) -> datetime:
 def read_json(file: Path, now: datetime) -> Any:
     """The content of a JSON file, times such as ``@now-6h`` counted from *now*."""
     try:
-        content = json.loads(file.read_text("utf-8"))
+        content = json.loads(mend(file.read_bytes())[0])
     except (ValueError, RecursionError) as error:
         raise click.ClickException(f"{file} is no JSON: {error}") from error
     except OSError as error:

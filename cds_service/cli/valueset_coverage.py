@@ -11,6 +11,7 @@ import click
 from ..fhir.chart import Chart
 from ..fhir.gather import gather
 from ..protocol.errors import CdsError
+from ..protocol.formats import mend
 from ..protocol.requests import parse_request
 from ..rulebook.coverage import Entry, Survey, Surveyor, Verdict
 from ..rulebook.matching import Selector
@@ -77,7 +78,7 @@ class _NoChart(Exception):
 
 def _charts(file: Path) -> Iterator[Chart]:
     try:
-        bundle = json.loads(file.read_bytes())
+        bundle = json.loads(mend(file.read_bytes())[0])
     except (ValueError, RecursionError) as error:
         raise _NoChart("it is no JSON") from error
     except OSError as error:

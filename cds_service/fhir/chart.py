@@ -98,6 +98,8 @@ class Chart:
     ``Medication/1``, the absolute URL, ``urn:uuid:…``."""
     context: Mapping[str, Any] = field(default_factory=dict)
     """The hook's context, as sent."""
+    halves: int = 0
+    """Half characters that were replaced in what was fetched."""
 
     def state(self, name: str) -> SourceState:
         """The state of a source; one that nobody asked for is missing."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..protocol.formats import is_whole
 from .chart import Resource, medication_of
 from .subjects import bundle_resources, relative_form
 
@@ -16,7 +17,9 @@ def medication_references(resources: Iterable[Resource]) -> frozenset[str]:
     for resource in resources:
         _, member = medication_of(resource)
         reference = member.get("reference") if isinstance(member, dict) else None
-        if isinstance(reference, str) and reference[:1] not in ("", "#"):
+        if not isinstance(reference, str) or not is_whole(reference):
+            continue
+        if reference[:1] not in ("", "#"):
             found.add(reference)
     return frozenset(found)
 
@@ -33,7 +36,7 @@ def index_medications(
         names = [full_url, relative_form(full_url, base)]
         if isinstance(resource.get("id"), str):
             names.append(f"Medication/{resource['id']}")
-        for name in filter(None, names):
+        for name in filter(is_whole, filter(None, names)):
             index.setdefault(name, resource)
     for reference in references:
         known = index.get(relative_form(reference, base))

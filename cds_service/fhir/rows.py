@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ..protocol.formats import is_whole
 from .chart import Resource, Source, SourceState, Unusable
 from .entries import CONTAINERS, Place, Told, judge_outcome, place_of
 from .subjects import Identity, Whose, bundle_resources, whose
@@ -164,9 +165,9 @@ def is_resource(value: Any, resource_type: str) -> bool:
 
 
 def reference_of(resource: Resource) -> str:
-    """``Type/id``; empty for a resource without an id."""
+    """``Type/id``; empty for one without an id, or with half a character in it."""
     identifier = resource.get("id")
-    if not isinstance(identifier, str) or not identifier:
+    if not isinstance(identifier, str) or not identifier or not is_whole(identifier):
         return ""
     return f"{resource['resourceType']}/{identifier}"
 

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any
 from urllib.parse import unquote
 
+from ..protocol.formats import is_whole
 from .addresses import parse_base, same_place
 from .chart import Resource
 
@@ -104,6 +105,8 @@ def _referred(member: Any, identity: Identity) -> Whose:
     if not isinstance(reference, str) or not reference.strip():
         return Whose.NOBODY
     reference = reference.strip()
+    if not is_whole(reference):
+        return Whose.UNKNOWN
     if reference == f"Patient/{identity.patient_id}":
         return Whose.OWN
     if _is_urn(reference):

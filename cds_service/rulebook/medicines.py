@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..fhir.chart import Chart, Resource, medication_of
+from ..protocol.formats import is_whole
 from .matching import Coded
 from .readings import (
     MISSHAPEN,
@@ -120,7 +121,7 @@ def _referenced(
     reference: Any, holders: Sequence[Resource], chart: Chart
 ) -> Resource | None:
     """What a reference names: in one of *holders*, or among the chart's Medications."""
-    if not isinstance(reference, str):
+    if not isinstance(reference, str) or not is_whole(reference):
         return None
     if not reference.startswith("#"):
         return chart.medications.get(reference)

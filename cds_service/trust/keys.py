@@ -14,6 +14,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+from ..protocol.formats import is_whole
 from .algorithms import SHORTEST_RSA, SUITABLE, public_jwk
 
 MOST_KEYS = 100
@@ -71,7 +72,7 @@ def read_key_set(listed: Any) -> KeySet:
     problems: list[tuple[tuple[int | str, ...], str]] = []
     for index, jwk in enumerate(listed):
         kid = jwk.get("kid") if isinstance(jwk, dict) else None
-        if not isinstance(kid, str) or not 0 < len(kid) <= LONGEST_KID:
+        if not isinstance(kid, str) or not _names_a_key(kid):
             problems.append(((index,), "must be a JWK with a kid, which is text"))
             continue
         try:
@@ -86,6 +87,10 @@ def read_key_set(listed: Any) -> KeySet:
         keys[kid] = key
     usable = {kid: key for kid, key in keys.items() if kid not in twins}
     return KeySet(usable, tuple(problems))
+
+
+def _names_a_key(kid: str) -> bool:
+    return 0 < len(kid) <= LONGEST_KID and is_whole(kid)
 
 
 def read_key(jwk: Mapping[str, Any]) -> VerificationKey:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..protocol.errors import Unauthenticated
+from ..protocol.formats import is_whole
 from .algorithms import ALGORITHMS
 
 LEEWAY = 60
@@ -114,6 +115,8 @@ def read_jti(claims: Mapping[str, Any]) -> str:
     value = claims.get("jti")
     if not isinstance(value, str) or not 0 < len(value) <= LONGEST_JTI:
         raise Unauthenticated(f"jti is no text of up to {LONGEST_JTI} characters")
+    if not is_whole(value):
+        raise Unauthenticated("jti holds half a character")
     return value
 
 

@@ -117,6 +117,13 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.halves = Counter(
+            "cds_half_characters",
+            "Half characters that this worker replaced in texts, by where they stood.",
+            ["worker", "where"],
+            registry=self.registry,
+        )
+
         self.rulebook = RulebookMetrics(self.registry, self.worker)
 
     def count(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -140,9 +147,19 @@ class Metrics:
         """Wearable alerts that a patient does not permit to be used."""
         self.withheld.labels(self.worker, service).inc(number)
 
+    def count_halves(self, where: str, number: int) -> None:
+        """Halves of characters that were replaced in texts."""
+        self.halves.labels(self.worker, where).inc(number)
+
     def count_suppressed(self, service: str, why: str) -> None:
         """One card that was held back."""
         self.suppressed.labels(self.worker, service, why).inc()
+
+
+def count_halves(where: str, number: int) -> None:
+    """Count the halves of characters that were replaced in this request's texts."""
+    metrics: Metrics = current_app.extensions["cds_metrics"]
+    metrics.count_halves(where, number)
 
 
 def observe_requests(app: Flask, log: BinaryIO | None) -> None:

@@ -3,9 +3,10 @@
 Source: CDS Hooks 3.0.0 "Discovery", "Calling a CDS Service", "Feedback".
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, current_app, g, request
@@ -27,7 +28,7 @@ from ..trust import Keyring, TrustedClient, authenticate
 from ..trust.documents import fetcher
 from ..trust.keyring import Log, keep_quiet
 from .bodies import read_body
-from .health import Metrics
+from .health import Metrics, count_halves
 from .json import parse_json, render_json
 from .limits import Deadline, admit
 from .notes import note
@@ -71,11 +72,13 @@ def build_hooks(
             watch.enter("")
             rulebook = world.rulebook
             refuse_unknown(service_id, rulebook, client)
+            told: list[int] = []
             hook_request = parse_request(
-                parse_json(body, world.config.value_limit),
+                parse_json(body, world.config.value_limit, told.append),
                 strict=client.profile.strict,
                 https_only=world.config.profile is Profile.PRODUCTION,
             )
+            hook_request = heed_halves(hook_request, told)
             hook_request = heed_token(hook_request, client)
             services = rulebook.services
             offered = (each.service for each in services.values())
@@ -93,7 +96,10 @@ def build_hooks(
             body = read_body(world.config.body_limit)
             client = recognise(desk, f"/cds-services/{service_id}/feedback")
             refuse_unknown(service_id, world.rulebook, client)
-            entries = parse_feedback(parse_json(body, world.config.value_limit))
+            note_halves = partial(count_halves, "feedback")
+            entries = parse_feedback(
+                parse_json(body, world.config.value_limit, note_halves)
+            )
             now = world.clock()
             event = build_feedback_event(service_id, entries, client, now)
             world.store.record_feedback(service_id, entries, client, event, now)
@@ -174,6 +180,18 @@ def refuse_unknown(service_id: str, rulebook: Rulebook, client: TrustedClient) -
         raise UnknownService("There is no service with this id.")
 
 
+def heed_halves(hook_request: HookRequest, told: Sequence[int]) -> HookRequest:
+    """The request, with a deviation where half characters were replaced in it.
+
+    A strict client is forgiven that as well: it passes on what stands in a record.
+    """
+    if not told:
+        return hook_request
+    count_halves("call", sum(told))
+    text = f"$: half characters in texts, replaced: {sum(told)}"
+    return replace(hook_request, deviations=(*hook_request.deviations, text))
+
+
 def note_call(service_id: str, hook_request: HookRequest) -> None:
     """Put the call in the log line, without anything about the patient."""
     g.hook_request = hook_request
@@ -200,6 +218,8 @@ def note_cards(service_id: str, answered: Answer) -> None:
 def count_resources(answered: Answer) -> None:
     """Count what came and could not be used, and what was about somebody else."""
     metrics: Metrics = current_app.extensions["cds_metrics"]
+    if answered.chart.halves:
+        count_halves("fhir", answered.chart.halves)
     for resource_type, reason in answered.unusable:
         metrics.count_unusable(resource_type, reason)
     for source in answered.chart.sources.values():

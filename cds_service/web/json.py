@@ -7,17 +7,21 @@ was parsed, written again, has fewer quotation marks around strings than what wa
 Compact JSON is, written again, the very same bytes, and needs no counting. A repeated
 name is refused whoever sends it: of two ``patientId``, none is the right one to read.
 
+Half a character in a text is no reason to refuse a chart: it is replaced and counted.
+
 Nothing here takes more than a time in proportion to the length of the body. What a body
 becomes in memory is bounded by the number of values in it, counted before it is parsed.
 """
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 
 from ..protocol.errors import InvalidRequest, Problem, TooLarge
+from ..protocol.formats import mend
 
 BOM = b"\xef\xbb\xbf"
 DEEPEST = 254
@@ -26,8 +30,14 @@ MOST_VALUES = 100_000
 """Members and items; a chart of a megabyte has about 40,000."""
 
 
-def parse_json(body: bytes, most_values: int = MOST_VALUES) -> Any:
+def parse_json(
+    body: bytes,
+    most_values: int = MOST_VALUES,
+    note: Callable[[int], None] = lambda halves: None,
+) -> Any:
     """The value that *body* holds.
+
+    *note* is told how many halves of characters were replaced, where there were any.
 
     Raises:
         InvalidRequest: if it is not JSON, not UTF-8, nested too deeply, or if an object
@@ -44,7 +54,7 @@ def parse_json(body: bytes, most_values: int = MOST_VALUES) -> Any:
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise InvalidRequest(_not_json(error)) from error
+        text, value = _mended(text, error, note)
     try:
         written = orjson.dumps(value)
     except orjson.JSONEncodeError as error:
@@ -57,6 +67,25 @@ def parse_json(body: bytes, most_values: int = MOST_VALUES) -> Any:
 def render_json(value: Any) -> bytes:
     """The value as compact UTF-8 JSON."""
     return orjson.dumps(value)
+
+
+def _mended(
+    text: bytes, error: orjson.JSONDecodeError, note: Callable[[int], None]
+) -> tuple[bytes, Any]:
+    """The text that is no JSON for *error*, without half characters, and its value."""
+    try:
+        whole, halves = mend(text)
+    except UnicodeDecodeError:
+        halves = 0
+    if not halves:
+        raise InvalidRequest(_not_json(error)) from error
+    text = whole.encode()
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as again:
+        raise InvalidRequest(_not_json(again)) from again
+    note(halves)
+    return text, value
 
 
 def _not_json(error: orjson.JSONDecodeError) -> str:

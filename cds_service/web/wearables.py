@@ -1,11 +1,14 @@
 """Deliveries of wearable data and of consents to it over HTTP."""
 
+from functools import partial
+
 from flask import Blueprint, Response, request
 
 from ..decision import World
 from ..ingestion import AlertJudge, ConsentJudge, Judge, accept, refusals_audited
 from ..protocol.errors import UnsupportedMediaType
 from .bodies import read_body
+from .health import count_halves
 from .json import parse_json, render_json
 from .limits import admit
 from .notes import note
@@ -40,7 +43,9 @@ def build_wearables(world: World) -> Blueprint:
             judge,
             webhooks=world.clients.webhooks,
             store=world.store,
-            parse_json=lambda body: parse_json(body, world.config.value_limit),
+            parse_json=lambda body: parse_json(
+                body, world.config.value_limit, partial(count_halves, "delivery")
+            ),
             admit=lambda source: admit("source", source),
             now=now,
         )

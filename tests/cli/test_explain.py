@@ -114,3 +114,16 @@ def test_what_is_to_be_explained_must_be_said() -> None:
 
     assert (nothing.exit_code, "name a rule" in nothing.output) == (2, True)
     assert (of_nobody.exit_code, "--patient" in of_nobody.output) == (2, True)
+
+
+def test_a_file_with_half_a_character_is_a_chart_all_the_same(tmp_path: Path) -> None:
+    chart = (ROOT / "fixtures" / "patient-view" / "fires" / "chart.json").read_bytes()
+    whole = run("fires", *alerts("fires")).output
+    for half in (rb"\ud83d", b"\xf0\x9f"):
+        file = tmp_path / "chart.json"
+        file.write_bytes(chart.replace(b"Essential", half + b" Essential", 1))
+        asked = [RULE, "--patient", str(file), "--rules", str(ROOT / "rules")]
+
+        result = CliRunner().invoke(explain, [*asked, *alerts("fires")])
+
+        assert (result.exit_code, result.output) == (0, whole)

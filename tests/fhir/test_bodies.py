@@ -15,10 +15,22 @@ from cds_service.fhir.client.bodies import parse_body
         (rb'{"a": "\\ud83d"}', {"a": r"\ud83d"}),
         (rb'{"a": "\\\ud83d"}', {"a": "\\\ufffd"}),
         (rb'{"\ud83d": 1}', {"\ufffd": 1}),
+        (b'{"a": "x\xf0\x9f"}', {"a": "x\ufffd"}),
+        (b'{"a": "x\xed\xa0\xbd"}', {"a": "x\ufffd"}),
+        (b'\xef\xbb\xbf{"a": "x\xe2\x82"}', {"a": "x\ufffd"}),
     ],
 )
-def test_half_a_surrogate_pair_is_replaced(content, value):
+def test_half_a_character_is_replaced(content, value):
     assert parse_body(content) == (value, "")
+
+
+def test_half_characters_are_counted():
+    told = []
+
+    parse_body(rb'{"a": "\udc00\ud83d"}', told.append)
+    parse_body(b'{"a": "whole"}', told.append)
+
+    assert told == [2]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Gathering the chart from prefetch and from real servers on loopback."""
 
+import json
 import threading
 
 import pytest
@@ -326,6 +327,21 @@ def test_p_15_a_fetched_page_that_says_that_part_is_withheld_is_not_all(
 
     assert (source.state, source.origin) == (PARTIAL, "fhir")
     assert source.why == "an OperationOutcome says that not all came (suppressed)"
+
+
+def test_half_characters_of_what_is_fetched_are_replaced_and_counted(
+    full, queries, hook_request, fhir, reader_for, bundle, condition
+):
+    del full["conditions"]
+    told = json.dumps(bundle(condition("a", code={"text": "x_"}))).encode()
+    fhir.routes["Condition"] = told.replace(b"_", b"\xf0\x9f" + rb"\ud83d")
+    request = hook_request(full, fhir)
+    reader = reader_for(request)
+
+    source = gather(queries(), request, reader, LONG).sources["conditions"]
+
+    assert [each["code"]["text"] for each in source.resources] == ["x\ufffd\ufffd"]
+    assert (source.state, reader.halves) == (LOADED, 2)
 
 
 def test_e_9_a_server_that_hangs_costs_its_own_source_and_no_more(

@@ -78,3 +78,20 @@ def test_only_what_lacks_and_can_be_asked_is_fetched():
     ]
 
     assert ids_to_fetch(references, {"Medication/m1": DRUG}, BASE) == ["m2", "m3"]
+
+
+def test_half_a_character_in_a_reference_names_no_medication():
+    page = {
+        "entry": [
+            {
+                "fullUrl": "urn:uuid:\ufffd",
+                "resource": {"resourceType": "Medication", "id": "m\ufffd"},
+            }
+        ]
+    }
+    references = medication_references(
+        [referring("Medication/m\ufffd"), referring("urn:uuid:\ufffd")]
+    )
+
+    assert references == frozenset()
+    assert index_medications([page], ["Medication/m\ufffd"], BASE) == {}

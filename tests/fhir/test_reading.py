@@ -310,6 +310,16 @@ def test_two_resources_with_one_id_are_not_taken_for_one(bundle, condition, meta
     assert source.state is PARTIAL
 
 
+def test_two_resources_whose_ids_lost_half_a_character_are_two(bundle, condition):
+    older = condition("a\ufffd", meta={"versionId": "1"}, code={"text": "first"})
+    newer = condition("a\ufffd", meta={"versionId": "2"}, code={"text": "second"})
+
+    source = read(bundle(older, newer))
+
+    texts = [each["code"]["text"] for each in source.resources]
+    assert (texts, source.state) == (["first", "second"], LOADED)
+
+
 def outcome(*severities, code="processing"):
     issues = [{"severity": severity, "code": code} for severity in severities]
     return {"resourceType": "OperationOutcome", "issue": issues}

@@ -50,6 +50,10 @@ def referring(reference):
         ("https://a@ehr.example/fhir/Patient/p1", Whose.UNKNOWN),
         ("https://ehr.example./fhir/Patient/p1", Whose.UNKNOWN),
         (URN, Whose.UNKNOWN),
+        ("Patient/p1\ufffd", Whose.UNKNOWN),
+        (f"{BASE}/Patient/p\ufffd", Whose.UNKNOWN),
+        ("Device/\ufffd", Whose.UNKNOWN),
+        ("urn:uuid:\ufffd", Whose.UNKNOWN),
         ("", Whose.NOBODY),
         (7, Whose.NOBODY),
         (None, Whose.NOBODY),
@@ -148,3 +152,11 @@ def test_p_21_a_contained_patient_is_nobody_in_particular(identifier):
 )
 def test_a_reference_into_the_server_has_a_relative_form(reference, relative):
     assert relative_form(reference, BASE) == relative
+
+
+def test_half_a_character_in_full_urls_makes_nobody_of_two_patients():
+    pages = [{"entry": [entry("urn:x\ufffd", "p1"), entry("urn:x\ufffd", "p2")]}]
+
+    identity = identify("p1", BASE, pages)
+
+    assert whose(referring("urn:x\ufffd"), identity) is Whose.UNKNOWN

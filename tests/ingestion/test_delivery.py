@@ -1,6 +1,8 @@
 """A delivery from raw body to answer: who sent it, once only, stored or refused."""
 
+import base64
 import hashlib
+import hmac
 import json
 import threading
 from collections.abc import Callable
@@ -430,6 +432,65 @@ def test_what_is_not_json_is_refused(
 
     ((kind, source, detail),) = audited(store)
     assert (kind, source, detail["status"]) == ("refusal", "demo-watch", 400)
+
+
+HALVES = [rb"\ud83d", b"\xf0\x9f", b"\xed\xa0\xbd"]
+
+
+def half(item: dict[str, Any], old: str, new: bytes) -> tuple[bytes, dict[str, str]]:
+    """A delivery in which a text ends in half a character, and its headers."""
+    body = body_of(item).replace(old.encode(), new)
+    stamp = str(int(NOW.timestamp()))
+    key = base64.b64decode(NEW.removeprefix("whsec_"))
+    mac = hmac.digest(key, f"msg_1.{stamp}.".encode() + body, "sha256")
+    signature = f"v1,{base64.b64encode(mac).decode()}"
+    return body, {
+        "Webhook-Id": "msg_1",
+        "Webhook-Timestamp": stamp,
+        "Webhook-Signature": signature,
+    }
+
+
+@pytest.mark.parametrize("cut", HALVES)
+def test_a_device_named_by_half_an_emoji_is_no_reason_to_lose_an_alert(
+    deliver: Deliver, store: Store, cut: bytes
+) -> None:
+    reply = deliver(*half({**ITEM, "device": "Watch _"}, "_", cut))
+
+    assert (reply.status, reply.body["accepted"]) == (202, 1)
+    assert [each.device for each in stored(store)] == ["Watch \ufffd"]
+
+
+@pytest.mark.parametrize("name", ["id", "patient"])
+@pytest.mark.parametrize("cut", [*HALVES, b"\xef\xbf\xbd"])
+def test_an_alert_or_a_patient_named_by_half_a_character_is_rejected(
+    deliver: Deliver, store: Store, name: str, cut: bytes
+) -> None:
+    reply = deliver(*half({**ITEM, name: "smart-1_"}, "smart-1_", b"smart-1" + cut))
+
+    assert (reply.status, stored(store)) == (422, [])
+
+
+def test_the_signature_is_over_the_half_character_and_not_over_what_replaces_it(
+    deliver: Deliver,
+) -> None:
+    body, headers = half({**ITEM, "device": "Watch _"}, "_", b"\xf0\x9f")
+
+    with pytest.raises(Unauthenticated):
+        deliver(body.replace(b"\xf0\x9f", b"\xef\xbf\xbd"), headers)
+    with pytest.raises(Unauthenticated):
+        deliver(body.replace(b"\xf0\x9f", b"\xf0\x90"), headers)
+
+
+def test_two_deliveries_that_differ_in_a_half_character_are_not_one(
+    deliver: Deliver,
+) -> None:
+    one = half({**ITEM, "device": "Watch _"}, "_", rb"\ud83d")
+    other = half({**ITEM, "device": "Watch _"}, "_", rb"\ud83e")
+
+    assert deliver(*one) == deliver(*one)
+    with pytest.raises(Unprocessable, match="another body"):
+        deliver(*other)
 
 
 def test_the_key_of_a_refused_delivery_is_free_again(deliver: Deliver) -> None:

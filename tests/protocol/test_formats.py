@@ -11,6 +11,7 @@ from cds_service.protocol.formats import (
     is_opaque,
     is_reference,
     is_reverse_domain,
+    mend,
     parse_base_url,
     parse_instant,
     parse_uuid,
@@ -44,6 +45,7 @@ def test_q_9_ids_are_taken_beyond_the_letters_and_the_length_of_fhir(text: str) 
         "1$2",
         "\u202e1",
         "\ud800",
+        "p1\ufffd",
         "1|2",
         "1\\2",
         "<1>",
@@ -99,7 +101,9 @@ def test_an_opaque_identifier_is_any_line_of_text(text: str) -> None:
     assert is_opaque(text)
 
 
-@pytest.mark.parametrize("text", ["", " ", "a" * 256, "a\nb", "\x00", "\ud800"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "a" * 256, "a\nb", "\x00", "\ud800", "a\ufffd"]
+)
 def test_an_opaque_identifier_can_be_stored_and_printed(text: str) -> None:
     assert not is_opaque(text)
 
@@ -194,3 +198,45 @@ def test_no_text_makes_a_format_fail(text: str) -> None:
     for read in (is_id, is_reference, is_opaque, parse_uuid, parse_instant):
         read(text)
     parse_base_url("https://" + text)
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept", "number"),
+    [
+        (b"whole \xf0\x9f\xab\x80", "whole \U0001fac0", 0),
+        (
+            rb"whole \ud83d\ude00 \\ud83d \ufffd",
+            r"whole \ud83d\ude00 \\ud83d \ufffd",
+            0,
+        ),
+        (b"whole \xef\xbf\xbd", "whole \ufffd", 0),
+        (rb"x\ud83d", r"x\ufffd", 1),
+        (rb"\uDC00\uD83D", r"\ufffd\ufffd", 2),
+        (rb"\ud83d\ud83d\ude00", r"\ufffd\ud83d\ude00", 1),
+        (rb"\\\ud83d", r"\\\ufffd", 1),
+        (b"x\xed\xa0\xbd", "x\ufffd", 1),
+        (b"\xed\xb8\x80x", "\ufffdx", 1),
+        (b"\xed\xa0\xbd\xed\xb8\x80", "\U0001f600", 1),
+        (b'"x\xf0\x9f\x92"', '"x\ufffd"', 1),
+        (b'"x\xf0"', '"x\ufffd"', 1),
+        (b'"Caf\xc3"', '"Caf\ufffd"', 1),
+        (b'"\x98\x80x"', '"\ufffd\ufffdx"', 2),
+        (b"\xf0\x9f\xab\x80 \xef\xbf\xbd \xf0\x9f", "\U0001fac0 \ufffd \ufffd", 1),
+        (rb"\ud83d" + b"\xe2\x82", "\\ufffd\ufffd", 2),
+    ],
+)
+def test_half_a_character_is_replaced_and_counted(
+    sent: bytes, kept: str, number: int
+) -> None:
+    assert mend(sent) == (kept, number)
+
+
+@pytest.mark.parametrize("sent", [b"\xff", b"M\xfcller", b"\xc0\x80", b"\xf5\x80"])
+def test_what_no_character_of_utf_8_has_is_another_encoding(sent: bytes) -> None:
+    with pytest.raises(UnicodeDecodeError):
+        mend(sent)
+
+
+def test_replacing_takes_time_in_proportion_to_the_length() -> None:
+    for piece in (b"\xf0", b"\xed\xa0\xbd", rb"\ud83d", b"\\", b"\xef\xbf\xbd\xf0"):
+        assert mend(piece * 200_000)[1] in (0, 200_000)

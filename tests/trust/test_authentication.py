@@ -428,6 +428,11 @@ def test_s_21_a_token_that_asks_for_an_extension_is_refused(
     )
 
 
+@pytest.mark.parametrize("jti", ["x\ud83d", "\ude00", "x\ufffd"])
+def test_s_15_a_token_named_by_half_a_character_is_refused(jti: str) -> None:
+    assert reason(f"Bearer {token(jti=jti)}") == "jti holds half a character"
+
+
 def test_s_15_a_token_is_accepted_once() -> None:
     seen, sent = Seen(), f"Bearer {token()}"
     call(sent, seen=seen)

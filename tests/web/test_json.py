@@ -91,13 +91,50 @@ def test_j_11_names_are_compared_exactly_whatever_the_strings_hold() -> None:
         b"[1] [2]",
         b"// note\n{}",
         b'{"a": "\xff"}',
-        rb'"\ud800"',
         b'{"a": tru',
         "{}".encode("utf-16"),
     ],
 )
 def test_j_11_what_is_not_json_is_refused_with_its_place(body: bytes) -> None:
     assert refusal(body).startswith("The body is not valid JSON: line ")
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        (rb'{"a": "x\ud83d"}', {"a": "x\ufffd"}),
+        (b'{"a": "x\xf0\x9f"}', {"a": "x\ufffd"}),
+        (b'{"a": "x\xed\xa0\xbd"}', {"a": "x\ufffd"}),
+        (rb'{"\ud83d": 1, "b": "\"\\"}', {"\ufffd": 1, "b": '"\\'}),
+    ],
+)
+def test_half_a_character_is_replaced_and_told(body: bytes, value: Any) -> None:
+    told: list[int] = []
+
+    assert parse_json(body, note=told.append) == value
+    assert told == [1]
+    assert parse_json(b"[]", note=told.append) == [] and told == [1]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [rb'{"hook":"a\ud83d","hook":"b"}', b'{"hook":"\xf0\x9f","hook":"\xf0\x9f"}'],
+)
+def test_j_11_half_a_character_hides_no_member_that_is_named_twice(body: bytes) -> None:
+    assert refusal(body) == "An object names a member twice (hook)."
+
+
+@pytest.mark.parametrize(
+    "body",
+    [rb'["\ud83d", ]', b'{"a": \xf0\x9f}', b"\xe2\x82{}", rb'\ud83d"a"', b'["\xf0'],
+)
+def test_half_a_character_makes_nothing_else_json(body: bytes) -> None:
+    assert refusal(body).startswith("The body is not valid JSON: line ")
+
+
+def test_half_characters_do_not_hide_how_many_values_there_are() -> None:
+    with pytest.raises(TooLarge):
+        parse_json(rb'["\ud83d",1,2,3]', 3)
 
 
 @pytest.mark.parametrize("body", [b"", b" \n", b"\xef\xbb\xbf"])

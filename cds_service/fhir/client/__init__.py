@@ -49,6 +49,7 @@ class FhirReader:
         self.scope = scope
         self.threads = pool.threads
         self._limits = limits
+        self._halves: list[int] = []
         self._exchange = Exchange(pool, limits, reach, ca_file)
         self._server = _new_server(None, base_uri=f"{base}/")
         self._server.session = self._exchange
@@ -58,6 +59,11 @@ class FhirReader:
 
     def __repr__(self) -> str:
         return f"FhirReader({self.base})"
+
+    @property
+    def halves(self) -> int:
+        """How many halves of characters were replaced in what came."""
+        return sum(self._halves)
 
     @contextmanager
     def until(self, ends: float) -> Iterator[None]:
@@ -128,7 +134,7 @@ class FhirReader:
 
     def _get(self, address: str) -> tuple[Any, int]:
         content: bytes = self._server.request_data(address)
-        value, reason = parse_body(content)
+        value, reason = parse_body(content, self._halves.append)
         if reason:
             raise FhirFailure(reason)
         return value, len(content)

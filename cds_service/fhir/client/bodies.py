@@ -1,37 +1,40 @@
 """The bodies of a FHIR server's answers, as JSON that everything else can hold.
 
-One odd value loses neither its resource nor the page: half a surrogate pair becomes the
+One odd value loses neither its resource nor the page: half a character becomes the
 replacement character, a number that no float holds becomes null.
 """
 
+import codecs
 import json
 import re
+from collections.abc import Callable
 from math import isfinite
 from typing import Any
 
+from ...protocol.formats import mend
+
 _HTML = re.compile(r"\s*<(!doctype\s+)?html", re.IGNORECASE)
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-_ESCAPES = re.compile(
-    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    r"|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
-    r"|\\."
-)
 _DIGITS = 18
 """A whole number of so many fits into 64 bits."""
 
 
-def parse_body(content: bytes) -> tuple[Any, str]:
-    """The JSON value, or why there is none; errors may quote what they stumble on."""
+def parse_body(
+    content: bytes, note: Callable[[int], None] = lambda halves: None
+) -> tuple[Any, str]:
+    """The JSON value, or why there is none; errors may quote what they stumble on.
+
+    *note* is told how many halves of characters were replaced, where there were any.
+    """
     if not content.strip():
         return None, "empty body"
     try:
-        text = content.decode("utf-8-sig")
+        text, halves = mend(content.removeprefix(codecs.BOM_UTF8))
     except UnicodeDecodeError:
         return None, "not UTF-8"
     if _HTML.match(text):
         return None, "HTML"
-    if _SURROGATE.search(text):
-        text = _ESCAPES.sub(_paired, text)
+    if halves:
+        note(halves)
     try:
         value = json.loads(
             text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole
@@ -39,10 +42,6 @@ def parse_body(content: bytes) -> tuple[Any, str]:
     except (ValueError, RecursionError):
         return None, "not JSON"
     return value, ""
-
-
-def _paired(escape: re.Match[str]) -> str:
-    return r"\ufffd" if escape["lone"] else escape[0]
 
 
 def _refuse(constant: str) -> None:

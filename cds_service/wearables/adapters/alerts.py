@@ -95,7 +95,7 @@ def _alert(
     start, end = _span(members, now)
     value, threshold = _measured(members, alert_type)
     return WearableAlert(
-        id=members.text("id", 128),
+        id=members.identifier("id", 128),
         patient=PatientKey(sender.tenant, sender.fhir_base, _patient(members)),
         type=alert_type.name,
         start=start,

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from ...protocol.errors import Problem
+from ...protocol.formats import is_whole
 
 LARGEST_COUNT = 2**31 - 1
 EARLIEST_YEAR = 2000
@@ -53,6 +54,14 @@ class Members:
         text = " ".join(value.split()) if isinstance(value, str) else ""
         if not text or not text.isprintable() or len(text) > longest:
             self.refuse(name, f"Must be printable text of 1 to {longest} characters.")
+            return ""
+        return text
+
+    def identifier(self, name: str, longest: int) -> str:
+        """Text that names something, so that nothing else may look like it."""
+        text = self.text(name, longest)
+        if not is_whole(text):
+            self.refuse(name, "Must not hold half a character.")
             return ""
         return text
 
