@@ -143,7 +143,7 @@ def check(
     Keys that a client publishes by URL are fetched.
     """
     text = file.read(64 * 1024).strip()
-    bearer = text if text[:7].lower() == "bearer " else f"Bearer {text}"
+    bearer = text if text[:6].lower() == "bearer" else f"Bearer {text}"
     known = _load(clients, development)
     try:
         now = datetime.fromisoformat(at) if at else datetime.now(UTC)

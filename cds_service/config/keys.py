@@ -108,7 +108,10 @@ def _key_set(value: Any) -> tuple[Mapping[str, VerificationKey], list[_Problem]]
         found = read_key_set(listed)
     except InvalidKeySet as error:
         return {}, [(start, str(error))]
-    problems = [((*start, *where), problem) for where, problem in found.problems]
+    wrong = found.problems if found.keys else (*found.problems, *found.others)
+    problems = [((*start, *where), problem) for where, problem in wrong]
+    if not found.keys and not found.problems:
+        problems.append((start, "no key is left to verify tokens with"))
     return found.keys, problems
 
 

@@ -66,6 +66,8 @@ class Keyring:
                 return key, ""
         if not any(each.is_usable(now) for each in shelves):
             return None, "the client's keys cannot be had"
+        if not any(each.look(now).keys.keys for each in shelves):
+            return None, "the client publishes no key to verify tokens with"
         return None, "unknown kid"
 
     def _servers(
@@ -185,7 +187,7 @@ class _Shelf:
             )
             return
         self._published = _Published(document, now)
-        for where, problem in document.keys.problems:
+        for where, problem in (*document.keys.problems, *document.keys.others):
             place = ".".join(map(str, where))
             self._log("key not used", url=url, place=f"keys.{place}", problem=problem)
         self._log("keys fetched", url=url, keys=len(document.keys.keys))

@@ -15,12 +15,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from ..protocol.formats import is_whole
-from .algorithms import SHORTEST_RSA, SUITABLE, public_jwk
+from .algorithms import ALGORITHMS, SHORTEST_RSA, SUITABLE, public_jwk
 
 MOST_KEYS = 100
 """Keys of one set; a client that rotates has two or three."""
 LONGEST_KID = 256
-_SECRETS = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
+_SECRETS = ("d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv")
 _IDENTIFYING = ("kty", "crv", "e", "n", "x", "y")
 
 
@@ -41,6 +41,13 @@ class InvalidKey(Exception):
         """The member of the JWK that is wrong; empty for the key as a whole."""
 
 
+class OtherKey(InvalidKey):
+    """A public key for something else than signatures that are accepted here.
+
+    A set may hold some, which are passed over. Source: RFC 7517 section 5.
+    """
+
+
 class InvalidKeySet(Exception):
     """What should be a set of keys is none; the message holds nothing of it."""
 
@@ -53,10 +60,14 @@ class KeySet:
     """By ``kid``."""
     problems: tuple[tuple[tuple[int | str, ...], str], ...] = ()
     """Where in the list, and what."""
+    others: tuple[tuple[tuple[int | str, ...], str], ...] = ()
+    """Where a key stands that is for something else, and why."""
 
 
 def read_key_set(listed: Any) -> KeySet:
     """The keys in the list of a JWK Set; one that is wrong costs only itself.
+
+    One that is for something else, such as for encryption, is not wrong.
 
     Of two keys with one ``kid`` neither is used: nobody could say which is meant.
 
@@ -70,51 +81,73 @@ def read_key_set(listed: Any) -> KeySet:
     keys: dict[str, VerificationKey] = {}
     twins: set[str] = set()
     problems: list[tuple[tuple[int | str, ...], str]] = []
+    others: list[tuple[tuple[int | str, ...], str]] = []
     for index, jwk in enumerate(listed):
-        kid = jwk.get("kid") if isinstance(jwk, dict) else None
-        if not isinstance(kid, str) or not _names_a_key(kid):
-            problems.append(((index,), "must be a JWK with a kid, which is text"))
-            continue
         try:
-            key = read_key(jwk)
+            kid, key = _named_key(jwk)
         except InvalidKey as error:
             where = (index, error.member) if error.member else (index,)
-            problems.append((where, str(error)))
+            told = others if isinstance(error, OtherKey) else problems
+            told.append((where, str(error)))
             continue
         if kid in keys:
             twins.add(kid)
             problems.append(((index, "kid"), "another key has the same kid"))
         keys[kid] = key
     usable = {kid: key for kid, key in keys.items() if kid not in twins}
-    return KeySet(usable, tuple(problems))
+    return KeySet(usable, tuple(problems), tuple(others))
 
 
-def _names_a_key(kid: str) -> bool:
-    return 0 < len(kid) <= LONGEST_KID and is_whole(kid)
+def _named_key(jwk: Any) -> tuple[str, VerificationKey]:
+    """The ``kid`` of a JWK, and its key."""
+    unnamed = InvalidKey("must be a JWK with a kid, which is text")
+    if not isinstance(jwk, dict):
+        raise unnamed
+    kid = jwk.get("kid")
+    named = isinstance(kid, str) and 0 < len(kid) <= LONGEST_KID and is_whole(kid)
+    if not named:
+        _refuse_others(jwk)
+        raise unnamed
+    return str(kid), read_key(jwk)
 
 
 def read_key(jwk: Mapping[str, Any]) -> VerificationKey:
     """The public key that a JWK describes.
 
     Raises:
-        InvalidKey: if it is private, symmetric, too short, or for something else.
+        OtherKey: if it is for something else.
+        InvalidKey: if it is private, symmetric, too short or cannot be read.
     """
-    for member in _SECRETS:
-        if member in jwk:
-            raise InvalidKey("this is a secret; only public keys stand here", member)
-    kind = "RSA" if jwk.get("kty") == "RSA" else str(jwk.get("crv"))
-    if kind not in SUITABLE or jwk.get("kty") != _KEY_TYPES.get(kind, "EC"):
-        raise InvalidKey("neither RSA nor EC (P-256, P-384, P-521) nor Ed25519", "kty")
-    if jwk.get("use", "sig") != "sig":
-        raise InvalidKey("the key is not for signatures", "use")
-    uses = jwk.get("key_ops", ["verify"])
-    if not isinstance(uses, list) or "verify" not in uses:
-        raise InvalidKey("the key is not for verifying", "key_ops")
+    _refuse_others(jwk)
+    kind = _kind(jwk)
     algorithm = jwk.get("alg")
     if algorithm is not None and algorithm not in SUITABLE[kind]:
         raise InvalidKey("the algorithm does not fit the key", "alg")
     algorithms = SUITABLE[kind] if algorithm is None else (algorithm,)
     return VerificationKey(algorithms, _public_key(kind, jwk))
+
+
+def _refuse_others(jwk: Mapping[str, Any]) -> None:
+    """Raise OtherKey for one that no signature is verified with, InvalidKey for a
+    secret whatever it is for.
+    """
+    for member in _SECRETS:
+        if member in jwk:
+            raise InvalidKey("this is a secret; only public keys stand here", member)
+    kind = _kind(jwk)
+    if kind not in SUITABLE or jwk.get("kty") != _KEY_TYPES.get(kind, "EC"):
+        raise OtherKey("neither RSA nor EC (P-256, P-384, P-521) nor Ed25519", "kty")
+    if jwk.get("use", "sig") != "sig":
+        raise OtherKey("the key is not for signatures", "use")
+    uses = jwk.get("key_ops", ["verify"])
+    if not isinstance(uses, list) or "verify" not in uses:
+        raise OtherKey("the key is not for verifying", "key_ops")
+    if jwk.get("alg", ALGORITHMS[0]) not in ALGORITHMS:
+        raise OtherKey("the algorithm is not accepted here", "alg")
+
+
+def _kind(jwk: Mapping[str, Any]) -> str:
+    return "RSA" if jwk.get("kty") == "RSA" else str(jwk.get("crv"))
 
 
 def thumbprint(key: VerificationKey) -> str:

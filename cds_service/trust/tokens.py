@@ -22,6 +22,7 @@ LEEWAY = 60
 """Seconds by which the clocks of client and server may differ."""
 LONGEST_TOKEN = 16 * 1024
 LONGEST_JTI = 256
+_BEARER = re.compile(r"[ \t]*bearer[ \t]+(\S(?:.*\S)?)[ \t]*", re.IGNORECASE)
 _PART = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
 _LAST_SECOND = datetime.max.replace(tzinfo=UTC).timestamp() - 2 * LEEWAY
 
@@ -38,14 +39,15 @@ class Token:
 
 
 def read_token(authorization: str | None) -> Token:
-    """The token that a header ``Authorization`` carries.
+    """The token that a header ``Authorization`` carries, whatever blanks are in it.
 
     Raises:
         Unauthenticated: if there is none, or it is no JWT in its compact form.
     """
-    scheme, _, text = (authorization or "").strip().partition(" ")
-    if scheme.lower() != "bearer" or not text:
+    bearer = _BEARER.fullmatch(authorization or "")
+    if bearer is None:
         raise Unauthenticated("no bearer token")
+    text = bearer[1]
     if len(text) > LONGEST_TOKEN:
         raise Unauthenticated("the token is too long")
     parts = text.split(".")

@@ -258,7 +258,11 @@ def test_a_13_a_fhir_server_inside_is_listed_as_private_with_its_authorities(
         ("clients: [{id: a, iss: i, keys: []}]", "must be a JWK Set with at least one"),
         ("clients: [{id: a, iss: i, keys: {keys: 7}}]", "must be a JWK Set with at le"),
         ("clients: [{id: a, iss: i, keys: [7]}]", "must be a JWK with a kid"),
-        ("clients: [{id: a, iss: i, keys: [{kid: 7}]}]", "must be a JWK with a kid"),
+        ("clients: [{id: a, iss: i, keys: [{kid: 7}]}]", "kty: neither RSA nor EC"),
+        (
+            "clients: [{id: a, iss: i, keys: [{kid: 7, kty: RSA}]}]",
+            "must be a JWK with a kid",
+        ),
         (
             "clients: [{id: a, iss: i, keys: [{kty: oct, kid: k, k: c2VjcmV0}]}]",
             "clients[0].keys[0].k: this is a secret; only public keys stand here",
@@ -266,6 +270,10 @@ def test_a_13_a_fhir_server_inside_is_listed_as_private_with_its_authorities(
         (
             "clients: [{id: a, iss: i, keys: [{kty: oct, kid: k}]}]",
             "clients[0].keys[0].kty: neither RSA nor EC",
+        ),
+        (
+            "clients: [{id: a, iss: i, keys: {keys: [{kty: oct, kid: k}]}}]",
+            "clients[0].keys.keys: no key is left to verify tokens with",
         ),
         ("clients: [{id: a, iss: i, keys_file: no.json}]", "no.json: No such file or"),
         ("clients: [{id: a, iss: i, keys_file: clients.yaml}]", "yaml: is not JSON"),
@@ -322,9 +330,38 @@ def test_a_fault_in_a_file_beside_is_named_in_both(
 
     assert problems(file) == [
         "clients.yaml:1:38: clients[0].keys_file:"
+        " k.json: keys[1].d: this is a secret; only public keys stand here",
+        "clients.yaml:1:38: clients[0].keys_file:"
+        " k.json: keys[0].use: the key is not for signatures",
+    ]
+
+
+@pytest.mark.parametrize("inline", [True, False])
+def test_an_encryption_key_beside_the_signing_one_is_passed_over(
+    write: Write, tmp_path: Path, ec_key: dict[str, Any], inline: bool
+) -> None:
+    other = {**ec_key, "kid": "enc-1", "alg": "ECDH-ES", "use": "enc"}
+    text = json.dumps({"keys": [other, ec_key, {"kty": "AKP"}]})
+    (tmp_path / "k.json").write_text(text)
+    keys = f"keys: {text}" if inline else "keys_file: k.json"
+
+    (known,) = load_clients(
+        write(f"clients: [{{id: a, iss: i, {keys}}}]"), development=False, lifetime=3600
+    ).clients
+
+    assert list(known.keys) == ["ec-1"]
+
+
+def test_a_set_without_a_key_for_signatures_is_refused(
+    write: Write, tmp_path: Path, ec_key: dict[str, Any]
+) -> None:
+    (tmp_path / "k.json").write_text(json.dumps({"keys": [{**ec_key, "use": "enc"}]}))
+
+    assert problems(write("clients: [{id: a, iss: i, keys_file: k.json}]")) == [
+        "clients.yaml:1:38: clients[0].keys_file:"
         " k.json: keys[0].use: the key is not for signatures",
         "clients.yaml:1:38: clients[0].keys_file:"
-        " k.json: keys[1].d: this is a secret; only public keys stand here",
+        " k.json: keys: no key is left to verify tokens with",
     ]
 
 

@@ -152,6 +152,14 @@ def test_the_scheme_is_read_in_any_case() -> None:
     assert call(f"bEARER {token()}").id == "sandbox"
 
 
+@pytest.mark.parametrize(
+    "written",
+    ["Bearer  {}", "Bearer\t{}", "BEARER \t {}", "  bEaReR   {}\t ", "bearer {} "],
+)
+def test_a_bearer_is_one_with_whatever_blanks_between(written: str) -> None:
+    assert call(written.format(token())) == register().client
+
+
 def test_where_trust_is_off_everybody_is_the_same_somebody() -> None:
     anybody = TrustedClient("anonymous", "default", "")
 
@@ -367,7 +375,8 @@ def test_s_17_another_tenant_is_refused(changes: dict[str, Any], expected: str) 
 
 @pytest.mark.parametrize(
     "sent",
-    [None, "", "Bearer", "Bearer ", "Basic dXNlcjpwYXNz", "Token abc", "bearer\tabc"],
+    [None, "", "Bearer", "Bearer ", "Basic dXNlcjpwYXNz", "Token abc", "bearerabc"]
+    + ["Bearer \t ", "Bearer\xa0abc", "Bearer\nabc", ": Bearer abc"],
 )
 def test_s_3_no_bearer_token_is_refused(sent: str | None) -> None:
     assert reason(sent) == "no bearer token"
@@ -557,6 +566,8 @@ def test_a_private_key_is_refused_without_repeating_it(name: str) -> None:
         ({"key_ops": 7}, "key_ops"),
         ({"alg": "ES256"}, "alg"),
         ({"alg": "HS256"}, "alg"),
+        ({"alg": "ECDH-ES"}, "alg"),
+        ({"alg": 7}, "alg"),
         ({"x": 7}, ""),
         ({"x": "AA"}, ""),
         ({"y": "A" * 64}, ""),

@@ -134,7 +134,7 @@ def test_an_empty_set_takes_every_key_away() -> None:
 
     assert keyring.find((SERVER,), None, "a", NOW + timedelta(seconds=902)) == (
         None,
-        "unknown kid",
+        "the client publishes no key to verify tokens with",
     )
 
 
@@ -233,3 +233,12 @@ def test_what_is_wrong_with_a_url_or_a_key_is_said_in_the_log() -> None:
     assert said == [
         ("keys not fetched", {"url": URL, "problem": "timeout", "usable": False})
     ]
+
+
+def test_a_set_that_holds_no_key_for_signatures_is_said_to_hold_none() -> None:
+    keyring = ring(Publisher())
+
+    assert keyring.find((SERVER,), None, "a", NOW) == (
+        None,
+        "the client publishes no key to verify tokens with",
+    )

@@ -21,16 +21,14 @@ def jwk(kid: str = "a", **members: Any) -> dict[str, Any]:
     "wrong",
     [
         7,
-        {},
-        {"kid": 7},
+        {**jwk(), "kid": 7},
         jwk("k" * 257),
-        jwk("b", use="enc"),
-        jwk("b", key_ops=["sign"]),
+        jwk("k\ufffd"),
         jwk("b", alg="ES256"),
-        jwk("b", alg="HS384"),
         {"kty": "oct", "kid": "b", "k": "c2VjcmV0"},
-        {"kty": "AKP", "kid": "b"},
+        {"kty": "AKP", "kid": "b", "priv": "c2VjcmV0"},
         jwk("b", d="c2VjcmV0"),
+        jwk("b", use="enc", d="c2VjcmV0"),
         jwk("b", x="!"),
     ],
 )
@@ -40,6 +38,38 @@ def test_a_key_that_cannot_be_used_leaves_the_others(wrong: Any) -> None:
     assert list(found.keys) == ["a"]
     ((where, message),) = found.problems
     assert where[0] == 1 and "c2VjcmV0" not in message
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        jwk("b", use="enc"),
+        jwk("b", use="enc", alg="ECDH-ES"),
+        jwk("b", use="wrapping"),
+        jwk("b", use=["sig"]),
+        jwk("b", alg="ECDH-ES+A256KW"),
+        jwk("b", alg="HS384"),
+        jwk("b", alg="ES1024"),
+        jwk("b", key_ops=["encrypt", "wrapKey"]),
+        jwk("b", crv="secp256k1", alg="ES256K"),
+        {"kty": "OKP", "kid": "b", "crv": "X25519", "x": "AA"},
+        {"kty": "OKP", "kid": "b", "crv": "Ed448", "x": "AA"},
+        {"kty": "RSA", "kid": "b", "n": "AQAB", "e": "AQAB", "alg": "RSA-OAEP"},
+        {"kty": "AKP", "kid": "b", "alg": "ML-DSA-44", "pub": "AA"},
+        {"kty": "XYZ"},
+        {"use": "enc", "kty": "EC"},
+        {"kid": "b"},
+        {},
+    ],
+)
+def test_a_key_for_something_else_is_passed_over(other: Any) -> None:
+    for listed in ([jwk("a"), other], [other, jwk("a")]):
+        found = read_key_set(listed)
+
+        assert list(found.keys) == ["a"]
+        assert found.problems == ()
+        ((where, message),) = found.others
+        assert where[0] == listed.index(other) and message
 
 
 def test_of_two_keys_with_one_kid_neither_is_used() -> None:
