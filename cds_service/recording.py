@@ -107,7 +107,7 @@ def evaluation_records(evaluations: Evaluations) -> tuple[EvaluationRecord, ...]
             each.rule.id,
             each.rule.version,
             each.outcome.value,
-            tuple(f"{reason.fact} {reason.kind.value}" for reason in each.reasons),
+            tuple(dict.fromkeys(f"{r.fact} {r.kind.value}" for r in each.reasons)),
         )
         for each in evaluations.items
         if each.outcome is not Outcome.NO

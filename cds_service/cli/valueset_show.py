@@ -82,6 +82,7 @@ def show(name: str, rules: Path | None, form: str) -> None:
             "version": valueset.version,
             "release": valueset.known.release,
             "systems": dict(counts_of(entries_of(valueset))),
+            "results": list(valueset.measure.said()),
             "parts": [
                 {
                     "valueset": owner,
@@ -98,6 +99,8 @@ def show(name: str, rules: Path | None, form: str) -> None:
         click.echo(json.dumps(written, indent=2, ensure_ascii=False))
         return
     click.echo(f"{name} {valueset.version}: {valueset.title}")
+    for said in valueset.measure.said():
+        click.echo(f"results: {said}")
     owner = ""
     for owner_now, part in parts:
         if owner_now != owner:

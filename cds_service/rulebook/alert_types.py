@@ -20,6 +20,7 @@ def alert_types_of(document: Document | None) -> dict[str, AlertType]:
             each.get("metric", ""),
             each.get("unit", ""),
             _codes(each),
+            each.get("molar_mass", 0.0),
         )
         for name, each in _written(document).items()
     }

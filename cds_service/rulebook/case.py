@@ -49,8 +49,9 @@ class Found:
             called = _names(self.unobtained)
             doubts.append(Reason(ReasonKind.NOT_READ, name, (), called))
         if self.unusable:
-            called = _names(self.unusable)
-            doubts.append(Reason(ReasonKind.UNUSABLE, name, (), called))
+            for why in dict.fromkeys(row.why for row in self.unusable):
+                called = _names([row for row in self.unusable if row.why == why])
+                doubts.append(Reason(ReasonKind.UNUSABLE, name, (), called, why))
         if self.possible:
             doubts.append(Reason(ReasonKind.BOUNDARY, name))
         if unresolved and self.unresolved:
@@ -196,7 +197,6 @@ class Case:
         if fact.kind == "observation" and fact.unit and row.value is None:
             inside = fact.window is None or self._lies_in(fact.window, row)
             if inside is not False or not row.dated:
-                row.why = "no number in the unit asked for"
                 found.unusable.append(row)
             return
         window = fact.window

@@ -167,6 +167,7 @@ def _seen(value: tuple[str, str] | None, found: Found, case: Case) -> str:
     said = [" = ".join(value) if value else f"{matching} match"]
     said += [f"{name} {case.chart.state(name).name.lower()}" for name in found.unread]
     said += [f"{count} {word}" for word, count in counts.items() if count]
+    said += dict.fromkeys(row.why for row in found.unusable)
     return ", ".join(said)
 
 
@@ -217,6 +218,7 @@ def _reason(reason: Reason) -> dict[str, Any]:
         "kind": reason.kind.value,
         "fact": reason.fact,
         "sources": list(reason.sources),
+        "why": reason.why or None,
     }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..units import scales
 from .document import Document, Path
 from .facts import KINDS, Fact, Window
 from .findings import Findings, quote, suggest
@@ -207,6 +208,16 @@ class FactBuilder:
         unit = body.get("unit", "")
         findings = self.shelf.findings
         if unit and not check_unit(unit, self.document, (*path, "unit"), findings):
+            return None
+        measure = valueset.measure
+        if unit and measure.unit and not scales(measure.unit, unit, measure.substance):
+            self._error(
+                (*path, "unit"),
+                "CDS231",
+                f"{quote(measure.unit)}, the unit of {quote(valueset.name)}, cannot be "
+                f"told in {quote(unit)}",
+                f"write a unit such as `{measure.unit}`, or see that the set is right",
+            )
             return None
         drafts = body.get("from") == "draft_orders"
         selector = Selector(

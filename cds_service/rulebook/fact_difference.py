@@ -232,6 +232,11 @@ def _codes(
         if codes:
             text = f"{fact.name}: the value set {new.valueset} {word} {_some(codes)}"
             yield report(path, text, Step.MINOR, _effect(moved))
+    before_said, after_said = (", ".join(each.measure.said()) for each in (was, now))
+    if fact.unit and before_said != after_said:
+        told = f"results {after_said or 'of any value'}, were"
+        text = f"{fact.name}: {told} {before_said or 'of any value'}"
+        yield report(path, text, Step.MINOR, _effect(0))
 
 
 def _entries(valueset: ValueSet) -> set[str]:

@@ -51,6 +51,7 @@ def _entries(valueset: ValueSet) -> Iterator[str]:
     yield from _coded("! ", valueset.excluded_codes, "")
     yield from _coded("! ", valueset.excluded_prefixes, "*")
     yield from (f"! form|{form}" for form in valueset.excluded_forms)
+    yield from (f"results|{said}" for said in valueset.measure.said())
     for system, code in valueset.panels:
         yield f"panel {short_name(system)}|{code}"
 
@@ -73,7 +74,7 @@ def counts_of(entries: frozenset[str]) -> Mapping[str, int]:
     """How many codes and prefixes are included, by system."""
     counts: dict[str, int] = {}
     for entry in entries:
-        if not entry.startswith(("! ", "name|", "panel ")):
+        if not entry.startswith(("! ", "name|", "panel ", "results|")):
             system = entry.rpartition("|")[0]
             counts[system] = counts.get(system, 0) + 1
     return dict(sorted(counts.items()))

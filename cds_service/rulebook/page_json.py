@@ -80,5 +80,6 @@ def _valueset(valueset: ValueSetWords) -> dict[str, Any]:
             for each in valueset.groups
         ],
         "names": list(valueset.names),
+        "results": list(valueset.results),
         "sources": list(valueset.sources),
     }

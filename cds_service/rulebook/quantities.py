@@ -5,12 +5,74 @@ Source: FHIR R4 Observation.value[x], Quantity, Range.
 
 import math
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
 
-from ..wearables.records import canonical_unit, conversion
+from ..units import AS_IT_IS, NOTHING_SAID, Scale, Substance, canonical_unit, scales
 from .intervals import INFINITY, Interval, exactly
 from .readings import text_of
+from .text import format_number, format_quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What the results of a value set measure, and what can be believed of them."""
+
+    unit: str = ""
+    """UCUM; empty where the set says nothing."""
+    plausible: tuple[float, float] | None = None
+    """The lowest and the highest value that is used, in ``unit``."""
+    substance: Substance = NOTHING_SAID
+
+    def range_in(self, unit: str) -> tuple[float, float] | None:
+        """The plausible values in another unit; None where the set names none."""
+        if self.plausible is None or unit == self.unit:
+            return self.plausible
+        return _range_in(self, unit)
+
+    def words(self) -> str:
+        """``20 to 300 /min``; empty where the set names no plausible values."""
+        if self.plausible is None:
+            return ""
+        low, high = self.plausible
+        return f"{format_number(low)} to {format_quantity(high, self.unit)}"
+
+    def said(self) -> tuple[str, ...]:
+        """Everything that the set says of its results, each in a few words."""
+        _, charge, unit = self.substance
+        mass = format_number(self.substance.molar_mass)
+        told = (
+            (self.plausible, f"plausible {self.words()}"),
+            (unit and not self.plausible, f"unit {unit}"),
+            (self.substance.molar_mass, f"molar mass {mass} g/mol"),
+            (charge, f"{charge} meq in a mmol"),
+        )
+        return tuple(words for holds, words in told if holds)
+
+
+@lru_cache(maxsize=1024)
+def _range_in(measure: Measure, unit: str) -> tuple[float, float] | None:
+    found = scales(measure.unit, unit, measure.substance) if measure.plausible else ()
+    if measure.plausible is None or not found:
+        return None
+    low, high = (_scaled(bound, found[0]) for bound in measure.plausible)
+    return (low, high)
+
+
+UNSAID = Measure()
+NO_NUMBER = "no number in the unit asked for"
+A_SHARE = "a share of one that is above 1"
+
+
+class Reading(NamedTuple):
+    """What an observation or a component says in the unit that is asked for."""
+
+    value: Interval | None
+    why: str = ""
+    """Why it has no value that can be used; a phrase without anything of a patient."""
+
 
 _DECIMAL = re.compile(
     r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17})?(?:[eE][+-]?[0-9]{1,3})?", re.ASCII
@@ -22,28 +84,65 @@ _UCUM = re.compile(
 )
 
 
-def quantity(holder: Mapping[str, Any] | None, unit: str) -> Interval | None:
-    """The number in *unit* that an observation or a component holds.
+def quantity(
+    holder: Mapping[str, Any] | None, unit: str, measure: Measure = UNSAID
+) -> Reading:
+    """What an observation or a component says in *unit*.
 
-    None where there is none, or its unit measures something else. A comparator and a
-    Range make it an interval; a whole number without a unit is one in the unit ``1``.
+    It has no value where there is no number, where its unit measures something else
+    and where *measure* holds the number for implausible. A comparator and a Range make
+    it an interval, of which each bound must be plausible; a whole number without a unit
+    is one in the unit ``1``.
     """
-    if not holder:
-        return None
+    found = _intervals(holder, unit, measure.substance) if holder else ()
+    if not found:
+        return _NO_NUMBER
+    plausible = measure.range_in(unit)
+    if plausible is not None:
+        for each in found:
+            if _lies_in(each, *plausible):
+                return Reading(each)
+        return Reading(None, f"outside the plausible range, {measure.words()}")
+    if len(found) > 1 and not _lies_in(found[0], -INFINITY, _WHOLE):
+        return Reading(None, A_SHARE)
+    return Reading(found[0])
+
+
+_NO_NUMBER = Reading(None, NO_NUMBER)
+_WHOLE = 100.0
+"""Percent: no share is more, whatever a percentage may be."""
+
+
+def _lies_in(value: Interval, least: float, most: float) -> bool:
+    """Whether each bound that is there lies between two numbers."""
+    low, high, _, _ = value
+    return (low == -INFINITY or least <= low <= most) and (
+        high == INFINITY or least <= high <= most
+    )
+
+
+def _intervals(
+    holder: Mapping[str, Any], unit: str, of: Substance
+) -> Sequence[Interval]:
+    """What the value may be: one interval, or two where its unit is a share of one."""
     value = holder.get("valueQuantity")
     if value is not None:
-        return _quantity(value, unit)
+        ways = _scales(value, unit, of)
+        # None of them or all are read: only the number and its comparator can fail.
+        read = _quantity(value, ways[0]) if ways else None
+        if read is None:
+            return ()
+        return (read,) if len(ways) == 1 else (read, _quantity(value, ways[1]) or read)
     if "valueRange" in holder:
-        return _range(holder["valueRange"], unit)
-    number = holder.get("valueInteger")
-    if number is not None and conversion("1", unit) == (1.0, 0.0):
-        amount = _number(number)
-        return None if amount is None else exactly(amount)
-    return None
+        return tuple(_range(holder["valueRange"], unit, of))
+    number = _number(holder.get("valueInteger"))
+    if number is None or scales("1", unit) != _AS_IT_IS:
+        return ()
+    return (exactly(number),)
 
 
-def _quantity(value: Any, unit: str) -> Interval | None:
-    amount = _amount(value, unit)
+def _quantity(value: Mapping[str, Any], scale: Scale) -> Interval | None:
+    amount = _amount(value, scale)
     if amount is None:
         return None
     comparator = value.get("comparator")
@@ -57,31 +156,34 @@ def _quantity(value: Any, unit: str) -> Interval | None:
     }.get(text_of(comparator).strip())
 
 
-def _range(value: Any, unit: str) -> Interval | None:
+def _range(value: Any, unit: str, of: Substance) -> Iterator[Interval]:
     """A Range; a bound that is not there is no limit, one that cannot be read is none
     to go by.
     """
-    if not isinstance(value, dict):
-        return None
-    bounds = {name: value[name] for name in ("low", "high") if name in value}
-    read = {name: _amount(bound, unit) for name, bound in bounds.items()}
-    low, high = read.get("low", -INFINITY), read.get("high", INFINITY)
-    if not bounds or low is None or high is None or low > high:
-        return None
-    return Interval(low, high)
+    written = value if isinstance(value, dict) else {}
+    names = [name for name in ("low", "high") if name in written]
+    for scaled in zip(*(_scales(written[n], unit, of) for n in names), strict=False):
+        read = {n: _amount(written[n], s) for n, s in zip(names, scaled, strict=True)}
+        low, high = read.get("low", -INFINITY), read.get("high", INFINITY)
+        if low is not None and high is not None and low <= high:
+            yield Interval(low, high)
 
 
-def _amount(value: Any, unit: str) -> float | None:
-    """The number of a Quantity in *unit*, whatever its comparator."""
-    if not isinstance(value, dict):
+def _amount(value: Any, scale: Scale) -> float | None:
+    """The number of a Quantity by *scale*, whatever its comparator."""
+    number = _number(value.get("value")) if isinstance(value, dict) else None
+    if number is None:
         return None
-    number = _number(value.get("value"))
-    scale = None if number is None else _scale(value, unit)
-    if number is None or scale is None:
-        return None
-    factor, offset = scale
-    amount = number * factor + offset
+    amount = number if scale is AS_IT_IS else _scaled(number, scale)
     return amount if math.isfinite(amount) else None
+
+
+_AS_IT_IS = (AS_IT_IS,)
+
+
+def _scaled(number: float, scale: Scale) -> float:
+    """The number by *scale*, without the digits that are noise of the arithmetic."""
+    return float(f"{number * scale.factor + scale.offset:.12g}")
 
 
 def _number(value: Any) -> int | float | None:
@@ -98,17 +200,26 @@ def _number(value: Any) -> int | float | None:
 _LARGEST = 1e300
 
 
-def _scale(value: Mapping[str, Any], unit: str) -> tuple[float, float] | None:
+def _scales(value: Any, unit: str, of: Substance) -> tuple[Scale, ...]:
     """What leads to *unit*: a code of UCUM; else the words, then any other code."""
-    code, words, system = value.get("code"), value.get("unit"), value.get("system")
-    coded = None
+    if not isinstance(value, dict):
+        return ()
+    code, words = value.get("code"), value.get("unit")
+    coded: tuple[Scale, ...] = ()
     if isinstance(code, str):
         if code == unit:
-            return (1.0, 0.0)
-        canonical = canonical_unit(code)
-        coded = conversion(canonical, unit) if canonical is not None else None
-        says_ucum = not isinstance(system, str) or _UCUM.fullmatch(system)
-        if says_ucum and canonical is not None:
+            return _AS_IT_IS
+        coded = scales(code, unit, of)
+        known = coded or canonical_unit(code) is not None
+        if known and _says_ucum(value.get("system")):
             return coded
-    canonical = canonical_unit(words) if isinstance(words, str) else None
-    return conversion(canonical, unit) if canonical is not None else coded
+    if isinstance(words, str):
+        said = scales(words, unit, of)
+        if said or canonical_unit(words) is not None:
+            return said
+    return coded
+
+
+def _says_ucum(system: Any) -> bool:
+    """Whether a code is one of UCUM: its system says so, or nothing else."""
+    return not isinstance(system, str) or _UCUM.fullmatch(system) is not None

@@ -202,6 +202,8 @@ def _codes(valueset: ValueSetWords) -> Iterator[str]:
         yield f"- {inert(group.system)}: {'; '.join(said)}"
     if valueset.names:
         yield f"- by name in a product's text: {_some(valueset.names)}"
+    if valueset.results:
+        yield f"- results: {inert(', '.join(valueset.results))}"
     for source in valueset.sources:
         yield f"- from {inert(source)}"
 

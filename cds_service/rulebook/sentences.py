@@ -95,6 +95,8 @@ def _said(rule: Rule, reason: Reason, chart: Chart) -> list[str]:
     if reason.kind is ReasonKind.NOT_READ and reason.sources:
         return [_unread(source, chart) for source in reason.sources]
     said = _KINDS[reason.kind].format(fact=_fact(rule, reason.fact))
+    if reason.why:
+        said += f": {escape_markdown(reason.why)}"
     names = reason.names
     if reason.kind is ReasonKind.NOT_READ:
         names = tuple(filter(None, names))  # that it has no name is the news

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..fhir.chart import Resource
 from .intervals import EVER, Moment
 from .matching import CodeIndex, Hit, Selector
-from .quantities import quantity
+from .quantities import UNSAID, quantity
 from .readings import (
     Row,
     condition_moment,
@@ -35,6 +35,11 @@ class Selectors:
     ) -> None:
         self.all = tuple(selectors)
         self._valuesets = valuesets
+        self.measures = tuple(
+            valuesets[each.valueset].measure if each.valueset else UNSAID
+            for each in self.all
+        )
+        """By slot: what the results of a selector measure."""
         self.indexes: dict[tuple[str, str], CodeIndex] = {}
         """By kind and origin."""
         self.of_type: dict[str, list[int]] = defaultdict(list)
@@ -193,7 +198,7 @@ class Sheet:
             for match in self.matches.get(slot, ()):
                 standing = self.standing(selector, match.resource)
                 if standing is not Standing.DOES_NOT:
-                    row = self._row(selector.kind, match, unit)
+                    row = self._row(slot, match, unit)
                     if standing is Standing.COUNTS:
                         filed.rows.append(row)
                     else:
@@ -221,13 +226,19 @@ class Sheet:
         modified = found is Standing.COUNTS and resource.get("modifierExtension")
         return Standing.UNCLEAR if modified else found
 
-    def _row(self, kind: str, match: Match, unit: str) -> Row:
+    def _row(self, slot: int, match: Match, unit: str) -> Row:
         hit, resource, holder, names = match
         called = names or texts_of(holder.get("code"))
         name = "" if hit.by_name else hit.name
-        row = self.row(kind, resource, name or next(iter(called), "") or hit.name)
+        row = self.row(
+            self._selectors.all[slot].kind,
+            resource,
+            name or next(iter(called), "") or hit.name,
+        )
         row.code, row.by_name, row.holder = hit.code, hit.by_name, holder
-        row.value = quantity(holder, unit) if unit else None
+        if unit:
+            measure = self._selectors.measures[slot]
+            row.value, row.why = quantity(holder, unit, measure)
         return row
 
     def row(self, kind: str, resource: Resource, name: str) -> Row:

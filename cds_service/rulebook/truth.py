@@ -40,6 +40,8 @@ class Reason:
     """Parts of the chart that were not fully read."""
     names: tuple[str, ...] = ()
     """What the record calls the rows in doubt; free text."""
+    why: str = ""
+    """Why rows cannot be used; a phrase without anything of a patient."""
 
 
 @dataclass(frozen=True, slots=True)

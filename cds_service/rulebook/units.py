@@ -1,6 +1,6 @@
 """Units as rule files write them: held to UCUM where they stand."""
 
-from ..wearables.records import canonical_unit
+from ..units import canonical_unit
 from .document import Document, Path
 from .findings import Findings, quote
 

@@ -13,6 +13,7 @@ from .terminology import (
     is_well_formed,
     normalise_code,
 )
+from .units import check_unit
 
 
 def overlay_of(document: Document) -> str:
@@ -29,6 +30,7 @@ def check_valueset(
     *named* holds the names of all value sets.
     """
     _check_extension(document, named, findings)
+    _check_measure(document, findings)
     for kind in ("include", "exclude"):
         for path, entry in entries(document, kind):
             if "system" in entry:
@@ -76,6 +78,17 @@ def _check_extension(
         message = "a file that extends a value set stands in a folder of its overlay"
         help = "move it to valuesets/<overlay>/ and list the overlay in site.yaml"
         findings.error(document, ("extends",), "CDS210", message, help, key=True)
+
+
+def _check_measure(document: Document, findings: Findings) -> None:
+    """Hold what a set says of its results to UCUM, and its range to be one."""
+    if "unit" in document.data:
+        check_unit(document.data["unit"], document, ("unit",), findings)
+    low, high = document.data.get("plausible", (0, 1))
+    if not low < high:
+        message = f"no value lies between {low} and {high}"
+        help = "write the lowest plausible value first, then the highest"
+        findings.error(document, ("plausible",), "CDS230", message, help)
 
 
 def check_entry(

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..units import Substance
 from .expansions import Known
+from .quantities import UNSAID, Measure
 from .terminology import canonical_system, normalise_code
 
 Codes = Mapping[str, frozenset[str]]
@@ -36,6 +38,8 @@ class ValueSet:
     """RxNorm codes of the ingredients, its own and those of the sets it includes."""
     uncoded: tuple[str, ...] = ()
     """Lower-case names of ingredients without a code, found by their names alone."""
+    measure: Measure = UNSAID
+    """Of results: what they measure, and which values are used."""
     known: Known = field(default=Known(), repr=False)
     """The expansion that all its ingredients are in, if they are: of these codes it is
     certain whether the set has them."""
@@ -169,4 +173,21 @@ def freeze(
         words=tuple(sorted(included.words)),
         ingredients=frozenset(included.ingredients - excluded.ingredients),
         uncoded=tuple(sorted(included.uncoded - included.coded - excluded.names)),
+        measure=_measure(data),
     )
+
+
+def _measure(data: Mapping[str, Any]) -> Measure:
+    """What a file says of the results that it names."""
+    unit, plausible = data.get("unit", ""), data.get("plausible")
+    return Measure(
+        unit,
+        (float(plausible[0]), float(plausible[1])) if plausible else None,
+        Substance(data.get("molar_mass", 0.0), data.get("charge", 0), unit),
+    )
+
+
+def measure_of(own: Measure, parts: Iterable[ValueSet]) -> Measure:
+    """What a set says of its results; else what all sets that it is made of say."""
+    said = {part.measure for part in parts}
+    return said.pop() if own == UNSAID and len(said) == 1 else own

@@ -35,6 +35,8 @@ class ValueSetWords:
     names: tuple[str, ...]
     """Ingredients that are also found by name."""
     sources: tuple[str, ...]
+    results: tuple[str, ...] = ()
+    """What the set says of results: which values are used, and in which unit."""
 
 
 def tell_valuesets(
@@ -56,6 +58,7 @@ def tell_valuesets(
             tuple(_groups(valueset)),
             valueset.names,
             tuple(_sources(name, rulebook, documents)),
+            valueset.measure.said(),
         )
 
 

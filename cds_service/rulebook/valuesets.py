@@ -11,7 +11,7 @@ from .findings import Findings, quote, suggest
 from .terminology import SYSTEMS, canonical_system, normalise_code
 from .terminology_files import TerminologyFiles
 from .valueset_checks import by_name, check_valueset, entries, overlay_of
-from .valueset_parts import Draft, ValueSet, add, freeze, inherit
+from .valueset_parts import Draft, ValueSet, add, freeze, inherit, measure_of
 
 __all__ = [
     "SYSTEMS",
@@ -100,7 +100,9 @@ class _Builder:
             included.absorb(part)
             inherit(excluded, part, [own, *parts])
         result = freeze(name, document.data, included, excluded)
-        result = self._settled(result)
+        result = self._settled(
+            replace(result, measure=measure_of(result.measure, parts))
+        )
         if not (result.codes or result.prefixes or result.names):
             message = f"the value set {quote(name)} holds nothing"
             help = "see what `exclude` takes away"

@@ -305,6 +305,40 @@ def test_codes_that_a_value_set_gains_and_loses_are_named(rules: Any) -> None:
     ]
 
 
+def test_a_range_of_plausible_values_is_a_change_of_what_the_rule_reads(
+    rules: Any,
+) -> None:
+    valueset = rules.files["valuesets/heart-rate.yaml"]
+    title = "title: Heart rate\n"
+    assert title in valueset
+
+    def with_range(said: str) -> Any:
+        text = valueset.replace(title, title + said)
+        return book(rules, RULE, **{"valuesets/heart-rate.yaml": text})
+
+    none = with_range("")
+    old = with_range("unit: /min\nplausible: [20, 300]\n")
+    new = with_range("unit: /min\nplausible: [20, 250]\n")
+
+    assert [
+        (each.text, each.step, each.effect) for each in _about_range(none, old)
+    ] == [
+        (
+            "hr: results plausible 20 to 300 /min, were of any value",
+            Step.MINOR,
+            "either way",
+        )
+    ]
+    assert [each.text for each in _about_range(old, new)] == [
+        "hr: results plausible 20 to 250 /min, were plausible 20 to 300 /min"
+    ]
+    assert _about_range(old, old) == []
+
+
+def _about_range(old: Any, new: Any) -> list[Any]:
+    return [e for e in compare_rules("test", "test", old, new) if "results" in e.text]
+
+
 def difference(rules: Any, old: str, new: str) -> RuleDifference:
     (found,) = compare_books(book(rules, old), book(rules, new))
     return found

@@ -200,7 +200,10 @@ def test_what_cannot_be_used_is_counted(service: ServiceRules) -> None:
 
     (line,) = (line for line in trace(rule, case) if line.text.startswith("hr"))
 
-    assert (line.truth, line.seen) == ("unknown", "0 match, 1 unusable")
+    assert (line.truth, line.seen) == (
+        "unknown",
+        "0 match, 1 unusable, no number in the unit asked for",
+    )
 
 
 def test_no_words_out_of_the_record_are_in_an_explanation(

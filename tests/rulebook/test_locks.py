@@ -13,7 +13,9 @@ from cds_service.rulebook.locks import (
     read_lock,
     write_lock,
 )
+from cds_service.rulebook.quantities import Measure
 from cds_service.rulebook.valuesets import ValueSet
+from cds_service.units import Substance
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
@@ -30,6 +32,7 @@ SETS = {
         excluded_prefixes={ICD: ("I109",)},
         excluded_forms=("eye",),
         panels=frozenset({(LOINC, "85354-9")}),
+        measure=Measure("mmol/L", (1.5, 10), Substance(180.16, 1, "mmol/L")),
     ),
     "a": ValueSet("a", version="2.0.0", codes={"urn:x": frozenset({"1"})}),
 }
@@ -46,6 +49,9 @@ def test_everything_that_decides_a_match_is_a_line() -> None:
         "icd10cm|I48.91",
         "name|metoprolol",
         "panel loinc|85354-9",
+        "results|1 meq in a mmol",
+        "results|molar mass 180.16 g/mol",
+        "results|plausible 1.5 to 10 mmol/L",
         "rxnorm|6918",
         "rxnorm|866436",
     ]

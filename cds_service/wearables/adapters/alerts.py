@@ -22,13 +22,8 @@ from typing import Any
 
 from ...protocol.errors import Problem, Unprocessable
 from ...rulebook.rules import AlertType
-from ..records import (
-    PATIENT_ID,
-    PatientKey,
-    WearableAlert,
-    canonical_unit,
-    conversion,
-)
+from ...units import Substance, scales
+from ..records import PATIENT_ID, PatientKey, WearableAlert
 from .items import Rejected, Sender
 from .members import Members
 
@@ -157,29 +152,37 @@ def _measured(
                 members.refuse(name, "An alert of this type has none.")
         return None, None
     limit = members.inside("threshold")
-    value = _quantity(members, "value", members, alert_type.unit)
+    value = _quantity(members, "value", members, alert_type)
     if limit is None:
-        return value, _quantity(members, "threshold", members, alert_type.unit)
+        return value, _quantity(members, "threshold", members, alert_type)
     limit.require("value")
     limit.choice("op", OPERATORS)
     unit_from = limit if limit.has("unit") else members
-    return value, _quantity(limit, "value", unit_from, alert_type.unit)
+    return value, _quantity(limit, "value", unit_from, alert_type)
 
 
-def _quantity(members: Members, name: str, unit_from: Members, to: str) -> float | None:
-    """A number with the unit that stands beside it, in the unit *to*."""
+def _quantity(
+    members: Members, name: str, unit_from: Members, alert_type: AlertType
+) -> float | None:
+    """A number with the unit that stands beside it, in the unit of the type."""
+    to = alert_type.unit
     number = members.number(name)
     if number is None:
         return None
     if not unit_from.has("unit"):
         unit_from.refuse("unit", f"Required with a number, such as {to}.")
         return None
-    unit = canonical_unit(unit_from.text("unit", 64))
-    scale = conversion(unit, to) if unit else None
-    if scale is None:
+    of = Substance(molar_mass=alert_type.molar_mass)
+    found = scales(unit_from.text("unit", 64), to, of)
+    if not found:
         unit_from.refuse("unit", f"Must be UCUM and convertible to {to}.")
         return None
-    factor, offset = scale
+    if len(found) > 1 and number > 1:
+        unit_from.refuse(
+            "unit", f"Says a share of one, which is not above 1; use {to}."
+        )
+        return None
+    factor, offset = found[0]
     converted = number * factor + offset
     if not math.isfinite(converted):
         members.refuse(name, "Must be a finite number.")

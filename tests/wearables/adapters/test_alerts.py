@@ -24,6 +24,9 @@ TYPES = {
         AlertType("high-heart-rate", "High heart rate", "heart_rate", "/min"),
         AlertType("high-body-temperature", "Fever", "body_temperature", "Cel"),
         AlertType("irregular-rhythm", "Irregular rhythm", "heart_rhythm"),
+        AlertType("low-glucose", "Low glucose", "glucose", "mg/dL", molar_mass=180.16),
+        AlertType("low-oxygen-saturation", "Low oxygen", "oxygen_saturation", "%"),
+        AlertType("rapid-weight-gain", "Weight gain", "body_weight", "kg"),
     )
 }
 
@@ -120,6 +123,53 @@ def test_value_and_threshold_are_brought_to_the_unit_of_the_type() -> None:
     (alert,), _ = read("shouldPass", "unit-that-is-converted")
 
     assert (alert.value, alert.threshold, alert.unit) == (38.5, 38.0, "Cel")
+
+
+@pytest.mark.parametrize(
+    ("type", "value", "unit", "expected"),
+    [
+        ("low-glucose", 2.8, "mmol/L", 50.4448),
+        ("low-glucose", 2.8, "MMOL/L", 50.4448),
+        ("low-glucose", 50, "mg/dl", 50.0),
+        ("low-oxygen-saturation", 0.86, "1", 86.0),
+        ("low-oxygen-saturation", 86, "pct", 86.0),
+        ("high-body-temperature", 101.3, "F", 38.5),
+        ("high-body-temperature", 38.5, "℃", 38.5),
+        ("high-heart-rate", 131, "Beats/Minute", 131.0),
+        ("rapid-weight-gain", 2, "Kg", 2.0),
+    ],
+)
+def test_a_wearable_tells_its_value_in_the_units_of_its_country(
+    type: str, value: float, unit: str, expected: float
+) -> None:
+    item = {"id": "a", "patient": "p", "type": type, "start": START.isoformat()}
+    body = {"alerts": [{**item, "value": value, "unit": unit}]}
+
+    (alert,), rejected = parse_alerts(body, Source(), TYPES, NOW)
+
+    assert (rejected, alert.value, alert.unit) == ((), expected, TYPES[type].unit)
+
+
+@pytest.mark.parametrize(
+    ("type", "value", "unit", "said"),
+    [
+        ("low-oxygen-saturation", 86, "1", "Says a share of one"),
+        ("low-glucose", 2.8, "meq/L", "Must be UCUM and convertible"),
+        ("high-heart-rate", 131, "b/min", "Must be UCUM and convertible"),
+        ("high-heart-rate", 131, "C", "Must be UCUM and convertible"),
+        ("high-body-temperature", 38.5, "b", "Must be UCUM and convertible"),
+    ],
+)
+def test_a_value_in_a_unit_that_means_something_else_is_rejected(
+    type: str, value: float, unit: str, said: str
+) -> None:
+    item = {"id": "a", "patient": "p", "type": type, "start": START.isoformat()}
+    body = {"alerts": [{**item, "value": value, "unit": unit}]}
+
+    accepted, (rejected,) = parse_alerts(body, Source(), TYPES, NOW)
+
+    assert accepted == ()
+    assert rejected.problems[0].text.startswith(said)
 
 
 def test_a_reference_to_a_patient_is_its_id() -> None:
