@@ -38,6 +38,8 @@ class Found:
     """Sources that were not fully loaded."""
     unobtained: list[Row] = field(default_factory=list)
     """What may be meant; their codes never came."""
+    uncertain: list[Row] = field(default_factory=list)
+    """Of these the record leaves open whether they count; each says why."""
 
     def doubts(self, *, unresolved: bool) -> list[Reason]:
         """Why there may be more rows than are known; none if all are known."""
@@ -52,6 +54,9 @@ class Found:
             for why in dict.fromkeys(row.why for row in self.unusable):
                 called = _names([row for row in self.unusable if row.why == why])
                 doubts.append(Reason(ReasonKind.UNUSABLE, name, (), called, why))
+        for why in dict.fromkeys(row.why for row in self.uncertain):
+            called = _names([row for row in self.uncertain if row.why == why])
+            doubts.append(Reason(ReasonKind.UNCERTAIN, name, (), called, why))
         if self.possible:
             doubts.append(Reason(ReasonKind.BOUNDARY, name))
         if unresolved and self.unresolved:
@@ -141,6 +146,9 @@ class Case:
             for row in filed.rows:
                 self._place(fact, row, found)
             found.unusable += filed.unclear
+            for row in filed.open:
+                if self._may_lie_in(fact.window, row):
+                    found.uncertain.append(row)
         self._add_strays(found)
         found.rows.sort(key=lambda row: row.moment.high)
         return found
@@ -175,6 +183,7 @@ class Case:
             [row for part in parts for row in part.unresolved],
             tuple(unread),
             [row for part in parts for row in part.unobtained],
+            [row for part in parts for row in part.uncertain],
         )
 
     def _strays(self, fact: Fact) -> Iterator[Row]:
@@ -206,12 +215,26 @@ class Case:
             if window.rule == "taken_for":
                 found.rows.append(row)
                 return
-            row.why = "no time that can be read"
-            found.unusable.append(row)
+            self._leave(row, found)
         else:
             inside = self._lies_in(window, row)
             if inside is not False:
-                (found.rows if inside else found.possible).append(row)
+                if inside:
+                    found.rows.append(row)
+                else:
+                    self._leave(row, found)
+
+    @staticmethod
+    def _leave(row: Row, found: Found) -> None:
+        """Keep a row of which its time does not tell whether it lies in the window."""
+        if row.untimed:
+            row.why = row.untimed
+            found.uncertain.append(row)
+        elif row.dated:
+            found.possible.append(row)
+        else:
+            row.why = "no time that can be read"
+            found.unusable.append(row)
 
     def _may_lie_in(self, window: Window | None, row: Row) -> bool:
         if window is None or not row.dated:

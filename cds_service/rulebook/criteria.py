@@ -131,7 +131,12 @@ def newest_is_known(case: "Case", found: "Found") -> bool:
     if found.unread and not (found.fact.kind == "observation" and case.newest_first()):
         return False
     last = max(row.moment.low for row in found.rows)
-    doubtful = [*found.unusable, *found.unobtained, *found.possible]
+    doubtful = [
+        *found.unusable,
+        *found.unobtained,
+        *found.uncertain,
+        *found.possible,
+    ]
     return all(row.moment.high < last for row in doubtful)
 
 

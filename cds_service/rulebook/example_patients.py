@@ -119,6 +119,7 @@ class PatientWriter:
                     status=status_of,
                     intent=each.get("intent", "order"),
                     doNotPerform=each.get("do_not_perform"),
+                    reportedBoolean=each.get("reported"),
                     authoredOn=started,
                     **drug,
                 )

@@ -119,7 +119,13 @@ def _node(node: Criterion, rule: Rule, case: Case, depth: int) -> TraceLine:
     verdict = node.judge(case)
     below = depth + (node.operator != "all")
     doubtful = (
-        [*found.unusable, *found.possible, *found.unobtained, *found.unresolved]
+        [
+            *found.unusable,
+            *found.uncertain,
+            *found.possible,
+            *found.unobtained,
+            *found.unresolved,
+        ]
         if found
         else []
     )
@@ -154,6 +160,7 @@ def _counts(found: Found) -> dict[str, int]:
         "match": len(found.rows),
         "by name": sum(row.by_name for row in found.rows),
         "unusable": len(found.unusable),
+        "uncertain": len(found.uncertain),
         "perhaps out of time": len(found.possible),
         "not obtained": len(found.unobtained),
         "unresolved": len(found.unresolved),
@@ -167,7 +174,8 @@ def _seen(value: tuple[str, str] | None, found: Found, case: Case) -> str:
     said = [" = ".join(value) if value else f"{matching} match"]
     said += [f"{name} {case.chart.state(name).name.lower()}" for name in found.unread]
     said += [f"{count} {word}" for word, count in counts.items() if count]
-    said += dict.fromkeys(row.why for row in found.unusable)
+    doubted = [*found.unusable, *found.uncertain]
+    said += dict.fromkeys(row.why for row in doubted)
     return ", ".join(said)
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from ..fhir.chart import SOURCES, Chart, Resource, SourceState
 from ..wearables.records import WearableAlert
-from .intervals import Moment, exactly
+from .intervals import Moment, exactly, parse_moment
 from .matching import Coded, Hit
 from .medicines import INGREDIENT_NOT_OBTAINED, coded_medication
+from .problems import Times
 from .readings import (
     MISSHAPEN,
     Lack,
@@ -101,7 +102,9 @@ class _Filer:
             ):
                 continue
             standing = self.sheet.standing(group.selector, resource)
-            if standing is not Standing.DOES_NOT and not says_none(coded.codings):
+            # An order not to give something unknown does not tell that it is taken.
+            passed = standing in (Standing.DOES_NOT, Standing.NOT_TO_GIVE)
+            if not passed and not says_none(coded.codings):
                 stray = stray or self._stray(group.selector.kind, resource, coded)
                 self.sheet.strays[group.number].append(stray)
 
@@ -165,7 +168,8 @@ def fill_sheet(
 
     *alerts* is None where they could not be read.
     """
-    sheet = Sheet(selectors, now, zone)
+    born = parse_moment((chart.patient or {}).get("birthDate"), zone)
+    sheet = Sheet(selectors, Times(now, zone, born))
     filer = _Filer(selectors, chart, sheet)
     for kind, names in SOURCES_OF.items():
         read = [chart.sources[name] for name in names if name in chart.sources]

@@ -35,7 +35,9 @@ class Row:
     resource: Resource | None = None
     alert: WearableAlert | None = None
     why: str = ""
-    """Why it is unusable, where a fact found it so; a constant phrase."""
+    """Why it is unusable or uncertain, where a fact found it so; a constant phrase."""
+    untimed: str = ""
+    """What the record does not say of its time, as a constant phrase."""
     doubt: ReasonKind | None = None
     """Of a row that no code and no name placed: what kind of doubt it is."""
 
@@ -153,24 +155,14 @@ def texts_of(concept: Any) -> list[str]:
     return [text for text in texts if text and isinstance(text, str)]
 
 
+def is_true(value: Any) -> bool:
+    """Whether a boolean, or the word that some write for it, says yes."""
+    return value is True or value == "true"
+
+
 def reference_of(resource: Resource) -> str:
     """``Type/id`` of a resource."""
     return f"{resource.get('resourceType', '?')}/{resource.get('id', '?')}"
-
-
-_RECORDED = ("recordedDate", "assertedDate", "dateRecorded")
-"""When a condition was written down, in R4, STU3 and DSTU2."""
-
-
-def condition_moment(resource: Resource, zone: tzinfo) -> Moment | None:
-    """When a condition began; recorded dates are its latest possible onset."""
-    onset = parse_moment(resource.get("onsetDateTime"), zone)
-    onset = onset or _period(resource.get("onsetPeriod"), zone)
-    if onset or any(name.startswith("onset") for name in resource):
-        return onset
-    written = next((resource[name] for name in _RECORDED if name in resource), None)
-    recorded = parse_moment(written, zone)
-    return Moment(EVER.low, recorded.high) if recorded else None
 
 
 def medication_moment(resource: Resource, zone: tzinfo) -> Moment | None:
@@ -189,19 +181,31 @@ def medication_moment(resource: Resource, zone: tzinfo) -> Moment | None:
     return parse_moment(resource.get("authoredOn"), zone)
 
 
+def without_start(resource: Resource) -> str:
+    """What is missing where a record does not say when a medicine was started."""
+    said = ("authoredOn", "effectiveDateTime", "effectivePeriod")
+    return "" if any(name in resource for name in said) else "start not recorded"
+
+
 def observation_moment(resource: Resource, zone: tzinfo) -> Moment | None:
     """When an observation was made; ``issued`` only if there is no effective time."""
     effective = resource.get("effectiveDateTime", resource.get("effectiveInstant"))
     if effective is not None:
         return parse_moment(effective, zone)
     if "effectivePeriod" in resource:
-        return _period(resource["effectivePeriod"], zone)
+        return period_moment(resource["effectivePeriod"], zone)
     if "effectiveTiming" in resource:
         return None
     return parse_moment(resource.get("issued"), zone)
 
 
-def _period(period: Any, zone: tzinfo) -> Moment | None:
+def without_time(resource: Resource) -> str:
+    """What is missing where an observation does not say when it was made."""
+    said = any(name.startswith("effective") for name in resource)
+    return "" if said or "issued" in resource else "time not recorded"
+
+
+def period_moment(period: Any, zone: tzinfo) -> Moment | None:
     """A period by its end; one that has not ended, from its start onwards.
 
     An end in the year 9999 is how some write that there is none.

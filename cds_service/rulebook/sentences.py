@@ -38,6 +38,7 @@ _KINDS: Mapping[ReasonKind, str] = {
         "{fact}: the code of an entry could not be read, and it may be one of these"
     ),
     ReasonKind.UNUSABLE: "{fact}: recorded in a form that cannot be used",
+    ReasonKind.UNCERTAIN: "{fact}: {why}",
     ReasonKind.UNRESOLVED: "{fact}: an entry is not recognised and may be one of these",
 }
 
@@ -94,8 +95,9 @@ def _joined(rule: Rule, reasons: Iterable[Reason], chart: Chart) -> str:
 def _said(rule: Rule, reason: Reason, chart: Chart) -> list[str]:
     if reason.kind is ReasonKind.NOT_READ and reason.sources:
         return [_unread(source, chart) for source in reason.sources]
-    said = _KINDS[reason.kind].format(fact=_fact(rule, reason.fact))
-    if reason.why:
+    fact = _fact(rule, reason.fact)
+    said = _KINDS[reason.kind].format(fact=fact, why=reason.why)
+    if reason.why and reason.kind is ReasonKind.UNUSABLE:
         said += f": {escape_markdown(reason.why)}"
     names = reason.names
     if reason.kind is ReasonKind.NOT_READ:

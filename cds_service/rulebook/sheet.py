@@ -2,20 +2,21 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime, tzinfo
 from typing import Any, NamedTuple
 
 from ..fhir.chart import Resource
 from .intervals import EVER, Moment
 from .matching import CodeIndex, Hit, Selector
+from .problems import Times, condition_moment, without_onset
 from .quantities import UNSAID, quantity
 from .readings import (
     Row,
-    condition_moment,
     medication_moment,
     observation_moment,
     reference_of,
     texts_of,
+    without_start,
+    without_time,
 )
 from .standing import (
     Standing,
@@ -130,6 +131,8 @@ class Filed(NamedTuple):
     """What matched and counts."""
     unclear: list[Row]
     """What matched, but its status cannot be read."""
+    open: list[Row]
+    """What matched, but the record leaves open whether it counts."""
 
 
 class Sheet:
@@ -139,7 +142,7 @@ class Sheet:
     its status, time and value are read when the first fact asks.
     """
 
-    def __init__(self, selectors: Selectors, now: datetime, zone: tzinfo) -> None:
+    def __init__(self, selectors: Selectors, times: Times) -> None:
         self.matches: dict[int, list[Match]] = defaultdict(list)
         """By slot: what matched, whether it counts or not."""
         self.alerts: dict[int, list[Row]] = defaultdict(list)
@@ -149,8 +152,7 @@ class Sheet:
         self.unread: dict[str, tuple[str, ...]] = {}
         """By kind (or ``draft_orders``): the sources that are not fully loaded."""
         self._selectors = selectors
-        self._now = now
-        self._zone = zone
+        self._times = times
         self._filed: dict[tuple[int, str], Filed] = {}
         self._has: dict[int, bool] = {}
         self._standings: dict[tuple[int, str, bool], Standing] = {}
@@ -190,10 +192,10 @@ class Sheet:
     def filed(self, slot: int, unit: str = "") -> Filed:
         """The rows of a slot, with the values of observations in *unit*."""
         if slot in self.alerts:
-            return Filed(self.alerts[slot], [])
+            return Filed(self.alerts[slot], [], [])
         filed = self._filed.get((slot, unit))
         if filed is None:
-            filed = self._filed[slot, unit] = Filed([], [])
+            filed = self._filed[slot, unit] = Filed([], [], [])
             selector = self._selectors.all[slot]
             for match in self.matches.get(slot, ()):
                 standing = self.standing(selector, match.resource)
@@ -201,6 +203,9 @@ class Sheet:
                     row = self._row(slot, match, unit)
                     if standing is Standing.COUNTS:
                         filed.rows.append(row)
+                    elif standing.leaves_open:
+                        row.why = standing.leaves_open
+                        filed.open.append(row)
                     else:
                         row.why = _unclear(match.resource)
                         filed.unclear.append(row)
@@ -216,12 +221,14 @@ class Sheet:
 
     def _judge(self, selector: Selector, resource: Resource) -> Standing:
         if selector.kind == "condition":
-            found = condition_standing(resource, selector.status, selector.confirmed)
+            found = condition_standing(
+                resource, selector.status, selector.confirmed, self._times
+            )
         elif selector.kind == "observation":
             found = observation_standing(resource, selector.status)
         else:
             found = medication_standing(
-                resource, selector.status, self._now, self._zone
+                resource, selector.status, self._times.now, self._times.zone
             )
         modified = found is Standing.COUNTS and resource.get("modifierExtension")
         return Standing.UNCLEAR if modified else found
@@ -243,12 +250,13 @@ class Sheet:
 
     def row(self, kind: str, resource: Resource, name: str) -> Row:
         """A resource as a row, before it is known what it is a row of."""
-        moment = _MOMENTS[kind](resource, self._zone)
+        moment = _MOMENTS[kind](resource, self._times)
         return Row(
             reference=reference_of(resource),
             name=name,
             moment=moment or EVER,
             dated=moment is not None,
+            untimed=_UNTIMED[kind](resource),
             resource=resource,
         )
 
@@ -263,8 +271,13 @@ def _unclear(resource: Resource) -> str:
     return "status or intent cannot be read"
 
 
-_MOMENTS: Mapping[str, Callable[[Resource, tzinfo], Moment | None]] = {
+_MOMENTS: Mapping[str, Callable[[Resource, Times], Moment | None]] = {
     "condition": condition_moment,
-    "medication": medication_moment,
-    "observation": observation_moment,
+    "medication": lambda resource, times: medication_moment(resource, times.zone),
+    "observation": lambda resource, times: observation_moment(resource, times.zone),
+}
+_UNTIMED: Mapping[str, Callable[[Resource], str]] = {
+    "condition": without_onset,
+    "medication": without_start,
+    "observation": without_time,
 }

@@ -10,16 +10,30 @@ from typing import Any
 
 from ..fhir.chart import Resource
 from .intervals import parse_moment
-from .readings import codings, text_of
+from .problems import Abated, Times, abated
+from .readings import codings, is_true, items, text_of
 
 
 class Standing(Enum):
-    """Whether a resource counts under a fact's status."""
+    """Whether a resource counts under a fact's status.
+
+    Beside the first three, what the record leaves open, in the words that are said.
+    """
 
     COUNTS = 1
     DOES_NOT = 2
     UNCLEAR = 3
     """Its status cannot be read."""
+    ON_HOLD = "on hold"
+    NOT_TO_GIVE = "an order not to give it"
+    STATUS_UNKNOWN = "recorded with an unknown status"
+    TAKEN_UNKNOWN = "recorded as not known whether it is taken"
+    END_UNKNOWN = "recorded with an end of which the date is not known"
+
+    @property
+    def leaves_open(self) -> str:
+        """What the record leaves open, as a phrase; empty if nothing."""
+        return self.value if isinstance(self.value, str) else ""
 
 
 _ACTIVE = {"active", "recurrence", "relapse"}
@@ -27,16 +41,11 @@ _INACTIVE = {"inactive", "remission", "resolved"}
 _CLINICAL = _ACTIVE | _INACTIVE
 _NEVER = {"refuted", "entered-in-error"}
 _VERIFIED = _NEVER | {"confirmed"}
-_ABATEMENTS = (
-    "abatementDateTime",
-    "abatementPeriod",
-    "abatementAge",
-    "abatementRange",
-    "abatementString",
-)
 
 
-def condition_standing(resource: Resource, policy: str, confirmed: bool) -> Standing:
+def condition_standing(
+    resource: Resource, policy: str, confirmed: bool, times: Times
+) -> Standing:
     """Whether a Condition counts as ``active``, ``resolved`` or ``any``."""
     verification = _status(resource.get("verificationStatus"), _VERIFIED)
     if verification in _NEVER or (confirmed and verification != "confirmed"):
@@ -44,18 +53,15 @@ def condition_standing(resource: Resource, policy: str, confirmed: bool) -> Stan
     if policy == "any":
         return Standing.COUNTS
     clinical = _status(resource.get("clinicalStatus"), _CLINICAL)
-    if not clinical:
-        clinical = "inactive" if _has_abated(resource) else "active"
-    if clinical not in _CLINICAL:
+    if clinical and clinical not in _CLINICAL:
         return Standing.UNCLEAR
+    if not clinical:
+        ended = abated(resource, times)
+        if ended is Abated.OPEN:
+            return Standing.END_UNKNOWN
+        clinical = "inactive" if ended is Abated.YES else "active"
     wanted = _ACTIVE if policy == "active" else _INACTIVE
     return Standing.COUNTS if clinical in wanted else Standing.DOES_NOT
-
-
-def _has_abated(resource: Resource) -> bool:
-    return is_true(resource.get("abatementBoolean")) or any(
-        resource.get(name) is not None for name in _ABATEMENTS
-    )
 
 
 _ORDERS = {"order", "original-order", "reflex-order", "filler-order", "instance-order"}
@@ -72,6 +78,12 @@ _STATEMENT = {
     "any": {"active", "on-hold", "stopped", "completed", "intended"},
     "draft": set[str](),
 }
+_OPEN: Mapping[str, Standing] = {
+    "on-hold": Standing.ON_HOLD,
+    "unknown": Standing.STATUS_UNKNOWN,
+    "taken-unknown": Standing.TAKEN_UNKNOWN,
+}
+"""Statuses that are neither of a medicine that is taken nor of one that is not."""
 _KNOWN_STATUSES = (
     _REQUEST["any"] | _STATEMENT["any"] | {"entered-in-error", "not-taken"}
 )
@@ -86,6 +98,7 @@ _ADHERENCE = {
     "stopped-as-directed": "stopped",
     "stopped-not-as-directed": "stopped",
     "not-taking": "not-taken",
+    "unknown": "taken-unknown",
 }
 """What R5 says of taking a medicine, as the status that R4 has for it."""
 
@@ -94,24 +107,55 @@ def medication_standing(
     resource: Resource, policy: str, now: datetime, zone: tzinfo
 ) -> Standing:
     """Whether a MedicationRequest or MedicationStatement counts under *policy*."""
-    if is_true(resource.get("doNotPerform")):
-        return Standing.DOES_NOT
     status = _word(resource.get("status"))
     is_request = resource.get("resourceType") == "MedicationRequest"
     if not is_request:
         status = _statement_status(resource, status)
-    if status not in _KNOWN_STATUSES:
+    if status not in _KNOWN_STATUSES and status not in _OPEN:
         return Standing.UNCLEAR
-    if status not in (_REQUEST if is_request else _STATEMENT)[policy]:
-        return Standing.DOES_NOT
+    said = _by_status(status, (_REQUEST if is_request else _STATEMENT)[policy], policy)
+    if said is Standing.DOES_NOT:
+        return said
     if is_request and policy != "draft":
         intent = _word(resource.get("intent"))
-        if intent not in _ORDERS:
+        if intent not in _ORDERS and not (intent == "plan" and _is_reported(resource)):
             known = intent in _NOT_ORDERS
             return Standing.DOES_NOT if known else Standing.UNCLEAR
+    if is_true(resource.get("doNotPerform")):
+        return Standing.NOT_TO_GIVE if policy == "current" else Standing.DOES_NOT
     if policy == "current" and not is_request and _has_ended(resource, now, zone):
         return Standing.DOES_NOT
-    return Standing.COUNTS
+    return said
+
+
+def _by_status(status: str, counting: Collection[str], policy: str) -> Standing:
+    if status in counting:
+        return Standing.COUNTS
+    if policy == "draft" or (policy == "stopped" and status == "on-hold"):
+        return Standing.DOES_NOT
+    return _OPEN.get(status, Standing.DOES_NOT)
+
+
+_BY_PATIENT = "patientspecified"
+
+
+def _is_reported(resource: Resource) -> bool:
+    """Whether somebody reported that a medicine is taken, instead of ordering it.
+
+    Source: US Core "Medication List": ``reported[x]``; a self-prescribed medicine has
+    the patient, or a related person, as its requester. FHIR STU3 category.
+    """
+    requester = resource.get("requester")
+    asked = requester.get("reference") if isinstance(requester, Mapping) else None
+    whose = text_of(asked).split("/")
+    categories = items(resource.get("category"))
+    return (
+        is_true(resource.get("reportedBoolean"))
+        or is_true(resource.get("reported"))
+        or any(items(resource.get("reportedReference")))
+        or (len(whose) > 1 and whose[-2] in ("Patient", "RelatedPerson"))
+        or any(_status(each, {_BY_PATIENT}) == _BY_PATIENT for each in categories)
+    )
 
 
 def _statement_status(resource: Resource, status: str) -> str:
@@ -119,15 +163,18 @@ def _statement_status(resource: Resource, status: str) -> str:
 
     Source: STU3 ``taken``, DSTU2 ``wasNotTaken``, R5 ``status`` and ``adherence``.
     """
-    if is_true(resource.get("wasNotTaken")) or _word(resource.get("taken")) == "n":
+    taken = _word(resource.get("taken"))
+    if is_true(resource.get("wasNotTaken")) or taken == "n":
         return "entered-in-error" if status == "entered-in-error" else "not-taken"
+    if taken in ("unk", "na") and status == "active":
+        return "taken-unknown"
     if status != "recorded":
         return status
     adherence = resource.get("adherence")
     if adherence is None:
         return "active"
     code = adherence.get("code") if isinstance(adherence, Mapping) else None
-    return _ADHERENCE.get(_status(code, _ADHERENCE), "unknown")
+    return _ADHERENCE.get(_status(code, _ADHERENCE), "")
 
 
 def _has_ended(resource: Resource, now: datetime, zone: tzinfo) -> bool:
@@ -147,11 +194,6 @@ def observation_standing(resource: Resource, policy: str) -> Standing:
     if status in _RESULTS or (policy == "any" and status == "preliminary"):
         return Standing.COUNTS
     return Standing.DOES_NOT if status in _NO_RESULTS else Standing.UNCLEAR
-
-
-def is_true(value: Any) -> bool:
-    """Whether a boolean, or the word that some write for it, says yes."""
-    return value is True or value == "true"
 
 
 def _word(value: Any) -> str:

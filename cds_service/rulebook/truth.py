@@ -21,6 +21,8 @@ class ReasonKind(StrEnum):
     """The source, or a part of it, could not be read."""
     UNUSABLE = "unusable"
     """A row that would matter cannot be used."""
+    UNCERTAIN = "uncertain"
+    """A row is well recorded, but the record leaves open whether it counts."""
     UNRESOLVED = "unresolved"
     """A row may or may not be meant; its code tells nothing."""
 
@@ -41,7 +43,8 @@ class Reason:
     names: tuple[str, ...] = ()
     """What the record calls the rows in doubt; free text."""
     why: str = ""
-    """Why rows cannot be used; a phrase without anything of a patient."""
+    """Why rows cannot be used, or what the record leaves open of them; a phrase without
+    anything of a patient."""
 
 
 @dataclass(frozen=True, slots=True)

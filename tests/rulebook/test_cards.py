@@ -419,11 +419,15 @@ def test_p_22_checks_that_could_not_be_made_share_one_info_card() -> None:
             "(Beloc, an entry without a name, \\_Toprol\\_)",
         ),
         (
+            Reason(ReasonKind.UNCERTAIN, "drug", (), ("Beloc",), "on hold"),
+            "Beta-blockers: on hold (Beloc)",
+        ),
+        (
             Reason(ReasonKind.UNUSABLE, "patient"),
             "age or sex of the patient: recorded in a form that cannot be used",
         ),
     ],
-    ids=["not_read", "alerts", "unusable", "unresolved", "patient"],
+    ids=["not_read", "alerts", "unusable", "unresolved", "uncertain", "patient"],
 )
 def test_what_was_missing_is_said_in_plain_words(reason: Reason, said: str) -> None:
     seen = case(medication_requests=SourceState.PARTIAL, conditions=SourceState.MISSING)

@@ -1,0 +1,174 @@
+"""When a problem began, ended and was recorded, in every form of FHIR.
+
+An age counts from the birth, and is a range of a year, a month or a day, as it was
+written. What lies ahead has not happened.
+
+Source: FHIR R4 Condition.onset[x], abatement[x], recordedDate; STU3 assertedDate; DSTU2
+dateRecorded.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from enum import Enum
+from typing import Any
+
+from ..fhir.chart import Resource
+from .intervals import EVER, Duration, Moment, parse_moment
+from .readings import is_true, period_moment, text_of
+
+NO_ONSET = "onset not recorded"
+WORDY_ONSET = "onset recorded in words only"
+NOT_DATED = "not recorded when it was entered"
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """What the times of a chart are read against."""
+
+    now: datetime
+    zone: tzinfo
+    born: Moment | None = None
+    """When the patient was born; None where that is not known."""
+
+
+class Abated(Enum):
+    """Whether a problem has ended."""
+
+    NO = 1
+    YES = 2
+    OPEN = 3
+    """The record leaves it open."""
+
+
+def condition_moment(resource: Resource, times: Times) -> Moment | None:
+    """When a condition began; a recorded date is its latest possible onset."""
+    onset = _time(resource, "onset", times)
+    onset = onset or period_moment(resource.get("onsetPeriod"), times.zone)
+    if onset or not without_onset(resource):
+        return onset
+    recorded = recorded_moment(resource, times)
+    return Moment(EVER.low, recorded.high) if recorded else None
+
+
+def without_onset(resource: Resource) -> str:
+    """What is missing where a record does not say when a condition began."""
+    said = [name for name in resource if name.startswith("onset")]
+    if not said:
+        return NO_ONSET
+    return WORDY_ONSET if said == ["onsetString"] else ""
+
+
+_RECORDED = ("recordedDate", "assertedDate", "dateRecorded")
+"""When a condition was written down, in R4, STU3 and DSTU2."""
+
+
+def recorded_moment(resource: Resource, times: Times) -> Moment | None:
+    """When a condition was entered into the record."""
+    written = next((resource[name] for name in _RECORDED if name in resource), None)
+    return parse_moment(written, times.zone)
+
+
+def abated(resource: Resource, times: Times) -> Abated:
+    """Whether a condition has ended by what is said of its end alone."""
+    if is_true(resource.get("abatementBoolean")):
+        return Abated.YES
+    said = {
+        name
+        for name in resource
+        if name.lstrip("_").startswith("abatement")
+        and resource[name] is not None
+        and not name.endswith("Boolean")
+    }
+    if not said or all(_does_not_apply(resource[name]) for name in said):
+        return Abated.NO
+    end = _time(resource, "abatement", times)
+    wide = "abatementRange" in resource
+    if end is None:
+        end, wide = _whole(resource.get("abatementPeriod"), times), True
+    if end is None:
+        return Abated.OPEN
+    if end.low > times.now:
+        return Abated.NO
+    # What is recorded has happened: an end of today, of this year, lies before now.
+    return Abated.OPEN if wide and end.high > times.now else Abated.YES
+
+
+_REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+
+
+def _does_not_apply(value: Any) -> bool:
+    """Whether an element says that there is no such thing, with its reason."""
+    extensions = value.get("extension") if isinstance(value, Mapping) else None
+    return any(
+        isinstance(each, Mapping)
+        and each.get("url") == _REASON
+        and each.get("valueCode") == "not-applicable"
+        for each in (extensions if isinstance(extensions, list) else ())
+    )
+
+
+def _time(resource: Resource, name: str, times: Times) -> Moment | None:
+    """The time of an element that is a date, a date in words, or an age."""
+    found = parse_moment(resource.get(f"{name}DateTime"), times.zone)
+    found = found or parse_moment(text_of(resource.get(f"{name}String")), times.zone)
+    return found or _at_age(resource, name, times)
+
+
+def _whole(period: Any, times: Times) -> Moment | None:
+    """From the start of a period to its end, either of which may not be known."""
+    if not isinstance(period, Mapping):
+        return None
+    start = parse_moment(period.get("start"), times.zone)
+    end = parse_moment(period.get("end"), times.zone)
+    if not (start or end) or (end is None and ("end" in period or "_end" in period)):
+        return None
+    low = start.low if start else EVER.low
+    return Moment(low, end.high if end else EVER.high)
+
+
+_AGES: Mapping[str, str] = {
+    **dict.fromkeys(("a", "year", "years", "yr"), "year"),
+    **dict.fromkeys(("mo", "month", "months"), "month"),
+    **dict.fromkeys(("wk", "week", "weeks"), "week"),
+    **dict.fromkeys(("d", "day", "days"), "day"),
+    **dict.fromkeys(("h", "hour", "hours"), "hour"),
+    **dict.fromkeys(("min", "minute", "minutes"), "minute"),
+}
+"""Units of an age, as UCUM and as people write them, to what they are."""
+
+
+def _at_age(resource: Resource, name: str, times: Times) -> Moment | None:
+    """The time at which the patient had an age, or was within a range of ages."""
+    age = resource.get(f"{name}Age", resource.get(f"{name}Quantity"))
+    if age is not None:
+        return _after_birth(age, times)
+    span = resource.get(f"{name}Range")
+    if not isinstance(span, Mapping):
+        return None
+    first = _after_birth(span.get("low"), times)
+    last = _after_birth(span.get("high"), times)
+    if not (first or last):
+        return None
+    return Moment(first.low if first else EVER.low, last.high if last else _SOME_TIME)
+
+
+_SOME_TIME = EVER.high - timedelta(microseconds=1)
+"""An end that is not known; nothing is said to go on until then."""
+
+
+def _after_birth(age: Any, times: Times) -> Moment | None:
+    count = age.get("value") if isinstance(age, Mapping) else None
+    if (
+        times.born is None
+        or isinstance(count, bool)
+        or not isinstance(count, int | float)
+    ):
+        return None
+    unit = _AGES.get(text_of(age.get("code")) or text_of(age.get("unit")).lower())
+    if unit is None or not 0 <= count <= 150 * 12 * 31 * 24 * 60:
+        return None
+    begun, over = Duration(int(count), unit), Duration(int(count) + 1, unit)
+    low = begun.after(times.born.low, times.zone)
+    high = over.after(times.born.high, times.zone)
+    return Moment(low, high - timedelta(microseconds=1))
