@@ -1,12 +1,12 @@
 """What card text shows of a fact: numbers that we format, names that we quote."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from .alert_tests import alert_number
 from .facts import CHANGES, REDUCERS, Fact
-from .intervals import EVER, INFINITY, Duration, Interval, parse_moment
+from .intervals import EVER, INFINITY, Duration, Interval, Moment, parse_moment
 from .readings import Row, text_of
 from .scores import tally
 from .series import change, reduce_rows, span, text_rows
@@ -123,12 +123,21 @@ def _trusted(text: str) -> Text:
 def _names(fact: Fact, rows: Sequence[Row]) -> Text:
     if fact.kind == "wearable_alert":
         return _trusted(fact.title or rows[-1].name)
-    names = list(dict.fromkeys(row.name for row in reversed(rows) if row.name))
+    names = _distinct(rows)
     if not names:
         return _trusted(fact.title)
+    return Text(_some(names), False)
+
+
+def _distinct(rows: Sequence[Row]) -> list[str]:
+    """What the rows are called, the newest first."""
+    return list(dict.fromkeys(row.name for row in reversed(rows) if row.name))
+
+
+def _some(names: Sequence[str]) -> str:
     shown = ", ".join(names[:NAMES_SHOWN])
     more = len(names) - NAMES_SHOWN
-    return Text(f"{shown} and {more} more" if more > 0 else shown, False)
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _code(case: "Case", fact: Fact, rows: Sequence[Row]) -> Text | None:
@@ -140,6 +149,49 @@ def _latest_date(case: "Case", fact: Fact, rows: Sequence[Row]) -> Text | None:
     if not row.dated or row.moment.low.year == 1:
         return None
     return _trusted(format_date(row.moment.low.astimezone(case.zone).date()))
+
+
+def _begun(case: "Case", fact: Fact, rows: Sequence[Row]) -> Text | None:
+    """When what is named began: a date, or one for each of several names."""
+    begun: dict[str, str | None] = {}
+    for name in _distinct(rows) or [""]:
+        own = [row for row in rows if row.name == name or not name]
+        first = min(own, key=lambda row: _start(row).high)
+        begun[name] = _begun_text(first, case)
+    if not any(begun.values()):
+        return None
+    if len(begun) == 1:
+        return _trusted(begun.popitem()[1] or "")
+    said = [f"{start or 'not dated'} ({name})" for name, start in begun.items()]
+    return Text(_some(said), False)
+
+
+def _start(row: Row) -> Moment:
+    return row.since or row.moment
+
+
+def _begun_text(row: Row, case: "Case") -> str | None:
+    """A start as exactly as it is recorded; None where nothing is known of it."""
+    low, high = _start(row)
+    if row.since and row.untimed:
+        return f"{format_date(_day(high, case))} or earlier"
+    if not row.dated or low == EVER.low:
+        return None
+    first = _day(low, case)
+    last = first if high == EVER.high else _day(high, case)
+    if first == last:
+        return format_date(first)
+    if (first.month, first.day, last.month, last.day) == (1, 1, 12, 31):
+        ends = (f"{first.year}", f"{last.year}")
+    elif first.day == 1 and (last + timedelta(days=1)).day == 1:
+        ends = (f"{first:%Y-%m}", f"{last:%Y-%m}")
+    else:
+        ends = (format_date(first), format_date(last))
+    return " to ".join(dict.fromkeys(ends))
+
+
+def _day(at: datetime, case: "Case") -> date:
+    return at.astimezone(case.zone).date()
 
 
 def _unit(case: "Case", fact: Fact, rows: Sequence[Row]) -> Text | None:
@@ -154,8 +206,8 @@ def _span(case: "Case", fact: Fact, rows: Sequence[Row]) -> Text | None:
 _SHOWN: Mapping[str, Callable[["Case", Fact, Sequence[Row]], Text | None]] = {
     "code": _code,
     "latest_date": _latest_date,
-    "onset": _latest_date,
-    "started": _latest_date,
+    "onset": _begun,
+    "started": _begun,
     "unit": _unit,
     "span": _span,
 }

@@ -247,7 +247,8 @@ class Case:
         if start is None:
             start = window.length.before(self.now, self.zone)
             self._starts[window] = start
-        low, high = row.moment
+        started = window.rule in ("taken_for", "started_within")
+        low, high = row.since if started and row.since else row.moment
         if window.rule == "taken_for":
             if high <= start:
                 return True

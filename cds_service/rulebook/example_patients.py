@@ -102,8 +102,8 @@ class PatientWriter:
             status_of = each.get("status", status)
             drug = self._drug(each, f"{key}-{number}")
             started = self._when(each.get("started"))
+            ended = self._when(each.get("ended"))
             if each.get("as") == "statement":
-                ended = self._when(each.get("ended"))
                 period = _without_none({"start": started, "end": ended})
                 yield _resource(
                     "MedicationStatement",
@@ -121,6 +121,7 @@ class PatientWriter:
                     doNotPerform=each.get("do_not_perform"),
                     reportedBoolean=each.get("reported"),
                     authoredOn=started,
+                    dosageInstruction=_until(ended),
                     **drug,
                 )
 
@@ -205,6 +206,12 @@ class PatientWriter:
         if words == "now" or words.endswith(" ago") or "T" in words:
             return _iso(moment(words, self.now, self.zone))
         return words
+
+
+def _until(ended: str | None) -> list[Any] | None:
+    """The dosage of an order that says until when it is meant."""
+    bounds = {"boundsPeriod": {"end": ended}}
+    return [{"timing": {"repeat": bounds}}] if ended else None
 
 
 def _measured(each: Mapping[str, Any], reading: Reading) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class _Filer:
             for holder, coded in self._coded(kind, resource):
                 hits, known = index.find(coded)
                 for slot, hit in hits.items():
-                    matches[slot].append(Match(hit, resource, holder, coded.names))
+                    matches[slot].append(Match(hit, resource, holder, coded))
                 in_part = coded.lack is INGREDIENT_NOT_OBTAINED
                 if kind != "medication" or not known or in_part:
                     self._leave(groups, resource, coded, hits)

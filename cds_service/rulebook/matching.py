@@ -38,6 +38,7 @@ class Hit(NamedTuple):
     code: str
     """``system|code``; empty if by name."""
     name: str
+    """What the coding, or the text, that matched calls it."""
     by_name: bool
 
 
@@ -131,11 +132,11 @@ class CodeIndex:
                 for slot in slots:
                     hits.setdefault(slot, hit)
         if self._names:
-            for words, slots in self._named(coded.names):
+            for _, text, slots in self._named(coded.names):
                 known = True
                 for slot in slots:
                     if slot not in hits and not self._decides(slot, coded):
-                        hits[slot] = Hit("", " ".join(words), True)
+                        hits[slot] = Hit("", text, True)
         if hits and self._excluding:
             for slot in [slot for slot in hits if self._is_excluded(slot, coded)]:
                 del hits[slot]
@@ -164,13 +165,18 @@ class CodeIndex:
 
     def _named(
         self, names: Iterable[str]
-    ) -> Iterable[tuple[tuple[str, ...], list[int]]]:
+    ) -> Iterable[tuple[tuple[str, ...], str, list[int]]]:
+        """The words of each ingredient that is named, the text that does, the slots."""
         for name in names:
             words = _WORD.findall(name.lower())
             for index, word in enumerate(words):
                 for candidate, slots in self._names.get(word, ()):
                     if tuple(words[index : index + len(candidate)]) == candidate:
-                        yield candidate, slots
+                        yield candidate, name, slots
+
+    def ingredients(self, names: Iterable[str]) -> frozenset[str]:
+        """Return the ingredients of any value set that the names name."""
+        return frozenset(" ".join(words) for words, _, _ in self._named(names))
 
     def _is_excluded(self, slot: int, coded: Coded) -> bool:
         valueset = self._excluding.get(slot)

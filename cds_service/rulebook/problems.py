@@ -15,7 +15,7 @@ from typing import Any
 
 from ..fhir.chart import Resource
 from .intervals import EVER, Duration, Moment, parse_moment
-from .readings import is_true, period_moment, text_of
+from .readings import is_true, length_of, period_moment, text_of
 
 NO_ONSET = "onset not recorded"
 WORDY_ONSET = "onset recorded in words only"
@@ -127,17 +127,6 @@ def _whole(period: Any, times: Times) -> Moment | None:
     return Moment(low, end.high if end else EVER.high)
 
 
-_AGES: Mapping[str, str] = {
-    **dict.fromkeys(("a", "year", "years", "yr"), "year"),
-    **dict.fromkeys(("mo", "month", "months"), "month"),
-    **dict.fromkeys(("wk", "week", "weeks"), "week"),
-    **dict.fromkeys(("d", "day", "days"), "day"),
-    **dict.fromkeys(("h", "hour", "hours"), "hour"),
-    **dict.fromkeys(("min", "minute", "minutes"), "minute"),
-}
-"""Units of an age, as UCUM and as people write them, to what they are."""
-
-
 def _at_age(resource: Resource, name: str, times: Times) -> Moment | None:
     """The time at which the patient had an age, or was within a range of ages."""
     age = resource.get(f"{name}Age", resource.get(f"{name}Quantity"))
@@ -153,22 +142,18 @@ def _at_age(resource: Resource, name: str, times: Times) -> Moment | None:
     return Moment(first.low if first else EVER.low, last.high if last else _SOME_TIME)
 
 
-_SOME_TIME = EVER.high - timedelta(microseconds=1)
+_TICK = timedelta(microseconds=1)
+_SOME_TIME = EVER.high - _TICK
 """An end that is not known; nothing is said to go on until then."""
 
 
 def _after_birth(age: Any, times: Times) -> Moment | None:
-    count = age.get("value") if isinstance(age, Mapping) else None
-    if (
-        times.born is None
-        or isinstance(count, bool)
-        or not isinstance(count, int | float)
-    ):
+    length = length_of(age)
+    if times.born is None or length is None:
         return None
-    unit = _AGES.get(text_of(age.get("code")) or text_of(age.get("unit")).lower())
-    if unit is None or not 0 <= count <= 150 * 12 * 31 * 24 * 60:
-        return None
-    begun, over = Duration(int(count), unit), Duration(int(count) + 1, unit)
+    begun = Duration(int(length.count), length.unit)
+    over = Duration(begun.count + 1, begun.unit)
     low = begun.after(times.born.low, times.zone)
-    high = over.after(times.born.high, times.zone)
-    return Moment(low, high - timedelta(microseconds=1))
+    # Born on a day, one is older with the beginning of that day.
+    high = over.after(times.born.high - timedelta(days=1) + _TICK, times.zone)
+    return Moment(low, high - _TICK)

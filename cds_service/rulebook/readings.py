@@ -5,12 +5,12 @@ Read tolerantly: a member of the wrong shape makes that row unusable, and nothin
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 
 from ..fhir.chart import Resource
 from ..wearables.records import WearableAlert
-from .intervals import EVER, Interval, Moment, parse_moment
+from .intervals import EVER, Duration, Interval, Moment, parse_moment
 from .terminology import canonical_system
 from .truth import ReasonKind
 
@@ -40,6 +40,8 @@ class Row:
     """What the record does not say of its time, as a constant phrase."""
     doubt: ReasonKind | None = None
     """Of a row that no code and no name placed: what kind of doubt it is."""
+    since: Moment | None = None
+    """When a medicine was started, by all of its orders."""
 
 
 def items(value: Any) -> list[Any]:
@@ -203,6 +205,33 @@ def without_time(resource: Resource) -> str:
     """What is missing where an observation does not say when it was made."""
     said = any(name.startswith("effective") for name in resource)
     return "" if said or "issued" in resource else "time not recorded"
+
+
+_LENGTHS: Mapping[str, str] = {
+    **dict.fromkeys(("a", "year", "years", "yr"), "year"),
+    **dict.fromkeys(("mo", "month", "months"), "month"),
+    **dict.fromkeys(("wk", "week", "weeks"), "week"),
+    **dict.fromkeys(("d", "day", "days"), "day"),
+    **dict.fromkeys(("h", "hr", "hour", "hours"), "hour"),
+    **dict.fromkeys(("min", "minute", "minutes"), "minute"),
+}
+"""Units of time, as UCUM and as people write them, to what they are."""
+_LONGEST = timedelta(days=200 * 365)
+
+
+def length_of(quantity: Any) -> Duration | None:
+    """The length of time, or the age, that a Quantity is; None if it is no such."""
+    count = quantity.get("value") if isinstance(quantity, Mapping) else None
+    if isinstance(count, bool) or not isinstance(count, int | float):
+        return None
+    written = text_of(quantity.get("code")) or text_of(quantity.get("unit"))
+    unit = _LENGTHS.get(written.strip().lower())
+    if unit is None or not 0 <= count <= _LONGEST / timedelta(minutes=1):
+        return None
+    length = Duration(count, unit)
+    if unit in ("month", "year") and count != int(count):
+        length = Duration(length.length / timedelta(days=1), "day")
+    return length if length.length <= _LONGEST else None
 
 
 def period_moment(period: Any, zone: tzinfo) -> Moment | None:

@@ -2,11 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..fhir.chart import Resource
+from .folding import fold
 from .intervals import EVER, Moment
-from .matching import CodeIndex, Hit, Selector
+from .matching import Coded, CodeIndex, Hit, Selector
 from .problems import Times, condition_moment, without_onset
 from .quantities import UNSAID, quantity
 from .readings import (
@@ -24,6 +26,7 @@ from .standing import (
     medication_standing,
     observation_standing,
 )
+from .treatments import Course, Entry, Product, follow, read_entry
 from .truth import ReasonKind
 from .valuesets import ValueSet
 
@@ -121,7 +124,7 @@ class Match(NamedTuple):
     resource: Resource
     holder: Mapping[str, Any]
     """Where its value stands: itself or one of its components."""
-    names: Sequence[str]
+    coded: Coded
 
 
 class Filed(NamedTuple):
@@ -155,6 +158,7 @@ class Sheet:
         self._times = times
         self._filed: dict[tuple[int, str], Filed] = {}
         self._has: dict[int, bool] = {}
+        self._judged: dict[int, list[tuple[Match, Course]]] = {}
         self._standings: dict[tuple[int, str, bool], Standing] = {}
         """By resource, which the chart keeps alive, and what a selector asks of it."""
 
@@ -162,19 +166,14 @@ class Sheet:
         """Whether anything matched that counts, or of which that cannot be read."""
         known = self._has.get(slot)
         if known is None:
-            selector = self._selectors.all[slot]
-            known = self._has[slot] = slot in self.alerts or any(
-                self.standing(selector, match.resource) is not Standing.DOES_NOT
-                for match in self.matches.get(slot, ())
-            )
+            known = slot in self.alerts or bool(self.judged(slot))
+            self._has[slot] = known
         return known
 
     def counts(self, slot: int) -> bool:
         """Whether anything matched that certainly counts."""
-        selector = self._selectors.all[slot]
         return slot in self.alerts or any(
-            self.standing(selector, match.resource) is Standing.COUNTS
-            for match in self.matches.get(slot, ())
+            course.standing is Standing.COUNTS for _, course in self.judged(slot)
         )
 
     def slots_in_doubt(self) -> Iterator[int]:
@@ -196,20 +195,73 @@ class Sheet:
         filed = self._filed.get((slot, unit))
         if filed is None:
             filed = self._filed[slot, unit] = Filed([], [], [])
-            selector = self._selectors.all[slot]
-            for match in self.matches.get(slot, ()):
-                standing = self.standing(selector, match.resource)
-                if standing is not Standing.DOES_NOT:
-                    row = self._row(slot, match, unit)
-                    if standing is Standing.COUNTS:
-                        filed.rows.append(row)
-                    elif standing.leaves_open:
-                        row.why = standing.leaves_open
-                        filed.open.append(row)
-                    else:
-                        row.why = _unclear(match.resource)
-                        filed.unclear.append(row)
+            for match, course in self.judged(slot):
+                row = self._row(slot, match, unit)
+                row.since = course.since
+                row.untimed = course.untimed or row.untimed
+                if course.standing is Standing.COUNTS:
+                    filed.rows.append(row)
+                elif course.standing.leaves_open:
+                    row.why = course.standing.leaves_open
+                    filed.open.append(row)
+                else:
+                    row.why = _unclear(match.resource)
+                    filed.unclear.append(row)
         return filed
+
+    def judged(self, slot: int) -> Sequence[tuple[Match, Course]]:
+        """What matched and may count, with what all of it makes of each."""
+        judged = self._judged.get(slot)
+        if judged is None:
+            selector = self._selectors.all[slot]
+            matches = self.matches.get(slot, ())
+            said = [self.standing(selector, match.resource) for match in matches]
+            courses = [Course(standing) for standing in said]
+            if selector.status in ("current", "stopped") and any(
+                standing is not Standing.DOES_NOT for standing in said
+            ):
+                courses = self._follow(selector, matches, said)
+            judged = self._judged[slot] = [
+                (match, course)
+                for match, course in zip(matches, courses, strict=True)
+                if course.standing is not Standing.DOES_NOT
+            ]
+        return judged
+
+    def _follow(
+        self,
+        selector: Selector,
+        matches: Sequence[Match],
+        said: Sequence[Standing],
+    ) -> list[Course]:
+        """What the orders and statements of each medicine make of one another."""
+        index = self._selectors.indexes[selector.kind, selector.origin]
+        times = self._times
+        entries = [
+            read_entry(each.resource, _product(each.coded, index), times)
+            for each in matches
+        ]
+
+        def followed(standings: Sequence[Standing]) -> list[Course]:
+            return [
+                follow(entry, standing, _same_medicine(entry, entries), times)
+                for entry, standing in zip(entries, standings, strict=True)
+            ]
+
+        if selector.status == "current":
+            return followed(said)
+        current = replace(selector, status="current")
+        courses = followed([self.standing(current, m.resource) for m in matches])
+        taken = [
+            entry
+            for entry, course in zip(entries, courses, strict=True)
+            if course.standing is Standing.COUNTS
+        ]
+        # What is taken by another order has not been stopped.
+        return [
+            Course(Standing.DOES_NOT if _same_medicine(entry, taken) else standing)
+            for entry, standing in zip(entries, said, strict=True)
+        ]
 
     def standing(self, selector: Selector, resource: Resource) -> Standing:
         """Whether a resource counts for a selector that it belongs to."""
@@ -234,14 +286,10 @@ class Sheet:
         return Standing.UNCLEAR if modified else found
 
     def _row(self, slot: int, match: Match, unit: str) -> Row:
-        hit, resource, holder, names = match
-        called = names or texts_of(holder.get("code"))
-        name = "" if hit.by_name else hit.name
-        row = self.row(
-            self._selectors.all[slot].kind,
-            resource,
-            name or next(iter(called), "") or hit.name,
-        )
+        hit, resource, holder, coded = match
+        called = coded.names or texts_of(holder.get("code"))
+        kind = self._selectors.all[slot].kind
+        row = self.row(kind, resource, hit.name or next(iter(called), ""))
         row.code, row.by_name, row.holder = hit.code, hit.by_name, holder
         if unit:
             measure = self._selectors.measures[slot]
@@ -259,6 +307,18 @@ class Sheet:
             untimed=_UNTIMED[kind](resource),
             resource=resource,
         )
+
+
+def _product(coded: Coded, index: CodeIndex) -> Product:
+    return Product(
+        frozenset((system, code) for system, code, _ in coded.codings),
+        frozenset(map(fold, coded.names)),
+        index.ingredients(coded.names),
+    )
+
+
+def _same_medicine(entry: Entry, entries: Sequence[Entry]) -> list[Entry]:
+    return [each for each in entries if each.product.is_medicine(entry.product)]
 
 
 def _unclear(resource: Resource) -> str:

@@ -29,6 +29,11 @@ class Standing(Enum):
     STATUS_UNKNOWN = "recorded with an unknown status"
     TAKEN_UNKNOWN = "recorded as not known whether it is taken"
     END_UNKNOWN = "recorded with an end of which the date is not known"
+    SUPPLY_ENDED = "active, but its supply ended long ago"
+    LATER_STOPPED = "active, but a later entry of it was stopped"
+    LATER_COMPLETED = "active, but a later order of it is completed"
+    LATER_NOT_TAKEN = "active, but a later entry says that it is not taken"
+    LATER_HELD = "active, but a later entry is on hold or an order not to give it"
 
     @property
     def leaves_open(self) -> str:
@@ -107,17 +112,17 @@ def medication_standing(
     resource: Resource, policy: str, now: datetime, zone: tzinfo
 ) -> Standing:
     """Whether a MedicationRequest or MedicationStatement counts under *policy*."""
-    status = _word(resource.get("status"))
+    status = word_of(resource.get("status"))
     is_request = resource.get("resourceType") == "MedicationRequest"
     if not is_request:
-        status = _statement_status(resource, status)
+        status = statement_status(resource, status)
     if status not in _KNOWN_STATUSES and status not in _OPEN:
         return Standing.UNCLEAR
     said = _by_status(status, (_REQUEST if is_request else _STATEMENT)[policy], policy)
     if said is Standing.DOES_NOT:
         return said
     if is_request and policy != "draft":
-        intent = _word(resource.get("intent"))
+        intent = word_of(resource.get("intent"))
         if intent not in _ORDERS and not (intent == "plan" and _is_reported(resource)):
             known = intent in _NOT_ORDERS
             return Standing.DOES_NOT if known else Standing.UNCLEAR
@@ -158,12 +163,12 @@ def _is_reported(resource: Resource) -> bool:
     )
 
 
-def _statement_status(resource: Resource, status: str) -> str:
+def statement_status(resource: Resource, status: str) -> str:
     """The R4 status of a MedicationStatement of any release.
 
     Source: STU3 ``taken``, DSTU2 ``wasNotTaken``, R5 ``status`` and ``adherence``.
     """
-    taken = _word(resource.get("taken"))
+    taken = word_of(resource.get("taken"))
     if is_true(resource.get("wasNotTaken")) or taken == "n":
         return "entered-in-error" if status == "entered-in-error" else "not-taken"
     if taken in ("unk", "na") and status == "active":
@@ -190,13 +195,13 @@ _NO_RESULTS = {"registered", "preliminary", "cancelled", "entered-in-error"}
 
 def observation_standing(resource: Resource, policy: str) -> Standing:
     """Whether an Observation counts: final, amended and corrected ones do."""
-    status = _word(resource.get("status"))
+    status = word_of(resource.get("status"))
     if status in _RESULTS or (policy == "any" and status == "preliminary"):
         return Standing.COUNTS
     return Standing.DOES_NOT if status in _NO_RESULTS else Standing.UNCLEAR
 
 
-def _word(value: Any) -> str:
+def word_of(value: Any) -> str:
     """A code as it is compared; no code has upper case or spaces around it."""
     return text_of(value).strip().lower()
 

@@ -92,7 +92,116 @@ def test_what_the_record_does_not_name_has_the_title_of_its_set(
 
     shown = show(rules, unnamed, "dm.name", "dm.onset", "dm.code")
 
-    assert shown == ["Diabetes", "2019-05-01", f"{ICD}|E11.9"]
+    assert shown == ["Diabetes", "2019-05", f"{ICD}|E11.9"]
+
+
+def order(name: str, authored: str | None = None, **more: Any) -> dict[str, Any]:
+    written = {
+        "resourceType": "MedicationRequest",
+        "id": f"{name}-{authored}",
+        "status": "active",
+        "intent": "order",
+        "authoredOn": authored,
+        "medicationCodeableConcept": {"text": name},
+        **more,
+    }
+    return {key: value for key, value in written.items() if value}
+
+
+def test_the_start_belongs_to_the_medicine_that_is_named(
+    rules: Any, chart: Any
+) -> None:
+    both = [order("timolol", "1994-08-03"), order("metoprolol", "2026-02-01")]
+
+    shown = show(rules, chart(requests=both), "bb.name", "bb.started")
+
+    assert shown == [
+        "metoprolol, timolol",
+        "2026-02-01 (metoprolol), 1994-08-03 (timolol)",
+    ]
+
+
+def test_of_several_orders_of_one_medicine_the_first_start_is_shown(
+    rules: Any, chart: Any
+) -> None:
+    both = [order("metoprolol", "2026-02-01"), order("metoprolol", "1994-08-03")]
+
+    shown = show(rules, chart(requests=both), "bb.name", "bb.started")
+
+    assert shown == ["metoprolol", "1994-08-03"]
+
+
+def test_a_renewal_shows_since_when_the_medicine_is_taken(
+    rules: Any, chart: Any
+) -> None:
+    before = order("metoprolol", "2025-12-20", status="completed")
+    renewed = chart(requests=[before, order("metoprolol", "2026-11-17")])
+    gap = order("metoprolol", "2015-12-20", status="completed")
+    resumed = chart(requests=[gap, order("metoprolol", "2026-11-17")])
+
+    assert show(rules, renewed, "bb.started") == ["2025-12-20"]
+    assert show(rules, resumed, "bb.started") == ["2026-11-17 or earlier"]
+
+
+def test_a_medicine_without_a_start_among_others_is_said_to_have_none(
+    rules: Any, chart: Any
+) -> None:
+    some = chart(requests=[order("timolol"), order("metoprolol", "2026-02")])
+    none = chart(requests=[order("timolol"), order("metoprolol")])
+
+    assert show(rules, some, "bb.started") == [
+        "not dated (timolol), 2026-02 (metoprolol)"
+    ]
+    assert show(rules, none, "bb.started") == [None]
+
+
+def test_the_onset_belongs_to_the_problem_that_is_named(rules: Any, chart: Any) -> None:
+    two = [
+        condition("E11.9", "Type 2 diabetes", onsetDateTime="2001"),
+        condition("E11.621", "Foot ulcer", onsetDateTime="2026-05-02"),
+        condition("E11.9", "Type 2 diabetes", onsetDateTime="2024-01-09"),
+    ]
+
+    shown = show(rules, chart(conditions=two), "dm.name", "dm.onset")
+
+    assert shown == [
+        "Foot ulcer, Type 2 diabetes",
+        "2026-05-02 (Foot ulcer), 2001 (Type 2 diabetes)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("onset", "shown"),
+    [
+        ({"onsetDateTime": "2019"}, "2019"),
+        ({"onsetDateTime": "2019-02"}, "2019-02"),
+        ({"onsetDateTime": "2019-02-28"}, "2019-02-28"),
+        ({"onsetDateTime": "2019-02-28T23:30:00-05:00"}, "2019-02-28"),
+        ({"onsetPeriod": {"start": "2019-02-03"}}, "2019-02-03"),
+        ({"onsetAge": {"value": 60, "code": "a"}}, "2018-03-14 to 2019-03-13"),
+        ({"recordedDate": "2019-02-28"}, None),
+        ({}, None),
+    ],
+)
+def test_an_onset_is_shown_as_exactly_as_it_is_recorded(
+    rules: Any, chart: Any, onset: dict[str, Any], shown: str | None
+) -> None:
+    patient = chart(conditions=[condition("E11.9", **onset)])
+
+    assert show(rules, patient, "dm.onset") == [shown]
+
+
+def test_the_text_that_matched_is_the_text_that_is_shown(
+    rules: Any, chart: Any
+) -> None:
+    coding = {"code": "17", "display": "Metoprolol 50 mg"}
+    mixed = {"text": "Heart tablet, blue", "coding": [coding]}
+    patient = chart(requests=[order("", medicationCodeableConcept=mixed)])
+
+    (found,) = rules.evaluate(FACTS, WHEN, patient).items
+
+    assert found.by_name == ("Metoprolol 50 mg",)
+    assert found.text("bb", "name").text == "Metoprolol 50 mg"
 
 
 def test_what_is_not_there_shows_nothing(rules: Any, chart: Any) -> None:
