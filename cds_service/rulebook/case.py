@@ -205,50 +205,42 @@ class Case:
     def _place(self, fact: Fact, row: Row, found: Found) -> None:
         if fact.kind == "observation" and fact.unit and row.value is None:
             inside = fact.window is None or self._lies_in(fact.window, row)
-            if inside is not False or not row.dated:
+            if inside is not False:
                 found.unusable.append(row)
             return
         window = fact.window
         if window is None:
             found.rows.append(row)
-        elif not row.dated:
-            if window.rule == "taken_for":
-                found.rows.append(row)
-                return
-            self._leave(row, found)
-        else:
-            inside = self._lies_in(window, row)
-            if inside is not False:
-                if inside:
-                    found.rows.append(row)
-                else:
-                    self._leave(row, found)
-
-    @staticmethod
-    def _leave(row: Row, found: Found) -> None:
-        """Keep a row of which its time does not tell whether it lies in the window."""
-        if row.untimed:
-            row.why = row.untimed
+            return
+        moment, unsaid = row.time(window.rule)
+        if moment is None and window.rule == "taken_for":
+            found.rows.append(row)
+            return
+        inside = self._lies_in(window, row)
+        if inside:
+            found.rows.append(row)
+        elif inside is None and unsaid:
+            row.why = unsaid
             found.uncertain.append(row)
-        elif row.dated:
+        elif inside is None and moment:
             found.possible.append(row)
-        else:
+        elif inside is None:
             row.why = "no time that can be read"
             found.unusable.append(row)
 
     def _may_lie_in(self, window: Window | None, row: Row) -> bool:
-        if window is None or not row.dated:
-            return True
-        return self._lies_in(window, row) is not False
+        return window is None or self._lies_in(window, row) is not False
 
     def _lies_in(self, window: Window, row: Row) -> bool | None:
         """Whether a row lies in a window; None where its time is too vague to say."""
+        moment, _ = row.time(window.rule)
+        if moment is None:
+            return None
         start = self._starts.get(window)
         if start is None:
             start = window.length.before(self.now, self.zone)
             self._starts[window] = start
-        started = window.rule in ("taken_for", "started_within")
-        low, high = row.since if started and row.since else row.moment
+        low, high = moment
         if window.rule == "taken_for":
             if high <= start:
                 return True

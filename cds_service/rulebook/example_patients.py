@@ -87,7 +87,8 @@ class PatientWriter:
             yield _resource(
                 "Condition",
                 number,
-                clinicalStatus=_status("clinical", each.get("clinical", "active")),
+                clinicalStatus=_clinical(each.get("clinical", "active")),
+                category=_categories(each.get("category")),
                 verificationStatus=_status(
                     "ver-status", each.get("verification", "confirmed")
                 ),
@@ -234,6 +235,14 @@ def _measured(each: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
 
 def _status(kind: str, code: str) -> dict[str, Any]:
     return {"coding": [{"system": _STATUS + kind, "code": code}]}
+
+
+def _clinical(code: str) -> dict[str, Any] | None:
+    return None if code == "none" else _status("clinical", code)
+
+
+def _categories(code: str | None) -> list[Any] | None:
+    return [_status("category", code)] if code else None
 
 
 def _concept(each: Mapping[str, Any]) -> dict[str, Any]:

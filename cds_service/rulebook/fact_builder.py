@@ -225,6 +225,7 @@ class FactBuilder:
             valueset.name,
             status="draft" if drafts else body.get("status", KINDS[kind].status),
             confirmed="verification" in body,
+            categories=tuple(sorted(body.get("category", ()))),
             origin="draft_orders" if drafts else "chart",
         )
         window = self._window(kind, body, path)

@@ -169,6 +169,7 @@ def _policy(
     path: Path = ("facts", fact.name)
     for told, before, after in (
         ("status", old.status, new.status),
+        ("category", _of_any(old), _of_any(new)),
         ("from", old.origin, new.origin),
         ("verification", _sure(old), _sure(new)),
     ):
@@ -272,6 +273,10 @@ def _shown_only(change: Change) -> Change:
 
 def _effect(moved: int) -> str:
     return {1: "wider", -1: "narrower"}.get(moved, "either way")
+
+
+def _of_any(selector: Selector) -> str:
+    return ", ".join(selector.categories) or "any"
 
 
 def _sure(selector: Selector) -> str:

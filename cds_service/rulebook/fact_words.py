@@ -40,6 +40,7 @@ _REDUCED = {
 }
 _PROBLEMS = {
     "active": "an active problem",
+    "not_resolved": "a problem that is not resolved",
     "resolved": "a past problem",
     "any": "a problem, active or past",
 }
@@ -90,8 +91,10 @@ class Words:
         title, last = self.title(fact), last_words(fact, " from the last {}")
         if fact.kind == "condition":
             kind = _PROBLEMS[self._status(fact)].partition(" ")[2]
-            kind = kind.replace("problem", "problems")
-            return f"{kind} recorded as {title}{_began(fact)}"
+            kind = kind.replace("problem", "problems", 1)
+            kind = kind.replace("that is", "that are")
+            of = _listed_as(self._selector(fact))
+            return f"{kind} recorded as {title}{_began(fact)}{of}"
         if fact.kind == "medication":
             return f"medicines of the set {title}{_taken(fact)}"
         if fact.kind == "wearable_alert":
@@ -111,9 +114,8 @@ class Words:
         if fact.kind == "condition":
             problem = _PROBLEMS[self._status(fact)]
             if self._selector(fact).confirmed:
-                problem = problem.replace("a ", "a confirmed ").replace(
-                    "an ", "a confirmed "
-                )
+                problem = f"a confirmed {problem.partition(' ')[2]}"
+            problem += _listed_as(self._selector(fact))
             if present:
                 return f"{title} is recorded as {problem}{_began(fact)}"
             if fact.window:
@@ -231,7 +233,23 @@ def last_words(fact: Fact, pattern: str) -> str:
 
 
 def _began(fact: Fact) -> str:
-    return f" that began in the last {fact.window.length}" if fact.window else ""
+    if fact.window is None:
+        return ""
+    if fact.window.rule == "recorded_within":
+        return f" that was entered in the last {fact.window.length}"
+    return f" that began in the last {fact.window.length}"
+
+
+_CATEGORIES = {
+    "problem-list-item": "on the problem list",
+    "encounter-diagnosis": "as a diagnosis of an encounter",
+    "health-concern": "as a health concern",
+}
+
+
+def _listed_as(selector: Selector) -> str:
+    named = [_CATEGORIES[each] for each in selector.categories]
+    return f", {' or '.join(named)}" if named else ""
 
 
 def _taken(fact: Fact) -> str:

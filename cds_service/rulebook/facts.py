@@ -27,7 +27,8 @@ class Window(NamedTuple):
     """Which rows a fact keeps, by their time."""
 
     rule: str
-    """``within``, ``onset_within``, ``started_within`` or ``taken_for``."""
+    """``within``, ``onset_within``, ``recorded_within``, ``started_within`` or
+    ``taken_for``."""
     length: Duration
 
 
@@ -60,7 +61,7 @@ KINDS: Mapping[str, Kind] = {
             tests=frozenset({"present", "absent", "count"}),
             shows=_ANY,
             may_show=frozenset({"onset", "latest_date"}),
-            windows=("onset_within",),
+            windows=("onset_within", "recorded_within"),
             status="active",
         ),
         Kind(

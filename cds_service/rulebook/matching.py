@@ -28,6 +28,8 @@ class Selector:
     """For wearable alerts."""
     status: str = ""
     confirmed: bool = False
+    categories: tuple[str, ...] = ()
+    """For conditions; empty for all."""
     origin: str = "chart"
     """``chart`` or ``draft_orders``."""
 

@@ -34,8 +34,8 @@ _MINUTES = 30
 """By how much a time of day is moved."""
 _CALENDAR = ("month", "year")
 _WINDOWS = frozenset(key for kind in KINDS.values() for key in kind.windows)
-_FILTERS = ("status", "verification", "from")
-_MEMBERS = ("type", "any_of")
+_FILTERS = ("status", "category", "verification", "from")
+_MEMBERS = ("type", "category", "any_of")
 _DIGITS = 6
 
 
@@ -141,7 +141,7 @@ def _of_fact(
                 yield from _lengths((*where, key), value, _WINDOW_SHARE)
             elif key in _FILTERS and value != KINDS[kind].status:
                 yield _Change((*where, key), f"{key} removed", removes=True)
-            elif key in _MEMBERS:
+            if key in _MEMBERS:
                 yield from _without_each((*where, key), value)
 
 

@@ -19,7 +19,9 @@ from .readings import is_true, length_of, period_moment, text_of
 
 NO_ONSET = "onset not recorded"
 WORDY_ONSET = "onset recorded in words only"
-NOT_DATED = "not recorded when it was entered"
+NOT_ENTERED = "date of entry not recorded"
+LASTS = Duration(12, "month")
+"""How long what was so at an encounter may still be so. Source: our own decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,27 @@ def recorded_moment(resource: Resource, times: Times) -> Moment | None:
     """When a condition was entered into the record."""
     written = next((resource[name] for name in _RECORDED if name in resource), None)
     return parse_moment(written, times.zone)
+
+
+def entered_moment(resource: Resource, times: Times) -> tuple[Moment | None, str]:
+    """When a condition was entered, and what the record does not say of that.
+
+    Where it says nothing, it was after the onset, at whichever time until now.
+    """
+    recorded = recorded_moment(resource, times)
+    if recorded:
+        return recorded, ""
+    if any(name in resource for name in _RECORDED):
+        return None, ""
+    onset = _time(resource, "onset", times)
+    since = onset.low if onset else EVER.low
+    return Moment(min(since, times.now), times.now), NOT_ENTERED
+
+
+def is_long_ago(resource: Resource, times: Times) -> bool | None:
+    """Whether what is said of an encounter was long ago; None where no time is said."""
+    at = recorded_moment(resource, times) or condition_moment(resource, times)
+    return at.high < LASTS.before(times.now, times.zone) if at else None
 
 
 def abated(resource: Resource, times: Times) -> Abated:

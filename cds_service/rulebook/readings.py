@@ -42,6 +42,18 @@ class Row:
     """Of a row that no code and no name placed: what kind of doubt it is."""
     since: Moment | None = None
     """When a medicine was started, by all of its orders."""
+    entered: Moment | None = None
+    """When a problem was entered into the record."""
+    not_entered: str = ""
+    """What the record does not say of that, as a constant phrase."""
+
+    def time(self, window: str) -> tuple[Moment | None, str]:
+        """The time that a window looks at, and what the record does not say of it."""
+        if window == "recorded_within":
+            return self.entered, self.not_entered
+        if self.since and window in ("taken_for", "started_within"):
+            return self.since, self.untimed
+        return self.moment if self.dated else None, self.untimed
 
 
 def items(value: Any) -> list[Any]:

@@ -9,7 +9,7 @@ from ..fhir.chart import Resource
 from .folding import fold
 from .intervals import EVER, Moment
 from .matching import Coded, CodeIndex, Hit, Selector
-from .problems import Times, condition_moment, without_onset
+from .problems import Times, condition_moment, entered_moment, without_onset
 from .quantities import UNSAID, quantity
 from .readings import (
     Row,
@@ -91,6 +91,7 @@ class Selectors:
                 selector.origin,
                 selector.status,
                 selector.confirmed,
+                selector.categories,
                 settled,
                 words,
                 listed,
@@ -159,7 +160,7 @@ class Sheet:
         self._filed: dict[tuple[int, str], Filed] = {}
         self._has: dict[int, bool] = {}
         self._judged: dict[int, list[tuple[Match, Course]]] = {}
-        self._standings: dict[tuple[int, str, bool], Standing] = {}
+        self._standings: dict[tuple[Any, ...], Standing] = {}
         """By resource, which the chart keeps alive, and what a selector asks of it."""
 
     def has(self, slot: int) -> bool:
@@ -265,7 +266,12 @@ class Sheet:
 
     def standing(self, selector: Selector, resource: Resource) -> Standing:
         """Whether a resource counts for a selector that it belongs to."""
-        key = (id(resource), selector.status, selector.confirmed)
+        key = (
+            id(resource),
+            selector.status,
+            selector.confirmed,
+            selector.categories,
+        )
         known = self._standings.get(key)
         if known is None:
             known = self._standings[key] = self._judge(selector, resource)
@@ -274,7 +280,11 @@ class Sheet:
     def _judge(self, selector: Selector, resource: Resource) -> Standing:
         if selector.kind == "condition":
             found = condition_standing(
-                resource, selector.status, selector.confirmed, self._times
+                resource,
+                selector.status,
+                selector.confirmed,
+                self._times,
+                selector.categories,
             )
         elif selector.kind == "observation":
             found = observation_standing(resource, selector.status)
@@ -299,12 +309,17 @@ class Sheet:
     def row(self, kind: str, resource: Resource, name: str) -> Row:
         """A resource as a row, before it is known what it is a row of."""
         moment = _MOMENTS[kind](resource, self._times)
+        entered, unsaid = (
+            entered_moment(resource, self._times) if kind == "condition" else (None, "")
+        )
         return Row(
             reference=reference_of(resource),
             name=name,
             moment=moment or EVER,
             dated=moment is not None,
             untimed=_UNTIMED[kind](resource),
+            entered=entered,
+            not_entered=unsaid,
             resource=resource,
         )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..fhir.chart import Resource
 from .intervals import parse_moment
-from .problems import Abated, Times, abated
+from .problems import Abated, Times, abated, is_long_ago
 from .readings import codings, is_true, items, text_of
 
 
@@ -28,6 +28,9 @@ class Standing(Enum):
     NOT_TO_GIVE = "an order not to give it"
     STATUS_UNKNOWN = "recorded with an unknown status"
     TAKEN_UNKNOWN = "recorded as not known whether it is taken"
+    UNCATEGORISED = "recorded without a category"
+    OLD_ENCOUNTER = "a diagnosis of an encounter long ago, without a status"
+    UNDATED_ENCOUNTER = "a diagnosis of an encounter, without a date and a status"
     END_UNKNOWN = "recorded with an end of which the date is not known"
     SUPPLY_ENDED = "active, but its supply ended long ago"
     LATER_STOPPED = "active, but a later entry of it was stopped"
@@ -49,12 +52,43 @@ _VERIFIED = _NEVER | {"confirmed"}
 
 
 def condition_standing(
-    resource: Resource, policy: str, confirmed: bool, times: Times
+    resource: Resource,
+    policy: str,
+    confirmed: bool,
+    times: Times,
+    categories: Collection[str] = (),
 ) -> Standing:
-    """Whether a Condition counts as ``active``, ``resolved`` or ``any``."""
+    """Whether a Condition counts as ``active``, ``resolved``, ``any`` …
+
+    Args:
+        categories: Those that count; all if there are none.
+    """
     verification = _status(resource.get("verificationStatus"), _VERIFIED)
     if verification in _NEVER or (confirmed and verification != "confirmed"):
         return Standing.DOES_NOT
+    of = _categories(resource)
+    if categories and of and of.isdisjoint(categories):
+        return Standing.DOES_NOT
+    said = _by_clinical_status(resource, policy, times, of)
+    if said is Standing.COUNTS and categories and not of:
+        return Standing.UNCATEGORISED
+    return said
+
+
+_ENCOUNTER = "encounter-diagnosis"
+_CATEGORIES = {"problem-list-item", _ENCOUNTER, "health-concern"}
+
+
+def _categories(resource: Resource) -> set[str]:
+    """The categories of a Condition that FHIR and US Core know."""
+    written = resource.get("category")
+    several = written if isinstance(written, list) else [written]
+    return {_status(each, _CATEGORIES) for each in several} & _CATEGORIES
+
+
+def _by_clinical_status(
+    resource: Resource, policy: str, times: Times, categories: Collection[str]
+) -> Standing:
     if policy == "any":
         return Standing.COUNTS
     clinical = _status(resource.get("clinicalStatus"), _CLINICAL)
@@ -65,8 +99,18 @@ def condition_standing(
         if ended is Abated.OPEN:
             return Standing.END_UNKNOWN
         clinical = "inactive" if ended is Abated.YES else "active"
-    wanted = _ACTIVE if policy == "active" else _INACTIVE
+        if clinical == policy and set(categories) == {_ENCOUNTER}:
+            return _of_encounter(resource, times)
+    wanted = _INACTIVE if policy == "resolved" else _ACTIVE
     return Standing.COUNTS if clinical in wanted else Standing.DOES_NOT
+
+
+def _of_encounter(resource: Resource, times: Times) -> Standing:
+    """Whether what was diagnosed at an encounter, and never closed, still holds."""
+    long_ago = is_long_ago(resource, times)
+    if long_ago is None:
+        return Standing.UNDATED_ENCOUNTER
+    return Standing.OLD_ENCOUNTER if long_ago else Standing.COUNTS
 
 
 _ORDERS = {"order", "original-order", "reflex-order", "filler-order", "instance-order"}

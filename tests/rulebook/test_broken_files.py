@@ -236,6 +236,15 @@ MISTAKES = [
         10,
         "CDS110",
     ),
+    (
+        RULE,
+        "sugar: {use: diabetes}",
+        "sugar: {condition: {in: diabetes, onset_within: 1 day, "
+        "recorded_within: 1 day}}",
+        16,
+        11,
+        "CDS110",
+    ),
     (RULE, "in: heart-rate,", "in: heartrate,", 13, 26, "CDS221"),
     (RULE, "- drug: present", "- drugs: present", 20, 7, "CDS301"),
     (RULE, "above: $limit", "above: $limt", 22, 31, "CDS303"),

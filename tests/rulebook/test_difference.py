@@ -116,6 +116,27 @@ def test_what_decides_between_cards_may_change_either_way(rules: Any) -> None:
     assert (change.step, change.effect) == (Step.MINOR, "either way")
 
 
+def test_another_category_is_another_question(rules: Any) -> None:
+    (change,) = changes_of(
+        rules,
+        "sugar: {condition: {in: diabetes}}",
+        "sugar: {condition: {in: diabetes, category: [problem-list-item]}}",
+    )
+
+    assert change.step is Step.MAJOR
+    assert change.text == "sugar category problem-list-item, was any"
+
+
+def test_entries_of_a_shorter_time_are_fewer(rules: Any) -> None:
+    old = "sugar: {condition: {in: diabetes}}"
+    new = "sugar: {condition: {in: diabetes, recorded_within: 12 months}}"
+
+    (change,) = changes_of(rules, old, new)
+
+    assert change.step is Step.MINOR
+    assert change.text == "sugar recorded_within 12 months, was of any time"
+
+
 def test_another_name_for_a_fact_is_no_change(rules: Any) -> None:
     assert (
         compare_rules(

@@ -75,6 +75,16 @@ def test_a_part_of_a_date_stays_a_part() -> None:
     assert condition["onsetDateTime"] == "2024-11"
 
 
+def test_a_problem_may_have_a_category_and_no_status() -> None:
+    said = {"name": "x", "category": "encounter-diagnosis", "clinical": "none"}
+
+    condition = only("conditions", conditions=[{**said, "recorded": "2016-05-02"}])
+
+    assert condition["category"][0]["coding"][0]["code"] == "encounter-diagnosis"
+    assert condition["recordedDate"] == "2016-05-02"
+    assert "clinicalStatus" not in condition
+
+
 def test_a_medicine_by_reference_stands_in_the_chart_s_medications() -> None:
     writer = write(medications=[{"code": "rxnorm|6918", "by_reference": True}])
     chart = writer.chart()

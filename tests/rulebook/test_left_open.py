@@ -12,11 +12,14 @@ from cds_service.rulebook.explain import explain, explain_json
 
 SERVICE = Service("review", "patient-view", "Review", "Reviews.", "", {})
 E11 = {"coding": [{"system": "icd10cm", "code": "E11.9", "display": "Type 2 diabetes"}]}
+ENCOUNTER = [{"coding": [{"code": "encounter-diagnosis"}]}]
 METOPROLOL = {
     "coding": [{"system": "rxnorm", "code": "6918", "display": "Metoprolol tartrate"}]
 }
 FACTS = """
 dm: { condition: { in: diabetes } }
+said_dm: { condition: { in: diabetes, recorded_within: 12 months } }
+listed_dm: { condition: { in: diabetes, category: [problem-list-item] } }
 recent_dm: { condition: { in: diabetes, onset_within: 42 weeks } }
 bb: { medication: { in: beta-blockers } }
 new_bb: { medication: { in: beta-blockers, started_within: 30 days } }
@@ -71,6 +74,26 @@ def told(rules: Any, when: str, chart: Chart) -> str:
             "dm: absent",
             condition(abatementString="after the birth"),
             "Diabetes: recorded with an end of which the date is not known",
+        ),
+        (
+            "dm: absent",
+            condition(category=ENCOUNTER, recordedDate="2016-05-02"),
+            "Diabetes: a diagnosis of an encounter long ago, without a status",
+        ),
+        (
+            "dm: present",
+            condition(category=ENCOUNTER),
+            "Diabetes: a diagnosis of an encounter, without a date and a status",
+        ),
+        (
+            "listed_dm: absent",
+            condition(),
+            "Diabetes: recorded without a category",
+        ),
+        (
+            "said_dm: absent",
+            condition(onsetDateTime="2015-01-01"),
+            "Diabetes: date of entry not recorded",
         ),
     ],
 )

@@ -134,6 +134,18 @@ def test_years_and_months_move_by_whole_ones() -> None:
             "{condition: {in: a, status: any, verification: confirmed}}",
             ["status removed", "verification removed"],
         ),
+        (
+            "{condition: {in: a, status: not_resolved, category: [health-concern]}}",
+            ["status removed", "category removed"],
+        ),
+        (
+            "{condition: {in: a, category: [health-concern, problem-list-item]}}",
+            ["category removed", "health-concern removed", "problem-list-item removed"],
+        ),
+        (
+            "{condition: {in: a, recorded_within: 20 weeks}}",
+            ["window removed", "20 weeks -> 24 weeks", "20 weeks -> 16 weeks"],
+        ),
         ("{medication: {in: a, from: draft_orders}}", ["from removed"]),
         (
             "{observation: {in: a, within: 7 days}}",

@@ -13,6 +13,9 @@ diabetes: {condition: {in: diabetes}}
 resolved: {condition: {in: diabetes, status: resolved}}
 recent: {condition: {in: diabetes, onset_within: 6 months}}
 confirmed: {condition: {in: diabetes, verification: confirmed}}
+kept: {condition: {in: diabetes, status: not_resolved}}
+listed: {condition: {in: diabetes, category: [problem-list-item, health-concern]}}
+said: {condition: {in: diabetes, recorded_within: 12 months}}
 blocker: {medication: {in: beta-blockers}}
 settled: {medication: {in: beta-blockers, taken_for: 14 days}}
 started: {medication: {in: beta-blockers, started_within: 30 days}}
@@ -72,6 +75,22 @@ def written(said: Said) -> str:
         ("diabetes: present", "*Diabetes* is recorded as an active problem"),
         ("resolved: present", "*Diabetes* is recorded as a past problem"),
         ("confirmed: present", "*Diabetes* is recorded as a confirmed active problem"),
+        ("kept: present", "*Diabetes* is recorded as a problem that is not resolved"),
+        (
+            "kept: {count: {above: 1}}",
+            "there are more than 1 problems that are not resolved recorded as "
+            "*Diabetes*",
+        ),
+        (
+            "listed: present",
+            "*Diabetes* is recorded as an active problem, as a health concern or "
+            "on the problem list",
+        ),
+        (
+            "said: present",
+            "*Diabetes* is recorded as an active problem that was entered in the last "
+            "12 months",
+        ),
         (
             "recent: present",
             "*Diabetes* is recorded as an active problem that began in the last "

@@ -44,6 +44,10 @@ def condition(**more: Any) -> dict[str, Any]:
     return {"resourceType": "Condition", "id": "c", "code": E11, **more}
 
 
+ENCOUNTER = [{"coding": [{"code": "encounter-diagnosis"}]}]
+PROBLEM_LIST = [{"coding": [{"code": "problem-list-item"}]}]
+
+
 def status(code: str) -> dict[str, Any]:
     return {"coding": [{"code": code}]}
 
@@ -92,6 +96,15 @@ def test_p_24_which_conditions_are_active(
         (", status: resolved", condition(), False),
         (", status: any", condition(clinicalStatus=status("resolved")), True),
         (", status: any", condition(verificationStatus=status("refuted")), False),
+        (", status: not_resolved", condition(), True),
+        (", status: not_resolved", condition(clinicalStatus=status("active")), True),
+        (", status: not_resolved", condition(clinicalStatus=status("resolved")), False),
+        (", status: not_resolved", condition(abatementDateTime="2020"), False),
+        (
+            ", status: not_resolved",
+            condition(category=ENCOUNTER, recordedDate="2009"),
+            True,
+        ),
     ],
 )
 def test_a_fact_may_ask_for_other_conditions(
@@ -100,6 +113,99 @@ def test_a_fact_may_ask_for_other_conditions(
     facts = DIABETES.format(option)
 
     assert rules.verdict(facts, "dm: present", chart(conditions=[resource])) is expected
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"recordedDate": "2025-11-23"}, True),
+        ({"recordedDate": "2025-11-20"}, {"uncertain"}),
+        ({"onsetDateTime": "2016-05-02"}, {"uncertain"}),
+        ({"onsetDateTime": "2026-05-02"}, True),
+        # Entered later than it began.
+        ({"onsetDateTime": "2016-05-02", "recordedDate": "2026-05-02"}, True),
+        ({"assertedDate": "2016-05-02"}, {"uncertain"}),
+        ({}, {"uncertain"}),
+        # A status, or a place on the problem list, says that it holds.
+        ({"recordedDate": "2016", "clinicalStatus": status("active")}, True),
+        ({"recordedDate": "2016", "clinicalStatus": status("resolved")}, False),
+        ({"recordedDate": "2016", "category": [*ENCOUNTER, *PROBLEM_LIST]}, True),
+        ({"recordedDate": "2016", "category": PROBLEM_LIST}, True),
+        ({"recordedDate": "2016", "category": []}, True),
+        # One object instead of a list, words instead of a coding.
+        ({"recordedDate": "2016", "category": ENCOUNTER[0]}, {"uncertain"}),
+        (
+            {"recordedDate": "2016", "category": [{"text": "Encounter Diagnosis"}]},
+            {"uncertain"},
+        ),
+        ({"recordedDate": "2016", "abatementDateTime": "2017"}, False),
+    ],
+    ids=str,
+)
+def test_what_an_encounter_said_long_ago_may_no_longer_hold(
+    rules: Any, chart: Any, reasons: Any, more: dict[str, Any], expected: Any
+) -> None:
+    said = condition(**{"category": ENCOUNTER, **more})
+
+    verdict = rules.verdict(
+        DIABETES.format(""), "dm: present", chart(conditions=[said])
+    )
+
+    assert expected == (verdict if isinstance(verdict, bool) else reasons(verdict))
+
+
+@pytest.mark.parametrize(
+    ("category", "expected"),
+    [
+        (PROBLEM_LIST, True),
+        (ENCOUNTER, False),
+        ([*ENCOUNTER, *PROBLEM_LIST], True),
+        ([{"coding": [{"code": "problem"}]}, *PROBLEM_LIST], True),
+        ("problem-list-item", True),
+        (None, {"uncertain"}),
+        ([], {"uncertain"}),
+        ([{"coding": [{"code": "finding"}]}], {"uncertain"}),
+    ],
+    ids=str,
+)
+def test_a_fact_may_ask_for_a_category(
+    rules: Any, chart: Any, reasons: Any, category: Any, expected: Any
+) -> None:
+    facts = DIABETES.format(", category: [problem-list-item]")
+    listed = condition(clinicalStatus=status("active"), category=category)
+
+    verdict = rules.verdict(facts, "dm: present", chart(conditions=[listed]))
+
+    assert expected == (verdict if isinstance(verdict, bool) else reasons(verdict))
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"recordedDate": "2026-01-01"}, True),
+        ({"recordedDate": "2025-11-22"}, {"boundary"}),
+        ({"recordedDate": "2025-11-21"}, False),
+        ({"recordedDate": "2025-11"}, {"boundary"}),
+        ({"recordedDate": "2026"}, True),
+        ({"recordedDate": "lately"}, {"unusable"}),
+        ({"dateRecorded": "2026-01-01"}, True),
+        ({"recordedDate": "2016", "onsetDateTime": "2026-05-01"}, False),
+        # Without a date of entry it was entered after it began.
+        ({"onsetDateTime": "2026-05-01"}, True),
+        ({"onsetDateTime": "2015-01-01"}, {"uncertain"}),
+        ({}, {"uncertain"}),
+    ],
+    ids=str,
+)
+def test_recorded_within_asks_who_still_says_so(
+    rules: Any, chart: Any, reasons: Any, more: dict[str, Any], expected: Any
+) -> None:
+    facts = DIABETES.format(", recorded_within: 1 year")
+    said = condition(clinicalStatus=status("active"), **more)
+
+    verdict = rules.verdict(facts, "dm: present", chart(conditions=[said]))
+
+    assert expected == (verdict if isinstance(verdict, bool) else reasons(verdict))
 
 
 @pytest.mark.parametrize(
