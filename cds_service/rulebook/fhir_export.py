@@ -16,7 +16,8 @@ def as_fhir(
     """A FHIR R4 ValueSet that composes and expands *valueset*.
 
     *displays* are names of RxNorm codes. Prefixes go into the composition as filters
-    and, since nothing here knows the codes below them, not into the expansion.
+    and, since nothing here knows the codes below them, not into the expansion, which
+    says then that it is not closed.
     """
     contains = []
     for system in sorted(valueset.codes):
@@ -37,7 +38,12 @@ def as_fhir(
     }
     if contains:
         resource["expansion"]["contains"] = contains
+    if valueset.prefixes:
+        resource["expansion"]["extension"] = [{"url": _UNCLOSED, "valueBoolean": True}]
     return resource
+
+
+_UNCLOSED = "http://hl7.org/fhir/StructureDefinition/valueset-unclosed"
 
 
 def _composed(valueset: ValueSet) -> dict[str, Any]:

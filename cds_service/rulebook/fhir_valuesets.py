@@ -58,6 +58,7 @@ class _Reader:
             said = f"a {kind}" if isinstance(kind, str) else "no FHIR resource"
             self._refuse((), f"this is {said} and not a FHIR ValueSet")
             return None
+        self._marked(data, ())
         expansion = data.get("expansion")
         if isinstance(expansion, dict) and "contains" in expansion:
             self._expansion(expansion)
@@ -84,17 +85,9 @@ class _Reader:
 
     def _expansion(self, expansion: Mapping[str, Any]) -> None:
         path: Path = ("expansion",)
+        self._marked(expansion, path)
         for index, parameter in self._objects(expansion, path, "parameter"):
-            name, value = parameter.get("name"), parameter.get("valueBoolean")
-            if name in _CUT_SHORT and value is True:
-                where = (*path, "parameter", index)
-                message = "the expansion is not complete, as it says itself"
-                self._refuse(where, message, "download the whole of it")
-            if name == "version" and isinstance(
-                used := parameter.get("valueUri", parameter.get("valueString")), str
-            ):
-                system, _, version = used.partition("|")
-                self.terminologies[canonical_system(system)] = version
+            self._asked(parameter, (*path, "parameter", index))
         waiting = [((*path, "contains"), expansion)]
         entries = 0
         while waiting:
@@ -104,10 +97,54 @@ class _Reader:
                 self._contained((*where, index), each)
                 if "contains" in each:
                     waiting.append(((*where, index, "contains"), each))
-        total, offset = expansion.get("total"), expansion.get("offset")
-        if (isinstance(total, int) and total > entries) or offset not in (None, 0):
-            message = f"this is one page of the expansion: {entries} of {total} codes"
-            self._refuse((*path, "total"), message, "download the whole of it")
+        self._one_page(expansion, path, entries)
+
+    def _marked(self, holder: Mapping[str, Any], path: Path) -> None:
+        """Refuse what is marked as a part: half of a set reads as the whole."""
+        for index, each in self._objects(holder, path, "extension"):
+            mark = str(each.get("url", "")).rpartition("/")[2].lower()
+            if mark in _MARKS and not _says_no(each.get("valueBoolean")):
+                self._part((*path, "extension", index), _MARKS[mark])
+
+    def _asked(self, parameter: Mapping[str, Any], path: Path) -> None:
+        """Take in what an expansion was asked for, or refuse it."""
+        name = str(parameter.get("name", ""))
+        value = next((parameter[k] for k in parameter if k.startswith("value")), None)
+        word = name.lower().replace("-", "").lstrip("_")
+        if name == "version" and isinstance(value, str):
+            system, _, version = value.partition("|")
+            self.terminologies[canonical_system(system)] = version
+        elif word in _CUT_SHORT and not _says_no(value):
+            self._part(path, "the expansion is not complete, as it says itself")
+        elif word == "filter" and value:
+            self._part(path, f"only the codes that match `{str(value)[:40]}` are here")
+        elif word == "excludesystem":
+            self._part(path, "codes of a system were left out")
+        elif word == "excludenotforui" and not _says_no(value):
+            self._part(path, "codes were left out that are not for choosing")
+        elif word == "offset" and _whole(value) != 0:
+            self._part(path, "this is an expansion not from the first code on")
+
+    def _one_page(self, expansion: Mapping[str, Any], path: Path, entries: int) -> None:
+        total, offset = expansion.get("total"), expansion.get("offset", 0)
+        stated = _whole(total)
+        short = total is not None and (stated is None or stated > entries)
+        if short or (offset is not None and _whole(offset) != 0):
+            said = f"{entries} of {total} codes" if total is not None else "a later one"
+            self._part((*path, "total"), f"this is one page of the expansion: {said}")
+        elif "next" in expansion:
+            self._part((*path, "next"), "there is another page of the expansion")
+        elif stated is None:
+            for index, each in self._objects(expansion, path, "parameter"):
+                if str(each.get("name", "")).lstrip("_") == "count":
+                    count = _whole(each.get("valueInteger"))
+                    if count is not None and entries >= count:
+                        codes = f"{count} code{' was' if count == 1 else 's were'}"
+                        message = f"{codes} asked for, and there may be more"
+                        self._part((*path, "parameter", index), message)
+
+    def _part(self, path: Path, message: str) -> None:
+        self._refuse(path, message, "download the whole of it")
 
     def _contained(self, path: Path, each: Mapping[str, Any]) -> None:
         if each.get("abstract") is True or ("code" not in each and "contains" in each):
@@ -183,4 +220,22 @@ class _Reader:
         self.findings.error(self.document, path, "CDS216", message, help)
 
 
-_CUT_SHORT = ("limitedExpansion", "partial")
+def _says_no(value: Any) -> bool:
+    """Whether a boolean, or the word that some write for it, says no."""
+    return value is False or value == "false"
+
+
+def _whole(value: Any) -> int | None:
+    """A whole number; none where it is none, or a text."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+_MARKS = {
+    "valueset-toocostly": "the expansion is a part, for the whole was too costly",
+    "valueset-unclosed": "the expansion is a part: the set may have more codes",
+}
+"""Extensions of FHIR by which an expansion says that it is not whole."""
+_CUT_SHORT = frozenset(
+    "limitedexpansion partial toocostly unclosed incomplete truncated".split()
+)
+"""Parameters by which terminology servers say the same."""

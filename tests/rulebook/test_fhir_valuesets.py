@@ -137,6 +137,106 @@ def test_what_does_not_list_all_its_codes_is_refused(
     assert words in said[0][2]
 
 
+STRUCTURE = "http://hl7.org/fhir/StructureDefinition/"
+ONE = {"system": ICD, "code": "I10"}
+
+
+def marked(name: str, **value: Any) -> dict[str, Any]:
+    return expanded(ONE, extension=[{"url": STRUCTURE + name, **value}])
+
+
+def asked(name: str, **value: Any) -> dict[str, Any]:
+    return expanded(ONE, parameter=[{"name": name, **value}])
+
+
+@pytest.mark.parametrize(
+    ("resource", "words"),
+    [
+        (marked("valueset-toocostly", valueBoolean=True), "too costly"),
+        (marked("valueset-unclosed", valueBoolean=True), "may have more codes"),
+        (marked("valueset-unclosed", valueBoolean="true"), "may have more codes"),
+        (marked("valueset-toocostly"), "too costly"),
+        (
+            {
+                **expanded(ONE),
+                "extension": [
+                    {"url": STRUCTURE + "valueset-unclosed", "valueBoolean": True}
+                ],
+            },
+            "may have more codes",
+        ),
+        (asked("limitedExpansion", valueBoolean=True), "not complete"),
+        (asked("limitedExpansion", valueString="true"), "not complete"),
+        (asked("LimitedExpansion", valueBoolean=True), "not complete"),
+        (asked("partial", valueBoolean=True), "not complete"),
+        (asked("tooCostly", valueBoolean=True), "not complete"),
+        (asked("unclosed", valueBoolean=True), "not complete"),
+        (asked("incomplete", valueBoolean=True), "not complete"),
+        (asked("truncated", valueBoolean=True), "not complete"),
+        (asked("count", valueInteger=1), "1 code was asked for"),
+        (asked("_count", valueInteger=1), "1 code was asked for"),
+        (asked("offset", valueInteger=100), "not from the first code on"),
+        (asked("filter", valueString="hyper"), "only the codes that match `hyper`"),
+        (asked("exclude-system", valueUri=SNOMED), "codes of a system were left out"),
+        (asked("excludeNotForUI", valueBoolean=True), "codes were left out"),
+        (expanded(ONE, next="http://x/next"), "another page"),
+        (expanded(ONE, total="2"), "one page"),
+        (expanded(ONE, total=2.0), "one page"),
+        (expanded(ONE, offset="100"), "one page"),
+    ],
+    ids=str,
+)
+def test_an_expansion_that_calls_itself_incomplete_is_refused_like_a_page(
+    resource: Any, words: str
+) -> None:
+    found, said = read(resource)
+
+    assert found is None
+    assert said[0][1] == "CDS216" and words in said[0][2]
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        marked("valueset-toocostly", valueBoolean=False),
+        marked("valueset-unclosed", valueBoolean="false"),
+        marked("valueset-expansionSource", valueUri="http://x"),
+        asked("limitedExpansion", valueBoolean=False),
+        asked("count", valueInteger=1000),
+        asked("offset", valueInteger=0),
+        asked("filter", valueString=""),
+        asked("excludeNested", valueBoolean=True),
+        asked("excludeNotForUI", valueBoolean=False),
+        asked("activeOnly", valueBoolean=True),
+        expanded(ONE, total=1, parameter=[{"name": "count", "valueInteger": 1}]),
+        expanded(ONE, total=1, offset=0),
+        composed(
+            {"system": ICD, "concept": [{"code": "I10"}]},
+        )
+        | {"extension": [{"url": "http://x", "valueBoolean": True}]},
+    ],
+    ids=str,
+)
+def test_an_expansion_that_is_whole_is_taken(resource: Any) -> None:
+    found, said = read(resource)
+
+    assert said == []
+    assert found is not None and [code for _, code, _ in found.included] == ["I10"]
+
+
+def test_an_export_without_the_codes_below_its_prefixes_says_so() -> None:
+    whole = as_fhir(ValueSet("a", codes={ICD: frozenset({"I10"})}), {}, "2026-01-01")
+    part = as_fhir(
+        ValueSet("a", codes={ICD: frozenset({"I10"})}, prefixes={ICD: ("I11",)}),
+        {},
+        "2026-01-01",
+    )
+
+    assert read(whole)[1] == []
+    assert "may have more codes" in read(part)[1][0][2]
+    assert check_resource(part) == check_resource(whole) == []
+
+
 def test_it_is_written_as_a_file_of_ours_without_terms() -> None:
     imported = Imported(
         name="Htn",
@@ -201,6 +301,7 @@ def test_a_value_set_is_a_valid_fhir_resource_with_its_expansion() -> None:
             {"system": rxnorm, "code": "6918", "display": "metoprolol"},
             {"system": rxnorm, "code": "866436"},
         ],
+        "extension": [{"url": f"{STRUCTURE}valueset-unclosed", "valueBoolean": True}],
     }
     assert {"system": atc, "filter": [
         {"property": "code", "op": "regex", "value": "C07.*"}
