@@ -2,6 +2,7 @@
 
 import click
 
+from .valueset_compare import compare
 from .valueset_coverage import coverage
 from .valueset_import import import_codes
 from .valueset_licences import licences
@@ -22,6 +23,7 @@ for _verb in (
     lock,
     outdated,
     coverage,
+    compare,
     licences,
 ):
     valueset.add_command(_verb)

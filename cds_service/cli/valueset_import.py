@@ -82,7 +82,7 @@ def fhir(file: Path, name: str | None, replace: bool, rules: Path | None) -> Non
     It must list its codes: enumerated concepts, or a whole expansion. Identifiers are
     taken and terms are not. Exit code 0: written; 1: it cannot be taken; 2: usage.
     """
-    imported = _read(file)
+    imported = read_imported(file, read_text(file))
     called = name or name_for(imported)
     if not called:
         raise click.UsageError("the title makes no name; give one with --name")
@@ -101,11 +101,11 @@ def fhir(file: Path, name: str | None, replace: bool, rules: Path | None) -> Non
     click.echo(f"{codes}{inactive}; see `cds-service valueset licences`")
 
 
-def _read(file: Path) -> Imported:
-    """The ValueSet in a file.
+def read_text(file: Path) -> str:
+    """The text of a file of terminology.
 
     Raises:
-        click.ClickException: with everything that is wrong with it.
+        click.ClickException: if it is too large, or not UTF-8.
     """
     limit = SIZE_LIMITS["fhir-valueset"]
     with file.open("rb") as opened:
@@ -113,9 +113,17 @@ def _read(file: Path) -> Imported:
     if len(content) > limit:
         raise click.ClickException(f"{file} is larger than {limit >> 20} MiB")
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise click.ClickException(f"{file} is not UTF-8") from error
+
+
+def read_imported(file: Path, text: str) -> Imported:
+    """The ValueSet that is the text of a file.
+
+    Raises:
+        click.ClickException: with everything that is wrong with it.
+    """
     findings = Findings()
     document = parse_json(text, str(file), findings, "CDS217")
     imported = read_valueset(document, findings) if document is not None else None

@@ -460,3 +460,68 @@ def test_other_verbs_leave_terminology_as_it_is(rules: Path, release: Path) -> N
         assert done.exception is None or isinstance(done.exception, SystemExit)
 
     assert {file: (rules / file).read_bytes() for file in kept} == kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(HTN).replace("I10", "E11.9"),
+        "E11.9\n",
+        "Code,Description\nE11.9,Diabetes\n",
+    ],
+)
+def test_a_set_is_held_beside_a_public_one(
+    rules: Path, tmp_path: Path, text: str
+) -> None:
+    file = tmp_path / "list"
+    file.write_text(text)
+
+    shown = run("compare", "diabetes", "--with", file, "--rules", rules)
+    asked = run("compare", "diabetes", "--with", file, "--json", "--rules", rules)
+
+    assert (shown.exit_code, asked.exit_code) == (0, 0)
+    assert "recall 100.0% (1 of 1), precision 100.0% (1 of 1)" in shown.output
+    told = json.loads(asked.output)
+    assert (told["valueset"], told["recall"]) == ("diabetes", 1)
+    (system,) = told["systems"]
+    assert system["found"][0]["code"] == "E11.9" and system["extra"] == []
+
+
+def test_what_is_missing_extra_and_not_judged_is_named(
+    rules: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text(
+        "rxnorm|6918,metoprolol\nrxnorm|11289,warfarin\nrxnorm|1\nurn:x|7,\x1b[1mx\n"
+        "atc|!\n"
+    )
+
+    found = run("compare", "beta-blockers", "--with", file, "--rules", rules)
+
+    assert found.exit_code == 0
+    assert "recall 50.0% (1 of 2)" in found.output
+    assert "missing from the set: 1\n    11289 warfarin" in found.output
+    assert "precision not known" in found.output
+    assert "not judged: 1 product without a name" in found.output
+    assert "atc: 1 entry not in the list" in found.output
+    assert "1 code of no known form\n    !" in found.output
+    assert "\x1b" not in found.output
+
+
+def test_a_list_that_cannot_be_taken_is_told_with_what_to_do(
+    rules: Path, tmp_path: Path
+) -> None:
+    def compare(text: bytes, *more: str) -> Result:
+        file = tmp_path / "list"
+        file.write_bytes(text)
+        return run("compare", "beta-blockers", "--with", file, "--rules", rules, *more)
+
+    page = json.dumps({**HTN, "compose": {"include": [{"system": "x"}]}}).encode()
+
+    assert compare(b"C07AB02\n").exit_code == 0
+    assert "--system says which" in compare(b"C07AB02\n6918\n").output
+    assert compare(b"C07AB02\n6918\n").exit_code == 1
+    assert compare(b"6918\n", "--system", "rxnorm").exit_code == 0
+    assert "CDS216" in compare(page).output and compare(page).exit_code == 1
+    assert "is not UTF-8" in compare(b"\xff\xfe").output
+    assert run("compare", "beta", "--with", rules / "site.yaml").exit_code == 2
