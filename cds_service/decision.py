@@ -155,6 +155,7 @@ def read_chart(
             client.open_fhir_servers,
             world.fhir,
             FhirLimits(pages=config.fhir_page_limit, bytes=config.fhir_byte_limit),
+            client.queries,
         )
     chart = gather(
         service.queries,

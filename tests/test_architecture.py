@@ -27,9 +27,10 @@ ORDER = [
 PURE = [
     "protocol", "units", "rulebook", "wearables", "fhir.addresses", "fhir.audit_event",
     "fhir.backend_services.configuration", "fhir.chart", "fhir.demographics",
-    "fhir.drafts", "fhir.entries", "fhir.foreign_text", "fhir.medications",
-    "fhir.models", "fhir.networks", "fhir.pacing", "fhir.queries", "fhir.reading",
-    "fhir.rows", "fhir.scopes", "fhir.subjects",
+    "fhir.drafts", "fhir.entries", "fhir.foreign_text", "fhir.forms",
+    "fhir.medications", "fhir.models", "fhir.networks", "fhir.pacing",
+    "fhir.queries", "fhir.reading", "fhir.refusals", "fhir.rows", "fhir.scopes",
+    "fhir.subjects",
 ]  # fmt: skip
 NOT_PURE = ["rulebook.load", "rulebook.watch"]
 WORLD = {

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from cds_service.app import build_world
+from cds_service.cli.fixture_server import load_records, serve_records
 from cds_service.config import Config
 from cds_service.decision import World, answer, heed_token, seed_of
+from cds_service.fhir.forms import Added, Form
 from cds_service.fhir.networks import ListedServer, Reach
 from cds_service.protocol.cards import CardSource
 from cds_service.protocol.errors import UnmetPrecondition
@@ -277,3 +279,27 @@ def test_the_time_that_is_spent_is_missing_from_the_deadline(world: World) -> No
 
     with pytest.raises(UnmetPrecondition, match="timeout"):
         answer(world.rulebook.services[KEY], request, client, late, watch)
+
+
+def test_a_client_whose_server_demands_an_intent_is_asked_with_it(world: World) -> None:
+    """As its entry in the clients file says."""
+    form = Form("MedicationRequest", added=(Added("intent", ("order", "plan")),))
+    chart = {"resourceType": "Bundle", "entry": []}
+    with serve_records(load_records([chart])) as server:
+        client = replace(
+            anonymous(world),
+            open_fhir_servers=(ListedServer(server.base, Reach.LOCAL),),
+            queries=(form,),
+        )
+        told = {
+            "prefetch": {"patient": PATIENT, "conditions": None},
+            "fhirServer": server.base,
+        }
+        request = parse_request({**BODY, **told}, https_only=False)
+        slow = replace(
+            world, config=world.config.model_copy(update={"gather_deadline_ms": 30_000})
+        )
+        answer(world.rulebook.services[KEY], request, client, slow)
+
+    asked = [each for each in server.seen if each.startswith("MedicationRequest")]
+    assert asked == ["MedicationRequest?patient=p1&intent=order,plan&_count=200"]

@@ -19,6 +19,7 @@ from cds_service.config.entries import (
     ClientsFile,
     KeyServerEntry,
     ProfileEntry,
+    QueryEntry,
     ServerEntry,
     WebhookEntry,
 )
@@ -29,7 +30,10 @@ from cds_service.rulebook.source import parse_yaml
 HOME = Path(__file__).parents[1]
 README = (HOME / "README.md").read_text("utf-8")
 SERVER = "http://127.0.0.1:8080"
-MODELS = (ClientEntry, KeyServerEntry, ProfileEntry, ServerEntry, WebhookEntry)
+MODELS = (
+    *(ClientEntry, KeyServerEntry, ProfileEntry, QueryEntry),
+    *(ServerEntry, WebhookEntry),
+)
 
 
 def blocks(language: str) -> list[str]:
@@ -104,9 +108,19 @@ def test_the_clients_file_is_of_the_right_shape() -> None:
     assert ClientsFile.model_validate(document.data).clients[0].id == "main-ehr"
 
 
+def test_what_is_shown_of_a_client_alone_is_of_the_right_shape() -> None:
+    shown = [each for each in blocks("yaml") if each.startswith("clients:")]
+
+    for each in shown:
+        document = parse_yaml(each, "clients.yaml", Findings())
+        assert document is not None
+        assert ClientsFile.model_validate(document.data).clients[0].queries
+    assert shown
+
+
 def test_every_key_of_the_clients_file_is_explained() -> None:
     start = README.index("The clients file names who may call")
-    section = README[start : README.index("Run it behind a proxy", start)]
+    section = README[start : README.index("### Consent", start)]
     explained = {
         word
         for quoted in re.findall(r"`([^`\n]+)`", section)
@@ -114,7 +128,8 @@ def test_every_key_of_the_clients_file_is_explained() -> None:
     }
 
     for model in MODELS:
-        assert set(model.model_fields) <= explained, model.__name__
+        named = {each.alias or name for name, each in model.model_fields.items()}
+        assert named <= explained, model.__name__
 
 
 def test_every_setting_is_listed_with_its_default_and_meaning() -> None:

@@ -160,6 +160,10 @@ def _has_clinical_status(resource: Resource, wanted: str) -> bool:
     return any(_matches(status, each) for each in wanted.split(","))
 
 
+def _has_intent(resource: Resource, wanted: str) -> bool:
+    return resource.get("intent") in wanted.split(",")
+
+
 def _has_status(resource: Resource, wanted: str) -> bool:
     return resource.get("status") in wanted.split(",")
 
@@ -224,6 +228,7 @@ _FILTERS: Mapping[str, Callable[[Resource, str], bool]] = {
     "code": _has_code,
     "category": _has_category,
     "clinical-status": _has_clinical_status,
+    "intent": _has_intent,
     "status": _has_status,
     "date": _has_date,
 }

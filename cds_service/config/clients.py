@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ..fhir.forms import Form, vouch
 from ..fhir.networks import ListedServer, Reach
 from ..protocol.capabilities import Capabilities
 from ..rulebook.findings import Findings
@@ -15,6 +16,7 @@ from .entries import (
     ClientsFile,
     KeyServerEntry,
     ProfileEntry,
+    QueryEntry,
     ServerEntry,
     WebhookEntry,
     read_shape,
@@ -133,6 +135,9 @@ class _Loader:
             open_fhir_servers=self._listed(
                 entry.open_fhir_servers, (*path, "open_fhir_servers")
             ),
+            queries=tuple(
+                _form(kind, each) for kind, each in sorted(entry.queries.items())
+            ),
             origins=entry.origins,
             services=entry.services,
             profile=self._profile(entry.profile),
@@ -195,6 +200,17 @@ class _Loader:
                 if not server.url.startswith("https://"):
                     message = "must begin with https:// outside development"
                     self.reporter.add((*path, name, number), message)
+
+
+def _form(kind: str, entry: QueryEntry) -> Form:
+    """How searches of a resource type are to be written; of every type for ``*``."""
+    return Form(
+        "" if kind == "*" else kind,
+        tuple(sorted(entry.without)),
+        tuple(sorted(entry.one_by_one)),
+        tuple(vouch(kind, name, each) for name, each in entry.added.items()),
+        entry.as_reads,
+    )
 
 
 def _is_sandbox(url: str) -> bool:

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from ..fhir.addresses import parse_base
+from ..fhir.forms import DEMANDED
 from ..protocol.capabilities import SINCE, VERSIONS
 from ..rulebook.findings import suggest
 from ..trust import ALGORITHMS, DEFAULT_ALGORITHMS, REFRESH, KeyFormat
@@ -86,6 +87,34 @@ _ACTOR = re.compile(r"(https?://\S+/)?[A-Z][A-Za-z]+/[A-Za-z0-9.-]+|\S+\|\S+")
 
 def _fhir_base(value: str) -> str:
     return value if value == "-" else _url(value)
+
+
+def _queried(value: str) -> str:
+    if value not in QUERIED:
+        raise ValueError("must be one of " + ", ".join(QUERIED))
+    return value
+
+
+QUERIED = ("*", *sorted(DEMANDED), "Medication")
+"""What may be said of how it is searched for; ``*`` is every resource type."""
+
+
+def _every(value: Any) -> Any:
+    return () if value == "all" else value
+
+
+def _queries(value: dict[str, "QueryEntry"]) -> dict[str, "QueryEntry"]:
+    for kind, entry in value.items():
+        known = DEMANDED.get(kind, {})
+        for name, values in entry.added.items():
+            if name not in known:
+                some = ", ".join(known) or "nothing"
+                raise ValueError(f"of {kind}, with can name {some}; not {name}")
+            odd = sorted(set(values) - set(known[name].every))
+            if odd and known[name].needed:
+                some = ", ".join(known[name].every)
+                raise ValueError(f"{name} of {kind} is one of {some}; not {odd[0]}")
+    return value
 
 
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\w.:@+-]+$")]
@@ -167,6 +196,21 @@ KeyServerEntries = Annotated[
 ]
 
 
+class QueryEntry(_Entry):
+    """How a client's FHIR servers want searches of a resource type to be written."""
+
+    without: tuple[Literal["_count", "_include", "_sort", "code"], ...] = ()
+    """Parameters that they do not take."""
+    one_by_one: tuple[Name, ...] = ()
+    """Parameters that take one value at a time."""
+    added: dict[str, Annotated[tuple[Name, ...], BeforeValidator(_every)]] = Field(
+        default_factory=dict, alias="with"
+    )
+    """Parameters that they demand, with the values that they have; none for all."""
+    as_reads: StrictBool = False
+    """Whether they read what they cannot search for by id."""
+
+
 class ClientEntry(_Entry):
     """One client."""
 
@@ -187,6 +231,11 @@ class ClientEntry(_Entry):
     fhir_client_id: Text | None = None
     """Who we are at its authorization server."""
     open_fhir_servers: ServerEntries = ()
+    queries: Annotated[
+        dict[Annotated[str, AfterValidator(_queried)], QueryEntry],
+        AfterValidator(_queries),
+    ] = Field(default_factory=dict)
+    """By resource type: how these servers want to be asked."""
     origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
     profile: ProfileEntry = ProfileEntry()
 
@@ -224,7 +273,9 @@ def read_shape(data: Any, reporter: Reporter) -> ClientsFile | None:
                 help = suggest(str(path[-1]), _fields_at(path))
                 reporter.add(path, f"unknown field; {help}".rstrip("; "), key=True)
             else:
-                reporter.add(path, _sentence(each["msg"]))
+                named = path[-1:] == ("[key]",)
+                held = path[:-1] if named else path
+                reporter.add(held, _sentence(each["msg"]), key=named)
         return None
 
 
@@ -234,12 +285,14 @@ def _fields_at(path: tuple[str | int, ...]) -> list[str]:
         "clients": ClientEntry,
         "webhooks": WebhookEntry,
         "profile": ProfileEntry,
+        "queries": QueryEntry,
         "fhir_servers": ServerEntry,
         "open_fhir_servers": ServerEntry,
         "jku": KeyServerEntry,
     }
     holders = [models[str(each)] for each in path[:-1] if each in models]
-    return list((holders[-1] if holders else ClientsFile).model_fields)
+    fields = (holders[-1] if holders else ClientsFile).model_fields
+    return [each.alias or name for name, each in fields.items()]
 
 
 def _sentence(message: str) -> str:

@@ -9,7 +9,7 @@ from .chart import Chart, Policy, Source, SourceQuery, SourceState
 from .client import FhirReader
 from .fetching import Crew, Fetch
 from .medications import ids_to_fetch, medication_references
-from .queries import fill
+from .queries import fill, without
 from .reading import (
     MEDICATION_SOURCES,
     Answer,
@@ -164,7 +164,7 @@ def _plan(
     scope = parse_scope(reader.scope)
     for query in asked:
         answer = supplied.get(query.key)
-        filled = fill(query.template, hook_request)
+        filled = _in_scope(fill(query.template, hook_request), scope)
         if answer is None:
             if filled not in by_query:
                 by_query[filled] = _ask(filled, Answer(origin="fhir"), scope, reader)
@@ -174,6 +174,18 @@ def _plan(
         else:
             plan[query.key] = answer
     return plan
+
+
+def _in_scope(filled: str | None, scope: Scope) -> str | None:
+    """The query without Medications that it would bring along out of scope."""
+    if filled is None or _shows_medications(scope):
+        return filled
+    return without(filled, "_include")
+
+
+def _shows_medications(scope: Scope) -> bool:
+    asked = ("Medication?_id=", "Medication/id")
+    return any(grant(scope, each) is not Grant.NONE for each in asked)
 
 
 def _ask(

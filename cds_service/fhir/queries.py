@@ -41,6 +41,14 @@ def with_count(query: str, count: int) -> str:
     return f"{query}{'&' if '?' in query else '?'}_count={count}"
 
 
+def without(query: str, name: str) -> str:
+    """The search without a parameter."""
+    path, _, parameters = query.partition("?")
+    pairs = filter(None, parameters.split("&"))
+    kept = [each for each in pairs if each.partition("=")[0] != name]
+    return f"{path}?{'&'.join(kept)}" if kept else path
+
+
 def _value(token: str, hook_request: HookRequest) -> str | None:
     known = {
         "context.patientId": (hook_request.patient_id, ""),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from ..fhir.forms import Form
 from ..fhir.networks import ListedServer
 from ..protocol.capabilities import Capabilities
 from .algorithms import DEFAULT_ALGORITHMS
@@ -49,6 +50,8 @@ class TrustedClient:
     """Who we are at its authorization server; empty where that is not known."""
     open_fhir_servers: tuple[ListedServer, ...] = ()
     """FHIR servers that may be read without a token."""
+    queries: tuple[Form, ...] = ()
+    """How its FHIR servers want to be asked, as far as somebody said."""
     origins: tuple[str, ...] = ()
     """Web origins that its browsers call from."""
     services: tuple[str, ...] = ()

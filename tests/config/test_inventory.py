@@ -18,6 +18,7 @@ from cds_service.config import (
     load_config,
 )
 from cds_service.config.inventory import build_inventory, digest_file
+from cds_service.fhir.forms import Added, Form
 from cds_service.fhir.networks import ListedServer, Reach
 from cds_service.protocol.capabilities import Capabilities
 from cds_service.trust import (
@@ -35,6 +36,7 @@ OTHER_SECRET = "whsec_" + "B" * 32
 CONFIG = load_config({"CDS_PROFILE": "development", "CDS_AUTH": "off"})
 SERVER = ListedServer("https://fhir.example/r4")
 CLIENT = TrustedClient("ehr", "north", "https://ehr.example")
+FORM = Form("MedicationRequest", added=(Added("intent", ("order", "plan")),))
 PUBLIC = [ec.derive_private_key(each, ec.SECP384R1()).public_key() for each in (2, 3)]
 USUAL: dict[type[Any], Any] = {
     Clients: Clients(),
@@ -44,6 +46,8 @@ USUAL: dict[type[Any], Any] = {
     Capabilities: Capabilities(),
     KeyServer: KeyServer(SERVER),
     ListedServer: SERVER,
+    Form: FORM,
+    Added: FORM.added[0],
     VerificationKey: VerificationKey(("ES384",), PUBLIC[0]),
     WebhookSource: WebhookSource("watch", "north", "-", (SECRET,)),
 }
@@ -68,6 +72,7 @@ OTHER: dict[type[Any], dict[str, Any]] = {
         "fhir_servers": (SERVER,),
         "fhir_client_id": "us",
         "open_fhir_servers": (SERVER,),
+        "queries": (FORM,),
         "origins": ("https://ehr.example",),
         "services": ("review",),
         "profile": ClientProfile(strict=True),
@@ -98,6 +103,14 @@ OTHER: dict[type[Any], dict[str, Any]] = {
         "reach": Reach.PRIVATE,
         "ca_file": "/etc/ca.pem",
     },
+    Form: {
+        "kind": "Observation",
+        "without": ("_sort",),
+        "one_by_one": ("code",),
+        "added": (Added("status", ("final",)),),
+        "as_reads": True,
+    },
+    Added: {"name": "status", "values": ("active",), "whole": False},
     VerificationKey: {"algorithms": ("ES256",), "key": PUBLIC[1]},
     WebhookSource: {
         "id": "other",
@@ -115,6 +128,8 @@ PLACES: dict[type[Any], Callable[[Any], Clients]] = {
     Capabilities: lambda able: known_as(profile=ClientProfile(capabilities=able)),
     KeyServer: lambda keys: Clients((RegisteredClient(CLIENT, key_servers=(keys,)),)),
     ListedServer: lambda server: known_as(fhir_servers=(server,)),
+    Form: lambda form: known_as(queries=(form,)),
+    Added: lambda added: known_as(queries=(replace(FORM, added=(added,)),)),
     VerificationKey: lambda key: Clients((RegisteredClient(CLIENT, {"k": key}),)),
     WebhookSource: lambda source: Clients(webhooks=(source,)),
 }
@@ -261,6 +276,7 @@ webhooks:
         ],
         'client."ehr.north".fhir_client_id': "",
         'client."ehr.north".open_fhir_servers': [],
+        'client."ehr.north".queries': [],
         'client."ehr.north".origins': [],
         'client."ehr.north".services': [],
         'client."ehr.north".profile.strict': False,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cds_service.fhir.queries import fill, is_search, with_count
+from cds_service.fhir.queries import fill, is_search, with_count, without
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,17 @@ def test_a_read_is_told_from_a_search(query, searches):
 )
 def test_the_page_size_is_added_once(query, counted):
     assert with_count(query, 200) == counted
+
+
+@pytest.mark.parametrize(
+    ("query", "left"),
+    [
+        ("Condition?a=b&_include=x:y", "Condition?a=b"),
+        ("Condition?_include=x:y&a=b&_include=z", "Condition?a=b"),
+        ("Condition?_include=x", "Condition"),
+        ("Condition?a=_include", "Condition?a=_include"),
+        ("Patient/1", "Patient/1"),
+    ],
+)
+def test_a_parameter_is_left_out_wherever_it_stands(query, left):
+    assert without(query, "_include") == left

@@ -5,7 +5,7 @@ else and outlives no request.
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,18 +14,19 @@ from fhirclient.server import FHIRServer
 
 from ...protocol.requests import HookRequest
 from ..addresses import Base, covers, parse_base, resolve
+from ..forms import Form
 from ..networks import ListedServer, Reach
-from ..queries import is_search, with_count
+from ..queries import is_search
 from ..reading import next_link
 from ..rows import is_resource
+from ..scopes import parse_scope
+from .asking import Server, Spent, search
 from .bodies import parse_body
 from .connections import FhirPool
 from .exchange import Exchange, FhirFailure, FhirLimits
 
 __all__ = ["FhirFailure", "FhirLimits", "FhirPool", "FhirReader", "open_reader"]
 
-PAGE_SIZE = 200
-_REFUSES_PAGE_SIZE = re.compile(r"HTTP 4(?!01|03|29)\d\d")
 _TOKEN = re.compile(r"[\x21-\x7e]*")
 
 _new_server: Any = FHIRServer
@@ -44,6 +45,7 @@ class FhirReader:
         limits: FhirLimits,
         reach: Reach = Reach.PUBLIC,
         ca_file: str = "",
+        forms: Sequence[Form] = (),
     ) -> None:
         self.base = base
         self.scope = scope
@@ -51,11 +53,20 @@ class FhirReader:
         self._limits = limits
         self._halves: list[int] = []
         self._exchange = Exchange(pool, limits, reach, ca_file)
-        self._server = _new_server(None, base_uri=f"{base}/")
-        self._server.session = self._exchange
+        self._client = _new_server(None, base_uri=f"{base}/")
+        self._client.session = self._exchange
         if token:
             state = {"app_id": "cds-service", "access_token": token}
-            self._server.auth = _new_auth("oauth2", state=state)
+            self._client.auth = _new_auth("oauth2", state=state)
+        self._server = Server(
+            str(base),
+            parse_scope(scope),
+            self,
+            pool.threads,
+            pool.habits,
+            forms,
+            pool.log,
+        )
 
     def __repr__(self) -> str:
         return f"FhirReader({self.base})"
@@ -82,29 +93,27 @@ class FhirReader:
 
         Raises FhirFailure where one cannot be had, after yielding those before it.
         """
-        address = self._address(query)
         if is_search(query):
-            address, page, size = self._first(query, address)
+            yield from search(self._server, query)
         else:
-            page, size = self._get(address)
-        yield page
-        yield from self._follow(page, address, size)
+            yield self.first(query, Spent())
 
     def pages_after(self, page: Any, query: str) -> Iterator[Any]:
         """The pages after *page*, which came in the prefetch for *query*."""
-        yield from self._follow(page, self._address(query), 0)
+        yield from self.rest(query, page, Spent())
 
-    def _first(self, query: str, address: str) -> tuple[str, Any, int]:
-        """Address, first page and size, with our page size where that is accepted."""
-        sized = self._address(with_count(query, PAGE_SIZE))
-        try:
-            return sized, *self._get(sized)
-        except FhirFailure as failure:
-            if sized == address or not _REFUSES_PAGE_SIZE.match(failure.reason):
-                raise
-        return address, *self._get(address)
+    def first(self, query: str, spent: Spent) -> Any:
+        """The first page of *query* just as it is written. Raises FhirFailure."""
+        if spent.bytes >= self._limits.bytes:
+            raise FhirFailure("size limit")
+        return self._get(self._address(query), spent)
 
-    def _follow(self, page: Any, address: str, spent: int) -> Iterator[Any]:
+    def rest(self, query: str, page: Any, spent: Spent) -> Iterator[Any]:
+        """The pages after *page* of *query*.
+
+        Raises FhirFailure where one cannot be had, after yielding those before it.
+        """
+        address = self._address(query)
         seen, resources = {address}, _entries(page)
         while (link := next_link(page)) is not None:
             following = resolve(self.base, link, address)
@@ -114,15 +123,14 @@ class FhirReader:
                 raise FhirFailure("pages repeat")
             if len(seen) >= self._limits.pages:
                 raise FhirFailure("page limit")
-            if spent >= self._limits.bytes or resources >= self._limits.resources:
+            if spent.bytes >= self._limits.bytes or resources >= self._limits.resources:
                 raise FhirFailure("size limit")
             address = following
             seen.add(address)
-            page, size = self._get(address)
+            page = self._get(address, spent)
             if not is_resource(page, "Bundle"):
                 outcome = is_resource(page, "OperationOutcome")
                 raise FhirFailure("OperationOutcome" if outcome else "wrong shape")
-            spent += size
             resources += _entries(page)
             yield page
 
@@ -132,12 +140,13 @@ class FhirReader:
             raise FhirFailure("cannot be asked")
         return address
 
-    def _get(self, address: str) -> tuple[Any, int]:
-        content: bytes = self._server.request_data(address)
+    def _get(self, address: str, spent: Spent) -> Any:
+        content: bytes = self._client.request_data(address)
+        spent.bytes += len(content)
         value, reason = parse_body(content, self._halves.append)
         if reason:
             raise FhirFailure(reason)
-        return value, len(content)
+        return value
 
 
 def open_reader(
@@ -146,10 +155,12 @@ def open_reader(
     open_servers: Collection[ListedServer],
     pool: FhirPool,
     limits: FhirLimits = FhirLimits(),
+    forms: Sequence[Form] = (),
 ) -> FhirReader | None:
     """A reader of the request's FHIR server; none where it may not be read.
 
     Without a token only *open_servers* may be read, with one *allowed_servers* too.
+    *forms* say how the server wants to be asked, where that is known.
     Source: CDS Hooks 3.0.0 "FHIR Resource Access".
     """
     granted = hook_request.fhir_authorization
@@ -166,7 +177,7 @@ def open_reader(
     reach = max(each.reach for each in listed)
     ca_file = next((each.ca_file for each in listed if each.ca_file), "")
     scope = granted.scope if granted and token else ""
-    return FhirReader(base, token, scope, pool, limits, reach, ca_file)
+    return FhirReader(base, token, scope, pool, limits, reach, ca_file, forms)
 
 
 def _lists(server: ListedServer, base: Base) -> bool:

@@ -29,6 +29,7 @@ from urllib3.exceptions import (
 from urllib3.util.connection import create_connection
 
 from ..networks import Reach, advice, refused_kind
+from .habits import Habits
 
 Resolve = Callable[[str, int], Sequence[str]]
 """The addresses of a host, as text; raises OSError where there is none."""
@@ -76,7 +77,7 @@ def keep_quiet(event: str, **facts: object) -> None:
 class FhirPool:
     """The process's connections to FHIR servers, and the threads that read from them.
 
-    They know no token and no cookie.
+    They know no token and no cookie, but how servers want to be asked.
     """
 
     def __init__(
@@ -87,6 +88,8 @@ class FhirPool:
     ) -> None:
         """*size* is how many reads may be under way at once."""
         _silence_urllib3()
+        self.log = log
+        self.habits = Habits()
         self.threads = ThreadPoolExecutor(size, "fhir")
         # One session a reach: who may not reach a place finds no connection to it.
         self._sessions = {

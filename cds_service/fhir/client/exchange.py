@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from socket import socket
 from time import monotonic
+from typing import Any
 
 import requests
 from requests.exceptions import ChunkedEncodingError, ContentDecodingError, SSLError
@@ -19,20 +20,29 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, InvalidHeader, ReadTimeoutError
 
 from ..networks import Reach
+from .bodies import parse_body
 from .connections import AddressRefused, FhirPool, cut, set_waiter
 
 _CHUNK = 65_536
 _RETRY = Retry(total=2, allowed_methods=["GET"], status_forcelist=[429, 502, 503, 504])
 _BACKOFF_SECONDS = 0.05
+_UNSAID = (401, 403)
+"""Refusals of the token, which no other form of a query changes."""
 READABLE_ENCODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
 
 
 class FhirFailure(Exception):
-    """A read that failed; ``reason`` is a constant phrase, such as ``HTTP 503``."""
+    """A read that failed; ``reason`` is a constant phrase, such as ``HTTP 503``.
 
-    def __init__(self, reason: str) -> None:
+    Where a server refused it, ``status`` is what it answered, and ``outcome`` the JSON
+    that came with it, which may name the patient: it is for reading, never for telling.
+    """
+
+    def __init__(self, reason: str, status: int = 0, outcome: Any = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.status = status
+        self.outcome = outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,9 @@ class Reply:
     content: bytes = b""
     reason: str = ""
     status_code: int = 200
+    refused: bool = False
+    """Whether the server answered, and not with what was asked for; ``content`` is then
+    what it says about that, as far as it came."""
     again_after: float | None = None
     """Seconds after which asking again may help; none where it would not."""
 
@@ -103,7 +116,10 @@ class Exchange:
             pause = max(reply.again_after, _BACKOFF_SECONDS * 2**attempt)
             if pause >= self._left() or self._stopped.wait(pause):
                 break
-        raise FhirFailure(reply.reason)
+        if not reply.refused:
+            raise FhirFailure(reply.reason)
+        outcome, _ = parse_body(reply.content)
+        raise FhirFailure(reply.reason, reply.status_code, outcome)
 
     def wait_on(self, connection: HTTPConnection) -> None:
         """Notes that this thread awaits an answer on *connection*."""
@@ -152,7 +168,7 @@ class Exchange:
         if 300 <= status < 400:
             return Reply(reason="redirect refused", status_code=status)
         if status != 200:
-            return _refusal(response)
+            return self._refusal(response)
         encoding = response.headers.get("Content-Encoding", "")
         if encoding.strip().lower() not in READABLE_ENCODINGS:
             return Reply(reason="unreadable encoding")
@@ -168,6 +184,20 @@ class Exchange:
             return Reply(reason="timeout")
         return Reply(content=bytes(content))
 
+    def _refusal(self, response: requests.Response) -> Reply:
+        status = response.status_code
+        header = response.headers.get("Retry-After")
+        again_after = None
+        if _RETRY.is_retry("GET", status, has_retry_after=header is not None):
+            again_after = 0.0
+            with suppress(InvalidHeader):
+                again_after = _RETRY.parse_retry_after(header) if header else 0.0
+        said = b""
+        if again_after is None and status not in _UNSAID:
+            with suppress(requests.RequestException, HTTPError, OSError, ValueError):
+                said = next(response.iter_content(_CHUNK), b"")
+        return Reply(said, f"HTTP {status}", status, True, again_after)
+
     def _failed(self, error: Exception) -> Reply:
         cause = error.args[0] if error.args else None
         if self._left() <= 0 or isinstance(cause, ReadTimeoutError):
@@ -182,14 +212,3 @@ class Exchange:
             return Reply(reason="unreadable encoding")
         broken = isinstance(error, (requests.ConnectionError, OSError))
         return Reply(reason="connection failed", again_after=0.0 if broken else None)
-
-
-def _refusal(response: requests.Response) -> Reply:
-    status = response.status_code
-    header = response.headers.get("Retry-After")
-    again_after = None
-    if _RETRY.is_retry("GET", status, has_retry_after=header is not None):
-        again_after = 0.0
-        with suppress(InvalidHeader):
-            again_after = _RETRY.parse_retry_after(header) if header else 0.0
-    return Reply(reason=f"HTTP {status}", status_code=status, again_after=again_after)

@@ -1,0 +1,282 @@
+"""A search asked in the form that its server takes, which is found out and kept.
+
+What is refused is asked again in another form, a few times and within the deadline;
+every form says what it may miss. No form asks for more than the token's scope allows.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, wait
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ..entries import Told, judge_outcome
+from ..forms import Form, Part, combine, counts, settle, write
+from ..queries import is_search
+from ..refusals import Statement, amend, read_refusal, read_statement
+from ..rows import is_resource, joined
+from ..scopes import Grant, Scope, grant
+from ..subjects import bundle_resources
+from .exchange import FhirFailure
+from .habits import Habits
+
+MOST_FORMS = 7
+"""In which one search is asked before it is given up."""
+MOST_PARTS = 64
+"""Searches that one becomes where a parameter takes one value at a time."""
+_AT_ONCE = 8
+_NOT_ABOUT_FORM = (401, 403, 408, 425, 429)
+"""Refusals that another form does not change."""
+
+
+@dataclass(slots=True)
+class Spent:
+    """What the pages of one search have cost so far."""
+
+    bytes: int = 0
+
+
+class Asks(Protocol):
+    """Whoever sends GETs to one server."""
+
+    def first(self, query: str, spent: Spent) -> Any:
+        """The first page, or the resource. Raises FhirFailure."""
+
+    def rest(self, query: str, page: Any, spent: Spent) -> Iterator[Any]:
+        """The pages after *page*. Raises FhirFailure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server, and how it is asked."""
+
+    base: str
+    scope: Scope
+    asks: Asks
+    threads: Executor
+    habits: Habits
+    forms: Sequence[Form]
+    """What somebody who knows the server says of it."""
+    log: Callable[..., object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A form that the server takes."""
+
+    form: Form
+    parts: tuple[Part, ...]
+    page: Any
+    """The first page of the first part; None where the parts are reads."""
+    spent: Spent
+    found: bool
+    """Whether the form was found out just now."""
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What one part came to."""
+
+    pages: list[Any] = field(default_factory=list)
+    failure: FhirFailure | None = None
+
+
+def search(server: Server, query: str) -> Iterator[Any]:
+    """The pages that a search gives, in whatever form the server takes.
+
+    Raises FhirFailure where one cannot be had, or rows may be missed, after yielding
+    what came. A search that no form makes good fails as it did in the first.
+    """
+    taken = _find_form(server, query)
+    form, reasons = taken.form, list[str]()
+    if len(taken.parts) == 1 and not form.as_reads:
+        yield taken.page
+        yield from server.asks.rest(taken.parts[0].query, taken.page, taken.spent)
+    else:
+        outcomes = _ask_parts(server, taken)
+        for outcome in outcomes:
+            yield from outcome.pages
+        form, reasons = _judge(taken, outcomes)
+    if taken.found:
+        _remember(server, form)
+    if why := joined([*reasons, form.why_partial, _narrowed(server, query, taken)]):
+        raise FhirFailure(why)
+
+
+def _find_form(server: Server, query: str) -> _Taken:
+    """The first form that the server does not refuse. Raises FhirFailure."""
+    kind = query.partition("?")[0]
+    plain = combine(server.forms, kind)
+    known: Form | None = server.habits.find(server.base, kind)
+    form = known or plain
+    refusal: FhirFailure | None = None
+    tried: set[tuple[Part, ...]] = set()
+    for _ in range(MOST_FORMS):
+        parts = write(query, form)
+        tried.add(parts)
+        try:
+            page, spent = _ask_first(server, form, parts)
+            return _Taken(form, parts, page, spent, form not in (known, plain))
+        except FhirFailure as failure:
+            if not failure.status or failure.status in _NOT_ABOUT_FORM:
+                raise
+            if form == known and known != plain:
+                server.habits.keep(server.base, kind, None)
+                known, form = None, plain
+                continue
+            refusal = refusal or failure
+            another = _next_form(server, query, form, failure, tried)
+            if another is None:
+                break
+            form = another
+    assert refusal is not None
+    raise FhirFailure(refusal.reason)
+
+
+def _ask_first(
+    server: Server, form: Form, parts: tuple[Part, ...]
+) -> tuple[Any, Spent]:
+    """The first page of the first part. Raises FhirFailure, a 200 that is none too."""
+    spent = Spent()
+    if form.as_reads:
+        return None, spent
+    page = server.asks.first(parts[0].query, spent)
+    if is_resource(page, "OperationOutcome"):
+        if judge_outcome(page)[0] is Told.FAILED:
+            raise FhirFailure("OperationOutcome", 200, page)
+    return page, spent
+
+
+def _next_form(
+    server: Server,
+    query: str,
+    form: Form,
+    failure: FhirFailure,
+    tried: set[tuple[Part, ...]],
+) -> Form | None:
+    """The best form that was not tried and asks for nothing out of scope."""
+    sent = counts(write(query, form)[0].query)
+    complaint = read_refusal(failure.outcome, form.kind, sent)
+
+    def statement() -> Statement:
+        return _read_statement(server)
+
+    for each in amend(form, sent, failure.status, complaint, statement):
+        parts = write(query, each)
+        if parts in tried or len(parts) > MOST_PARTS:
+            continue
+        if all(grant(server.scope, part.query) is not Grant.NONE for part in parts):
+            return each
+    return None
+
+
+def _read_statement(server: Server) -> Statement:
+    """The server's CapabilityStatement, read once in a while."""
+    said: Statement | None = server.habits.find(server.base, "")
+    if said is None:
+        try:
+            said = read_statement(server.asks.first("metadata", Spent()))
+        except FhirFailure:
+            said = Statement()
+        server.habits.keep(server.base, "", said)
+    return said
+
+
+def _ask_parts(server: Server, taken: _Taken) -> list[_Outcome]:
+    """What each part came to, in their order; some are asked at the same time.
+
+    This thread asks too, so that nobody waits for a thread that is not to be had.
+    """
+    outcomes = [_Outcome() for _ in taken.parts]
+    left = deque(enumerate(taken.parts))
+
+    def work() -> None:
+        while left:
+            try:
+                place, part = left.popleft()
+            except IndexError:
+                return
+            page = taken.page if place == 0 else None
+            outcomes[place] = _ask_part(server, part.query, page, taken.spent)
+
+    several = min(len(taken.parts), _AT_ONCE) - 1
+    helpers = [server.threads.submit(work) for _ in range(several)]
+    work()
+    for each in wait([each for each in helpers if not each.cancel()]).done:
+        each.result()
+    return outcomes
+
+
+def _ask_part(server: Server, query: str, page: Any, spent: Spent) -> _Outcome:
+    outcome = _Outcome()
+    try:
+        page = server.asks.first(query, spent) if page is None else page
+        if is_search(query) and not is_resource(page, "Bundle"):
+            told = is_resource(page, "OperationOutcome")
+            raise FhirFailure("OperationOutcome" if told else "wrong shape")
+        outcome.pages.append(page)
+        for each in server.asks.rest(query, page, spent):
+            outcome.pages.append(each)
+        if is_search(query):
+            _settle_total(outcome, query.partition("?")[0])
+    except FhirFailure as failure:
+        outcome.failure = failure
+    return outcome
+
+
+def _settle_total(outcome: _Outcome, kind: str) -> None:
+    """Raises FhirFailure where a part has less than its total.
+
+    It is taken out of the pages: there it would be read as that of the whole.
+    """
+    total = outcome.pages[0].get("total")
+    came = sum(1 for _ in bundle_resources(outcome.pages, kind))
+    outcome.pages = [
+        {name: each for name, each in page.items() if name != "total"}
+        for page in outcome.pages
+    ]
+    if isinstance(total, int) and total > came:
+        raise FhirFailure("fewer entries than the total")
+
+
+def _judge(taken: _Taken, outcomes: Sequence[_Outcome]) -> tuple[Form, list[str]]:
+    """The form without what the server does not know, and why rows may be missed."""
+    failures = [
+        (part, each.failure)
+        for part, each in zip(taken.parts, outcomes, strict=True)
+        if each.failure
+    ]
+    if len(failures) == len(outcomes):
+        raise FhirFailure(failures[0][1].reason)
+    refused = {
+        each
+        for part, failure in failures
+        for each in part.chosen
+        if _is_refusal(failure)
+    }
+    for part, each in zip(taken.parts, outcomes, strict=True):
+        if not each.failure or not _is_refusal(each.failure):
+            refused -= set(part.chosen)
+    added = {each.name for each in taken.form.added}
+    unknown = {each for each in refused if each[0] in added}
+    reasons = [
+        failure.reason for part, failure in failures if unknown.isdisjoint(part.chosen)
+    ]
+    return settle(taken.form, unknown), reasons
+
+
+def _is_refusal(failure: FhirFailure) -> bool:
+    return 400 <= failure.status < 500 and failure.status not in _NOT_ABOUT_FORM
+
+
+def _narrowed(server: Server, query: str, taken: _Taken) -> str:
+    """Why the scope hides rows of this form that it would not of the query."""
+    if grant(server.scope, query) is not Grant.FULL:
+        return ""
+    granted = {grant(server.scope, each.query) for each in taken.parts}
+    return "" if granted == {Grant.FULL} else Grant.NARROWED.value
+
+
+def _remember(server: Server, form: Form) -> None:
+    server.habits.keep(server.base, form.kind, form)
+    server.log("FHIR server asked otherwise", server=server.base, **form.facts())
