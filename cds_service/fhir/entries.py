@@ -107,9 +107,18 @@ def place_of(entry: Mapping[str, Any], bundle: Mapping[str, Any]) -> Place:
         return Place.BESIDE
     resource = entry.get("resource")
     kind = resource.get("resourceType") if isinstance(resource, dict) else None
-    if mode != "match" and (bundle.get("type") in CONTAINERS or kind in COMES_ALONG):
+    if mode != "match" and (is_container(bundle) or _is_one_of(kind, COMES_ALONG)):
         return Place.UNSAID
     return Place.STRAY
+
+
+def is_container(bundle: Mapping[str, Any]) -> bool:
+    """Check whether a Bundle holds whatever somebody put into it."""
+    return _is_one_of(bundle.get("type"), CONTAINERS)
+
+
+def _is_one_of(value: Any, names: frozenset[str]) -> bool:
+    return isinstance(value, str) and value in names
 
 
 def judge_outcome(outcome: Resource) -> tuple[Told, tuple[str, ...]]:

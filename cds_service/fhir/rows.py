@@ -7,7 +7,7 @@ from typing import Any
 
 from ..protocol.formats import is_whole
 from .chart import Resource, Source, SourceState, Unusable
-from .entries import CONTAINERS, Place, Told, judge_outcome, place_of
+from .entries import Place, Told, is_container, judge_outcome, place_of
 from .subjects import Identity, Whose, bundle_resources, whose
 
 _SET_ASIDE = ("Patient", "Medication")
@@ -121,7 +121,7 @@ class Rows:
         self.unsaid = self.unsaid or place is Place.UNSAID
 
     def _is_chart(self, page: Resource) -> bool:
-        return page.get("type") in CONTAINERS and any(
+        return is_container(page) and any(
             each.get("id") == self.identity.patient_id
             for _, each in bundle_resources([page], "Patient")
         )

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from cds_service.fhir.entries import ISSUE_TYPES, Told, judge_issue, judge_outcome
+from cds_service.fhir.entries import (
+    ISSUE_TYPES,
+    Place,
+    Told,
+    judge_issue,
+    judge_outcome,
+    place_of,
+)
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -65,6 +72,13 @@ def test_the_worst_issue_counts_and_those_like_it_are_named():
 @pytest.mark.parametrize("issues", [None, "odd", {"severity": "warning"}, [7], [None]])
 def test_an_outcome_that_cannot_be_read_is_a_failure(issues):
     assert judge_outcome({"issue": issues}) == (Told.FAILED, ())
+
+
+@pytest.mark.parametrize("odd", [[], {}, ["collection"], 7, None])
+def test_an_entry_of_an_odd_type_or_in_an_odd_bundle_answers_another_question(odd):
+    for kind, bundle in ((odd, "searchset"), ("Condition", odd)):
+        entry = {"resource": {"resourceType": kind}}
+        assert place_of(entry, {"type": bundle}) is Place.STRAY
 
 
 def test_the_documentation_names_every_type_that_raises_no_doubt():
