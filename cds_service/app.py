@@ -11,7 +11,7 @@ from flask import Flask
 
 from . import __version__
 from .audit import build_configuration_event, compare_inventories, describe_change
-from .config import Config, Reload, load_config
+from .config import Auth, Config, Profile, Reload, load_config
 from .config.inventory import build_inventory, digest_file
 from .decision import World
 from .fhir.client import FhirPool
@@ -64,8 +64,10 @@ def create_app(config: Config | None = None, world: World | None = None) -> Flas
     app.extensions["cds_service"] = world
     observe_requests(app, sys.stdout.buffer)
     add_headers(app, world.config)
-    register_errors(app)
-    allow_origins(app, world.clients.origins)
+    config = world.config
+    register_errors(app, tell_reasons=config.profile is Profile.DEVELOPMENT)
+    # Auth is off in development alone.
+    allow_origins(app, world.clients.origins, try_out=config.auth is Auth.OFF)
     tell_timing(app)
     limit_requests(app, world.config)
     refusals = app.extensions["cds_refusals"] = Refusals(world.store, world.clock)

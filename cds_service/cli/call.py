@@ -27,6 +27,7 @@ from .fixtures import Case, load_case
 from .hook_calls import read_context
 from .judging import as_text, print_services, print_violations, reply_json, size, timing
 from .saved_case import Played, Unsaved, refuse_taken, save_case
+from .token_minting import Signer, name_signer
 
 
 class Unreached(click.ClickException):
@@ -90,15 +91,20 @@ def _refuse_nonsense(options: Options) -> None:
 
 
 def _build_ehr(options: Options) -> Ehr:
-    key = read_key(options.key) if options.key else ""
+    key, algorithm = "", "ES384"
+    signer = Signer(options.iss, options.kid, options.tenant)
+    if options.key:
+        key = read_key(options.key)
+        algorithm = choose_algorithm(key, options.alg)
+        signer = name_signer(options.key, signer, options.clients)
     return Ehr(
         options.base.rstrip("/"),
-        options.iss,
+        signer.iss,
         key,
-        options.kid,
-        choose_algorithm(key, options.alg) if key else "ES384",
+        signer.kid,
+        algorithm,
         options.jku,
-        options.tenant,
+        signer.tenant,
         options.origin,
         options.timeout,
     )

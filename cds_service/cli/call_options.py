@@ -42,6 +42,7 @@ class Options:
     key: Path | None
     kid: str
     iss: str
+    clients: Path | None
     jku: str
     alg: str
     tenant: str
@@ -121,8 +122,19 @@ _OPTIONS: tuple[Callable[[Command], Command], ...] = (
     click.option(
         "--key", type=_FILE, help="Private key (PEM) to sign with; else no JWT."
     ),
-    click.option("--kid", default="", help="The key's id, as the server knows it."),
-    click.option("--iss", default="", help="Who signs, as the server knows it."),
+    click.option(
+        "--kid", default="", help="The key's id; by default what `token key` wrote."
+    ),
+    click.option(
+        "--iss", default="", help="Who signs; by default the client whose key it is."
+    ),
+    click.option(
+        "--clients",
+        type=click.Path(dir_okay=False, path_type=Path),
+        envvar="CDS_CLIENTS_FILE",
+        show_envvar=True,
+        help="The server's clients file, which names who signs.",
+    ),
     click.option("--jku", metavar="URL", default="", help="Where the public keys are."),
     click.option(
         "--alg",

@@ -32,7 +32,7 @@ from ..trust import (
     read_token,
 )
 from ..trust.documents import fetcher
-from .token_minting import Claims, build_token
+from .token_minting import Claims, Signer, build_token, head_of, name_signer
 
 CURVES = {"ES256": ec.SECP256R1(), "ES384": ec.SECP384R1(), "ES512": ec.SECP521R1()}
 RSA_BITS = 3072
@@ -64,8 +64,11 @@ def token() -> None:
 def key(alg: str, kid: str, out: Path) -> None:
     """Make a key pair: the private key into a file, the public JWK Set to stdout.
 
-    For development. What stdout shows belongs into `keys_file` of the clients file.
+    For development. What stdout shows belongs into `keys_file` of the clients file. The
+    key's id stands above the private key, where `mint` and `call --key` find it.
     """
+    if not (kid.isascii() and kid.isprintable() and kid.strip()):
+        raise click.UsageError("--kid must be printable ASCII.")
     private, public = _generate(alg)
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     try:
@@ -73,7 +76,7 @@ def key(alg: str, kid: str, out: Path) -> None:
     except OSError as error:
         raise click.ClickException(f"{out}: {error.strerror}") from error
     with os.fdopen(handle, "wb") as file:
-        file.write(pem)
+        file.write(head_of(kid).encode() + pem)
     jwk = {**public, "kid": kid, "alg": alg, "use": "sig"}
     jwk.pop("key_ops", None)
     click.echo(json.dumps({"keys": [jwk]}, indent=2))
@@ -88,11 +91,22 @@ def key(alg: str, kid: str, out: Path) -> None:
     help="Private key (PEM) to sign with.",
 )
 @click.option("--alg", help="Algorithm; by default ES256, ES384, ES512 or RS384.")
-@click.option("--kid", default="dev", show_default=True, help="The key's id.")
-@click.option("--iss", required=True, help="Who signs, as the clients file has it.")
+@click.option("--kid", default="", help="The key's id; by default what `key` wrote.")
+@click.option(
+    "--iss", default="", help="Who signs; by default the client whose key it is."
+)
 @click.option("--aud", required=True, help="URL that will be called with the token.")
+@click.option(
+    "--clients",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="CDS_CLIENTS_FILE",
+    show_envvar=True,
+    help="The clients file that names who signs.",
+)
 @click.option("--jku", help="URL of the key set; left out by default.")
-@click.option("--tenant", help="The claim `tenant`; left out by default.")
+@click.option(
+    "--tenant", default="", help="The claim `tenant`; by default that of the client."
+)
 @click.option(
     "--lifetime", default=300, show_default=True, help="Seconds until it expires."
 )
@@ -102,12 +116,17 @@ def mint(
     kid: str,
     iss: str,
     aud: str,
+    clients: Path | None,
     jku: str | None,
-    tenant: str | None,
+    tenant: str,
     lifetime: int,
 ) -> None:
-    """Print a token for one call, for testing."""
-    claims = Claims(iss, aud, kid, jku, tenant, lifetime)
+    """Print a token for one call, for testing.
+
+    --aud is the very URL that will be called: that of the service, not of discovery.
+    """
+    signer = name_signer(file, Signer(iss, kid, tenant), clients)
+    claims = Claims(signer.iss, aud, signer.kid, jku, signer.tenant or None, lifetime)
     try:
         private: Any = load_pem_private_key(file.read_bytes(), None)
         text = build_token(private, claims, datetime.now(UTC), alg)

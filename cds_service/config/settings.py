@@ -251,9 +251,15 @@ def warnings(config: Config, clients: Clients) -> list[str]:
     """What must be said loudly at start, a sentence each; empty where all is safe."""
     loud = []
     if config.profile is Profile.DEVELOPMENT:
-        loud.append("development profile: http and loopback FHIR servers are allowed")
+        loud.append(
+            "development profile: http and loopback FHIR servers are allowed, and a"
+            " 401 says which check failed"
+        )
     if config.auth is Auth.OFF:
-        loud.append("auth is off: anybody who reaches this server is answered")
+        loud.append(
+            "auth is off: anybody who reaches this server is answered, and pages on"
+            " this machine and of the CDS Hooks sandbox may call it"
+        )
     assumed = config.wearables_consent is ConsentMode.ASSUMED
     if assumed and config.profile is Profile.PRODUCTION:
         loud.append("consent to wearable data is assumed until a patient objects")

@@ -98,10 +98,19 @@ class Unauthenticated(CdsError):
 
     status, code = 401, "login"
 
-    def __init__(self, reason: str = "") -> None:
+    def __init__(self, reason: str = "", hint: str = "") -> None:
         super().__init__("Authentication is required.")
         self.reason = reason
-        """For the audit trail only; never part of the answer."""
+        """A constant phrase for the audit trail; part of no answer in production."""
+        self.hint = hint
+        """What would have been right; told in development alone."""
+
+    def explained(self) -> dict[str, Any]:
+        """The error as an OperationOutcome that says which check failed."""
+        outcome = self.as_json()
+        told = "; ".join(filter(None, (self.reason, self.hint)))
+        outcome["issue"][0]["diagnostics"] = told
+        return outcome
 
 
 class Forbidden(CdsError):

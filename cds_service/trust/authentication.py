@@ -70,7 +70,7 @@ def authenticate(
     trust = Trust(registry, keyring, decoys)
     for check in examine(token, audience, trust, now):
         if check.problem:
-            raise Unauthenticated(check.problem)
+            raise Unauthenticated(check.problem, _hint(check, audience))
     registered = find_client(token.claims, registry.clients)
     assert registered is not None
     client = registered.client
@@ -79,6 +79,15 @@ def authenticate(
         if not spend(client.issuer, read_jti(token.claims), until):
             raise Unauthenticated("the token was used before")
     return client
+
+
+def _hint(check: Check, audience: str) -> str:
+    """What a developer needs to know beside which check failed."""
+    return {
+        "issuer": "iss and tenant must be those of a client of CDS_CLIENTS_FILE",
+        "key": "kid must be that of one of the client's keys",
+        "audience": f"aud must be {audience}",
+    }.get(check.name, "")
 
 
 def examine(

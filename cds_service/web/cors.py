@@ -18,13 +18,25 @@ MINUTES_TO_REMEMBER = 10
 EXPOSED = ["Retry-After", "Server-Timing", "WWW-Authenticate", "X-Request-Id"]
 
 
-def allow_origins(app: Flask, origins: Iterable[str]) -> None:
+SANDBOX = "https://sandbox.cds-hooks.org"
+"""Where the public CDS Hooks sandbox is."""
+LOOPBACK = re.compile(
+    r"https?://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?\Z", re.IGNORECASE
+)
+
+
+def allow_origins(app: Flask, origins: Iterable[str], *, try_out: bool = False) -> None:
     """Let pages of *origins* call discovery, services and feedback.
+
+    To *try_out* a server that asks nobody for a token, pages on the same machine and
+    the public sandbox may call as well.
 
     A listed origin may reach a server in a private network (Private Network Access):
     who lists it has said that it may call, and a call needs a token still.
     """
     listed = [compile_origin(each) for each in origins]
+    if try_out:
+        listed += [LOOPBACK, compile_origin(SANDBOX)]
 
     # What runs after a request runs in the reverse order: this sees the headers set.
     @app.after_request

@@ -12,7 +12,7 @@ from typing import Any
 from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException
 
-from ..protocol.errors import CdsError, Unavailable
+from ..protocol.errors import CdsError, Unauthenticated, Unavailable
 from ..protocol.responses import InvalidAnswer
 from ..store.records import StoreError
 from .json import render_json
@@ -49,8 +49,15 @@ TEXTS = {
 """Where the standard phrase of a status says too little."""
 
 
-def register_errors(app: Flask) -> None:
-    """Answer every error of *app* as an OperationOutcome."""
+def register_errors(app: Flask, *, tell_reasons: bool = False) -> None:
+    """Answer every error of *app* as an OperationOutcome.
+
+    With *tell_reasons* a 401 says which check failed, as an EHR developer needs to know
+    and nobody else may.
+    """
+    app.register_error_handler(
+        Unauthenticated, explain_refusal if tell_reasons else answer_refusal
+    )
     app.register_error_handler(CdsError, answer_refusal)
     app.register_error_handler(StoreError, answer_store_error)
     app.register_error_handler(HTTPException, answer_http_error)
@@ -64,6 +71,13 @@ def answer_refusal(error: CdsError) -> Response:
         response.headers["WWW-Authenticate"] = "Bearer"
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def explain_refusal(error: Unauthenticated) -> Response:
+    """The answer to who is not recognised, with what failed and what was expected."""
+    response = answer_refusal(error)
+    response.set_data(render_json(error.explained()))
     return response
 
 

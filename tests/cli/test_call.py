@@ -380,6 +380,27 @@ def test_a_call_is_signed_with_either_kind_of_key(tmp_path: Path) -> None:
     assert wrong.exit_code == 2 and "signs RS384" in wrong.stderr
 
 
+def test_a_key_of_token_key_and_the_clients_file_say_who_signs(tmp_path: Path) -> None:
+    key, clients = tmp_path / "dev.pem", tmp_path / "clients.yaml"
+    words = ["token", "key", "--kid", "k-7", "--out", str(key)]
+    (tmp_path / "k.json").write_text(CliRunner().invoke(main, words).stdout)
+    clients.write_text(
+        "clients: [{id: e, iss: 'https://e.example', keys_file: k.json}]"
+    )
+    with vendor(offering(), NONE) as (base, asked):
+        about = ["review", "--patient", "1", "--base", base, "--key", key]
+        by_option = run(*about, "--clients", clients)
+        by_variable = run(*about, CDS_CLIENTS_FILE=str(clients))
+        unsaid = run(*about)
+
+    assert (by_option.exit_code, by_variable.exit_code) == (0, 0)
+    for token in (each["headers"]["Authorization"].split()[1] for each in asked):
+        assert jwt.get_unverified_header(token)["kid"] == "k-7"
+        claims = jwt.decode(token, options={"verify_signature": False})
+        assert claims["iss"] == "https://e.example"
+    assert unsaid.exit_code == 2 and "--iss is needed" in unsaid.stderr
+
+
 PATH = "/cds-services/review"
 
 

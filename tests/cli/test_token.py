@@ -88,6 +88,96 @@ def test_a_token_says_what_it_was_told_to(home: Path) -> None:
     assert (claims["tenant"], claims["exp"] - claims["iat"]) == ("n", 60)
 
 
+def header(text: str) -> dict[str, object]:
+    return jwt.get_unverified_header(text.strip())
+
+
+def test_a_key_says_its_id_and_the_clients_file_whose_it_is(tmp_path: Path) -> None:
+    for name in ("north", "south"):
+        file = str(tmp_path / f"{name}.pem")
+        made = run("key", "--kid", f"{name} 1", "--alg", "ES256", "--out", file)
+        (tmp_path / f"{name}.json").write_text(made.stdout)
+    clients = tmp_path / "clients.yaml"
+    clients.write_text(
+        "clients:\n"
+        f"  - {{id: n, iss: '{ISSUER}/n', keys_file: north.json}}\n"
+        f"  - {{id: s, iss: '{ISSUER}/s', keys_file: south.json, tenants: [t]}}\n"
+    )
+    key = ("--key", str(tmp_path / "south.pem"))
+
+    done = run("mint", *key, "--aud", AUDIENCE, "--clients", str(clients))
+
+    assert done.exit_code == 0, done.output
+    claims = jwt.decode(done.stdout.strip(), options={"verify_signature": False})
+    assert header(done.stdout)["kid"] == "south 1"
+    assert (claims["iss"], claims["tenant"]) == (f"{ISSUER}/s", "t")
+
+
+def test_the_only_client_signs_with_a_key_that_is_at_its_url(tmp_path: Path) -> None:
+    run("key", "--kid", "k", "--out", str(tmp_path / "dev.pem"))
+    clients = tmp_path / "clients.yaml"
+    clients.write_text(f"clients: [{{id: n, iss: '{ISSUER}', jku: '{ISSUER}/jwks'}}]")
+    key = ("--key", str(tmp_path / "dev.pem"))
+
+    done = run("mint", *key, "--aud", AUDIENCE, "--clients", str(clients))
+
+    claims = jwt.decode(done.stdout.strip(), options={"verify_signature": False})
+    assert (header(done.stdout)["kid"], claims["iss"]) == ("k", ISSUER)
+
+
+def test_a_key_made_elsewhere_is_called_what_the_clients_file_calls_it(
+    home: Path,
+) -> None:
+    key = home / "dev.pem"
+    head, _, pem = key.read_text().partition("\n")
+    assert head == "kid: dev"
+    key.write_text(pem)
+    clients = ("--clients", str(home / "clients.yaml"))
+
+    done = run("mint", "--key", str(key), "--aud", AUDIENCE, *clients)
+
+    assert check(home, done.stdout).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("keeps_kid", "more", "sentence"),
+    [
+        (True, (), "--iss is needed: who signs, as the server's clients file has it."),
+        (False, ("--iss", "i"), "--kid is needed: the key's id"),
+        (True, ("--clients", "no.yaml"), "no.yaml: No such file"),
+        (True, ("--clients", "two.yaml"), "two.yaml has several clients"),
+    ],
+)
+def test_what_a_token_lacks_is_asked_for(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    keeps_kid: bool,
+    more: tuple[str, ...],
+    sentence: str,
+) -> None:
+    monkeypatch.chdir(home)
+    key, other = home / "dev.pem", run("key", "--out", str(home / "other.pem"))
+    (home / "other.json").write_text(other.stdout)
+    (home / "two.yaml").write_text(
+        "clients: [{id: a, iss: a, keys_file: other.json},"
+        " {id: b, iss: b, jku: 'https://b.example/jwks'}]"
+    )
+    if not keeps_kid:
+        key.write_text(key.read_text().partition("\n")[2])
+
+    done = run("mint", "--key", str(key), "--aud", AUDIENCE, *more)
+
+    assert done.exit_code == 2
+    assert sentence in " ".join(done.output.split())
+
+
+@pytest.mark.parametrize("kid", ["", " ", "a\nb", "é"])
+def test_a_key_is_named_by_one_line_of_ascii(tmp_path: Path, kid: str) -> None:
+    done = run("key", "--kid", kid, "--out", str(tmp_path / "dev.pem"))
+
+    assert done.exit_code == 2 and not (tmp_path / "dev.pem").exists()
+
+
 @pytest.mark.parametrize(
     ("more", "line"),
     [

@@ -204,8 +204,10 @@ def test_what_is_less_than_safe_is_said_at_start(
     config = load_config({**DEVELOPMENT, "CDS_CLIENTS_FILE": str(file)})
 
     assert warnings(config, config.clients) == [
-        "development profile: http and loopback FHIR servers are allowed",
-        "auth is off: anybody who reaches this server is answered",
+        "development profile: http and loopback FHIR servers are allowed, and a 401 "
+        "says which check failed",
+        "auth is off: anybody who reaches this server is answered, and pages on this "
+        "machine and of the CDS Hooks sandbox may call it",
         "client inferno: a token may be used again and again",
     ]
     assert config.warnings() == warnings(config, config.clients)

@@ -7,6 +7,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from cds_service.app import build_world, create_app
+from cds_service.config import load_config
 from cds_service.web.cors import allow_origins
 from cds_service.web.errors import register_errors
 
@@ -277,3 +279,75 @@ def test_s_22_the_pages_of_one_client_read_nothing_with_the_token_of_another(
     assert opened == [("ehr", ORIGIN), ("strict", other)]
     hidden = answers["ehr", other].headers.keys()
     assert not [name for name in hidden if name.startswith("Access-Control")]
+
+
+LOOPBACK = [
+    "http://localhost",
+    "http://localhost:8080",
+    "https://localhost:3000",
+    "HTTP://LOCALHOST:8080",
+    "http://127.0.0.1:4200",
+    "http://127.1.2.3",
+    "http://[::1]:8081",
+    "https://sandbox.cds-hooks.org",
+]
+OTHERS = [
+    "http://localhost.evil.net",
+    "http://localhost:8080.evil.net",
+    "http://evil.net#localhost",
+    "http://127.0.0.1.evil.net",
+    "http://x.localhost.net",
+    "http://128.0.0.1",
+    "http://[::2]",
+    "http://sandbox.cds-hooks.org",
+    "https://sandbox.cds-hooks.org:8443",
+    "https://evil.example.org",
+    "file://localhost",
+    "null",
+]
+
+
+def preflight(client: FlaskClient, origin: str) -> str | None:
+    asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+    asked["Access-Control-Request-Headers"] = "authorization,content-type"
+    answer = client.options("/cds-services/wearable-review", headers=asked)
+    return answer.headers.get("Access-Control-Allow-Origin")
+
+
+def open_server(tmp_path: Path, rulebook: Any, **settings: str) -> Any:
+    environ = {
+        "CDS_PROFILE": "development",
+        "CDS_DATABASE_URL": f"sqlite:///{tmp_path / 'open.sqlite'}",
+        **settings,
+    }
+    world = build_world(load_config(environ), rulebook)
+    world.store.migrate()
+    return world
+
+
+def test_pages_on_the_same_machine_and_the_sandbox_connect_at_once(
+    tmp_path: Path, rulebook: Any
+) -> None:
+    world = open_server(tmp_path, rulebook, CDS_AUTH="off")
+    client = create_app(world=world).test_client()
+
+    for origin in LOOPBACK:
+        assert preflight(client, origin) == origin
+        answer = client.get("/cds-services", headers={"Origin": origin})
+        assert answer.headers["Access-Control-Allow-Origin"] == origin
+    for origin in OTHERS:
+        assert preflight(client, origin) is None
+    world.store.close()
+
+
+def test_where_a_token_is_asked_for_only_listed_origins_are_let_in(
+    tmp_path: Path, rulebook: Any, ehr: Any
+) -> None:
+    (tmp_path / "none.yaml").write_text("clients: []")
+    file = str(tmp_path / "none.yaml")
+    world = open_server(tmp_path, rulebook, CDS_CLIENTS_FILE=file)
+
+    for client in (create_app(world=world).test_client(), ehr.http):
+        for origin in LOOPBACK:
+            assert preflight(client, origin) is None
+    world.store.close()

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from flask import Flask, Response, g
 from flask.testing import FlaskClient
@@ -16,6 +18,8 @@ from cds_service.store.records import StoreError
 from cds_service.web.errors import register_errors
 from cds_service.web.notes import read_notes
 
+PUBLIC = "https://cds.example.org/base"
+CALL = "/cds-services/wearable-review"
 RAISED: dict[str, Exception] = {
     "invalid": InvalidRequest(
         Problem("hook is required", "$.hook"), Problem("context is required")
@@ -147,3 +151,49 @@ def test_a_head_request_is_answered_as_json_without_a_body(
 
 def test_an_error_without_problems_is_still_an_outcome() -> None:
     assert CdsError().as_json()["issue"] == [{"severity": "error", "code": "exception"}]
+
+
+REASONS = {
+    "no token": ({}, "no bearer token"),
+    "another URL": (
+        {"aud": f"{PUBLIC}/cds-services"},
+        f"aud is not the URL that was called; aud must be {PUBLIC}{CALL}",
+    ),
+    "another issuer": (
+        {"iss": "https://who.example"},
+        "unknown issuer or tenant; iss and tenant must be those of a client of "
+        "CDS_CLIENTS_FILE",
+    ),
+    "too old": ({"iat": 1, "exp": 200}, "the token has expired"),
+}
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_in_development_a_401_says_which_check_failed(
+    build: Any, connect: Any, name: str
+) -> None:
+    ehr = connect(build(profile="development"))
+    claims, told = REASONS[name]
+    token = f"Bearer {ehr.token(CALL, **claims)}" if claims else ""
+
+    answer = ehr.send(CALL, {}, headers={"Authorization": token})
+
+    (issue,) = answer.json["issue"]
+    assert answer.status_code == 401
+    assert issue["details"]["text"] == "Authentication is required."
+    assert issue["diagnostics"] == told
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_in_production_no_401_says_which_check_failed(ehr: Any) -> None:
+    tokens = [
+        f"Bearer {ehr.token(CALL, **claims)}" if claims else ""
+        for claims, _ in REASONS.values()
+    ]
+
+    bodies = {
+        ehr.send(CALL, {}, headers={"Authorization": each}).data for each in tokens
+    }
+
+    (body,) = bodies
+    assert b"diagnostics" not in body
