@@ -160,6 +160,7 @@ class Sheet:
         self._filed: dict[tuple[int, str], Filed] = {}
         self._has: dict[int, bool] = {}
         self._judged: dict[int, list[tuple[Match, Course]]] = {}
+        self._entries: dict[int, Entry] = {}
         self._standings: dict[tuple[Any, ...], Standing] = {}
         """By resource, which the chart keeps alive, and what a selector asks of it."""
 
@@ -214,8 +215,10 @@ class Sheet:
         """What matched and may count, with what all of it makes of each."""
         judged = self._judged.get(slot)
         if judged is None:
-            selector = self._selectors.all[slot]
             matches = self.matches.get(slot, ())
+            if not matches:
+                return ()
+            selector = self._selectors.all[slot]
             said = [self.standing(selector, match.resource) for match in matches]
             courses = [Course(standing) for standing in said]
             if selector.status in ("current", "stopped") and any(
@@ -238,10 +241,7 @@ class Sheet:
         """What the orders and statements of each medicine make of one another."""
         index = self._selectors.indexes[selector.kind, selector.origin]
         times = self._times
-        entries = [
-            read_entry(each.resource, _product(each.coded, index), times)
-            for each in matches
-        ]
+        entries = [self._entry(match, index) for match in matches]
 
         def followed(standings: Sequence[Standing]) -> list[Course]:
             return [
@@ -263,6 +263,15 @@ class Sheet:
             Course(Standing.DOES_NOT if _same_medicine(entry, taken) else standing)
             for entry, standing in zip(entries, said, strict=True)
         ]
+
+    def _entry(self, match: Match, index: CodeIndex) -> Entry:
+        """What an order or statement says; several sets may hold one medicine."""
+        entry = self._entries.get(id(match.resource))
+        if entry is None:
+            product = _product(match.coded, index)
+            entry = read_entry(match.resource, product, self._times)
+            self._entries[id(match.resource)] = entry
+        return entry
 
     def standing(self, selector: Selector, resource: Resource) -> Standing:
         """Whether a resource counts for a selector that it belongs to."""

@@ -75,15 +75,23 @@ def condition_standing(
     return said
 
 
-_ENCOUNTER = "encounter-diagnosis"
-_CATEGORIES = {"problem-list-item", _ENCOUNTER, "health-concern"}
+_ENCOUNTER, _LISTED = "encounter-diagnosis", "problem-list-item"
+_CATEGORIES: Mapping[str, str] = {
+    _LISTED: _LISTED,
+    _ENCOUNTER: _ENCOUNTER,
+    "health-concern": "health-concern",
+    "problem": _LISTED,
+    "75326-9": _LISTED,
+}
+"""Categories as R4 and US Core, DSTU2 and the IPS (LOINC) write them."""
 
 
 def _categories(resource: Resource) -> set[str]:
-    """The categories of a Condition that FHIR and US Core know."""
+    """The categories of a Condition, of those that a fact may ask for."""
     written = resource.get("category")
     several = written if isinstance(written, list) else [written]
-    return {_status(each, _CATEGORIES) for each in several} & _CATEGORIES
+    said = {_status(each, _CATEGORIES) for each in several}
+    return {_CATEGORIES[each] for each in said & _CATEGORIES.keys()}
 
 
 def _by_clinical_status(
