@@ -35,7 +35,7 @@ RULE_FILES = [
     name
     for name in FILES
     if "/" in name
-    and not name.startswith(("valuesets/", "facts/"))
+    and not name.startswith(("valuesets/", "lexicon/", "facts/"))
     and not name.endswith(".test.yaml")
 ]
 

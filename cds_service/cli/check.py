@@ -12,8 +12,8 @@ from ..fhir.models import check_resource
 from ..rulebook.compiler import SERVICES, SITE, kind_of
 from ..rulebook.findings import Finding, Level
 from ..rulebook.gate import duties
-from ..rulebook.load import check_folder
-from ..rulebook.terminology_files import LOCK
+from ..rulebook.load import Checked, check_folder
+from ..rulebook.terminology_files import LOCK, tell_import
 from .reporting import Report, exit_code, format_option, write_findings
 from .valueset_licences import licence_findings
 
@@ -82,12 +82,20 @@ def look(
         owed = duties(checked.files, checked.documents)
         said = held_to_lock(checked.findings, checked.files, locked)
         licensed = licence_findings(folder, checked.files)
-        for each in sorted({*said, *owed, *licensed}):
+        missing = _import_missing(checked)
+        for each in sorted({*said, *owed, *licensed, *missing}):
             if _is_within(folder / each.file, within):
                 findings.append(replace(each, file=str(folder / each.file)))
             else:
                 elsewhere += each.level is Level.ERROR
     return Report(tuple(findings), texts, rules, elsewhere)
+
+
+def _import_missing(checked: Checked) -> Iterator[Finding]:
+    if checked.rulebook:
+        sets = checked.rulebook.valuesets.values()
+        named = frozenset[str]().union(*(each.ingredients for each in sets))
+        yield from tell_import(checked.files, len(named))
 
 
 def held_to_lock(

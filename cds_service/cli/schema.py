@@ -159,10 +159,17 @@ def shown(path: Path) -> str:
 
 
 _PATTERNS = {
-    "rule": ["{0}/*/*.yaml", "!**/*.test.yaml", "!{0}/facts/*", "!{0}/valuesets/**"],
+    "rule": [
+        "{0}/*/*.yaml",
+        "!**/*.test.yaml",
+        "!{0}/facts/*",
+        "!{0}/valuesets/**",
+        "!{0}/lexicon/**",
+    ],
     "rule-test": ["{0}/**/*.test.yaml"],
     "fact": ["{0}/facts/*.yaml"],
     "valueset": ["{0}/valuesets/**/*.yaml"],
+    "lexicon": ["{0}/lexicon/**/*.yaml"],
     "services": ["{0}/services.yaml"],
     "site": ["{0}/site.yaml"],
     "alert-types": ["{0}/alert-types.yaml"],

@@ -55,7 +55,10 @@ def coverage(
     files = sorted(each for each in folder.rglob("*.json") if each.is_file())
     if not files:
         raise CouldNotRun(f"there is no JSON file in {folder}")
-    surveyor, survey = Surveyor(compiled.rulebook.valuesets), Survey()
+    surveyor, survey = (
+        Surveyor(compiled.rulebook.valuesets, compiled.rulebook.lexicon),
+        Survey(),
+    )
     broken: dict[str, str] = {}
     charts = 0
     for file in files:

@@ -42,7 +42,11 @@ class Found:
     """Of these the record leaves open whether they count; each says why."""
 
     def doubts(self, *, unresolved: bool) -> list[Reason]:
-        """Why there may be more rows than are known; none if all are known."""
+        """Why there may be more rows than are known; none if all are known.
+
+        Args:
+            unresolved: Whether what a code tells of and no value set can place counts.
+        """
         name = self.fact.name
         doubts = []
         if self.unread:
@@ -59,8 +63,9 @@ class Found:
             doubts.append(Reason(ReasonKind.UNCERTAIN, name, (), called, why))
         if self.possible:
             doubts.append(Reason(ReasonKind.BOUNDARY, name))
-        if unresolved and self.unresolved:
-            called = _names(self.unresolved)
+        strays = [row for row in self.unresolved if unresolved or row.is_heeded]
+        if strays:
+            called = _names(strays)
             doubts.append(Reason(ReasonKind.UNRESOLVED, name, (), called))
         return doubts
 
@@ -188,11 +193,14 @@ class Case:
 
     def _strays(self, fact: Fact) -> Iterator[Row]:
         """What may belong to the fact, but for what the site passes over."""
-        strays, group_of = self.sheet.strays, self._selectors.group_of
-        if not strays:
+        strays, meant = self.sheet.strays, self.sheet.meant
+        if not (strays or meant):
             return
+        group_of = self._selectors.group_of
         groups = {group_of[slot] for slot in fact.slots if slot in group_of}
-        for row in (each for group in groups for each in strays.get(group, ())):
+        rows = [each for slot in fact.slots for each in meant.get(slot, ())]
+        rows += [each for group in groups for each in strays.get(group, ())]
+        for row in rows:
             if not (self._ignore_unresolved and row.doubt is ReasonKind.UNRESOLVED):
                 yield row
 

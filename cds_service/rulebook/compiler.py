@@ -9,6 +9,7 @@ from .alert_types import alert_types_of, check_alert_types
 from .document import Document
 from .fact_builder import FactBuilder, Shelf
 from .findings import Finding, Findings, quote, suggest
+from .lexicon import FOLDER, build_lexicon
 from .life_cycle import check_successors
 from .locks import check_lock
 from .rule_builder import build_rule
@@ -56,6 +57,8 @@ def kind_of(path: str) -> str:
         return "fact"
     if path.startswith("valuesets/"):
         return "valueset"
+    if path.startswith(FOLDER):
+        return "lexicon"
     return "rule-test" if path.endswith(".test.yaml") else "rule"
 
 
@@ -121,14 +124,12 @@ class _Compilation:
                 message, help = f"there is no {path}", "name the folder that has it"
                 self.findings.error_at(path, 1, 1, "CDS010", message, help)
         check_alert_types(self._one(ALERT_TYPES), self.findings)
-        site = build_site(
-            self._one(SITE), self.sound.get("valueset", {}).values(), self.findings
-        )
+        sets = self.sound.get("valueset", {}).values()
+        words = self.sound.get("lexicon", {}).values()
+        site = build_site(self._one(SITE), [*sets, *words], self.findings)
+        lexicon = build_lexicon(words, site.overlays)
         valuesets = build_valuesets(
-            self.sound.get("valueset", {}).values(),
-            site.overlays,
-            self.findings,
-            self.files,
+            sets, site.overlays, self.findings, self.files, lexicon
         )
         check_lock(valuesets, self.files, self.findings)
         shelf = Shelf(
@@ -140,7 +141,7 @@ class _Compilation:
         )
         self._check_shared(shelf)
         rules = self._rules(shelf, site)
-        selectors = Selectors(tuple(shelf.slots), valuesets)
+        selectors = Selectors(tuple(shelf.slots), valuesets, lexicon)
         services = build_services(
             self._one(SERVICES),
             rules,
@@ -160,6 +161,7 @@ class _Compilation:
             rules=rules,
             alert_types=shelf.alert_types,
             valuesets=valuesets,
+            lexicon=lexicon,
         )
         return Compiled(rulebook, findings, self.documents)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ..fhir.chart import Chart, Resource
+from .lexicon import Lexicon
 from .matching import Coded, CodeIndex
 from .medicines import coded_medication
 from .readings import codings, texts_of
@@ -52,15 +53,17 @@ class Survey:
 class Surveyor:
     """Asks the value sets of a rulebook about charts."""
 
-    def __init__(self, valuesets: Mapping[str, ValueSet]) -> None:
+    def __init__(
+        self, valuesets: Mapping[str, ValueSet], lexicon: Lexicon = Lexicon()
+    ) -> None:
         drugs = {n: each for n, each in valuesets.items() if _is_of(each, _OF_DRUGS)}
         others = {
             name: each
             for name, each in valuesets.items()
             if name not in drugs and not each.systems <= _OF_RESULTS
         }
-        self._drugs, self._drug_index = _index(drugs)
-        self._problems, self._problem_index = _index(others)
+        self._drugs, self._drug_index = _index(drugs, lexicon)
+        self._problems, self._problem_index = _index(others, lexicon)
         self._covered = frozenset[str]().union(*(s.systems for s in others.values()))
 
     def take(self, chart: Chart, survey: Survey) -> None:
@@ -75,7 +78,7 @@ class Surveyor:
 
     def _medicine(self, resource: Resource, chart: Chart) -> tuple[Entry, Verdict]:
         coded = coded_medication(resource, chart)
-        hits, known = self._drug_index.find(coded)
+        hits, known, _ = self._drug_index.find(coded)
         sets = tuple(sorted({self._drugs[slot] for slot in hits}))
         entry = _entry(coded, sets)
         if any(not hit.by_name for hit in hits.values()):
@@ -87,7 +90,7 @@ class Surveyor:
     def _problem(self, resource: Resource) -> tuple[Entry, Verdict]:
         concept = resource.get("code")
         coded = Coded(codings(concept), texts_of(concept))
-        hits, _ = self._problem_index.find(Coded(coded.codings))
+        hits = self._problem_index.find(Coded(coded.codings)).hits
         entry = _entry(coded, tuple(sorted({self._problems[slot] for slot in hits})))
         if hits:
             return entry, Verdict.BY_CODE
@@ -103,9 +106,11 @@ def _is_of(valueset: ValueSet, systems: frozenset[str]) -> bool:
     return bool(valueset.names or valueset.systems & systems)
 
 
-def _index(sets: Mapping[str, ValueSet]) -> tuple[list[str], CodeIndex]:
+def _index(
+    sets: Mapping[str, ValueSet], lexicon: Lexicon
+) -> tuple[list[str], CodeIndex]:
     names = sorted(sets)
-    return names, CodeIndex(dict(enumerate(names)), sets)
+    return names, CodeIndex(dict(enumerate(names)), sets, lexicon)
 
 
 def _resources(chart: Chart, source: str) -> Iterator[Resource]:

@@ -67,7 +67,7 @@ def negation(judge: Judge) -> Judge:
 
 
 def present(fact: Fact) -> Judge:
-    """Whether the fact has a row; unresolved rows are no evidence."""
+    """Whether the fact has a row; what a code tells of and no set can place is none."""
 
     def judge(case: "Case") -> Verdict:
         sure = case.surely(fact)

@@ -13,6 +13,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from .findings import Findings
+from .folding import words_of
+from .lexicon import DoseForm
 from .rxnorm import Release
 
 EXPANSION = "valuesets/expansions/rxnorm.tsv"
@@ -186,11 +188,11 @@ _SECTIONS = {"ingredients", "absent", "products"}
 
 
 def meant(
-    expansion: Expansion, ingredients: Iterable[str], without: Collection[str]
+    expansion: Expansion, ingredients: Iterable[str], without: Collection[DoseForm]
 ) -> tuple[set[str], set[str]]:
     """The codes that hold one of the ingredients, and those ruled out by dose form.
 
-    *without* are lower-case words; a product is ruled out if all of its forms are.
+    A product is ruled out if all of its forms are among those *without* which it is.
     """
     held, ruled_out = set[str](), set[str]()
     verdicts: dict[tuple[str, ...], bool] = {}
@@ -199,7 +201,8 @@ def meant(
             out = verdicts.get(forms)
             if out is None:
                 out = verdicts[forms] = bool(forms) and all(
-                    any(word in form.lower() for word in without) for form in forms
+                    any(each.is_said(words_of(form)) for each in without)
+                    for form in forms
                 )
             (ruled_out if out else held).add(code)
     return held, ruled_out - held

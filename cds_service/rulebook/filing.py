@@ -7,7 +7,7 @@ from typing import Any
 from ..fhir.chart import SOURCES, Chart, Resource, SourceState
 from ..wearables.records import WearableAlert
 from .intervals import Moment, exactly, parse_moment
-from .matching import Coded, Hit
+from .matching import RXNORM, Coded, CodeIndex, Placing
 from .medicines import INGREDIENT_NOT_OBTAINED, coded_medication
 from .problems import Times
 from .readings import (
@@ -22,6 +22,7 @@ from .readings import (
 )
 from .sheet import Group, Match, Selectors, Sheet
 from .standing import Standing
+from .terminology import HIERARCHIES
 from .truth import ReasonKind
 
 SOURCES_OF: Mapping[str, tuple[str, ...]] = {
@@ -34,6 +35,9 @@ SOURCES_OF: Mapping[str, tuple[str, ...]] = {
 
 _NOTHING: Mapping[str, Any] = {}
 _NOT_PLACED = Lack(ReasonKind.UNRESOLVED, "no value set can place it")
+_PASSED = (Standing.DOES_NOT, Standing.NOT_TO_GIVE)
+"""An order not to give something unknown does not tell that it is taken."""
+_MAY_BE_MEANT = Lack(ReasonKind.UNRESOLVED, "its words say so, and no code does")
 
 
 def _coded_as(concept: Any) -> Coded:
@@ -54,12 +58,14 @@ class _Filer:
         matches = self.sheet.matches
         for resource in resources:
             for holder, coded in self._coded(kind, resource):
-                hits, known = index.find(coded)
-                for slot, hit in hits.items():
+                placing = index.find(coded)
+                for slot, hit in placing.hits.items():
                     matches[slot].append(Match(hit, resource, holder, coded))
+                for slot, text in placing.meant.items():
+                    self._add_likely(slot, text, resource)
                 in_part = coded.lack is INGREDIENT_NOT_OBTAINED
-                if kind != "medication" or not known or in_part:
-                    self._leave(groups, resource, coded, hits)
+                if kind != "medication" or not placing.known or in_part:
+                    self._leave(index, groups, resource, coded, placing)
 
     def _coded(
         self, kind: str, resource: Resource
@@ -83,59 +89,59 @@ class _Filer:
             for part in parts
         ]
 
+    def _add_likely(self, slot: int, text: str, resource: Resource) -> None:
+        """Note that a resource may be meant by a selector."""
+        selector = self.selectors.all[slot]
+        if self.sheet.standing(selector, resource) not in _PASSED:
+            row = self.sheet.row(selector.kind, resource, text)
+            row.doubt, row.why = _MAY_BE_MEANT
+            row.likely = True
+            self.sheet.meant[slot].append(row)
+
     def _leave(
         self,
+        index: CodeIndex,
         groups: Sequence[Group],
         resource: Resource,
         coded: Coded,
-        hits: Mapping[int, Hit],
+        placing: Placing,
     ) -> None:
         """Note for whom the resource stays in doubt."""
+        if says_none(coded.codings):
+            return
+        systems = {system for system, _, _ in coded.codings}
+        names = coded.names or texts_of(resource.get("code"))
+        # Words cannot judge what comes without any; the code of a classification can.
+        told = bool(names) or placing.known or not systems.isdisjoint(HIERARCHIES)
         stray: Row | None = None
         for group in groups:
-            if (
-                not coded.lack
-                and any([system in group.settled for system, _, _ in coded.codings])
-                and not (
-                    group.words and self._may_be_meant(group, resource, coded, hits)
-                )
-            ):
+            worded = group.slots & index.worded(names) if group.words else set()
+            not_said = told and not worded
+            if not coded.lack and _is_settled(group, systems, placing, not_said):
                 continue
-            standing = self.sheet.standing(group.selector, resource)
-            # An order not to give something unknown does not tell that it is taken.
-            passed = standing in (Standing.DOES_NOT, Standing.NOT_TO_GIVE)
-            if not passed and not says_none(coded.codings):
+            if self.sheet.standing(group.selector, resource) in _PASSED:
+                continue
+            for slot in worded:
+                self._add_likely(slot, names[0], resource)
+            if not worded:
                 stray = stray or self._stray(group.selector.kind, resource, coded)
                 self.sheet.strays[group.number].append(stray)
 
     def _stray(self, kind: str, resource: Resource, coded: Coded) -> Row:
-        """What no code and no name placed, as a row that may be anything."""
+        """What no code and no name placed, as a row that may be anything.
+
+        An import of RxNorm has all products that hold what the sets name: one that it
+        does not list is none of them. Without it, a product's code tells nothing.
+        """
         doubt, why = coded.lack or _NOT_PLACED
         called = coded.names or texts_of(resource.get("code"))
         row = self.sheet.row(kind, resource, next(iter(called), ""))
         row.doubt, row.why = doubt, why
+        row.likely = kind == "medication" and not (
+            self.selectors.has_import
+            and any(system == RXNORM for system, _, _ in coded.codings)
+        )
         return row
-
-    def _may_be_meant(
-        self,
-        group: Group,
-        resource: Resource,
-        coded: Coded,
-        hits: Mapping[int, Hit],
-    ) -> bool:
-        """Whether words of the set name a resource whose code it does not list.
-
-        A list without a hierarchy never has all subtypes, and a subtype of what a rule
-        excludes must not read as something else.
-        """
-        group_of = self.selectors.group_of
-        if any(group_of.get(slot) == group.number for slot in hits):
-            return False
-        systems = {system for system, _, _ in coded.codings}
-        if systems & (group.settled - group.listed):
-            return False
-        said = " ".join(texts_of(resource.get("code"))).lower()
-        return any(word in said for word in group.words)
 
     def file_alerts(self, alerts: Sequence[WearableAlert], now: datetime) -> None:
         for alert in alerts:
@@ -155,6 +161,25 @@ class _Filer:
             for slot in self.selectors.of_type.get(alert.type, ()):
                 if self.selectors.all[slot].status in ("", lasts):
                     self.sheet.alerts[slot].append(row)
+
+
+def _is_settled(
+    group: Group, systems: set[str], placing: Placing, not_said: bool
+) -> bool:
+    """Whether the codes of a resource tell that it belongs to a group, or does not.
+
+    A list without a hierarchy never has all subtypes, and a subtype of what a rule
+    excludes must not read as something else: where a set has words for that case, its
+    words must be *not_said*.
+    """
+    if systems.isdisjoint(group.settled):
+        return False
+    return (
+        not group.words
+        or not_said
+        or not systems.isdisjoint(group.settled - group.listed)
+        or not group.slots.isdisjoint(placing.hits)
+    )
 
 
 def fill_sheet(

@@ -1,11 +1,11 @@
 """What a medicine is called and coded as, wherever a resource says so."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..fhir.chart import Chart, Resource, medication_of
 from ..protocol.formats import is_whole
-from .matching import Coded
+from .matching import Coded, Shape, Stated
 from .readings import (
     MISSHAPEN,
     NO_CODE,
@@ -40,7 +40,7 @@ def coded_medication(resource: Resource, chart: Chart) -> Coded:
     return Coded(
         [coding for part in parts for coding in codings(part)],
         list(dict.fromkeys(names)),
-        lambda: _forms(resource, medication or {}),
+        lambda: _shape(resource, medication or {}),
         _lack(whole, reference, medication, ingredients),
     )
 
@@ -107,14 +107,28 @@ def _ingredients(
     return found
 
 
-def _forms(resource: Mapping[str, Any], medication: Resource) -> str:
-    """Dose form, routes and dosage texts, in one text."""
-    words = texts_of(medication.get("form")) + texts_of(medication.get("doseForm"))
-    for dosage in items(resource.get("dosageInstruction", resource.get("dosage"))):
-        if isinstance(dosage, dict):
-            words += texts_of(dosage.get("route"))
-            words.append(text_of(dosage.get("text")))
-    return " ".join(words)
+def _shape(resource: Mapping[str, Any], medication: Resource) -> Shape:
+    """The routes and the dose form that a resource states.
+
+    A dosage's text is a sentence to a person ("keep an eye on the pulse") and says
+    nothing of the form.
+    """
+    dosages = items(resource.get("dosageInstruction", resource.get("dosage")))
+    routes = [
+        dosage.get(member)
+        for dosage in dosages
+        if isinstance(dosage, dict)
+        for member in ("route", "site")
+    ]
+    forms = [medication.get("form"), medication.get("doseForm")]
+    return Shape(list(_stated(routes)), list(_stated(forms)))
+
+
+def _stated(concepts: Sequence[Any]) -> Iterator[Stated]:
+    for concept in concepts:
+        stated = Stated(texts_of(concept), codings(concept))
+        if stated.texts or stated.codings:
+            yield stated
 
 
 def _referenced(

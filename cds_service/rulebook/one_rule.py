@@ -15,6 +15,7 @@ from .compiler import kind_of
 from .document import Document
 from .fact_builder import Shelf
 from .findings import Finding, Findings, Level
+from .lexicon import Lexicon, build_lexicon
 from .notation import ExampleError
 from .program import Program
 from .rule_builder import build_rule
@@ -39,6 +40,7 @@ class SharedParts:
     site_data: Mapping[str, Any]
     """What tests keep of ``site.yaml``."""
     valuesets: Mapping[str, ValueSet]
+    lexicon: Lexicon
     alert_types: Mapping[str, AlertType]
     facts: Mapping[str, Document]
     """Files of ``facts/`` by name."""
@@ -48,7 +50,8 @@ class SharedParts:
 def build_shared_parts(files: Mapping[str, str]) -> SharedParts:
     """What the rules of a folder rest on; what is wrong with it is among its errors."""
     findings = Findings()
-    sound: dict[str, list[Document]] = {"fact": [], "valueset": [], "alert-types": []}
+    kinds = ("fact", "valueset", "lexicon", "alert-types")
+    sound: dict[str, list[Document]] = {kind: [] for kind in kinds}
     for name in sorted(files):
         kind = kind_of(name)
         if kind in sound:
@@ -57,13 +60,16 @@ def build_shared_parts(files: Mapping[str, str]) -> SharedParts:
                 sound[kind].append(document)
     kept = _site_data(files.get("site.yaml"))
     site_document = _as_document("site.yaml", {**kept, "format": 1})
-    site = build_site(site_document, sound["valueset"], findings)
-    valuesets = build_valuesets(sound["valueset"], site.overlays, findings, files)
+    sets, words = sound["valueset"], sound["lexicon"]
+    site = build_site(site_document, [*sets, *words], findings)
+    lexicon = build_lexicon(words, site.overlays)
+    valuesets = build_valuesets(sets, site.overlays, findings, files, lexicon)
     return SharedParts(
         files=files,
         site=replace(site, serve_unapproved=True),
         site_data=kept,
         valuesets=valuesets,
+        lexicon=lexicon,
         alert_types=alert_types_of(next(iter(sound["alert-types"]), None)),
         facts={each.data["fact"]: each for each in sound["fact"]},
         errors=_errors(findings),
@@ -111,7 +117,9 @@ class OneRule:
     def _interned(self) -> Selectors:
         slots = tuple(self._shelf.slots)
         if self._selectors is None or self._selectors.all != slots:
-            self._selectors = Selectors(slots, self.shared.valuesets)
+            self._selectors = Selectors(
+                slots, self.shared.valuesets, self.shared.lexicon
+            )
         return self._selectors
 
 

@@ -46,6 +46,8 @@ class Row:
     """When a problem was entered into the record."""
     not_entered: str = ""
     """What the record does not say of that, as a constant phrase."""
+    likely: bool = False
+    """Of such a row: its words name what is looked for, or nothing tells what it is."""
 
     def time(self, window: str) -> tuple[Moment | None, str]:
         """The time that a window looks at, and what the record does not say of it."""
@@ -54,6 +56,11 @@ class Row:
         if self.since and window in ("taken_for", "started_within"):
             return self.since, self.untimed
         return self.moment if self.dated else None, self.untimed
+
+    @property
+    def is_heeded(self) -> bool:
+        """Whether it keeps ``present`` from saying no: not what a code tells of."""
+        return self.likely or self.doubt is not ReasonKind.UNRESOLVED
 
 
 def items(value: Any) -> list[Any]:

@@ -12,6 +12,7 @@ from ..protocol.services import Service
 from .alerting import Alerting, Limits
 from .document import Position
 from .intervals import Duration
+from .lexicon import Lexicon
 from .text import Template
 from .truth import Verdict
 from .valuesets import ValueSet
@@ -209,3 +210,4 @@ class Rulebook:
     rules: Mapping[str, Rule]
     alert_types: Mapping[str, AlertType]
     valuesets: Mapping[str, ValueSet]
+    lexicon: Lexicon = Lexicon()

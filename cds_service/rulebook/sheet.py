@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from ..fhir.chart import Resource
 from .folding import fold
 from .intervals import EVER, Moment
+from .lexicon import Lexicon
 from .matching import Coded, CodeIndex, Hit, Selector
 from .problems import Times, condition_moment, entered_moment, without_onset
 from .quantities import UNSAID, quantity
@@ -27,7 +28,6 @@ from .standing import (
     observation_standing,
 )
 from .treatments import Course, Entry, Product, follow, read_entry
-from .truth import ReasonKind
 from .valuesets import ValueSet
 
 
@@ -35,7 +35,10 @@ class Selectors:
     """All selectors of a rulebook, numbered, with the index of their codes."""
 
     def __init__(
-        self, selectors: Sequence[Selector], valuesets: Mapping[str, ValueSet]
+        self,
+        selectors: Sequence[Selector],
+        valuesets: Mapping[str, ValueSet],
+        lexicon: Lexicon = Lexicon(),
     ) -> None:
         self.all = tuple(selectors)
         self._valuesets = valuesets
@@ -54,6 +57,8 @@ class Selectors:
                 self.of_type[name].append(slot)
             if selector.valueset:
                 coded[selector.kind, selector.origin][slot] = selector.valueset
+        self.has_import = any(each.known.codes for each in valuesets.values())
+        """Whether a release of RxNorm was imported."""
         for (kind, origin), slots in coded.items():
             wanted = set(slots.values())
             # Every drug set helps to recognise a medicine, used by a rule or not.
@@ -62,11 +67,10 @@ class Selectors:
                 for name, each in valuesets.items()
                 if name in wanted or (kind == "medication" and each.names)
             }
-            self.indexes[kind, origin] = CodeIndex(slots, sets)
+            self.indexes[kind, origin] = CodeIndex(slots, sets, lexicon)
         self.group_of: dict[int, int] = {}
         """Slots that leave the same resources unresolved share a group."""
-        self.slots_of: dict[int, list[int]] = defaultdict(list)
-        """By group."""
+        self.groups: list[Group] = []
         self._groups: dict[tuple[str, str], list[Group]] = defaultdict(list)
         self._group()
 
@@ -97,11 +101,12 @@ class Selectors:
                 listed,
             )
             if key not in numbers:
-                group = Group(len(numbers), selector, settled, words, listed)
+                group = Group(len(numbers), selector, settled, set(), words, listed)
                 numbers[key] = group.number
+                self.groups.append(group)
                 self._groups[selector.kind, selector.origin].append(group)
             self.group_of[slot] = numbers[key]
-            self.slots_of[numbers[key]].append(slot)
+            self.groups[numbers[key]].slots.add(slot)
 
 
 class Group(NamedTuple):
@@ -112,6 +117,8 @@ class Group(NamedTuple):
     """One of them."""
     settled: frozenset[str]
     """The systems whose codes settle membership."""
+    slots: set[int]
+    """All of them, by number."""
     words: tuple[str, ...] = ()
     """Words by which a code that is only not listed may be meant all the same."""
     listed: frozenset[str] = frozenset()
@@ -153,6 +160,8 @@ class Sheet:
         """By slot: wearable alerts."""
         self.strays: dict[int, list[Row]] = defaultdict(list)
         """By group: what may belong, since its code tells nothing or is not known."""
+        self.meant: dict[int, list[Row]] = defaultdict(list)
+        """By slot: what may belong because its words, or a broader code, say so."""
         self.unread: dict[str, tuple[str, ...]] = {}
         """By kind (or ``draft_orders``): the sources that are not fully loaded."""
         self._selectors = selectors
@@ -179,10 +188,11 @@ class Sheet:
         )
 
     def slots_in_doubt(self) -> Iterator[int]:
-        """The slots that may have a row of which no code was ever read."""
+        """Give the slots that may have a row, as far as ``present`` heeds it."""
+        yield from self.meant
         for group, strays in self.strays.items():
-            if any(each.doubt is not ReasonKind.UNRESOLVED for each in strays):
-                yield from self._selectors.slots_of[group]
+            if any(each.is_heeded for each in strays):
+                yield from self._selectors.groups[group].slots
 
     def has_names(self, slots: Sequence[int]) -> bool:
         """Whether a name alone put anything under one of the slots."""

@@ -1,12 +1,12 @@
 """Files of the rules folder that hold terminology and are no YAML."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from .document import Document, Path
 from .expansions import EXPANSION, Expansion, read_expansion
 from .fhir_valuesets import Imported, read_valueset
-from .findings import Findings, quote, suggest
+from .findings import Finding, Findings, Level, quote, suggest
 from .json_source import parse_json
 
 LOCK = "valuesets.lock"
@@ -30,6 +30,18 @@ def terminology_kind(path: str) -> str:
     if path.startswith("valuesets/") and path.endswith(".json"):
         return "fhir-valueset"
     return ""
+
+
+def tell_import(files: Mapping[str, str], ingredients: int) -> Iterator[Finding]:
+    """Give one note where no release of RxNorm stands beside sets of *ingredients*."""
+    if EXPANSION in files or not ingredients:
+        return
+    message = (
+        f"RxNorm was not imported: the products of {ingredients} ingredients match by "
+        "the name in their text alone, and a brand that no set names stays in doubt"
+    )
+    help = "run `cds-service valueset import rxnorm FOLDER`"
+    yield Finding("site.yaml", 1, 1, "CDS241", Level.NOTE, message, help)
 
 
 class TerminologyFiles:

@@ -17,9 +17,12 @@ from .units import check_unit
 
 
 def overlay_of(document: Document) -> str:
-    """The folder below ``valuesets/`` that a file stands in; empty for none."""
+    """Return the folder of an overlay that a file stands in; empty for none.
+
+    It stands below ``valuesets/`` or ``lexicon/``.
+    """
     folder = document.file.rpartition("/")[0].rpartition("/")[2]
-    return "" if folder == "valuesets" else folder
+    return "" if folder in ("valuesets", "lexicon") else folder
 
 
 def check_valueset(

@@ -6,8 +6,9 @@ from typing import Any
 
 from ..units import Substance
 from .expansions import Known
+from .lexicon import DoseForm
 from .quantities import UNSAID, Measure
-from .terminology import canonical_system, normalise_code
+from .terminology import SYSTEMS, canonical_system, normalise_code
 
 Codes = Mapping[str, frozenset[str]]
 """System URI to normalised codes."""
@@ -29,7 +30,16 @@ class ValueSet:
     excluded_codes: Codes = field(default_factory=dict)
     excluded_prefixes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     excluded_forms: tuple[str, ...] = ()
-    """Lower-case words, such as a dose form, that rule out a match by name."""
+    """Words for dose forms and routes in which a medicine is not meant."""
+    forms: tuple[DoseForm, ...] = field(default=(), repr=False)
+    """What those words mean."""
+    excluded_names: tuple[str, ...] = ()
+    """Lower-case names of ingredients that a medicine of the set does not hold."""
+    excluded_words: tuple[str, ...] = ()
+    """Words of a medicine's name that make it something else."""
+    partial: frozenset[str] = frozenset()
+    """The systems that reach only some of the ingredients: a code that the set does not
+    list says nothing."""
     panels: frozenset[tuple[str, str]] = frozenset()
     """System and code of observations whose components may carry these codes."""
     words: tuple[str, ...] = ()
@@ -61,6 +71,7 @@ class ValueSet:
 
 
 _NOTHING: tuple[str, ...] = ()
+_ATC = SYSTEMS["atc"]
 
 
 @dataclass(slots=True)
@@ -77,10 +88,13 @@ class Draft:
     """Names of the ingredients that have a code."""
     uncoded: set[str] = field(default_factory=set)
     words: set[str] = field(default_factory=set)
+    name_words: set[str] = field(default_factory=set)
+    """Words of medicines' names."""
 
     def read(self, entry: Mapping[str, Any]) -> None:
         """Take in what one entry of a file lists."""
         self.forms.update(form.lower() for form in entry.get("dose_forms", ()))
+        self.name_words.update(word.strip().lower() for word in entry.get("words", ()))
         if "system" not in entry:
             return
         system = canonical_system(entry["system"])
@@ -95,6 +109,8 @@ class Draft:
             name, *others = names_of(each)
             self.names.update((name, *others))
             (self.coded if "code" in each else self.uncoded).add(name)
+            classes = (normalise_code(_ATC, code) for code in each.get("atc", ()))
+            add(self.prefixes, _ATC, classes)
         panels = (normalise_code(system, code) for code in entry.get("panels", ()))
         self.panels.update((system, code) for code in panels)
 
@@ -140,6 +156,9 @@ def inherit(excluded: Draft, part: ValueSet, parts: list[ValueSet]) -> None:
         left = (p for p in prefixes if not p.startswith(taken))
         add(excluded.prefixes, system, left)
     excluded.forms.update(part.excluded_forms)
+    excluded.name_words.update(part.excluded_words)
+    named = {name for other in others for name in other.names}
+    excluded.names.update(set(part.excluded_names) - named)
 
 
 def _beginning_otherwise(codes: set[str], prefixes: tuple[str, ...]) -> frozenset[str]:
@@ -169,6 +188,8 @@ def freeze(
         excluded_codes={s: frozenset(found) for s, found in excluded.codes.items()},
         excluded_prefixes=without,
         excluded_forms=tuple(sorted(excluded.forms)),
+        excluded_names=tuple(sorted(excluded.names)),
+        excluded_words=tuple(sorted(excluded.name_words)),
         panels=frozenset(included.panels - excluded.panels),
         words=tuple(sorted(included.words)),
         ingredients=frozenset(included.ingredients - excluded.ingredients),

@@ -1,6 +1,6 @@
 """Value sets: the codes, prefixes and ingredient names that a rule means by a name."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from .document import Document, Path
 from .expansions import meant
 from .findings import Findings, quote, suggest
+from .lexicon import FOLDER, Lexicon
 from .terminology import SYSTEMS, canonical_system, normalise_code
 from .terminology_files import TerminologyFiles
 from .valueset_checks import by_name, check_valueset, entries, overlay_of
@@ -22,13 +23,18 @@ __all__ = [
     "overlay_names",
 ]
 
-_RXNORM = SYSTEMS["rxnorm"]
+_RXNORM, _ATC = SYSTEMS["rxnorm"], SYSTEMS["atc"]
 _DEPTH_LIMIT = 20
 
 
 def overlay_names(documents: Iterable[Document]) -> frozenset[str]:
-    """The overlays that the value-set files offer: folders with ``extends`` files."""
-    return frozenset(overlay_of(each) for each in documents if "extends" in each.data)
+    """The overlays that files offer: folders with ``extends`` files, or with words."""
+    found = (
+        overlay_of(each)
+        for each in documents
+        if "extends" in each.data or each.file.startswith(FOLDER)
+    )
+    return frozenset(name for name in found if name)
 
 
 def build_valuesets(
@@ -36,12 +42,14 @@ def build_valuesets(
     overlays: Collection[str],
     findings: Findings,
     folder: Mapping[str, str] = MappingProxyType({}),
+    lexicon: Lexicon = Lexicon(),
 ) -> Mapping[str, ValueSet]:
     """Every value set by name, from documents whose shape has been checked.
 
     Files of an overlay folder count only if *overlays* names the folder; their codes
     are checked all the same. A set with errors is still given, as far as it goes.
-    *folder* holds the texts of the rules folder, with what was imported.
+    *folder* holds the texts of the rules folder, with what was imported; *lexicon* says
+    what the words under ``dose_forms`` mean.
     """
     files = list(documents)
     offered = overlay_names(files) - set(overlays)
@@ -57,8 +65,13 @@ def build_valuesets(
         ],
         findings=findings,
         terms=TerminologyFiles(folder, findings),
+        lexicon=lexicon,
     )
-    return {name: builder.build(name) for name in builder.named}
+    built = {name: builder.build(name) for name in builder.named}
+    classes = _classes(files)
+    for name, document in builder.named.items():
+        _check_reach(document, built[name], classes, findings)
+    return built
 
 
 @dataclass(slots=True)
@@ -69,6 +82,7 @@ class _Builder:
     extensions: list[Document]
     findings: Findings
     terms: TerminologyFiles
+    lexicon: Lexicon
     built: dict[str, ValueSet] = field(default_factory=dict)
     under_way: list[str] = field(default_factory=list)
 
@@ -100,9 +114,13 @@ class _Builder:
             included.absorb(part)
             inherit(excluded, part, [own, *parts])
         result = freeze(name, document.data, included, excluded)
-        result = self._settled(
-            replace(result, measure=measure_of(result.measure, parts))
+        result = replace(
+            result,
+            forms=tuple(map(self.lexicon.form, sorted(excluded.forms))),
+            partial=_partial([document, *extensions], parts),
+            measure=measure_of(result.measure, parts),
         )
+        result = self._settled(result)
         if not (result.codes or result.prefixes or result.names):
             message = f"the value set {quote(name)} holds nothing"
             help = "see what `exclude` takes away"
@@ -147,7 +165,8 @@ class _Builder:
             help = "run `cds-service valueset import rxnorm` again"
             path = _path_of(document, missing[0])
             self.findings.warning(document, path, "CDS214", message, help)
-        held, ruled_out = meant(expansion, included.ingredients, excluded.forms)
+        forms = [self.lexicon.form(word) for word in excluded.forms]
+        held, ruled_out = meant(expansion, included.ingredients, forms)
         add(included.codes, _RXNORM, held)
         add(excluded.codes, _RXNORM, ruled_out)
         unwanted, _ = meant(expansion, excluded.ingredients, ())
@@ -192,6 +211,68 @@ class _Builder:
             self.findings.error(document, path, "CDS202", message, help)
             return []
         return [self.build(name)]
+
+
+def _partial(
+    documents: Iterable[Document], parts: Iterable[ValueSet]
+) -> frozenset[str]:
+    """The systems that reach only some of the ingredients that a set names."""
+    own = [each for each in documents if _names_ingredients(each)]
+    reach = [_reaches(each) for each in own]
+    reach += [_ATC in part.systems - part.partial for part in parts if part.names]
+    return frozenset({_ATC}) if any(reach) and not all(reach) else frozenset()
+
+
+def _names_ingredients(document: Document) -> bool:
+    return any("ingredients" in entry for _, entry in entries(document, "include"))
+
+
+def _reaches(document: Document) -> bool:
+    """Whether a file that names ingredients says in which ATC classes they are."""
+    return any(
+        canonical_system(entry.get("system", "")) == _ATC
+        or any("atc" in each for each in entry.get("ingredients", ()))
+        for _, entry in entries(document, "include")
+    )
+
+
+def _classes(files: Iterable[Document]) -> dict[str, list[str]]:
+    """The ATC codes of ingredients, by name, as far as any file says them."""
+    found: dict[str, list[str]] = {}
+    for document in files:
+        for _, each in _ingredients(document):
+            codes = (normalise_code(_ATC, code) for code in each.get("atc", ()))
+            found.setdefault(each["name"].strip().lower(), []).extend(codes)
+    return found
+
+
+def _ingredients(document: Document) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    for path, entry in entries(document, "include"):
+        for index, each in enumerate(entry.get("ingredients", ())):
+            yield (*path, "ingredients", index), each
+
+
+def _check_reach(
+    document: Document,
+    valueset: ValueSet,
+    classes: Mapping[str, Sequence[str]],
+    findings: Findings,
+) -> None:
+    """Report that ATC reaches fewer medicines than a set names."""
+    if _ATC not in valueset.systems:
+        return
+    help = "add its ATC class, here under `system: atc` or beside the name as `atc`"
+    for path, each in _ingredients(document):
+        name = each["name"].strip().lower()
+        missed = [c for c in classes[name] if not valueset.holds(_ATC, c)]
+        if missed:
+            message = f"{quote(each['name'])} is {missed[0]} in ATC, which is not here"
+            findings.warning(document, path, "CDS240", message, help)
+    if _ATC in valueset.partial:
+        named = [path for path, _ in _ingredients(document)]
+        message = "the set has ATC codes, and not for all of the ingredients it names"
+        where = named[0] if named and not _reaches(document) else ("include",)
+        findings.warning(document, where, "CDS240", message, help, key=not named)
 
 
 def _path_of(document: Document, ingredient: str) -> Path:

@@ -182,3 +182,13 @@ def test_an_error_elsewhere_is_not_hidden_from_who_checks_one_file(rules: Path) 
     assert result.output.splitlines()[-1].endswith(
         "1 error in files that were not asked for keeps this rulebook from being served"
     )
+
+
+def test_check_says_once_what_it_costs_that_rxnorm_was_not_imported(
+    rules: Path,
+) -> None:
+    result = run(rules, "--lint-fatal")
+
+    assert result.exit_code == 0
+    assert result.output.count("note[CDS241]") == 1
+    assert "RxNorm was not imported" in result.output

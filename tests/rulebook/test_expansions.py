@@ -15,6 +15,7 @@ from cds_service.rulebook.expansions import (
     write_expansion,
 )
 from cds_service.rulebook.findings import Findings
+from cds_service.rulebook.lexicon import Lexicon
 from cds_service.rulebook.rxnorm import Release
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
@@ -285,10 +286,11 @@ def test_a_set_that_excludes_an_ingredient_leaves_out_its_products(
 
 def test_a_product_is_left_out_only_if_all_of_its_forms_are() -> None:
     eye, oral = "Ophthalmic Solution", "Oral Tablet"
+    without = [Lexicon().form("ophthalmic"), Lexicon().form("eye")]
     products = {"a": {"1": (eye,), "2": (eye, oral), "3": ()}, "b": {"1": (oral,)}}
 
-    assert meant(Expansion(products), ["a"], ["eye", "ophthal"]) == ({"2", "3"}, {"1"})
-    assert meant(Expansion(products), ["a", "b"], ["ophthal"]) == (
+    assert meant(Expansion(products), ["a"], without) == ({"2", "3"}, {"1"})
+    assert meant(Expansion(products), ["a", "b"], without) == (
         {"1", "2", "3"},
         set(),
     )
@@ -315,3 +317,21 @@ def test_what_one_set_holds_of_a_product_leaves_the_rest_in_doubt_for_others(
 
     assert reasons(expanded.verdict(facts, "x: absent", combined)) == {"unresolved"}
     assert expanded.verdict(facts, "bb: present", combined) is True
+
+
+def test_a_product_that_the_import_does_not_list_is_passed_over(
+    expanded: Any, chart: Any, reasons: Any
+) -> None:
+    """What the import lists are all products that hold what the sets name."""
+    coded = chart(requests=[request("1", "Eliquis 5 MG Oral Tablet")])
+    named = request("1", "Eliquis 5 MG Oral Tablet")
+    named["medicationCodeableConcept"] = {"text": "Eliquis 5 mg"}
+    worded = chart(requests=[named])
+
+    assert expanded.verdict(BETA_BLOCKER, "bb: present", coded) is False
+    assert reasons(expanded.verdict(BETA_BLOCKER, "bb: absent", coded)) == {
+        "unresolved"
+    }
+    assert reasons(expanded.verdict(BETA_BLOCKER, "bb: present", worded)) == {
+        "unresolved"
+    }

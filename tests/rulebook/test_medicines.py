@@ -94,4 +94,22 @@ def test_the_dose_form_of_either_release_is_read(medication: dict[str, Any]) -> 
         at("Medication/x"), Chart("p", None, {}, {"Medication/x": medication})
     )
 
-    assert coded.read_forms() == "Ophthalmic solution"
+    (form,) = coded.read_shape().forms
+    assert list(form.texts) == ["Ophthalmic solution"]
+
+
+@pytest.mark.parametrize("member", ["dosageInstruction", "dosage"])
+def test_the_route_of_an_order_or_a_statement_is_read_and_its_text_is_not(
+    member: str,
+) -> None:
+    route = {"coding": [{"system": "http://snomed.info/sct", "code": "54485002"}]}
+    dosage = {"route": route, "site": {"text": "left eye"}, "text": "one drop"}
+    resource = {"medicationCodeableConcept": METOPROLOL, member: [dosage, "odd"]}
+
+    shape = coded_medication(resource, Chart("p", None, {})).read_shape()
+
+    assert [(list(each.texts), each.codings) for each in shape.routes] == [
+        ([], [("http://snomed.info/sct", "54485002", "")]),
+        (["left eye"], []),
+    ]
+    assert shape.forms == []

@@ -92,6 +92,18 @@ FACT = (
 TYPES = (
     "format: 1\nalert_types:\n  low-heart-rate: {title: Low, metric: hr, unit: /min}\n"
 )
+LEXICON = """\
+format: 1
+title: English
+forms:
+  ophthalmic:
+    words: [ophthalmic, eye drop*]
+    but_not: [eye drop bottle]
+    atc: [S01]
+    codes: [{system: snomed, codes: ["54485002"]}]
+mentions:
+  denied: {before: [allergic to], after: [allergy], but_not: [allergy relief]}
+"""
 
 GOOD = {
     "rule": RULE,
@@ -101,6 +113,7 @@ GOOD = {
     "services": SERVICES,
     "fact": FACT,
     "alert-types": TYPES,
+    "lexicon": LEXICON,
 }
 
 
@@ -186,6 +199,9 @@ BROKEN = [
     ("site", "time_zone", "timezone", 2, 1, "CDS102", "`timezone`", "`time_zone`"),
     ("services", "required", "needed", 8, 29, "CDS104", "`needed`", "optional"),
     ("fact", "condition", "conditoin", 3, 1, "CDS102", "`conditoin`", "`condition`"),
+    ("lexicon", "title: English\n", "", 1, 1, "CDS101", "`title` is missing", ""),
+    ("lexicon", "words:", "word:", 5, 5, "CDS102", "`word`", "`words`"),
+    ("lexicon", "system: snomed, ", "", 8, 13, "CDS101", "`system` is missing", ""),
     ("alert-types", "title: Low, ", "", 3, 3, "CDS101", "`title` is missing", ""),
 ]
 

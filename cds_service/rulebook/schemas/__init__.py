@@ -23,6 +23,7 @@ NAMES = (
     "rule-test",
     "fact",
     "valueset",
+    "lexicon",
     "services",
     "site",
     "alert-types",
