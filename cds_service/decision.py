@@ -163,6 +163,7 @@ def read_chart(
         reader,
         left,
         why_unread=why_unread,
+        allowed=config.gather_deadline_ms / 1000,
         note=watch.note_fetch,
     )
     return replace(chart, halves=reader.halves) if reader else chart

@@ -1,7 +1,7 @@
 """Gathering the chart: the prefetch first, the rest fetched within the deadline."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ..protocol.errors import Problem, UnmetPrecondition
 from ..protocol.requests import HookRequest
@@ -45,11 +45,13 @@ def gather(
     deadline: float,
     *,
     why_unread: str = "",
+    allowed: float | None = None,
     note: Note = lambda key, seconds: None,
 ) -> Chart:
     """The chart of the context's patient, within *deadline* seconds.
 
     *why_unread* says why there is no *reader*, where it is not for want of a server.
+    *allowed* is what the setting allows, in seconds, where some of it was spent before.
 
     Raises WrongPatient, and UnmetPrecondition, which tells what became of every key.
     Source: CDS Hooks 3.0.0 "Prefetch Template", "FHIR Resource Access".
@@ -61,6 +63,7 @@ def gather(
         if query.key in hook_request.prefetch
     }
     _refuse_other_patients(asked, supplied, hook_request)
+    took: dict[str, float] = {}
     if reader is None:
         unread = why_unread or _why_no_reader(hook_request)
         answers = {query.key: _unread(query, supplied, unread) for query in asked}
@@ -73,6 +76,9 @@ def gather(
             crew.wait_for_all()
             answers = _answers(plan)
         _tell(plan, medications, note)
+        took = {
+            key: each.seconds for key, each in plan.items() if isinstance(each, Fetch)
+        }
         pages = all_pages(answers, hook_request)
         pages += [
             page if is_resource(page, "Bundle") else {"entry": [{"resource": page}]}
@@ -80,7 +86,7 @@ def gather(
             for page in each.answer().pages
         ]
     sources = read_sources(asked, answers, hook_request)
-    _refuse_unmet(asked, sources)
+    _refuse_unmet(asked, sources, Spent(deadline, allowed or deadline, took))
     return build_chart(asked, sources, pages, hook_request)
 
 
@@ -96,7 +102,35 @@ def _refuse_other_patients(
             read_source(query, supplied[query.key], identity)
 
 
-def _refuse_unmet(asked: Sequence[SourceQuery], sources: Mapping[str, Source]) -> None:
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """The time for reading a chart, and what became of it; in seconds."""
+
+    left: float
+    """When the FHIR server was asked."""
+    allowed: float
+    """By ``CDS_GATHER_DEADLINE_MS``."""
+    took: Mapping[str, float]
+    """For each prefetch key that was fetched, until it came or was given up."""
+
+    def told(self, key: str, why: str) -> str:
+        """Return a sentence for a key that did not come in time; else nothing."""
+        if "timeout" not in why.split("; ") or key not in self.took:
+            return ""
+        return (
+            f" The FHIR server had not answered after {_milliseconds(self.took[key])}. "
+            f"CDS_GATHER_DEADLINE_MS allows {_milliseconds(self.allowed)} from the "
+            f"call's arrival; {_milliseconds(self.left)} were left when it was asked."
+        )
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms"
+
+
+def _refuse_unmet(
+    asked: Sequence[SourceQuery], sources: Mapping[str, Source], spent: Spent
+) -> None:
     """Raises UnmetPrecondition where a required key is missing; those come first."""
     unmet = [each for each in asked if _is_unmet(each, sources[each.key])]
     if unmet:
@@ -105,14 +139,15 @@ def _refuse_unmet(asked: Sequence[SourceQuery], sources: Mapping[str, Source]) -
             *(
                 Problem(
                     f"Required {each.resource_type} data could not be had: "
-                    f"{sources[each.key].why}.",
+                    f"{sources[each.key].why}."
+                    + spent.told(each.key, sources[each.key].why),
                     diagnostics=each.key,
                 )
                 for each in unmet
             ),
             *(
                 Problem(
-                    _what_became(each, sources[each.key]),
+                    _what_became(each, sources[each.key], spent),
                     diagnostics=each.key,
                     informs=True,
                 )
@@ -125,7 +160,7 @@ def _is_unmet(query: SourceQuery, source: Source) -> bool:
     return query.policy is Policy.REQUIRED and source.state is SourceState.MISSING
 
 
-def _what_became(query: SourceQuery, source: Source) -> str:
+def _what_became(query: SourceQuery, source: Source, spent: Spent) -> str:
     """What came of a key that is not why the call is refused."""
     came = {
         SourceState.LOADED: "data were read",
@@ -134,8 +169,11 @@ def _what_became(query: SourceQuery, source: Source) -> str:
     }[source.state]
     place = {"prefetch": " from the prefetch", "fhir": " from the FHIR server"}
     origin = place.get(source.origin, "") if source.state.name != "MISSING" else ""
+    if source.origin == "fhir" and source.state is SourceState.LOADED:
+        origin += f" in {_milliseconds(spent.took[query.key])}"
     why = f": {source.why}" if source.why else ""
-    return f"{query.resource_type} {came}{origin}{why}."
+    late = spent.told(query.key, source.why)
+    return f"{query.resource_type} {came}{origin}{why}.{late}"
 
 
 def _why_no_reader(hook_request: HookRequest) -> str:

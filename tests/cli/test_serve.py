@@ -22,10 +22,11 @@ from gunicorn.http.errors import (
     UnsupportedTransferCoding,
 )
 
+from cds_service import __version__
 from cds_service.cli import VERBS
 from cds_service.cli.child import serve_as_child
 from cds_service.cli.ehr import Unanswered
-from cds_service.cli.serve import build_settings
+from cds_service.cli.serve.running import build_settings
 from cds_service.cli.serve.worker import find_status
 from cds_service.config import load_config
 from cds_service.store.store import Store
@@ -224,6 +225,43 @@ def test_a_server_that_cannot_record_its_configuration_does_not_start(
     assert done.returncode == 1
     assert f"Error: {reason}\n" in done.stderr
     assert "Traceback" not in done.stderr and "Listening" not in done.stderr
+
+
+HEAVY = ("flask", "gunicorn", "sqlalchemy", "pydantic", "cds_service.rulebook")
+
+
+def test_serve_says_that_it_starts_before_anything_heavy_is_imported() -> None:
+    program = (
+        "import sys; from cds_service.cli import main; main.get_command(None, 'serve');"
+        f"sys.exit(bool(set(sys.modules) & {set(HEAVY)!r}))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], timeout=PATIENCE)
+
+    assert done.returncode == 0
+
+
+def test_settings_are_checked_before_rules_and_all_is_said_in_its_order(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "rules").mkdir()
+    environ = {
+        "CDS_PROFILE": "development",
+        "CDS_AUTH": "off",
+        "CDS_RULES": str(tmp_path / "rules"),
+        "CDS_DATABASE_URL": f"sqlite:///{tmp_path / 'store.sqlite'}",
+    }
+
+    wrong = run("serve", **environ, CDS_PORT="x")
+    good = run("serve", **environ)
+
+    assert (wrong.returncode, good.returncode) == (1, 1)
+    first, *rest = wrong.stderr.splitlines()
+    assert first == f"cds-service {__version__} is starting"
+    assert len(rest) == 1 and rest[0].startswith("Error: CDS_PORT: ")
+    order = ["is starting", "warning: ", "settings are good", "rules cannot be served"]
+    places = [good.stderr.index(each) for each in order]
+    assert places == sorted(places)
 
 
 def test_a_child_that_does_not_start_says_why(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ PROGRAM = """
 import os, sys, time
 from pathlib import Path
 from flask import Flask
-from cds_service.cli.serve import Arbiter, Server
+from cds_service.cli.serve.running import Arbiter, Server
 from cds_service.config import load_config
 from cds_service.web.errors import register_errors
 from cds_service.web.limits import limit_requests

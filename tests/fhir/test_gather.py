@@ -1,6 +1,7 @@
 """Gathering the chart from prefetch and from real servers on loopback."""
 
 import json
+import re
 import threading
 
 import pytest
@@ -359,6 +360,49 @@ def test_e_9_a_server_that_hangs_costs_its_own_source_and_no_more(
         MISSING,
         "timeout",
     )
+
+
+def test_e_9_a_412_for_a_timeout_says_the_budget_the_time_and_the_setting(
+    full, queries, hook_request, fhir, reader_for, bundle
+):
+    fhir.routes["Condition"] = lambda handler: handler.hang()
+    fhir.routes["MedicationStatement"] = lambda handler: handler.hang()
+    fhir.routes["Observation"] = bundle()
+    for key in ("conditions", "observations", "medication-statements"):
+        del full[key]
+    request = hook_request(full, fhir)
+    asked = queries(medication_statements="optional")
+
+    with pytest.raises(UnmetPrecondition) as caught:
+        gather(asked, request, reader_for(request), 2.0, allowed=2.5)
+
+    texts = {each.diagnostics: each.text for each in caught.value.problems}
+    late = (
+        r" The FHIR server had not answered after (\d+) ms\. CDS_GATHER_DEADLINE_MS "
+        r"allows 2500 ms from the call's arrival; 2000 ms were left when it was asked\."
+    )
+    required = "Required Condition data could not be had: timeout."
+    (took,) = re.fullmatch(re.escape(required) + late, texts["conditions"]).groups()
+    assert 1500 < int(took) <= 2500
+    optional = "MedicationStatement data could not be had, and are optional: timeout."
+    assert re.fullmatch(re.escape(optional) + late, texts["medication-statements"])
+    read = r"Observation data were read from the FHIR server in \d+ ms\."
+    assert re.fullmatch(read, texts["observations"])
+    assert texts["patient"] == "Patient data were read from the prefetch."
+
+
+def test_p_12_a_412_for_another_reason_says_nothing_of_time(
+    full, queries, hook_request, fhir, reader_for
+):
+    del full["conditions"]
+    fhir.routes["Condition"] = (503, {})
+    request = hook_request(full, fhir)
+
+    with pytest.raises(UnmetPrecondition) as caught:
+        gather(queries(), request, reader_for(request), LONG)
+
+    text = "Required Condition data could not be had: HTTP 503."
+    assert caught.value.problems[0].text == text
 
 
 def test_e_9_pages_that_came_before_the_deadline_are_kept_as_partial(

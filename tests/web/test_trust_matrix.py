@@ -24,7 +24,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from werkzeug.test import TestResponse
 
 from cds_service.app import build_world, create_app
-from cds_service.config import load_config
+from cds_service.config import Profile, load_config
 from cds_service.decision import World
 from cds_service.rulebook.load import load_rulebook
 
@@ -132,7 +132,9 @@ def setting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting]:
     }
     now = [datetime(2026, 11, 22, 14, 0, tzinfo=UTC)]
     world = build_world(load_config(environ), load_rulebook(RULES))
-    world = replace(world, clock=lambda: now[0])
+    # Development for a key server on loopback; the answers are those of production.
+    config = world.config.model_copy(update={"profile": Profile.PRODUCTION})
+    world = replace(world, clock=lambda: now[0], config=config)
     world.store.migrate()
     yield Setting(create_app(world=world).test_client(), world, site, now)
     world.store.close()

@@ -1,0 +1,200 @@
+"""The server under gunicorn, from good settings until it is told to end."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import click
+import gunicorn.arbiter
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+from ...app import build_world, open_rulebook, record_configuration, start_app
+from ...config import Config, InvalidConfig, Reload
+from ...rulebook.load import InvalidRulebook
+from ...store.records import StoreError
+from ...store.store import Store
+from .log import Log, keep_quiet
+from .tls import Contexts
+
+SLACK = 30
+"""Seconds that a worker has beyond the deadline of a call: a hung thread is given up, a
+slow FHIR server never is."""
+AGAIN = 2.0
+"""Seconds between two starts of the watcher of the rules."""
+PATIENCE = 5.0
+"""Seconds that the watcher has to end."""
+KEEP_ALIVE = 75
+"""Seconds; longer than a load balancer in front keeps its connections."""
+CONNECTIONS = 1000
+"""Open ones of a worker, those that do nothing included."""
+LONGEST_LINE = 4094
+"""Bytes of method, path and query."""
+MOST_HEADERS = 64
+LONGEST_HEADER = 8190
+"""Bytes; a token is less than half of that."""
+
+
+def run(config: Config) -> None:
+    """Check and test the rules, then serve until told to end.
+
+    Raises:
+        click.ClickException: if nothing can be served; says why.
+    """
+    holder = str(uuid4())
+    try:
+        store = Store.open(config.database_url)
+        store.migrate()
+        opening = open_rulebook(config, store, holder)
+        change = record_configuration(config, store, datetime.now(UTC))
+        store.close()
+    except (InvalidConfig, StoreError) as error:
+        raise click.ClickException(str(error)) from error
+    except InvalidRulebook as error:
+        hint = f"see `cds-service check {config.rules}`"
+        text = f"the rules cannot be served; {hint}\n{error}"
+        raise click.ClickException(text) from error
+    rulebook = opening.rulebook
+    if opening.notice:
+        click.echo(f"warning: {opening.notice}", err=True)
+    if change:
+        click.echo(change, err=True)
+    click.echo(
+        f"{len(rulebook.rules)} rules for {len(rulebook.services)} services; "
+        f"discovery at {config.public_url}/cds-services",
+        err=True,
+    )
+    server = Server(config, lambda: start_app(build_world(config, rulebook)))
+    watcher = Watcher(config, holder) if config.reload is Reload.ON else None
+    Arbiter(server, watcher).run()  # type: ignore[no-untyped-call]
+
+
+class Server(BaseApplication):
+    """gunicorn, set up from our own settings; each worker builds an app of its own."""
+
+    def __init__(self, config: Config, build: Callable[[], Flask]) -> None:
+        self._config = config
+        self._build = build
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    @property
+    def queue_limit(self) -> int:
+        """Requests that may wait for a thread of a worker."""
+        return self._config.queue_limit
+
+    def load_config(self) -> None:
+        """Tell gunicorn its settings."""
+        settings: Any = self.cfg
+        for name, value in build_settings(self._config).items():
+            settings.set(name, value)
+
+    def load(self) -> Flask:
+        """The app of one worker, built after the fork."""
+        return self._build()
+
+
+class Arbiter(gunicorn.arbiter.Arbiter):
+    """gunicorn's master, which keeps the watcher of the rules alive as well."""
+
+    def __init__(self, server: Server, watcher: "Watcher | None") -> None:
+        self._watcher = watcher
+        super().__init__(server)  # type: ignore[no-untyped-call]
+
+    def manage_workers(self) -> None:
+        """Start what is missing; called about every second."""
+        super().manage_workers()  # type: ignore[no-untyped-call]
+        if self._watcher:
+            self._watcher.keep()
+
+    def stop(self, graceful: bool = True) -> None:
+        """End the watcher, then the workers."""
+        if self._watcher:
+            self._watcher.end()
+        super().stop(graceful)  # type: ignore[no-untyped-call]
+
+
+class Watcher:
+    """``cds-service publish --watch`` as a child of this process."""
+
+    def __init__(self, config: Config, holder: str) -> None:
+        self._config = config
+        self._holder = holder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._not_before = 0.0
+
+    def keep(self) -> None:
+        """Start it unless it runs; one that ends at once is not started at once."""
+        if self._process and self._process.poll() is None:
+            return
+        if time.monotonic() < self._not_before:
+            return
+        self._not_before = time.monotonic() + AGAIN
+        own = ["--watch", "--holder", self._holder, "--parent", str(os.getpid())]
+        command = [sys.executable, "-m", "cds_service.cli", "publish", *own]
+        self._process = subprocess.Popen(  # nosec B603 # this program, no shell
+            command, stdin=subprocess.DEVNULL
+        )
+
+    def end(self) -> None:
+        """Have it give its lease back and end; it is not waited for long."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        # It may have ended before it could: the next server should not have to wait.
+        with suppress(StoreError):
+            store = Store.open(self._config.database_url)
+            store.publications.give_lease_back(self._holder)
+            store.close()
+
+
+def build_settings(config: Config) -> dict[str, Any]:
+    """gunicorn's settings.
+
+    No header of a proxy changes what gunicorn takes a request for, and the variable
+    ``FORWARDED_ALLOW_IPS`` is not read.
+    """
+    deadline = (config.gather_deadline_ms + config.answer_deadline_ms) // 1000
+    return {
+        "bind": f"{config.host}:{config.port}",
+        "workers": config.workers,
+        "threads": config.threads,
+        "worker_class": f"{__package__}.worker.Worker",
+        "worker_connections": CONNECTIONS,
+        "timeout": deadline + SLACK,
+        "graceful_timeout": SLACK,
+        "keepalive": KEEP_ALIVE,
+        "limit_request_line": LONGEST_LINE,
+        "limit_request_fields": MOST_HEADERS,
+        "limit_request_field_size": LONGEST_HEADER,
+        "forwarded_allow_ips": "",
+        "secure_scheme_headers": {},
+        "forwarder_headers": "",
+        "loglevel": str(config.log_level).lower(),
+        "logger_class": Log,
+        "pre_request": keep_quiet,
+        "control_socket_disable": True,
+        "proc_name": "cds-service",
+        **(build_tls_settings(config) if config.tls_cert else {}),
+    }
+
+
+def build_tls_settings(config: Config) -> dict[str, Any]:
+    """gunicorn's settings where it speaks TLS itself."""
+    contexts = Contexts(config, partial(click.echo, err=True))
+    return {
+        "certfile": str(config.tls_cert),
+        "keyfile": str(config.tls_key),
+        "ssl_context": lambda conf, usual: contexts.current(),
+    }
