@@ -52,8 +52,8 @@ def groups() -> Mapping[str, frozenset[str]]:
         ("end-stage-kidney-disease", "RENLFL_SEV", 0.6, 1.0),
         # without shock, assist devices, and failure by anaesthesia in a pregnancy
         ("heart-failure", "HF", 0.784, 1.0),
-        # without the retina, encephalopathy, and what ends with the pregnancy
-        ("hypertension", "HTN_CX HTN_UNCX", 0.845, 1.0),
+        # without what ends with the pregnancy
+        ("hypertension", "HTN_CX HTN_UNCX", 0.915, 1.0),
         # without bleeding, narrowing, the eye, and syndromes coded with their cause
         ("stroke-or-tia", "CBVD_POA CBVD_SQLA", 0.447, 0.965),
         # without aneurysms and arteritis; with infarction

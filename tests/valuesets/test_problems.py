@@ -17,7 +17,8 @@ IN = {
     "diabetes": "E08.9 E09.65 E10.9 E11.A E11.9 E13.9 O24.011 O24.119 O24.32 O24.811",
     "end-stage-kidney-disease": "N18.6 Z49.01 Z91.151 Z99.2",
     "heart-failure": "I09.81 I11.0 I13.0 I13.2 I50.9 I50.22 I97.130",
-    "hypertension": "I10 I11.9 I12.0 I13.10 I15.0 I16.1 I1A.0 O10.011 O11.1",
+    "hypertension": "H35.033 I10 I11.9 I12.0 I13.10 I15.0 I16.1 I1A.0 I67.4 O10.011"
+    " O11.1",
     "hyperthyroidism": "E05.00 E05.90",
     "hypoventilation": "E66.2 G47.34 G47.35 G47.36 J96.11 J96.22",
     "long-term-anticoagulant-use": "Z79.01",
