@@ -25,7 +25,7 @@ from .fixtures import resolve_times
 class Sender:
     """Whoever sent alerts that are read from a file."""
 
-    id, tenant, fhir_base = "file", "default", "-"
+    id, tenant, fhir_base, time_zone = "file", "default", "-", ""
 
 
 def read_moment(text: str | None) -> datetime:

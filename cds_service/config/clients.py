@@ -40,6 +40,8 @@ class WebhookSource:
     secrets: tuple[str, ...] = field(repr=False)
     """``whsec_…``; any of them may sign, so that they can be changed one by one."""
     formats: tuple[str, ...] = ("alerts",)
+    time_zone: str = ""
+    """Of the IANA database: where all its wearers are, if they are in one zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,12 @@ class _Loader:
     def webhook(self, entry: WebhookEntry, index: int) -> WebhookSource:
         secrets = read_secrets(entry, ("webhooks", index), self.folder, self.reporter)
         return WebhookSource(
-            entry.id, entry.tenant, entry.fhir_base, secrets, entry.formats
+            entry.id,
+            entry.tenant,
+            entry.fhir_base,
+            secrets,
+            entry.formats,
+            entry.time_zone,
         )
 
     def _listed(

@@ -21,6 +21,7 @@ from ..fhir.forms import DEMANDED
 from ..protocol.capabilities import SINCE, VERSIONS
 from ..rulebook.findings import suggest
 from ..trust import ALGORITHMS, DEFAULT_ALGORITHMS, REFRESH, KeyFormat
+from ..wearables.clock import find_zone
 from .reporting import Reporter
 
 
@@ -51,6 +52,12 @@ def _fhir_url(value: str) -> str:
 
 def _jku(value: str) -> str:
     _fhir_url(value)
+    return value
+
+
+def _zone(value: str) -> str:
+    if find_zone(value) is None:
+        raise ValueError("must be a time zone, such as America/New_York")
     return value
 
 
@@ -250,6 +257,8 @@ class WebhookEntry(_Entry):
     secrets_file: Text | None = None
     """One secret a line; relative to the clients file."""
     formats: tuple[Literal["alerts", "consents"], ...] = ("alerts",)
+    time_zone: Annotated[str, AfterValidator(_zone)] = ""
+    """Where all its wearers are."""
 
 
 class ClientsFile(_Entry):

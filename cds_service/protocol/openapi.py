@@ -112,11 +112,35 @@ def _feedback() -> Document:
     }
 
 
+_TIME: Document = {
+    "type": "string",
+    "description": "A date and time with an offset (RFC 3339, RFC 9557). `Z` and"
+    " `-00:00` tell the instant only, not what the wearer's clock showed.",
+}
+
+
 def _alerts() -> Document:
+    text, number, time = {"type": "string"}, {"type": "number"}, _TIME
+    limit = {"op": text, "value": number, "unit": text}
+    item = {
+        "type": "object",
+        "required": ["id", "patient", "type", "start"],
+        "properties": {
+            **dict.fromkeys(("id", "patient", "type", "unit", "stat", "device"), text),
+            **dict.fromkeys(("start", "end"), time),
+            "time_zone": {**text, "description": "The wearer's, of the IANA database."},
+            "utc_offset": {**text, "description": "Of the wearer's clock, as -05:00."},
+            **dict.fromkeys(("value", "coverage"), number),
+            "threshold": {"oneOf": [number, {"type": "object", "properties": limit}]},
+            **dict.fromkeys(("n", "rev"), {"type": "integer", "minimum": 0}),
+            "status": {"enum": ["open", "closed", "retracted"]},
+            "origin": {"enum": ["vendor"]},
+        },
+    }
     schema = {
         "type": "object",
         "required": ["alerts"],
-        "properties": {"alerts": {"type": "array", "items": {"type": "object"}}},
+        "properties": {"alerts": {"type": "array", "items": item}},
     }
     return _delivery("deliverAlerts", "Deliver wearable alerts", schema)
 

@@ -4,7 +4,8 @@ Everything that a test lists must hold of the same alert: a slow heart by day is
 made of a slow one by night and a normal one by day.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -20,20 +21,35 @@ if TYPE_CHECKING:
 ATTRIBUTES = ("value", "threshold", "coverage", "duration", "age", "local_time")
 """What a test may ask of one alert."""
 
-AlertTest = Callable[[Row, datetime], bool | None]
-"""Whether an alert, now, is what a test asks for; None if it does not say."""
+NO_CLOCK = "wearer's local time not known"
+"""What stays open where a delivery told its times in UTC alone."""
 
 
-def alert_test(asked: Sequence[tuple[str, Sequence[Limit]]]) -> AlertTest:
-    """Whether every attribute of an alert meets its limits."""
+@dataclass(frozen=True, slots=True)
+class AlertTest:
+    """What is asked of one alert: every attribute meets its limits."""
 
-    def test(row: Row, now: datetime) -> bool | None:
-        met = [_meets(row, attribute, limits, now) for attribute, limits in asked]
+    asked: tuple[tuple[str, tuple[Limit, ...]], ...]
+
+    def __call__(self, row: Row, now: datetime) -> bool | None:
+        """Return whether an alert is what is asked for; None if it does not say."""
+        met = [_meets(row, attribute, limits, now) for attribute, limits in self.asked]
         if False in met:
             return False
         return None if None in met else True
 
-    return test
+    def left_open(self, fact: Fact, rows: Iterable[Row], now: datetime) -> list[Reason]:
+        """Return why alerts that may pass are not known to."""
+        lacking = {
+            attribute == "local_time"
+            for row in rows
+            if self(row, now) is None
+            for attribute, limits in self.asked
+            if _meets(row, attribute, limits, now) is None
+        }
+        no_clock = Reason(ReasonKind.UNCERTAIN, fact.name, why=NO_CLOCK)
+        unsaid = Reason(ReasonKind.NOT_RECORDED, fact.name)
+        return [no_clock if by_clock else unsaid for by_clock in sorted(lacking)]
 
 
 def some_alert(fact: Fact, test: AlertTest) -> Judge:
@@ -47,8 +63,10 @@ def some_alert(fact: Fact, test: AlertTest) -> Judge:
         doubts = found.doubts(unresolved=False)
         if doubts:
             return unknown(doubts)
-        if None in answers or not answers:
+        if not answers:
             return unknown([Reason(ReasonKind.NOT_RECORDED, fact.name)])
+        if None in answers:
+            return unknown(test.left_open(fact, found.rows, case.now))
         return False
 
     return judge
@@ -65,7 +83,7 @@ def count_alerts(fact: Fact, test: AlertTest, limit: Limit) -> Judge:
         most = INFINITY if doubts else certain + doubtful
         verdict = limit.of(Interval(certain, most))
         if verdict is None:
-            unsaid = [Reason(ReasonKind.NOT_RECORDED, fact.name)] if doubtful else []
+            unsaid = test.left_open(fact, found.rows, case.now)
             return unknown([*unsaid, *doubts])
         return verdict
 
@@ -83,6 +101,8 @@ def alert_number(row: Row, attribute: str, now: datetime) -> float | None:
         return max((now - (alert.end or now)).total_seconds(), 0.0)
     if attribute == "local_time":
         start = alert.start
+        if not alert.local:
+            return None
         return start.hour * 60 + start.minute + start.second / 60
     return {
         "value": alert.value,

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from .alert_tests import alert_number
+from ..wearables.records import WearableAlert
+from .alert_tests import NO_CLOCK, alert_number
 from .facts import CHANGES, REDUCERS, Fact
 from .intervals import EVER, INFINITY, Duration, Interval, Moment, parse_moment
 from .readings import Row, text_of
@@ -16,6 +17,7 @@ from .text import (
     format_duration,
     format_number,
     format_quantity,
+    format_time,
     format_unit,
 )
 
@@ -244,18 +246,22 @@ def _of_alert(
         share = alert.coverage
         return None if share is None else _trusted(format_quantity(share * 100, "%"))
     if attribute == "local_time":
-        return _trusted(alert.start.strftime("%Y-%m-%d %H:%M") + _offset(row))
+        return _trusted(_told_on_a_clock(alert, case))
     if attribute == "latest_date":
-        return _trusted(format_date(alert.start.date()))
+        return _trusted(format_date(_shown_start(alert, case)))
     text = {"device": alert.device, "unit": alert.unit, "type": alert.type}.get(
         attribute, ""
     )
     return Text(text, attribute == "type") if text else None
 
 
-def _offset(row: Row) -> str:
-    assert row.alert is not None
-    start = row.alert.start
-    if not start.utcoffset():
-        return " UTC"
-    return " UTC" + start.isoformat(timespec="minutes")[-6:]
+def _shown_start(alert: WearableAlert, case: "Case") -> datetime:
+    """The start on the wearer's clock; on the site's where that is not known."""
+    return alert.start if alert.local else alert.start.astimezone(case.zone)
+
+
+def _told_on_a_clock(alert: WearableAlert, case: "Case") -> str:
+    """The start in figures, and whose clock it was read from."""
+    start = _shown_start(alert, case)
+    whose = "wearer's time" if alert.local else f"site's time; {NO_CLOCK}"
+    return f"{format_date(start)} {format_time(start)} ({whose})"

@@ -6,6 +6,7 @@ from datetime import datetime, timezone, tzinfo
 from typing import Any
 
 from ..fhir.chart import SOURCES, Chart, Resource, Source, SourceState
+from ..wearables.clock import tells_clock
 from ..wearables.records import PatientKey, WearableAlert
 from .notation import Reading, length_of, moment, parse_series
 from .rules import AlertType
@@ -197,6 +198,7 @@ class PatientWriter:
             source="test",
             coverage=each.get("coverage"),
             n=each.get("n"),
+            local=tells_clock(str(each["at"])),
         )
 
     def _when(self, text: Any) -> str | None:

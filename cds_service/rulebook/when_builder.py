@@ -123,7 +123,7 @@ class WhenBuilder:
         self, fact: Fact, body: Mapping[str, Any], names: Sequence[str], path: Path
     ) -> Criterion | None:
         """All that is asked of single alerts, to hold of one and the same."""
-        asked: list[tuple[str, list[Limit]]] = []
+        asked: list[tuple[str, tuple[Limit, ...]]] = []
         for name in names:
             where = (*path, name)
             if not self._has_unit(fact, name, where):
@@ -131,8 +131,8 @@ class WhenBuilder:
             limits = self.limits.read(fact, name, body[name], where)
             if not limits:
                 return None
-            asked.append((name, limits))
-        test = alert_tests.alert_test(asked)
+            asked.append((name, tuple(limits)))
+        test = AlertTest(tuple(asked))
         self.alert_tests.setdefault(fact.name, []).append(test)
         said = " and ".join(
             f"{name} {words(limit, name, fact)}"

@@ -94,6 +94,7 @@ def alert_row(alert: WearableAlert) -> Values:
         "device": alert.device,
         "coverage": alert.coverage,
         "n": alert.n,
+        "local": alert.local,
     }
 
 
@@ -138,6 +139,7 @@ def wearable_alert(row: Row[Any]) -> WearableAlert:
         source=row.source,
         coverage=row.coverage,
         n=row.n,
+        local=bool(row.local),
     )
 
 

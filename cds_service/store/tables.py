@@ -73,8 +73,9 @@ WEARABLE_ALERTS = Table(
     _text("device"),
     Column("coverage", Double, nullable=True),
     Column("n", Integer, nullable=True),
+    Column("local", Boolean, nullable=False),
 )
-"""``start`` and ``end`` keep the offset that the device had."""
+"""``start`` keeps the offset that the wearer's clock had, where ``local``."""
 
 CONSENTS = Table(
     "consents",

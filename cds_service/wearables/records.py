@@ -31,11 +31,13 @@ class WearableAlert:
     type: str
     """One of the names in ``rules/alert-types.yaml``, such as ``low-heart-rate``."""
     start: datetime
-    """With the offset that the device had; time of day is read from it."""
+    """Where ``local``, with the offset that the wearer's clock had then."""
     opened: datetime
     """When the server first heard of it; UTC."""
     end: datetime | None = None
     """None while it lasts."""
+    local: bool = False
+    """Whether it is known what the wearer's clock showed at the start."""
     metric: str = ""
     value: float | None = None
     """In ``unit``."""

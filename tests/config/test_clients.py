@@ -284,6 +284,10 @@ def test_a_13_a_fhir_server_inside_is_listed_as_private_with_its_authorities(
             "webhooks: [{id: w, secrets_file: no}]",
             "webhooks[0].secrets_file: no: No su",
         ),
+        (
+            "webhooks: [{id: w, time_zone: Atlantis}]",
+            "webhooks[0].time_zone: must be a time zone, such as America/New_York",
+        ),
         ("webhooks: [{id: w, formats: [x]}]", "webhooks[0].formats[0]: input should"),
     ],
 )

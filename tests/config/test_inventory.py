@@ -118,6 +118,7 @@ OTHER: dict[type[Any], dict[str, Any]] = {
         "fhir_base": "https://fhir.example",
         "secrets": (OTHER_SECRET,),
         "formats": (),
+        "time_zone": "Europe/Berlin",
     },
 }
 PLACES: dict[type[Any], Callable[[Any], Clients]] = {
@@ -297,6 +298,7 @@ webhooks:
         "webhook.watch.fhir_base": "-",
         "webhook.watch.secrets": ["d3a8bab513ad"],
         "webhook.watch.formats": ["alerts"],
+        "webhook.watch.time_zone": "",
     }
 
 

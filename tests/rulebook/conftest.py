@@ -244,6 +244,7 @@ def wearable() -> Callable[..., WearableAlert]:
                 "start": end - timedelta(minutes=15),
                 "end": end,
                 "opened": end.astimezone(UTC),
+                "local": True,
                 **more,
             }
         )

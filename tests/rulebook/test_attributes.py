@@ -1,5 +1,6 @@
 """What card text shows of a fact."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -232,10 +233,24 @@ def test_an_alert_shows_what_it_brought(rules: Any, chart: Any, wearable: Any) -
         "Watch",
         "15 minutes",
         "2 hours",
-        "2026-11-22 04:45 UTC-05:00",
+        "2026-11-22 04:45 (wearer's time)",
         "2026-11-22",
         "low-heart-rate",
         "Low heart rate",
+    ]
+
+
+def test_an_alert_in_utc_alone_shows_the_sites_time_and_says_so(
+    rules: Any, chart: Any, wearable: Any
+) -> None:
+    start = datetime.fromisoformat("2026-11-22T03:10:00+00:00")
+    alert = wearable(hours=1, start=start, local=False)
+
+    shown = show(rules, chart(), "low.local_time", "low.latest_date", alerts=[alert])
+
+    assert shown == [
+        "2026-11-21 22:10 (site's time; wearer's local time not known)",
+        "2026-11-21",
     ]
 
 

@@ -356,6 +356,43 @@ def test_all_that_is_asked_holds_of_one_and_the_same_alert(
 
 
 @pytest.mark.parametrize(
+    ("test", "expected"),
+    [
+        ("{local_time: {between: [09:00, 22:00]}}", {"uncertain"}),
+        ("{local_time: {between: ['22:00', '06:00']}}", {"uncertain"}),
+        ("{value: {below: 45}, local_time: {at_least: 09:00}}", {"uncertain"}),
+        ("{value: {below: 40}, local_time: {at_least: 09:00}}", False),
+        (
+            "{coverage: {at_least: 0.8}, local_time: {at_least: 09:00}}",
+            {"not_recorded", "uncertain"},
+        ),
+        ("{count: {at_least: 1}, local_time: {at_least: 09:00}}", {"uncertain"}),
+        ("{count: {at_least: 2}, local_time: {at_least: 09:00}}", False),
+        ("{value: {below: 45}}", True),
+        ("present", True),
+    ],
+)
+def test_what_the_wearers_clock_showed_is_unknown_where_only_utc_was_sent(
+    rules: Any, chart: Any, wearable: Any, reasons: Any, test: str, expected: Any
+) -> None:
+    alert = wearable(hours=1, value=42.0, unit="/min", local=False)
+
+    verdict = rules.verdict(LOW, f"low: {test}", chart(), [alert])
+
+    assert expected == (verdict if isinstance(verdict, bool) else reasons(verdict))
+
+
+def test_an_alert_whose_clock_is_known_decides_beside_one_in_utc(
+    rules: Any, chart: Any, wearable: Any
+) -> None:
+    told, untold = wearable(hours=1), wearable(hours=2, local=False)
+
+    by_night = "low: {local_time: {between: ['00:00', '12:00']}}"
+
+    assert rules.verdict(LOW, by_night, chart(), [untold, told]) is True
+
+
+@pytest.mark.parametrize(
     "test", ["{coverage: {at_least: 0.8}}", "{threshold: {at_most: 45}}"]
 )
 def test_an_alert_that_does_not_say_is_not_taken_for_a_no(

@@ -1,18 +1,24 @@
 """Migrations: the newest schema, whoever asks and how many at once."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
+from cds_service.store.migrate import MIGRATIONS
 from cds_service.store.records import AuditEvent, StoreError
 from cds_service.store.store import Store
 from cds_service.store.tables import METADATA
+from cds_service.wearables.records import PatientKey
 
+SINCE = datetime(2026, 11, 1, tzinfo=UTC)
 Rows = Callable[[str], list[dict[str, Any]]]
 MIGRATE = """
 import sys
@@ -40,6 +46,47 @@ def test_migrating_again_keeps_everything(store: Store, event: AuditEvent) -> No
     store.migrate()
 
     assert len(list(store.audit_entries())) == 1
+
+
+def test_an_alert_of_before_keeps_its_clock_only_where_it_had_an_offset(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path / 'cds.sqlite'}"
+    starts = ("2026-11-22T08:00:00-05:00", "2026-11-22T13:00:00+00:00")
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0006")
+        for start in starts:
+            values = (
+                "default",
+                "-",
+                "p",
+                "watch",
+                start,
+                0,
+                "irregular-rhythm",
+                "",
+            )
+            connection.exec_driver_sql(
+                "INSERT INTO wearable_alerts (tenant, fhir_base, patient_id, source,"
+                " id, rev, type, metric, unit, stat, start, start_utc, opened, status,"
+                " origin, device) VALUES"
+                " (?, ?, ?, ?, ?, ?, ?, ?, '', '', ?, 0, ?, 'open', 'vendor', '')",
+                (*values, start, starts[1]),
+            )
+    engine.dispose()
+
+    store = Store.open(url)
+    store.migrate()
+
+    found = store.wearable_alerts(PatientKey("default", "-", "p"), SINCE)
+    assert {each.start.isoformat(): each.local for each in found} == {
+        starts[0]: True,
+        starts[1]: False,
+    }
 
 
 def test_the_database_keeps_a_write_ahead_log(store: Store, rows: Rows) -> None:

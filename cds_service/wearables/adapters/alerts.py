@@ -9,6 +9,9 @@
                  "coverage": 0.92, "n": 12, "device": "Watch",
                  "status": "closed", "rev": 0}]}
 
+A start whose offset is ``Z`` or ``-00:00`` does not tell what the wearer's clock said;
+``time_zone`` (``America/New_York``) or ``utc_offset`` (``-05:00``) beside it does.
+
 ``id``, ``patient``, ``type`` and ``start`` are required; null is as good as absent, and
 members that are not known here are let pass. Items are judged one by one: what is
 wrong with one does not touch the others. An alert is changed by sending it again with
@@ -23,9 +26,10 @@ from typing import Any
 from ...protocol.errors import Problem, Unprocessable
 from ...rulebook.rules import AlertType
 from ...units import Substance, scales
+from ..clock import ClocksDiffer, Stamp, find_zone, read_clock
 from ..records import PATIENT_ID, PatientKey, WearableAlert
 from .items import Rejected, Sender
-from .members import Members
+from .members import ZONE_TEXT, Members
 
 MOST_ITEMS = 1000
 AHEAD = timedelta(minutes=5)
@@ -88,14 +92,16 @@ def _alert(
     members.require("id", "patient", "type", "start")
     alert_type = alert_types.get(members.choice("type", tuple(alert_types)), _UNKNOWN)
     start, end = _span(members, now)
+    begun, local = _on_clock(members, start, sender) if start else (now, False)
     value, threshold = _measured(members, alert_type)
     return WearableAlert(
         id=members.identifier("id", 128),
         patient=PatientKey(sender.tenant, sender.fhir_base, _patient(members)),
         type=alert_type.name,
-        start=start,
+        start=begun,
         opened=now,
-        end=end,
+        end=end.at if end else None,
+        local=local,
         metric=alert_type.metric,
         value=value,
         unit=alert_type.unit,
@@ -118,17 +124,33 @@ def _patient(members: Members) -> str:
     return patient
 
 
-def _span(members: Members, now: datetime) -> tuple[datetime, datetime | None]:
-    start, end = members.moment("start"), members.moment("end")
-    for name, moment in (("start", start), ("end", end)):
-        if moment and moment > now + AHEAD:
+def _span(members: Members, now: datetime) -> tuple[Stamp | None, Stamp | None]:
+    start, end = members.stamp("start"), members.stamp("end")
+    for name, stamp in (("start", start), ("end", end)):
+        if stamp and stamp.at > now + AHEAD:
             members.refuse(name, "Lies in the future; is the device's clock right?")
-    if start and end and end < start:
+    if start and end and end.at < start.at:
         members.refuse("end", "Must not be before the start.")
-    return start or now, end
+    return start, end
 
 
-def _status(members: Members, end: datetime | None) -> str:
+def _on_clock(members: Members, start: Stamp, sender: Sender) -> tuple[datetime, bool]:
+    """The start on the wearer's clock, and whether that clock is known."""
+    zone, offset = members.zone("time_zone"), members.offset("utc_offset")
+    bracketed = find_zone(start.zone) if start.zone else None
+    if start.zone and bracketed is None:
+        members.refuse("start", ZONE_TEXT)
+    if zone and bracketed and zone.key != bracketed.key:
+        members.refuse("time_zone", "The start names another time zone.")
+    try:
+        return read_clock(start, offset, zone or bracketed, find_zone(sender.time_zone))
+    except ClocksDiffer:
+        told = "time_zone" if zone else "utc_offset" if offset is not None else "start"
+        members.refuse(told, "The offsets from UTC that are given for it differ.")
+        return start.at, False
+
+
+def _status(members: Members, end: Stamp | None) -> str:
     status = members.choice("status", STATUSES, "closed" if end else "open")
     if status == "closed" and not members.has("end"):
         members.refuse("end", "Required of an alert that is closed.")

@@ -21,6 +21,10 @@ class Sender(Protocol):
     def fhir_base(self) -> str:
         """Whose patient ids it uses; ``-`` where the tenant has one FHIR server."""
 
+    @property
+    def time_zone(self) -> str:
+        """Where all its wearers are; empty where they may be in several zones."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rejected:

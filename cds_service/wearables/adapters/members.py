@@ -1,14 +1,15 @@
 """The members of a JSON object, read one by one; all that is wrong is collected."""
 
 import math
-import re
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from ...protocol.errors import Problem
 from ...protocol.formats import is_whole
+from ..clock import Stamp, find_zone, parse_offset, parse_stamp
 
 LARGEST_COUNT = 2**31 - 1
 EARLIEST_YEAR = 2000
@@ -77,23 +78,40 @@ class Members:
         self.refuse(name, f"Not known here: {hint}")
         return default
 
-    def moment(self, name: str) -> datetime | None:
-        """A date and time with an offset, which is kept. Source: RFC 3339 §5.6."""
+    def stamp(self, name: str) -> Stamp | None:
+        """A date and time with an offset. Source: RFC 3339 §5.6, RFC 9557 §4.1."""
         if not self.has(name):
             return None
         value = self._members[name]
-        if not isinstance(value, str) or not _TIMESTAMP.fullmatch(value):
-            self.refuse(name, _TIME_TEXT)
-            return None
         try:
-            moment = datetime.fromisoformat(value.upper())
+            stamp = parse_stamp(value if isinstance(value, str) else "")
         except ValueError:
             self.refuse(name, _TIME_TEXT)
             return None
-        if moment.year < EARLIEST_YEAR:
+        if stamp.at.year < EARLIEST_YEAR:
             self.refuse(name, f"Before {EARLIEST_YEAR}; is the device's clock right?")
             return None
-        return moment
+        return stamp
+
+    def offset(self, name: str) -> timedelta | None:
+        """How far a clock is ahead of UTC, like ``-05:00``."""
+        if not self.has(name):
+            return None
+        value = self._members[name]
+        offset = parse_offset(value) if isinstance(value, str) else None
+        if offset is None:
+            self.refuse(name, "Must be an offset from UTC, like -05:00.")
+        return offset
+
+    def zone(self, name: str) -> ZoneInfo | None:
+        """A time zone of the IANA database."""
+        if not self.has(name):
+            return None
+        value = self._members[name]
+        zone = find_zone(value) if isinstance(value, str) else None
+        if zone is None:
+            self.refuse(name, ZONE_TEXT)
+        return zone
 
     def number(self, name: str) -> float | None:
         """A finite number."""
@@ -122,8 +140,5 @@ class Members:
         return None
 
 
-_TIMESTAMP = re.compile(
-    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)",
-    re.ASCII | re.IGNORECASE,
-)
 _TIME_TEXT = "Must be a date and time with an offset, like 2026-11-22T08:05:00-05:00."
+ZONE_TEXT = "Must be a time zone of the IANA database, like America/New_York."

@@ -36,6 +36,7 @@ class Source:
     id: str = "demo-watch"
     tenant: str = "demo"
     fhir_base: str = "-"
+    time_zone: str = ""
 
 
 ALERT = WearableAlert(
@@ -44,6 +45,7 @@ ALERT = WearableAlert(
     type="high-heart-rate",
     start=START,
     opened=NOW,
+    local=True,
     metric="heart_rate",
     unit="/min",
     source="demo-watch",
@@ -107,10 +109,103 @@ def test_the_least_that_can_be_said_is_an_open_alert() -> None:
     assert read("shouldPass", "least")[0] == (ALERT,)
 
 
+def begun(start: str, source: Source = Source(), **beside: Any) -> tuple[str, bool]:
+    """The start as it is kept, and whether it is known to be the wearer's time."""
+    item = {"id": "a", "patient": "p", "type": "irregular-rhythm", "start": start}
+    (alert,), _ = parse_alerts({"alerts": [{**item, **beside}]}, source, TYPES, NOW)
+    return alert.start.isoformat(), alert.local
+
+
 def test_the_offset_of_the_device_is_kept() -> None:
     (alert,), _ = read("shouldPass", "least")
 
     assert alert.start.isoformat() == "2026-11-22T08:00:00-05:00"
+
+
+@pytest.mark.parametrize(
+    "start, kept, local",
+    [
+        ("2026-11-22T08:00:00-05:00", "2026-11-22T08:00:00-05:00", True),
+        ("2026-11-22T13:00:00+00:00", "2026-11-22T13:00:00+00:00", True),
+        ("2026-11-22T13:00:00Z", "2026-11-22T13:00:00+00:00", False),
+        ("2026-11-22t13:00:00z", "2026-11-22T13:00:00+00:00", False),
+        ("2026-11-22T13:00:00-00:00", "2026-11-22T13:00:00+00:00", False),
+    ],
+)
+def test_an_offset_tells_the_wearers_clock_and_z_does_not(
+    start: str, kept: str, local: bool
+) -> None:
+    assert begun(start) == (kept, local)
+
+
+@pytest.mark.parametrize(
+    "start, beside",
+    [
+        ("2026-11-22T13:00:00Z", {"time_zone": "America/New_York"}),
+        ("2026-11-22T13:00:00Z", {"utc_offset": "-05:00"}),
+        ("2026-11-22T13:00:00Z[America/New_York]", {}),
+        ("2026-11-22T08:00:00-05:00[!America/New_York][u-ca=gregory]", {}),
+        ("2026-11-22T08:00:00-05:00", {"time_zone": "America/New_York"}),
+        (
+            "2026-11-22T13:00:00-00:00",
+            {"time_zone": "America/New_York", "utc_offset": "-05:00"},
+        ),
+    ],
+)
+def test_a_zone_or_an_offset_beside_the_time_tells_the_wearers_clock(
+    start: str, beside: dict[str, str]
+) -> None:
+    assert begun(start, **beside) == ("2026-11-22T08:00:00-05:00", True)
+
+
+def test_where_a_source_has_one_zone_its_times_in_utc_are_told_in_it() -> None:
+    source = Source(time_zone="America/New_York")
+
+    assert begun("2026-11-22T13:00:00Z", source)[0] == "2026-11-22T08:00:00-05:00"
+    assert begun("2026-07-01T13:00:00Z", source) == ("2026-07-01T09:00:00-04:00", True)
+
+
+def test_what_a_delivery_says_of_the_clock_goes_before_the_zone_of_its_source() -> None:
+    source = Source(time_zone="America/New_York")
+
+    assert begun("2026-11-22T14:00:00+01:00", source)[0].endswith("+01:00")
+    assert begun("2026-11-22T13:00:00Z", source, utc_offset="+01:00") == (
+        "2026-11-22T14:00:00+01:00",
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    "start, beside, place",
+    [
+        ("2026-11-22T08:00:00-05:00", {"time_zone": "Europe/Berlin"}, "time_zone"),
+        ("2026-11-22T08:00:00-05:00", {"utc_offset": "-04:00"}, "utc_offset"),
+        ("2026-11-22T08:00:00-05:00[Europe/Berlin]", {}, "start"),
+        (
+            "2026-11-22T13:00:00Z[Europe/Berlin]",
+            {"time_zone": "America/New_York"},
+            "time_zone",
+        ),
+        ("2026-11-22T13:00:00Z", {"time_zone": "Berlin"}, "time_zone"),
+        ("2026-11-22T13:00:00Z", {"time_zone": "../etc/passwd"}, "time_zone"),
+        ("2026-11-22T13:00:00Z", {"time_zone": "America"}, "time_zone"),
+        ("2026-11-22T13:00:00Z", {"time_zone": ["Europe/Berlin"]}, "time_zone"),
+        ("2026-11-22T13:00:00Z", {"utc_offset": -300}, "utc_offset"),
+        ("2026-11-22T13:00:00Z", {"utc_offset": "EST"}, "utc_offset"),
+        ("2026-11-22T13:00:00Z", {"utc_offset": "+25:00"}, "utc_offset"),
+        ("2026-11-22T13:00:00Z[Nowhere/Town]", {}, "start"),
+        ("2026-11-22T13:00:00[Europe/Berlin]", {}, "start"),
+    ],
+)
+def test_clocks_that_differ_or_are_none_are_refused_with_their_place(
+    start: str, beside: dict[str, Any], place: str
+) -> None:
+    item = {"id": "a", "patient": "p", "type": "irregular-rhythm", "start": start}
+
+    good, (bad,) = parse_alerts({"alerts": [{**item, **beside}]}, Source(), TYPES, NOW)
+
+    assert good == ()
+    assert [each.expression for each in bad.problems] == [f"$.alerts[0].{place}"]
 
 
 def test_an_alert_with_an_end_counts_as_closed() -> None:
