@@ -27,7 +27,7 @@ from .standing import (
     medication_standing,
     observation_standing,
 )
-from .treatments import Course, Entry, Product, follow, read_entry
+from .treatments import Course, Entry, Product, follow, read_entry, same_medicine
 from .valuesets import ValueSet
 
 
@@ -250,19 +250,12 @@ class Sheet:
     ) -> list[Course]:
         """What the orders and statements of each medicine make of one another."""
         index = self._selectors.indexes[selector.kind, selector.origin]
-        times = self._times
         entries = [self._entry(match, index) for match in matches]
-
-        def followed(standings: Sequence[Standing]) -> list[Course]:
-            return [
-                follow(entry, standing, _same_medicine(entry, entries), times)
-                for entry, standing in zip(entries, standings, strict=True)
-            ]
-
         if selector.status == "current":
-            return followed(said)
+            return follow(entries, said, self._times)
         current = replace(selector, status="current")
-        courses = followed([self.standing(current, m.resource) for m in matches])
+        standings = [self.standing(current, match.resource) for match in matches]
+        courses = follow(entries, standings, self._times)
         taken = [
             entry
             for entry, course in zip(entries, courses, strict=True)
@@ -270,7 +263,7 @@ class Sheet:
         ]
         # What is taken by another order has not been stopped.
         return [
-            Course(Standing.DOES_NOT if _same_medicine(entry, taken) else standing)
+            Course(Standing.DOES_NOT if same_medicine(entry, taken) else standing)
             for entry, standing in zip(entries, said, strict=True)
         ]
 
@@ -349,10 +342,6 @@ def _product(coded: Coded, index: CodeIndex) -> Product:
         frozenset(map(fold, coded.names)),
         index.ingredients(coded.names),
     )
-
-
-def _same_medicine(entry: Entry, entries: Sequence[Entry]) -> list[Entry]:
-    return [each for each in entries if each.product.is_medicine(entry.product)]
 
 
 def _unclear(resource: Resource) -> str:

@@ -204,32 +204,88 @@ def _end(period: Any, zone: tzinfo) -> Moment | None:
 
 
 def follow(
-    entry: Entry, standing: Standing, entries: Sequence[Entry], times: Times
-) -> Course:
-    """What all *entries* of a medicine make of one that by itself has *standing*."""
-    if standing in (Standing.DOES_NOT, Standing.UNCLEAR):
-        return Course(standing)
-    others = [each for each in entries if each is not entry]
-    against = [(each, said) for each in others if (said := _against(entry, each))]
-    if any(said is Standing.DOES_NOT for _, said in against):
-        return Course(Standing.DOES_NOT)
-    if standing is Standing.COUNTS:
-        open_still = [said for each, said in against if not _is_past(each, others)]
-        standing = next(iter(open_still), standing)
-        if standing is Standing.COUNTS and _is_over(entry, times):
-            standing = Standing.SUPPLY_ENDED
-    return _begun(standing, entry, others, times)
+    entries: Sequence[Entry], standings: Sequence[Standing], times: Times
+) -> list[Course]:
+    """What all entries make of each, which by itself has one of *standings*."""
+    medicines: dict[Product, _Medicine] = {}
+    courses = []
+    for entry, standing in zip(entries, standings, strict=True):
+        if standing in (Standing.DOES_NOT, Standing.UNCLEAR):
+            courses.append(Course(standing))
+            continue
+        if entry.product not in medicines:
+            alike = same_medicine(entry, entries)
+            medicines[entry.product] = _arrange(alike, times)
+        courses.append(_follow(entry, standing, medicines[entry.product], times))
+    return courses
 
 
-def _is_past(entry: Entry, others: Iterable[Entry]) -> bool:
-    """Whether the medicine was taken again after what an entry says."""
-    return any(
-        each.says is Says.TAKEN
-        and each.told is not None
-        and entry.told is not None
-        and each.told.low > entry.told.high
-        for each in others
+def same_medicine(entry: Entry, entries: Iterable[Entry]) -> list[Entry]:
+    """Those of *entries* that are of the medicine of *entry*."""
+    return [each for each in entries if each.product.is_medicine(entry.product)]
+
+
+class _Last(NamedTuple):
+    """Until when a medicine was taken by one entry."""
+
+    end: datetime
+    stopped: bool
+    """Whether it was stopped then; otherwise it may have gone on."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Medicine:
+    """All entries of one medicine, as they are asked for each of them."""
+
+    against: Sequence[tuple[Moment, Entry]]
+    """What may speak against an earlier entry, and as of when, the newest first."""
+    before: Sequence[tuple[Moment, _Last]]
+    """From when and until when it was taken, the newest first."""
+    undated: bool
+    """Whether it was taken at a time that is not recorded."""
+    taken_again: datetime
+    """As of when it was last said to be taken."""
+
+
+_WAS_TAKEN = (Says.TAKEN, *_OVER, Says.USED_UP, Says.HELD)
+
+
+def _arrange(entries: Sequence[Entry], times: Times) -> _Medicine:
+    taken = [each for each in entries if each.says in _WAS_TAKEN]
+    stops = [each for each in entries if each.says in _OVER and each.told]
+    before = [(each.began, _last(each, stops, times)) for each in taken if each.began]
+    against = [
+        (each.told, each)
+        for each in entries
+        if each.told and (each.says in _OVER or each.says in _OPEN)
+    ]
+    said = (e.told.low for e in entries if e.says is Says.TAKEN and e.told)
+    return _Medicine(
+        sorted(against, key=lambda each: each[0].low, reverse=True),
+        sorted(before, key=lambda each: each[0].low, reverse=True),
+        any(each.began is None for each in taken),
+        max(said, default=EVER.low),
     )
+
+
+def _follow(
+    entry: Entry, standing: Standing, medicine: _Medicine, times: Times
+) -> Course:
+    open_still = Standing.COUNTS
+    for told, other in medicine.against:
+        if entry.told is None or told.low <= entry.told.high:
+            break
+        said = _against(entry, other)
+        if said is Standing.DOES_NOT:
+            return Course(said)
+        # What was said before the medicine was taken again is past.
+        if open_still is Standing.COUNTS and told.high >= medicine.taken_again:
+            open_still = said
+    if open_still is Standing.COUNTS and _is_over(entry, times):
+        open_still = Standing.SUPPLY_ENDED
+    if standing is Standing.COUNTS:
+        standing = open_still
+    return _begun(standing, entry, medicine)
 
 
 def _is_over(entry: Entry, times: Times) -> bool:
@@ -244,78 +300,58 @@ _OPEN: Mapping[Says, Standing] = {
 }
 
 
-def _against(entry: Entry, other: Entry) -> Standing | None:
-    """What another entry says against one that comes before it; None if nothing."""
-    if entry.told is None or other.told is None or entry.told.high >= other.told.low:
-        return None
-    if other.says not in _OVER:
-        return _OPEN.get(other.says)
+def _against(entry: Entry, other: Entry) -> Standing:
+    """What a later entry that speaks against one makes of it."""
+    if other.says in _OPEN:
+        return _OPEN[other.says]
     # A renewal is often written before the planned end of what it renews.
     planned = other.says is Says.ENDED and other.began != other.told
-    renews = planned and other.began and entry.told.low > other.began.high
+    told, began = entry.told, other.began
+    renews = planned and told and began and told.low > began.high
     if entry.product.is_product(other.product) and not renews:
         return Standing.DOES_NOT
     return Standing.LATER_STOPPED
 
 
-def _begun(
-    standing: Standing, entry: Entry, others: Sequence[Entry], times: Times
-) -> Course:
+def _begun(standing: Standing, entry: Entry, medicine: _Medicine) -> Course:
     """The course with the start of the medicine, as far back as its entries reach."""
     if entry.began is None:
         return Course(standing)
     since = entry.began
-    taken = [each for each in others if each.says in _WAS_TAKEN]
-    undated = any(each.began is None for each in taken)
-    before = sorted(
-        ((each.began, _last(each, others, times)) for each in taken if each.began),
-        key=lambda each: each[0].low,
-        reverse=True,
-    )
-    for began, last in before:
+    for began, last in medicine.before:
         most = _DAY if last.stopped else GRACE.length
         if began.low < since.low and since.low - last.end <= most:
             since = began
     earliest = since.low
-    for began, last in before:
+    for began, last in medicine.before:
         if began.low < since.low:
             if last.stopped and since.low - last.end > GRACE.length:
                 break  # what came after was a new start
             earliest = began.low
-    if undated:
+    if medicine.undated:
         earliest = EVER.low
     if earliest == since.low:
         return Course(standing, since)
     return Course(standing, Moment(earliest, since.high), GAP)
 
 
-_WAS_TAKEN = (Says.TAKEN, *_OVER, Says.USED_UP, Says.HELD)
 _DAY = timedelta(days=1)
 
 
-class _Last(NamedTuple):
-    """Until when a medicine was taken by one entry."""
-
-    end: datetime
-    stopped: bool
-    """Whether it was stopped then; otherwise it may have gone on."""
-
-
-def _last(entry: Entry, others: Iterable[Entry], times: Times) -> _Last:
+def _last(entry: Entry, stops: Iterable[Entry], times: Times) -> _Last:
     """Until when a medicine was taken by an entry that tells when it began."""
     assert entry.began is not None and entry.told is not None
     if entry.has_end:
         return _Last(entry.told.low, True)
-    stops = [
+    later = [
         _Last(each.told.low, each.has_end)
-        for each in others
-        if each.says in _OVER
-        and each.told is not None
+        for each in stops
+        if each.told is not None
         and entry.told.high < each.told.low
         and entry.product.is_product(each.product)
     ]
-    if stops:
-        return min(stops)
+    if later:
+        return min(later)
     if entry.says is Says.TAKEN and not _is_over(entry, times):
         return _Last(times.now, False)
     if entry.until:

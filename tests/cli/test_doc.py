@@ -38,7 +38,8 @@ def test_the_page_of_a_rule_says_what_it_does() -> None:
         "Nobody has approved it; each card says that it awaits local approval.",
         "In effect from 2026-11-01. Review due by 2027-11-01.",
         "Shown for patients aged 18 years or more when all of these hold:",
-        "Not shown when *Palliative care* is recorded as an active problem.",
+        "Not shown when *Palliative care* is recorded as an active problem that was "
+        "entered in the last 12 months.",
         "| `hr_limit` | Daily resting heart rate from which the rule calls it fast. "
         "| 100 /min | 90 /min | 130 /min | 100 /min |",
         "- RxNorm: 13 codes: 10600, 1202,",
