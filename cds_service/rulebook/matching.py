@@ -128,6 +128,11 @@ class CodeIndex:
             by_set[name].append(slot)
         for name, valueset in valuesets.items():
             self._add(valueset, tuple(by_set[name]))
+        self._called = {
+            " ".join(words_of(name)): first
+            for each in valuesets.values()
+            for name, first in each.called.items()
+        }
         # Most texts come again: of this patient's record, and of the next one's.
         self._named = lru_cache(maxsize=2048)(self._read_name)
         self._worded = lru_cache(maxsize=2048)(self._read_words)
@@ -279,9 +284,12 @@ class CodeIndex:
         )
 
     def ingredients(self, names: Iterable[str]) -> frozenset[str]:
-        """Return the ingredients of any value set that the names name, and mean."""
+        """Return the ingredients of any value set that the names name, and mean.
+
+        Each by one name: salbutamol, albuterol and a brand of it are one ingredient.
+        """
         return frozenset(
-            name
+            self._called.get(name, name)
             for text in names
             for mention, name, _ in self._named(text)
             if mention is Mention.MEANT

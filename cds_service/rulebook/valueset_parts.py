@@ -50,6 +50,8 @@ class ValueSet:
     """Lower-case names of ingredients without a code, found by their names alone."""
     measure: Measure = UNSAID
     """Of results: what they measure, and which values are used."""
+    called: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """Each name of an ingredient to the one that it goes by, in lower case."""
     known: Known = field(default=Known(), repr=False)
     """The expansion that all its ingredients are in, if they are: of these codes it is
     certain whether the set has them."""
@@ -90,6 +92,7 @@ class Draft:
     words: set[str] = field(default_factory=set)
     name_words: set[str] = field(default_factory=set)
     """Words of medicines' names."""
+    called: dict[str, str] = field(default_factory=dict)
 
     def read(self, entry: Mapping[str, Any]) -> None:
         """Take in what one entry of a file lists."""
@@ -108,6 +111,7 @@ class Draft:
         for each in ingredients:
             name, *others = names_of(each)
             self.names.update((name, *others))
+            self.called.update(dict.fromkeys((name, *others), name))
             (self.coded if "code" in each else self.uncoded).add(name)
             classes = (normalise_code(_ATC, code) for code in each.get("atc", ()))
             add(self.prefixes, _ATC, classes)
@@ -125,6 +129,7 @@ class Draft:
         self.ingredients.update(other.ingredients)
         self.uncoded.update(other.uncoded)
         self.words.update(other.words)
+        self.called.update(other.called)
 
 
 def names_of(ingredient: Mapping[str, Any]) -> list[str]:
@@ -194,6 +199,7 @@ def freeze(
         words=tuple(sorted(included.words)),
         ingredients=frozenset(included.ingredients - excluded.ingredients),
         uncoded=tuple(sorted(included.uncoded - included.coded - excluded.names)),
+        called=dict(included.called),
         measure=_measure(data),
     )
 

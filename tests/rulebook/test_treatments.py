@@ -372,3 +372,19 @@ def test_two_years_of_one_medicine_do_not_make_another_one_old(
     old = order("2024-03-01", "completed", **timolol)
 
     assert ask(old, order(RENEWED), option=", taken_for: 14 days") is False
+
+
+def test_a_brand_renewed_as_its_ingredient_is_one_medicine(
+    rules: Any, chart: Callable[..., Chart]
+) -> None:
+    file = "valuesets/beta-blockers.yaml"
+    rules.files[file] = rules.files[file].replace(
+        "name: metoprolol}", "name: metoprolol, also: [Beloc zok, Lopressor]}"
+    )
+    brand = {"medicationCodeableConcept": {"text": "BELOC-ZOK mite 47.5 mg"}}
+    plain = {"medicationCodeableConcept": {"text": "Metoprolol 47.5 mg"}}
+    both = [order("2025-12-20", "completed", **brand), order(RENEWED, **plain)]
+    facts = "bb: { medication: { in: beta-blockers, taken_for: 14 days } }"
+
+    assert rules.verdict(facts, "bb: present", chart(requests=both)) is True
+    assert rules.verdict(facts, "bb: present", chart(requests=both[1:])) is False
