@@ -167,8 +167,8 @@ def _build(
 
 
 def severity_of(evaluation: Evaluation, template: CardTemplate) -> Indicator:
-    """The severity of the card; what rests on a name alone is never critical."""
-    if evaluation.by_name:
+    """The severity of the card; what a name alone decided is never critical."""
+    if evaluation.decided_by_name:
         return min(template.severity, Indicator.WARNING)
     return template.severity
 

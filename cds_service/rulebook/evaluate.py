@@ -1,6 +1,6 @@
 """Rules asked of one patient at one time: what fires, and what is not known."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -12,7 +12,7 @@ from .attributes import show, show_param, show_patient
 from .case import Case
 from .intervals import EVER
 from .readings import Row
-from .rules import CardTemplate, Rule, ServiceRules
+from .rules import CardTemplate, Criterion, Rule, ServiceRules
 from .text import PARAMETER, Text
 from .truth import Reason, Unknown, Verdict
 
@@ -43,7 +43,9 @@ class Evaluation:
     severity_uncertain: bool = False
     """A more severe card of the rule is unknown."""
     by_name: tuple[str, ...] = ()
-    """Medicines that only their name identified and on which the card rests."""
+    """Medicines of the rule that only their name identified."""
+    decided_by_name: bool = False
+    """A condition asks for one of them: without it the card would perhaps not be."""
 
     def text(self, fact: str, attribute: str) -> Text | None:
         """What a placeholder of this rule shows; None where there is no value."""
@@ -159,6 +161,9 @@ def _card_verdict(card: CardTemplate, case: Case) -> Verdict:
 def _fires(
     rule: Rule, case: Case, card: CardTemplate, doubts: Sequence[Unknown]
 ) -> Evaluation:
+    named = _named_only(rule, case)
+    conditions = [rule.when, card.when] if card.when is not None else [rule.when]
+    asked = {name for each in conditions for name in _asked(each)} if named else set()
     return Evaluation(
         rule,
         case,
@@ -166,17 +171,27 @@ def _fires(
         card=card,
         reasons=tuple(reason for doubt in doubts for reason in doubt.reasons),
         severity_uncertain=bool(doubts),
-        by_name=tuple(dict.fromkeys(_named_only(rule, case))),
+        by_name=tuple(dict.fromkeys(n for names in named.values() for n in names)),
+        decided_by_name=not asked.isdisjoint(named),
     )
 
 
-def _named_only(rule: Rule, case: Case) -> Iterable[str]:
-    """Medicines on which the rule rests and that no code identified."""
-    for fact in rule.facts.values():
+def _named_only(rule: Rule, case: Case) -> Mapping[str, Iterable[str]]:
+    """The facts of which no code identified a medicine, with those names."""
+    named: dict[str, Iterable[str]] = {}
+    for name, fact in rule.facts.items():
         if fact.kind == "medication" and case.sheet.has_names(fact.slots):
             rows = case.found(fact).rows
             if rows and all(row.by_name for row in rows):
-                yield from (row.name for row in rows)
+                named[name] = dict.fromkeys(row.name for row in rows)
+    return named
+
+
+def _asked(criterion: Criterion) -> Iterator[str]:
+    """The facts that a condition asks for."""
+    yield criterion.fact
+    for child in criterion.children:
+        yield from _asked(child)
 
 
 def alerts_since(service: ServiceRules, now: datetime) -> datetime | None:

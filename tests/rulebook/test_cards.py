@@ -279,7 +279,10 @@ def test_a_rule_may_say_what_makes_its_cards_the_same() -> None:
 def test_the_severity_that_makes_cards_the_same_is_the_one_that_is_shown() -> None:
     own = once_per("severity")
 
-    (built,) = build(fires(card(Indicator.CRITICAL), own, by_name=("Metoprolol",)))
+    by_name = fires(
+        card(Indicator.CRITICAL), own, by_name=("Metoprolol",), decided_by_name=True
+    )
+    (built,) = build(by_name)
 
     assert built.dedup_key == '{"rule":"a-rule","severity":"warning"}'
     assert built.comparable
@@ -324,7 +327,11 @@ def test_a_fact_without_a_value_makes_a_card_like_no_other() -> None:
 
 def test_a_medicine_matched_by_name_only_is_said_and_never_critical() -> None:
     (built,) = build(
-        fires(card(Indicator.CRITICAL), by_name=("Metoprolol [x](y)", "Beloc"))
+        fires(
+            card(Indicator.CRITICAL),
+            by_name=("Metoprolol [x](y)", "Beloc"),
+            decided_by_name=True,
+        )
     )
 
     assert built.card.indicator is Indicator.WARNING
@@ -332,6 +339,13 @@ def test_a_medicine_matched_by_name_only_is_said_and_never_critical() -> None:
         "Why.\n\nRecognised by name only, not by a code: "
         "Metoprolol \\[x\\](y), Beloc. Check that this is the medicine meant."
     )
+
+
+def test_a_name_that_only_stands_in_the_text_leaves_a_card_critical() -> None:
+    (built,) = build(fires(card(Indicator.CRITICAL), by_name=("Narcan",)))
+
+    assert built.card.indicator is Indicator.CRITICAL
+    assert built.card.detail is not None and "by a code: Narcan" in built.card.detail
 
 
 def test_a_name_match_does_not_raise_a_milder_card() -> None:

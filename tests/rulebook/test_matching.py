@@ -146,8 +146,24 @@ def test_a_match_by_name_alone_is_told(rules: Any, chart: Any) -> None:
     (named,) = rules.evaluate(BETA_BLOCKER, "bb: present", by_name).items
     (sure,) = rules.evaluate(BETA_BLOCKER, "bb: present", by_code).items
 
-    assert named.by_name == ("Metoprolol 50 mg",)
-    assert sure.by_name == ()
+    assert (named.by_name, named.decided_by_name) == (("Metoprolol 50 mg",), True)
+    assert (sure.by_name, sure.decided_by_name) == ((), False)
+
+
+def test_a_match_by_name_that_no_condition_asks_for_decides_nothing(
+    rules: Any, chart: Any
+) -> None:
+    facts = f"{BETA_BLOCKER}\nx: {{medication: {{in: other-drugs}}}}"
+    named, coded_one = (
+        request({"text": "Metoprolol 50 mg"}),
+        request(coded(RXNORM, "29046", "Lisinopril")),
+    )
+
+    (item,) = rules.evaluate(
+        facts, "x: present", chart(requests=[named, coded_one])
+    ).items
+
+    assert (item.by_name, item.decided_by_name) == (("Metoprolol 50 mg",), False)
 
 
 PARTLY = """
