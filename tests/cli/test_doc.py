@@ -42,7 +42,7 @@ def test_the_page_of_a_rule_says_what_it_does() -> None:
         "entered in the last 12 months.",
         "| `hr_limit` | Daily resting heart rate from which the rule calls it fast. "
         "| 100 /min | 90 /min | 130 /min | 100 /min |",
-        "- RxNorm: 13 codes: 10600, 1202,",
+        "- RxNorm: 20 codes: 10600, 1202,",
         "- ATC: all that begin with C07",
         "- ICD-10-CM: 1 code: Z51.5",
         "](<https://doi.org/10.1371/journal.pone.0227709>) (2020)",
