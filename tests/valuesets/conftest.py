@@ -9,6 +9,7 @@ import pytest
 
 from cds_service.rulebook.compiler import compile_rulebook
 from cds_service.rulebook.load import read_folder
+from cds_service.rulebook.rules import Rulebook
 from cds_service.rulebook.terminology import SYSTEMS, normalise_code
 from cds_service.rulebook.valuesets import ValueSet
 
@@ -16,10 +17,16 @@ RULES = Path(__file__).parents[2] / "rules"
 
 
 @pytest.fixture(scope="session")
-def sets() -> Mapping[str, ValueSet]:
-    """The shipped value sets by name, with the overlays that are in use."""
-    rulebook = compile_rulebook(read_folder(RULES)).rulebook
-    assert rulebook is not None
+def rulebook() -> Rulebook:
+    """The shipped rules, with the overlays that are in use."""
+    compiled = compile_rulebook(read_folder(RULES)).rulebook
+    assert compiled is not None
+    return compiled
+
+
+@pytest.fixture(scope="session")
+def sets(rulebook: Rulebook) -> Mapping[str, ValueSet]:
+    """The shipped value sets by name."""
     return rulebook.valuesets
 
 
