@@ -113,7 +113,12 @@ def explained(
     askings = [
         asking for rule in service.rules for asking in askings_of(rule, selectors)
     ]
-    derived = derive(askings, compiled.rulebook.valuesets, service.policies)
+    derived = derive(
+        askings,
+        compiled.rulebook.valuesets,
+        service.policies,
+        service.includes_medications,
+    )
     return [(each.query, _reasons(each, service, compiled)) for each in derived]
 
 

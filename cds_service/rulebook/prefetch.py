@@ -27,6 +27,8 @@ DEFAULT_POLICIES: Mapping[str, Policy] = {
 CODES_PER_QUERY = 40
 """A longer list of codes is split, so that no URL grows past what servers take."""
 
+_MEDICINE_LISTS = ("medication_requests", "medication_statements")
+
 _SEARCHES = {
     "condition": (("conditions", "Condition"),),
     "medication": (
@@ -58,6 +60,7 @@ def derive_queries(
     selectors: Iterable[Selector],
     valuesets: Mapping[str, ValueSet],
     policies: Mapping[str, Policy],
+    include_medications: bool = False,
 ) -> tuple[SourceQuery, ...]:
     """What a service asks for, given everything that its rules select.
 
@@ -70,7 +73,7 @@ def derive_queries(
     askings = [Asking(each) for each in selectors]
     return tuple(
         each.query
-        for each in derive(askings, valuesets, policies)
+        for each in derive(askings, valuesets, policies, include_medications)
         if each.query.policy is not Policy.SKIP or each.query.source == "patient"
     )
 
@@ -90,8 +93,13 @@ def derive(
     askings: Iterable[Asking],
     valuesets: Mapping[str, ValueSet],
     policies: Mapping[str, Policy],
+    include_medications: bool = False,
 ) -> tuple[Derived, ...]:
-    """Every query that *askings* lead to, skipped ones too, each with its reasons."""
+    """Every query that *askings* lead to, skipped ones too, each with its reasons.
+
+    With *include_medications* those for medicines ask for the Medications that orders
+    and statements refer to.
+    """
     policies = {**DEFAULT_POLICIES, **policies}
     askings = tuple(dict.fromkeys(askings))
     charted = [each for each in askings if each.selector.origin == "chart"]
@@ -104,12 +112,7 @@ def derive(
         if asking:
             derived += [
                 Derived(
-                    SourceQuery(
-                        source.replace("_", "-"),
-                        source,
-                        _search(type_),
-                        policies[source],
-                    ),
+                    _listing(source, type_, policies[source], include_medications),
                     asking,
                 )
                 for source, type_ in searches
@@ -123,6 +126,41 @@ def derive(
         )
         derived.append(Derived(asked, worn))
     return tuple(derived)
+
+
+def requirements(
+    own: str, queries: Iterable[SourceQuery], include_medications: bool = False
+) -> str:
+    """Return what an EHR must do beside filling the templates, after a service's *own*.
+
+    Nothing is added where no query lists medicines.
+    """
+    if not any(each.source in _MEDICINE_LISTS for each in queries):
+        return own
+    included = _INCLUDED if include_medications else ""
+    return " ".join(filter(None, [own.strip(), included, _MEDICINES]))
+
+
+_INCLUDED = (
+    "The templates for medicines ask for the Medications that are referred to "
+    "(_include); not every FHIR server fills that."
+)
+_MEDICINES = (
+    "A medicine is told by a code or text in the order or statement "
+    "(medicationCodeableConcept), or by a reference (medicationReference) that has a "
+    "display or whose Medication is contained or comes along in the same Bundle; or "
+    "the FHIR server may be read (fhirServer, with a token whose scope has "
+    "Medication). What rests on a medicine that is told in none of these ways cannot "
+    "be checked, and a card says so."
+)
+
+
+def _listing(source: str, type_: str, policy: Policy, included: bool) -> SourceQuery:
+    """A query that nothing narrows but the patient."""
+    template = _search(type_)
+    if included and source in _MEDICINE_LISTS:
+        template += f"&_include={type_}:medication"
+    return SourceQuery(source.replace("_", "-"), source, template, policy)
 
 
 def _search(resource_type: str) -> str:

@@ -196,6 +196,8 @@ class ServiceRules:
     site: Site
     digest: str = ""
     """Of the rulebook that this is a part of: a record names the one that judged."""
+    includes_medications: bool = False
+    """Whether the queries ask for the Medications that medicines refer to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from ..protocol.hooks import HOOKS
 from ..protocol.services import Service
 from .document import Document
 from .findings import Findings, quote, suggest
-from .prefetch import derive_queries
+from .prefetch import derive_queries, requirements
 from .program import Program
 from .rules import Rule, ServiceRules, Site
 from .sheet import Selectors
@@ -69,17 +69,22 @@ def _service(
     policies = {
         name: Policy(policy) for name, policy in body.get("sources", {}).items()
     }
-    queries = derive_queries(used, valuesets, policies)
+    included = bool(body.get("include_medications", False))
+    queries = derive_queries(used, valuesets, policies, included)
     service = Service(
         id=body["id"],
         hook=hook,
         title=body["title"],
         description=body["description"],
-        usage_requirements=body.get("usage_requirements", ""),
+        usage_requirements=requirements(
+            body.get("usage_requirements", ""), queries, included
+        ),
         prefetch={query.key: query.template for query in queries},
     )
     program = Program(selectors, rules)
-    return ServiceRules(service, queries, policies, rules, program, site, digest)
+    return ServiceRules(
+        service, queries, policies, rules, program, site, digest, included
+    )
 
 
 def _choose(

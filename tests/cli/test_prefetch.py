@@ -103,3 +103,20 @@ def test_rules_with_errors_cannot_be_explained(tmp_path: Path) -> None:
 
     assert found.exit_code == 2
     assert "cannot be used" in found.output and "cds-service check" in found.output
+
+
+def test_medications_that_come_along_are_in_what_is_printed(tmp_path: Path) -> None:
+    rules = copytree(RULES, tmp_path / "rules")
+    services = rules / "services.yaml"
+    services.write_text(
+        services.read_text().replace(
+            "include_medications: false", "include_medications: true"
+        )
+    )
+
+    shown = CliRunner().invoke(main, ["prefetch", "--rules", str(rules)]).stdout
+
+    (service,) = load_rulebook(rules).services.values()
+    assert "&_include=MedicationRequest:medication" in shown
+    for template in (service.service.prefetch or {}).values():
+        assert template in shown

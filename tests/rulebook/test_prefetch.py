@@ -5,7 +5,11 @@ import pytest
 from cds_service.fhir.chart import Policy, SourceQuery
 from cds_service.protocol.templates import check_templates
 from cds_service.rulebook.matching import Selector
-from cds_service.rulebook.prefetch import DEFAULT_POLICIES, derive_queries
+from cds_service.rulebook.prefetch import (
+    DEFAULT_POLICIES,
+    derive_queries,
+    requirements,
+)
 from cds_service.rulebook.valuesets import ValueSet
 
 LOINC = "http://loinc.org"
@@ -184,3 +188,50 @@ def test_p_10_a_code_cannot_change_the_query() -> None:
         "Observation?patient={{context.patientId}}"
         "&code=http://example.org/a%26b|x%2C%20y%26z%7C%23&_sort=-date"
     )
+
+
+# Medications that orders refer to.
+
+
+def test_a_service_may_ask_for_the_medications_that_medicines_refer_to() -> None:
+    found = derive_queries([CONDITION, MEDICATION, HEART_RATE], VALUESETS, {}, True)
+
+    asked = {each.key: each.template.partition("&")[2] for each in found}
+    assert asked.pop("observations").startswith("code=")
+    assert asked == {
+        "patient": "",
+        "conditions": "",
+        "medication-requests": "_include=MedicationRequest:medication",
+        "medication-statements": "_include=MedicationStatement:medication",
+    }
+
+
+def test_by_default_no_template_asks_for_more_than_its_own_type() -> None:
+    assert not any("_include" in each for each in templates(MEDICATION).values())
+
+
+@pytest.mark.parametrize("included", [True, False])
+def test_the_requirements_say_what_an_ehr_must_do_about_medicines(
+    included: bool,
+) -> None:
+    text = requirements("Call us first.", derive(MEDICATION), included)
+
+    assert text.startswith("Call us first. ")
+    for word in (
+        *("medicationCodeableConcept", "medicationReference", "display", "contained"),
+        *("the same Bundle", "fhirServer", "scope has Medication", "a card says so"),
+    ):
+        assert word in text
+    assert ("_include" in text) is included
+
+
+def test_the_requirements_say_nothing_where_no_medicine_is_read() -> None:
+    assert requirements("Call us first.", derive(CONDITION)) == "Call us first."
+    assert requirements("", derive(CONDITION, DRAFT)) == ""
+    skipped = derive(
+        MEDICATION,
+        medication_requests=Policy.SKIP,
+        medication_statements=Policy.SKIP,
+    )
+    assert requirements("", skipped) == ""
+    assert requirements("", derive(MEDICATION)).startswith("A medicine is told by")
