@@ -263,6 +263,8 @@ def _entries(valueset: ValueSet) -> set[str]:
         f"panel {named_system(system)} {code}" for system, code in valueset.panels
     }
     found |= set(valueset.names)
+    found |= {f"not with {each}" for each in valueset.excluded_names}
+    found |= {f"not called {each}" for each in valueset.excluded_words}
     return found | {f"not forms with {each}" for each in valueset.excluded_forms}
 
 

@@ -22,7 +22,7 @@ from .readings import (
 )
 from .sheet import Group, Match, Selectors, Sheet
 from .standing import Standing
-from .terminology import HIERARCHIES
+from .terminology import HIERARCHIES, short_name
 from .truth import ReasonKind
 
 SOURCES_OF: Mapping[str, tuple[str, ...]] = {
@@ -134,7 +134,10 @@ class _Filer:
         does not list is none of them. Without it, a product's code tells nothing.
         """
         doubt, why = coded.lack or _NOT_PLACED
-        called = coded.names or texts_of(resource.get("code"))
+        called = [
+            *(coded.names or texts_of(resource.get("code"))),
+            *(f"{short_name(system)} {code}" for system, code, _ in coded.codings),
+        ]
         row = self.sheet.row(kind, resource, next(iter(called), ""))
         row.doubt, row.why = doubt, why
         row.likely = kind == "medication" and not (

@@ -14,6 +14,7 @@ from typing import Any
 from .document import Document, Path
 from .findings import Findings, quote
 from .json_source import parse_json
+from .lexicon import FOLDER
 from .source import parse_yaml
 from .terminology import SYSTEMS, canonical_system
 from .terminology_files import NOTICE, terminology_kind
@@ -54,10 +55,11 @@ def check_licences(files: Mapping[str, str], findings: Findings) -> None:
             document = parse_json(files[name], name, quiet, "CDS217")
             if document is not None:
                 _check_fhir(document, findings)
-        elif name.startswith("valuesets/") and name.endswith(".yaml"):
+        elif name.startswith(("valuesets/", FOLDER)) and name.endswith(".yaml"):
             document = parse_yaml(files[name], name, quiet)
             if document is not None and isinstance(document.data, dict):
-                for path, system in _check_set(document, findings):
+                check = _check_words if name.startswith(FOLDER) else _check_set
+                for path, system in check(document, findings):
                     used.setdefault(system, (document, path))
         elif name.endswith(".test.yaml"):
             document = parse_yaml(files[name], name, quiet)
@@ -80,6 +82,20 @@ def _check_set(document: Document, findings: Findings) -> Iterator[tuple[Path, s
     url = document.value(("provenance", "url"))
     if isinstance(url, str) and _VSAC.match(url):
         _tell_vsac(document, ("provenance", "url"), findings)
+
+
+def _check_words(document: Document, findings: Findings) -> Iterator[tuple[Path, str]]:
+    """Check the codes of forms and routes in a file of words; gives their systems."""
+    forms = document.data.get("forms")
+    for name, form in forms.items() if isinstance(forms, dict) else ():
+        listed = form.get("codes") if isinstance(form, dict) else None
+        for index, entry in enumerate(listed if isinstance(listed, list) else ()):
+            if isinstance(entry, dict) and isinstance(entry.get("system"), str):
+                path = ("forms", name, "codes", index)
+                system = canonical_system(entry["system"])
+                yield (*path, "system"), system
+                if system == SYSTEMS["snomed"]:
+                    _check_snomed(document, path, entry, findings)
 
 
 def _entries(document: Document, kind: str) -> Iterator[tuple[Path, Mapping[str, Any]]]:

@@ -51,6 +51,8 @@ def _entries(valueset: ValueSet) -> Iterator[str]:
     yield from _coded("! ", valueset.excluded_codes, "")
     yield from _coded("! ", valueset.excluded_prefixes, "*")
     yield from (f"! form|{form}" for form in valueset.excluded_forms)
+    yield from (f"! name|{name}" for name in valueset.excluded_names)
+    yield from (f"! word|{word}" for word in valueset.excluded_words)
     yield from (f"results|{said}" for said in valueset.measure.said())
     for system, code in valueset.panels:
         yield f"panel {short_name(system)}|{code}"

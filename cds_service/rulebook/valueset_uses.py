@@ -70,7 +70,7 @@ def _words(entry: Mapping[str, object]) -> Iterator[str]:
     system = entry.get("system")
     if isinstance(system, str):
         yield short_name(canonical_system(system))
-    for key in ("codes", "under", "panels", "dose_forms"):
+    for key in ("codes", "under", "panels", "dose_forms", "words"):
         listed = entry.get(key)
         if isinstance(listed, list):
             yield f"{key.replace('_', ' ')} {', '.join(listed)}"

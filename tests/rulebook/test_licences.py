@@ -127,3 +127,24 @@ def test_a_notice_is_owed_for_what_is_used(include: str, code: str | None) -> No
 )
 def test_files_of_another_shape_do_no_harm(text: str) -> None:
     assert lint({"valuesets/x.yaml": text, "valuesets/y.json": text}) == []
+
+
+def test_a_notice_is_owed_for_routes_by_snomed_ct_and_no_term_stands_beside() -> None:
+    routes = """\
+format: 1
+title: Routes
+forms:
+  oral: {words: [oral]}
+  ophthalmic:
+    codes:
+      - system: snomed
+        codes:
+          - "54485002" # Ophthalmic route
+      - odd
+"""
+
+    found = lint({"lexicon/routes.yaml": routes})
+    bare = {"valuesets/NOTICE.md": "RxNorm", "lexicon/routes.yaml": routes}
+
+    assert found == [("lexicon/routes.yaml", 9, 13, "CDS901")]
+    assert [each[3] for each in lint(bare)] == ["CDS906", "CDS901"]

@@ -31,6 +31,8 @@ SETS = {
         excluded_codes={RXNORM: frozenset({"1923424"})},
         excluded_prefixes={ICD: ("I109",)},
         excluded_forms=("eye",),
+        excluded_names=("dorzolamide",),
+        excluded_words=("lock flush",),
         panels=frozenset({(LOINC, "85354-9")}),
         measure=Measure("mmol/L", (1.5, 10), Substance(180.16, 1, "mmol/L")),
     ),
@@ -44,7 +46,9 @@ def test_everything_that_decides_a_match_is_a_line() -> None:
     assert sorted(entries) == [
         "! form|eye",
         "! icd10cm|I10.9*",
+        "! name|dorzolamide",
         "! rxnorm|1923424",
+        "! word|lock flush",
         "icd10cm|I10*",
         "icd10cm|I48.91",
         "name|metoprolol",

@@ -326,3 +326,13 @@ def test_a_component_of_a_panel_is_a_reading_of_its_own(rules: Any, chart: Any) 
     service = rules.compile().rulebook.services["review", "patient-view"]
     (query,) = [each for each in service.queries if each.key == "observations"]
     assert "85354-9" in query.template
+
+
+def test_a_product_that_comes_without_words_is_called_by_its_code(
+    rules: Any, chart: Any
+) -> None:
+    patient = chart(requests=[request(coded(RXNORM, "686924"))])
+
+    verdict = rules.verdict(BETA_BLOCKER, "bb: present", patient)
+
+    assert verdict.reasons[0].names == ("rxnorm 686924",)

@@ -270,7 +270,13 @@ def test_what_a_text_says_of_a_name(name: str, text: str, mention: Mention) -> N
 
 
 @pytest.mark.parametrize(
-    "text", ["Pen needles 31G x 5 mm", "Blood glucose test strips", "Insulin syringe"]
+    "text",
+    [
+        "Pen needles 31G x 5 mm",
+        "Blood glucose test strips",
+        "Insulin syringe",
+        "No known current medications",
+    ],
 )
 def test_what_is_no_medicine_is_in_no_doubt(rules: Any, chart: Any, text: str) -> None:
     patient = chart(requests=[order(text)])
