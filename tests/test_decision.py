@@ -163,7 +163,7 @@ def test_a_medicine_that_the_prefetch_lacks_is_told_as_a_check_not_made(
 
     assert card.summary == "Some checks could not be made"
     assert "Fast resting heart rate despite a beta-blocker" in card.detail
-    assert "the code of an entry could not be read" in card.detail
+    assert "its Medication was not obtained" in card.detail
 
 
 def test_an_identical_retry_has_the_identical_card(world: World) -> None:

@@ -73,7 +73,7 @@ def read_demographics(patient: Element, today: date) -> Demographics:
     name = choose_name(patient.get("name"), today)
     address = choose_address(patient.get("address"), today)
     lines = _texts(address.get("line"))
-    deceased, deceased_date = _deceased(patient)
+    deceased, deceased_date = _deceased(patient, today)
     return Demographics(
         id=_joined(patient_id),
         prefix=_joined(name.get("prefix")),
@@ -136,12 +136,15 @@ def choose_contact(contacts: Any, system: str, today: date) -> str:
     return _joined(_first(current, order).get("value"))
 
 
-def _deceased(patient: Element) -> tuple[str, str]:
+def _deceased(patient: Element, today: date) -> tuple[str, str]:
     moment = _joined(patient.get("deceasedDateTime"))
-    if moment:
+    day = moment[:10]
+    ahead = day[:4].isdigit() and day > today.isoformat()[: len(day)]
+    if moment and not ahead:
         return "true", moment
     said = patient.get("deceasedBoolean")
-    return (str(said).lower() if str(said).lower() in ("true", "false") else ""), ""
+    word = str(said).lower()
+    return (word if word in ("true", "false") else ""), moment
 
 
 def _elements(value: Any) -> list[Element]:

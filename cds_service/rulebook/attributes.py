@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from ..wearables.records import WearableAlert
 from .alert_tests import NO_CLOCK, alert_number
 from .facts import CHANGES, REDUCERS, Fact
-from .intervals import EVER, INFINITY, Duration, Interval, Moment, parse_moment
+from .intervals import EVER, INFINITY, Duration, Interval, Moment
+from .person import birth
 from .readings import Row, text_of
 from .scores import tally
 from .series import change, reduce_rows, span, text_rows
@@ -20,6 +21,7 @@ from .text import (
     format_time,
     format_unit,
 )
+from .truth import ReasonKind
 
 if TYPE_CHECKING:
     from .case import Case
@@ -89,14 +91,13 @@ def show_patient(case: "Case", attribute: str) -> Text | None:
     if attribute == "sex":
         gender = text_of(patient.get("gender"))
         return Text(gender, False) if gender else None
-    born = parse_moment(patient.get("birthDate"), case.zone)
-    if born is None:
+    born = birth(case)
+    if isinstance(born, ReasonKind):
         return None
-    low, high = (each.astimezone(case.zone).date() for each in born)
     today = case.today
     oldest, youngest = (
         today.year - day.year - ((today.month, today.day) < (day.month, day.day))
-        for day in (low, high)
+        for day in born
     )
     return _trusted(str(oldest) if oldest == youngest else f"{youngest}–{oldest}")
 

@@ -51,16 +51,9 @@ class Found:
         doubts = []
         if self.unread:
             doubts.append(Reason(ReasonKind.NOT_READ, name, self.unread))
-        if self.unobtained:
-            called = _names(self.unobtained)
-            doubts.append(Reason(ReasonKind.NOT_READ, name, (), called))
-        if self.unusable:
-            for why in dict.fromkeys(row.why for row in self.unusable):
-                called = _names([row for row in self.unusable if row.why == why])
-                doubts.append(Reason(ReasonKind.UNUSABLE, name, (), called, why))
-        for why in dict.fromkeys(row.why for row in self.uncertain):
-            called = _names([row for row in self.uncertain if row.why == why])
-            doubts.append(Reason(ReasonKind.UNCERTAIN, name, (), called, why))
+        doubts += _by_why(ReasonKind.NOT_READ, name, self.unobtained)
+        doubts += _by_why(ReasonKind.UNUSABLE, name, self.unusable)
+        doubts += _by_why(ReasonKind.UNCERTAIN, name, self.uncertain)
         if self.possible:
             doubts.append(Reason(ReasonKind.BOUNDARY, name))
         strays = [row for row in self.unresolved if unresolved or row.is_heeded]
@@ -68,6 +61,13 @@ class Found:
             called = _names(strays)
             doubts.append(Reason(ReasonKind.UNRESOLVED, name, (), called))
         return doubts
+
+
+def _by_why(kind: ReasonKind, name: str, rows: Sequence[Row]) -> Iterator[Reason]:
+    """A reason for each phrase that says why rows are in doubt."""
+    for why in dict.fromkeys(row.why for row in rows):
+        called = _names(row for row in rows if row.why == why)
+        yield Reason(kind, name, (), called, why)
 
 
 def _names(rows: Iterable[Row]) -> tuple[str, ...]:
@@ -138,7 +138,7 @@ class Case:
         if not any(map(self.sheet.has, fact.slots)):
             doubtful = self._unread(fact) or any(self._strays(fact))
             return None if doubtful else False
-        if fact.window is None and not (fact.kind == "observation" and fact.unit):
+        if fact.window is None and fact.kind != "observation":
             return any(map(self.sheet.counts, fact.slots)) or None
         return None
 
@@ -150,7 +150,9 @@ class Case:
             filed = self.sheet.filed(slot, fact.unit)
             for row in filed.rows:
                 self._place(fact, row, found)
-            found.unusable += filed.unclear
+            for row in filed.unclear:
+                if self._may_lie_in(fact.window, row):
+                    found.unusable.append(row)
             for row in filed.open:
                 if self._may_lie_in(fact.window, row):
                     found.uncertain.append(row)
@@ -211,9 +213,9 @@ class Case:
         return tuple(names)
 
     def _place(self, fact: Fact, row: Row, found: Found) -> None:
-        if fact.kind == "observation" and fact.unit and row.value is None:
-            inside = fact.window is None or self._lies_in(fact.window, row)
-            if inside is not False:
+        lacks = fact.kind == "observation" and fact.unit and row.value is None
+        if row.doubt or lacks:
+            if self._may_lie_in(fact.window, row):
                 found.unusable.append(row)
             return
         window = fact.window

@@ -3,8 +3,7 @@
 Every clause is judged for itself in every case, also where another clause has decided
 before it: what is counted is what the clause saw, not whether the answer needed it. A
 clause is a leaf of ``when``, of a card's ``when`` or of a score's item, and a limit on
-a score. That the patient is alive stands in no file and is not counted; it is the one
-question that is never unknown, since a call without its patient is refused.
+a score. That the patient is alive stands in no file and is not counted.
 """
 
 from collections.abc import Iterable, Iterator

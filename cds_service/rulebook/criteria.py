@@ -4,18 +4,16 @@ The table of truths is in ``decisions``: what a test says when all rows are know
 there may be more, and when there are none.
 """
 
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from . import intervals, truth
 from .facts import Fact
-from .intervals import Duration, Interval, parse_moment
-from .readings import text_of
+from .intervals import Duration, Interval
 from .series import reduce_rows
-from .truth import Reason, ReasonKind, Unknown, Verdict, unknown
+from .truth import Reason, ReasonKind, Verdict, unknown
 
 if TYPE_CHECKING:
     from .case import Case, Found
@@ -138,79 +136,6 @@ def newest_is_known(case: "Case", found: "Found") -> bool:
         *found.possible,
     ]
     return all(row.moment.high < last for row in doubtful)
-
-
-def age(comparison: str, length: Duration) -> Judge:
-    """Whether the patient's age meets a limit, by the calendar."""
-    held: Callable[[date, date], bool] = {
-        "at_least": operator.le,
-        "above": operator.lt,
-        "below": operator.gt,
-        "at_most": operator.ge,
-    }[comparison]
-
-    def work_out(case: "Case") -> Verdict:
-        born = _birth(case)
-        if isinstance(born, Unknown):
-            return born
-        answers = {held(length.shift(day), case.today) for day in born}
-        if len(answers) == 1:
-            return answers.pop()
-        return unknown([Reason(ReasonKind.BOUNDARY, "patient")])
-
-    def judge(case: "Case") -> Verdict:
-        # Nearly every rule asks, and most ask the same.
-        answer = case.ages.get((comparison, length))
-        if answer is None:
-            answer = case.ages[comparison, length] = work_out(case)
-        return answer
-
-    return judge
-
-
-def _birth(case: "Case") -> tuple[date, date] | Unknown:
-    """The first and the last day on which the patient may have been born."""
-    patient = case.chart.patient
-    if patient is None:
-        return _unread_patient()
-    if patient.get("birthDate") is None:
-        return unknown([Reason(ReasonKind.NOT_RECORDED, "patient")])
-    moment = parse_moment(patient["birthDate"], case.zone)
-    if moment is None:
-        return unknown([Reason(ReasonKind.UNUSABLE, "patient")])
-    low, high = (each.astimezone(case.zone).date() for each in moment)
-    return low, high
-
-
-def sex(allowed: Sequence[str]) -> Judge:
-    """Whether the patient's administrative gender is one of those allowed."""
-
-    def judge(case: "Case") -> Verdict:
-        if case.chart.patient is None:
-            return _unread_patient()
-        gender = text_of(case.chart.patient.get("gender"))
-        if gender in ("", "unknown"):
-            return unknown([Reason(ReasonKind.NOT_RECORDED, "patient")])
-        return gender in allowed
-
-    return judge
-
-
-def alive() -> Judge:
-    """Whether the patient is not recorded as deceased."""
-
-    def judge(case: "Case") -> Verdict:
-        patient = case.chart.patient
-        if patient is None:
-            return _unread_patient()
-        deceased = patient.get("deceasedBoolean") is True
-        return not (deceased or patient.get("deceasedDateTime"))
-
-    return judge
-
-
-def _unread_patient() -> Unknown:
-    return unknown([Reason(ReasonKind.NOT_READ, "patient", ("patient",))])
 
 
 def seconds(length: Duration) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..fhir.chart import SOURCES, Chart, Resource, SourceState
 from ..wearables.records import WearableAlert
+from .absence import NOT_MEASURED, absence_of
 from .intervals import Moment, exactly, parse_moment
 from .matching import RXNORM, Coded, CodeIndex, Placing
 from .medicines import INGREDIENT_NOT_OBTAINED, coded_medication
@@ -56,11 +57,15 @@ class _Filer:
             return
         groups = self.selectors.groups_of(kind, origin)
         matches = self.sheet.matches
+        measures = kind == "observation"
         for resource in resources:
             for holder, coded in self._coded(kind, resource):
+                why = absence_of(holder, resource) if measures else ""
+                if why is NOT_MEASURED:
+                    continue
                 placing = index.find(coded)
                 for slot, hit in placing.hits.items():
-                    matches[slot].append(Match(hit, resource, holder, coded))
+                    matches[slot].append(Match(hit, resource, holder, coded, why))
                 for slot, text in placing.meant.items():
                     self._add_likely(slot, text, resource)
                 in_part = coded.lack is INGREDIENT_NOT_OBTAINED

@@ -39,7 +39,8 @@ class Row:
     untimed: str = ""
     """What the record does not say of its time, as a constant phrase."""
     doubt: ReasonKind | None = None
-    """Of a row that no code and no name placed: what kind of doubt it is."""
+    """What kind of doubt it is, of a row that no code and no name placed, or that has
+    no value to be used."""
     since: Moment | None = None
     """When a medicine was started, by all of its orders."""
     entered: Moment | None = None
@@ -163,6 +164,16 @@ def says_none(found: Iterable[tuple[str, str, str]]) -> bool:
 def text_of(value: Any) -> str:
     """*value* if it is text, else the empty text."""
     return value if isinstance(value, str) else ""
+
+
+def flag(value: Any) -> bool | None:
+    """What a boolean says, or the word for it in quotation marks; none says no.
+
+    None where it is neither.
+    """
+    if value is None or value is False or value == "false":
+        return False
+    return True if value is True or value == "true" else None
 
 
 def texts_of(concept: Any) -> list[str]:

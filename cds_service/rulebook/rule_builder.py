@@ -6,7 +6,7 @@ from typing import Any
 from ..protocol.cards import Coding, Indicator
 from ..protocol.hooks import HOOKS
 from ..protocol.override_reasons import OVERRIDE_REASONS
-from . import criteria
+from . import criteria, person
 from .alerting import Alerting
 from .alerting_builder import AlertingBuilder
 from .card_builder import CardBuilder
@@ -131,7 +131,7 @@ class _RuleBuilder:
     def _for_the_living(self, when: Criterion) -> Criterion:
         if self.data.get("deceased") == "any":
             return when
-        alive = Criterion(ALIVE, when.position, criteria.alive())
+        alive = Criterion(ALIVE, when.position, person.alive())
         judge = criteria.conjunction([alive.judge, when.judge])
         return Criterion("all", when.position, judge, (alive, when), operator="all")
 

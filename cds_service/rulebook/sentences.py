@@ -34,9 +34,7 @@ _SOURCES: Mapping[str, str] = {
 _KINDS: Mapping[ReasonKind, str] = {
     ReasonKind.NOT_RECORDED: "{fact}: not recorded",
     ReasonKind.BOUNDARY: "{fact}: recorded too vaguely to decide",
-    ReasonKind.NOT_READ: (
-        "{fact}: the code of an entry could not be read, and it may be one of these"
-    ),
+    ReasonKind.NOT_READ: "{fact}: an entry that may be one of these was not read whole",
     ReasonKind.UNUSABLE: "{fact}: recorded in a form that cannot be used",
     ReasonKind.UNCERTAIN: "{fact}: {why}",
     ReasonKind.UNRESOLVED: "{fact}: an entry is not recognised and may be one of these",
@@ -97,7 +95,7 @@ def _said(rule: Rule, reason: Reason, chart: Chart) -> list[str]:
         return [_unread(source, chart) for source in reason.sources]
     fact = _fact(rule, reason.fact)
     said = _KINDS[reason.kind].format(fact=fact, why=reason.why)
-    if reason.why and reason.kind is ReasonKind.UNUSABLE:
+    if reason.why and reason.kind is not ReasonKind.UNCERTAIN:
         said += f": {escape_markdown(reason.why)}"
     names = reason.names
     if reason.kind is ReasonKind.NOT_READ:
@@ -114,7 +112,7 @@ def _unread(source: str, chart: Chart) -> str:
 
 def _fact(rule: Rule, name: str) -> str:
     if name == "patient":
-        return "age or sex of the patient"
+        return "age, sex or death of the patient"
     fact = rule.facts.get(name)
     title = fact.title if fact else ""
     return escape_markdown(title or name.replace("_", " "))

@@ -28,6 +28,7 @@ from .standing import (
     observation_standing,
 )
 from .treatments import Course, Entry, Product, follow, read_entry, same_medicine
+from .truth import ReasonKind
 from .valuesets import ValueSet
 
 
@@ -133,6 +134,8 @@ class Match(NamedTuple):
     holder: Mapping[str, Any]
     """Where its value stands: itself or one of its components."""
     coded: Coded
+    no_value: str = ""
+    """Why an observation has no value that could be used; empty where it may."""
 
 
 class Filed(NamedTuple):
@@ -308,12 +311,14 @@ class Sheet:
         return Standing.UNCLEAR if modified else found
 
     def _row(self, slot: int, match: Match, unit: str) -> Row:
-        hit, resource, holder, coded = match
+        hit, resource, holder, coded, no_value = match
         called = coded.names or texts_of(holder.get("code"))
         kind = self._selectors.all[slot].kind
         row = self.row(kind, resource, hit.name or next(iter(called), ""))
         row.code, row.by_name, row.holder = hit.code, hit.by_name, holder
-        if unit:
+        if no_value:
+            row.doubt, row.why = ReasonKind.UNUSABLE, no_value
+        elif unit:
             measure = self._selectors.measures[slot]
             row.value, row.why = quantity(holder, unit, measure)
         return row

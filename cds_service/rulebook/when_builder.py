@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from . import alert_tests, criteria, scores
+from . import alert_tests, criteria, person, scores
 from .alert_tests import AlertTest
 from .course_builder import CourseBuilder
 from .criteria import Judge, Limit
@@ -83,7 +83,7 @@ class WhenBuilder:
         if "sex" in body:
             allowed = body["sex"]["in"]
             text = "patient sex " + " or ".join(allowed)
-            leaves.append(Criterion(text, place, criteria.sex(allowed)))
+            leaves.append(Criterion(text, place, person.sex(allowed)))
         for comparison, value, where in self.limits.comparisons(
             body.get("age"), path, "age"
         ):
@@ -91,7 +91,7 @@ class WhenBuilder:
             if length is None:
                 return None
             text = f"patient age {comparison.replace('_', ' ')} {length}"
-            leaves.append(Criterion(text, place, criteria.age(comparison, length)))
+            leaves.append(Criterion(text, place, person.age(comparison, length)))
         return self._joined(leaves, path)
 
     def _joined(self, leaves: Sequence[Criterion], path: Path) -> Criterion:

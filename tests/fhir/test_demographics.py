@@ -196,6 +196,13 @@ def test_an_address_of_one_text_stands_on_the_first_line():
         ({"deceasedBoolean": [1]}, ("", "")),
         ({"deceasedDateTime": "2020"}, ("true", "2020")),
         ({"deceasedBoolean": False, "deceasedDateTime": "2020"}, ("true", "2020")),
+        ({"deceasedDateTime": "2026-11-22"}, ("true", "2026-11-22")),
+        ({"deceasedDateTime": "2026"}, ("true", "2026")),
+        ({"deceasedDateTime": "in spring"}, ("true", "in spring")),
+        # Not yet.
+        ({"deceasedDateTime": "2026-11-23"}, ("", "2026-11-23")),
+        ({"deceasedBoolean": False, "deceasedDateTime": "2027"}, ("false", "2027")),
+        ({"_deceasedDateTime": {"extension": []}}, ("", "")),
     ],
 )
 def test_not_recorded_is_not_alive(deceased, said):

@@ -438,7 +438,7 @@ def test_p_22_checks_that_could_not_be_made_share_one_info_card() -> None:
         ),
         (
             Reason(ReasonKind.UNUSABLE, "patient"),
-            "age or sex of the patient: recorded in a form that cannot be used",
+            "age, sex or death of the patient: recorded in a form that cannot be used",
         ),
     ],
     ids=["not_read", "alerts", "unusable", "unresolved", "uncertain", "patient"],

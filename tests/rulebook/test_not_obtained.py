@@ -307,8 +307,8 @@ def test_a_rule_over_what_never_came_is_asked_and_named(rules: Any, chart: Any) 
 
     assert (found.outcome, found.could_not_check) == (Outcome.UNKNOWN, True)
     assert (
-        "- **The rule under test**: Beta-blockers: the code of an entry could not be "
-        "read, and it may be one of these (Lopressor)"
+        "- **The rule under test**: Beta-blockers: an entry that may be one of these "
+        "was not read whole: its Medication was not obtained (Lopressor)"
     ) in unchecked_detail([found])
 
 
@@ -319,7 +319,7 @@ def test_what_never_came_and_has_no_name_is_told_without_one(
 
     (found,) = rules.evaluate(BB, "bb: present", patient).items
 
-    assert unchecked_detail([found]).endswith("and it may be one of these")
+    assert unchecked_detail([found]).endswith(": its Medication was not obtained")
 
 
 @pytest.mark.parametrize(
