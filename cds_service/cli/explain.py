@@ -258,7 +258,7 @@ def describe(source: Source) -> str:
     if source.unusable:
         said.append(f"{len(source.unusable)} unusable ({', '.join(reasons)})")
     if source.foreign:
-        said.append(f"{source.foreign} of other patients")
+        said.append(f"{source.foreign} about others")
     return ", ".join(said)
 
 

@@ -73,7 +73,19 @@ def bundle_resources(
 
 
 def whose(resource: Resource, identity: Identity) -> Whose:
-    """Whose *resource* is, by its ``subject`` and its ``patient``."""
+    """Whose *resource* is, by its ``subject`` and ``patient``, and by its ``focus``.
+
+    What was observed of a fetus, a newborn, a donor or a device stands in the patient's
+    record, and is not the patient's.
+    """
+    owner = _by_subject(resource, identity)
+    if _ABOUT.isdisjoint(resource) or resource.get("resourceType") != "Observation":
+        return owner
+    focal = _by_focus(resource, identity)
+    return focal if owner is Whose.OWN or focal is Whose.FOREIGN else owner
+
+
+def _by_subject(resource: Resource, identity: Identity) -> Whose:
     subject, patient = resource.get("subject"), resource.get("patient")
     if patient is None and isinstance(subject, dict):
         if subject.get("reference") == f"Patient/{identity.patient_id}":
@@ -83,10 +95,78 @@ def whose(resource: Resource, identity: Identity) -> Whose:
         for member in (subject, patient)
         if member is not None
     ]
-    for verdict in (Whose.FOREIGN, Whose.OWN, Whose.UNKNOWN):
-        if verdict in said:
-            return verdict
-    return Whose.NOBODY
+    return _first_of(said, Whose.FOREIGN, Whose.OWN, Whose.UNKNOWN) or Whose.NOBODY
+
+
+_ABOUT = frozenset(("focus", "extension", "modifierExtension", "specimen"))
+"""Members of an Observation that may say that it is not about the subject."""
+_FOCAL = (
+    "/structuredefinition/observation-focal-subject",
+    "/structuredefinition/observation-focuscode",
+    "/structuredefinition/extension-observation.focus",
+)
+"""Extensions that say what R4 says as ``focus``, how their addresses end."""
+
+
+def _by_focus(observation: Resource, identity: Identity) -> Whose:
+    """Whose an Observation is that is in the patient's record.
+
+    Source: FHIR R4 Observation.focus, Observation.specimen; the extensions
+    "observation-focal-subject" of DSTU2 and STU3 and "observation-focusCode" of R4.
+    """
+    said = [_focused(each, identity) for each in _listed(observation.get("focus"))]
+    for name in ("extension", "modifierExtension"):
+        for each in _listed(observation.get(name)):
+            url = each.get("url") if isinstance(each, dict) else None
+            if isinstance(url, str) and url.strip().lower().endswith(_FOCAL):
+                named = each.get("valueReference")
+                said.append(_focused(named, identity) if named else Whose.FOREIGN)
+    donor = _donor(observation)
+    if donor is not None and _referred(donor, identity) is Whose.FOREIGN:
+        said.append(Whose.FOREIGN)
+    return _first_of(said, Whose.FOREIGN, Whose.UNKNOWN) or Whose.OWN
+
+
+def _focused(member: Any, identity: Identity) -> Whose:
+    """Whose one focus is: a focus that is not followed is there to name another."""
+    if not isinstance(member, dict):
+        return Whose.UNKNOWN
+    reference = member.get("reference")
+    if reference is None:
+        named = member.get("identifier") or member.get("display")
+        return Whose.FOREIGN if named else Whose.UNKNOWN
+    if isinstance(reference, str) and reference.strip().startswith("#"):
+        return Whose.FOREIGN
+    verdict = _referred(member, identity)
+    return Whose.UNKNOWN if verdict is Whose.NOBODY else verdict
+
+
+def _donor(observation: Resource) -> Any:
+    """Of whom a contained Specimen is; None where none is contained."""
+    specimen = observation.get("specimen")
+    reference = specimen.get("reference") if isinstance(specimen, dict) else None
+    if not isinstance(reference, str) or not reference.startswith("#"):
+        return None
+    for contained in _listed(observation.get("contained")):
+        if isinstance(contained, dict) and contained.get("id") in (
+            reference,
+            reference[1:],
+        ):
+            return contained.get("subject")
+    return None
+
+
+def _listed(value: Any) -> list[Any]:
+    """The members of a list; what is none is taken for one of a single member."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _first_of(said: Iterable[Whose], *verdicts: Whose) -> Whose | None:
+    """The first of *verdicts* that was said."""
+    said = list(said)
+    return next((each for each in verdicts if each in said), None)
 
 
 def relative_form(reference: str, base: str) -> str:

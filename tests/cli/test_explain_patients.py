@@ -204,7 +204,7 @@ def test_what_cannot_be_used_and_what_is_anothers_is_counted(rules: Path) -> Non
     assert latest["in_doubt"] == ["Observation/o"]
     assert (
         "conditions: partial (entries unreadable), 1 unusable (no subject), "
-        "1 of other patients"
+        "1 about others"
     ) in text
 
 

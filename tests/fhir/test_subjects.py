@@ -160,3 +160,130 @@ def test_half_a_character_in_full_urls_makes_nobody_of_two_patients():
     identity = identify("p1", BASE, pages)
 
     assert whose(referring("urn:x\ufffd"), identity) is Whose.UNKNOWN
+
+
+DAR = {
+    "url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
+    "valueCode": "unknown",
+}
+FOCAL = "http://hl7.org/fhir/StructureDefinition/observation-focal-subject"
+CODED = "http://hl7.org/fhir/StructureDefinition/observation-focusCode"
+LATER = "http://hl7.org/fhir/4.0/StructureDefinition/extension-Observation.focus"
+FETUS = {"valueCodeableConcept": {"text": "Fetus"}}
+
+
+def observed(**more):
+    return {
+        "resourceType": "Observation",
+        "subject": {"reference": "Patient/p1"},
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "verdict"),
+    [
+        ({}, Whose.OWN),
+        ({"focus": None}, Whose.OWN),
+        ({"focus": []}, Whose.OWN),
+        ({"focus": [{"reference": "Patient/p1"}]}, Whose.OWN),
+        ({"focus": {"reference": f"{BASE}/Patient/p1"}}, Whose.OWN),
+        ({"focus": [{"reference": "Patient/baby"}]}, Whose.FOREIGN),
+        ({"focus": {"reference": "Patient/baby"}}, Whose.FOREIGN),
+        ({"focus": [{"reference": "RelatedPerson/fetus"}]}, Whose.FOREIGN),
+        ({"focus": [{"reference": "Device/pump"}]}, Whose.FOREIGN),
+        ({"focus": [{"reference": "BodyStructure/tumour"}]}, Whose.FOREIGN),
+        ({"focus": [{"reference": "#baby"}]}, Whose.FOREIGN),
+        ({"focus": [{"identifier": {"value": "MRN-2"}}]}, Whose.FOREIGN),
+        ({"focus": [{"type": "Patient", "display": "Baby girl"}]}, Whose.FOREIGN),
+        (
+            {"focus": [{"reference": "Patient/p1"}, {"reference": "Patient/baby"}]},
+            Whose.FOREIGN,
+        ),
+        # Of these nobody can say whom they mean.
+        ({"focus": [{"reference": URN}]}, Whose.UNKNOWN),
+        ({"focus": [{"reference": "https://other.example/Patient/p1"}]}, Whose.UNKNOWN),
+        ({"focus": [{}]}, Whose.UNKNOWN),
+        ({"focus": [{"extension": [DAR]}]}, Whose.UNKNOWN),
+        ({"focus": [{"reference": 7}]}, Whose.UNKNOWN),
+        ({"focus": ["Patient/baby"]}, Whose.UNKNOWN),
+        ({"focus": "Patient/baby"}, Whose.UNKNOWN),
+        # As other releases say it.
+        ({"extension": [{"url": FOCAL, **FETUS}]}, Whose.FOREIGN),
+        ({"extension": {"url": FOCAL, **FETUS}}, Whose.FOREIGN),
+        ({"modifierExtension": [{"url": FOCAL, **FETUS}]}, Whose.FOREIGN),
+        ({"extension": [{"url": CODED, **FETUS}]}, Whose.FOREIGN),
+        (
+            {
+                "extension": [
+                    {"url": LATER, "valueReference": {"reference": "Patient/baby"}}
+                ]
+            },
+            Whose.FOREIGN,
+        ),
+        (
+            {
+                "extension": [
+                    {"url": LATER, "valueReference": {"reference": "Patient/p1"}}
+                ]
+            },
+            Whose.OWN,
+        ),
+        ({"extension": [{"url": "https://x.example/y"}, None, 7]}, Whose.OWN),
+        # Of whom the specimen is.
+        (
+            {
+                "specimen": {"reference": "#cord"},
+                "contained": [
+                    {
+                        "resourceType": "Specimen",
+                        "id": "cord",
+                        "subject": {"reference": "Patient/baby"},
+                    }
+                ],
+            },
+            Whose.FOREIGN,
+        ),
+        (
+            {
+                "specimen": {"reference": "#blood"},
+                "contained": [
+                    {
+                        "resourceType": "Specimen",
+                        "id": "blood",
+                        "subject": {"reference": "Patient/p1"},
+                    }
+                ],
+            },
+            Whose.OWN,
+        ),
+        ({"specimen": {"reference": "#none"}, "contained": [7]}, Whose.OWN),
+        ({"specimen": {"reference": "Specimen/1"}}, Whose.OWN),
+        # A subject that is not the patient is one whatever the focus is.
+        (
+            {
+                "subject": {"reference": "Patient/p2"},
+                "focus": [{"reference": "Patient/p1"}],
+            },
+            Whose.FOREIGN,
+        ),
+        ({"subject": None, "focus": [{"reference": "Patient/p1"}]}, Whose.NOBODY),
+        ({"subject": None, "focus": [{"reference": "Patient/baby"}]}, Whose.FOREIGN),
+    ],
+    ids=str,
+)
+def test_what_was_observed_of_somebody_else_is_not_the_patients(more, verdict):
+    assert whose(observed(**more), Identity("p1", BASE)) is verdict
+
+
+def test_the_patients_own_full_url_may_be_a_focus():
+    identity = Identity("p1", "", frozenset({URN}))
+
+    assert whose(observed(focus=[{"reference": URN}]), identity) is Whose.OWN
+
+
+def test_only_an_observation_has_a_focus():
+    condition = {**observed(focus=[{"reference": "Patient/baby"}])}
+    condition["resourceType"] = "Condition"
+
+    assert whose(condition, Identity("p1")) is Whose.OWN
