@@ -223,8 +223,8 @@ class Case:
             found.rows.append(row)
             return
         moment, unsaid = row.time(window.rule)
-        if moment is None and window.rule == "taken_for":
-            found.rows.append(row)
+        if moment is None and window.rule == "taken_for" and unsaid:
+            found.rows.append(row)  # nobody knows since when
             return
         inside = self._lies_in(window, row)
         if inside:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..fhir.chart import Resource
 from .intervals import EVER, Duration, Moment, parse_moment
-from .readings import is_true, length_of, period_moment, text_of
+from .readings import flag, length_of, period_moment, text_of
 
 NO_ONSET = "onset not recorded"
 WORDY_ONSET = "onset recorded in words only"
@@ -94,8 +94,9 @@ def is_long_ago(resource: Resource, times: Times) -> bool | None:
 
 def abated(resource: Resource, times: Times) -> Abated:
     """Whether a condition has ended by what is said of its end alone."""
-    if is_true(resource.get("abatementBoolean")):
-        return Abated.YES
+    over = flag(resource.get("abatementBoolean"))
+    if over is not False:
+        return Abated.YES if over else Abated.OPEN
     said = {
         name
         for name in resource

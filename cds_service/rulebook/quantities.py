@@ -204,14 +204,18 @@ def _scales(value: Any, unit: str, of: Substance) -> tuple[Scale, ...]:
     """What leads to *unit*: a code of UCUM; else the words, then any other code."""
     if not isinstance(value, dict):
         return ()
-    code, words = value.get("code"), value.get("unit")
+    code, words, system = value.get("code"), value.get("unit"), value.get("system")
+    # A code may be written as a number; a list or an object is none.
+    texts = isinstance(words, str | None) and isinstance(system, str | None)
+    if not (texts and isinstance(code, str | int | None)):
+        return ()
     coded: tuple[Scale, ...] = ()
     if isinstance(code, str):
         if code == unit:
             return _AS_IT_IS
         coded = scales(code, unit, of)
         known = coded or canonical_unit(code) is not None
-        if known and _says_ucum(value.get("system")):
+        if known and _says_ucum(system):
             return coded
     if isinstance(words, str):
         said = scales(words, unit, of)

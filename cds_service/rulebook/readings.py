@@ -207,9 +207,8 @@ def medication_moment(resource: Resource, zone: tzinfo) -> Moment | None:
         bounds: Any = dosage
         for member in ("timing", "repeat", "boundsPeriod", "start"):
             bounds = bounds.get(member) if isinstance(bounds, dict) else None
-        start = parse_moment(bounds, zone)
-        if start:
-            return start
+        if bounds is not None:
+            return parse_moment(bounds, zone)
     return parse_moment(resource.get("authoredOn"), zone)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from ..fhir.chart import Resource
 from .intervals import parse_moment
 from .problems import Abated, Times, abated, is_long_ago
-from .readings import codings, is_true, items, text_of
+from .readings import codings, flag, is_misshapen, is_true, items, text_of
 
 
 class Standing(Enum):
@@ -48,7 +48,8 @@ _ACTIVE = {"active", "recurrence", "relapse"}
 _INACTIVE = {"inactive", "remission", "resolved"}
 _CLINICAL = _ACTIVE | _INACTIVE
 _NEVER = {"refuted", "entered-in-error"}
-_VERIFIED = _NEVER | {"confirmed"}
+_UNSURE = {"unconfirmed", "provisional", "differential", "unknown"}
+_VERIFIED = _NEVER | _UNSURE | {"confirmed"}
 
 
 def condition_standing(
@@ -64,6 +65,8 @@ def condition_standing(
         categories: Those that count; all if there are none.
     """
     verification = _status(resource.get("verificationStatus"), _VERIFIED)
+    if verification and verification not in _VERIFIED:
+        return Standing.UNCLEAR
     if verification in _NEVER or (confirmed and verification != "confirmed"):
         return Standing.DOES_NOT
     of = _categories(resource)
@@ -178,10 +181,13 @@ def medication_standing(
         if intent not in _ORDERS and not (intent == "plan" and _is_reported(resource)):
             known = intent in _NOT_ORDERS
             return Standing.DOES_NOT if known else Standing.UNCLEAR
-    if is_true(resource.get("doNotPerform")):
+    not_to_give = flag(resource.get("doNotPerform"))
+    if not_to_give is None:
+        return Standing.UNCLEAR
+    if not_to_give:
         return Standing.NOT_TO_GIVE if policy == "current" else Standing.DOES_NOT
-    if policy == "current" and not is_request and _has_ended(resource, now, zone):
-        return Standing.DOES_NOT
+    if policy == "current" and not is_request:
+        return _by_end(resource, said, now, zone)
     return said
 
 
@@ -220,8 +226,11 @@ def statement_status(resource: Resource, status: str) -> str:
 
     Source: STU3 ``taken``, DSTU2 ``wasNotTaken``, R5 ``status`` and ``adherence``.
     """
-    taken = word_of(resource.get("taken"))
-    if is_true(resource.get("wasNotTaken")) or taken == "n":
+    taken, was_not = resource.get("taken"), flag(resource.get("wasNotTaken"))
+    if was_not is None or (taken is not None and word_of(taken) not in _TAKEN):
+        return ""
+    taken = word_of(taken)
+    if was_not or taken == "n":
         return "entered-in-error" if status == "entered-in-error" else "not-taken"
     if taken in ("unk", "na") and status == "active":
         return "taken-unknown"
@@ -234,11 +243,18 @@ def statement_status(resource: Resource, status: str) -> str:
     return _ADHERENCE.get(_status(code, _ADHERENCE), "")
 
 
-def _has_ended(resource: Resource, now: datetime, zone: tzinfo) -> bool:
+def _by_end(
+    resource: Resource, said: Standing, now: datetime, zone: tzinfo
+) -> Standing:
+    """What the end of its period makes of a statement that counts otherwise."""
     period = resource.get("effectivePeriod")
-    end = period.get("end") if isinstance(period, dict) else None
+    if not isinstance(period, dict | None):
+        return Standing.UNCLEAR
+    end = period.get("end") if period else None
+    if not isinstance(end, str | None):
+        return Standing.UNCLEAR
     moment = parse_moment(end, zone)
-    return moment is not None and moment.high < now
+    return Standing.DOES_NOT if moment is not None and moment.high < now else said
 
 
 _RESULTS = {"final", "amended", "corrected"}
@@ -253,6 +269,10 @@ def observation_standing(resource: Resource, policy: str) -> Standing:
     return Standing.DOES_NOT if status in _NO_RESULTS else Standing.UNCLEAR
 
 
+_TAKEN = ("y", "n", "unk", "na")
+_NO_CODE = "?"
+
+
 def word_of(value: Any) -> str:
     """A code as it is compared; no code has upper case or spaces around it."""
     return text_of(value).strip().lower()
@@ -261,12 +281,15 @@ def word_of(value: Any) -> str:
 def _status(concept: Any, known: Collection[str]) -> str:
     """The code of a status that may be a CodeableConcept, or a bare code (DSTU2).
 
-    Of several codings the first that is *known*.
+    Of several codings the first that is *known*. Empty where nothing is said; no code
+    at all where it is said in a shape that FHIR does not know.
     """
     if isinstance(concept, str):
         return concept.strip().lower()
     codes = [code.lower() for _, code, _ in codings(concept)]
     if not codes:
+        if is_misshapen(concept):
+            return _NO_CODE
         text = text_of(concept.get("text")) if isinstance(concept, dict) else ""
         return text.strip().lower().replace(" ", "-")
     return next((code for code in codes if code in known), codes[0])

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from ..fhir.chart import Resource
 from .intervals import EVER, Duration, Moment, parse_moment
 from .problems import Times
-from .readings import is_true, items, length_of, medication_moment
+from .readings import flag, items, length_of, medication_moment
 from .standing import Standing, medication_standing, statement_status, word_of
 
 GRACE = Duration(90, "day")
@@ -141,7 +141,7 @@ _STATEMENTS: Mapping[str, Says] = {
 
 def _of_order(resource: Resource, times: Times) -> Says:
     says = _ORDERS.get(word_of(resource.get("status")), Says.NOTHING)
-    if is_true(resource.get("doNotPerform")):
+    if flag(resource.get("doNotPerform")):
         return Says.HELD if says in (Says.TAKEN, Says.HELD) else Says.NOTHING
     counts = medication_standing(resource, "any", times.now, times.zone)
     return says if counts is Standing.COUNTS else Says.NOTHING

@@ -58,7 +58,9 @@ def coded(*codes: Any) -> dict[str, Any]:
         ({"verificationStatus": "entered-in-error"}, NOT),
         ({"verificationStatus": {"text": "Entered in Error"}}, NOT),
         ({"verificationStatus": coded("unconfirmed")}, COUNTS),
-        ({"clinicalStatus": 7, "verificationStatus": [7]}, COUNTS),
+        ({"clinicalStatus": {}, "verificationStatus": {"coding": []}}, COUNTS),
+        ({"verificationStatus": {"text": "Ruled out"}}, UNCLEAR),
+        ({"verificationStatus": coded("unknown")}, COUNTS),
     ],
     ids=str,
 )
