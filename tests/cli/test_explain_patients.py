@@ -163,6 +163,7 @@ def test_a_machine_reads_the_whole_tree_with_its_places(rules: Path) -> None:
             "match": 1,
             "by_name": 0,
             "unusable": 0,
+            "uncertain": 0,
             "perhaps_out_of_time": 0,
             "not_obtained": 0,
             "unresolved": 0,
@@ -179,7 +180,7 @@ def test_reasons_are_told_by_kind_and_source(rules: Path) -> None:
 
     assert (said["outcome"], said["indicator"]) == ("unknown", None)
     assert said["reasons"] == [
-        {"kind": "not_read", "fact": "hr", "sources": ["observations"]}
+        {"kind": "not_read", "fact": "hr", "sources": ["observations"], "why": None}
     ]
     latest = said["when"]["children"][1]["children"][1]["children"][0]
     assert latest["reasons"] == said["reasons"]
