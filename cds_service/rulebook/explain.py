@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..fhir.chart import medication_of
 from ..protocol.services import Service
 from .attributes import PATIENT_SHOWS, show, show_patient
 from .cards import draft_cards
@@ -12,11 +13,32 @@ from .evaluate import Evaluation, Evaluations, judge_rule
 from .facts import CHANGES, KINDS
 from .findings import printable
 from .intervals import parse_duration
+from .medicines import coded_medication
+from .readings import Row, codings, text_of
 from .rules import Criterion, Rule
+from .terminology import short_name
 from .truth import Reason, Unknown, Verdict
 
 SHOWN = 4
 """Resources named in one line of text; of more, how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """A resource that might have matched, and why that is not known."""
+
+    state: str
+    """As in ``TraceLine.counts``: ``unusable``, ``not obtained`` …"""
+    reference: str
+    """``Type/id``."""
+    why: str
+    """A constant phrase."""
+    codes: tuple[str, ...]
+    """``system|code`` of what was read of it."""
+    unit: str
+    """Of its value, as the record writes it."""
+    refers_to: str
+    """The Medication that it refers to, as the record writes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +64,8 @@ class TraceLine:
     """Rows that match, and those that might; None for what asks of no fact."""
     references: tuple[str, ...] = ()
     """``Type/id`` of what matched."""
-    in_doubt: tuple[str, ...] = ()
-    """``Type/id`` of what might have, if it could be used or dated."""
+    in_doubt: tuple[InDoubt, ...] = ()
+    """What might have, if it could be read, placed, used or dated."""
     reasons: tuple[Reason, ...] = ()
     """Why it is unknown."""
     children: "tuple[TraceLine, ...]" = ()
@@ -54,10 +76,14 @@ def explain(rule: Rule, case: Case) -> tuple[str, ...]:
     evaluation = judge_rule(rule, case)
     shown = indicator_of(evaluation)
     head = f"{rule.id} v{rule.version}  ->  {evaluation.outcome}"
-    return (
-        f"{head} ({shown})" if shown else head,
-        *(_written(each) for each in trace(rule, case)),
-    )
+    lines = [f"{head} ({shown})" if shown else head]
+    told = set()
+    for each in trace(rule, case):
+        lines.append(_written(each))
+        if each.fact not in told:
+            lines += _doubts_written(each)
+        told.add(each.fact)
+    return tuple(lines)
 
 
 def explain_json(rule: Rule, case: Case) -> dict[str, Any]:
@@ -118,17 +144,6 @@ def _node(node: Criterion, rule: Rule, case: Case, depth: int) -> TraceLine:
     value = _number(node, found, case) if found else _of_patient(node, case)
     verdict = node.judge(case)
     below = depth + (node.operator != "all")
-    doubtful = (
-        [
-            *found.unusable,
-            *found.uncertain,
-            *found.possible,
-            *found.unobtained,
-            *found.unresolved,
-        ]
-        if found
-        else []
-    )
     return TraceLine(
         truth=_truth(verdict),
         line=node.position.line,
@@ -145,7 +160,7 @@ def _node(node: Criterion, rule: Rule, case: Case, depth: int) -> TraceLine:
             if found
             else ()
         ),
-        in_doubt=tuple(dict.fromkeys(row.reference for row in doubtful)),
+        in_doubt=tuple(_in_doubt(found, case)) if found else (),
         reasons=verdict.reasons if isinstance(verdict, Unknown) else (),
         children=tuple(_node(child, rule, case, below) for child in node.children),
     )
@@ -153,6 +168,64 @@ def _node(node: Criterion, rule: Rule, case: Case, depth: int) -> TraceLine:
 
 def _truth(verdict: Verdict) -> str:
     return "unknown" if isinstance(verdict, Unknown) else str(verdict).lower()
+
+
+def _in_doubt(found: Found, case: Case) -> Iterator[InDoubt]:
+    """What might have matched, by the states in which it may be left."""
+    states = {
+        "not obtained": found.unobtained,
+        "unusable": found.unusable,
+        "uncertain": found.uncertain,
+        "perhaps out of time": found.possible,
+        "unresolved": found.unresolved,
+    }
+    for state, rows in states.items():
+        for row in rows:
+            resource = row.resource or {}
+            _, medication = medication_of(resource)
+            yield InDoubt(
+                state,
+                row.reference,
+                row.why or "its time may lie in the window or not",
+                tuple(dict.fromkeys(_codes(row, found.fact.kind, case))),
+                _unit(row.holder or resource),
+                (
+                    text_of(medication.get("reference"))
+                    if isinstance(medication, dict)
+                    else ""
+                ),
+            )
+
+
+def _codes(row: Row, kind: str, case: Case) -> Iterator[str]:
+    """Every ``system|code`` of a row; of a medicine its Medication's as well."""
+    resource = row.resource or {}
+    if kind == "medication":
+        found = coded_medication(resource, case.chart).codings
+    else:
+        found = codings((row.holder or resource).get("code"))
+    for system, code, _ in found:
+        yield f"{short_name(system)}|{code}"
+
+
+def _unit(holder: Mapping[str, Any]) -> str:
+    """The unit of a value, in the record's words, else its code."""
+    value = holder.get("valueQuantity")
+    if not isinstance(value, dict):
+        return ""
+    return text_of(value.get("unit")) or text_of(value.get("code"))
+
+
+def _doubts_written(line: TraceLine) -> Iterator[str]:
+    """A line for each resource in doubt; of many the first, and how many there are."""
+    for each in line.in_doubt[:SHOWN]:
+        about = [*each.codes, f"unit {each.unit}" if each.unit else "", each.refers_to]
+        said = ", ".join(filter(None, about))
+        text = f"{each.state}: {each.reference}: {each.why}"
+        yield " " * 20 + printable(f"{text} ({said})" if said else text)
+    more = len(line.in_doubt) - SHOWN
+    if more > 0:
+        yield " " * 20 + f"and {more} more in doubt"
 
 
 def _counts(found: Found) -> dict[str, int]:
@@ -248,7 +321,17 @@ def _as_json(line: TraceLine, rule: Rule) -> dict[str, Any]:
             else None
         ),
         "resources": list(line.references),
-        "in_doubt": list(line.in_doubt),
+        "in_doubt": [
+            {
+                "resource": each.reference,
+                "state": each.state.replace(" ", "_"),
+                "why": each.why,
+                "codes": list(each.codes),
+                "unit": each.unit or None,
+                "refers_to": each.refers_to or None,
+            }
+            for each in line.in_doubt
+        ],
         "reasons": [_reason(each) for each in line.reasons],
         "children": [_as_json(each, rule) for each in line.children],
     }

@@ -202,7 +202,16 @@ def test_what_cannot_be_used_and_what_is_anothers_is_counted(rules: Path) -> Non
         {"reason": "no subject", "resource": "Condition/c2"}
     ]
     latest = said["when"]["children"][1]["children"][1]["children"][0]
-    assert latest["in_doubt"] == ["Observation/o"]
+    assert latest["in_doubt"] == [
+        {
+            "resource": "Observation/o",
+            "state": "unusable",
+            "why": "no number in the unit asked for",
+            "codes": ["loinc|8867-4"],
+            "unit": "/min",
+            "refers_to": None,
+        }
+    ]
     assert (
         "conditions: partial (entries unreadable), 1 unusable (no subject), "
         "1 about others"

@@ -206,6 +206,94 @@ def test_what_cannot_be_used_is_counted(service: ServiceRules) -> None:
     )
 
 
+UNPLACED = {
+    "resourceType": "Condition",
+    "id": "c1",
+    "code": {
+        "coding": [{"system": "http://snomed.info/sct", "code": "60423000"}],
+        "text": "Sinus node dysfunction of Mrs Smith",
+    },
+}
+UNOBTAINED = {
+    "resourceType": "MedicationRequest",
+    "id": "m2",
+    "status": "active",
+    "intent": "order",
+    "medicationReference": {"reference": "Medication/4711", "display": "Smith's pill"},
+}
+
+
+def doubtful_case(service: ServiceRules) -> tuple[Rule, Case]:
+    withheld = heart_rate(None, "o2") | {
+        "effectiveDateTime": "2026-11-22T08:00:00Z",
+        "valueQuantity": None,
+        "dataAbsentReason": {"text": "masked"},
+    }
+    weight = heart_rate(80, "o3") | {"valueQuantity": {"value": 80, "unit": "kg"}}
+    sources = {
+        name: Source(name, SourceState.LOADED, resources)
+        for name, resources in {
+            "conditions": (UNPLACED,),
+            "medication_requests": (UNOBTAINED,),
+            "medication_statements": (),
+            "observations": (withheld, weight),
+        }.items()
+    }
+    patient = {"resourceType": "Patient", "id": "p1", "birthDate": "1958-03-14"}
+    return service.rules[0], open_case(service, Chart("p1", patient, sources), (), NOW)
+
+
+def test_each_row_in_doubt_says_why_with_its_code_unit_and_reference(
+    service: ServiceRules,
+) -> None:
+    rule, case = doubtful_case(service)
+
+    lines = [" ".join(line.split()) for line in explain(rule, case)]
+
+    told = [line for line in lines if line[0] not in "✓✗?"][1:]
+    assert told == [
+        "not obtained: MedicationRequest/m2: its Medication was not obtained "
+        "(Medication/4711)",
+        "unusable: Observation/o2: its value is withheld (loinc|40443-4)",
+        "unusable: Observation/o3: no number in the unit asked for "
+        "(loinc|40443-4, unit kg)",
+        "unresolved: Condition/c1: no value set can place it (snomed|60423000)",
+    ]
+    assert "Smith" not in "\n".join(lines)
+
+
+def test_a_program_is_told_why_each_row_is_in_doubt(service: ServiceRules) -> None:
+    rule, case = doubtful_case(service)
+
+    said = explain_json(rule, case)
+
+    _, whole = said["when"]["children"]
+    _, drug, *_ = whole["children"]
+    assert drug["counts"]["not_obtained"] == 1
+    assert drug["reasons"][0]["kind"] == "not_read"
+    assert drug["in_doubt"] == [
+        {
+            "resource": "MedicationRequest/m2",
+            "state": "not_obtained",
+            "why": "its Medication was not obtained",
+            "codes": [],
+            "unit": None,
+            "refers_to": "Medication/4711",
+        }
+    ]
+    assert "Smith" not in str(said)
+
+
+def test_of_many_rows_in_doubt_the_first_are_told(service: ServiceRules) -> None:
+    odd = [heart_rate("fast", f"o{number}") for number in range(7)]
+    rule, case = case_of(service, *odd)
+
+    lines = explain(rule, case)
+
+    assert sum(line.strip().startswith("unusable: ") for line in lines) == 4
+    assert any(line.strip() == "and 3 more in doubt" for line in lines)
+
+
 def test_no_words_out_of_the_record_are_in_an_explanation(
     service: ServiceRules,
 ) -> None:
