@@ -175,6 +175,7 @@ def test_a_medicine_that_is_named_is_taken(rules: Any, chart: Any, text: str) ->
         "Previously metoprolol",
         "Drug X to replace metoprolol",
         "Metoprolol (patient is allergic)",
+        "Metoprolol: the patient's wife takes it",
         "No atenolol, metoprolol",
     ],
 )
