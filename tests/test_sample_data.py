@@ -113,6 +113,14 @@ def cards_of(found: Answer) -> list[dict[str, Any]]:
     return wire
 
 
+def including(template: str) -> str:
+    """A template that asks for the Medications that orders refer to as well."""
+    kind = template.partition("?")[0]
+    if kind not in ("MedicationRequest", "MedicationStatement"):
+        return template
+    return f"{template}&_include={kind}:medication"
+
+
 @needs_samples
 @pytest.mark.slow
 @pytest.mark.parametrize("file", BUNDLES, ids=lambda file: file.stem[:50])
@@ -126,15 +134,21 @@ def test_a_14_prefetched_and_fetched_give_the_same_cards(
     with serve_records(records) as server:
         for patient_id in patients_of(records):
             wear_everything(world, patient_id)
-            prefetch = fill_prefetch(
-                service.prefetch or {}, bundle, {"patientId": patient_id}
-            )
+            context = {"patientId": patient_id}
+            plain = service.prefetch or {}
+            whole = {key: including(template) for key, template in plain.items()}
 
-            prefetched = view(world, patient_id, prefetch)
+            prefetched, bare = (
+                view(world, patient_id, fill_prefetch(templates, bundle, context))
+                for templates in (whole, plain)
+            )
             fetched = view(world, patient_id, {}, server.base)
 
             assert cards_of(prefetched) == cards_of(fetched)
-            for found in (prefetched, fetched):
+            # What no Medication came along for is told, and nothing else differs.
+            if cards_of(bare) != cards_of(fetched):
+                assert "its Medication was not obtained" in bare.cards[-1].detail
+            for found in (prefetched, bare, fetched):
                 for source in found.chart.sources.values():
                     assert source.state is SourceState.LOADED, source.name
             answered += 1

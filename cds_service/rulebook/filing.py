@@ -7,7 +7,7 @@ from typing import Any
 from ..fhir.chart import SOURCES, Chart, Resource, SourceState
 from ..wearables.records import WearableAlert
 from .absence import NOT_MEASURED, absence_of
-from .intervals import Moment, exactly, parse_moment
+from .intervals import Moment, exactly
 from .matching import RXNORM, Coded, CodeIndex, Placing
 from .medicines import INGREDIENT_NOT_OBTAINED, coded_medication
 from .problems import Times
@@ -15,6 +15,7 @@ from .readings import (
     MISSHAPEN,
     Lack,
     Row,
+    birth_moment,
     codings,
     items,
     lack_of,
@@ -201,7 +202,7 @@ def fill_sheet(
 
     *alerts* is None where they could not be read.
     """
-    born = parse_moment((chart.patient or {}).get("birthDate"), zone)
+    born = birth_moment(chart.patient or {}, now, zone)
     sheet = Sheet(selectors, Times(now, zone, born))
     filer = _Filer(selectors, chart, sheet)
     for kind, names in SOURCES_OF.items():

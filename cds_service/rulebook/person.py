@@ -8,19 +8,17 @@ Source: FHIR R4 Patient.birthDate, gender, deceased[x].
 
 import operator
 from collections.abc import Callable, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from .criteria import Judge
 from .intervals import Duration, parse_moment
-from .readings import flag, text_of
+from .readings import birth_moment, earliest_birth, flag, text_of
 from .truth import Reason, ReasonKind, Unknown, Verdict, unknown
 
 if TYPE_CHECKING:
     from .case import Case
 
-OLDEST = 130
-"""Years; the longest life that is on record is 122."""
 _SEXES = ("female", "male", "other")
 
 
@@ -60,17 +58,14 @@ def birth(case: "Case") -> tuple[date, date] | ReasonKind:
     The kind of reason where it is not recorded, cannot be read, lies ahead, or would
     make the patient older than anybody.
     """
-    written = (case.chart.patient or {}).get("birthDate")
-    if written is None:
+    patient = case.chart.patient or {}
+    if patient.get("birthDate") is None:
         return ReasonKind.NOT_RECORDED
-    moment = parse_moment(written, case.zone)
-    if moment is None:
+    born = birth_moment(patient, case.now, case.zone)
+    if born is None:
         return ReasonKind.UNUSABLE
-    first, last = (each.astimezone(case.zone).date() for each in moment)
-    oldest = Duration(OLDEST + 1, "year").shift(case.today, -1) + timedelta(days=1)
-    if first > case.today or last < oldest:
-        return ReasonKind.UNUSABLE
-    return max(first, oldest), min(last, case.today)
+    first, last = (each.astimezone(case.zone).date() for each in born)
+    return max(first, earliest_birth(case.today)), min(last, case.today)
 
 
 def sex(allowed: Sequence[str]) -> Judge:

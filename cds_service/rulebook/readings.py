@@ -5,7 +5,7 @@ Read tolerantly: a member of the wrong shape makes that row unusable, and nothin
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 
 from ..fhir.chart import Resource
@@ -174,6 +174,29 @@ def flag(value: Any) -> bool | None:
     if value is None or value is False or value == "false":
         return False
     return True if value is True or value == "true" else None
+
+
+OLDEST = 130
+"""Years; the longest life that is on record is of 122."""
+
+
+def birth_moment(patient: Resource, now: datetime, zone: tzinfo) -> Moment | None:
+    """When a patient was born; None where no birth that can be true is recorded.
+
+    What lies ahead, or makes the patient older than anybody, is none.
+    """
+    born = parse_moment(patient.get("birthDate"), zone)
+    if born is None:
+        return None
+    today = now.astimezone(zone).date()
+    first, last = (each.astimezone(zone).date() for each in born)
+    ahead = first > today
+    return None if ahead or last < earliest_birth(today) else born
+
+
+def earliest_birth(today: date) -> date:
+    """The first day on which somebody who is not older than anybody may be born."""
+    return Duration(OLDEST + 1, "year").shift(today, -1) + timedelta(days=1)
 
 
 def texts_of(concept: Any) -> list[str]:

@@ -356,3 +356,17 @@ def test_the_trigger_index_overlooks_nothing_that_never_came(
                 heard += asked.outcome is Outcome.FIRES or asked.could_not_check
 
     assert heard == 12
+
+
+def test_what_never_came_is_in_doubt_for_each_part_of_a_union(
+    rules: Any, chart: Any, reasons: Any
+) -> None:
+    facts = f"""\
+{BB}
+other: {{medication: {{in: other-drugs}}}}
+either: {{any_of: [bb, other]}}
+"""
+    patient = chart(requests=[order(**to("Medication/1"))])
+
+    assert reasons(rules.verdict(facts, "either: present", patient)) == {"not_read"}
+    assert reasons(rules.verdict(facts, "either: absent", patient)) == {"not_read"}

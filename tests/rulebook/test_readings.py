@@ -690,3 +690,17 @@ def test_nothing_known_is_none_and_no_information_is_not(
     verdict = rules.verdict(DIABETES.format(""), "dm: absent", chart(conditions=[said]))
 
     assert expected == (verdict if isinstance(verdict, bool) else reasons(verdict))
+
+
+@pytest.mark.parametrize("born", ["1850-01-01", "2027-01-01"])
+def test_an_onset_by_an_age_that_nobody_has_is_unusable(
+    rules: Any, chart: Any, reasons: Any, born: str
+) -> None:
+    facts = DIABETES.format(", onset_within: 4 weeks")
+    problem = condition(onsetAge={"value": 40, "code": "a"})
+    person = {"resourceType": "Patient", "id": "p", "birthDate": born}
+    patient = chart(conditions=[problem], patient=person)
+
+    assert reasons(rules.verdict(facts, "none: [{dm: absent}]", patient)) == {
+        "unusable"
+    }
