@@ -151,7 +151,7 @@ BELONGS = {
         "zopiclone 7.5 mg",
         "Estazolam 2 mg",
     ),
-    "gabapentinoids": ("Lyrica 75 mg", "atc|N03AX12 gabapentin", "Neurontin"),
+    "gabapentinoids": ("Lyrica 75 mg", "atc|N03AX12", "Neurontin", "atc|N02BG11"),
     "naloxone": (
         "rxnorm|7242 naloxone",
         "atc|V03AB15 naloxone",
@@ -165,6 +165,8 @@ BELONGS = {
         "Toradol 10 mg",
         "atc|N02BA11 diflunisal",
         "atc|N02AJ08 codeine and ibuprofen",
+        "atc|N02CC51",
+        "atc|L01XX33",
         "Arcoxia 60 mg",
         "Vicoprofen 7.5/200",
     ),
@@ -179,6 +181,7 @@ BELONGS = {
     "sulfonylureas": (
         "Glibenclamide 5 mg",
         "atc|A10BD02 metformin and sulfonylureas",
+        "atc|A10BD32",
         "rxnorm|4816",
         "Amaryl 2 mg",
     ),
@@ -194,6 +197,7 @@ BELONGS = {
         "atc|R03AK06 salmeterol and fluticasone",
         "Advair Diskus 250/50",
         "atc|N05AH02 clozapine",
+        "atc|N06AX09",
         "Dexamfetamine 5 mg",
         "dextroamphetamine saccharate 5 MG",
         "Adrenaline 1 mg/mL",
