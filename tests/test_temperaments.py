@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -48,6 +48,11 @@ VALUES = {
     "low-respiratory-rate": 7.0,
     "low-glucose": 50.0,
     "high-blood-pressure": 190.0,
+}
+
+BRINGS_ALONG = {
+    "medication-requests": "&_include=MedicationRequest:medication",
+    "medication-statements": "&_include=MedicationStatement:medication",
 }
 
 pytestmark = [
@@ -191,6 +196,33 @@ def leaves_full_urls_out(asked: Asked) -> Reply:
     return status, body
 
 
+def demands_an_intent(asked: Asked) -> Reply:
+    """athenahealth: and it knows two of them."""
+    intents = set(filter(None, (asked.of("intent") or "").split(",")))
+    if asked.kind == "MedicationRequest" and not intents:
+        return refused("required", "intent is required")
+    if not intents <= {"order", "plan"}:
+        return refused("value", "The intent is order or plan")
+    return asked.plain()
+
+
+def takes_one_code_and_does_not_sort(asked: Asked) -> Reply:
+    if asked.of("_sort"):
+        return refused("not-supported", "Sorting is not supported")
+    if "," in (asked.of("code") or ""):
+        return refused("invalid", "Only one code may be given")
+    return asked.plain()
+
+
+def reads_medications_one_by_one(asked: Asked) -> Reply:
+    return (400, {}) if asked.kind == "Medication" else asked.plain()
+
+
+def refused(code: str, text: str) -> Reply:
+    issue = {"severity": "error", "code": code, "details": {"text": text}}
+    return 400, {"resourceType": "OperationOutcome", "issue": [issue]}
+
+
 KINDLY: list[Temperament] = [
     well_behaved,
     links_opaquely,
@@ -202,6 +234,9 @@ KINDLY: list[Temperament] = [
     warns,
     includes_medications_on_the_last_page,
     leaves_full_urls_out,
+    demands_an_intent,
+    takes_one_code_and_does_not_sort,
+    reads_medications_one_by_one,
 ]
 
 
@@ -283,7 +318,11 @@ def patients(service: ServiceRules) -> list[Sample]:
 
 
 def prefetched(service: ServiceRules, bundle: Any, patient_id: str) -> Chart:
-    templates = service.service.prefetch or {}
+    """What suffices: the Medications that are referred to come along."""
+    templates = {
+        key: f"{template}{BRINGS_ALONG.get(key, '')}"
+        for key, template in (service.service.prefetch or {}).items()
+    }
     prefetch = fill_prefetch(templates, bundle, {"patientId": patient_id})
     return gather(service.queries, ask(patient_id, prefetch), None, 60.0)
 
@@ -311,7 +350,8 @@ def ask(patient_id: str, prefetch: Any, base: str = "") -> Any:
 
 def worn(patient_id: str) -> list[WearableAlert]:
     """One alert of each type this morning, so that every rule has a reason to look."""
-    start = NOW - timedelta(hours=3)
+    # Ten in the morning of the wearer, whose watch says its offset.
+    start = (NOW - timedelta(hours=3)).astimezone(timezone(timedelta(hours=1)))
     units = {name: each.unit for name, each in shipped().alert_types.items()}
     return [
         WearableAlert(
@@ -324,6 +364,7 @@ def worn(patient_id: str) -> list[WearableAlert]:
             value=VALUES.get(name, 128.0) if unit else None,
             unit=unit,
             source="sample",
+            local=True,
         )
         for name, unit in units.items()
     ]
@@ -512,7 +553,7 @@ def test_p_20_what_is_spoilt_is_read_or_counted_and_never_an_exception(
     born = {"birthDate": chance.choice(JUNK), "gender": chance.choice(JUNK)}
     patient = {"resourceType": "Patient", "id": patient_id, **born}
     entries = [spoil(each, chance, share) for each in bundle["entry"]]
-    spoilt = {"resourceType": "Bundle", "entry": entries}
+    spoilt = {"resourceType": "Bundle", "type": "collection", "entry": entries}
     prefetch = {each.key: spoilt for each in service.queries} | {"patient": patient}
 
     chart = gather(service.queries, ask(patient_id, prefetch), None, 60.0)
