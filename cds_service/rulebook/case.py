@@ -14,6 +14,7 @@ from ..wearables.records import WearableAlert
 from .facts import Fact, Window
 from .filing import fill_sheet
 from .intervals import EVER, Duration, Moment
+from .problems import Reading, usual_reading
 from .readings import Row, observation_moment, text_of
 from .sheet import Selectors, Sheet
 from .truth import Reason, ReasonKind, Verdict
@@ -86,13 +87,16 @@ class Case:
         now: datetime,
         zone: tzinfo,
         ignore_unresolved: bool = False,
+        reading: Reading | None = None,
     ) -> None:
         self.chart = chart
         self.now = now
         self.zone = zone
         self._selectors = selectors
         self._ignore_unresolved = ignore_unresolved
-        self.sheet: Sheet = fill_sheet(selectors, chart, alerts, now, zone)
+        self.sheet: Sheet = fill_sheet(
+            selectors, chart, alerts, now, zone, reading or usual_reading()
+        )
         self._found: dict[int, Found] = {}
         self._certain: dict[int, bool | None] = {}
         self._starts: dict[Window, datetime] = {}

@@ -122,6 +122,7 @@ def open_case(
         now,
         site.time_zone,
         site.ignore_unresolved,
+        site.reading,
     )
 
 

@@ -10,7 +10,7 @@ from .absence import NOT_MEASURED, absence_of
 from .intervals import Moment, exactly
 from .matching import RXNORM, Coded, CodeIndex, Placing
 from .medicines import INGREDIENT_NOT_OBTAINED, coded_medication
-from .problems import Times
+from .problems import Reading, Times
 from .readings import (
     MISSHAPEN,
     Lack,
@@ -197,13 +197,14 @@ def fill_sheet(
     alerts: Sequence[WearableAlert] | None,
     now: datetime,
     zone: tzinfo,
+    reading: Reading,
 ) -> Sheet:
     """Every row of *chart* and *alerts* under the selectors that it belongs to.
 
     *alerts* is None where they could not be read.
     """
     born = birth_moment(chart.patient or {}, now, zone)
-    sheet = Sheet(selectors, Times(now, zone, born))
+    sheet = Sheet(selectors, Times(now, zone, born, reading))
     filer = _Filer(selectors, chart, sheet)
     for kind, names in SOURCES_OF.items():
         read = [chart.sources[name] for name in names if name in chart.sources]

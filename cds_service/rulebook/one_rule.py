@@ -28,7 +28,7 @@ from .valuesets import ValueSet, build_valuesets
 
 _SERVICE = "rule-test"
 _HOOK = "patient-view"
-_SITE_KEYS = ("time_zone", "overlays", "override_reasons", "unresolved")
+_SITE_KEYS = ("time_zone", "overlays", "override_reasons", "unresolved", "reading")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,20 +8,47 @@ dateRecorded.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from enum import Enum
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 from ..fhir.chart import Resource
-from .intervals import EVER, Duration, Moment, parse_moment
+from .intervals import EVER, Duration, Moment, parse_duration, parse_moment
 from .readings import flag, length_of, period_moment, text_of
+from .schemas import read_schema
 
 NO_ONSET = "onset not recorded"
 WORDY_ONSET = "onset recorded in words only"
 NOT_ENTERED = "date of entry not recorded"
-LASTS = Duration(12, "month")
-"""How long what was so at an encounter may still be so. Source: our own decision."""
+
+
+class Reading(NamedTuple):
+    """How long what a record leaves open is taken to hold; a site decides it."""
+
+    supply_grace: Duration
+    """How long a supply is stretched, by doses missed and stock at home."""
+    completed_order: Duration
+    """How long a completed order lasted that does not say it."""
+    encounter_diagnosis: Duration
+    """How long what was so at an encounter may still be so."""
+
+
+def build_reading(written: Mapping[str, str]) -> Reading:
+    """Return what *written* sets, and for the rest the defaults of the schema."""
+    known = read_schema("site")["properties"]["reading"]["properties"]
+    lengths = (
+        parse_duration(written.get(name, known[name]["default"]))
+        for name in Reading._fields
+    )
+    return Reading(*(each for each in lengths if each is not None))
+
+
+@cache
+def usual_reading() -> Reading:
+    """Return what holds where a site says nothing."""
+    return build_reading({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +59,7 @@ class Times:
     zone: tzinfo
     born: Moment | None = None
     """When the patient was born; None where that is not known."""
+    reading: Reading = field(default_factory=usual_reading)
 
 
 class Abated(Enum):
@@ -89,7 +117,8 @@ def entered_moment(resource: Resource, times: Times) -> tuple[Moment | None, str
 def is_long_ago(resource: Resource, times: Times) -> bool | None:
     """Whether what is said of an encounter was long ago; None where no time is said."""
     at = recorded_moment(resource, times) or condition_moment(resource, times)
-    return at.high < LASTS.before(times.now, times.zone) if at else None
+    lasts = times.reading.encounter_diagnosis
+    return at.high < lasts.before(times.now, times.zone) if at else None
 
 
 def abated(resource: Resource, times: Times) -> Abated:

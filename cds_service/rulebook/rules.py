@@ -13,6 +13,7 @@ from .alerting import Alerting, Limits
 from .document import Position
 from .intervals import Duration
 from .lexicon import Lexicon
+from .problems import Reading, usual_reading
 from .text import Template
 from .truth import Verdict
 from .valuesets import ValueSet
@@ -167,6 +168,7 @@ class Site:
     overlays: tuple[str, ...] = ()
     override_reasons: Mapping[str, Coding] = field(default_factory=dict)
     limits: Limits = Limits()
+    reading: Reading = field(default_factory=usual_reading)
 
 
 @dataclass(frozen=True, slots=True)

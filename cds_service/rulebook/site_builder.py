@@ -7,6 +7,8 @@ from ..protocol.cards import Coding
 from .alerting import Limits
 from .document import Document
 from .findings import Findings, quote, suggest
+from .intervals import parse_duration
+from .problems import Reading, build_reading, usual_reading
 from .rules import Site
 from .valuesets import overlay_names
 
@@ -55,7 +57,20 @@ def build_site(
             for each in data.get("override_reasons", ())
         },
         limits=Limits(**data.get("limits", {})),
+        reading=_reading(document, findings),
     )
+
+
+def _reading(document: Document, findings: Findings) -> Reading:
+    """How long what a record leaves open is taken to hold at this site."""
+    written = document.data.get("reading", {})
+    for name, length in written.items():
+        if parse_duration(length) is None:
+            message = f"{quote(length)} is not a duration"
+            help = "write e.g. `90 days`, `12 months`"
+            findings.error(document, ("reading", name), "CDS222", message, help)
+            return usual_reading()
+    return build_reading(written)
 
 
 def _ignores_unresolved(document: Document, findings: Findings) -> bool:

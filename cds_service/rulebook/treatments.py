@@ -7,8 +7,7 @@ a medicine anew after months of it has not started. Where entries leave a gap, t
 is a range of time, and nothing is called new for the lack of an entry.
 
 Source: FHIR R4 MedicationRequest.status, dispenseRequest, Timing.repeat.bounds[x];
-MedicationStatement.status, effective[x], dateAsserted. The two lengths are this
-project's own.
+MedicationStatement.status, effective[x], dateAsserted.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,10 +22,6 @@ from .problems import Times
 from .readings import flag, items, length_of, medication_moment
 from .standing import Standing, medication_standing, statement_status, word_of
 
-GRACE = Duration(90, "day")
-"""How long a supply is stretched, by doses missed and stock at home."""
-BELIEVED = Duration(12, "month")
-"""How long a completed order lasted that does not say it."""
 GAP = "its orders leave a gap before the last start"
 
 
@@ -245,6 +240,8 @@ class _Medicine:
     """Whether it was taken at a time that is not recorded."""
     taken_again: datetime
     """As of when it was last said to be taken."""
+    grace: timedelta
+    """How long a supply is stretched."""
 
 
 _WAS_TAKEN = (Says.TAKEN, *_OVER, Says.USED_UP, Says.HELD)
@@ -265,6 +262,7 @@ def _arrange(entries: Sequence[Entry], times: Times) -> _Medicine:
         sorted(before, key=lambda each: each[0].low, reverse=True),
         any(each.began is None for each in taken),
         max(said, default=EVER.low),
+        times.reading.supply_grace.length,
     )
 
 
@@ -290,7 +288,8 @@ def _follow(
 
 def _is_over(entry: Entry, times: Times) -> bool:
     """Whether what an order was meant for ended long ago."""
-    return entry.until is not None and times.now - entry.until.high > GRACE.length
+    grace = times.reading.supply_grace.length
+    return entry.until is not None and times.now - entry.until.high > grace
 
 
 _OPEN: Mapping[Says, Standing] = {
@@ -319,13 +318,13 @@ def _begun(standing: Standing, entry: Entry, medicine: _Medicine) -> Course:
         return Course(standing)
     since = entry.began
     for began, last in medicine.before:
-        most = _DAY if last.stopped else GRACE.length
+        most = _DAY if last.stopped else medicine.grace
         if began.low < since.low and since.low - last.end <= most:
             since = began
     earliest = since.low
     for began, last in medicine.before:
         if began.low < since.low:
-            if last.stopped and since.low - last.end > GRACE.length:
+            if last.stopped and since.low - last.end > medicine.grace:
                 break  # what came after was a new start
             earliest = began.low
     if medicine.undated:
@@ -357,5 +356,6 @@ def _last(entry: Entry, stops: Iterable[Entry], times: Times) -> _Last:
     if entry.until:
         return _Last(entry.until.low, False)
     if entry.says is Says.USED_UP:
-        return _Last(BELIEVED.after(entry.began.low, times.zone), False)
+        lasted = times.reading.completed_order
+        return _Last(lasted.after(entry.began.low, times.zone), False)
     return _Last(entry.began.low, False)

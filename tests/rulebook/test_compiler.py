@@ -128,6 +128,9 @@ def test_a_unit_is_needed_to_compare_numbers(rules: Any, chart: Any) -> None:
         ("time_zone: Mars/Olympus", "CDS011"),
         ("time_zone: UTC\noverlays: [snomed]", "CDS012"),
         ("time_zone: UTC\nrules: {tset: {status: shadow}}", "CDS014"),
+        ("time_zone: UTC\nreading: {supply_grace: 999999 days}", "CDS222"),
+        ("time_zone: UTC\nreading: {supply_grace: 90}", "CDS103"),
+        ("time_zone: UTC\nreading: {supply: 90 days}", "CDS102"),
         ("time_zone: UTC\nrules: {test: {params: {limit: 3}}}", "CDS018"),
     ],
 )

@@ -155,6 +155,22 @@ def test_what_an_encounter_said_long_ago_may_no_longer_hold(
 
 
 @pytest.mark.parametrize(
+    ("lasts", "expected"), [("1 month", {"uncertain"}), ("12 months", True)]
+)
+def test_a_site_says_how_long_a_diagnosis_of_an_encounter_holds(
+    rules: Any, chart: Any, reasons: Any, lasts: str, expected: Any
+) -> None:
+    rules.files["site.yaml"] += f"reading: {{encounter_diagnosis: {lasts}}}\n"
+    said = condition(category=ENCOUNTER, recordedDate="2026-09-01")
+
+    verdict = rules.verdict(
+        DIABETES.format(""), "dm: present", chart(conditions=[said])
+    )
+
+    assert expected == (verdict if isinstance(verdict, bool) else reasons(verdict))
+
+
+@pytest.mark.parametrize(
     ("category", "expected"),
     [
         (PROBLEM_LIST, True),

@@ -280,6 +280,32 @@ def test_an_order_without_an_end_stays_current(ask: Callable[..., bool | str]) -
     assert ask(order("1994-08-03")) is True
 
 
+def site(rules: Any, reading: str) -> None:
+    rules.files["site.yaml"] += f"reading: {{{reading}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("grace", "expected"), [("30 days", ENDED), ("90 days", True), ("2 months", ENDED)]
+)
+def test_a_site_says_how_long_a_supply_is_stretched(
+    rules: Any, ask: Callable[..., bool | str], grace: str, expected: bool | str
+) -> None:
+    site(rules, f"supply_grace: {grace}")
+
+    # Used up on 31 August, 83 days ago.
+    assert ask(order("2026-08-01", **supply(30))) == expected
+
+
+@pytest.mark.parametrize(("lasted", "expected"), [("3 months", GAP), ("1 year", True)])
+def test_a_site_says_how_long_a_completed_order_lasted(
+    rules: Any, ask: Callable[..., bool | str], lasted: str, expected: bool | str
+) -> None:
+    site(rules, f"completed_order: {lasted}")
+    entries = [order("2025-12-01", "completed"), order("2026-11-17")]
+
+    assert ask(*entries, option=", taken_for: 30 days") == expected
+
+
 RENEWED = "2026-11-17"
 """Five days ago."""
 
