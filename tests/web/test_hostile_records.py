@@ -38,6 +38,7 @@ class Watch:
     id: str = "watch"
     tenant: str = "default"
     fhir_base: str = "-"
+    time_zone: str = ""
     fhir_bases: tuple[str, ...] = ()
 
 

@@ -430,6 +430,7 @@ class Sender:
     id: str = "app"
     tenant: str = "default"
     fhir_base: str = "-"
+    time_zone: str = ""
 
 
 SENDER = Sender()
