@@ -1,6 +1,7 @@
-"""A rules folder of one rule, for tests that change it while it is served."""
+"""What holds for each run, and a rules folder of one rule, for tests that change it."""
 
 import gc
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
@@ -86,12 +87,25 @@ Revise = Callable[[Path, int], dict[str, str]]
 
 
 def pytest_configure() -> None:
-    """Have the garbage collector come less often.
+    """Have the garbage collector come less often, and what tests start hear signals.
 
     Thousands of tests are half a million objects that stay to the end. To walk over
     them again and again would take a seventh of the time of the quick loop.
     """
     gc.set_threshold(10_000, 20, 20)
+    hear_for_others()
+
+
+def hear_for_others() -> None:
+    """Give what tests start the default action of the signals that this run ignores.
+
+    A script starts what it puts into the background with SIGINT and SIGQUIT ignored,
+    and whatever is started from there would inherit that. A signal that is heard is
+    back at its default in a new program. The run itself stays as deaf as it was.
+    """
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 @pytest.fixture(scope="session")
