@@ -11,6 +11,7 @@ folder that goes when the demo ends.
 import json
 import shlex
 import signal
+import sys
 import tempfile
 from base64 import b64encode
 from collections.abc import Iterator
@@ -47,8 +48,9 @@ from .scenarios import Step
 from .simulate import send
 from .webhook import read, webhook_url
 
-HOME = Path(__file__).parents[2]
-CASE = Path("fixtures/patient-view/fires")
+SHIPPED = Path(__file__).parents[1] / "shipped"
+CASE = (SHIPPED / "fixtures/patient-view/fires").resolve()
+RULES = (SHIPPED / "rules").resolve()
 SERVICE = "wearable-review"
 ISSUER = "https://ehr.example.org"
 KEY_ID = "demo-key"
@@ -89,7 +91,7 @@ def demo(once: bool) -> None:
 @contextmanager
 def set_stage(console: Console) -> Iterator[Stage]:
     """The server and the EHR's FHIR server, running for as long as the block lasts."""
-    case = load_case(HOME / CASE, datetime.now().astimezone())
+    case = load_case(CASE, datetime.now().astimezone())
     pem, public = generate_key()
     secret = "whsec_" + b64encode(token_bytes(32)).decode()
     fhir_token = token_urlsafe()
@@ -103,7 +105,7 @@ def set_stage(console: Console) -> Iterator[Stage]:
         clients.write_text(write_clients(public, fhir.base, secret))
         settings = {
             "CDS_PROFILE": "development",
-            "CDS_RULES": str(HOME / "rules"),
+            "CDS_RULES": str(RULES),
             "CDS_CLIENTS_FILE": str(clients),
             "CDS_DATABASE_URL": f"sqlite:///{folder / 'cds.sqlite'}",
             "CDS_PUBLIC_URL": base,
@@ -214,19 +216,26 @@ def write_clients(public_key: dict[str, Any], fhir_base: str, secret: str) -> st
 def invite(stage: Stage, console: Console) -> None:
     """What to open or type next."""
     base = stage.ehr.base
-    again = ["cds-service", "call", SERVICE, str(CASE), "--base", base]
+    program = as_typed(Path(sys.executable).with_name("cds-service"))
+    again = [program, "call", SERVICE, as_typed(CASE), "--base", base]
     again += ["--key", str(stage.folder / "ehr-key.pem")]
     again += ["--iss", ISSUER, "--kid", KEY_ID]
     lines = [
         "The server stays up; Ctrl-C stops it. In another terminal:",
         f"  curl {base}/cds-services",
         f"  curl {base}/health/ready",
-        f"  .venv/bin/{shlex.join(again)}",
+        f"  {shlex.join(again)}",
         f"  tail -f {stage.folder / 'server.log'}",
     ]
     console.rule("What next", align="left")
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
+
+
+def as_typed(path: Path) -> str:
+    """Return the path from here, or in full where it does not lie below."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def listen_for_the_end() -> Event:
