@@ -28,9 +28,16 @@ from .protocol.requests import HookRequest
 from .protocol.responses import build_response
 from .recording import Decided, build_call_record, unusable_of
 from .rulebook.cards import BuiltCard, draft_cards, identify, settle_actions
-from .rulebook.evaluate import alerts_since, evaluate
-from .rulebook.rules import Rulebook, ServiceRules, Site
-from .rulebook.suppression import Held, Suppressed, hold_back, look_back
+from .rulebook.evaluate import Evaluations, alerts_since, evaluate
+from .rulebook.rules import Rulebook, ServiceRules
+from .rulebook.suppression import (
+    Held,
+    Suppressed,
+    decide,
+    held_back_extension,
+    look_back,
+    say_held_back,
+)
 from .serving import Serving
 from .stopwatch import Stopwatch
 from .store.displays import OwnCall
@@ -115,13 +122,16 @@ def answer(
     )
     watch.enter("cards")
     drafts = draft_cards(evaluations, service.service, told_of(hook_request))
-    held = hold(drafts, service.site, patient, hook_request, client, now, world.store)
+    held = hold(
+        evaluations, drafts, service, patient, hook_request, client, world.store
+    )
     capabilities = client.profile.capabilities
     seed = seed_of(service.service.id, hook_request, client)
     built = settle_actions(identify(held.shown, seed), capabilities)
+    built = say_held_back(built, held)
     cards = tuple(gate_card(each.card, capabilities) for each in built)
     actions = [action for each in built for action in each.system_actions]
-    body = build_response(cards, actions)
+    body = build_response(cards, actions, held_back_extension(held))
     check_time()
 
     watch.enter("record")
@@ -211,19 +221,20 @@ def told_of(hook_request: HookRequest) -> dict[str, str | None]:
 
 
 def hold(
+    evaluations: Evaluations,
     drafts: tuple[BuiltCard, ...],
-    site: Site,
+    service: ServiceRules,
     patient: PatientKey,
     hook_request: HookRequest,
     client: TrustedClient,
-    now: datetime,
     store: Store,
 ) -> Held:
-    """What of the cards is shown, by what was shown and overridden before."""
-    limits, zone = site.limits, site.time_zone
-    lookback = look_back(drafts, limits, now, zone)
+    """What of the cards is shown, by what was shown and answered before."""
+    site, call = service.site, told_of(hook_request)
+    now, zone = evaluations.case.now, site.time_zone
+    lookback = look_back(drafts, site.limits, now, zone, service.about_data)
     if lookback is None:
-        return hold_back(drafts, (), limits, now, zone)
+        return decide(evaluations, drafts, (), service, call)
     instance = hook_request.hook_instance
     own = OwnCall(client.id, hook_request.hook, instance)
     told_apart = has_own_instance(hook_request, client)
@@ -231,7 +242,7 @@ def hold(
         displays = store.displays(patient, lookback, own if told_apart else None)
     except StoreError as error:
         raise Unavailable("The earlier cards could not be read.") from error
-    return hold_back(drafts, displays, limits, now, zone)
+    return decide(evaluations, drafts, displays, service, call)
 
 
 def has_own_instance(hook_request: HookRequest, client: TrustedClient) -> bool:

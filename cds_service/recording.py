@@ -124,6 +124,7 @@ def card_records(built: tuple[BuiltCard, ...], now: datetime) -> tuple[CardRecor
             dedup_key=each.dedup_key,
             indicator=each.card.indicator.name.lower(),
             shown_at=now,
+            evidence=each.evidence,
         )
         for each in built
     )
@@ -140,6 +141,8 @@ def suppression_records(held: Held) -> tuple[SuppressionRecord, ...]:
             why=each.why.value,
             until=each.until,
             detail=each.detail,
+            indicator=each.card.card.indicator.name.lower(),
+            told_under=each.told_under,
         )
         for each in held.suppressed
     )

@@ -13,6 +13,7 @@ from rich.markdown import Markdown
 from rich.panel import Panel
 from rich.text import Text
 
+from ..rulebook.suppression import HELD_BACK_EXTENSION
 from .ehr import Answer
 
 COLOURS = {"info": "blue", "warning": "yellow", "critical": "red"}
@@ -44,13 +45,36 @@ def print_answer(console: Console, answer: Answer) -> None:
         _print_refusal(console, answer.status, body)
         return
     cards = body.get("cards")
+    held = _held_back(body.get("extension"))
     if cards == []:
-        console.print("  No card: nothing to say that was not shown lately.")
+        said = "nothing to say." if not held else "what there is to say was said."
+        console.print(f"  No card: {said}")
+    if held:
+        console.print(Text(held))
     for card in _objects(cards):
         console.print(_panel(card))
     for action in _objects(body.get("systemActions")):
         line = f"  To be done by the system: {_action(action)}"
         console.print(Text(line))
+
+
+def _held_back(extension: Any) -> str:
+    """How many cards this project's server has held back, and why; empty for none."""
+    told = extension.get(HELD_BACK_EXTENSION) if isinstance(extension, dict) else None
+    count = told.get("count") if isinstance(told, dict) else None
+    if not isinstance(told, dict) or not isinstance(count, int) or count < 1:
+        return ""
+    reasons = told.get("reasons")
+    each = [
+        f"{number} {clean(why)}"
+        for why, number in (reasons if isinstance(reasons, dict) else {}).items()
+        if isinstance(number, int)
+    ]
+    return (
+        f"  Held back: {count} ({', '.join(each)})."
+        if each
+        else (f"  Held back: {count}.")
+    )
 
 
 def _panel(card: dict[str, Any]) -> Panel:

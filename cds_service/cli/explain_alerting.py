@@ -14,7 +14,7 @@ from ..rulebook.evaluate import Evaluations, judge_rule
 from ..rulebook.rules import Rule, ServiceRules
 from ..rulebook.suppression import (
     Suppressed,
-    hold_back,
+    decide,
     look_back,
     may_be_held,
     stamp,
@@ -102,11 +102,12 @@ def ask_alerting(
     """
     rules = service.program.candidates(case.sheet)
     items = tuple(judge_rule(each, case) for each in rules if each.in_force(case.today))
-    drafts = draft_cards(Evaluations(items, case), service.service, history.call)
+    evaluations = Evaluations(items, case)
+    drafts = draft_cards(evaluations, service.service, history.call)
     limits, zone = service.site.limits, service.site.time_zone
-    lookback = look_back(drafts, limits, case.now, zone)
+    lookback = look_back(drafts, limits, case.now, zone, service.about_data)
     displays = read_displays(case.chart.patient_id, lookback, history)
-    held = hold_back(drafts, displays, limits, case.now, zone)
+    held = decide(evaluations, drafts, displays, service, history.call)
     card = next((each for each in drafts if each.rule == rule.id), None)
     why = (each for each in held.suppressed if each.card.rule == rule.id)
     key = card.dedup_key if card else None

@@ -3,7 +3,7 @@
 Source: CDS Hooks 3.0.0 "CDS Service Response".
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .cards import Action, Card, action_as_json, as_json
@@ -20,7 +20,9 @@ class InvalidAnswer(Exception):
 
 
 def build_response(
-    cards: Iterable[Card], system_actions: Sequence[Action] = ()
+    cards: Iterable[Card],
+    system_actions: Sequence[Action] = (),
+    extension: Mapping[str, Any] = {},
 ) -> dict[str, Any]:
     """The body that answers a call.
 
@@ -30,6 +32,8 @@ def build_response(
     body: dict[str, Any] = {"cards": [as_json(card) for card in cards]}
     if system_actions:
         body["systemActions"] = [action_as_json(each) for each in system_actions]
+    if extension:
+        body["extension"] = dict(extension)
     return checked("response", body)
 
 

@@ -42,6 +42,7 @@ class AlertingBuilder:
             once_per=self._once_per(data.get("once_per", ONCE_PER)),
             repeat_after=self._repeat_after(data),
             snooze=self._snooze(data.get("snooze_on_override")),
+            snooze_on_accept=self._snooze_on_accept(data),
             group=data.get("group", ""),
             priority=data.get("priority", 0),
             allow_suppress=data.get("allow_suppress", False),
@@ -51,6 +52,15 @@ class AlertingBuilder:
         for index, name in enumerate(names):
             if name not in PLAIN:
                 self._check(name, ("alerting", "once_per", index))
+        if "user" not in names:
+            self.findings.note(
+                self.document,
+                ("alerting", "once_per"),
+                "CDS803",
+                "what one clinician saw or overrode holds this card back for all",
+                "add `user`, unless that is meant",
+                key=True,
+            )
         return tuple(names)
 
     def _check(self, name: str, path: Path) -> None:
@@ -77,6 +87,12 @@ class AlertingBuilder:
             return None
         path = ("alerting", "repeat_after")
         return self._duration(data["repeat_after"], path, self.document)
+
+    def _snooze_on_accept(self, data: Mapping[str, Any]) -> Duration | None:
+        if "snooze_on_accept" not in data:
+            return None
+        path = ("alerting", "snooze_on_accept")
+        return self._duration(data["snooze_on_accept"], path, self.document)
 
     def _snooze(self, written: Any) -> dict[str, Duration]:
         path = ("alerting", "snooze_on_override")

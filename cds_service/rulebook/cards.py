@@ -18,6 +18,7 @@ from ..protocol.cards import Action, Card, CardSource, Indicator, as_json
 from ..protocol.services import Service
 from . import sentences
 from .alerting import OF_THE_CALL, Alerting
+from .disputes import evidence_of
 from .escaping import shorten
 from .evaluate import Evaluation, Evaluations, Outcome
 from .rules import CardTemplate
@@ -50,6 +51,8 @@ class BuiltCard:
     title: str = ""
     """Of its rule."""
     alerting: Alerting = Alerting()
+    evidence: tuple[str, ...] = ()
+    """References of the alerts and observations that it rests on."""
     system_actions: tuple[Action, ...] = ()
     """What may be done without a person, where the card is shown."""
 
@@ -160,6 +163,7 @@ def _build(
         comparable=None not in key.values(),
         title=rule.title,
         alerting=rule.alerting,
+        evidence=evidence_of(evaluation),
         system_actions=(
             build_system_actions(template, evaluation) if rule.approved else ()
         ),
@@ -191,7 +195,10 @@ def _detail(evaluation: Evaluation, template: CardTemplate) -> str:
 def _dedup_key(
     evaluation: Evaluation, template: CardTemplate, call: Mapping[str, str | None]
 ) -> dict[str, str | None]:
-    """What ``once_per`` names, with its values; None for one that is not known."""
+    """What ``once_per`` names, with its values; None for one that is not known.
+
+    The encounter stands in for a user whom the call does not name.
+    """
     rule = evaluation.rule
     known = {
         "patient": evaluation.case.chart.patient_id,
@@ -201,7 +208,9 @@ def _dedup_key(
     }
     key: dict[str, str | None] = {"rule": rule.id}
     for name in rule.alerting.once_per:
-        if name in known:
+        if name == "user" and not known["user"] and known["encounter"]:
+            key["encounter"] = known["encounter"]
+        elif name in known:
             key[name] = known[name]
         else:
             shown = evaluation.text(*name.split(".", 1))

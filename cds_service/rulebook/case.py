@@ -4,18 +4,24 @@ A ``Case`` is made once per call. Rows are filed once; what a fact makes of them
 window and unit, is worked out when first asked for and shared by all who ask the same.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, tzinfo
 
-from ..fhir.chart import Chart
+from ..fhir.chart import Chart, Resource
 from ..wearables.records import WearableAlert
 from .facts import Fact, Window
 from .filing import fill_sheet
 from .intervals import EVER, Duration, Moment
 from .problems import Reading, usual_reading
-from .readings import Row, observation_moment, text_of
+from .readings import (
+    Row,
+    alert_reference,
+    observation_moment,
+    reference_of,
+    text_of,
+)
 from .sheet import Selectors, Sheet
 from .truth import Reason, ReasonKind, Verdict
 
@@ -76,6 +82,12 @@ def _names(rows: Iterable[Row]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(row.name for row in rows))
 
 
+def _others(
+    resources: Sequence[Resource], references: Collection[str]
+) -> tuple[Resource, ...]:
+    return tuple(each for each in resources if reference_of(each) not in references)
+
+
 class Case:
     """One patient at one time."""
 
@@ -90,12 +102,15 @@ class Case:
         reading: Reading | None = None,
     ) -> None:
         self.chart = chart
+        self.alerts = alerts
+        """The patient's wearable alerts; None where they could not be read."""
         self.now = now
         self.zone = zone
         self._selectors = selectors
         self._ignore_unresolved = ignore_unresolved
+        self._reading = reading or usual_reading()
         self.sheet: Sheet = fill_sheet(
-            selectors, chart, alerts, now, zone, reading or usual_reading()
+            selectors, chart, alerts, now, zone, self._reading
         )
         self._found: dict[int, Found] = {}
         self._certain: dict[int, bool | None] = {}
@@ -126,6 +141,31 @@ class Case:
         heeding._ignore_unresolved = False
         heeding._found, heeding._certain = {}, {}
         return heeding
+
+    def without(self, references: Collection[str]) -> "Case":
+        """The case as if the record did not hold these observations and alerts.
+
+        Args:
+            references: As ``Row.evidence`` has them.
+        """
+        sources = {
+            name: replace(source, resources=_others(source.resources, references))
+            for name, source in self.chart.sources.items()
+        }
+        alerts = self.alerts and [
+            each for each in self.alerts if alert_reference(each) not in references
+        ]
+        reduced = Case(
+            self._selectors,
+            replace(self.chart, sources=sources),
+            alerts,
+            self.now,
+            self.zone,
+            self._ignore_unresolved,
+            self._reading,
+        )
+        reduced.may_disclose = self.may_disclose
+        return reduced
 
     def surely(self, fact: Fact) -> bool | None:
         """Whether the fact has a row, where that shows before any row is read.

@@ -59,6 +59,14 @@ class Row:
         return self.moment if self.dated else None, self.untimed
 
     @property
+    def evidence(self) -> str:
+        """What names the observation or alert wherever it is met; empty without id."""
+        if self.alert:
+            return alert_reference(self.alert)
+        known = self.resource is not None and text_of(self.resource.get("id"))
+        return reference_of(self.resource) if self.resource and known else ""
+
+    @property
     def is_heeded(self) -> bool:
         """Whether it keeps ``present`` from saying no: not what a code tells of."""
         return self.likely or self.doubt is not ReasonKind.UNRESOLVED
@@ -218,6 +226,11 @@ def is_true(value: Any) -> bool:
 def reference_of(resource: Resource) -> str:
     """``Type/id`` of a resource."""
     return f"{resource.get('resourceType', '?')}/{resource.get('id', '?')}"
+
+
+def alert_reference(alert: WearableAlert) -> str:
+    """What names an alert: ids are those of its source."""
+    return f"WearableAlert/{alert.source}/{alert.id}"
 
 
 def medication_moment(resource: Resource, zone: tzinfo) -> Moment | None:

@@ -177,6 +177,9 @@ def _alerting(source: RuleFile) -> Iterator[str]:
         yield f"Stays away for {snooze} after it was overridden."
     if isinstance(snooze, Mapping):
         yield from _snoozed(source, snooze)
+    if "snooze_on_accept" in body:
+        length = body["snooze_on_accept"]
+        yield f"Stays away for {length}, for everybody, after somebody accepted it."
     if "group" in body:
         yield (
             f"Of the cards of the group {body['group']}, only the most severe is "

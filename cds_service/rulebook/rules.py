@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from ..fhir.chart import Policy, SourceQuery
 from ..protocol.cards import CardSource, Coding, Indicator, Link
 from ..protocol.services import Service
-from .alerting import Alerting, Limits
+from .alerting import AboutData, Alerting, Limits
 from .document import Position
 from .intervals import Duration
 from .lexicon import Lexicon
@@ -167,6 +167,9 @@ class Site:
     ignore_unresolved: bool = False
     overlays: tuple[str, ...] = ()
     override_reasons: Mapping[str, Coding] = field(default_factory=dict)
+    data_reasons: Mapping[str, Duration | None] = field(default_factory=dict)
+    """By ``system|code``: reasons that say that the data are wrong, and how long that
+    counts where a rule does not say."""
     limits: Limits = Limits()
     reading: Reading = field(default_factory=usual_reading)
 
@@ -200,6 +203,7 @@ class ServiceRules:
     """Of the rulebook that this is a part of: a record names the one that judged."""
     includes_medications: bool = False
     """Whether the queries ask for the Medications that medicines refer to."""
+    about_data: AboutData = AboutData()
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,12 @@ def also_true(others: Iterable[tuple[str, str]]) -> str:
     return "Also true of this patient:\n\n" + "\n".join(lines)
 
 
+def held_back(count: int) -> str:
+    """How many other cards are not shown now."""
+    cards = "1 other card is" if count == 1 else f"{count} other cards are"
+    return f"{cards} held back: shown or answered before, or too many at once."
+
+
 def unchecked_detail(evaluations: Sequence[Evaluation]) -> str:
     """Which checks could not be made and what was missing, as a list."""
     listed = [_unchecked(each) for each in evaluations[:RULES_SHOWN]]

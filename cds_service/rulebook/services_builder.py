@@ -1,11 +1,13 @@
 """``services.yaml``: which rules an EHR gets on which hook."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..fhir.chart import Policy
 from ..protocol.hooks import HOOKS
 from ..protocol.services import Service
+from .alerting import AboutData
 from .document import Document
 from .findings import Findings, quote, suggest
 from .prefetch import derive_queries, requirements
@@ -29,6 +31,8 @@ def build_services(
 ) -> Services:
     """Every service of the file on each of its hooks; none without a sound file."""
     services: Services = {}
+    alertings = {rule.id: rule.alerting for rule in rules.values()}
+    about_data = AboutData(site.data_reasons, alertings)
     for index, body in enumerate(document.data["services"] if document else ()):
         assert document is not None
         chosen = _choose(document, index, rules, findings)
@@ -44,9 +48,8 @@ def build_services(
                 findings.error(document, where, "CDS016", message, help)
                 continue
             offered = tuple(rule for rule in chosen if hook in rule.hooks)
-            services[body["id"], hook] = _service(
-                body, hook, offered, selectors, valuesets, site, digest
-            )
+            service = _service(body, hook, offered, selectors, valuesets, site, digest)
+            services[body["id"], hook] = replace(service, about_data=about_data)
     return services
 
 

@@ -1,13 +1,14 @@
 """``site.yaml``: what a site decides for all rules, and never what they mean."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from ..protocol.cards import Coding
 from .alerting import Limits
 from .document import Document
 from .findings import Findings, quote, suggest
-from .intervals import parse_duration
+from .intervals import Duration, parse_duration
 from .problems import Reading, build_reading, usual_reading
 from .rules import Site
 from .valuesets import overlay_names
@@ -50,12 +51,8 @@ def build_site(
         serve_unapproved=data.get("unapproved") == "serve",
         ignore_unresolved=_ignores_unresolved(document, findings),
         overlays=overlays,
-        override_reasons={
-            each["code"]: Coding(
-                each.get("system", LOCAL_REASONS), each["code"], each["display"]
-            )
-            for each in data.get("override_reasons", ())
-        },
+        override_reasons={each.code: each for each in _reasons(data)},
+        data_reasons=_data_reasons(document, findings),
         limits=Limits(**data.get("limits", {})),
         reading=_reading(document, findings),
     )
@@ -71,6 +68,33 @@ def _reading(document: Document, findings: Findings) -> Reading:
             findings.error(document, ("reading", name), "CDS222", message, help)
             return usual_reading()
     return build_reading(written)
+
+
+def _reasons(data: Mapping[str, Any]) -> list[Coding]:
+    return [
+        Coding(each.get("system", LOCAL_REASONS), each["code"], each["display"])
+        for each in data.get("override_reasons", ())
+    ]
+
+
+def _data_reasons(document: Document, findings: Findings) -> dict[str, Duration | None]:
+    """The reasons that are about the data; a ``snooze`` of others says nothing."""
+    found: dict[str, Duration | None] = {}
+    for index, coding in enumerate(_reasons(document.data)):
+        body = document.data["override_reasons"][index]
+        path = ("override_reasons", index, "snooze")
+        length = parse_duration(body["snooze"]) if "snooze" in body else None
+        if "snooze" in body and length is None:
+            message = f"{quote(body['snooze'])} is not a duration"
+            help = "write e.g. `24 hours`, `14 days`, `3 months`; at most 150 years"
+            findings.error(document, path, "CDS222", message, help)
+        if body.get("about") == "data":
+            found[f"{coding.system}|{coding.code}"] = length
+        elif "snooze" in body:
+            message = f"{quote(coding.code)} is about the advice: this is not heeded"
+            help = "write `about: data`, or let rules say it in `snooze_on_override`"
+            findings.warning(document, path, "CDS019", message, help, key=True)
+    return found
 
 
 def _ignores_unresolved(document: Document, findings: Findings) -> bool:

@@ -1,5 +1,6 @@
 """Earlier displays of a patient's cards, with what was heard of them since."""
 
+import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import lru_cache
@@ -8,12 +9,17 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Connection,
+    Label,
     Row,
     Select,
+    Text,
     and_,
     bindparam,
+    cast,
+    null,
     select,
     union_all,
 )
@@ -24,13 +30,14 @@ from ..rulebook.alerting import ANY_REASON, Display, Lookback
 from ..wearables.records import PatientKey
 from .chain import instant
 from .database import Prepared
-from .tables import CALLS, CARDS, FEEDBACK
+from .tables import CALLS, CARDS, FEEDBACK, SUPPRESSIONS
 
 NEWEST = 20
 """Displays of one key that are looked at, beside those of which something was heard."""
 MOST = 1000
 """Rows that are looked at, the newest; beyond, a card is rather shown once more."""
-SHOWN = ("uuid", "rule", "version", "dedup_key", "indicator", "shown_at")
+SHOWN = ("uuid", "rule", "version", "dedup_key", "indicator", "shown_at", "evidence")
+SAID = ("outcome", "outcome_at", "received_at", "reason_system", "reason_code")
 
 
 class OwnCall(NamedTuple):
@@ -48,7 +55,9 @@ def read(
     call: OwnCall | None,
 ) -> tuple[Display, ...]:
     """What *lookback* asks for, newest first."""
-    if not lookback.keys and lookback.info_since is None:
+    since = {"info_since": lookback.info_since, "heard_since": lookback.heard_since}
+    asks = {name: instant(each) for name, each in since.items() if each is not None}
+    if not lookback.keys and not asks:
         return ()
     keys = sorted(lookback.keys)
     places = 1 << (len(keys) - 1).bit_length() if keys else 0
@@ -60,16 +69,15 @@ def read(
         "own_client": call.client if call else "",
         "own_hook": call.hook if call else "",
         "own_instance": call.instance if call else "",
+        **asks,
     }
-    if lookback.info_since is not None:
-        asked["info_since"] = instant(lookback.info_since)
-    statement = _statement(places, lookback.info_since is not None)
+    statement = _statement(places, *(name in asks for name in since))
     return tuple(_displays(statement.ask(connection, asked).all()))
 
 
 @lru_cache(maxsize=32)
-def _statement(places: int, info: bool) -> Prepared:
-    """The query for so many keys, a power of two or none, and for info cards.
+def _statement(places: int, info: bool, heard: bool = False) -> Prepared:
+    """The query for so many keys, a power of two or none, and for what else matters.
 
     Several questions in one, so that each has its index; what two of them find is
     found twice. A card that is shown each time until it is overridden has many
@@ -81,12 +89,19 @@ def _statement(places: int, info: bool) -> Prepared:
     for number in range(places):
         same = (card.dedup_key == bindparam(f"key_{number}"), recent)
         newest = _select(*same).order_by(card.shown_at.desc()).limit(NEWEST)
-        heard = _select(*same, FEEDBACK.c.outcome.is_not(None))
-        questions += [select(newest.subquery()), heard]
+        questions += [
+            select(newest.subquery()),
+            _select(*same, FEEDBACK.c.outcome.is_not(None)),
+        ]
+    if places:
+        questions.append(_told(places))
     if info:
         mild = card.indicator == Indicator.INFO.name.lower()
         today = card.shown_at >= bindparam("info_since")
         questions.append(_select(mild, card.rule != "", today))
+    if heard:
+        since = card.shown_at >= bindparam("heard_since")
+        questions.append(_select(since, FEEDBACK.c.outcome.is_not(None)))
     both = union_all(*questions)
     columns = both.selected_columns
     order = (columns.shown_at.desc(), columns.uuid)
@@ -96,11 +111,6 @@ def _statement(places: int, info: bool) -> Prepared:
 def _select(*wanted: ColumnElement[bool]) -> Select[Any]:
     """The patient's cards, their calls and what was heard of them."""
     card, call, feedback = CARDS.c, CALLS.c, FEEDBACK.c
-    own = and_(
-        call.client == bindparam("own_client"),
-        call.hook == bindparam("own_hook"),
-        call.hook_instance == bindparam("own_instance"),
-    )
     about = and_(
         feedback.card == card.uuid,
         feedback.tenant == card.tenant,
@@ -110,20 +120,57 @@ def _select(*wanted: ColumnElement[bool]) -> Select[Any]:
     whose = (
         card[name] == bindparam(name) for name in ("tenant", "fhir_base", "patient_id")
     )
-    said = (
-        feedback.outcome,
-        feedback.outcome_at,
-        feedback.received_at,
-        feedback.reason_system,
-        feedback.reason_code,
-    )
+    said = (feedback[name] for name in SAID)
+    nothing = _nothing("told_under")
     return (
-        select(*(card[name] for name in SHOWN), own.label("own"), *said)
+        select(*(card[name] for name in SHOWN), *_of_call(), nothing, *said)
         .select_from(
             CARDS.join(CALLS, call.id == card.call_id).outerjoin(FEEDBACK, about)
         )
         .where(*whose, *wanted)
     )
+
+
+def _told(places: int) -> Select[Any]:
+    """The lines for these keys on cards of other rules, and their calls."""
+    line, call = SUPPRESSIONS.c, CALLS.c
+    keys: list[BindParameter[str]] = [
+        bindparam(f"key_{number}") for number in range(places)
+    ]
+    known = {
+        "uuid": "told " + cast(line.id, Text),
+        "shown_at": call.at,
+        "evidence": _nothing("evidence"),
+    }
+    shown = (
+        (known[name] if name in known else line[name]).label(name) for name in SHOWN
+    )
+    return (
+        select(*shown, *_of_call(), line.told_under, *map(_nothing, SAID))
+        .select_from(SUPPRESSIONS.join(CALLS, call.id == line.call_id))
+        .where(
+            *(call[name] == bindparam(name) for name in PatientKey._fields),
+            line.dedup_key.in_(keys),
+            line.told_under.is_not(None),
+            line.indicator.is_not(None),
+            call.at >= bindparam("since"),
+        )
+    )
+
+
+def _of_call() -> tuple[Label[Any], ...]:
+    """Whether the call is the one that asks, and whose it was."""
+    call = CALLS.c
+    own = and_(
+        call.client == bindparam("own_client"),
+        call.hook == bindparam("own_hook"),
+        call.hook_instance == bindparam("own_instance"),
+    )
+    return own.label("own"), call.user.label("seen_by"), call.encounter.label("seen_in")
+
+
+def _nothing(name: str) -> Label[Any]:
+    return cast(null(), Text).label(name)
 
 
 def _displays(found: Iterable[Row[Any]]) -> Iterator[Display]:
@@ -138,11 +185,13 @@ def _display(row: Row[Any]) -> Display:
 
     A client whose clock is ahead does not keep a card away for longer.
     """
-    overridden, reason = None, ANY_REASON
+    overridden, accepted, reason = None, None, ANY_REASON
     if row.outcome == Outcome.OVERRIDDEN.value:
         overridden = datetime.fromisoformat(min(row.outcome_at, row.received_at))
         if row.reason_code:
             reason = f"{row.reason_system}|{row.reason_code}"
+    elif row.outcome == Outcome.ACCEPTED.value:
+        accepted = datetime.fromisoformat(min(row.outcome_at, row.received_at))
     return Display(
         rule=row.rule,
         version=row.version,
@@ -152,4 +201,9 @@ def _display(row: Row[Any]) -> Display:
         own=bool(row.own),
         overridden=overridden,
         reason=reason,
+        accepted=accepted,
+        told_under=row.told_under or "",
+        evidence=tuple(json.loads(row.evidence)) if row.evidence else (),
+        user=row.seen_by,
+        encounter=row.seen_in,
     )

@@ -117,6 +117,8 @@ class CardRecord:
     """The same for cards that say the same about the same patient."""
     indicator: str
     shown_at: datetime
+    evidence: tuple[str, ...] = ()
+    """References of the alerts and observations that it rests on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,9 @@ class SuppressionRecord:
     """None where it depended on what else was shown."""
     detail: str
     """What it rested on, in words."""
+    indicator: str = ""
+    told_under: str = ""
+    """The rule on whose card it stood as a line."""
 
 
 @dataclass(frozen=True, slots=True)

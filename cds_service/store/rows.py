@@ -55,6 +55,7 @@ def card_row(card: CardRecord, call: CallRecord) -> dict[str, Any]:
         "dedup_key": card.dedup_key,
         "indicator": card.indicator,
         "shown_at": instant(card.shown_at),
+        "evidence": canonical_json(card.evidence),
     }
 
 
@@ -68,6 +69,8 @@ def suppression_row(suppression: SuppressionRecord) -> dict[str, Any]:
         "why": suppression.why,
         "until": instant(suppression.until) if suppression.until else None,
         "detail": suppression.detail,
+        "indicator": suppression.indicator or None,
+        "told_under": suppression.told_under or None,
     }
 
 

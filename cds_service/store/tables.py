@@ -127,9 +127,11 @@ CARDS = Table(
     _text("dedup_key"),
     _text("indicator"),
     _text("shown_at"),
+    Column("evidence", Text, nullable=True),
     Index("cards_by_dedup_key", *_PATIENT, "dedup_key", "shown_at"),
     Index("cards_by_patient_and_time", *_PATIENT, "shown_at"),
 )
+"""``evidence`` is a JSON list of references; null where it was not kept yet."""
 
 SUPPRESSIONS = Table(
     "suppressions",
@@ -143,9 +145,13 @@ SUPPRESSIONS = Table(
     _text("why"),
     Column("until", Text, nullable=True),
     _text("detail"),
+    Column("indicator", Text, nullable=True),
+    Column("told_under", Text, nullable=True),
     Index("suppressions_by_rule", "rule", "version"),
+    Index("suppressions_by_dedup_key", "dedup_key"),
 )
-"""Cards that were held back; whose they were, and when, stands in ``calls``."""
+"""Cards that were held back; whose they were, and when, stands in ``calls``. What stood
+as a line on the card of the rule ``told_under`` was shown in that form."""
 
 FEEDBACK = Table(
     "feedback",

@@ -1,6 +1,7 @@
 import io
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from cds_service.cli.cards import print_answer
@@ -52,7 +53,24 @@ def test_a_card_needs_no_more_than_the_standard_requires() -> None:
 
 
 def test_no_card_is_said_in_words() -> None:
-    assert "No card" in printed(200, {"cards": []})
+    assert "No card: nothing to say." in printed(200, {"cards": []})
+
+
+def test_cards_that_were_held_back_are_counted() -> None:
+    told = {"count": 3, "reasons": {"repeated": 2, "snoozed": 1}}
+    body = {"cards": [], "extension": {"org.cds-service.held-back": told}}
+
+    assert "Held back: 3 (2 repeated, 1 snoozed)." in printed(200, body)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [None, [], 3, {"count": "3"}, {"count": 0}, {"reasons": {"repeated": 1}}],
+)
+def test_a_count_that_is_none_is_not_printed(told: Any) -> None:
+    body = {"cards": [], "extension": {"org.cds-service.held-back": told}}
+
+    assert "Held back" not in printed(200, body)
 
 
 def test_a_refusal_says_why() -> None:

@@ -34,7 +34,9 @@ def test_the_main_job_is_played_once() -> None:
     assert "Resting heart rate" in done.stdout or "resting heart rate" in done.stdout
     assert "The same, word for word" in done.stdout
     assert "The server asked for Condition?patient=fires" in done.stdout
-    assert done.stdout.endswith("No card: nothing to say that was not shown lately.\n")
+    assert done.stdout.endswith(
+        "No card: what there is to say was said.\n  Held back: 1 (1 repeated).\n"
+    )
     assert "\x1b" not in done.stdout
 
 

@@ -48,6 +48,9 @@ include: [{system: loinc, codes: [8867-4]}]
 }
 
 
+ME = "Practitioner/1"
+
+
 class Client:
     """Whoever was shown the card."""
 
@@ -85,9 +88,9 @@ class Ward:
         bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
         (self.folder / "b.json").write_text(json.dumps(bundle))
 
-    def show(self, days: int, base: str = "-", user: str | None = None) -> None:
+    def show(self, days: int, base: str = "-", user: str = ME) -> None:
         """A display of the card, as a server records it."""
-        names = {"patient": "p1", "rule": "a", **({"user": user} if user else {})}
+        names = {"patient": "p1", "rule": "a", "user": user}
         key = json.dumps(names, sort_keys=True, separators=(",", ":"))
         at = NOW - timedelta(days=days)
         card = CardRecord(f"card-{days}", "a", "1.1.0", key, "warning", at)
@@ -109,10 +112,12 @@ class Ward:
         rate: int = 120,
         alerting: str = "{repeat_after: 14 days}",
         severity: str = "warning",
+        user: str = ME,
     ) -> Result:
         self.write(rate, alerting, severity)
         asked = ["a", "--patient", f"{self.folder}/b.json", "--now", NOW.isoformat()]
         asked += ["--rules", f"{self.folder}/rules", "--database", self.url]
+        asked += ["--user", user] if user else []
         return CliRunner().invoke(explain, [*asked, *more])
 
     def alerting(self, *more: str, **asked: Any) -> list[str]:
@@ -163,13 +168,14 @@ def test_the_history_is_that_of_one_fhir_server(ward: Ward) -> None:
     assert len(ward.alerting("--fhir-base", "https://fhir.test/r4")) == 2
 
 
-def test_a_rule_that_is_once_per_user_asks_for_one(ward: Ward) -> None:
-    ward.show(days=1, user="Practitioner/1")
-    alerting = "{once_per: [patient, user], repeat_after: 14 days}"
+def test_a_card_is_held_back_for_the_user_who_is_named(ward: Ward) -> None:
+    ward.show(days=1)
 
-    (unknown,) = ward.alerting(alerting=alerting)
-    held, _ = ward.alerting("--user", "Practitioner/1", alerting=alerting)
+    (unknown,) = ward.alerting(user="")
+    (other,) = ward.alerting(user="Practitioner/2")
+    held, _ = ward.alerting()
 
+    assert other == "alerting: shown"
     assert "--user" in unknown and unknown.startswith("alerting: shown")
     assert "held back" in held
 

@@ -34,7 +34,7 @@ def complaints(rules: Any, alerting: str) -> list[tuple[str, str, int]]:
 
 
 def test_a_rule_that_says_nothing_is_shown_each_time(rules: Any, chart: Any) -> None:
-    assert alerting_of(rules, chart, "") == Alerting(("patient", "rule"))
+    assert alerting_of(rules, chart, "") == Alerting(("patient", "rule", "user"))
 
 
 def test_everything_that_a_rule_may_say(rules: Any, chart: Any) -> None:

@@ -262,7 +262,23 @@ def test_c_32_the_same_card_twice_is_shown_once() -> None:
 def test_cards_about_the_same_thing_share_a_key_whatever_the_seed() -> None:
     (one,), (other,) = build(fires()), build(fires(), seed="another")
 
-    assert one.dedup_key == other.dedup_key == '{"patient":"p1","rule":"a-rule"}'
+    assert one.dedup_key == other.dedup_key
+    assert json.loads(one.dedup_key) == {
+        "patient": "p1",
+        "rule": "a-rule",
+        "user": None,
+    }
+
+
+def test_the_encounter_stands_in_for_a_user_who_is_not_named() -> None:
+    (told,) = draft(rule(), {"user": None, "encounter": "e1"})
+
+    assert told.comparable
+    assert json.loads(told.dedup_key) == {
+        "encounter": "e1",
+        "patient": "p1",
+        "rule": "a-rule",
+    }
 
 
 def test_a_rule_may_say_what_makes_its_cards_the_same() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from cds_service.protocol.cards import Card, CardSource, Indicator
 from cds_service.rulebook.alerting import (
     ANY_REASON,
+    AboutData,
     Alerting,
     Display,
     Limits,
@@ -19,7 +20,14 @@ from cds_service.rulebook.alerting import (
 )
 from cds_service.rulebook.cards import BuiltCard, identify
 from cds_service.rulebook.intervals import Duration
-from cds_service.rulebook.suppression import Held, Why, hold_back, look_back
+from cds_service.rulebook.suppression import (
+    Held,
+    Why,
+    held_back_extension,
+    hold_back,
+    look_back,
+    say_held_back,
+)
 
 NOW = datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
 """Half past nine in the evening of the 21st in New York."""
@@ -509,3 +517,145 @@ def test_a_retry_gets_the_identical_cards_whatever_happened_since(
     again = hold_back(cards, later, limits, NOW + timedelta(seconds=1), ZONE)
 
     assert identify(again.shown, "seed") == identify(first.shown, "seed")
+
+
+# What was told is not told again
+
+
+def as_recorded(held: Held, at: datetime) -> tuple[Display, ...]:
+    """What the next call finds of this answer: its cards, and the lines on them."""
+    cards = (
+        Display(each.rule, each.version, each.dedup_key, each.card.indicator, at)
+        for each in held.shown
+        if each.rule
+    )
+    lines = (
+        Display(
+            each.card.rule,
+            each.card.version,
+            each.card.dedup_key,
+            each.card.card.indicator,
+            at,
+            told_under=each.told_under,
+        )
+        for each in held.suppressed
+        if each.told_under
+    )
+    return (*cards, *lines)
+
+
+def said(held: Held) -> set[str]:
+    """Rules of which the reader is told, on a card or as a line."""
+    lines = {each.card.rule for each in held.suppressed if each.told_under}
+    return {each.rule for each in held.shown} | lines
+
+
+@given(CARDS, LIMITS, st.timedeltas(timedelta(0), timedelta(hours=1)))
+def test_opening_a_chart_again_says_nothing_that_the_first_opening_said(
+    cards: list[BuiltCard], limits: Limits, later: timedelta
+) -> None:
+    first = hold_back(cards, (), limits, NOW, ZONE)
+    seen = as_recorded(first, NOW)
+
+    for opening in range(3):
+        again = hold_back(cards, seen, limits, NOW + later, ZONE)
+        seen += as_recorded(again, NOW + later)
+        always = {
+            each.rule
+            for each in cards
+            if each.alerting.repeat_after is None
+            and each.rule in {shown.rule for shown in first.shown}
+            or each.card.indicator is CRITICAL
+            and not each.alerting.allow_suppress
+        }
+        # A rule without `repeat_after` is shown each time, and its group is told by it.
+        leading = {each.alerting.group for each in cards if each.rule in always}
+        bound = {
+            each.rule
+            for each in cards
+            if each.rule not in always and each.alerting.group not in leading - {""}
+        }
+        assert said(again) & said(first) & bound == set(), opening
+
+
+def test_a_line_more_severe_than_it_was_told_steps_forward() -> None:
+    lead = card("a", repeat_after=DAYS_14, group="g")
+    seen = (display("a"), display("b", told_under="a", indicator=INFO))
+
+    assert rules(hold(lead, card("b", INFO, group="g"), seen=seen)) == []
+    assert rules(hold(lead, card("b", WARNING, group="g"), seen=seen)) == ["b"]
+
+
+def test_a_line_of_an_earlier_card_does_not_count_for_the_last() -> None:
+    lead = card("a", repeat_after=DAYS_14, group="g")
+    line = display("b", told_under="a", ago=timedelta(days=9))
+    seen = (display("a"), line)
+
+    assert rules(hold(lead, card("b", group="g"), seen=seen)) == ["b"]
+
+
+def test_lines_are_no_info_cards_of_the_day() -> None:
+    line = display("b", timedelta(minutes=1), told_under="a", indicator=INFO)
+
+    assert rules(hold(card("c", INFO), seen=(line,), limits=Limits(None, 1))) == ["c"]
+
+
+# Accepted
+
+
+def test_an_acceptance_by_anybody_rests_the_card_for_everybody() -> None:
+    mine = replace(
+        card(snooze_on_accept=DAYS_14), dedup_key='{"rule":"a","user":"Practitioner/2"}'
+    )
+    theirs = replace(
+        display(accepted=NOW - timedelta(days=1)),
+        dedup_key='{"rule":"a","user":"Practitioner/1"}',
+        mine=False,
+    )
+
+    (suppressed,) = hold(mine, seen=(theirs,)).suppressed
+
+    assert suppressed.why is Why.SNOOZED
+    assert suppressed.until == NOW + timedelta(days=13)
+    other = replace(theirs, dedup_key='{"drug.code":"x","rule":"a"}')
+    assert rules(hold(mine, seen=(other,))) == ["a"]
+
+
+# What the reader is told of it
+
+
+def test_what_is_held_back_is_counted_by_reason_and_lines_are_not() -> None:
+    held = hold(
+        card("a", repeat_after=DAYS_14),
+        card("b", group="g"),
+        card("c", group="g"),
+        card("d"),
+        seen=(display("a"),),
+        limits=Limits(1, None),
+    )
+
+    assert held.back == {"repeated": 1, "budget": 1}
+    assert held_back_extension(held) == {
+        "org.cds-service.held-back": {
+            "count": 2,
+            "reasons": {"budget": 1, "repeated": 1},
+        }
+    }
+    (first,) = say_held_back(held.shown, held)
+    assert first.card.detail.endswith(
+        "2 other cards are held back: shown or answered before, or too many at once."
+    )
+    assert held_back_extension(hold(card())) == {}
+
+
+def test_what_somebody_said_of_the_data_is_asked_for_where_a_card_rests_on_data() -> (
+    None
+):
+    about = AboutData({"urn:s|wrong": DAYS_14}, {"x": Alerting()})
+    resting = replace(card(), evidence=("Observation/o",))
+
+    assert look_back([card()], NO_LIMITS, NOW, ZONE, about) is None
+    assert look_back([resting], NO_LIMITS, NOW, ZONE) is None
+    assert look_back([resting], NO_LIMITS, NOW, ZONE, about) == Lookback(
+        frozenset(), NOW, None, NOW - timedelta(days=14)
+    )

@@ -57,8 +57,8 @@ def show(
         nonlocal shown
         shown += 1
         uuid = f"00000000-0000-4000-8000-{shown:012}"
-        rule = call.pop("rule", "a")
-        card = CardRecord(uuid, rule, "1.2.0", key, indicator, now - ago)
+        rule, evidence = call.pop("rule", "a"), call.pop("evidence", ())
+        card = CardRecord(uuid, rule, "1.2.0", key, indicator, now - ago, evidence)
         store.record_call(make_call(cards=(card,), **call), event)
         return uuid
 
@@ -89,11 +89,17 @@ def ask(store: Store, now: datetime) -> Callable[..., tuple[Display, ...]]:
         *keys: str,
         days: float = 30,
         info: timedelta | None = None,
+        heard: timedelta | None = None,
         patient: PatientKey = PatientKey("default", "-", "p1"),
         call: OwnCall | None = None,
     ) -> tuple[Display, ...]:
         since = now - timedelta(days=days)
-        lookback = Lookback(frozenset(keys), since, now - info if info else None)
+        lookback = Lookback(
+            frozenset(keys),
+            since,
+            now - info if info else None,
+            now - heard if heard else None,
+        )
         return store.displays(patient, lookback, call)
 
     return find
@@ -103,7 +109,14 @@ def test_a_display_is_found_as_it_was(show: Show, ask: Any, now: datetime) -> No
     show()
 
     assert ask("k") == (
-        Display("a", "1.2.0", "k", Indicator.WARNING, (now - DAY).astimezone(UTC)),
+        Display(
+            "a",
+            "1.2.0",
+            "k",
+            Indicator.WARNING,
+            (now - DAY).astimezone(UTC),
+            user="Practitioner/1",
+        ),
     )
 
 
@@ -254,6 +267,8 @@ def test_what_is_held_back_is_stored_with_its_call(
         "why": "repeated",
         "until": "2026-03-01T12:00:00.000000Z",
         "detail": "shown before",
+        "indicator": None,
+        "told_under": None,
     }
     assert (second["why"], second["until"]) == ("grouped", None)
 
@@ -288,3 +303,56 @@ def test_the_question_is_answered_from_indexes(
     assert ("cards_by_dedup_key" in steps) is bool(keys)
     assert ("cards_by_patient_and_time" in steps) is info
     assert "feedback_by_card" in steps
+
+
+def test_an_answered_card_is_found_by_its_patient_with_what_it_rested_on(
+    show: Show, say: Any, ask: Any
+) -> None:
+    say(show("k", rule="a", evidence=("Observation/o", "WearableAlert/watch/1")))
+    show("l", rule="b")
+    say(show("m", rule="c", ago=9 * DAY), ago=9 * DAY)
+    say(show("n", rule="d"), Outcome.ACCEPTED, reason=None)
+
+    found = ask(heard=2 * DAY)
+
+    assert {each.rule for each in found} == {"a", "d"}
+    (overridden,) = [each for each in found if each.rule == "a"]
+    assert overridden.evidence == ("Observation/o", "WearableAlert/watch/1")
+    assert (overridden.user, overridden.reason) == ("Practitioner/1", "urn:s|known")
+    (accepted,) = [each for each in found if each.rule == "d"]
+    assert accepted.accepted and not accepted.overridden
+
+
+def test_a_line_on_another_card_is_a_display_of_its_own_rule(
+    store: Store, make_call: Any, event: AuditEvent, ask: Any, now: datetime
+) -> None:
+    line = SuppressionRecord(
+        "b", "1.2.0", 1, "k", "grouped", None, "told by a", "info", "a"
+    )
+    call = make_call(at=now - DAY, cards=(), suppressions=(line,))
+    store.record_call(call, event)
+    own = OwnCall(call.client, call.hook, call.hook_instance)
+
+    (found,) = ask("k", call=own)
+
+    assert found == Display(
+        "b",
+        "1.2.0",
+        "k",
+        Indicator.INFO,
+        (now - DAY).astimezone(UTC),
+        own=True,
+        told_under="a",
+        user="Practitioner/1",
+    )
+    assert ask("other") == ask("k", days=0.5) == ()
+    assert ask("k", patient=PatientKey("default", "-", "p2")) == ()
+
+
+def test_what_was_held_back_and_told_nowhere_is_no_display(
+    store: Store, make_call: Any, event: AuditEvent, ask: Any, now: datetime
+) -> None:
+    held = SuppressionRecord("b", "1.2.0", 1, "k", "repeated", None, "shown", "info")
+    store.record_call(make_call(cards=(), suppressions=(held,)), event)
+
+    assert ask("k") == ()

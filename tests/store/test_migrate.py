@@ -12,6 +12,8 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
+from cds_service.protocol.cards import Indicator
+from cds_service.rulebook.alerting import Display, Lookback
 from cds_service.store.migrate import MIGRATIONS
 from cds_service.store.records import AuditEvent, StoreError
 from cds_service.store.store import Store
@@ -87,6 +89,51 @@ def test_an_alert_of_before_keeps_its_clock_only_where_it_had_an_offset(
         starts[0]: True,
         starts[1]: False,
     }
+
+
+def test_what_was_shown_and_overridden_before_still_counts(tmp_path: Path) -> None:
+    """A card of before has no evidence, and a line of before no severity."""
+    url = f"sqlite:///{tmp_path / 'cds.sqlite'}"
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = create_engine(url)
+    at = "2026-11-20T12:00:00.000000Z"
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0007")
+        for statement in (
+            "INSERT INTO calls VALUES (1, :at, 'default', 'ehr', 'review',"
+            " 'patient-view', 'h', '-', 'p', 'Practitioner/1', NULL, 'd', '[]', '[]',"
+            " '[]')",
+            "INSERT INTO cards VALUES ('u', 1, 'default', 'ehr', 'review', '-', 'p',"
+            " 'a', '1.0.0', 'k', 'warning', :at)",
+            "INSERT INTO suppressions VALUES (1, 1, 'b', '1.0.0', 1, 'k', 'grouped',"
+            " NULL, 'group g, told by a')",
+            "INSERT INTO feedback VALUES ('f', :at, 'default', 'ehr', 'review', 'u',"
+            " 'overridden', :at, '[]', 'urn:s', 'artifact', NULL, NULL, 1, 'a',"
+            " '1.0.0')",
+        ):
+            connection.exec_driver_sql(statement.replace(":at", f"'{at}'"))
+    engine.dispose()
+
+    store = Store.open(url)
+    store.migrate()
+
+    lookback = Lookback(frozenset({"k"}), SINCE, None, SINCE)
+    found = store.displays(PatientKey("default", "-", "p"), lookback)
+    moment = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    assert found == (
+        Display(
+            "a",
+            "1.0.0",
+            "k",
+            Indicator.WARNING,
+            moment,
+            overridden=moment,
+            reason="urn:s|artifact",
+            user="Practitioner/1",
+        ),
+    )
 
 
 def test_the_database_keeps_a_write_ahead_log(store: Store, rows: Rows) -> None:

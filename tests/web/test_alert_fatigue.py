@@ -35,9 +35,12 @@ cards:
     summary: "{name} very fast: {{{{ rate.latest }}}}"
   - severity: {severity}
     summary: "{name} fast: {{{{ rate.latest }}}}"
+    suggestions:
+      - label: Recheck
+        actions: [{{description: Recheck, create: {task}}}]
 card_defaults:
   source: {{label: Test}}
-  override_reasons: [action-completed, artifact]
+  override_reasons: [action-completed, artifact, not-wearer]
 {alerting}
 """
 SERVICES = """\
@@ -53,12 +56,18 @@ SITE = """\
 format: 1
 time_zone: America/New_York
 unapproved: serve
-override_reasons: [{system: "urn:site", code: artifact, display: Artifact}]
+override_reasons:
+  - {system: "urn:site", code: artifact, display: Artifact}
+  - {system: "urn:site", code: not-wearer, display: Other, about: data, snooze: 20 days}
 """
 ALERT_TYPES = """\
 format: 1
 alert_types: {irregular-rhythm: {title: Irregular rhythm}}
 """
+TASK = (
+    "{resourceType: Task, status: requested, intent: proposal,"
+    " for: {reference: Patient/p1}}"
+)
 VALUE_SET = """\
 format: 1
 valueset: heart-rate
@@ -77,6 +86,7 @@ def rule(
 ) -> dict[str, str]:
     text = RULE.format(
         name=name,
+        task=TASK,
         above=above,
         severity=severity,
         worst=worst,
@@ -134,9 +144,24 @@ class Clinic:
         hook: str = "patient-view",
         **context: str,
     ) -> list[dict[str, Any]]:
+        cards: list[dict[str, Any]] = self.respond(
+            rate, patient, instance, http, hook, **context
+        )["cards"]
+        return cards
+
+    def respond(
+        self,
+        rate: int = 120,
+        patient: str = "p1",
+        instance: str = "",
+        http: FlaskClient | None = None,
+        hook: str = "patient-view",
+        reading: str = "o",
+        **context: str,
+    ) -> dict[str, Any]:
         seen = {
             "resourceType": "Observation",
-            "id": "o",
+            "id": reading,
             "status": "final",
             "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]},
             "subject": {"reference": f"Patient/{patient}"},
@@ -155,20 +180,24 @@ class Clinic:
         }
         answer = (http or self.http).post("/cds-services/review", json=body)
         assert answer.status_code == 200, answer.text
-        cards: list[dict[str, Any]] = answer.json["cards"]
-        return cards
+        body: dict[str, Any] = answer.json
+        return body
 
     def says(self, *arguments: Any, **more: Any) -> list[str]:
         return [card["summary"] for card in self.ask(*arguments, **more)]
 
     def override(self, card: dict[str, Any], code: str = "") -> None:
         reasons = {each["code"]: each for each in card["overrideReasons"]}
-        entry = {
-            "card": card["uuid"],
-            "outcome": "overridden",
-            "outcomeTimestamp": self.now.isoformat(),
-            **({"overrideReason": {"reason": reasons[code]}} if code else {}),
-        }
+        why = {"overrideReason": {"reason": reasons[code]}} if code else {}
+        self.tell(card, outcome="overridden", **why)
+
+    def accept(self, card: dict[str, Any]) -> None:
+        taken = [{"id": card["suggestions"][0]["uuid"]}]
+        self.tell(card, outcome="accepted", acceptedSuggestions=taken)
+
+    def tell(self, card: dict[str, Any], **said: Any) -> None:
+        at = self.now.isoformat()
+        entry = {"card": card["uuid"], "outcomeTimestamp": at, **said}
         answer = self.http.post(
             "/cds-services/review/feedback", json={"feedback": [entry]}
         )
@@ -284,15 +313,12 @@ def test_of_a_group_one_card_is_shown_with_the_others_on_it(open_clinic: Open) -
     )
 
     first, other = clinic.ask()
-    second = clinic.ask()
+    second = clinic.says()
 
     assert first["summary"] == "b fast: 120 /min"
     assert "- **Rule a**: a fast: 120 /min" in first["detail"]
     assert other["summary"] == "c fast: 120 /min"
-    assert [card["summary"] for card in second] == [
-        "a fast: 120 /min",
-        other["summary"],
-    ]
+    assert second == [other["summary"]]
     assert clinic.audited()[0] == [["a@1.0.0", 1, "grouped", "group rate, told by b"]]
 
 
@@ -395,3 +421,296 @@ def test_what_was_held_back_is_counted_and_logged_without_the_patient(
     told = [(each["cards"], each["suppressed"]) for each in lines if "cards" in each]
     assert told == [(1, 0), (0, 1)]
     assert "p1" not in json.dumps(lines)
+
+
+# A chart that is opened again
+
+HELD_BACK = "org.cds-service.held-back"
+
+
+def test_three_openings_of_one_chart_say_what_there_is_once(open_clinic: Open) -> None:
+    clinic = open_clinic(
+        rule("a", "{group: rate, priority: 3, repeat_after: 14 days}"),
+        rule("b", "{group: rate, priority: 2, repeat_after: 14 days}", worst="info"),
+        rule("c", "{group: rate, priority: 1}", severity="info"),
+    )
+
+    openings = [clinic.says() for _ in range(3)]
+    clinic.now += 13 * DAY
+    openings.append(clinic.says())
+
+    assert openings == [["a fast: 120 /min"], [], [], []]
+    assert clinic.audited()[1][-1] == [
+        "c@1.0.0",
+        1,
+        "repeated",
+        "told under a, shown 2026-11-22T14:00:00Z, repeat_after 14 days",
+    ]
+
+
+def test_a_line_counts_as_shown_when_its_lead_is_gone(open_clinic: Open) -> None:
+    clinic = open_clinic(
+        rule("a", "{group: rate, priority: 3, repeat_after: 14 days}", above=130),
+        rule("b", "{group: rate, priority: 2, repeat_after: 14 days}"),
+    )
+
+    first, then = clinic.says(rate=140), clinic.says(rate=120)
+    clinic.now += 14 * DAY
+    later = clinic.says(rate=120)
+
+    assert (first, then) == (["a fast: 140 /min"], [])
+    assert later == ["b fast: 120 /min"]
+
+
+def test_a_rule_that_was_not_told_with_the_lead_is_shown(open_clinic: Open) -> None:
+    clinic = open_clinic(
+        rule("a", "{group: rate, priority: 3, repeat_after: 14 days}"),
+        rule("b", "{group: rate, priority: 2, repeat_after: 14 days}", above=130),
+    )
+
+    assert clinic.says(rate=120) == ["a fast: 120 /min"]
+    assert clinic.says(rate=140) == ["b fast: 140 /min"]
+    assert clinic.says(rate=140) == []
+
+
+def test_an_override_of_the_lead_holds_back_what_was_told_under_it(
+    open_clinic: Open,
+) -> None:
+    clinic = open_clinic(
+        rule("a", "{group: rate, priority: 3, snooze_on_override: 30 days}"),
+        rule("b", "{group: rate, priority: 2}"),
+    )
+
+    (card,) = clinic.ask()
+    clinic.override(card)
+
+    assert clinic.says() == []
+
+
+def test_a_line_on_a_card_for_which_there_was_no_room_was_not_shown(
+    open_clinic: Open,
+) -> None:
+    clinic = open_clinic(
+        rule("a", "{priority: 9, repeat_after: 14 days}"),
+        rule("b", "{group: rate, priority: 2, repeat_after: 14 days}"),
+        rule("c", "{group: rate, priority: 1, repeat_after: 14 days}"),
+        site="limits: {cards_per_response: 1}",
+    )
+
+    assert clinic.says() == ["a fast: 120 /min"]
+    (card,) = clinic.ask()
+    assert "**Rule c**" in card["detail"]
+    assert clinic.says() == []
+
+
+# Who is silenced, and who is not
+
+
+def test_what_a_nurse_saw_is_shown_to_the_physician(open_clinic: Open) -> None:
+    clinic = open_clinic(
+        rule("a", "{repeat_after: 14 days, snooze_on_override: 1 year}")
+    )
+
+    (card,) = clinic.ask(userId="Practitioner/nurse")
+    clinic.override(card)
+
+    assert clinic.says(userId="Practitioner/nurse") == []
+    assert clinic.says(userId="Practitioner/physician") == ["a fast: 120 /min"]
+    assert clinic.says(userId="Practitioner/physician") == []
+
+
+def test_a_rule_that_widens_on_purpose_is_shown_once_to_all(open_clinic: Open) -> None:
+    clinic = open_clinic(
+        rule("a", "{once_per: [patient, rule], repeat_after: 14 days}"),
+    )
+
+    assert len(clinic.ask(userId="Practitioner/nurse")) == 1
+    assert clinic.ask(userId="Practitioner/physician") == []
+
+
+def test_what_somebody_accepted_rests_for_everybody(open_clinic: Open) -> None:
+    clinic = open_clinic(rule("a", "{snooze_on_accept: 7 days}"))
+
+    (card,) = clinic.ask(userId="Practitioner/nurse")
+    clinic.accept(card)
+
+    for user in ("nurse", "physician"):
+        assert clinic.says(userId=f"Practitioner/{user}") == []
+    assert clinic.audited()[-1] == [
+        [
+            "a@1.0.0",
+            1,
+            "snoozed",
+            "accepted 2026-11-22T14:00:00Z, snooze_on_accept 7 days",
+        ]
+    ]
+    assert clinic.says(patient="p2") == ["a fast: 120 /min"]
+    clinic.now += 7 * DAY
+    assert clinic.says(userId="Practitioner/physician") == ["a fast: 120 /min"]
+
+
+def test_without_snooze_on_accept_a_colleague_sees_what_was_accepted(
+    open_clinic: Open,
+) -> None:
+    clinic = open_clinic(rule("a", "{repeat_after: 7 days}"))
+
+    (card,) = clinic.ask(userId="Practitioner/nurse")
+    clinic.accept(card)
+
+    assert len(clinic.ask(userId="Practitioner/physician")) == 1
+
+
+def test_what_is_more_severe_than_what_was_accepted_is_shown(open_clinic: Open) -> None:
+    clinic = open_clinic(rule("a", "{snooze_on_accept: 7 days}", severity="info"))
+
+    (card,) = clinic.ask(120)
+    clinic.accept(card)
+
+    assert clinic.says(120) == []
+    assert clinic.says(160) == ["a very fast: 160 /min"]
+
+
+# Data that somebody called wrong
+
+
+def test_the_wrong_wearer_silences_every_rule_that_rests_on_the_reading(
+    open_clinic: Open,
+) -> None:
+    clinic = open_clinic(rule("a"), rule("b"), rule("c", above=110))
+
+    first, *_ = clinic.ask()
+    clinic.override(first, "not-wearer")
+
+    assert clinic.says() == []
+    assert [each[:3] for each in clinic.audited()[-1]] == [
+        [f"{name}@1.0.0", 1, "snoozed"] for name in "abc"
+    ]
+    assert clinic.audited()[-1][2][3] == (
+        "its data called wrong 2026-11-22T14:00:00Z (urn:site|not-wearer)"
+        " on a card of a by Practitioner/1"
+    )
+    clinic.now += 20 * DAY
+    assert len(clinic.ask()) == 3
+
+
+def test_a_new_reading_is_shown_although_the_last_was_of_somebody_else(
+    open_clinic: Open,
+) -> None:
+    clinic = open_clinic(rule("a", "{repeat_after: 14 days}"), rule("b"))
+
+    first, _ = clinic.ask()
+    clinic.override(first, "not-wearer")
+    clinic.now += DAY
+
+    cards = clinic.respond(130, reading="o2")["cards"]
+
+    assert [each["summary"] for each in cards] == [
+        "a fast: 130 /min",
+        "b fast: 130 /min",
+    ]
+
+
+def test_an_override_of_the_advice_leaves_other_rules_alone(open_clinic: Open) -> None:
+    clinic = open_clinic(rule("a", "{snooze_on_override: 9 days}"), rule("b"))
+
+    first, _ = clinic.ask()
+    clinic.override(first, "artifact")
+
+    assert clinic.says() == ["b fast: 120 /min"]
+
+
+def test_a_rule_says_how_long_data_count_as_wrong(open_clinic: Open) -> None:
+    clinic = open_clinic(
+        rule("a", "{snooze_on_override: {not-wearer: 2 days}}"), rule("b")
+    )
+
+    first, _ = clinic.ask()
+    clinic.override(first, "not-wearer")
+
+    assert clinic.says() == []
+    clinic.now += 2 * DAY
+    assert len(clinic.ask()) == 2
+
+
+def test_a_colleague_judges_the_data_for_himself(open_clinic: Open) -> None:
+    clinic = open_clinic(rule("a"), rule("b", "{once_per: [patient, rule]}"))
+
+    first, _ = clinic.ask(userId="Practitioner/nurse")
+    clinic.override(first, "not-wearer")
+
+    assert clinic.says(userId="Practitioner/nurse") == []
+    assert clinic.says(userId="Practitioner/physician") == ["a fast: 120 /min"]
+
+
+def test_a_critical_card_is_not_silenced_by_a_word_about_the_data(
+    open_clinic: Open,
+) -> None:
+    clinic = open_clinic(rule("a", worst="critical"), rule("b"))
+
+    first, _ = clinic.ask(160)
+    clinic.override(first, "not-wearer")
+
+    assert clinic.says(160) == ["a very fast: 160 /min"]
+
+
+def test_a_retry_is_answered_as_if_nothing_had_been_said_since(
+    open_clinic: Open,
+) -> None:
+    clinic = open_clinic(rule("a", "{snooze_on_accept: 7 days}"), rule("b"))
+    instance = str(uuid4())
+
+    first = clinic.ask(instance=instance)
+    clinic.override(first[1], "not-wearer")
+    clinic.accept(first[0])
+
+    assert clinic.ask(instance=instance) == first
+    assert clinic.ask() == []
+
+
+# Held back is not nothing
+
+
+def test_an_empty_answer_says_how_many_cards_were_held_back(open_clinic: Open) -> None:
+    clinic = open_clinic(
+        rule("a", "{repeat_after: 14 days}"),
+        rule("b", "{repeat_after: 14 days, group: g}"),
+        rule("c", "{snooze_on_override: 9 days, group: g}"),
+    )
+
+    first = clinic.respond()
+    second = clinic.respond()
+
+    assert "extension" not in first
+    assert second == {
+        "cards": [],
+        "extension": {HELD_BACK: {"count": 3, "reasons": {"repeated": 3}}},
+    }
+
+
+def test_the_next_card_says_how_many_others_were_held_back(open_clinic: Open) -> None:
+    clinic = open_clinic(
+        rule("a", "{repeat_after: 14 days}"), rule("b"), rule("c", above=130)
+    )
+
+    first = clinic.respond()
+    second = clinic.respond(140)
+
+    assert not any("held back" in card.get("detail", "") for card in first["cards"])
+    one, other = second["cards"]
+    assert one["detail"].endswith(
+        "1 other card is held back: shown or answered before, or too many at once."
+    )
+    assert "held back" not in other.get("detail", "")
+    assert second["extension"] == {HELD_BACK: {"count": 1, "reasons": {"repeated": 1}}}
+
+
+def test_what_was_held_back_does_not_change_who_a_card_is(open_clinic: Open) -> None:
+    clinic = open_clinic(rule("a", "{repeat_after: 14 days}"), rule("b"))
+    instance = str(uuid4())
+    clinic.ask()
+
+    (one,) = clinic.ask(instance=instance)
+    (again,) = clinic.ask(instance=instance)
+
+    assert one == again
+    assert "held back" in one["detail"]

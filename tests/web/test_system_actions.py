@@ -240,7 +240,7 @@ def test_a_card_that_is_not_repeated_does_nothing_again(open_site: Open) -> None
     retry = site.answer(hookInstance=instance)
 
     assert len(first["systemActions"]) == 2
-    assert again == {"cards": []}
+    assert again["cards"] == [] and "systemActions" not in again
     assert retry == first
 
 
@@ -250,7 +250,8 @@ def test_a_card_that_is_snoozed_does_nothing(open_site: Open) -> None:
 
     site.override(card)
 
-    assert site.answer() == {"cards": []}
+    answer = site.answer()
+    assert answer["cards"] == [] and "systemActions" not in answer
 
 
 @pytest.mark.parametrize(

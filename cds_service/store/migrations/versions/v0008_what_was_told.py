@@ -1,0 +1,17 @@
+"""What a card rested on, and what stood as a line on another rule's card."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the columns; of what was stored before it is not known, and they are null."""
+    op.add_column("cards", sa.Column("evidence", sa.Text, nullable=True))
+    op.add_column("suppressions", sa.Column("indicator", sa.Text, nullable=True))
+    op.add_column("suppressions", sa.Column("told_under", sa.Text, nullable=True))
+    op.create_index("suppressions_by_dedup_key", "suppressions", ["dedup_key"])
