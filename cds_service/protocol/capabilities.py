@@ -51,6 +51,8 @@ def gate_card(card: Card, capabilities: Capabilities) -> Card:
 
     A suggestion whose actions are a choice is left out where that cannot be said:
     without its ``actionSelectionBehavior`` it would mean that all are to be taken.
+    Where one suggestion may be taken at most, all of them together are one more, last:
+    the most useful stays first.
     """
     kept = tuple(
         _gate_suggestion(each, capabilities)
@@ -66,7 +68,11 @@ def gate_card(card: Card, capabilities: Capabilities) -> Card:
     selection = card.selection if capabilities.any else "at-most-one"
     if selection == "at-most-one":
         kept = _recommend_one(kept)
-    return replace(card, suggestions=kept, links=links, selection=selection)
+        if card.together and card.selection == "any":
+            kept += (_gate_suggestion(card.together, capabilities),)
+    return replace(
+        card, suggestions=kept, links=links, selection=selection, together=None
+    )
 
 
 def gate_system_actions(

@@ -90,6 +90,9 @@ class Card:
     """At most one of them is recommended."""
     selection: str = "at-most-one"
     """How many of the suggestions can be chosen: ``at-most-one`` or ``any``."""
+    together: Suggestion | None = None
+    """All of the suggestions as one, for clients that let one be chosen at most; it is
+    sent only as one of the suggestions."""
     override_reasons: tuple[Coding, ...] = ()
     links: tuple[Link, ...] = ()
     extension: Mapping[str, Any] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from .attributes import PATIENT_SHOWS
 from .document import Document, Path
 from .facts import KINDS, Fact
 from .findings import Findings, quote, suggest
+from .orders import coded
 from .rules import (
     ActionTemplate,
     CardTemplate,
@@ -16,7 +17,7 @@ from .rules import (
     Param,
     SuggestionTemplate,
 )
-from .suggestions import created
+from .suggestions import Occasion, created, why_no_reason
 from .text import (
     PARAMETER,
     SUMMARY_LIMIT,
@@ -39,6 +40,7 @@ class CardBuilder:
         facts: Mapping[str, Fact],
         params: Mapping[str, Param],
         reasons: Mapping[str, Coding],
+        orders: Mapping[str, Coding | None],
         check_resource: CheckResource,
         whens: WhenBuilder,
         findings: Findings,
@@ -48,6 +50,8 @@ class CardBuilder:
         self.params = params
         self.reasons = reasons
         """The override reasons that a card may offer, by code."""
+        self.orders = orders
+        """The site's codes of what rules suggest to order."""
         self.check_resource = check_resource
         self.whens = whens
         self.findings = findings
@@ -113,8 +117,20 @@ class CardBuilder:
                 for number, each in enumerate(body.get("suggestions", ()))
             ),
             selection=body.get("selection", "at-most-one"),
+            together=self._together(body, path),
             system_actions=self._actions(body.get("system_actions", ()), unasked, sure),
         )
+
+    def _together(self, body: Mapping[str, Any], path: Path) -> str:
+        """What all suggestions are called as one, where they can be taken together."""
+        written: str = body.get("together", "")
+        several = body.get("suggestions", ())
+        choice = any("action_selection" in each for each in several)
+        if written and (body.get("selection") != "any" or len(several) < 2 or choice):
+            message = "these suggestions cannot be taken together"
+            help = "it needs `selection: any`, and several without `action_selection`"
+            self._error((*self._where(path, "together"),), "CDS676", message, help)
+        return written
 
     def _where(self, path: Path, name: str) -> Path:
         """Where a member of a card stands: on the card, or among the defaults."""
@@ -222,8 +238,10 @@ class CardBuilder:
         if "create" in body:
             for where, text in _texts(body["create"], (*path, "create")):
                 self._template(text, where, sure)
-            self._check_created(body["create"], (*path, "create"))
-            return ActionTemplate("create", description, resource=body["create"])
+            resource = coded(body["create"], self.orders)
+            self._check_created(resource, (*path, "create"))
+            reasons = self._grounds(body, path)
+            return ActionTemplate("create", description, resource, reasons=reasons)
         word = "update" if "update" in body else "remove"
         name = body[word]
         if name not in self.facts:
@@ -246,15 +264,46 @@ class CardBuilder:
             self.findings.error(self.document, where, "CDS510", message, help, key=True)
         for where, text in _texts(body["set"], (*path, "set")):
             self._template(text, where, sure)
-        return ActionTemplate("update", description, fact=name, changes=body["set"])
+        changes = coded(body["set"], self.orders)
+        return ActionTemplate("update", description, fact=name, changes=changes)
+
+    def _grounds(self, body: Mapping[str, Any], path: Path) -> tuple[str, ...]:
+        """The facts that are the reason for what is created."""
+        grounds = []
+        for index, name in enumerate(body.get("reason", ())):
+            where = (*path, "reason", index)
+            if name not in self.facts:
+                message = f"there is no fact {quote(name)} in this rule"
+                self._error(where, "CDS502", message, suggest(name, self.facts))
+                continue
+            self.whens.used_facts.add(name)
+            fact = self.facts[name]
+            why = why_no_reason(body["create"]["resourceType"], fact.kind)
+            if not why and DRAFTS in fact.origins:
+                why = "a draft is not in the record yet"
+            if why:
+                help = "name another fact, or write `reasonCode` with a `text`"
+                self._error(where, "CDS675", why, help)
+                continue
+            grounds.append(name)
+        return tuple(grounds)
 
     def _check_created(self, resource: Mapping[str, Any], path: Path) -> None:
-        """Hold a new resource, with some text in its placeholders, to FHIR."""
+        """Hold a new resource to FHIR, with some text in its placeholders.
+
+        As of a call that tells all it may, and as of one that tells nothing.
+        """
         try:
-            sample = created(resource, lambda *_: Text("text", True), "example")
+            problems = [
+                problem
+                for occasion in _OCCASIONS
+                for problem in self.check_resource(
+                    created(resource, lambda *_: Text("text", True), occasion)
+                )
+            ]
         except TemplateError:
             return  # already told, where the text stands
-        for problem in self.check_resource(sample):
+        for problem in dict.fromkeys(problems):
             message = f"this is no FHIR R4 resource: {problem}"
             help = (
                 "see the resource's page at https://hl7.org/fhir/R4/resourcelist.html"
@@ -270,6 +319,11 @@ class CardBuilder:
         self.findings.error_at(self.document.file, line, column, code, message, help)
 
 
+DRAFTS = "draft_orders"
+_OCCASIONS = (
+    Occasion("example", "2026-01-01"),
+    Occasion("example", "2026-01-01", "example", "Practitioner/example"),
+)
 _IDENTITY = frozenset({"resourceType", "id", "meta", "subject", "patient", "for"})
 _NO_RESOURCES = {"wearable_alert": "a wearable alert", "score": "a score"}
 

@@ -22,7 +22,7 @@ from .disputes import evidence_of
 from .escaping import shorten
 from .evaluate import Evaluation, Evaluations, Outcome
 from .rules import CardTemplate
-from .suggestions import build_suggestions, changed_by
+from .suggestions import build_suggestions, changed_by, join_suggestions
 from .system_actions import build_system_actions, offered_by
 from .text import SUMMARY_LIMIT, render_markdown, render_plain
 
@@ -74,7 +74,8 @@ def draft_cards(
     """The cards that the rules ask for, most urgent first, without identity.
 
     Args:
-        call: What ``once_per`` may name of the call: ``user``, ``encounter``.
+        call: Its ``user`` and ``encounter``, which ``once_per`` may name and what
+            is suggested is filed under.
 
     Source: CDS Hooks 3.0.0 "Card Attributes".
     """
@@ -140,6 +141,7 @@ def _build(
     evaluation: Evaluation, template: CardTemplate, call: Mapping[str, str | None]
 ) -> BuiltCard:
     rule = evaluation.rule
+    suggestions = build_suggestions(template.suggestions, evaluation, call)
     draft = Card(
         uuid="",
         summary=render_plain(template.summary, evaluation.text)
@@ -147,8 +149,13 @@ def _build(
         indicator=severity_of(evaluation, template),
         source=template.source,
         detail=_detail(evaluation, template),
-        suggestions=build_suggestions(template.suggestions, evaluation),
+        suggestions=suggestions,
         selection=template.selection,
+        together=(
+            join_suggestions(template.together, suggestions)
+            if len(suggestions) == len(template.suggestions)
+            else None  # its label would promise what is not among them
+        ),
         override_reasons=template.override_reasons,
         links=template.links,
         extension={RULE_EXTENSION: {"id": rule.id, "version": rule.version}},
@@ -165,7 +172,7 @@ def _build(
         alerting=rule.alerting,
         evidence=evidence_of(evaluation),
         system_actions=(
-            build_system_actions(template, evaluation) if rule.approved else ()
+            build_system_actions(template, evaluation, call) if rule.approved else ()
         ),
     )
 
@@ -242,6 +249,10 @@ def _identified(draft: Card, seed: str) -> Card:
         suggestions=tuple(
             replace(each, uuid=str(uuid5(NAMESPACE, f"{seed}|{digest}|{index}")))
             for index, each in enumerate(draft.suggestions)
+        ),
+        together=draft.together
+        and replace(
+            draft.together, uuid=str(uuid5(NAMESPACE, f"{seed}|{digest}|together"))
         ),
     )
 

@@ -12,6 +12,7 @@ from .findings import Finding, Findings, quote, suggest
 from .lexicon import FOLDER, build_lexicon
 from .life_cycle import check_successors
 from .locks import check_lock
+from .orders import check_orders
 from .rule_builder import build_rule
 from .rules import (
     CheckResource,
@@ -211,6 +212,7 @@ class _Compilation:
             self.pause()
         sound = self.sound.get("rule", {})
         check_successors({n: sound[written[n]] for n in written}, self.findings)
+        check_orders(site_document, sound.values(), self.findings)
         if site_document:
             for name in settings:
                 if name not in written:

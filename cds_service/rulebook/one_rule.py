@@ -28,7 +28,8 @@ from .valuesets import ValueSet, build_valuesets
 
 _SERVICE = "rule-test"
 _HOOK = "patient-view"
-_SITE_KEYS = ("time_zone", "overlays", "override_reasons", "unresolved", "reading")
+_READING = ("unresolved", "reading")
+_SITE_KEYS = ("time_zone", "overlays", "override_reasons", "orders", *_READING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,7 @@ class _RuleBuilder:
             facts,
             params,
             reasons,
+            self.site.orders,
             self.shelf.check_resource,
             whens,
             self.findings,

@@ -30,6 +30,7 @@ _CARD_KEYS: Mapping[str, Step] = {
     "links": Step.PATCH,
     "suggestions": Step.MINOR,
     "selection": Step.MINOR,
+    "together": Step.MINOR,
     # Done without a person: whoever approved or relied on it must look at it anew.
     "system_actions": Step.MAJOR,
 }

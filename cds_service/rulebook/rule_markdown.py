@@ -148,6 +148,8 @@ def _extras(card: CardTemplate) -> Iterator[str]:
         yield f"- suggestion{recommended}: {label}{told}"
     if card.suggestions and card.selection == "any":
         yield "- several of the suggestions may be taken, where the EHR knows that"
+    if card.together:
+        yield f"- elsewhere all of them as one: {inert(card.together)}"
     if card.system_actions:
         does = "; ".join(inert(each.description) for each in card.system_actions)
         only = "where nothing is in doubt, in an EHR that agreed to it"

@@ -61,6 +61,8 @@ class ActionTemplate:
     """For update and delete: the fact whose newest row is changed."""
     changes: Mapping[str, Any] = field(default_factory=dict)
     """For update: the members that are set."""
+    reasons: tuple[str, ...] = ()
+    """For create: the facts whose newest entries are the reason for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ class CardTemplate:
     suggestions: tuple[SuggestionTemplate, ...] = ()
     selection: str = "at-most-one"
     """How many suggestions may be taken: ``at-most-one`` or ``any``."""
+    together: str = ""
+    """What all of them are called as one, for clients that let one be taken."""
     system_actions: tuple[ActionTemplate, ...] = ()
     """What is done without a person, all together."""
 
@@ -172,6 +176,8 @@ class Site:
     counts where a rule does not say."""
     limits: Limits = Limits()
     reading: Reading = field(default_factory=usual_reading)
+    orders: Mapping[str, Coding | None] = field(default_factory=dict)
+    """The site's code of each order that rules name; None where it has none."""
 
 
 @dataclass(frozen=True, slots=True)

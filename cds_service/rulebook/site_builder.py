@@ -9,6 +9,7 @@ from .alerting import Limits
 from .document import Document
 from .findings import Findings, quote, suggest
 from .intervals import Duration, parse_duration
+from .orders import build_orders
 from .problems import Reading, build_reading, usual_reading
 from .rules import Site
 from .valuesets import overlay_names
@@ -55,6 +56,7 @@ def build_site(
         data_reasons=_data_reasons(document, findings),
         limits=Limits(**data.get("limits", {})),
         reading=_reading(document, findings),
+        orders=build_orders(document, findings),
     )
 
 

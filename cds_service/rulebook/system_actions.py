@@ -6,21 +6,26 @@ keeps them back; the card is shown all the same.
 Source: CDS Hooks 3.0.0 "System Action".
 """
 
+from collections.abc import Mapping
+
 from ..protocol.cards import Action, Suggestion
 from .criteria import newest_is_known
 from .evaluate import Evaluation, judge_rule
 from .rules import CardTemplate
 from .series import newest
-from .suggestions import build_actions, build_suggestions, changed_by
+from .suggestions import build_actions, build_suggestions, changed_by, occasion_of
 
 
 def build_system_actions(
-    template: CardTemplate, evaluation: Evaluation
+    template: CardTemplate,
+    evaluation: Evaluation,
+    call: Mapping[str, str | None] = {},
 ) -> tuple[Action, ...]:
     """All system actions of the card of a rule that fires; none where in doubt.
 
     What the card offers to a person is not done without one. Whether the rule is
-    approved is not asked here: its tests are written before it is.
+    approved is not asked here: its tests are written before it is. No user is named as
+    who asks for it, since nobody does.
     """
     if not template.system_actions:
         return ()
@@ -28,7 +33,8 @@ def build_system_actions(
     changed = [each.fact for each in template.system_actions if each.fact]
     if not _is_certain(sure, template) or not all(_knows(sure, f) for f in changed):
         return ()
-    actions = build_actions(template.system_actions, sure) or ()
+    occasion = occasion_of(sure, {"encounter": call.get("encounter")})
+    actions = build_actions(template.system_actions, sure, occasion) or ()
     offered = offered_by(build_suggestions(template.suggestions, sure))
     return actions if offered.isdisjoint(changed_by(actions)) else ()
 

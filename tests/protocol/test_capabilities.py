@@ -101,6 +101,32 @@ def test_c_10_where_one_may_be_chosen_one_is_recommended() -> None:
     assert [each.get("isRecommended") for each in one] == [True, None]
 
 
+TOGETHER = replace(
+    CARD,
+    suggestions=tuple(replace(each, action_selection="") for each in CARD.suggestions),
+    together=Suggestion(UUID + "4", "Both", (DELETE, DELETE, CREATE)),
+)
+
+
+def test_c_7_where_one_may_be_chosen_all_together_are_one_more_and_last() -> None:
+    card = sent(TOGETHER, Capabilities(delete_in_resource=True))
+
+    assert card["selectionBehavior"] == "at-most-one"
+    labels = [each["label"] for each in card["suggestions"]]
+    assert labels == ["Stop", "Choose", "Both"]
+    both = card["suggestions"][-1]
+    assert both["uuid"] == UUID + "4" and len(both["actions"]) == 3
+    assert both["actions"][0]["resource"] == "MedicationRequest/m"
+
+
+def test_c_7_where_any_may_be_chosen_all_together_are_not_offered_twice() -> None:
+    card = sent(TOGETHER, Capabilities(any=True))
+
+    assert card["selectionBehavior"] == "any"
+    assert [each["label"] for each in card["suggestions"]] == ["Stop", "Choose"]
+    assert "together" not in card
+
+
 def test_v_6_the_members_that_two_clients_see_differ_only_where_gated() -> None:
     plain, full = sent(CARD, Capabilities()), sent(CARD, ALL)
 

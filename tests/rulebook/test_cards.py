@@ -549,6 +549,7 @@ def test_c_19_a_created_resource_is_filled_and_about_the_patient() -> None:
                 **template,
                 "note": [{"text": "On Metoprolol *ER* 50 mg"}],
                 "subject": {"reference": "Patient/p1"},
+                "authoredOn": f"{NOW:%Y-%m-%d}",
             },
         }
     ]
@@ -556,7 +557,7 @@ def test_c_19_a_created_resource_is_filled_and_about_the_patient() -> None:
 
 @pytest.mark.parametrize(
     ("type_", "member"),
-    [("Task", "for"), ("Immunization", "patient"), ("CarePlan", "subject")],
+    [("Flag", "subject"), ("Immunization", "patient"), ("DetectedIssue", "patient")],
 )
 def test_the_patient_is_named_where_the_resource_has_its_place(
     type_: str, member: str
@@ -570,7 +571,7 @@ def test_the_patient_is_named_where_the_resource_has_its_place(
 
 
 def test_a_subject_that_the_rule_names_is_kept() -> None:
-    group = {"resourceType": "CarePlan", "subject": {"reference": "Group/1"}}
+    group = {"resourceType": "List", "subject": {"reference": "Group/1"}}
 
     (action,) = actions_of(ActionTemplate("create", "New", group))
 

@@ -96,6 +96,7 @@ def test_r_4_what_is_created_is_filled_and_about_the_patient(
         "status": "requested",
         "description": "Ask about Metoprolol",
         "for": {"reference": "Patient/p"},
+        "authoredOn": "2026-11-22",
     }
     assert card.system_actions == (Action("create", "Make a task", resource),)
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cds_service.decision import World
+from cds_service.fhir.models import check_resource
 
 ISSUER = "https://ehr.example.org"
 SERVICE = "/cds-services/wearable-review"
@@ -103,3 +104,66 @@ def test_v_6_the_same_request_under_two_issuers_differs_in_gated_members_alone(
         one, two = without_identity(one), without_identity(two)
         assert set(one) ^ set(two) <= gated
         assert {name for name in one if one[name] != two.get(name)} <= gated
+
+
+def suggested(answer: Any) -> list[dict[str, Any]]:
+    """The suggestions of the one card of an answer."""
+    (card,) = answer.json["cards"]
+    found: list[dict[str, Any]] = card["suggestions"]
+    return found
+
+
+def test_what_is_suggested_can_be_filed_as_it_is_sent(
+    site: Callable[..., Caller], request_body: Body
+) -> None:
+    request_body["context"]["encounterId"] = "e1"
+
+    suggestions = suggested(site().call(request_body))
+
+    resources = [each["resource"] for s in suggestions for each in s["actions"]]
+    for resource in resources:
+        assert check_resource(resource) == []
+        assert resource["encounter"] == {"reference": "Encounter/e1"}
+        assert resource["requester"] == {"reference": "Practitioner/u1"}
+        assert resource["authoredOn"] == "2026-11-22"
+    codes = [each["code"] for each in resources if "code" in each]
+    assert {each["coding"][0]["system"] for each in codes} == {"http://loinc.org"}
+    task = resources[0]
+    assert task["reasonReference"] == {"reference": "MedicationStatement/m"}
+
+
+def test_what_is_suggested_names_no_encounter_where_the_call_has_none(
+    site: Callable[..., Caller], request_body: Body
+) -> None:
+    request_body["context"]["userId"] = "Patient/p1"
+
+    suggestions = suggested(site().call(request_body))
+
+    (task,) = (each["resource"] for each in suggestions[0]["actions"])
+    assert "encounter" not in task
+    assert task["requester"] == {"reference": "Patient/p1"}
+
+
+def test_suggestions_that_complement_each_other_are_one_more_where_one_is_taken(
+    site: Callable[..., Caller], request_body: Body
+) -> None:
+    ehr = site(profile={"any": True}, tenant="elsewhere")
+
+    plain = suggested(ehr.call(request_body))
+    other = suggested(ehr.call(request_body, **signed(ehr, SERVICE)))
+
+    each = [one["label"] for one in other]
+    assert len(each) == 3
+    assert [one["label"] for one in plain[:-1]] == each
+    together = [action["description"] for action in plain[-1]["actions"]]
+    assert together == [a["description"] for one in other for a in one["actions"]]
+    accepted = {"id": plain[-1]["uuid"]}
+    (card,) = ehr.call(request_body).json["cards"]
+    told = {
+        "card": card["uuid"],
+        "outcome": "accepted",
+        "acceptedSuggestions": [{"id": card["suggestions"][-1]["uuid"]}],
+        "outcomeTimestamp": "2026-11-22T14:00:00Z",
+    }
+    assert accepted["id"] == card["suggestions"][-1]["uuid"]
+    assert ehr.feedback(told).status_code == 200
