@@ -79,7 +79,11 @@ def look(
             if _is_within(folder / file, within):
                 texts[str(folder / file)] = text
                 rules += kind_of(file) == "rule"
-        owed = duties(checked.files, checked.documents)
+        owed = duties(
+            checked.files,
+            checked.documents,
+            (each.file for each in checked.findings if each.level is Level.ERROR),
+        )
         said = held_to_lock(checked.findings, checked.files, locked)
         licensed = licence_findings(folder, checked.files)
         missing = _import_missing(checked)

@@ -25,6 +25,7 @@ from .schemas import check_shape
 from .services_builder import build_services
 from .sheet import Selectors
 from .site_builder import build_site
+from .slips import check_slips
 from .source import parse_yaml
 from .terminology_files import terminology_kind
 from .valuesets import build_valuesets
@@ -170,11 +171,13 @@ class _Compilation:
         kind, known = kind_of(path), self.known.get(path)
         if known is not None and known.text == self.files[path]:
             self.documents[path] = self.sound.setdefault(kind, {})[path] = known
+            check_slips(known, self.findings)
             return
         document = parse_yaml(self.files[path], path, self.findings)
         if document is None:
             return
         self.documents[path] = document
+        check_slips(document, self.findings)
         if check_shape(kind, document, self.findings):
             self.sound.setdefault(kind, {})[path] = document
 

@@ -10,6 +10,7 @@ from .document import Document, Path
 from .evaluate import Outcome
 from .findings import Finding, Findings, quote, suggest
 from .schemas import check_shape
+from .slips import check_slips
 from .source import parse_yaml
 
 TEST_SUFFIX = ".test.yaml"
@@ -89,7 +90,10 @@ def read_example_file(name: str, text: str, findings: Findings) -> ExampleFile |
     A case that cannot be played is left out, with a finding.
     """
     document = parse_yaml(text, name, findings)
-    if document is None or not check_shape("rule-test", document, findings):
+    if document is None:
+        return None
+    check_slips(document, findings)
+    if not check_shape("rule-test", document, findings):
         return None
     rule = document.data["test"]
     return ExampleFile(document, rule, parse_examples(document, findings))

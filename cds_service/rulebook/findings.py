@@ -7,7 +7,7 @@ cycle, ``7xx`` tests, ``8xx`` clinical plausibility, ``9xx`` licences.
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -122,6 +122,18 @@ class Findings:
         """Keep an error at a place inside a node, such as a placeholder."""
         self.add(Finding(file, line, column, code, Level.ERROR, message, help))
 
+    def warning_at(
+        self,
+        file: str,
+        line: int,
+        column: int,
+        code: str,
+        message: str,
+        help: str = "",
+    ) -> None:
+        """Keep a warning at a place inside or behind a node."""
+        self.add(Finding(file, line, column, code, Level.WARNING, message, help))
+
     def _report(
         self,
         level: Level,
@@ -185,12 +197,27 @@ def printable(text: str) -> str:
 
 
 def closest(word: str, options: Iterable[str]) -> str | None:
-    """The option that *word* most likely means; None where nothing is near."""
+    """The option that *word* most likely means; None where nothing is near.
+
+    What other languages call otherwise goes by its meaning, never by its letters: the
+    nearest of `and` would be `any`, of `not_present` its opposite.
+    """
     if len(word) > _LONGEST_WORD:
         return None
+    wanted = _plain(word)
     plain = {_plain(option): option for option in sorted(options, reverse=True)}
-    near = difflib.get_close_matches(_plain(word), plain, n=1, cutoff=0.6)
-    return plain[near[0]] if near else None
+    if wanted in plain:
+        return plain[wanted]
+    if wanted in _MEANT:
+        return next((plain[each] for each in _MEANT[wanted] if each in plain), None)
+    near = difflib.get_close_matches(wanted, plain, n=3, cutoff=0.6)
+    alike = [each for each in near if _negates(each) is _negates(wanted)]
+    return plain[alike[0]] if alike else None
+
+
+def is_logic(word: str) -> bool:
+    """Whether a word joins or negates conditions in other languages."""
+    return _plain(word) in _LOGIC
 
 
 def suggest(word: str, options: Iterable[str]) -> str:
@@ -221,6 +248,11 @@ def _as_written(value: Any) -> str:
     return str(value)
 
 
+def _negates(word: str) -> bool:
+    """Whether a word turns the meaning of another that it is made of."""
+    return bool(_NEGATION.match(word))
+
+
 def _plain(word: str) -> str:
     return word.lower().replace("-", "_").replace(" ", "_")
 
@@ -229,3 +261,28 @@ _LINE_BREAK = re.compile(r"\r\n|\n|\r")
 _WIDTH = 120
 _LONGEST_WORD = 80
 _FEW = 16
+_NEGATION = re.compile(r"(?:is_)?(?:not|no|non|never|without|is_?nt)_|un(?!it|der|til)")
+_LOGIC: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("and", "both", "every", "each", "all_of", "&&"), ("all",)),
+    **dict.fromkeys(("or", "either", "some", "one_of", "any_of", "||"), ("any",)),
+    **dict.fromkeys(("not", "nor", "neither", "unless", "except"), ("none",)),
+    **dict.fromkeys(("no", "none_of", "not_any", "without", "!"), ("none", "absent")),
+    **dict.fromkeys(("xor", "nand", "not_all", "if", "then", "else"), ()),
+}
+_MEANT: Mapping[str, tuple[str, ...]] = {
+    **_LOGIC,
+    **dict.fromkeys(("not_present", "missing", "not_exists"), ("absent",)),
+    **dict.fromkeys(("not_absent", "exists", "exist"), ("present",)),
+    **dict.fromkeys(("oldest", "first"), ("earliest",)),
+    **dict.fromkeys(("newest", "last", "current"), ("latest",)),
+    **dict.fromkeys(("lowest", "minimum", "smallest"), ("min",)),
+    **dict.fromkeys(("highest", "maximum", "largest"), ("max",)),
+    **dict.fromkeys(("average", "avg"), ("mean",)),
+    **dict.fromkeys(("over", "more_than", "greater_than", "gt", ">"), ("above",)),
+    **dict.fromkeys(("under", "less_than", "lower_than", "lt", "<"), ("below",)),
+    **dict.fromkeys(("not_below", "no_less_than", "not_less_than"), ("at_least",)),
+    **dict.fromkeys(("gte", "ge", ">=", "minimum_of"), ("at_least",)),
+    **dict.fromkeys(("not_above", "no_more_than", "not_more_than"), ("at_most",)),
+    **dict.fromkeys(("lte", "le", "<=", "maximum_of", "up_to"), ("at_most",)),
+}
+"""What words mean that stand for something here, of which the first that may stand."""

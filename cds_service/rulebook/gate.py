@@ -6,7 +6,7 @@ from .compiler import compile_rulebook, kind_of
 from .document import Document
 from .duties import find_duties
 from .example_runner import ExampleRunner
-from .examples import ExampleFile, read_examples
+from .examples import TEST_SUFFIX, ExampleFile, read_examples
 from .findings import Finding, Findings, Level
 from .rules import CheckResource, Rulebook, unchecked
 from .schemas import check_shape
@@ -34,13 +34,18 @@ def gate(
 
 
 def duties(
-    files: Mapping[str, str], documents: Mapping[str, Document]
+    files: Mapping[str, str],
+    documents: Mapping[str, Document],
+    unread: Iterable[str] = (),
 ) -> tuple[Finding, ...]:
     """What is wrong with the test files among *files*, and what the rules owe.
 
-    *documents* are the parsed files of the folder, as compiling gives them.
+    Args:
+        documents: The parsed files of the folder, as compiling gives them.
+        unread: Files of the folder that could not be read.
     """
     tests, found = read_examples(files)
+    wrong = {each.file for each in found if each.level is Level.ERROR} | set(unread)
     names = [name for name in files if kind_of(name) == "rule"]
     rules = [
         documents[name]
@@ -48,7 +53,9 @@ def duties(
         if name in documents and check_shape("rule", documents[name], Findings())
     ]
     stems = {name.rpartition("/")[2].removesuffix(".yaml") for name in names}
-    return (*found, *find_duties(rules, tests, stems))
+    told = {name.removesuffix(TEST_SUFFIX) for name in wrong}
+    told |= {each.rule for each in tests if each.document.file in wrong}
+    return (*found, *find_duties(rules, tests, stems, told))
 
 
 def run_all(files: Mapping[str, str]) -> tuple[Finding, ...]:

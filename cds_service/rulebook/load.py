@@ -1,7 +1,8 @@
 """From a folder on disk to a rulebook. The only part of this room that reads files."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, tzinfo
 from pathlib import Path
@@ -112,32 +113,65 @@ def _read(folder: Path, findings: Findings) -> dict[str, str]:
         _report(findings, str(folder), "CDS001", "there is no such folder")
         return files
     root = folder.resolve()
-    for name, path in _walk(folder, root, findings):
-        if path.suffix == ".yml":
-            message = "this file is not read"
-            help = f"rename it to {path.stem}{SUFFIX}"
-            findings.add(Finding(name, 1, 1, "CDS034", Level.WARNING, message, help))
+    others: list[str] = []
+    for name, path in _walk(folder, findings):
+        if is_passing(path.name):
+            others.append(name)
         elif path.suffix == SUFFIX or terminology_kind(name):
             text = _read_file(name, path, root, findings)
             if text is not None:
                 files[name] = text
-    _read_patients(folder, root, files, findings)
+        else:
+            others.append(name)
+    read = files.keys() | _read_patients(folder, root, files, findings)
+    for name in others:
+        if name not in read:
+            _tell_unread(name, read, findings)
     return files
+
+
+def _tell_unread(name: str, read: Collection[str], findings: Findings) -> None:
+    """Warn of a file that looks like one of a rulebook by its name, and is not read.
+
+    A copy beside what is read, as editors leave it, is passed over.
+    """
+    found = _NEARLY.fullmatch(name)
+    if not found:
+        return
+    meant = found["stem"] + SUFFIX
+    if meant in read and _COPY.search(name):
+        return
+    message = "this file is not read"
+    help = f"rename it to {meant.rpartition('/')[2]}"
+    if found["kind"].lower() == "json":
+        help = "a rule is written in YAML; a test names its files of FHIR with `fhir:`"
+    if meant in read:
+        help = f"{meant.rpartition('/')[2]} is; move this one out of the folder"
+    findings.add(Finding(name, 1, 1, "CDS034", Level.WARNING, message, help))
+
+
+_NEARLY = re.compile(
+    r"(?P<stem>.*?)\.(?P<kind>ya?ml|json|bak|old|orig)(?P<rest>[.~\s#-][^/]*)?",
+    re.IGNORECASE,
+)
+_COPY = re.compile(r"(~|#|\.(bak|old|orig|save|tmp))$", re.IGNORECASE)
 
 
 def _read_patients(
     folder: Path, root: Path, files: dict[str, str], findings: Findings
-) -> None:
-    """The files of FHIR that tests name, as far as they are there."""
-    for name in sorted(fhir_files(files) - files.keys()):
+) -> Collection[str]:
+    """Read the files of FHIR that tests name, as far as they are there; return all."""
+    named = fhir_files(files)
+    for name in sorted(named - files.keys()):
         if os.path.isfile(folder / name):
             text = _read_file(name, folder / name, root, findings)
             if text is not None:
                 files[name] = text
+    return named
 
 
-def _walk(folder: Path, root: Path, findings: Findings) -> Iterator[tuple[str, Path]]:
-    """Name in the folder and path of each file; hidden and temporary ones are left."""
+def _walk(folder: Path, findings: Findings) -> Iterator[tuple[str, Path]]:
+    """Name in the folder and path of each file that is not hidden."""
 
     def fail(error: OSError) -> None:
         name = _name(Path(error.filename), folder)
@@ -152,7 +186,7 @@ def _walk(folder: Path, root: Path, findings: Findings) -> Iterator[tuple[str, P
                 _report(findings, _name(path, folder), "CDS001", message)
                 folders.remove(each)
         for each in sorted(files):
-            if not is_passing(each):
+            if not each.startswith((".", "#", "~")):
                 path = Path(here, each)
                 yield _name(path, folder), path
 

@@ -1,5 +1,6 @@
 """What a YAML parser's complaint means to a person who writes rules."""
 
+import re
 from typing import NamedTuple
 
 
@@ -29,6 +30,10 @@ def explain_syntax(
         )
         message = f"{what} stands where the line is indented"
         return Complaint(odd, "CDS006", message, "indent with spaces")
+    odd = _odd_blank(text, offset)
+    if odd is not None:
+        message = f"a space of another kind {_name(text[odd])} parts what stands here"
+        return Complaint(odd, "CDS006", message, "write an ordinary space")
     for said, where, explain in _MEANINGS:
         if said in problem and where in context:
             message, help = explain
@@ -72,6 +77,18 @@ def _odd_indentation(text: str, offset: int) -> int | None:
             if each not in usual:
                 return begin + at
     return None
+
+
+_ODD_BLANK = re.compile("(?<=[:\\-,])[\u00a0\u2007\u202f\u3000]")
+
+
+def _odd_blank(text: str, offset: int) -> int | None:
+    """Where a blank that YAML takes for a letter follows a colon, dash or comma."""
+    start = text.rfind("\n", 0, offset) + 1
+    above = text.rfind("\n", 0, max(start - 1, 0)) + 1
+    end = text.find("\n", offset)
+    odd = _ODD_BLANK.search(text, above, len(text) if end < 0 else end)
+    return odd.start() if odd else None
 
 
 def _reserved(text: str, offset: int) -> Complaint:

@@ -41,7 +41,8 @@ HIERARCHIES = frozenset({_ICD10CM, _ATC})
 
 _FORMS = {
     SYSTEMS["rxnorm"]: r"[0-9]{1,8}",
-    SYSTEMS["icd10cm"]: r"[A-Z][0-9][0-9A-Z][0-9A-Z]{0,4}",
+    # Behind the first letter no I and no O stands, which look like digits.
+    SYSTEMS["icd10cm"]: r"[A-Z][0-9][0-9A-HJ-NP-Z][0-9A-HJ-NP-Z]{0,4}",
     SYSTEMS["atc"]: r"[A-Z]([0-9]{2}([A-Z]([A-Z]([0-9]{2})?)?)?)?",
     SYSTEMS["loinc"]: r"[0-9]{1,7}-[0-9]",
     SYSTEMS["snomed"]: r"[1-9][0-9]{5,17}",
@@ -82,6 +83,18 @@ def is_well_formed(system: str, code: str) -> bool:
     """Whether a normalised code could be one of *system*; unknown systems take any."""
     form = _FORMS.get(system)
     return bool(code) if form is None else bool(re.fullmatch(form, code))
+
+
+def misread_code(system: str, code: str) -> str:
+    """Return the code of *system* with digits for letters like them; else nothing."""
+    digits = code[:1] + code[1:].translate(_LOOK_ALIKE)
+    for each in (digits, code.translate(_LOOK_ALIKE)):
+        if each != code and is_well_formed(system, normalise_code(system, each)):
+            return each
+    return ""
+
+
+_LOOK_ALIKE = str.maketrans("OoIl", "0011")
 
 
 def has_good_check_digit(system: str, code: str) -> bool:

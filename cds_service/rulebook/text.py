@@ -132,6 +132,9 @@ def _unclosed(text: str, start: int, end: int) -> TemplateError:
     return TemplateError("the placeholder is not closed", start, "end it with `}}`")
 
 
+_CURLY = re.compile("[\u2018\u2019\u201a\u201c\u201d\u201e]")
+
+
 def _diagnose(content: str, start: int) -> tuple[str, int, str]:
     """Message, offset and help for the inside of a closed placeholder."""
     name = re.split(r"\s|\|", content, maxsplit=1)[0]
@@ -141,7 +144,9 @@ def _diagnose(content: str, start: int) -> tuple[str, int, str]:
     if "|" in content:
         return "a placeholder has no `|` and no filters", start, suggestion
     if re.match(r"\S+\s+or\b", content):
-        return "after `or` comes a text in quotes, not empty", start, suggestion
+        curly = "; its quotes are curly" if _CURLY.search(content) else ""
+        message = "after `or` comes a text in quotes, not empty"
+        return message, start, suggestion + curly
     if content.startswith("$") and "." in content:
         return "a parameter has no attributes", start, "write `{{ $name }}`"
     if re.fullmatch(_NAME, content):

@@ -11,6 +11,7 @@ from .terminology import (
     canonical_system,
     has_good_check_digit,
     is_well_formed,
+    misread_code,
     normalise_code,
 )
 from .units import check_unit
@@ -151,7 +152,9 @@ def _check_code(
     plain = normalise_code(system, code)
     if not is_well_formed(system, plain):
         message = f"{quote(code)} does not look like a code of this system"
-        help = "look the code up again, and see that its `system` is right"
+        near = misread_code(system, code)
+        help = f"did you mean `{near}`, with digits? " if near else ""
+        help += "look the code up again, and see that its `system` is right"
         findings.error(document, path, "CDS208", message, help)
     elif "under" not in path and not has_good_check_digit(system, plain):
         message = f"the check digit of {quote(code)} is wrong"

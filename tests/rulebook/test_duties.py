@@ -6,6 +6,7 @@ from cds_service.rulebook.document import Document
 from cds_service.rulebook.duties import check_mutation, find_duties
 from cds_service.rulebook.examples import read_examples
 from cds_service.rulebook.findings import Findings
+from cds_service.rulebook.gate import duties
 from cds_service.rulebook.mutants import Mutant
 from cds_service.rulebook.mutation import Mutation
 from cds_service.rulebook.source import parse_yaml
@@ -113,3 +114,51 @@ def test_a_critical_active_rule_owes_four_mutants_of_five(more: str) -> None:
 def test_other_rules_owe_no_mutants() -> None:
     for document in (rule("active"), rule("shadow", CRITICAL), rule("draft", CRITICAL)):
         assert check_mutation(mutation(document, 0, 5)) is None
+
+
+GOOD = "test: slow\nnow: 2026-11-22T12:00:00Z\ncases:\n" + POSITIVE
+OWING = "cardiology/slow.yaml"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("slow.test.yaml", GOOD + "  - {name: b, expect: fires}\n"),
+        ("slow.test.yaml", GOOD + "  - {name: b\n"),
+        ("slow.test.yaml", GOOD + "  - {name: b, patient: no, expect: no card}\n"),
+        ("slow.test.yaml", GOOD.replace("12:00", "99:00")),
+        ("other-name.test.yaml", GOOD + "  - {name: b, patient: x, expect: unknown}\n"),
+    ],
+)
+def test_a_broken_test_file_does_not_make_a_rule_that_has_no_tests(
+    name: str, text: str
+) -> None:
+    files = {OWING: "x", f"cardiology/{name}": text}
+
+    found = duties(files, {OWING: whole_rule()})
+
+    assert found and {each.file for each in found} == {f"cardiology/{name}"}
+
+
+def test_a_test_file_that_cannot_be_read_does_not_either() -> None:
+    unread = ["cardiology/slow.test.yaml"]
+
+    assert duties({OWING: "x"}, {OWING: whole_rule()}, unread) == ()
+    assert duties({OWING: "x"}, {OWING: whole_rule()}) != ()
+
+
+def whole_rule() -> Document:
+    text = """\
+format: 1
+rule: slow
+version: 1.0.0
+title: Slow
+status: active
+hooks: [patient-view]
+facts: {hr: {observation: {in: heart-rate, unit: /min, within: 7 days}}}
+when: {hr: {latest: {below: 50}}}
+card: {summary: a, source: {label: b}}
+"""
+    document = parse_yaml(text, OWING, Findings())
+    assert document is not None
+    return document

@@ -1,5 +1,7 @@
 """Test files as they are read: cases, and what is wrong with those that are none."""
 
+import pytest
+
 from cds_service.rulebook.evaluate import Outcome
 from cds_service.rulebook.examples import (
     Example,
@@ -137,3 +139,31 @@ def test_the_files_of_fhir_that_tests_name_are_found() -> None:
     files = {FILE: tests, "broken.test.yaml": "fhir: [", "rule.yaml": "fhir: a.json"}
 
     assert fhir_files(files) == {"jane.json"}
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        *(
+            "fires",
+            "alert",
+            "card",
+            "none",
+            "silent",
+            "warning",
+            "true",
+            "false",
+            "yes",
+        ),
+        *("{fires: true}", "{card: true}", "{card: no}", "{fires: warning}"),
+        *("{no card: true}", "{unknown: true}", "{outcome: fires}"),
+    ],
+)
+def test_a_wish_is_answered_with_what_can_stand_there(wish: str) -> None:
+    text = "test: x\nnow: 2026-11-22T12:00:00Z\ncases: [{name: a, expect: %s}]\n"
+
+    _, found = read_examples({"x.test.yaml": text % wish})
+
+    assert len(found) == 1
+    assert "warning" in found[0].help and "no card" in found[0].help
+    assert "did you mean `no card`" not in found[0].help

@@ -87,6 +87,59 @@ def test_the_nearest_word_is_found(word: str, meant: str | None) -> None:
     assert closest(word, ["latest", "at_least", "mean"]) == meant
 
 
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("and", "all"),
+        ("AND", "all"),
+        ("both", "all"),
+        ("or", "any"),
+        ("either", "any"),
+        ("not", "none"),
+        ("Not", "none"),
+        ("nor", "none"),
+        ("neither", "none"),
+        ("unless", "none"),
+        ("except", "none"),
+        ("not_any", "none"),
+        ("xor", None),
+        ("nand", None),
+        ("not_all", None),
+        ("if", None),
+        ("al", "all"),
+        ("nonne", "none"),
+    ],
+)
+def test_a_suggestion_never_reverses_the_logic(word: str, meant: str | None) -> None:
+    assert closest(word, ["all", "any", "none", "patient"]) == meant
+
+
+@pytest.mark.parametrize(
+    ("word", "options", "meant"),
+    [
+        ("not_present", ["present", "absent"], "absent"),
+        ("missing", ["present", "absent"], "absent"),
+        ("no", ["present", "absent"], "absent"),
+        ("unpresent", ["present", "absent"], None),
+        ("is_not_present", ["present", "absent"], None),
+        ("abscent", ["present", "absent"], "absent"),
+        ("oldest", ["latest", "earliest"], "earliest"),
+        ("lowest", ["latest", "min"], "min"),
+        ("over", ["above", "below"], "above"),
+        ("under", ["above", "below"], "below"),
+        ("not_above", ["above", "below", "at_most"], "at_most"),
+        ("not_below", ["above", "below", "at_least"], "at_least"),
+        ("not_above", ["above", "below"], None),
+        ("unit", ["units", "within"], "units"),
+        ("not_loded", ["not_loaded", "loaded"], "not_loaded"),
+    ],
+)
+def test_a_suggestion_never_says_the_opposite(
+    word: str, options: list[str], meant: str | None
+) -> None:
+    assert closest(word, options) == meant
+
+
 def test_where_nothing_is_near_a_few_options_are_all_named() -> None:
     assert suggest("zzz", ["b", "a"]) == "allowed here: a, b"
     assert suggest("zzz", [f"x{n}" for n in range(100)]) == ""

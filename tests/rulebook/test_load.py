@@ -131,6 +131,60 @@ def test_a_file_with_the_wrong_ending_is_not_passed_over_in_silence(
     assert [each.help for each in found] == ["rename it to fast-heart.yaml"]
 
 
+@pytest.mark.parametrize(
+    ("name", "help"),
+    [
+        ("fast.YAML", "rename it to fast.yaml"),
+        ("fast.YML", "rename it to fast.yaml"),
+        ("fast.Yaml", "rename it to fast.yaml"),
+        ("fast.yaml.txt", "rename it to fast.yaml"),
+        ("fast.yml.txt", "rename it to fast.yaml"),
+        ("fast.test.yml", "rename it to fast.test.yaml"),
+        ("fast.yaml~", "rename it to fast.yaml"),
+        ("fast.yaml.bak", "rename it to fast.yaml"),
+        ("fast.bak", "rename it to fast.yaml"),
+        ("fast.yaml (1)", "rename it to fast.yaml"),
+        ("fast.json", "a rule is written in YAML"),
+        ("fast.JSON", "a rule is written in YAML"),
+    ],
+)
+@pytest.mark.parametrize("folder", ["", "cardiology/", "facts/", "cardiology/more/"])
+def test_a_file_that_is_nearly_called_as_a_rule_is_told(
+    tmp_path: Path, folder: str, name: str, help: str
+) -> None:
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    (tmp_path / folder / name).write_text("a: 1\n")
+
+    found = [each for each in check_folder(tmp_path).findings if each.code == "CDS034"]
+
+    assert [(each.file, each.level) for each in found] == [(folder + name, "warning")]
+    assert found[0].help.startswith(help)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["README.md", "notes.txt", "fast.yaml~", "fast.yaml.bak", "fast.bak", ".fast.yml"],
+)
+def test_copies_of_an_editor_and_other_papers_are_passed_over(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "fast.yaml").write_text("a: 1\n")
+    (tmp_path / name).write_text("a: 1\n")
+
+    assert "CDS034" not in {each.code for each in check_folder(tmp_path).findings}
+
+
+def test_a_file_that_reads_like_the_rule_beside_it_is_told(tmp_path: Path) -> None:
+    (tmp_path / "fast.yaml").write_text("a: 1\n")
+    (tmp_path / "fast.yaml.txt").write_text("a: 2\n")
+
+    found = [each for each in check_folder(tmp_path).findings if each.code == "CDS034"]
+
+    assert [each.help for each in found] == [
+        "fast.yaml is; move this one out of the folder"
+    ]
+
+
 def test_one_wrong_file_keeps_the_whole_rulebook_from_loading(tmp_path: Path) -> None:
     for name, text in read_folder(RULES).items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -341,3 +341,34 @@ def test_a_resource_that_fhir_would_refuse_is_refused_with_the_rule(
     assert {(each.code, each.line) for each in errors} == {("CDS509", errors[0].line)}
     assert any("intnet" in each.message for each in errors)
     assert "create" in rules.files["test.yaml"].splitlines()[errors[0].line - 1]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[bb: present, low: present]",
+        "{bb: present}",
+        "{any: [bb: present, low: present]}",
+    ],
+)
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("and", "did you mean `all`?"),
+        ("or", "did you mean `any`?"),
+        ("not", "did you mean `none`?"),
+        ("unless", "did you mean `none`?"),
+        ("neither", "did you mean `none`?"),
+        ("xor", "allowed here: all, any, none"),
+    ],
+)
+def test_a_word_of_logic_is_answered_with_the_one_that_means_the_same(
+    rules: Any, chart: Any, word: str, meant: str, body: str
+) -> None:
+    rules.evaluate(FACTS, WHEN, chart())
+    text = rules.files["test.yaml"]
+    rules.files["test.yaml"] = text.replace("{bb: present}", f"{{{word}: {body}}}")
+
+    found = [each for each in rules.compile().findings if each.level is Level.ERROR]
+
+    assert [(each.code, each.help) for each in found] == [("CDS102", meant)]

@@ -5,6 +5,7 @@ from cds_service.rulebook.terminology import (
     canonical_system,
     has_good_check_digit,
     is_well_formed,
+    misread_code,
     normalise_code,
     short_name,
     written_code,
@@ -122,3 +123,29 @@ def test_a_code_is_written_as_people_write_it(
 def test_a_system_has_a_short_name_where_rule_files_have_one() -> None:
     assert short_name(SYSTEMS["icd10cm"]) == "icd10cm"
     assert short_name("urn:oid:1.2.3") == "urn:oid:1.2.3"
+
+
+@pytest.mark.parametrize(
+    ("system", "code", "meant"),
+    [
+        ("icd10cm", "E1O.9", "E10.9"),
+        ("icd10cm", "I5O", "I50"),
+        ("icd10cm", "El1.9", "E11.9"),
+        ("icd10cm", "EI1", "E11"),
+        ("icd10cm", "Ell", "E11"),
+        ("icd10cm", "O9A.2", ""),
+        ("icd10cm", "E1", ""),
+        ("rxnorm", "69l8", "6918"),
+        ("rxnorm", "l0600", "10600"),
+        ("atc", "CO7", "C07"),
+        ("loinc", "886l-4", "8861-4"),
+        ("loinc", "heart", ""),
+    ],
+)
+def test_a_letter_in_the_place_of_a_digit_is_seen(
+    system: str, code: str, meant: str
+) -> None:
+    uri = SYSTEMS[system]
+
+    assert misread_code(uri, code) == meant
+    assert not meant or not is_well_formed(uri, normalise_code(uri, code))

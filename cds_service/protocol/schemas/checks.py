@@ -179,7 +179,7 @@ _KEYWORDS: Mapping[str, Callable[[_Compiler, Any, Schema], Check]] = {
 _BESIDE = {
     "$schema", "$id", "$defs", "definitions", "title", "description", "examples",
     "words", "defaultSnippets",
-    "errorMessage", "patternErrorMessage", "typeErrorMessage",
+    "errorMessage", "patternErrorMessage", "typeErrorMessage", "keyErrorMessage",
     "markdownEnumDescriptions", "then", "else", "minContains", "maxContains",
 }  # fmt: skip
 """Words about the schema, and what another keyword reads."""

@@ -26,7 +26,7 @@ def choose_word(value: Any, allowed: Iterable[Any]) -> str:
     """Which of a few words was probably meant, and all of them."""
     allowed = list(allowed)
     words = [quote(each).strip("`") for each in allowed]
-    help = "allowed: " + ", ".join(words)
+    help = "allowed: " + ", ".join(words) + unlike_ascii(value)
     if not isinstance(value, str):
         return help
     if value in words:
@@ -38,7 +38,7 @@ def choose_word(value: Any, allowed: Iterable[Any]) -> str:
 def retype(value: Any, wanted: list[str], schema: Mapping[str, Any]) -> str:
     """How to write a value that is of another kind."""
     if "typeErrorMessage" in schema:
-        return str(schema["typeErrorMessage"])
+        return str(schema["typeErrorMessage"]) + unlike_ascii(value)
     simple = isinstance(value, (str, int, float))
     advice = str(schema.get("patternErrorMessage", ""))
     if "string" in wanted and simple:
@@ -49,7 +49,8 @@ def retype(value: Any, wanted: list[str], schema: Mapping[str, Any]) -> str:
         return f"write [{_written(value)}], or one item a line after `- `"
     if isinstance(value, str) and {"number", "integer"} & set(wanted):
         return "write the number alone, without quotes or a unit"
-    return _FORMS.get(wanted[0]) or advice or "write it, or remove the key"
+    form = _FORMS.get(wanted[0]) or advice or "write it, or remove the key"
+    return form + unlike_ascii(value)
 
 
 _FORMS = {

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..document import Path
-from ..findings import closest, quote
+from ..findings import closest, is_logic, quote, suggest
 from . import remedies
 
 
@@ -70,11 +70,17 @@ def _required(broken: Broken) -> Iterator[Fault]:
 
 def _unexpected(broken: Broken) -> Iterator[Fault]:
     known = broken.schema.get("properties", {})
+    here = broken.path[-1] if broken.path else ""
+    if isinstance(here, str) and is_logic(here) and here not in known:
+        yield _no_logic(broken.path, here)
+        return
+    said = broken.schema.get("keyErrorMessage", "")
     for name in broken.value:
         if name not in known:
             message = f"{quote(name)} is not known{_in(broken)}"
-            help = remedies.choose_key(name, known)
             meant = closest(name, known) or ""
+            help = remedies.choose_key(name, known) if meant or not said else ""
+            help = "; ".join(each for each in (help, said) if each)
             path = (*broken.path, name)
             yield Fault(path, "CDS102", message, help, True, meant)
 
@@ -86,6 +92,9 @@ def _type(broken: Broken) -> Iterator[Fault]:
     wanted = [wanted] if isinstance(wanted, str) else wanted
     path = broken.path
     here = str(path[-1]) if path and isinstance(path[-1], str) else ""
+    if "words" in broken.schema and is_logic(here):
+        yield _no_logic(path, here)
+        return
     meant = closest(here, broken.schema.get("words", ())) if here else None
     if meant and meant != here:
         message = f"{quote(here)} is not known here"
@@ -103,10 +112,16 @@ def _type(broken: Broken) -> Iterator[Fault]:
     yield Fault(path, "CDS103", message, help)
 
 
+def _no_logic(path: Path, here: str) -> Fault:
+    """A word of other languages in the place of `all`, `any` or `none`."""
+    help = suggest(here, ("all", "any", "none"))
+    return Fault(path, "CDS102", f"{quote(here)} is not known here", help, True)
+
+
 def _choice(broken: Broken) -> Iterator[Fault]:
     allowed = broken.schema.get("enum", [broken.schema.get("const")])
     message = f"{quote(broken.value)} is not allowed here"
-    help = remedies.choose_word(broken.value, allowed)
+    help = _advice(broken) or remedies.choose_word(broken.value, allowed)
     yield Fault(broken.path, "CDS104", message, help)
 
 
