@@ -56,6 +56,11 @@ class Hook:
         """Everything that the context may hold."""
         return self.required + self.optional
 
+    @property
+    def carries_orders(self) -> bool:
+        """Whether the context holds orders that are being written."""
+        return any(each in (DRAFTS, ORDERS, DRUGS) for each in self.fields)
+
 
 PATIENT = ContextField("patientId", Kind.ID, token=True, resource_type="Patient")
 ENCOUNTER = ContextField("encounterId", Kind.ID, token=True, resource_type="Encounter")

@@ -22,7 +22,7 @@ from .rules import (
     unchecked,
 )
 from .schemas import check_shape
-from .services_builder import build_services
+from .services_builder import build_services, check_served
 from .sheet import Selectors
 from .site_builder import build_site
 from .slips import check_slips
@@ -153,6 +153,8 @@ class _Compilation:
             self.digest,
             self.findings,
         )
+        if not self.findings.has_errors:
+            check_served(services, rules, self.documents, self.findings)
         findings = tuple(self.findings)
         if self.findings.has_errors:
             return Compiled(None, findings, self.documents)

@@ -10,6 +10,7 @@ from . import criteria, person
 from .alerting import Alerting
 from .alerting_builder import AlertingBuilder
 from .card_builder import CardBuilder
+from .conflicts import check_conflicts
 from .document import Document
 from .fact_builder import FactBuilder, Shelf
 from .facts import Fact
@@ -70,6 +71,8 @@ class _RuleBuilder:
             **OVERRIDE_REASONS,
             **self.site.override_reasons,
         }
+        if when is not None:
+            check_conflicts(self.document, whens.facts, params, self.findings)
         builder = CardBuilder(
             self.document,
             facts,
@@ -90,6 +93,7 @@ class _RuleBuilder:
         whens.used_facts |= shown.used_facts
         self._check_use(facts, params, whens)
         self._check_safety(cards)
+        self._check_drafts(facts)
         return self._rule(facts, params, whens, when, cards, alerting)
 
     def _rule(
@@ -234,6 +238,25 @@ class _RuleBuilder:
                 message = f"nothing uses the param {quote(name)}"
                 self.findings.warning(
                     self.document, ("params", name), "CDS402", message, key=True
+                )
+
+    def _check_drafts(self, facts: Mapping[str, Fact]) -> None:
+        """What is read from draft orders needs hooks whose context has them."""
+        drafts = [
+            name
+            for name, fact in facts.items()
+            if any("draft_orders" in each.origins for each in fact.simple())
+        ]
+        for index, hook in enumerate(self.data["hooks"] if drafts else ()):
+            if hook in HOOKS and not HOOKS[hook].carries_orders:
+                orders = [n for n, each in HOOKS.items() if each.carries_orders]
+                self._error(
+                    ("hooks", index),
+                    "CDS640",
+                    f"{quote(hook)} has no draft orders, which {quote(drafts[0])} "
+                    "reads: each call would say that the rule could not be checked",
+                    "keep hooks that have them: "
+                    + ", ".join(n for n in orders if not HOOKS[n].deprecated),
                 )
 
     def _check_safety(self, cards: Any) -> None:

@@ -8,7 +8,7 @@ from ..fhir.chart import Policy
 from ..protocol.hooks import HOOKS
 from ..protocol.services import Service
 from .alerting import AboutData
-from .document import Document
+from .document import Document, Path
 from .findings import Findings, quote, suggest
 from .prefetch import derive_queries, requirements
 from .program import Program
@@ -51,6 +51,30 @@ def build_services(
             service = _service(body, hook, offered, selectors, valuesets, site, digest)
             services[body["id"], hook] = replace(service, about_data=about_data)
     return services
+
+
+def check_served(
+    services: Services,
+    rules: Mapping[str, Rule],
+    documents: Mapping[str, Document],
+    findings: Findings,
+) -> None:
+    """Report rules in force that no service asks on any hook."""
+    asked = {rule.id for each in services.values() for rule in each.rules}
+    offered = sorted({hook for _, hook in services})
+    for rule in rules.values():
+        if rule.id in asked or not rule.is_evaluated:
+            continue
+        document = documents[rule.file]
+        chosen = "no service names this rule, or its folder: it is never asked"
+        help = "add it to a service in services.yaml, or make it a draft"
+        path: Path = ("rule",)
+        if not set(rule.hooks) & set(offered):
+            hooks = ", ".join(rule.hooks)
+            chosen = f"no service is on {quote(hooks)}: the rule is never asked"
+            help = "services are on " + (", ".join(offered) or "no hook")
+            path = ("hooks",)
+        findings.warning(document, path, "CDS641", chosen, help)
 
 
 def _service(
