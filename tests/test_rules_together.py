@@ -231,3 +231,25 @@ def test_no_patient_of_any_example_gets_two_cards_of_one_group(
         assert not {NO_ANTICOAGULANT, POSSIBLE_AF} <= told, each.name
         assert not {BETA_BLOCKER, FAST_AT_REST} <= told, each.name
         assert not {FAST_AF, FAST_AT_REST} <= told, each.name
+
+
+def test_no_shipped_rule_silences_a_card_for_a_colleague(rulebook: Rulebook) -> None:
+    for rule in rulebook.rules.values():
+        assert not rule.alerting.is_for_all, rule.id
+        assert rule.alerting.snooze_on_accept, rule.id
+
+
+def test_an_artifact_or_another_wearer_is_about_the_data_for_every_shipped_rule(
+    rulebook: Rulebook,
+) -> None:
+    reasons = {
+        f"{each.system}|{each.code}"
+        for code, each in rulebook.site.override_reasons.items()
+        if code in ("artifact", "not-wearer")
+    }
+    ((_, service),) = rulebook.services.items()
+
+    assert set(rulebook.site.data_reasons) == reasons
+    for rule in rulebook.rules:
+        for reason in reasons:
+            assert service.about_data.lasts(rule, reason), rule

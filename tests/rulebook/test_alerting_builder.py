@@ -6,6 +6,7 @@ import pytest
 
 from cds_service.protocol.override_reasons import SYSTEM
 from cds_service.rulebook.alerting import ANY_REASON, Alerting, Limits
+from cds_service.rulebook.findings import Level
 from cds_service.rulebook.intervals import Duration
 
 FACTS = "drug: {medication: {in: beta-blockers}}"
@@ -142,3 +143,69 @@ def test_a_fact_that_only_once_per_names_is_used(rules: Any, chart: Any) -> None
     )
 
     assert "CDS401" not in [each.code for each in rules.compile().findings]
+
+
+def test_a_card_may_rest_once_somebody_took_it_up(rules: Any, chart: Any) -> None:
+    built = alerting_of(rules, chart, "{snooze_on_accept: 7 days}")
+
+    assert built == Alerting(snooze_on_accept=Duration(7, "day"))
+    assert alerting_of(rules, chart, "").snooze_on_accept is None
+
+
+@pytest.mark.parametrize(
+    ("once_per", "said"),
+    [
+        ("[patient, rule]", True),
+        ("[patient, encounter]", True),
+        ("[patient, rule, user]", False),
+        ("[user, severity]", False),
+    ],
+)
+def test_an_author_who_silences_a_card_for_all_is_told_so(
+    rules: Any, chart: Any, once_per: str, said: bool
+) -> None:
+    built = alerting_of(rules, chart, f"{{once_per: {once_per}}}")
+
+    found = [each for each in rules.compile().findings if each.code == "CDS803"]
+    assert [each.level for each in found] == ([Level.NOTE] if said else [])
+    assert built.is_for_all is said
+
+
+def test_a_site_says_which_reasons_are_about_the_data(rules: Any, chart: Any) -> None:
+    rules.files["site.yaml"] += (
+        "override_reasons:\n"
+        "  - {system: 'urn:s', code: artifact, display: A, about: data}\n"
+        "  - {code: not-wearer, display: B, about: data, snooze: 30 days}\n"
+        "  - {code: busy, display: C, about: advice}\n"
+        "  - {code: known, display: D}\n"
+    )
+    compiled(rules, chart, "{snooze_on_override: {artifact: 2 days}}")
+
+    book = rules.compile().rulebook
+    local = "urn:cds-service:local-override-reasons|not-wearer"
+    assert book.site.data_reasons == {
+        "urn:s|artifact": None,
+        local: Duration(30, "day"),
+    }
+    (service,) = book.services.values()
+    assert service.about_data.lasts("test", "urn:s|artifact") == Duration(2, "day")
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [
+        ("{code: busy, display: C, snooze: 3 days}", "CDS019"),
+        ("{code: busy, display: C, about: advice, snooze: 3 days}", "CDS019"),
+        ("{code: busy, display: C, about: data, snooze: 0.5 months}", "CDS222"),
+        ("{code: busy, display: C, about: reading}", "CDS104"),
+    ],
+)
+def test_a_reason_that_says_it_wrongly_has_its_place(
+    rules: Any, chart: Any, reason: str, code: str
+) -> None:
+    compiled(rules, chart, "")
+    rules.files["site.yaml"] += f"override_reasons: [{reason}]\n"
+
+    found = [each for each in rules.compile().findings if each.file == "site.yaml"]
+
+    assert [each.code for each in found] == [code]
