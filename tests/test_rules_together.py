@@ -4,13 +4,14 @@ All are asked as on a real call, with those in shadow made active by the site.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cds_service.protocol.cards import Card, Indicator
+from cds_service.rulebook.alerting import Display
 from cds_service.rulebook.cards import draft_cards
 from cds_service.rulebook.compiler import compile_rulebook
 from cds_service.rulebook.evaluate import evaluate
@@ -18,7 +19,7 @@ from cds_service.rulebook.example_patients import PatientWriter
 from cds_service.rulebook.examples import Example, example_names, read_examples
 from cds_service.rulebook.load import read_folder
 from cds_service.rulebook.rules import Rulebook
-from cds_service.rulebook.suppression import Held, Why, hold_back
+from cds_service.rulebook.suppression import Held, Why, decide, hold_back
 
 FILES = read_folder(Path(__file__).parent.parent / "rules")
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -253,3 +254,46 @@ def test_an_artifact_or_another_wearer_is_about_the_data_for_every_shipped_rule(
     for rule in rulebook.rules:
         for reason in reasons:
             assert service.about_data.lasts(rule, reason), rule
+
+
+def test_an_artifact_holds_back_every_rule_that_rests_on_the_alert(
+    rulebook: Rulebook,
+) -> None:
+    ((_, service),) = rulebook.services.items()
+    call = {"user": "Practitioner/1", "encounter": None}
+    artifact = rulebook.site.override_reasons["artifact"]
+    medicines = [VERAPAMIL, DONEPEZIL]
+
+    def opened(*alerts: Mapping[str, Any], seen: tuple[Display, ...] = ()) -> Held:
+        patient = adult(medications=medicines, wearable_alerts=list(alerts))
+        written = PatientWriter(patient, NOW, rulebook.site.time_zone, ())
+        sent = written.alerts(rulebook.alert_types)
+        evaluations = evaluate(service, written.chart(), sent, NOW)
+        drafts = draft_cards(evaluations, service.service, call)
+        return decide(evaluations, drafts, seen, service, call)
+
+    first = opened(SLOW)
+    (lead,) = first.shown
+    overridden = Display(
+        lead.rule,
+        lead.version,
+        lead.dedup_key,
+        lead.card.indicator,
+        NOW - timedelta(hours=1),
+        overridden=NOW - timedelta(minutes=50),
+        reason=f"{artifact.system}|{artifact.code}",
+        evidence=lead.evidence,
+        user="Practitioner/1",
+    )
+
+    again = opened(SLOW, seen=(overridden,))
+    assert again.shown == ()
+    assert {each.card.rule for each in again.suppressed} == {
+        lead.rule,
+        *(each.card.rule for each in first.suppressed),
+    }
+    assert {each.why for each in again.suppressed} == {Why.SNOOZED}
+    newer = opened(
+        SLOW, {**SLOW, "at": "2026-11-21T20:10:00-05:00"}, seen=(overridden,)
+    )
+    assert [each.rule for each in newer.shown] == [lead.rule]

@@ -43,6 +43,7 @@ def test_the_page_of_a_rule_says_what_it_does() -> None:
         "| `hr_limit` | Daily resting heart rate from which the rule calls it fast. "
         "| 100 /min | 90 /min | 130 /min | 100 /min |",
         "- RxNorm: 20 codes: 10600, 1202,",
+        "- Stays away for 7 days, for everybody, after somebody accepted it.",
         "- ATC: all that begin with C07",
         "- ICD-10-CM: 1 code: Z51.5",
         "](<https://doi.org/10.1371/journal.pone.0227709>) (2020)",

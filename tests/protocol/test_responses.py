@@ -17,6 +17,15 @@ def test_r_2_no_cards_are_an_empty_list() -> None:
     assert build_response([]) == {"cards": []}
 
 
+def test_x_2_an_extension_stands_beside_the_cards_or_not_at_all() -> None:
+    told = {"org.example.told": {"count": 2}}
+
+    assert build_response([], (), told) == {"cards": [], "extension": told}
+    assert "extension" not in build_response([CARD], (), {})
+    with pytest.raises(InvalidAnswer):
+        build_response([], (), {"told": 2})
+
+
 def test_c_33_a_card_that_breaks_the_protocol_is_not_answered() -> None:
     too_long = Card(CARD.uuid, "x" * 140, CARD.indicator, CARD.source)
 
