@@ -40,6 +40,8 @@ class Known:
     """Those without a dose form: substances."""
     release: str = ""
     """The date of the release; empty if it did not say."""
+    products: frozenset[str] = frozenset()
+    """Those that are neither ingredients nor forms of one, such as salts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,12 @@ class Expansion:
     def covered(self) -> frozenset[str]:
         """The ingredients whose products the expansion tells."""
         return self.absent.union(self.products)
+
+    def is_product(self, code: str) -> bool:
+        """Whether a code is that of a product or a brand of another ingredient."""
+        return code in self.known.products and any(
+            code in held for other, held in self.products.items() if other != code
+        )
 
 
 def write_expansion(
@@ -138,11 +146,14 @@ class _Reader:
             return self._complain("", "the file is cut short, or was changed")
         self.products = {code: {} for code in sections["ingredients"]}
         codes, mixed, formless = set[str](), set[str](), set[str]()
+        products = set[str]()
         for line in sections["products"]:
             code, held = self._product(line)
             if held is None:
                 return self._complain(line, "this line is not one of an expansion")
             codes.add(code)
+            if line.split("\t")[1] not in _SUBSTANCES:
+                products.add(code)
             if held[1]:
                 mixed.add(code)
             if held[2]:
@@ -152,7 +163,13 @@ class _Reader:
         release = head.get("release", "")
         return Expansion(
             self.products,
-            Known(frozenset(codes), frozenset(mixed), frozenset(formless), release),
+            Known(
+                frozenset(codes),
+                frozenset(mixed),
+                frozenset(formless),
+                release,
+                frozenset(products),
+            ),
             frozenset(sections["absent"]),
         )
 
@@ -184,6 +201,8 @@ class _Reader:
         return Expansion()
 
 
+_SUBSTANCES = frozenset({"IN", "PIN", "MIN"})
+"""RxNorm's term types of ingredients, precise and multiple ones included."""
 _SECTIONS = {"ingredients", "absent", "products"}
 
 

@@ -37,6 +37,14 @@ class Shelf:
         return self.readers.setdefault(key, len(self.readers))
 
 
+def _widest(ranges: list[tuple[float, float] | None]) -> tuple[float, float] | None:
+    """What holds all ranges; None where one of them is open."""
+    known = [each for each in ranges if each is not None]
+    if len(known) < len(ranges):
+        return None
+    return min(low for low, _ in known), max(high for _, high in known)
+
+
 class FactBuilder:
     """Builds the facts of one file."""
 
@@ -121,6 +129,7 @@ class FactBuilder:
             origins=tuple(dict.fromkeys(o for part in parts for o in part.origins)),
             unit=first.unit,
             title=" / ".join(dict.fromkeys(part.title for part in parts if part.title)),
+            plausible=_widest([part.plausible for part in parts]),
             parts=tuple(parts),
         )
 
@@ -229,7 +238,8 @@ class FactBuilder:
             origin="draft_orders" if drafts else "chart",
         )
         window = self._window(kind, body, path)
-        return self._fact(name, kind, selector, window, unit, valueset.title)
+        fact = self._fact(name, kind, selector, window, unit, valueset.title)
+        return replace(fact, plausible=measure.range_in(unit)) if unit else fact
 
     def _window(self, kind: str, body: Mapping[str, Any], path: Path) -> Window | None:
         for key in KINDS[kind].windows:

@@ -121,6 +121,8 @@ class Fact:
     """UCUM; empty where no number is asked for."""
     title: str = ""
     """The title of its value set, for a row that the record does not name."""
+    plausible: tuple[float, float] | None = None
+    """Between what its values lie, in ``unit``; None where its set does not say."""
     sustained_for: Duration | None = None
     """The period of its ``sustained`` test, to which mean, count and span refer."""
     change_over: Duration | None = None

@@ -6,9 +6,9 @@ from typing import Any
 from . import criteria
 from .criteria import Limit
 from .document import Document, Path
-from .facts import Fact
+from .facts import CHANGES, REDUCERS, Fact
 from .findings import Findings, quote, suggest
-from .intervals import Duration, parse_duration
+from .intervals import Duration, exactly, parse_duration
 from .rules import Param
 
 _TIMES = {"duration", "age"}
@@ -30,8 +30,14 @@ class LimitReader:
     def single(self, fact: Fact, body: Mapping[str, Any], path: Path) -> Limit | None:
         """The one comparison of a test of the course of readings."""
         comparison = next(name for name in criteria.COMPARISONS if name in body)
-        value = self._number(body[comparison], (*path, comparison), "", fact)
-        return None if value is None else Limit(comparison, value)
+        where = (*path, comparison)
+        value = self._number(body[comparison], where, "", fact)
+        if value is None:
+            return None
+        limit = Limit(comparison, value)
+        if path[-1] not in CHANGES:
+            self._check_plausible(limit, where, fact)
+        return limit
 
     def read(
         self, fact: Fact, name: str, body: Mapping[str, Any], path: Path
@@ -43,12 +49,32 @@ class LimitReader:
             if number is None:
                 return []
             limits.append(Limit(comparison, number))
+            if name in REDUCERS:
+                self._check_plausible(limits[-1], where, fact)
         if len(limits) == 2 and name != "local_time":
             if limits[0].value >= limits[1].value:
                 help = "write the smaller limit first"
                 self._error((*path, "between"), "CDS307", "this range is empty", help)
                 return []
         return limits
+
+    def _check_plausible(self, limit: Limit, path: Path, fact: Fact) -> None:
+        """A limit that every value that is used meets, or none, was hardly meant."""
+        if fact.plausible is None:
+            return
+        low, high = fact.plausible
+        answers = {limit.of(exactly(each)) for each in (low, high)}
+        if len(answers) == 2:
+            return
+        always = answers == {True}
+        said = words(limit, "", fact)
+        self._error(
+            path,
+            "CDS243",
+            f"{'every' if always else 'no'} value of {quote(fact.name)} is {said}: "
+            f"those outside {low:g} to {high:g} {fact.unit} are not used",
+            "correct the limit, the unit, or what its value set calls plausible",
+        )
 
     def comparisons(
         self, body: Mapping[str, Any] | None, path: Path, name: str

@@ -137,7 +137,19 @@ class Stock:
                 f"say the unit as well, in UCUM, such as `{answer.comparison} "
                 f"{answer.number} mmol/L`; no rule here has one for {quote(result)}"
             )
+        self._check_plausible(answer, result, unit)
         return Limit(answer.comparison, answer.number, unit, answer.within or within)
+
+    def _check_plausible(self, answer: Limit, result: str, unit: str) -> None:
+        """A limit, and the readings on its sides, are among those that are used."""
+        believed = self.valuesets[result].measure.range_in(unit)
+        sides = [float(answer.value(step)) for step in (-1, 1)]
+        if believed and not (believed[0] <= min(sides) and max(sides) <= believed[1]):
+            low, high = believed
+            raise Slip(
+                f"{answer.number} {unit} is not within {low:g} to {high:g} {unit}, "
+                f"beyond which no value of {quote(result)} is used"
+            )
 
 
 def build_stock(compiled: Compiled) -> Stock:

@@ -1,5 +1,6 @@
 """What can be wrong with a value-set file beyond its shape."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -119,9 +120,27 @@ def check_entry(
     seen: set[str] = set()
     for where, code in _written_codes(path, entry):
         _check_code(document, where, system, code, seen, findings)
+    for index, each in enumerate(entry.get("ingredients", ())):
+        if _STRENGTH.search(each["name"]):
+            tell_product(document, (*path, "ingredients", index), "", findings)
     called: set[str] = set()
     for where, name in _written_names(path, entry):
         _tell_twice(document, where, name, name.strip().lower(), called, findings)
+
+
+def tell_product(document: Document, path: Path, code: str, findings: Findings) -> None:
+    """Report a product among ingredients; *code* is empty where its name tells."""
+    told = (*path, "code" if code else "name")
+    message = f"{quote(document.value(told))} is a product, and no ingredient"
+    help = "name the ingredient with its own code; all its products count then"
+    findings.error(document, told, "CDS242", message, help)
+
+
+_STRENGTH = re.compile(
+    r"(?<![\w.])[0-9]+(\.[0-9]+)? ?(mg|mcg|ug|µg|g|ml|unt|units?|iu|meq|mmol|%)(?!\w)",
+    re.IGNORECASE,
+)
+"""A strength, as products have one in their names."""
 
 
 def _written_codes(path: Path, entry: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:

@@ -6,12 +6,18 @@ from types import MappingProxyType
 from typing import Any
 
 from .document import Document, Path
-from .expansions import meant
+from .expansions import Expansion, meant
 from .findings import Findings, quote, suggest
 from .lexicon import FOLDER, Lexicon
 from .terminology import SYSTEMS, canonical_system, normalise_code
 from .terminology_files import TerminologyFiles
-from .valueset_checks import by_name, check_valueset, entries, overlay_of
+from .valueset_checks import (
+    by_name,
+    check_valueset,
+    entries,
+    overlay_of,
+    tell_product,
+)
 from .valueset_parts import Draft, ValueSet, add, freeze, inherit, measure_of
 
 __all__ = [
@@ -149,12 +155,23 @@ class _Builder:
                 for system, code, _ in concepts:
                     add(draft.codes, system, (normalise_code(system, code),))
 
+    def _check_products(self, document: Document, expansion: Expansion) -> None:
+        """A product's code holds one strength and form, and is no ingredient's."""
+        for path, entry in entries(document, "include"):
+            for index, each in enumerate(entry.get("ingredients", ())):
+                code = each.get("code", "")
+                if expansion.is_product(code):
+                    tell_product(
+                        document, (*path, "ingredients", index), code, self.findings
+                    )
+
     def _expand(self, document: Document, included: Draft, excluded: Draft) -> None:
         """Add the products of the ingredients, and leave out those of other forms."""
         expansion = self.terms.expansion
         wanted = included.ingredients | excluded.ingredients
         if not wanted or not expansion.covered:
             return
+        self._check_products(document, expansion)
         missing = sorted(wanted - expansion.covered)
         if missing:
             message = (

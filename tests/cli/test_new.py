@@ -151,27 +151,43 @@ def stock() -> Stock:
     return build_stock(compile_rulebook(FILES))
 
 
+def compared(stock: Stock, result: str, comparison: str) -> dict[str, str]:
+    """A result with a limit in the middle of what is plausible for it."""
+    unit, _ = stock.readings[result]
+    low, high = stock.valuesets[result].measure.range_in(unit) or (0.0, 15.0)
+    return {"result": result, comparison: f"{(low + high) / 2:.1f}"}
+
+
 def combinations(stock: Stock) -> list[dict[str, str]]:
     """Every value set and alert type in each part that it can play."""
     drugs, problems = stock.sets_of("drug"), stock.sets_of("diagnosis")
     results, alerts = cycle(stock.readings), stock.alert_types
-    limits = cycle(
-        [{"above": "100"}, {"at_least": "7.5"}, {"below": "50"}, {"at_most": "0.05"}]
-    )
+    limits = cycle(["above", "at_least", "below", "at_most"])
     made: list[dict[str, str]] = []
     for number, drug in enumerate(drugs):
-        read = {"result": next(results), **next(limits)} if number % 2 else {}
+        read = compared(stock, next(results), next(limits)) if number % 2 else {}
         made.append({"drug": drug, **read})
     for number, (problem, drug) in enumerate(zip(problems, cycle(drugs), strict=False)):
         read = (
-            {"result": next(results), **next(limits)} if number % 2 else {"drug": drug}
+            compared(stock, next(results), next(limits))
+            if number % 2
+            else {"drug": drug}
         )
         made.append({"diagnosis": problem, **read})
-    made += [{"result": result, **next(limits)} for result in stock.readings]
+    made += [compared(stock, result, next(limits)) for result in stock.readings]
     for alert, problem in zip(alerts, cycle(problems), strict=False):
-        limit = next(limits) if alerts[alert].unit else {}
+        limit = {next(limits): "100"} if alerts[alert].unit else {}
         made += [{"alert": alert, **limit}, {"alert": alert, "diagnosis": problem}]
     return made
+
+
+@pytest.mark.parametrize("limit", ["7.5", "19", "20", "300", "1000"])
+def test_a_limit_beyond_what_is_plausible_is_a_slip(rules: Path, limit: str) -> None:
+    result = run("--result", "heart-rate", "--above", limit)
+
+    assert result.exit_code != 0
+    assert f"{limit} /min is not within 20 to 300 /min" in result.output
+    assert not list(Path("rules").rglob("heart-rate-*"))
 
 
 @pytest.mark.slow

@@ -162,3 +162,52 @@ card: {summary: a, source: {label: b}}
     document = parse_yaml(text, OWING, Findings())
     assert document is not None
     return document
+
+
+READS = """
+test: slow
+now: 2026-11-22T12:00:00Z
+patients:
+  base: {observations: [{code: loinc|8867-4, ends: now, values: 40%s}]}
+cases:
+  - {name: a, patient: base, expect: {card: info}}
+  - {name: b, patient: base, set: {observations: []}, expect: unknown}
+  - name: c
+    set: {observations: [{code: loinc|8867-4, ends: now, values: 70%s}]}
+    expect: %s
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expect", "lines"),
+    [
+        (", unit: /min", ", unit: /min", "no card", []),
+        (", unit: bpm", ", unit: beats/min", "no card", []),
+        (", unit: 'mm[Hg]'", ", unit: /min", "no card", [5]),
+        (", unit: /min", ", unit: kg", "no card", [10]),
+        (", unit: /min", ", unit: furlongs", "no card", [10]),
+        (", unit: /min", ", unit: kg", "unknown", []),
+        (", unit: /min", ", unit: kg", "{unknown_because: [hr]}", []),
+        ("", ", unit: /min", "no card", [5]),
+    ],
+)
+def test_a_reading_of_a_test_in_a_unit_that_no_fact_reads_is_told(
+    first: str, second: str, expect: str, lines: list[int]
+) -> None:
+    files = {OWING: "x", "cardiology/slow.test.yaml": READS % (first, second, expect)}
+
+    found = duties(files, {OWING: whole_rule()})
+
+    told = [each for each in found if each.code == "CDS645"]
+    assert [(each.line, each.level) for each in told] == [(n, "warning") for n in lines]
+
+
+def test_moles_and_grams_may_be_told_in_each_other() -> None:
+    text = whole_rule().text.replace("unit: /min", "unit: mmol/L")
+    document = parse_yaml(text, OWING, Findings())
+    assert document is not None
+    test = READS % (", unit: mg/dL", ", unit: mmol/L", "no card")
+
+    found = duties({"cardiology/slow.test.yaml": test, OWING: "x"}, {OWING: document})
+
+    assert "CDS645" not in {each.code for each in found}

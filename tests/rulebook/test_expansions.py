@@ -115,6 +115,7 @@ def test_what_was_written_is_read(text: str) -> None:
         mixed=frozenset({"866479"}),
         formless=frozenset({"6918", "10600", "29046"}),
         release="2026-11-02",
+        products=frozenset("197884 866427 866436 866479 1923424 1923428".split()),
     )
 
 
@@ -335,3 +336,49 @@ def test_a_product_that_the_import_does_not_list_is_passed_over(
     assert reasons(expanded.verdict(BETA_BLOCKER, "bb: present", worded)) == {
         "unresolved"
     }
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "codes"),
+    [
+        ("866436", "metoprolol", ["CDS242"]),
+        ("866427", "Toprol", ["CDS242"]),
+        ("5487", "hydrochlorothiazide", []),
+    ],
+)
+def test_a_product_among_ingredients_is_told_where_rxnorm_was_imported(
+    expanded: Any, code: str, name: str, codes: list[str]
+) -> None:
+    file = "valuesets/other-drugs.yaml"
+    written = f'[{{code: "29046", name: lisinopril}}, {{code: "{code}", name: {name}}}]'
+    text = expanded.files[file].replace('[{code: "29046", name: lisinopril}]', written)
+    assert text != expanded.files[file]
+    expanded.files[file] = text
+
+    told = [e for e in expanded.compile().findings if e.code == "CDS242"]
+
+    assert [each.code for each in told] == codes
+
+
+@pytest.mark.parametrize(
+    ("name", "codes"),
+    [
+        ("lisinopril 10 MG Oral Tablet", ["CDS242"]),
+        ("lisinopril 2.5mg", ["CDS242"]),
+        ("insulin 100 UNT/ML", ["CDS242"]),
+        ("timolol 0.5%", ["CDS242"]),
+        ("vitamin B12", []),
+        ("technetium Tc-99m", []),
+        ("factor VIII", []),
+        ("omega-3 acids", []),
+    ],
+)
+def test_a_strength_in_its_name_tells_a_product_without_an_import(
+    rules: Any, name: str, codes: list[str]
+) -> None:
+    file = "valuesets/other-drugs.yaml"
+    rules.files[file] = rules.files[file].replace("name: lisinopril", f"name: {name}")
+
+    told = [e for e in rules.compile().findings if e.code == "CDS242"]
+
+    assert [each.code for each in told] == codes

@@ -287,3 +287,70 @@ def test_what_a_set_says_of_its_results_is_checked(
     rules.files["test.yaml"] = dedent(RULE)
 
     assert code in {each.code for each in rules.compile().findings}
+
+
+RATE = "hr: {observation: {in: heart-rate, unit: /min, within: 7 days}}"
+MORE = """
+params: {limit: {default: 400, unit: /min}}
+"""
+
+
+def limits_told(rules: Any, chart: Any, test: str) -> list[tuple[str, str]]:
+    more = MORE if "$limit" in test else ""
+    rules.evaluate(RATE, "hr: present", chart())
+    text = rules.files["test.yaml"].replace("hr: present", test)
+    rules.files["test.yaml"] = text + more
+    found = [each for each in rules.compile().findings if each.level == "error"]
+    return [(each.code, each.message.split(" value")[0]) for each in found]
+
+
+@pytest.mark.parametrize(
+    ("test", "which"),
+    [
+        ("hr: {latest: {above: 400}}", "no"),
+        ("hr: {latest: {above: 300}}", "no"),
+        ("hr: {latest: {below: 20}}", "no"),
+        ("hr: {latest: {above: 7.5}}", "every"),
+        ("hr: {mean: {at_most: 300}}", "every"),
+        ("hr: {latest: {above: $limit}}", "no"),
+        ("hr: {max: {between: [1000, 2000]}}", "no"),
+        ("hr: {on_days: {at_least: 500, days: 2}}", "no"),
+        ("hr: {sustained: {above: 500, for: 1 day}}", "no"),
+        ("hr: {repeated: {above: 500, times: 2, apart: 1 hour}}", "no"),
+    ],
+)
+def test_a_limit_that_no_value_or_every_value_meets_is_told(
+    rules: Any, chart: Any, test: str, which: str
+) -> None:
+    assert ("CDS243", which) in limits_told(rules, chart, test)
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "hr: {latest: {at_least: 300}}",
+        "hr: {latest: {above: 100}}",
+        "hr: {count: {above: 400}}",
+        "hr: {rise: {at_least: 5, over: 3 days}}",
+    ],
+)
+def test_a_limit_that_some_values_meet_is_none(
+    rules: Any, chart: Any, test: str
+) -> None:
+    assert limits_told(rules, chart, test) == []
+
+
+def test_a_limit_in_another_unit_is_held_to_the_range_in_that_unit(
+    rules: Any, chart: Any
+) -> None:
+    name = "valuesets/heart-rate.yaml"
+    degrees = rules.files[name].replace("unit: /min", "unit: Cel")
+    rules.files[name] = degrees.replace("[20, 300]", "[30, 45]")
+    fact = RATE.replace("/min", "'[degF]'")
+    rules.evaluate(fact, "hr: {latest: {above: 101}}", chart())
+    text = rules.files["test.yaml"]
+    rules.files["test.yaml"] = text.replace("above: 101", "above: 38.5")
+
+    codes = [each.code for each in rules.compile().findings if each.level == "error"]
+
+    assert codes == ["CDS243"]
