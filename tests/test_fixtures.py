@@ -151,7 +151,7 @@ def test_a_wrong_expectation_is_noticed(tmp_path: Path, rulebook: Rulebook) -> N
         {"cards": []},
         {"cards": [{**card, "indicator": "critical"}]},
         {"cards": [{**card, "detail_contains": ["a diagnosis"]}]},
-        {"cards": [{**card, "detail_lacks": ["beta-blocker"]}]},
+        {"cards": [{**card, "detail_lacks": ["metoprolol"]}]},
         {"cards": [{**card, "suggestions": ["Stop everything"]}]},
     ):
         expected = {**case.expected, "outcome_contains": [], **wrong}

@@ -13,6 +13,7 @@ import pytest
 from cds_service.fhir.models import check_resource
 from cds_service.protocol.cards import as_json
 from cds_service.protocol.schemas import problems
+from cds_service.rulebook.card_shape import SUMMARY_ROOM, absence_in, flaws
 from cds_service.rulebook.cards import build_cards, draft_cards
 from cds_service.rulebook.compiler import compile_rulebook
 from cds_service.rulebook.evaluate import Outcome, ask_all, evaluate_case
@@ -67,6 +68,22 @@ def example(**changes: Any) -> Example:
 )
 def test_the_example_comes_out_as_written(shipped: Example) -> None:
     assert RUNNER.problems(shipped) == ()
+
+
+@pytest.mark.parametrize("name", [*example_names(FILES)])
+def test_every_card_that_an_example_shows_is_read_in_five_seconds(name: str) -> None:
+    shown = 0
+    for each in examples_of(name):
+        if each.expect.outcome is not Outcome.FIRES or each.todo:
+            continue
+        evaluations, service = RUNNER.evaluations(each)
+        card = draft_cards(evaluations, service.service)[0].card
+
+        assert len(card.summary) <= SUMMARY_ROOM, card.summary
+        assert list(flaws(card.detail, card.indicator)) == [], (each.id, card.detail)
+        assert absence_in(card.detail.replace("none recorded among", "")) is None
+        shown += 1
+    assert shown
 
 
 def test_every_example_has_a_name_of_its_own() -> None:

@@ -38,10 +38,14 @@ def show(case: "Case", fact: Fact, attribute: str) -> Text | None:
     rows = case.found(fact).rows
     if attribute == "count":
         return _trusted(str(_count(case, fact, rows)))
+    if attribute == "recorded":
+        return _recorded(case, fact, rows)
     if not rows:
         return None
     if attribute == "name":
         return _names(fact, rows)
+    if attribute == "ingredient":
+        return Text(_some(_called(case, fact, rows)) or fact.title, False)
     if fact.kind == "wearable_alert":
         return _of_alert(case, fact, rows, attribute)
     if attribute in CHANGES:
@@ -130,6 +134,31 @@ def _names(fact: Fact, rows: Sequence[Row]) -> Text:
     if not names:
         return _trusted(fact.title)
     return Text(_some(names), False)
+
+
+def _called(case: "Case", fact: Fact, rows: Sequence[Row]) -> list[str]:
+    """The ingredients of medicines, the newest first."""
+    names = (name for row in reversed(rows) for name in case.called(fact, row))
+    return list(dict.fromkeys(names))
+
+
+_ENTRIES = {"condition": "problems", "medication": "medicines"}
+
+
+def _recorded(case: "Case", fact: Fact, rows: Sequence[Row]) -> Text:
+    """What is recorded, or that nothing is: only where all was read and understood."""
+    title = fact.title or fact.name.replace("_", " ")
+    if rows:
+        named = (
+            _called(case, fact, rows) if fact.kind == "medication" else _distinct(rows)
+        )
+        return Text(f"{title}: {_some(named) or 'recorded'}", False)
+    if case.heeding_unresolved().found(fact).doubts(unresolved=True):
+        return _trusted(f"{title}: not known")
+    read = case.entries_read(fact)
+    entries = _ENTRIES[fact.kind] if read != 1 else _ENTRIES[fact.kind][:-1]
+    none = "none current" if case.has_others(fact) else "none recorded"
+    return _trusted(f"{title}: {none} among {read} {entries}")
 
 
 def _distinct(rows: Sequence[Row]) -> list[str]:

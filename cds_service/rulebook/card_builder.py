@@ -4,15 +4,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..protocol.cards import CardSource, Coding, Indicator, Link
-from .attributes import PATIENT_SHOWS
+from . import sentences
+from .attributes import PATIENT_SHOWS, show_param
+from .card_shape import (
+    SUMMARY_ROOM,
+    absence_in,
+    claims_absence,
+    compose_detail,
+    flaws,
+    longest_value,
+)
 from .document import Document, Path
+from .fact_builder import Shelf
 from .facts import KINDS, Fact
 from .findings import Findings, quote, suggest
 from .orders import coded
 from .rules import (
     ActionTemplate,
     CardTemplate,
-    CheckResource,
     Criterion,
     Param,
     SuggestionTemplate,
@@ -27,6 +36,8 @@ from .text import (
     Text,
     parse_template,
     placeholders,
+    render_markdown,
+    render_plain,
 )
 from .when_builder import WhenBuilder
 
@@ -41,7 +52,7 @@ class CardBuilder:
         params: Mapping[str, Param],
         reasons: Mapping[str, Coding],
         orders: Mapping[str, Coding | None],
-        check_resource: CheckResource,
+        shelf: Shelf,
         whens: WhenBuilder,
         findings: Findings,
     ) -> None:
@@ -52,7 +63,7 @@ class CardBuilder:
         """The override reasons that a card may offer, by code."""
         self.orders = orders
         """The site's codes of what rules suggest to order."""
-        self.check_resource = check_resource
+        self.shelf = shelf
         self.whens = whens
         self.findings = findings
         self.fires_unknown = document.data.get("if_unknown") == "fire"
@@ -94,13 +105,14 @@ class CardBuilder:
         severity = Indicator[
             body.get("severity", self.document.data.get("severity", "info")).upper()
         ]
-        summary = self._template(body["summary"], (*path, "summary"), sure)
-        fixed = sum(len(part) for part in summary if isinstance(part, str))
-        if fixed > SUMMARY_LIMIT:
-            message = f"the summary has {fixed} characters before anything is filled in"
-            help = f"shorten it; at most {SUMMARY_LIMIT} are shown"
-            self._error((*path, "summary"), "CDS505", message, help)
-        detail = body.get("detail")
+        texts = {
+            name: self._text(body, path, name, sure)
+            for name in ("summary", "detail", "limits")
+        }
+        summary = texts["summary"]
+        self._check_summary(summary, (*path, "summary"))
+        if texts["detail"]:
+            self._check_shape(texts, severity, self._where(path, "detail"))
         suggested = self._where(path, "suggestions")
         unasked = self._where(path, "system_actions")
         return CardTemplate(
@@ -108,7 +120,8 @@ class CardBuilder:
             severity=min(severity, limit) if limit else severity,
             when=when,
             summary=summary,
-            detail=self._template(detail, (*path, "detail"), sure) if detail else None,
+            detail=texts["detail"] if body.get("detail") else None,
+            limits=texts["limits"],
             source=self._source(body, path),
             override_reasons=self._reasons(body, path),
             links=tuple(_link(each) for each in body.get("links", ())),
@@ -132,18 +145,82 @@ class CardBuilder:
             self._error((*self._where(path, "together"),), "CDS676", message, help)
         return written
 
+    def _text(
+        self, body: Mapping[str, Any], path: Path, name: str, sure: set[str]
+    ) -> Template:
+        """A text that the clinician reads; it does not claim that nothing is there."""
+        where = self._where(path, name)
+        template = self._template(body.get(name, ""), where, sure, may_go=True)
+        literal = "".join(part for part in template if isinstance(part, str))
+        claims = [absence_in(literal)]
+        claims += [
+            each.otherwise
+            for each in placeholders(template)
+            if each.otherwise and claims_absence(each.attribute, each.otherwise)
+        ]
+        for claim in filter(None, claims):
+            message = f"{quote(' '.join(claim.split()))} is said whatever could be read"
+            help = "show `{{ fact.recorded }}`: it says what was read, or is not known"
+            self.findings.warning(self.document, where, "CDS520", message, help)
+        return template
+
+    def _check_summary(self, summary: Template, path: Path) -> None:
+        fixed = sum(len(part) for part in summary if isinstance(part, str))
+        if fixed > SUMMARY_LIMIT:
+            message = f"the summary has {fixed} characters before anything is filled in"
+            help = f"shorten it; at most {SUMMARY_LIMIT} are shown"
+            self._error(path, "CDS505", message, help)
+            return
+        filled = len(render_plain(summary, self._longest, limit=10 * SUMMARY_LIMIT))
+        if filled > SUMMARY_ROOM:
+            message = f"the summary may have {filled} characters"
+            help = f"at most {SUMMARY_ROOM} are read; show `ingredient` for `name`"
+            self.findings.warning(self.document, path, "CDS521", message, help)
+
+    def _check_shape(
+        self, texts: Mapping[str, Template], severity: Indicator, path: Path
+    ) -> None:
+        body, limits = (
+            render_markdown(texts[name], self._longest) for name in ("detail", "limits")
+        )
+        whole = compose_detail(body, limits, [sentences.AWAITS_APPROVAL])
+        for flaw in flaws(whole, severity):
+            help = (
+                "what to do in bold, why, at most three bullets; the rest in `limits`"
+            )
+            self.findings.warning(self.document, path, "CDS522", flaw, help)
+
+    def _longest(self, fact: str, attribute: str) -> Text:
+        """About the longest that a placeholder is going to show."""
+        if fact == PARAMETER and attribute in self.params:
+            return show_param(self.params[attribute])
+        if fact not in self.facts:
+            return Text("99", True)
+        slots, names = self.facts[fact].slots, set[str]()
+        for selector, slot in self.shelf.slots.items():
+            if slot in slots and selector.valueset in self.shelf.valuesets:
+                names.update(self.shelf.valuesets[selector.valueset].called.values())
+        return Text(longest_value(self.facts[fact], attribute, names), True)
+
     def _where(self, path: Path, name: str) -> Path:
         """Where a member of a card stands: on the card, or among the defaults."""
         own = (*path, name)
         return ("card_defaults", name) if self.document.value(own) is None else own
 
-    def _template(self, text: str, path: Path, sure: set[str]) -> Template:
+    def _template(
+        self, text: str, path: Path, sure: set[str], may_go: bool = False
+    ) -> Template:
+        """The template of a text, of which a line may go where *may_go* says so."""
         try:
             template = parse_template(text)
         except TemplateError as error:
             self._at(path, error.offset, "CDS501", error.message, error.help)
             return ()
         for placeholder in placeholders(template):
+            if placeholder.otherwise == "" and not may_go:
+                message = "after `or` comes a text here, which is not empty"
+                help = "lines are left out of `summary`, `detail` and `limits` alone"
+                self._at(path, placeholder.offset, "CDS501", message, help)
             self._check(placeholder, path, sure)
         return template
 
@@ -177,7 +254,7 @@ class CardBuilder:
         elif placeholder.otherwise is None and attribute not in always:
             if attribute in sometimes or name not in sure:
                 message = f"{quote(f'{name}.{attribute}')} may have no value here"
-                help = f"write {{{{ {name}.{attribute} or 'not recorded' }}}}"
+                help = f"write {{{{ {name}.{attribute} or 'not known' }}}}"
                 self._at(path, offset, "CDS504", message, help)
 
     def _source(self, body: Mapping[str, Any], path: Path) -> CardSource:
@@ -297,7 +374,7 @@ class CardBuilder:
             problems = [
                 problem
                 for occasion in _OCCASIONS
-                for problem in self.check_resource(
+                for problem in self.shelf.check_resource(
                     created(resource, lambda *_: Text("text", True), occasion)
                 )
             ]

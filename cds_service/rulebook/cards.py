@@ -18,6 +18,7 @@ from ..protocol.cards import Action, Card, CardSource, Indicator, as_json
 from ..protocol.services import Service
 from . import sentences
 from .alerting import OF_THE_CALL, Alerting
+from .card_shape import compose_detail
 from .disputes import evidence_of
 from .escaping import shorten
 from .evaluate import Evaluation, Evaluations, Outcome
@@ -186,17 +187,18 @@ def severity_of(evaluation: Evaluation, template: CardTemplate) -> Indicator:
 
 def _detail(evaluation: Evaluation, template: CardTemplate) -> str:
     rule = evaluation.rule
-    paragraphs = []
-    if template.detail is not None:
-        paragraphs.append(render_markdown(template.detail, evaluation.text))
+    said = []
     if evaluation.by_name:
-        paragraphs.append(sentences.matched_by_name(evaluation.by_name))
+        imported = evaluation.case.has_rxnorm
+        said.append(sentences.matched_by_name(evaluation.by_name, imported))
     if evaluation.reasons:
         chart = evaluation.case.chart
-        paragraphs.append(sentences.not_known(rule, evaluation.reasons, chart))
+        said.append(sentences.not_known(rule, evaluation.reasons, chart))
     if not rule.approved:
-        paragraphs.append(sentences.AWAITS_APPROVAL)
-    return "\n\n".join(each for each in paragraphs if each)
+        said.append(sentences.AWAITS_APPROVAL)
+    body = render_markdown(template.detail or (), evaluation.text)
+    limits = render_markdown(template.limits, evaluation.text)
+    return compose_detail(body, limits, said)
 
 
 def _dedup_key(

@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from ..fhir.chart import Chart, Resource
 from ..wearables.records import WearableAlert
 from .facts import Fact, Window
-from .filing import fill_sheet
+from .filing import SOURCES_OF, fill_sheet
 from .intervals import EVER, Duration, Moment
 from .problems import Reading, usual_reading
 from .readings import (
@@ -132,6 +132,34 @@ class Case:
             # Another rule asks the same under its own name.
             return replace(found, fact=fact)
         return found
+
+    def called(self, fact: Fact, row: Row) -> tuple[str, ...]:
+        """Return the ingredients of a medicine, or what the record calls it."""
+        found: dict[str, None] = {}
+        for slot in fact.slots:
+            selector = self._selectors.all[slot]
+            index = self._selectors.indexes[selector.kind, selector.origin]
+            found.update(dict.fromkeys(index.goes_by(slot, row.code, row.name)))
+        return tuple(found) or ((row.name,) if row.name else ())
+
+    def entries_read(self, fact: Fact) -> int:
+        """Return how many entries there are where the fact is read from."""
+        names = {
+            name for each in fact.origins for name in SOURCES_OF.get(each, (each,))
+        }
+        sources = [
+            self.chart.sources[name] for name in names if name in self.chart.sources
+        ]
+        return sum(len(each.resources) for each in sources)
+
+    def has_others(self, fact: Fact) -> bool:
+        """Return whether entries of the fact's kind are there and do not count."""
+        return any(self.sheet.matches.get(slot) for slot in fact.slots)
+
+    @property
+    def has_rxnorm(self) -> bool:
+        """Whether a release of RxNorm tells what products hold."""
+        return self._selectors.has_import
 
     def heeding_unresolved(self) -> "Case":
         """The case as of a site that passes over nothing; itself where this one is."""

@@ -43,7 +43,7 @@ class Evaluation:
     severity_uncertain: bool = False
     """A more severe card of the rule is unknown."""
     by_name: tuple[str, ...] = ()
-    """Medicines of the rule that only their name identified."""
+    """Medicines of the rule that only their name identified, by ingredient."""
     decided_by_name: bool = False
     """A condition asks for one of them: without it the card would perhaps not be."""
 
@@ -184,7 +184,8 @@ def _named_only(rule: Rule, case: Case) -> Mapping[str, Iterable[str]]:
         if fact.kind == "medication" and case.sheet.has_names(fact.slots):
             rows = case.found(fact).rows
             if rows and all(row.by_name for row in rows):
-                named[name] = dict.fromkeys(row.name for row in rows)
+                called = (each for row in rows for each in case.called(fact, row))
+                named[name] = dict.fromkeys(called)
     return named
 
 

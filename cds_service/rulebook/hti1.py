@@ -125,7 +125,7 @@ def _of_patient(wanted: str, source: RuleFile) -> Iterator[str]:
     shown = {
         (part.fact, part.attribute)
         for card in source.rule.cards
-        for template in (card.summary, card.detail or ())
+        for template in (card.summary, card.detail or (), card.limits)
         for part in placeholders(template)
     }
     if ("patient", wanted) in shown:

@@ -109,6 +109,7 @@ class CodeIndex:
         self._settled = {
             slot: _settled_by(valuesets[name]) for slot, name in slots.items()
         }
+        self._sets = {slot: valuesets[name] for slot, name in slots.items()}
         self._known = {slot: valuesets[name].known for slot, name in slots.items()}
         self._release = next(
             (each.known for each in valuesets.values() if each.known.codes), Known()
@@ -294,6 +295,26 @@ class CodeIndex:
             for mention, name, _ in self._named(text)
             if mention is Mention.MEANT
         )
+
+    def goes_by(self, slot: int, code: str, text: str) -> tuple[str, ...]:
+        """Return the ingredients of a slot's set that a row is of, by the set's names.
+
+        Args:
+            code: ``system|code`` that matched; empty where a name did.
+            text: What the record calls it.
+        """
+        system, _, written = code.partition("|")
+        held = self._sets[slot]
+        found = held.ingredients_in(system, normalise_code(system, written))
+        if found:
+            return found
+        named = (
+            self._called.get(name, name)
+            for mention, name, slots in self._named(text)
+            if mention is Mention.MEANT and slot in slots
+        )
+        only = set(held.called.values())
+        return tuple(dict.fromkeys(named)) or (tuple(only) if len(only) == 1 else ())
 
     def _is_excluded(self, slot: int, coded: Coded) -> bool:
         exclusion = self._excluding.get(slot)

@@ -79,7 +79,7 @@ class _RuleBuilder:
             params,
             reasons,
             self.site.orders,
-            self.shelf.check_resource,
+            self.shelf,
             whens,
             self.findings,
         )

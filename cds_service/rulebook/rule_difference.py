@@ -25,6 +25,7 @@ _CARD_KEYS: Mapping[str, Step] = {
     "severity": Step.MINOR,
     "summary": Step.PATCH,
     "detail": Step.PATCH,
+    "limits": Step.PATCH,
     "source": Step.PATCH,
     "override_reasons": Step.PATCH,
     "links": Step.PATCH,

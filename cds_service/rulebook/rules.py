@@ -94,6 +94,8 @@ class CardTemplate:
     """How many suggestions may be taken: ``at-most-one`` or ``any``."""
     together: str = ""
     """What all of them are called as one, for clients that let one be taken."""
+    limits: Template = ()
+    """What limits the card: devices, what nobody knows; under a heading of its own."""
     system_actions: tuple[ActionTemplate, ...] = ()
     """What is done without a person, all together."""
 

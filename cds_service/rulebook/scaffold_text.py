@@ -50,7 +50,12 @@ def rule_text(rule: str, answers: Answers, stock: Stock, source: str) -> str:
         "card:",
         f"  summary: {scalar(_summary(answers, stock))}",
         "  detail: |",
+        "    **Write here what to do.**",
+        "",
+        f"    {_title(answers, stock)}.",
+        "",
         *(f"    - {each}" for each in _detail(answers, stock)),
+        *_limits(answers),
         "  source:",
         f"    label: {scalar(source)}",
     ]
@@ -170,7 +175,7 @@ def _summary(answers: Answers, stock: Stock) -> str:
             value = f"{{{{ {fact}.value or 'no value sent' }}}}"
             said = f"{title} {value}, {{{{ {fact}.age }}}} ago"
     names = [each for each in (answers.drug, answers.diagnosis) if each]
-    shown = [f"{{{{ {fact_name(each)}.name }}}}" for each in names]
+    shown = [f"{{{{ {fact_name(each)}.{_called(each, answers)} }}}}" for each in names]
     return " – ".join(each for each in (said, *shown) if each)
 
 
@@ -179,7 +184,8 @@ def _detail(answers: Answers, stock: Stock) -> list[str]:
     for name in (answers.drug, answers.diagnosis):
         if name:
             title = stock.valuesets[name].title
-            lines.append(f"{title}: **{{{{ {fact_name(name)}.name }}}}**")
+            shown = f"{fact_name(name)}.{_called(name, answers)}"
+            lines.append(f"{title}: **{{{{ {shown} }}}}**")
     if answers.result:
         fact = fact_name(answers.result)
         title = stock.valuesets[answers.result].title
@@ -191,8 +197,18 @@ def _detail(answers: Answers, stock: Stock) -> list[str]:
         fact = fact_name(answers.alert)
         title = stock.alert_types[answers.alert].title
         lines.append(f"{title}: {{{{ {fact}.local_time }}}}, {{{{ {fact}.age }}}} ago")
-    lines += [f"{stock.valuesets[each].title}: none found" for each in answers.exclude]
     return lines
+
+
+def _limits(answers: Answers) -> list[str]:
+    """What the rule excludes, as far as it is known."""
+    said = [f"    {{{{ {fact_name(each)}.recorded }}}}." for each in answers.exclude]
+    return ["  limits: |", *said] if said else []
+
+
+def _called(name: str, answers: Answers) -> str:
+    """What of a fact says what it is called."""
+    return "ingredient" if name == answers.drug else "name"
 
 
 def _short(title: str) -> str:

@@ -41,12 +41,10 @@ _KINDS: Mapping[ReasonKind, str] = {
 }
 
 
-def matched_by_name(names: Iterable[str]) -> str:
-    """That medicines were recognised by name only, and which."""
-    return (
-        f"Recognised by name only, not by a code: {_quoted(names)}. "
-        "Check that this is the medicine meant."
-    )
+def matched_by_name(names: Iterable[str], has_rxnorm: bool) -> str:
+    """That medicines were recognised by name, and which, and that no release helped."""
+    why = "" if has_rxnorm else " (RxNorm is not imported)"
+    return f"Recognised by name{why}: {_quoted(names)}."
 
 
 def not_known(rule: Rule, reasons: Sequence[Reason], chart: Chart) -> str:

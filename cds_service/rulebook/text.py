@@ -38,7 +38,8 @@ class Placeholder:
     """The name of a fact, or ``$``."""
     attribute: str
     otherwise: str | None
-    """Shown where there is no value; none where the rule gave none."""
+    """Shown where there is no value; none where the rule gave none. Where it is empty,
+    the line goes."""
     offset: int
     """Of its opening braces in the template's text."""
 
@@ -62,7 +63,7 @@ class TemplateError(ValueError):
 _NAME = r"[a-z][a-z0-9_]*"
 _PLACEHOLDER = re.compile(
     rf"\{{\{{\s*(?:(?P<fact>{_NAME})\.(?P<attribute>{_NAME})|\$(?P<param>{_NAME}))"
-    r"""(?:\s+or\s+(?:'(?P<single>[^']+)'|"(?P<double>[^"]+)"))?\s*\}\}"""
+    r"""(?:\s+or\s+(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)"))?\s*\}\}"""
 )
 _SUSPECT = re.compile(
     r"(?P<open>\{\{)|(?P<close>\}\})|(?P<block>\{[%#])"
@@ -104,7 +105,7 @@ def _placeholder(found: re.Match[str]) -> Placeholder:
     return Placeholder(
         fact=found["fact"] or PARAMETER,
         attribute=found["attribute"] or found["param"],
-        otherwise=found["single"] or found["double"],
+        otherwise=found["single"] if found["single"] is not None else found["double"],
         offset=found.start(),
     )
 
@@ -145,7 +146,7 @@ def _diagnose(content: str, start: int) -> tuple[str, int, str]:
         return "a placeholder has no `|` and no filters", start, suggestion
     if re.match(r"\S+\s+or\b", content):
         curly = "; its quotes are curly" if _CURLY.search(content) else ""
-        message = "after `or` comes a text in quotes, not empty"
+        message = "after `or` comes a text in quotes"
         return message, start, suggestion + curly
     if content.startswith("$") and "." in content:
         return "a parameter has no attributes", start, "write `{{ $name }}`"
@@ -175,19 +176,50 @@ def render_markdown(template: Template, resolve: Resolve) -> str:
     return _render(template, resolve, escape_markdown).strip()
 
 
+def count_words(markdown: str) -> int:
+    """Return how many words a reader of the text meets; signs alone are none."""
+    return sum(any(map(str.isalnum, word)) for word in markdown.split())
+
+
 def _render(template: Template, resolve: Resolve, escape: Callable[[str], str]) -> str:
-    return "".join(
-        part if isinstance(part, str) else _shown(part, resolve, escape)
-        for part in template
-    )
+    """The text, without the lines of which all that may be missing is missing."""
+    shown = []
+    for line in _lines(template):
+        values = [_value(part, resolve, escape) for part in line]
+        optional = [
+            value for part, value in zip(line, values, strict=True) if _may_go(part)
+        ]
+        if not optional or any(optional):
+            shown.append("".join(values))
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(shown))
 
 
-def _shown(
-    placeholder: Placeholder, resolve: Resolve, escape: Callable[[str], str]
+def _lines(template: Template) -> Iterator[list[str | Placeholder]]:
+    line: list[str | Placeholder] = []
+    for part in template:
+        if isinstance(part, Placeholder):
+            line.append(part)
+            continue
+        first, *others = part.split("\n")
+        line.append(first)
+        for other in others:
+            yield line
+            line = [other]
+    yield line
+
+
+def _may_go(part: str | Placeholder) -> bool:
+    return isinstance(part, Placeholder) and part.otherwise == ""
+
+
+def _value(
+    part: str | Placeholder, resolve: Resolve, escape: Callable[[str], str]
 ) -> str:
-    value = resolve(placeholder.fact, placeholder.attribute)
+    if isinstance(part, str):
+        return part
+    value = resolve(part.fact, part.attribute)
     if value is None:
-        return placeholder.otherwise or NOT_AVAILABLE
+        return NOT_AVAILABLE if part.otherwise is None else part.otherwise
     return value.text if value.trusted else escape(value.text)
 
 
@@ -244,24 +276,23 @@ _MINUTE = timedelta(minutes=1)
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 _DURATIONS = (
-    (2 * _MINUTE, timedelta(seconds=1), "second"),
-    (2 * _HOUR, _MINUTE, "minute"),
-    (2 * _DAY, _HOUR, "hour"),
-    (90 * _DAY, _DAY, "day"),
-    (731 * _DAY, _DAY * 365.25 / 12, "month"),
-    (timedelta.max, _DAY * 365.25, "year"),
+    (2 * _MINUTE, timedelta(seconds=1), "s"),
+    (2 * _HOUR, _MINUTE, "min"),
+    (2 * _DAY, _HOUR, "h"),
+    (90 * _DAY, _DAY, "d"),
+    (731 * _DAY, _DAY * 365.25 / 12, "mo"),
+    (timedelta.max, _DAY * 365.25, "y"),
 )
 _TENTHS_BELOW = 10
 
 
 def format_duration(duration: timedelta) -> str:
-    """The duration in its natural unit: ``42 minutes``, ``26 hours``, ``2.5 days``."""
+    """The duration in its natural unit: ``42 min``, ``26 h``, ``2.5 d``."""
     duration = max(duration, timedelta(0))
     unit, word = next((u, w) for end, u, w in _DURATIONS if duration < end)
     count = Decimal(duration / unit)
     places = Decimal("0.1") if count < _TENTHS_BELOW and unit >= _HOUR else Decimal(1)
-    shown = format_number(count.quantize(places, ROUND_HALF_UP))
-    return f"{shown} {word}" if shown == "1" else f"{shown} {word}s"
+    return f"{format_number(count.quantize(places, ROUND_HALF_UP))} {word}"
 
 
 def format_date(day: date) -> str:

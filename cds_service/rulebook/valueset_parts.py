@@ -10,6 +10,7 @@ from .lexicon import DoseForm
 from .quantities import UNSAID, Measure
 from .terminology import SYSTEMS, canonical_system, normalise_code
 
+Products = Mapping[str, Mapping[str, tuple[str, ...]]]
 Codes = Mapping[str, frozenset[str]]
 """System URI to normalised codes."""
 
@@ -52,9 +53,36 @@ class ValueSet:
     """Of results: what they measure, and which values are used."""
     called: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     """Each name of an ingredient to the one that it goes by, in lower case."""
+    coded: Mapping[tuple[str, str], str] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+    """System and code of an ingredient to the name that it goes by."""
+    products: Products = field(default_factory=dict, repr=False, compare=False)
+    """Of the imported RxNorm: ingredient's code to the products that hold it."""
     known: Known = field(default=Known(), repr=False)
     """The expansion that all its ingredients are in, if they are: of these codes it is
     certain whether the set has them."""
+
+    def ingredients_in(self, system: str, code: str) -> tuple[str, ...]:
+        """Return the names of the set's ingredients that a normalised code says."""
+        own = self.coded.get((system, code))
+        if own is not None:
+            return (own,)
+        if system == _ATC:
+            found = {
+                n
+                for (s, c), n in self.coded.items()
+                if s == _ATC and code.startswith(c)
+            }
+            return tuple(sorted(found))
+        if system != SYSTEMS["rxnorm"]:
+            return ()
+        found = {
+            self.coded[system, each]
+            for each in self.ingredients
+            if (system, each) in self.coded and code in self.products.get(each, ())
+        }
+        return tuple(sorted(found))
 
     @property
     def systems(self) -> frozenset[str]:
@@ -93,6 +121,7 @@ class Draft:
     name_words: set[str] = field(default_factory=set)
     """Words of medicines' names."""
     called: dict[str, str] = field(default_factory=dict)
+    by_code: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def read(self, entry: Mapping[str, Any]) -> None:
         """Take in what one entry of a file lists."""
@@ -113,8 +142,11 @@ class Draft:
             self.names.update((name, *others))
             self.called.update(dict.fromkeys((name, *others), name))
             (self.coded if "code" in each else self.uncoded).add(name)
-            classes = (normalise_code(_ATC, code) for code in each.get("atc", ()))
+            classes = [normalise_code(_ATC, code) for code in each.get("atc", ())]
             add(self.prefixes, _ATC, classes)
+            self.by_code.update(dict.fromkeys(((_ATC, code) for code in classes), name))
+            if "code" in each:
+                self.by_code[system, normalise_code(system, each["code"])] = name
         panels = (normalise_code(system, code) for code in entry.get("panels", ()))
         self.panels.update((system, code) for code in panels)
 
@@ -130,6 +162,7 @@ class Draft:
         self.uncoded.update(other.uncoded)
         self.words.update(other.words)
         self.called.update(other.called)
+        self.by_code.update(other.coded)
 
 
 def names_of(ingredient: Mapping[str, Any]) -> list[str]:
@@ -200,6 +233,7 @@ def freeze(
         ingredients=frozenset(included.ingredients - excluded.ingredients),
         uncoded=tuple(sorted(included.uncoded - included.coded - excluded.names)),
         called=dict(included.called),
+        coded=dict(included.by_code),
         measure=_measure(data),
     )
 

@@ -124,6 +124,7 @@ class _Builder:
             result,
             forms=tuple(map(self.lexicon.form, sorted(excluded.forms))),
             partial=_partial([document, *extensions], parts),
+            products=self.terms.expansion.products,
             measure=measure_of(result.measure, parts),
         )
         result = self._settled(result)

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from cds_service.fhir.chart import SourceState
+
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 FACTS = """\
 hr: {observation: {in: heart-rate, unit: /min, within: 7 days}}
@@ -37,7 +39,7 @@ def test_numbers_of_readings_carry_their_unit(
         "111 /min",
         "105.5 /min",
         "2",
-        "2 days",
+        "2 d",
         "/min",
         "http://loinc.org|8867-4",
         "2026-11-22",
@@ -201,7 +203,7 @@ def test_the_text_that_matched_is_the_text_that_is_shown(
 
     (found,) = rules.evaluate(FACTS, WHEN, patient).items
 
-    assert found.by_name == ("Metoprolol 50 mg",)
+    assert found.by_name == ("metoprolol",)
     assert found.text("bb", "name").text == "Metoprolol 50 mg"
 
 
@@ -231,8 +233,8 @@ def test_an_alert_shows_what_it_brought(rules: Any, chart: Any, wearable: Any) -
         "40 /min",
         "92.5 %",
         "Watch",
-        "15 minutes",
-        "2 hours",
+        "15 min",
+        "2 h",
         "2026-11-22 04:45 (wearer's time)",
         "2026-11-22",
         "low-heart-rate",
@@ -280,3 +282,128 @@ def test_age_is_counted_in_whole_years(
     patient = chart(conditions=[condition("E11.9")], patient=person)
 
     assert show(rules, patient, "patient.age", "patient.sex") == [age, "male"]
+
+
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+
+
+def product(name: str, code: str = "", **more: Any) -> dict[str, Any]:
+    coding = {"system": RXNORM, "code": code} if code else {}
+    concept = {"text": name, **({"coding": [coding]} if coding else {})}
+    return order(name, medicationCodeableConcept=concept, **more)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        (product("Blue heart tablet", "6918"), "metoprolol"),
+        (product("24 HR metoprolol succinate 50 MG Oral Tablet"), "metoprolol"),
+        (product("Metoprolol succinate ER 50 MG", "866436"), "metoprolol"),
+    ],
+    ids=["its code", "its name", "a product that a name places"],
+)
+def test_a_medicine_is_called_by_its_ingredient(
+    rules: Any, chart: Any, written: dict[str, Any], shown: str
+) -> None:
+    assert show(rules, chart(requests=[written]), "bb.ingredient") == [shown]
+
+
+def test_one_ingredient_of_several_orders_is_said_once(rules: Any, chart: Any) -> None:
+    orders = [
+        product("Metoprolol 25 MG", authoredOn="2026-10-01", id="a"),
+        product("Blue heart tablet", "6918", authoredOn="2026-10-02", id="b"),
+    ]
+
+    assert show(rules, chart(requests=orders), "bb.ingredient") == ["metoprolol"]
+
+
+def test_a_medicine_that_no_set_names_is_called_as_the_record_does(
+    rules: Any, chart: Any
+) -> None:
+    atc = {"coding": [{"system": "http://www.whocc.no/atc", "code": "C07AB07"}]}
+    concept = {"text": "Bisohexal", **atc}
+
+    shown = show(
+        rules,
+        chart(requests=[order("x", medicationCodeableConcept=concept)]),
+        "bb.ingredient",
+    )
+
+    assert shown == ["Bisohexal"]
+
+
+def test_none_is_said_where_all_was_read_and_counted(
+    rules: Any, chart: Any, wearable: Any
+) -> None:
+    whole = chart(conditions=[condition("I10"), condition("J45.909")])
+
+    shown = show(rules, whole, "dm.recorded", "bb.recorded", alerts=[wearable()])
+
+    assert shown == [
+        "Diabetes: none recorded among 2 problems",
+        "Beta-blockers: none recorded among 0 medicines",
+    ]
+
+
+def test_what_is_recorded_is_named(rules: Any, chart: Any) -> None:
+    patient = chart(
+        conditions=[condition("E11.9", "Type 2")], requests=[product("Blue", "6918")]
+    )
+
+    shown = show(rules, patient, "dm.recorded", "bb.recorded")
+
+    assert shown == ["Diabetes: Type 2", "Beta-blockers: metoprolol"]
+
+
+def test_what_is_recorded_and_does_not_count_is_not_called_none_recorded(
+    rules: Any, chart: Any, wearable: Any
+) -> None:
+    resolved = condition("E11.9", clinicalStatus={"coding": [{"code": "resolved"}]})
+
+    shown = show(
+        rules, chart(conditions=[resolved]), "dm.recorded", alerts=[wearable()]
+    )
+
+    assert shown == ["Diabetes: none current among 1 problem"]
+
+
+@pytest.mark.parametrize("state", [SourceState.PARTIAL, SourceState.MISSING])
+def test_nothing_is_called_none_that_was_not_read_whole(
+    rules: Any, chart: Any, wearable: Any, state: SourceState
+) -> None:
+    patient = chart(states={"conditions": state, "medication_statements": state})
+
+    shown = show(rules, patient, "dm.recorded", "bb.recorded", alerts=[wearable()])
+
+    assert shown == ["Diabetes: not known", "Beta-blockers: not known"]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"code": {"text": "Sugar"}},
+        {"code": {"coding": [{"system": "http://snomed.info/sct", "code": "1"}]}},
+        {},
+        condition("E11.9", clinicalStatus={"coding": [{"code": "perhaps"}]}),
+    ],
+    ids=["in words", "another system", "no code", "an odd status"],
+)
+def test_nothing_is_called_none_where_an_entry_may_be_one(
+    rules: Any, chart: Any, wearable: Any, entry: dict[str, Any]
+) -> None:
+    patient = chart(conditions=[{"resourceType": "Condition", "id": "c", **entry}])
+
+    (shown,) = show(rules, patient, "dm.recorded", alerts=[wearable()])
+
+    assert shown == "Diabetes: not known"
+
+
+def test_a_site_that_ignores_what_it_cannot_place_does_not_call_it_none(
+    rules: Any, chart: Any, wearable: Any
+) -> None:
+    rules.files["site.yaml"] += "unresolved: ignore\n"
+    patient = chart(requests=[order("An unknown tablet")])
+
+    (shown,) = show(rules, patient, "bb.recorded", alerts=[wearable()])
+
+    assert shown == "Beta-blockers: not known"

@@ -352,8 +352,8 @@ def test_a_medicine_matched_by_name_only_is_said_and_never_critical() -> None:
 
     assert built.card.indicator is Indicator.WARNING
     assert built.card.detail == (
-        "Why.\n\nRecognised by name only, not by a code: "
-        "Metoprolol \\[x\\](y), Beloc. Check that this is the medicine meant."
+        "Why.\n\n**Limits and data**\n\nRecognised by name (RxNorm is not imported): "
+        "Metoprolol \\[x\\](y), Beloc."
     )
 
 
@@ -361,7 +361,7 @@ def test_a_name_that_only_stands_in_the_text_leaves_a_card_critical() -> None:
     (built,) = build(fires(card(Indicator.CRITICAL), by_name=("Narcan",)))
 
     assert built.card.indicator is Indicator.CRITICAL
-    assert built.card.detail is not None and "by a code: Narcan" in built.card.detail
+    assert built.card.detail is not None and "Narcan." in built.card.detail
 
 
 def test_a_name_match_does_not_raise_a_milder_card() -> None:
@@ -372,7 +372,7 @@ def test_a_name_match_does_not_raise_a_milder_card() -> None:
 
 def test_a_card_served_unapproved_says_so() -> None:
     assert detail_of(fires(of=rule(approved=False))) == (
-        "Why.\n\nThis rule awaits local clinical approval."
+        "Why.\n\n**Limits and data**\n\nThis rule awaits local clinical approval."
     )
 
 
@@ -381,7 +381,8 @@ def test_what_stayed_open_is_said_on_the_card() -> None:
     seen = case(ORDER, medication_requests=SourceState.PARTIAL)
 
     assert detail_of(fires(reasons=(reason,), severity_uncertain=True, case=seen)) == (
-        "Why.\n\nNot known: medication orders could be read only in part."
+        "Why.\n\n**Limits and data**\n\n"
+        "Not known: medication orders could be read only in part."
     )
 
 
@@ -389,7 +390,31 @@ def test_a_card_without_a_detail_of_its_own_still_says_what_the_server_must() ->
     bare = replace(card(), detail=None)
 
     assert detail_of(fires(bare)) == ""
-    assert detail_of(fires(bare, rule(approved=False))).startswith("This rule awaits")
+    assert detail_of(fires(bare, rule(approved=False))) == (
+        "**Limits and data**\n\nThis rule awaits local clinical approval."
+    )
+
+
+def test_limits_and_what_the_server_says_stand_last_in_one_order() -> None:
+    limits = parse_template("No ECG.\nDevice: {{ watch_alert.device or '' }}.")
+    reason = Reason(ReasonKind.NOT_READ, "drug", ("medication_requests",))
+    seen = case(ORDER, medication_requests=SourceState.MISSING)
+
+    said = detail_of(
+        fires(
+            card(limits=limits),
+            rule(approved=False),
+            by_name=("metoprolol",),
+            reasons=(reason,),
+            case=seen,
+        )
+    )
+
+    assert said == (
+        "Why.\n\n**Limits and data**\n\nNo ECG. Recognised by name (RxNorm is not "
+        "imported): metoprolol. Not known: medication orders could not be read. This "
+        "rule awaits local clinical approval."
+    )
 
 
 # What could not be checked

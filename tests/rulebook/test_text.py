@@ -9,6 +9,7 @@ from cds_service.rulebook.text import (
     Placeholder,
     TemplateError,
     Text,
+    count_words,
     format_date,
     format_duration,
     format_number,
@@ -27,6 +28,9 @@ VALUES = {
     ("patient", "age"): Text("68 years", True),
     ("$", "hr_limit"): Text("-100 /min", True),
 }
+
+
+known = {"drug": Text("digoxin", True)}
 
 
 def resolve(fact: str, attribute: str) -> Text | None:
@@ -77,7 +81,6 @@ def test_text_without_placeholders_is_literal(text: str) -> None:
         ("{{ a.b | upper }}", 0, "no filters"),
         ("{{ a.b or x }}", 0, "text in quotes"),
         ("{{ a.b or 'x }}", 0, "text in quotes"),
-        ("{{ a.b or '' }}", 0, "not empty"),
         ("{{ a.b or }}", 0, "text in quotes"),
         ("{{ }}", 0, "empty"),
         ("{{ a }}", 0, "what of `a` to show"),
@@ -145,6 +148,35 @@ def test_what_has_no_value_shows_the_text_after_or() -> None:
     assert render_plain(template, resolve) == "eGFR unknown"
 
 
+def test_a_line_goes_when_nothing_that_may_be_missing_has_a_value() -> None:
+    template = parse_template(
+        "Why.\n\n- eGFR {{ egfr.latest or '' }}.\n- {{ drug.name or '' }}, eGFR "
+        "{{ egfr.latest or '' }}.\n- Always {{ egfr.latest or 'unknown' }}."
+    )
+
+    shown = render_markdown(template, lambda fact, _: known.get(fact))
+    assert shown == "Why.\n\n- digoxin, eGFR .\n- Always unknown."
+
+
+def test_a_paragraph_of_lines_that_go_leaves_no_gap() -> None:
+    template = parse_template("One.\n\n{{ egfr.latest or '' }}\n\nTwo.")
+
+    assert render_markdown(template, lambda *_: None) == "One.\n\nTwo."
+
+
+def test_a_summary_of_several_lines_is_one_line_of_those_that_stay() -> None:
+    template = parse_template("Slow\nrate {{ a.b or '' }}.\nSpO₂ {{ c.d or '' }}.")
+
+    shown = render_plain(
+        template, lambda fact, _: Text("7", True) if fact == "a" else None
+    )
+    assert shown == "Slow rate 7."
+
+
+def test_signs_are_no_words() -> None:
+    assert count_words("**Ask now** – about:\n\n- pain, 5 h ago.") == 7
+
+
 def test_what_has_no_value_and_no_or_is_said_to_be_not_available() -> None:
     template = parse_template("eGFR {{ egfr.latest }}")
 
@@ -203,18 +235,18 @@ def test_no_unit_can_be_read_as_markdown() -> None:
 @pytest.mark.parametrize(
     ("duration", "shown"),
     [
-        (timedelta(0), "0 seconds"),
-        (timedelta(seconds=-5), "0 seconds"),
-        (timedelta(seconds=1), "1 second"),
-        (timedelta(minutes=42), "42 minutes"),
-        (timedelta(minutes=5, seconds=30), "6 minutes"),
-        (timedelta(minutes=150), "2.5 hours"),
-        (timedelta(hours=26), "26 hours"),
-        (timedelta(days=3), "3 days"),
-        (timedelta(days=2, hours=20), "2.8 days"),
-        (timedelta(days=14, hours=5), "14 days"),
-        (timedelta(days=365), "12 months"),
-        (timedelta(days=3653), "10 years"),
+        (timedelta(0), "0 s"),
+        (timedelta(seconds=-5), "0 s"),
+        (timedelta(seconds=1), "1 s"),
+        (timedelta(minutes=42), "42 min"),
+        (timedelta(minutes=5, seconds=30), "6 min"),
+        (timedelta(minutes=150), "2.5 h"),
+        (timedelta(hours=26), "26 h"),
+        (timedelta(days=3), "3 d"),
+        (timedelta(days=2, hours=20), "2.8 d"),
+        (timedelta(days=14, hours=5), "14 d"),
+        (timedelta(days=365), "12 mo"),
+        (timedelta(days=3653), "10 y"),
     ],
 )
 def test_a_duration_is_told_in_its_natural_unit(
