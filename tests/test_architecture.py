@@ -14,6 +14,7 @@ ORDER = [
     ["fhir.chart", "wearables.records"],
     ["wearables", "rulebook"],
     ["store"],
+    ["http"],
     ["trust", "audit", "fhir"],
     ["config"],
     ["serving", "publishing", "stopwatch"],
@@ -25,12 +26,12 @@ ORDER = [
 ]
 
 PURE = [
-    "protocol", "units", "rulebook", "wearables", "fhir.addresses", "fhir.audit_event",
+    "protocol", "units", "rulebook", "wearables", "fhir.audit_event",
     "fhir.backend_services.configuration", "fhir.chart", "fhir.demographics",
     "fhir.drafts", "fhir.entries", "fhir.foreign_text", "fhir.forms",
-    "fhir.medications", "fhir.models", "fhir.networks", "fhir.pacing",
-    "fhir.queries", "fhir.reading", "fhir.refusals", "fhir.rows", "fhir.scopes",
-    "fhir.subjects",
+    "fhir.medications", "fhir.models", "fhir.queries", "fhir.reading",
+    "fhir.refusals", "fhir.rows", "fhir.scopes", "fhir.subjects", "http.addresses",
+    "http.bodies", "http.networks", "http.pacing",
 ]  # fmt: skip
 NOT_PURE = ["rulebook.load", "rulebook.watch"]
 WORLD = {
@@ -47,8 +48,8 @@ DOORS = {
     "orjson": ["web"],
     "jsonschema": ["protocol.schemas", "rulebook.schemas"],
     "fhirclient": ["fhir.client", "fhir.models"],
-    "requests": ["fhir.client", "cli"],
-    "urllib3": ["fhir.client"],
+    "requests": ["http", "cli"],
+    "urllib3": ["http"],
     "jwt": ["trust", "fhir.backend_services", "cli"],
     "cryptography": ["trust", "fhir.backend_services", "cli"],
     "yaml": ["rulebook.source"],
@@ -166,6 +167,8 @@ def test_the_house_keeps_its_order_its_boundary_and_its_doors() -> None:
         ("wearables/x.py", "from ..decision import answer", "stands to its right"),
         ("rulebook/x.py", "import os", "a pure module imports os"),
         ("rulebook/x.py", "from pathlib import Path", "a pure module imports"),
+        ("http/x.py", "from ..fhir import queries", "stands to its right"),
+        ("fhir/x.py", "import urllib3", "urllib3 is not to be used here"),
         ("fhir/chart.py", "import requests", "requests is not to be used here"),
         ("rulebook/x.py", "d = datetime.now()", "a pure module calls now()"),
         ("decision.py", "import yaml", "yaml is not to be used here"),

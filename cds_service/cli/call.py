@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.text import Text
 
-from ..fhir.addresses import parse_base
+from ..http.addresses import parse_base
 from ..protocol.conformance import Level, Violation, read_json
 from .call_options import FHIR_TOKEN, Options, take_options
 from .calling import (

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..fhir.addresses import parse_base
+from ..http.addresses import parse_base
 from ..protocol.conformance import (
     Asked,
     Reply,

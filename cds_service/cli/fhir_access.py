@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from ..fhir.addresses import Base, parse_base
 from ..fhir.backend_services import (
     BackendServices,
     InvalidSigningKey,
@@ -21,8 +20,9 @@ from ..fhir.backend_services import (
 )
 from ..fhir.backend_services.configuration import is_loopback
 from ..fhir.client import FhirPool
-from ..fhir.pacing import Backoff
 from ..fhir.scopes import Grant, grant, parse_scope
+from ..http.addresses import Base, parse_base
+from ..http.pacing import Backoff
 from .fhir_server import Credentials, FhirServer, FixedToken, Manners, Wanted
 
 Command = Callable[..., None]

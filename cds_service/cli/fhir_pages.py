@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..fhir.addresses import Base, resolve
-from ..fhir.client.connections import FRESH
+from ..http.addresses import Base, resolve
+from ..http.connections import FRESH
 from ..protocol.conformance import read_json
 from .exchange import PATIENCE, Unanswered, exchange
 from .prefetching import Unread

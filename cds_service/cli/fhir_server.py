@@ -7,16 +7,17 @@ from datetime import UTC, datetime
 from random import SystemRandom
 from typing import Any, Protocol
 
-from ..fhir.addresses import Base, resolve
 from ..fhir.backend_services import TokenFailure
-from ..fhir.client import FhirFailure, FhirPool
-from ..fhir.client.bodies import parse_body
-from ..fhir.client.single import PASSING, Answer, Request, send
+from ..fhir.client import FhirPool
 from ..fhir.foreign_text import outcome_text
-from ..fhir.networks import Reach
-from ..fhir.pacing import TEMPORARY, Backoff, parse_retry_after, seconds_until_reset
 from ..fhir.reading import next_link
 from ..fhir.rows import is_resource
+from ..http.addresses import Base, resolve
+from ..http.bodies import parse_body
+from ..http.exchange import ReadFailure
+from ..http.networks import Reach
+from ..http.pacing import TEMPORARY, Backoff, parse_retry_after, seconds_until_reset
+from ..http.single import PASSING, Answer, Request, send
 
 LONGEST_WAIT = 900.0
 """Seconds that are waited because a server asks for it; for more a command stops."""
@@ -190,7 +191,7 @@ class FhirServer:
             raise _Trouble(
                 str(failure), passing=failure.passing, again_after=failure.again_after
             ) from None
-        except FhirFailure as failure:
+        except ReadFailure as failure:
             message = f"The server could not be read: {failure.reason}."
             if failure.reason == "size limit":
                 message = f"A page is too large; ask for fewer {self.wanted.many} with "

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from ..config import Clients, InvalidConfig, load_clients
-from ..fhir.client.connections import FhirPool
+from ..fhir.client import FhirPool
 from ..protocol.errors import Unauthenticated
 from ..trust import (
     DEFAULT_LIFETIME,

@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..fhir.forms import Form, vouch
-from ..fhir.networks import ListedServer, Reach
+from ..http.networks import ListedServer, Reach
 from ..protocol.capabilities import Capabilities
 from ..rulebook.findings import Findings
 from ..rulebook.source import Document, parse_yaml

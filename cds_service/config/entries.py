@@ -16,8 +16,8 @@ from pydantic import (
     model_validator,
 )
 
-from ..fhir.addresses import parse_base
 from ..fhir.forms import DEMANDED
+from ..http.addresses import parse_base
 from ..protocol.capabilities import SINCE, VERSIONS
 from ..rulebook.findings import suggest
 from ..trust import ALGORITHMS, DEFAULT_ALGORITHMS, REFRESH, KeyFormat

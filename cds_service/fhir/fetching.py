@@ -6,7 +6,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
-from .client import FhirFailure
+from ..http.exchange import ReadFailure
 from .reading import Answer
 from .rows import joined
 
@@ -39,7 +39,7 @@ class Fetch:
         try:
             for page in self._pages:
                 self._came.append(page)
-        except FhirFailure as failure:
+        except ReadFailure as failure:
             self._why = failure.reason
         else:
             self._why = ""

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..http.addresses import parse_base
 from ..protocol.errors import Problem, WrongPatient
 from ..protocol.requests import HookRequest
-from .addresses import parse_base
 from .chart import Chart, Resource, Source, SourceQuery, SourceState
 from .drafts import draft_pages, read_drafts
 from .medications import index_medications, medication_references

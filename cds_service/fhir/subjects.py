@@ -7,8 +7,8 @@ from enum import Enum
 from typing import Any
 from urllib.parse import unquote
 
+from ..http.addresses import parse_base, same_place
 from ..protocol.formats import is_whole
-from .addresses import parse_base, same_place
 from .chart import Resource
 
 _LITERAL = re.compile(

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..fhir.addresses import parse_base
-from ..fhir.client.bodies import parse_body
-from ..fhir.client.connections import FhirPool
-from ..fhir.client.exchange import FhirFailure
-from ..fhir.client.single import Request, send
-from ..fhir.networks import Reach
+from ..http.addresses import parse_base
+from ..http.bodies import parse_body
+from ..http.connections import ConnectionPool
+from ..http.exchange import ReadFailure
+from ..http.networks import Reach
+from ..http.single import Request, send
 from .clients import KeyFormat, KeyServer
 from .keys import InvalidKeySet, KeySet, read_key_set
 
@@ -52,7 +52,7 @@ Fetch = Callable[[KeyServer], Document]
 """Raises Unreadable."""
 
 
-def fetcher(pool: FhirPool, seconds: float = SECONDS) -> Fetch:
+def fetcher(pool: ConnectionPool, seconds: float = SECONDS) -> Fetch:
     """Fetches over connections whose addresses were looked at."""
 
     def fetch(server: KeyServer) -> Document:
@@ -66,7 +66,7 @@ def fetcher(pool: FhirPool, seconds: float = SECONDS) -> Fetch:
         )
         try:
             answer = send(pool.session(listed.reach), request)
-        except FhirFailure as failure:
+        except ReadFailure as failure:
             raise Unreadable(failure.reason) from None
         if answer.status != 200:
             raise Unreadable(f"HTTP {answer.status}")

@@ -5,7 +5,7 @@ import pytest
 from cds_service.cli.fhir_pages import FhirSource
 from cds_service.cli.fixture_server import load_records, serve_records
 from cds_service.cli.prefetching import Unread
-from cds_service.fhir.addresses import parse_base
+from cds_service.http.addresses import parse_base
 
 TOKEN = "secret"
 

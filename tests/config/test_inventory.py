@@ -19,7 +19,7 @@ from cds_service.config import (
 )
 from cds_service.config.inventory import build_inventory, digest_file
 from cds_service.fhir.forms import Added, Form
-from cds_service.fhir.networks import ListedServer, Reach
+from cds_service.http.networks import ListedServer, Reach
 from cds_service.protocol.capabilities import Capabilities
 from cds_service.trust import (
     ClientProfile,

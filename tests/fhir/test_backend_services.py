@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from cds_service.fhir.addresses import parse_base
 from cds_service.fhir.backend_services import (
     BackendServices,
     InvalidSigningKey,
@@ -32,7 +31,8 @@ from cds_service.fhir.backend_services.configuration import (
     reach_of,
     read_configuration,
 )
-from cds_service.fhir.networks import Reach
+from cds_service.http.addresses import parse_base
+from cds_service.http.networks import Reach
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 RSA = rsa.generate_private_key(65537, 2048)

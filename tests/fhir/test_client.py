@@ -20,8 +20,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from cds_service.fhir.client import FhirFailure, FhirPool, open_reader
-from cds_service.fhir.networks import ListedServer
+from cds_service.fhir.client import FhirPool, open_reader
+from cds_service.http.exchange import ReadFailure
+from cds_service.http.networks import ListedServer
 
 ENDS = 60.0
 
@@ -32,7 +33,7 @@ def read(reader, query, seconds=ENDS):
     with reader.until(monotonic() + seconds):
         try:
             pages += reader.pages(query)
-        except FhirFailure as failure:
+        except ReadFailure as failure:
             return pages, failure.reason
     return pages, ""
 
@@ -206,7 +207,7 @@ def test_a_11_nothing_is_asked_after_the_request(fhir, reader, bundle):
     fhir.routes["Condition"] = bundle()
     read(reader, "Condition?x=1")
 
-    with pytest.raises(FhirFailure, match="timeout"):
+    with pytest.raises(ReadFailure, match="timeout"):
         next(reader.pages("Condition?x=2"))
 
     assert len(fhir.asked) == 1
@@ -400,7 +401,7 @@ def test_a_3_the_token_stands_in_no_text_of_ours(
     fhir.routes["Condition"] = (500, {})
     reader = reader_for(hook_request(server=fhir, token=secret))
 
-    with reader.until(monotonic() + ENDS), pytest.raises(FhirFailure) as caught:
+    with reader.until(monotonic() + ENDS), pytest.raises(ReadFailure) as caught:
         list(reader.pages("Condition?patient=p1"))
 
     assert fhir.asked[0].token == f"Bearer {secret}"

@@ -20,10 +20,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from cds_service.fhir.client import FhirFailure, FhirPool, open_reader
-from cds_service.fhir.client.connections import resolve_by_system
+from cds_service.fhir.client import FhirPool, open_reader
 from cds_service.fhir.gather import gather
-from cds_service.fhir.networks import ListedServer, Reach
+from cds_service.http.connections import resolve_by_system
+from cds_service.http.exchange import ReadFailure
+from cds_service.http.networks import ListedServer, Reach
 
 NAME = "fhir.hospital.example"
 HERE = "127.0.0.1"
@@ -61,7 +62,7 @@ def ask(hook_request):
             with reader.until(monotonic() + 60.0):
                 try:
                     return list(reader.pages(query)), ""
-                except FhirFailure as failure:
+                except ReadFailure as failure:
                     return [], failure.reason
 
         return get

@@ -6,9 +6,9 @@ from time import monotonic
 
 import pytest
 
-from cds_service.fhir.client import FhirFailure
 from cds_service.fhir.fetching import Crew, Fetch
 from cds_service.fhir.reading import Answer
+from cds_service.http.exchange import ReadFailure
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def hanging(release, *pages):
 
 
 def test_an_answer_holds_what_came_before_a_failure(threads):
-    fetch = Fetch(failing(1, 2, error=FhirFailure("HTTP 500")), Answer((0,)))
+    fetch = Fetch(failing(1, 2, error=ReadFailure("HTTP 500")), Answer((0,)))
 
     with Crew(30.0, threads) as crew:
         crew.start([fetch, fetch])

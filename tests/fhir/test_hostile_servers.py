@@ -17,8 +17,8 @@ from time import monotonic, sleep
 import pytest
 
 from cds_service.fhir.chart import SourceState
-from cds_service.fhir.client import FhirFailure
 from cds_service.fhir.gather import gather
+from cds_service.http.exchange import ReadFailure
 
 LONG = 60.0
 MEGABYTE = 1024 * 1024
@@ -31,7 +31,7 @@ def read(reader, query="Condition?patient=p1", seconds=LONG):
     with reader.until(monotonic() + seconds):
         try:
             pages += reader.pages(query)
-        except FhirFailure as failure:
+        except ReadFailure as failure:
             return pages, failure.reason
     return pages, ""
 
@@ -400,7 +400,7 @@ def test_e_9_a_body_that_is_cut_off_is_never_taken_for_whole(fhir, reader, body)
     fhir.routes["Condition"] = hang
 
     def ask():
-        with pytest.raises(FhirFailure) as caught:
+        with pytest.raises(ReadFailure) as caught:
             list(reader.pages("Condition?x=1"))
         return caught.value.reason
 
@@ -491,7 +491,7 @@ def test_a_wait_for_a_retry_ends_with_the_request(
     reader = reader_for(request)
 
     def ask():
-        with pytest.raises(FhirFailure):
+        with pytest.raises(ReadFailure):
             list(reader.pages("Condition?x=1"))
 
     with ThreadPoolExecutor(1) as worker:

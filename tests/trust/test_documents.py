@@ -11,8 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from cds_service.fhir.client.connections import FhirPool
-from cds_service.fhir.networks import ListedServer, Reach
+from cds_service.http.connections import ConnectionPool
+from cds_service.http.networks import ListedServer, Reach
 from cds_service.trust import KeyFormat, KeyServer
 from cds_service.trust.documents import (
     Document,
@@ -111,7 +111,7 @@ def fetch(
     reach: Reach = Reach.LOCAL,
     format: KeyFormat = KeyFormat.JWK_SET,
 ) -> Document:
-    pool = FhirPool()
+    pool = ConnectionPool()
     url = f"http://{host}:{site.server_port}/{page}"
     try:
         return fetcher(pool, seconds)(KeyServer(ListedServer(url, reach), format))
@@ -159,7 +159,7 @@ def test_a_server_that_does_not_come_to_an_end_is_left(site: Site, page: str) ->
 
 def test_a_name_that_leads_inside_is_not_contacted(site: Site) -> None:
     with pytest.raises(Unreadable, match="address refused"):
-        fetcher(FhirPool(resolve=lambda host, port: ["127.0.0.1"]))(
+        fetcher(ConnectionPool(resolve=lambda host, port: ["127.0.0.1"]))(
             KeyServer(ListedServer(f"http://ehr.example:{site.server_port}/good"))
         )
 
@@ -171,7 +171,7 @@ def test_a_name_that_leads_to_another_inner_address_is_refused(address: str) -> 
     server = KeyServer(ListedServer("http://ehr.example:1/jwks"))
 
     with pytest.raises(Unreadable, match="address refused"):
-        fetcher(FhirPool(resolve=lambda host, port: [address]))(server)
+        fetcher(ConnectionPool(resolve=lambda host, port: [address]))(server)
 
 
 def test_a_bare_list_of_keys_is_read_where_the_clients_file_says_so(

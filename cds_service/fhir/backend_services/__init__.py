@@ -17,13 +17,14 @@ from threading import Lock
 from typing import Any
 from uuid import uuid4
 
-from ..addresses import Base
-from ..client import FhirFailure, FhirPool
-from ..client.bodies import parse_body
-from ..client.single import PASSING, Answer, Request, send
+from ...http.addresses import Base
+from ...http.bodies import parse_body
+from ...http.exchange import ReadFailure
+from ...http.networks import Reach
+from ...http.pacing import TEMPORARY, parse_retry_after
+from ...http.single import PASSING, Answer, Request, send
+from ..client import FhirPool
 from ..foreign_text import shown
-from ..networks import Reach
-from ..pacing import TEMPORARY, parse_retry_after
 from .configuration import (
     PATH,
     NotConfigured,
@@ -213,7 +214,7 @@ class BackendServices:
         )
         try:
             answer = send(self._pool.session(reach), request)
-        except FhirFailure as failure:
+        except ReadFailure as failure:
             message = f"The {what} could not be asked: {failure.reason}."
             raise TokenFailure(message, failure.reason in PASSING) from None
         if 300 <= answer.status < 400:

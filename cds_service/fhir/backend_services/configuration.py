@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..addresses import Base, parse_base
-from ..networks import Reach, kind_of
+from ...http.addresses import Base, parse_base
+from ...http.networks import Reach, kind_of
 
 PATH = ".well-known/smart-configuration"
 """Below the FHIR base."""

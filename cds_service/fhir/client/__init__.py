@@ -6,31 +6,71 @@ else and outlives no request.
 
 import re
 from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from fhirclient.auth import FHIRAuth
 from fhirclient.server import FHIRServer
 
+from ...http.addresses import Base, covers, parse_base, resolve
+from ...http.bodies import parse_body
+from ...http.connections import (
+    ConnectionPool,
+    Log,
+    Resolve,
+    keep_quiet,
+    resolve_by_system,
+)
+from ...http.exchange import Exchange, Limits, ReadFailure
+from ...http.networks import ListedServer, Reach
 from ...protocol.requests import HookRequest
-from ..addresses import Base, covers, parse_base, resolve
 from ..forms import Form
-from ..networks import ListedServer, Reach
 from ..queries import is_search
 from ..reading import next_link
 from ..rows import is_resource
 from ..scopes import parse_scope
 from .asking import Server, Spent, search
-from .bodies import parse_body
-from .connections import FhirPool
-from .exchange import Exchange, FhirFailure, FhirLimits
+from .habits import Habits
 
-__all__ = ["FhirFailure", "FhirLimits", "FhirPool", "FhirReader", "open_reader"]
+__all__ = ["FhirLimits", "FhirPool", "FhirReader", "open_reader"]
 
 _TOKEN = re.compile(r"[\x21-\x7e]*")
 
 _new_server: Any = FHIRServer
 _new_auth: Any = FHIRAuth.create
+
+
+@dataclass(frozen=True, slots=True)
+class FhirLimits(Limits):
+    """How much one query may bring; once its pages pass ``bytes``, no more is asked."""
+
+    pages: int = 20
+    resources: int = 5_000
+
+
+class FhirPool(ConnectionPool):
+    """The process's connections to FHIR servers, and the threads that read from them.
+
+    They know no token and no cookie, but how servers want to be asked.
+    """
+
+    def __init__(
+        self,
+        size: int = 64,
+        resolve: Resolve = resolve_by_system,
+        log: Log = keep_quiet,
+    ) -> None:
+        """*size* is how many reads may be under way at once."""
+        super().__init__(size, resolve, log)
+        self.habits = Habits()
+        self.threads = ThreadPoolExecutor(size, "fhir")
+
+    def close(self) -> None:
+        """Closes every idle connection, and ends every thread that waits for work."""
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        super().close()
 
 
 class FhirReader:
@@ -91,7 +131,7 @@ class FhirReader:
     def pages(self, query: str) -> Iterator[Any]:
         """The pages that *query*, relative to the base, gives; plain JSON.
 
-        Raises FhirFailure where one cannot be had, after yielding those before it.
+        Raises ReadFailure where one cannot be had, after yielding those before it.
         """
         if is_search(query):
             yield from search(self._server, query)
@@ -103,41 +143,41 @@ class FhirReader:
         yield from self.rest(query, page, Spent())
 
     def first(self, query: str, spent: Spent) -> Any:
-        """The first page of *query* just as it is written. Raises FhirFailure."""
+        """The first page of *query* just as it is written. Raises ReadFailure."""
         if spent.bytes >= self._limits.bytes:
-            raise FhirFailure("size limit")
+            raise ReadFailure("size limit")
         return self._get(self._address(query), spent)
 
     def rest(self, query: str, page: Any, spent: Spent) -> Iterator[Any]:
         """The pages after *page* of *query*.
 
-        Raises FhirFailure where one cannot be had, after yielding those before it.
+        Raises ReadFailure where one cannot be had, after yielding those before it.
         """
         address = self._address(query)
         seen, resources = {address}, _entries(page)
         while (link := next_link(page)) is not None:
             following = resolve(self.base, link, address)
             if following is None:
-                raise FhirFailure("page link refused")
+                raise ReadFailure("page link refused")
             if following in seen:
-                raise FhirFailure("pages repeat")
+                raise ReadFailure("pages repeat")
             if len(seen) >= self._limits.pages:
-                raise FhirFailure("page limit")
+                raise ReadFailure("page limit")
             if spent.bytes >= self._limits.bytes or resources >= self._limits.resources:
-                raise FhirFailure("size limit")
+                raise ReadFailure("size limit")
             address = following
             seen.add(address)
             page = self._get(address, spent)
             if not is_resource(page, "Bundle"):
                 outcome = is_resource(page, "OperationOutcome")
-                raise FhirFailure("OperationOutcome" if outcome else "wrong shape")
+                raise ReadFailure("OperationOutcome" if outcome else "wrong shape")
             resources += _entries(page)
             yield page
 
     def _address(self, query: str) -> str:
         address = resolve(self.base, f"{self.base}/{query}", str(self.base))
         if address is None:
-            raise FhirFailure("cannot be asked")
+            raise ReadFailure("cannot be asked")
         return address
 
     def _get(self, address: str, spent: Spent) -> Any:
@@ -145,7 +185,7 @@ class FhirReader:
         spent.bytes += len(content)
         value, reason = parse_body(content, self._halves.append)
         if reason:
-            raise FhirFailure(reason)
+            raise ReadFailure(reason)
         return value
 
 

@@ -10,6 +10,7 @@ from concurrent.futures import Executor, wait
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ...http.exchange import ReadFailure
 from ..entries import Told, judge_outcome
 from ..forms import Form, Part, combine, counts, settle, write
 from ..queries import is_search
@@ -17,7 +18,6 @@ from ..refusals import Statement, amend, read_refusal, read_statement
 from ..rows import is_resource, joined
 from ..scopes import Grant, Scope, grant
 from ..subjects import bundle_resources
-from .exchange import FhirFailure
 from .habits import Habits
 
 MOST_FORMS = 7
@@ -40,10 +40,10 @@ class Asks(Protocol):
     """Whoever sends GETs to one server."""
 
     def first(self, query: str, spent: Spent) -> Any:
-        """The first page, or the resource. Raises FhirFailure."""
+        """The first page, or the resource. Raises ReadFailure."""
 
     def rest(self, query: str, page: Any, spent: Spent) -> Iterator[Any]:
-        """The pages after *page*. Raises FhirFailure."""
+        """The pages after *page*. Raises ReadFailure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +78,13 @@ class _Outcome:
     """What one part came to."""
 
     pages: list[Any] = field(default_factory=list)
-    failure: FhirFailure | None = None
+    failure: ReadFailure | None = None
 
 
 def search(server: Server, query: str) -> Iterator[Any]:
     """The pages that a search gives, in whatever form the server takes.
 
-    Raises FhirFailure where one cannot be had, or rows may be missed, after yielding
+    Raises ReadFailure where one cannot be had, or rows may be missed, after yielding
     what came. A search that no form makes good fails as it did in the first.
     """
     taken = _find_form(server, query)
@@ -100,16 +100,16 @@ def search(server: Server, query: str) -> Iterator[Any]:
     if taken.found:
         _remember(server, form)
     if why := joined([*reasons, form.why_partial, _narrowed(server, query, taken)]):
-        raise FhirFailure(why)
+        raise ReadFailure(why)
 
 
 def _find_form(server: Server, query: str) -> _Taken:
-    """The first form that the server does not refuse. Raises FhirFailure."""
+    """The first form that the server does not refuse. Raises ReadFailure."""
     kind = query.partition("?")[0]
     plain = combine(server.forms, kind)
     known: Form | None = server.habits.find(server.base, kind)
     form = known or plain
-    refusal: FhirFailure | None = None
+    refusal: ReadFailure | None = None
     tried: set[tuple[Part, ...]] = set()
     for _ in range(MOST_FORMS):
         parts = write(query, form)
@@ -117,7 +117,7 @@ def _find_form(server: Server, query: str) -> _Taken:
         try:
             page, spent = _ask_first(server, form, parts)
             return _Taken(form, parts, page, spent, form not in (known, plain))
-        except FhirFailure as failure:
+        except ReadFailure as failure:
             if not failure.status or failure.status in _NOT_ABOUT_FORM:
                 raise
             if form == known and known != plain:
@@ -130,20 +130,20 @@ def _find_form(server: Server, query: str) -> _Taken:
                 break
             form = another
     assert refusal is not None
-    raise FhirFailure(refusal.reason)
+    raise ReadFailure(refusal.reason)
 
 
 def _ask_first(
     server: Server, form: Form, parts: tuple[Part, ...]
 ) -> tuple[Any, Spent]:
-    """The first page of the first part. Raises FhirFailure, a 200 that is none too."""
+    """The first page of the first part. Raises ReadFailure, a 200 that is none too."""
     spent = Spent()
     if form.as_reads:
         return None, spent
     page = server.asks.first(parts[0].query, spent)
     if is_resource(page, "OperationOutcome"):
         if judge_outcome(page)[0] is Told.FAILED:
-            raise FhirFailure("OperationOutcome", 200, page)
+            raise ReadFailure("OperationOutcome", 200, page)
     return page, spent
 
 
@@ -151,7 +151,7 @@ def _next_form(
     server: Server,
     query: str,
     form: Form,
-    failure: FhirFailure,
+    failure: ReadFailure,
     tried: set[tuple[Part, ...]],
 ) -> Form | None:
     """The best form that was not tried and asks for nothing out of scope."""
@@ -176,7 +176,7 @@ def _read_statement(server: Server) -> Statement:
     if said is None:
         try:
             said = read_statement(server.asks.first("metadata", Spent()))
-        except FhirFailure:
+        except ReadFailure:
             said = Statement()
         server.habits.keep(server.base, "", said)
     return said
@@ -213,19 +213,19 @@ def _ask_part(server: Server, query: str, page: Any, spent: Spent) -> _Outcome:
         page = server.asks.first(query, spent) if page is None else page
         if is_search(query) and not is_resource(page, "Bundle"):
             told = is_resource(page, "OperationOutcome")
-            raise FhirFailure("OperationOutcome" if told else "wrong shape")
+            raise ReadFailure("OperationOutcome" if told else "wrong shape")
         outcome.pages.append(page)
         for each in server.asks.rest(query, page, spent):
             outcome.pages.append(each)
         if is_search(query):
             _settle_total(outcome, query.partition("?")[0])
-    except FhirFailure as failure:
+    except ReadFailure as failure:
         outcome.failure = failure
     return outcome
 
 
 def _settle_total(outcome: _Outcome, kind: str) -> None:
-    """Raises FhirFailure where a part has less than its total.
+    """Raises ReadFailure where a part has less than its total.
 
     It is taken out of the pages: there it would be read as that of the whole.
     """
@@ -236,7 +236,7 @@ def _settle_total(outcome: _Outcome, kind: str) -> None:
         for page in outcome.pages
     ]
     if isinstance(total, int) and total > came:
-        raise FhirFailure("fewer entries than the total")
+        raise ReadFailure("fewer entries than the total")
 
 
 def _judge(taken: _Taken, outcomes: Sequence[_Outcome]) -> tuple[Form, list[str]]:
@@ -247,7 +247,7 @@ def _judge(taken: _Taken, outcomes: Sequence[_Outcome]) -> tuple[Form, list[str]
         if each.failure
     ]
     if len(failures) == len(outcomes):
-        raise FhirFailure(failures[0][1].reason)
+        raise ReadFailure(failures[0][1].reason)
     refused = {
         each
         for part, failure in failures
@@ -265,7 +265,7 @@ def _judge(taken: _Taken, outcomes: Sequence[_Outcome]) -> tuple[Form, list[str]
     return settle(taken.form, unknown), reasons
 
 
-def _is_refusal(failure: FhirFailure) -> bool:
+def _is_refusal(failure: ReadFailure) -> bool:
     return 400 <= failure.status < 500 and failure.status not in _NOT_ABOUT_FORM
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cds_service.fhir.pacing import Backoff, parse_retry_after, seconds_until_reset
+from cds_service.http.pacing import Backoff, parse_retry_after, seconds_until_reset
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 

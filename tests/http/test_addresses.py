@@ -2,7 +2,7 @@
 
 import pytest
 
-from cds_service.fhir.addresses import parse_base, resolve
+from cds_service.http.addresses import parse_base, resolve
 
 
 @pytest.mark.parametrize(

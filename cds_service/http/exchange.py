@@ -1,4 +1,4 @@
-"""Single GETs to a FHIR server, bounded in time and size.
+"""Many GETs, each by itself, bounded in time and size.
 
 What fails is named by a constant phrase in which neither patient data nor a token can
 stand, and the library's own exceptions, in which they can, go no further than this
@@ -19,9 +19,9 @@ from urllib3 import Retry
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, InvalidHeader, ReadTimeoutError
 
-from ..networks import Reach
 from .bodies import parse_body
-from .connections import AddressRefused, FhirPool, cut, set_waiter
+from .connections import AddressRefused, ConnectionPool, cut, set_waiter
+from .networks import Reach
 
 _CHUNK = 65_536
 _RETRY = Retry(total=2, allowed_methods=["GET"], status_forcelist=[429, 502, 503, 504])
@@ -31,7 +31,7 @@ _UNSAID = (401, 403)
 READABLE_ENCODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
 
 
-class FhirFailure(Exception):
+class ReadFailure(Exception):
     """A read that failed; ``reason`` is a constant phrase, such as ``HTTP 503``.
 
     Where a server refused it, ``status`` is what it answered, and ``outcome`` the JSON
@@ -46,13 +46,11 @@ class FhirFailure(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class FhirLimits:
-    """How much one query may bring."""
+class Limits:
+    """How much one GET may bring, and how long a connection may take."""
 
-    pages: int = 20
     bytes: int = 8 * 1024 * 1024
-    """Of a page after decompression; once all pages pass it, no more is asked."""
-    resources: int = 5_000
+    """Of a body after decompression."""
     connect_seconds: float = 3.0
 
 
@@ -78,8 +76,8 @@ class Exchange:
 
     def __init__(
         self,
-        pool: FhirPool,
-        limits: FhirLimits,
+        pool: ConnectionPool,
+        limits: Limits,
         reach: Reach = Reach.PUBLIC,
         ca_file: str = "",
     ) -> None:
@@ -106,7 +104,7 @@ class Exchange:
                     cut(waiting)
 
     def get(self, url: str, headers: Mapping[str, str]) -> Reply:
-        """The answer with status 200. Raises FhirFailure for any other."""
+        """The answer with status 200. Raises ReadFailure for any other."""
         for attempt in range(int(_RETRY.total or 0) + 1):
             reply = self._ask(url, headers)
             if not reply.reason:
@@ -117,9 +115,9 @@ class Exchange:
             if pause >= self._left() or self._stopped.wait(pause):
                 break
         if not reply.refused:
-            raise FhirFailure(reply.reason)
+            raise ReadFailure(reply.reason)
         outcome, _ = parse_body(reply.content)
-        raise FhirFailure(reply.reason, reply.status_code, outcome)
+        raise ReadFailure(reply.reason, reply.status_code, outcome)
 
     def wait_on(self, connection: HTTPConnection) -> None:
         """Notes that this thread awaits an answer on *connection*."""

@@ -1,8 +1,8 @@
-"""The bodies of a FHIR server's answers."""
+"""The bodies of other servers' answers."""
 
 import pytest
 
-from cds_service.fhir.client.bodies import parse_body
+from cds_service.http.bodies import parse_body
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The bodies of a FHIR server's answers, as JSON that everything else can hold.
+"""The bodies of other servers' answers, as JSON that everything else can hold.
 
 One odd value loses neither its resource nor the page: half a character becomes the
 replacement character, a number that no float holds becomes null.
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from math import isfinite
 from typing import Any
 
-from ...protocol.formats import mend
+from ..protocol.formats import mend
 
 _HTML = re.compile(r"\s*<(!doctype\s+)?html", re.IGNORECASE)
 _DIGITS = 18

@@ -17,7 +17,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from .connections import AddressRefused, cut, set_waiter
-from .exchange import READABLE_ENCODINGS, FhirFailure
+from .exchange import READABLE_ENCODINGS, ReadFailure
 
 PASSING = frozenset({"timeout", "connection failed", "connection closed early"})
 """Reasons for which asking again may help."""
@@ -53,9 +53,9 @@ class Answer:
 
 
 def send(session: requests.Session, request: Request) -> Answer:
-    """The answer to one request over a session of a FhirPool.
+    """The answer to one request over a session of a ConnectionPool.
 
-    Raises FhirFailure where none came, or not all of it.
+    Raises ReadFailure where none came, or not all of it.
     """
     limit = _TimeLimit(request.seconds)
     try:
@@ -72,25 +72,25 @@ def send(session: requests.Session, request: Request) -> Answer:
             content = _read(response, request.bytes)
             if limit.over:
                 # A body that ends where the connection does looks whole when cut.
-                raise FhirFailure("timeout")
+                raise ReadFailure("timeout")
             return Answer(response.status_code, response.headers, content)
     except AddressRefused:
-        raise FhirFailure("address refused") from None
+        raise ReadFailure("address refused") from None
     except (requests.RequestException, HTTPError, OSError, ValueError) as error:
         # ValueError: what http.client makes of a negative chunk.
         # From None: what the libraries say holds addresses, and those name patients.
-        raise FhirFailure(_reason(error, limit)) from None
+        raise ReadFailure(_reason(error, limit)) from None
 
 
 def _read(response: requests.Response, most: int) -> bytes:
     encoding = response.headers.get("Content-Encoding", "")
     if encoding.strip().lower() not in READABLE_ENCODINGS:
-        raise FhirFailure("unreadable encoding")
+        raise ReadFailure("unreadable encoding")
     content = bytearray()
     for chunk in response.iter_content(_CHUNK):
         content += chunk
         if len(content) > most:
-            raise FhirFailure("size limit")
+            raise ReadFailure("size limit")
     return bytes(content)
 
 

@@ -1,4 +1,4 @@
-"""Where a FHIR server is, and whether an address lies inside it. Pure."""
+"""Where a server is, and whether an address lies inside it. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _DECODINGS = 3
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The base address of a FHIR server; the path has no slash at its end."""
+    """The base address of a server; the path has no slash at its end."""
 
     scheme: str
     host: str

@@ -1,4 +1,4 @@
-"""Connections to FHIR servers, each to an address that was looked at before.
+"""Connections to other servers, each to an address that was looked at before.
 
 A name is resolved once, where a connection is opened: every address that it gives must
 be one that the server may be reached at, and the connection goes to one of those, so
@@ -9,7 +9,6 @@ header keep to the name.
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
@@ -28,8 +27,7 @@ from urllib3.exceptions import (
 )
 from urllib3.util.connection import create_connection
 
-from ..networks import Reach, advice, refused_kind
-from .habits import Habits
+from .networks import Reach, advice, refused_kind
 
 Resolve = Callable[[str, int], Sequence[str]]
 """The addresses of a host, as text; raises OSError where there is none."""
@@ -74,11 +72,8 @@ def keep_quiet(event: str, **facts: object) -> None:
     """Logs nothing."""
 
 
-class FhirPool:
-    """The process's connections to FHIR servers, and the threads that read from them.
-
-    They know no token and no cookie, but how servers want to be asked.
-    """
+class ConnectionPool:
+    """The process's connections to other servers. They know no token and no cookie."""
 
     def __init__(
         self,
@@ -89,8 +84,6 @@ class FhirPool:
         """*size* is how many reads may be under way at once."""
         _silence_urllib3()
         self.log = log
-        self.habits = Habits()
-        self.threads = ThreadPoolExecutor(size, "fhir")
         # One session a reach: who may not reach a place finds no connection to it.
         self._sessions = {
             reach: _session(_Door(reach, resolve, log), size) for reach in Reach
@@ -101,8 +94,7 @@ class FhirPool:
         return self._sessions[reach]
 
     def close(self) -> None:
-        """Closes every idle connection, and ends every thread that waits for work."""
-        self.threads.shutdown(wait=False, cancel_futures=True)
+        """Closes every idle connection."""
         for session in self._sessions.values():
             session.close()
 

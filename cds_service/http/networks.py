@@ -1,6 +1,6 @@
-"""Which network addresses a FHIR server may be reached at. Pure.
+"""Which network addresses a server may be reached at. Pure.
 
-A name is the EHR's word, and what it resolves to is anybody's: of the addresses that a
+A name is somebody's word, and what it resolves to is anybody's: of the addresses that a
 name gives only those of the internet are taken, unless the administrator says that the
 server stands in a private network. What the allow-list names itself, an address or
 ``localhost``, is meant.
@@ -26,7 +26,7 @@ class Reach(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ListedServer:
-    """A FHIR server on an allow-list."""
+    """A server on an allow-list."""
 
     url: str
     """Its base; what lies below is listed with it."""
