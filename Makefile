@@ -8,7 +8,7 @@ DEV := $(VENV)/.installed-dev
 EDITOR := $(VENV)/editor/.installed
 
 .PHONY: help run test check check-rulebook check-rest lint black isort flake8 mypy bandit \
-	editor bench audit sbom lock clean
+	editor cli-page bench audit sbom lock clean
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -100,6 +100,9 @@ $(EDITOR): tests/editor/package.json tests/editor/package-lock.json $(DEV)
 	@touch $@
 
 editor: $(EDITOR) ## Install the YAML language server that tests/editor asks
+
+cli-page: $(DEV) ## Write docs/cli.md anew from the commands themselves
+	@$(BIN)/python -m tests.cli.reference
 
 bench: $(STAMP) ## Measure, beside a bare Flask app
 	@$(BIN)/python -m bench

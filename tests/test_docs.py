@@ -1,19 +1,22 @@
-"""The README cannot rot: what it shows is run, what it lists is what there is."""
+"""The pages cannot rot: what they show is run, what they list is what there is."""
 
 import json
 import re
+import runpy
 import shlex
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from shutil import copytree
 from typing import Any
 
+import click
 import pytest
 from flask.testing import FlaskClient
 
 from cds_service.app import build_world, create_app
-from cds_service.cli import VERBS
-from cds_service.config import load_config, settings_table
+from cds_service.cli import VERBS, main
+from cds_service.config import WebhookSource, load_config, settings_table
 from cds_service.config.entries import (
     ClientEntry,
     ClientsFile,
@@ -23,21 +26,45 @@ from cds_service.config.entries import (
     ServerEntry,
     WebhookEntry,
 )
+from cds_service.protocol.hooks import HOOKS
 from cds_service.rulebook.findings import Findings
 from cds_service.rulebook.load import load_rulebook
 from cds_service.rulebook.source import parse_yaml
+from cds_service.wearables.adapters.alerts import parse_alerts
+from cds_service.wearables.adapters.consents import (
+    doubts,
+    parse_consents,
+    read_consent,
+)
 
 HOME = Path(__file__).parents[1]
-README = (HOME / "README.md").read_text("utf-8")
+PACKAGE = HOME / "cds_service"
+DOCS = [f"docs/{each.name}" for each in sorted((HOME / "docs").glob("*.md"))]
+PAGES = ["README.md", "CONTRIBUTING.md", "rules/README.md", *DOCS]
+OTHERS = [
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "fixtures/README.md",
+    "rules/valuesets/NOTICE.md",
+]
+TEXT = {page: (HOME / page).read_text("utf-8") for page in PAGES + OTHERS}
+ALL = "\n".join(TEXT[page] for page in PAGES)
+README, EHR = TEXT["README.md"], TEXT["docs/ehr.md"]
 SERVER = "http://127.0.0.1:8080"
 MODELS = (
     *(ClientEntry, KeyServerEntry, ProfileEntry, QueryEntry),
     *(ServerEntry, WebhookEntry),
 )
+NOW = datetime(2026, 11, 22, 14, tzinfo=UTC)
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+def blocks(language: str, text: str = ALL) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def prose(page: str) -> str:
+    """A page without what stands between fences."""
+    return re.sub(r"^```.*?^```$", "", TEXT[page], flags=re.DOTALL | re.MULTILINE)
 
 
 def conversation(block: str) -> tuple[list[str], Any]:
@@ -55,7 +82,7 @@ def conversation(block: str) -> tuple[list[str], Any]:
 
 @pytest.fixture(scope="module")
 def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
-    """The server that the README says to start."""
+    """The server that the page says to start."""
     folder = tmp_path_factory.mktemp("docs")
     config = load_config(
         {
@@ -87,13 +114,12 @@ def test_every_command_is_answered_as_shown(http: FlaskClient, block: str) -> No
 
 
 def test_every_endpoint_is_shown(http: FlaskClient) -> None:
-    shown = "\n".join(blocks("console")) + README
     for rule in http.application.url_map.iter_rules():
-        assert rule.rule.replace("<service_id>", "wearable-review") in shown
+        assert rule.rule.replace("<service_id>", "wearable-review") in ALL
 
 
 def test_the_first_rule_is_served_as_it_stands(tmp_path: Path) -> None:
-    first = next(each for each in blocks("yaml") if "\nrule: " in each)
+    first = next(each for each in blocks("yaml", README))
     rules = copytree(HOME / "rules", tmp_path / "rules")
     (rules / "cardiology" / "digoxin-slow-pulse.yaml").write_text(first)
 
@@ -101,7 +127,7 @@ def test_the_first_rule_is_served_as_it_stands(tmp_path: Path) -> None:
 
 
 def test_the_clients_file_is_of_the_right_shape() -> None:
-    shown = next(each for each in blocks("yaml") if each.startswith("format: 1\nclien"))
+    shown = next(each for each in blocks("yaml", EHR) if each[:6] == "format")
     document = parse_yaml(shown, "clients.yaml", Findings())
 
     assert document is not None
@@ -109,7 +135,7 @@ def test_the_clients_file_is_of_the_right_shape() -> None:
 
 
 def test_what_is_shown_of_a_client_alone_is_of_the_right_shape() -> None:
-    shown = [each for each in blocks("yaml") if each.startswith("clients:")]
+    shown = [each for each in blocks("yaml", EHR) if each[:7] == "clients"]
 
     for each in shown:
         document = parse_yaml(each, "clients.yaml", Findings())
@@ -119,8 +145,8 @@ def test_what_is_shown_of_a_client_alone_is_of_the_right_shape() -> None:
 
 
 def test_every_key_of_the_clients_file_is_explained() -> None:
-    start = README.index("The clients file names who may call")
-    section = README[start : README.index("### Consent", start)]
+    start = EHR.index("## The clients file")
+    section = EHR[start : EHR.index("## Browsers", start)]
     explained = {
         word
         for quoted in re.findall(r"`([^`\n]+)`", section)
@@ -133,43 +159,255 @@ def test_every_key_of_the_clients_file_is_explained() -> None:
 
 
 def test_every_setting_is_listed_with_its_default_and_meaning() -> None:
-    listed = re.findall(r"^\| `(CDS_\w+)` \| `?([^`|]*?)`? \| (.*) \|$", README, re.M)
+    page = TEXT["docs/operators.md"]
+    listed = re.findall(r"^\| `(CDS_\w+)` \| `?([^`|]*?)`? \| (.*) \|$", page, re.M)
 
     assert listed == settings_table()
 
 
 def test_every_variable_that_is_named_exists() -> None:
-    known = {name for name, _, _ in settings_table()}
+    settings = {name for name, _, _ in settings_table()}
 
-    assert set(re.findall(r"CDS_[A-Z_]+", README)) == known
+    assert settings <= set(re.findall(r"CDS_[A-Z_]+", TEXT["docs/operators.md"]))
+    assert set(re.findall(r"CDS_[A-Z_]+", ALL)) == settings | {
+        "CDS_SAMPLE_DATA",  # of the tests
+        "CDS_WEBHOOK_SECRET",  # of `simulate` and `consent send`
+    }
 
 
 def test_every_verb_is_listed() -> None:
-    listed = re.findall(r"^\| `cds-service (\w+)` \|", README, re.MULTILINE)
+    page = TEXT["docs/cli.md"]
+    listed = re.findall(r"^\| `cds-service (\w+)` \|", page, re.MULTILINE)
 
     assert sorted(listed) == sorted(VERBS)
 
 
-@pytest.mark.parametrize(
-    "page", ["README.md", "rules/README.md", "fixtures/README.md", "CHANGELOG.md"]
-)
-def test_every_link_to_a_file_leads_somewhere(page: str) -> None:
-    text = (HOME / page).read_text("utf-8")
-    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", text):
-        assert (HOME / page).parent.joinpath(target).exists(), target
+def test_the_page_of_the_command_line_says_what_the_commands_say() -> None:
+    script = runpy.run_path(str(HOME / "tests" / "cli" / "reference.py"))
+
+    assert script["write_reference"]() == TEXT["docs/cli.md"], "run `make cli-page`"
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """The words after ``cds-service`` of each command that the shell blocks show."""
+    for block in blocks("sh", text):
+        for line in block.replace("\\\n", " ").splitlines():
+            for _, shown in re.findall(r"(^|[ (/])cds-service (.*)", line):
+                yield shlex.split(re.split(r" [>|] |\)$", shown)[0], comments=True)
+
+
+def understood(words: list[str]) -> list[str]:
+    """The command that *words* call; click refuses an option that there is not."""
+    command: click.Command = main
+    called = []
+    while isinstance(command, click.Group):
+        called.append(words.pop(0))
+        found = command.get_command(click.Context(command), called[-1])
+        assert found is not None, called
+        command = found
+    command.make_parser(click.Context(command)).parse_args(words)
+    return called
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_that_is_shown_is_understood(page: str) -> None:
+    for words in commands(TEXT[page]):
+        assert understood(words)
+
+
+@pytest.mark.parametrize("shown", ["chekc rules", "check --lnit", "token mnit"])
+def test_a_command_that_there_is_not_is_noticed(shown: str) -> None:
+    with pytest.raises((AssertionError, click.UsageError)):
+        understood(shown.split())
+
+
+def test_every_kind_of_block_is_held_by_a_test() -> None:
+    held = {
+        "README.md": {"sh", "yaml"},
+        "CONTRIBUTING.md": {"sh"},
+        "rules/README.md": set(),
+        "docs/architecture.md": {"text"},
+        "docs/authors.md": {"sh", "yaml"},
+        "docs/cli.md": {"sh", "text"},
+        "docs/ehr.md": {"console", "http", "sh", "yaml"},
+        "docs/operators.md": {"console", "sh"},
+        "docs/security.md": {""},  # a drawing
+        "docs/wearables.md": {"console", "json", "sh"},
+    }
+
+    for page in PAGES:
+        shown = re.findall(r"^```(.*)\n(?:(?!```).*\n)*```$", TEXT[page], re.MULTILINE)
+        assert set(shown) <= held[page], page
+
+
+def test_the_alert_that_is_shown_is_accepted() -> None:
+    shown, _ = map(json.loads, blocks("json", TEXT["docs/wearables.md"]))
+    sender = WebhookSource("watches", "default", "-", ())
+    types = load_rulebook(HOME / "rules").alert_types
+
+    (alert,), rejected = parse_alerts(shown, sender, types, NOW)
+
+    assert (alert.id, rejected) == ("a-1", ())
+
+
+def test_the_consent_that_is_shown_is_accepted_and_permits_what_it_names() -> None:
+    _, shown = map(json.loads, blocks("json", TEXT["docs/wearables.md"]))
+    sender = WebhookSource("watches", "default", "-", ())
+
+    records, rejected = parse_consents(shown, sender, NOW)
+
+    consent = read_consent(records[0], UTC)
+    assert (rejected, consent.id, consent.status) == ((), "c-17", "active")
+    assert list(doubts(consent)) == []
+
+
+def test_the_times_that_are_shown_are_those_of_a_stopwatch() -> None:
+    (shown,) = blocks("http", EHR)
+
+    assert re.fullmatch(
+        r'Server-Timing: (\w+;dur=\d+\.\d(;desc="\w+")?(, |\n))+', shown
+    )
+
+
+def slugs(text: str) -> set[str]:
+    """The anchors of a page, as GitHub makes them of its headings."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+def broken_links(page: str, text: str) -> list[str]:
+    """Links of a page to a file, or to a place in a page, that is not there."""
+    broken = []
+    for link in re.findall(r"\]\((?!https?://)([^)\s]+)\)", text):
+        name, _, anchor = link.partition("#")
+        target = (HOME / page).parent / name if name else HOME / page
+        if not target.exists():
+            broken.append(link)
+        elif anchor and anchor not in slugs(text if not name else target.read_text()):
+            broken.append(link)
+    return broken
+
+
+@pytest.mark.parametrize("page", PAGES + OTHERS)
+def test_every_link_leads_somewhere(page: str) -> None:
+    assert broken_links(page, TEXT[page]) == []
+
+
+def test_a_link_that_leads_nowhere_is_noticed() -> None:
+    text = "# A b\n[a](#a-b) [b](#b) [c](docs/none.md) [d](docs/ehr.md#nowhere)"
+
+    assert broken_links("README.md", text) == [
+        "#b",
+        "docs/none.md",
+        "docs/ehr.md#nowhere",
+    ]
+
+
+def test_every_page_is_reached_from_the_first() -> None:
+    reached, waiting = set(), ["README.md"]
+    while waiting:
+        page = waiting.pop()
+        reached.add(page)
+        for name in re.findall(r"\]\((?!https?://)([^)#\s]+\.md)", TEXT[page]):
+            target = (HOME / page).parent.joinpath(name).resolve()
+            found = target.relative_to(HOME).as_posix()
+            if found in TEXT and found not in reached:
+                waiting.append(found)
+
+    assert set(PAGES) - {"rules/README.md"} <= reached
+
+
+def test_every_page_that_the_server_names_is_there() -> None:
+    for file in PACKAGE.rglob("*"):
+        if file.suffix in {".py", ".md", ".json"}:
+            for named in re.findall(r"\bdocs/\w+\.md", file.read_text("utf-8")):
+                assert (HOME / named).exists(), (file.name, named)
+
+
+def test_the_first_page_signs_a_call_as_the_page_for_ehrs_does() -> None:
+    """Which a test plays: tests/e2e/test_first_call.py."""
+    signed = README.partition("## A signed call")[2].partition("\n## ")[0]
+
+    assert len(blocks("sh", signed)) == 2
+    for block in blocks("sh", signed):
+        assert block in blocks("sh", EHR)
+
+
+def test_the_first_page_is_short() -> None:
+    assert len(README.encode()) <= 6000
+
+
+def too_long(text: str) -> list[str]:
+    """Lines of running text over 100 characters that could have been broken.
+
+    Tables and code cannot, nor can a quoted piece of code or a link's address.
+    """
+    whole = re.compile(r"`[^`]+`|\S")
+    return [
+        line
+        for line in text.splitlines()
+        if len(line) > 100
+        and not line.startswith(("|", "    "))
+        and " " in whole.sub("", line.strip())
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_lines_of_the_pages_are_at_most_100_characters(page: str) -> None:
+    assert too_long(prose(page)) == []
+
+
+def test_a_line_that_is_too_long_is_noticed() -> None:
+    assert too_long("word " * 25) and not too_long("| " + "word " * 25)
+    assert not too_long("`" + "word " * 25 + "`")
 
 
 def test_every_target_that_is_named_is_in_the_makefile() -> None:
-    targets = re.findall(r"^([a-z]+):", (HOME / "Makefile").read_text(), re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):", (HOME / "Makefile").read_text(), re.MULTILINE)
 
-    named = re.findall(r"(?:^|`)make ([a-z]+)", README, re.MULTILINE)
+    named = re.findall(r"(?:^|`)make ([a-z-]+)", ALL, re.MULTILINE)
     assert named and set(named) <= set(targets)
 
 
 def test_the_limits_of_use_are_said() -> None:
     for words in (
-        "not\na medical device",
+        "not a medical device",
         "not for time-critical alarms",
         "research and demonstration until a site's own clinicians have approved",
     ):
-        assert words in README
+        assert words in " ".join(README.split())
+
+
+def test_every_room_is_in_the_picture() -> None:
+    picture = blocks("text", TEXT["docs/architecture.md"])[0]
+    drawn = set(re.findall(r"^[├└]── (\w+(?:/|\.py))", picture, re.MULTILINE))
+
+    rooms = {
+        f"{each.parent.name}/"
+        for each in PACKAGE.glob("*/*")
+        if each.parent.name[0] != "_"
+    }
+    modules = {each.name for each in PACKAGE.glob("*.py")} - {"__init__.py"}
+    assert drawn == rooms | modules
+
+
+def test_every_step_and_file_that_the_picture_names_is_there() -> None:
+    page = TEXT["docs/architecture.md"]
+    code = "\n".join(each.read_text("utf-8") for each in PACKAGE.rglob("*.py"))
+    _, call, delivery = blocks("text", page)
+
+    steps = re.findall(r"^ +(?:[A-Z]+ +)?([a-z]+_?[a-z]*)\b", call + delivery, re.M)
+    assert len(steps) > 15
+    for step in steps:
+        assert re.search(rf"def {step}\b", code), step
+    files = {f"/{each.relative_to(HOME).as_posix()}" for each in PACKAGE.rglob("*.py")}
+    for named in re.findall(r"`((?:\w+/)*\w+\.py)`", page):
+        inside = any(each.endswith(f"/{named}") for each in files)
+        assert inside or (HOME / named).exists(), named
+
+
+def test_every_hook_is_listed_for_authors() -> None:
+    listed = re.search(r"The hooks are (.*?)\.\n", TEXT["docs/authors.md"], re.DOTALL)
+
+    assert listed is not None
+    assert set(re.findall(r"`([a-z-]+)`", listed[1])) == set(HOOKS)

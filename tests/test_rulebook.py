@@ -313,15 +313,20 @@ def test_no_value_set_holds_a_code_that_was_not_checked() -> None:
     assert written.isdisjoint(UNCHECKED)
 
 
+def read_blocks() -> list[str]:
+    """The YAML in the page for authors."""
+    text = (RULES.parent / "docs" / "authors.md").read_text("utf-8")
+    return re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+
+
 def read_block(key: str) -> str:
-    """The YAML in the README of the rules that has a key at its top."""
-    text = (RULES / "README.md").read_text("utf-8")
-    blocks: list[str] = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    """The YAML in the page for authors that has a key at its top."""
+    blocks = read_blocks()
     (found,) = (each for each in blocks if re.search(rf"^{key}:", each, re.MULTILINE))
     return found
 
 
-def test_the_first_rule_of_the_readme_works() -> None:
+def test_the_first_rule_of_the_page_for_authors_works() -> None:
     files = {
         **FILES,
         "cardiology/digoxin-slow-heart.yaml": read_block("rule"),
@@ -334,3 +339,84 @@ def test_the_first_rule_of_the_readme_works() -> None:
 
     assert [each for each in findings if each.level is Level.ERROR] == []
     assert rulebook is not None and "digoxin-slow-heart" in rulebook.rules
+
+
+def parsed(text: str) -> Any:
+    findings = Findings()
+    document = parse_yaml(text, "block.yaml", findings)
+    assert document is not None and not list(findings)
+    return document.data
+
+
+FIRST = "cardiology/digoxin-slow-heart.yaml"
+MORE_FACTS = """
+drug: { medication: { in: digoxin } }
+heart_failure: { condition: { in: heart-failure } }
+kidney_disease: { condition: { in: chronic-kidney-disease } }
+atrial_fibrillation: { condition: { in: atrial-fibrillation-flutter } }
+resting_hr: { observation: { in: resting-heart-rate, unit: /min, within: 7 days } }
+weight: { observation: { in: body-weight, unit: kg, within: 7 days } }
+systolic: { observation: { in: systolic-blood-pressure, unit: "mm[Hg]" } }
+watch_alert: { wearable_alert: { type: [low-heart-rate] } }
+"""
+
+
+def rule_with(**changes: Any) -> str:
+    """The rule of the page, as a draft, with other keys."""
+    rule = {**parsed(read_block("rule")), "status": "draft"}
+    facts = {**rule["facts"], **parsed(MORE_FACTS), **parsed(read_block("stroke_risk"))}
+    params = {"hr_limit": {"default": 50, "min": 40, "max": 60}}
+    return json.dumps({**rule, "facts": facts, "params": params, **changes})
+
+
+def added(site: dict[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """What site.yaml says, and beside it what the block says."""
+    for key, value in data.items():
+        if isinstance(value, list):
+            site[key] = [*site.get(key, []), *value]
+        else:
+            site[key] = {**site.get(key, {}), **value}
+    return site
+
+
+def as_files(block: str) -> dict[str, str]:
+    """The files that a block of the page makes, where it says to put it."""
+    data = parsed(block)
+    if isinstance(data, list):  # conditions
+        return {FIRST: rule_with(when={"all": data})}
+    key = next(iter(data))
+    if key == "format":
+        kind = "valuesets/thyroid-hormones" if "valueset" in data else FIRST[:-5]
+        return {f"{kind}.yaml": block}
+    if key == "title":  # the head of a value set
+        include = [{"system": "loinc", "codes": ["2345-7"]}]
+        whole = {
+            "format": 1,
+            "valueset": "sugar",
+            "version": "1.0.0",
+            "include": include,
+        }
+        return {"valuesets/sugar.yaml": json.dumps({**whole, **data})}
+    if key == "stroke_risk":
+        asked = {"stroke_risk": {"value": {"at_least": 2}}}
+        told = {**parsed(read_block("rule"))["card"], "summary": "Stroke risk"}
+        return {FIRST: rule_with(when=asked, card=told)}
+    if key == "test":
+        return {FIRST: read_block("rule"), f"{FIRST[:-5]}.test.yaml": block}
+    if key == "card":
+        return {
+            FIRST: rule_with(card={**parsed(read_block("rule"))["card"], **data[key]})
+        }
+    if key == "alerting":
+        return {FIRST: rule_with(**data)}
+    return {"site.yaml": json.dumps(added(parsed(FILES["site.yaml"]), data))}
+
+
+@pytest.mark.parametrize("block", read_blocks())
+def test_every_block_of_the_page_for_authors_is_accepted_where_it_belongs(
+    block: str,
+) -> None:
+    compiled = compile_rulebook({**FILES, **as_files(block)}, check_resource)
+
+    errors = [each for each in compiled.findings if each.level is Level.ERROR]
+    assert [each.message for each in errors] == []

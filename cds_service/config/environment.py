@@ -35,7 +35,7 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
 
 
 def settings_table() -> list[tuple[str, str, str]]:
-    """Name, default and description of every setting, for the README."""
+    """Name, default and description of every setting, as docs/operators.md has them."""
     return [
         (PREFIX + name.upper(), _shown(field.default), field.description or "")
         for name, field in Config.model_fields.items()

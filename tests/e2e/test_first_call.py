@@ -1,4 +1,4 @@
-"""From nothing to a first signed call, as the README tells it, word for word."""
+"""From nothing to a first signed call, as docs/ehr.md tells it, word for word."""
 
 import json
 import os
@@ -19,8 +19,8 @@ import requests
 pytestmark = pytest.mark.slow
 
 HOME = Path(__file__).parents[2]
-README = (HOME / "README.md").read_text("utf-8")
-SECTION = README.partition("\n## A first signed call\n")[2].partition("\n## ")[0]
+PAGE = (HOME / "docs" / "ehr.md").read_text("utf-8")
+SECTION = PAGE.partition("\n## A first signed call\n")[2].partition("\n## ")[0]
 SERVE, CURL, CALL, CHECK = re.findall(r"^```sh\n(.*?)^```$", SECTION, re.S | re.M)
 PATIENCE = 120
 
