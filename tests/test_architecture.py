@@ -26,7 +26,7 @@ ORDER = [
 ]
 
 PURE = [
-    "protocol", "units", "rulebook", "wearables", "fhir.audit_event",
+    "audit.audit_event", "protocol", "units", "rulebook", "wearables",
     "fhir.backend_services.configuration", "fhir.chart", "fhir.demographics",
     "fhir.drafts", "fhir.entries", "fhir.foreign_text", "fhir.forms",
     "fhir.medications", "fhir.models", "fhir.queries", "fhir.reading",

@@ -5,6 +5,7 @@ Append-only, and chained: each row of a writer holds the hash of the row before 
 holds patient data, unlike the log, and is read by other people.
 """
 
+from .audit_event import build_audit_event
 from .configuration import (
     Change,
     build_configuration_event,
@@ -28,6 +29,7 @@ __all__ = [
     "Break",
     "Change",
     "anchors",
+    "build_audit_event",
     "build_call_event",
     "build_configuration_event",
     "build_consent_event",

@@ -8,8 +8,14 @@ from typing import Any
 
 import click
 
-from ..audit import Anchor, anchors, entries, export, verify
-from ..fhir.audit_event import build_audit_event
+from ..audit import (
+    Anchor,
+    anchors,
+    build_audit_event,
+    entries,
+    export,
+    verify,
+)
 from ..store.records import StoreError
 from ..store.store import Store
 from .database import database_option, open_store

@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import pytest
 
+from cds_service.audit import build_audit_event
 from cds_service.decision import World
-from cds_service.fhir.audit_event import build_audit_event
 from cds_service.fhir.models import check_resource
 from cds_service.rulebook.load import load_rulebook
 from cds_service.serving import Serving

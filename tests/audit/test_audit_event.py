@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.fhir.audit_event import build_audit_event
+from cds_service.audit import build_audit_event
 from cds_service.fhir.models import check_resource
 from cds_service.store.records import AuditEntry
 
