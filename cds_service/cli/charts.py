@@ -13,9 +13,9 @@ from ..fhir.gather import gather
 from ..fhir.subjects import bundle_resources
 from ..protocol.errors import CdsError
 from ..protocol.requests import parse_request
-from ..rulebook.rules import AlertType, ServiceRules
+from ..rulebook.rules import ServiceRules
 from ..wearables.adapters.alerts import parse_alerts
-from ..wearables.records import WearableAlert
+from ..wearables.records import AlertType, WearableAlert
 from .patient_files import Sender, read_chart, read_json
 
 REQUEST, CHART, ALERTS = "request.json", "chart.json", "alerts.json"

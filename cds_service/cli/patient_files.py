@@ -16,9 +16,8 @@ from ..protocol.errors import CdsError
 from ..protocol.formats import mend
 from ..protocol.requests import parse_request
 from ..rulebook.findings import suggest
-from ..rulebook.rules import AlertType
 from ..wearables.adapters.alerts import parse_alerts
-from ..wearables.records import WearableAlert
+from ..wearables.records import AlertType, WearableAlert
 from .fixtures import resolve_times
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ..wearables.records import AlertType
 from .document import Document
 from .findings import Findings
-from .rules import AlertType
 from .terminology import canonical_system, normalise_code
 from .units import check_unit
 from .valueset_checks import check_entry

@@ -7,9 +7,8 @@ from typing import Any
 
 from ..fhir.chart import SOURCES, Chart, Resource, Source, SourceState
 from ..wearables.clock import tells_clock
-from ..wearables.records import PatientKey, WearableAlert
+from ..wearables.records import AlertType, PatientKey, WearableAlert
 from .notation import Reading, length_of, moment, parse_series
-from .rules import AlertType
 from .terminology import canonical_system
 
 PATIENT = "example"

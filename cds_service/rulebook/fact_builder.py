@@ -5,12 +5,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..units import scales
+from ..wearables.records import AlertType
 from .document import Document, Path
 from .facts import KINDS, Fact, Window
 from .findings import Findings, quote, suggest
 from .intervals import parse_duration
 from .matching import Selector
-from .rules import AlertType, CheckResource, unchecked
+from .rules import CheckResource, unchecked
 from .units import check_unit
 from .valuesets import ValueSet
 

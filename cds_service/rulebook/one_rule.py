@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..protocol.services import Service
+from ..wearables.records import AlertType
 from .alert_types import alert_types_of
 from .compiler import kind_of
 from .document import Document
@@ -19,7 +20,7 @@ from .lexicon import Lexicon, build_lexicon
 from .notation import ExampleError
 from .program import Program
 from .rule_builder import build_rule
-from .rules import AlertType, ServiceRules, Site
+from .rules import ServiceRules, Site
 from .schemas import check_shape
 from .sheet import Selectors
 from .site_builder import build_site

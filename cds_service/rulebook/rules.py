@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from ..fhir.chart import Policy, SourceQuery
 from ..protocol.cards import CardSource, Coding, Indicator, Link
 from ..protocol.services import Service
+from ..wearables.records import AlertType
 from .alerting import AboutData, Alerting, Limits
 from .document import Position
 from .intervals import Duration
@@ -180,21 +181,6 @@ class Site:
     reading: Reading = field(default_factory=usual_reading)
     orders: Mapping[str, Coding | None] = field(default_factory=dict)
     """The site's code of each order that rules name; None where it has none."""
-
-
-@dataclass(frozen=True, slots=True)
-class AlertType:
-    """A kind of wearable alert that the site knows."""
-
-    name: str
-    title: str
-    metric: str = ""
-    unit: str = ""
-    """UCUM; empty where an alert of this type has no value."""
-    codes: frozenset[tuple[str, str]] = frozenset()
-    """System and code of what it is about, as a patient's Consent may name it."""
-    molar_mass: float = 0.0
-    """Of what is measured, in g/mol; 0 where moles do not matter."""
 
 
 @dataclass(frozen=True, slots=True)

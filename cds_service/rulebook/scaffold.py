@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from ..wearables.records import AlertType
 from .compiler import Compiled, kind_of
 from .findings import quote, suggest
-from .rules import AlertType
 from .terminology import SYSTEMS, canonical_system, normalise_code
 from .valuesets import ValueSet
 

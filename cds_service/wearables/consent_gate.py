@@ -5,10 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 
-from ..rulebook.rules import AlertType
 from .adapters.consents import read_consent
 from .consent import ACTIVE, Asked, Consent, ConsentAction, ConsentRecord, is_permitted
-from .records import PatientKey, WearableAlert
+from .records import AlertType, PatientKey, WearableAlert
 
 Stamp = frozenset[tuple[str, datetime, str]]
 """Id, version and content of a patient's Consents: equal while none has changed."""

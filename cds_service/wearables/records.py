@@ -19,6 +19,21 @@ class PatientKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class AlertType:
+    """A kind of wearable alert that the site knows."""
+
+    name: str
+    title: str
+    metric: str = ""
+    unit: str = ""
+    """UCUM; empty where an alert of this type has no value."""
+    codes: frozenset[tuple[str, str]] = frozenset()
+    """System and code of what it is about, as a patient's Consent may name it."""
+    molar_mass: float = 0.0
+    """Of what is measured, in g/mol; 0 where moles do not matter."""
+
+
+@dataclass(frozen=True, slots=True)
 class WearableAlert:
     """One alert about a patient, whatever device or vendor sent it.
 

@@ -12,11 +12,10 @@ from standardwebhooks import Webhook
 from cds_service.config import WebhookSource
 from cds_service.ingestion import AlertJudge, ConsentJudge, Judge, Reply, accept
 from cds_service.protocol.errors import CdsError, Forbidden, Unavailable
-from cds_service.rulebook.rules import AlertType
 from cds_service.store.records import ConsentsChanged
 from cds_service.store.store import Store
 from cds_service.wearables.consent_gate import ConsentGate
-from cds_service.wearables.records import PatientKey, WearableAlert
+from cds_service.wearables.records import AlertType, PatientKey, WearableAlert
 from cds_service.web.json import parse_json
 
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)

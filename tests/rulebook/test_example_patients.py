@@ -7,7 +7,7 @@ import pytest
 from cds_service.fhir.chart import SourceState
 from cds_service.fhir.models import check_resource
 from cds_service.rulebook.example_patients import PatientWriter
-from cds_service.rulebook.rules import AlertType
+from cds_service.wearables.records import AlertType
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 TYPES = {"low-heart-rate": AlertType("low-heart-rate", "Low", "heart_rate", "/min")}

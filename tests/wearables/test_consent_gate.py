@@ -3,10 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cds_service.rulebook.rules import AlertType
 from cds_service.wearables.consent import ConsentAction, ConsentRecord
 from cds_service.wearables.consent_gate import ConsentGate, plan_change, stamp_of
-from cds_service.wearables.records import PatientKey, WearableAlert
+from cds_service.wearables.records import AlertType, PatientKey, WearableAlert
 
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
 P1 = PatientKey("default", "-", "p1")

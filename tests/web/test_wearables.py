@@ -18,10 +18,10 @@ from werkzeug.test import TestResponse
 from cds_service.config import Clients, Config, ConsentMode, Profile, WebhookSource
 from cds_service.decision import World
 from cds_service.fhir.client import FhirPool
-from cds_service.rulebook.rules import AlertType, Rulebook, Site
+from cds_service.rulebook.rules import Rulebook, Site
 from cds_service.serving import Serving
 from cds_service.store.store import Store
-from cds_service.wearables.records import PatientKey
+from cds_service.wearables.records import AlertType, PatientKey
 from cds_service.web.errors import register_errors
 from cds_service.web.limits import limit_requests
 from cds_service.web.wearables import build_wearables

@@ -24,10 +24,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ...protocol.errors import Problem, Unprocessable
-from ...rulebook.rules import AlertType
 from ...units import Substance, scales
 from ..clock import ClocksDiffer, Stamp, find_zone, read_clock
-from ..records import PATIENT_ID, PatientKey, WearableAlert
+from ..records import PATIENT_ID, AlertType, PatientKey, WearableAlert
 from .items import Rejected, Sender
 from .members import ZONE_TEXT, Members
 

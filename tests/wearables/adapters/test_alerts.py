@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_service.protocol.errors import Unprocessable
-from cds_service.rulebook.rules import AlertType
 from cds_service.wearables.adapters.alerts import Rejected, parse_alerts
-from cds_service.wearables.records import PatientKey, WearableAlert
+from cds_service.wearables.records import AlertType, PatientKey, WearableAlert
 
 FIXTURES = Path(__file__).parents[3] / "fixtures" / "wearables" / "alerts"
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=timezone(timedelta(hours=-5)))
