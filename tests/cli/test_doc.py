@@ -40,7 +40,8 @@ def test_the_page_of_a_rule_says_what_it_does() -> None:
         "Shown for patients aged 18 years or more when all of these hold:",
         "Not shown when *Palliative care* is recorded as an active problem that was "
         "entered in the last 12 months.",
-        "| `hr_limit` | Daily resting heart rate from which the rule calls it fast. "
+        "| `hr_limit` | Resting heart rate, of a watch alert or a day, from which the "
+        "rule calls it fast. "
         "| 100 /min | 90 /min | 130 /min | 100 /min |",
         "- RxNorm: 20 codes: 10600, 1202,",
         "- Stays away for 7 days, for everybody, after somebody accepted it.",

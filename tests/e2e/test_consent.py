@@ -64,7 +64,7 @@ def test_from_no_consent_to_a_card_and_back(
 
     server.tell(consent(patient, "collect", "use"), f"{patient}-3")
     (summary,) = summaries(server, chart)
-    assert summary.startswith("Irregular rhythm alert")
+    assert summary.startswith("Irregular rhythm")
 
     withdrawn = consent(patient, "collect", "use", status="inactive")
     assert server.tell(withdrawn, f"{patient}-4").status_code == 202

@@ -113,7 +113,7 @@ def test_q_1_the_right_call_is_answered_between_all_the_wrong_ones(
 ) -> None:
     (summary,) = shown(server.call(chart.request()))
 
-    assert summary.startswith("Irregular rhythm alert")
+    assert summary.startswith("Irregular rhythm")
 
 
 # The body

@@ -43,7 +43,7 @@ def test_an_alert_that_arrives_is_in_the_next_chart_and_not_before(
     assert delivered.status_code == 202
     assert (delivered.json()["accepted"], delivered.json()["rejected"]) == (1, 0)
     (summary,) = summaries(server, chart)
-    assert summary.startswith("Irregular rhythm alert")
+    assert summary.startswith("Irregular rhythm")
     assert summaries(server, other) == []
 
 
@@ -94,7 +94,7 @@ def test_what_was_acknowledged_is_there_after_a_crash(
 
     for chart, reply in zip(charts, replies, strict=True):
         (summary,) = summaries(server, chart)
-        assert summary.startswith("Irregular rhythm alert")
+        assert summary.startswith("Irregular rhythm")
         again = server.deliver(chart.case.alerts["alerts"], chart.case.name)
         assert (again.status_code, again.text) == (202, reply.text)
     assert sorted(server.recorded()) == sorted(server.answered)

@@ -172,7 +172,7 @@ def test_c_3_hostile_records_are_inert_in_every_card(
 ) -> None:
     usual = cards("word", strange)
     told = " ".join(card["summary"] + card["detail"] for card in usual)
-    assert told.count("word") >= (2 if strange else 3)
+    assert told.count("word") >= (1 if strange else 2)
     assert strange or "Device: word" in told
 
     for words in HOSTILE:
