@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -27,7 +27,9 @@ from cds_service.rulebook.examples import (
 from cds_service.rulebook.findings import Findings, Level
 from cds_service.rulebook.gate import gate
 from cds_service.rulebook.load import read_folder
+from cds_service.rulebook.schemas import whole_schema
 from cds_service.rulebook.source import parse_yaml
+from cds_service.rulebook.terminology import SYSTEMS
 
 RULES = Path(__file__).parent.parent / "rules"
 FILES = read_folder(RULES)
@@ -319,18 +321,73 @@ def read_blocks() -> list[str]:
     return re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
 
 
-def read_block(key: str) -> str:
+def read_block(key: str, named: str = "") -> str:
     """The YAML in the page for authors that has a key at its top."""
-    blocks = read_blocks()
-    (found,) = (each for each in blocks if re.search(rf"^{key}:", each, re.MULTILINE))
+    top = re.compile(rf"^{key}:.*{named}$", re.MULTILINE)
+    (found,) = (each for each in read_blocks() if top.search(each))
     return found
+
+
+JANE = {
+    "resourceType": "Bundle",
+    "entry": [
+        {
+            "resource": {
+                "resourceType": resource,
+                "id": "x",
+                "subject": {"reference": "Patient/jane"},
+                "status": "active",
+                "intent": "order",
+                concept: {"coding": [{"system": SYSTEMS[system], "code": code}]},
+            }
+        }
+        for resource, concept, system, code in (
+            ("MedicationRequest", "medicationCodeableConcept", "rxnorm", "3407"),
+            ("Condition", "code", "icd10cm", "I48.20"),
+        )
+    ],
+}
+
+
+def test_the_example_of_every_key_of_a_test_works() -> None:
+    files = {
+        **FILES,
+        "cardiology/digoxin-by-watch.yaml": read_block("rule", "by-watch"),
+        "cardiology/digoxin-by-watch.test.yaml": read_block("test", "by-watch"),
+        "patients/jane.json": json.dumps(JANE),
+    }
+
+    rulebook, findings = gate(files)
+
+    assert [each for each in findings if each.level is Level.ERROR] == []
+    assert rulebook is not None and "digoxin-by-watch" in rulebook.rules
+
+
+def keys(schema: Any) -> Iterator[str]:
+    """Every key that a schema knows, at any depth."""
+    waiting, seen = [schema], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen or not isinstance(node, (dict, list)):
+            continue
+        seen.add(id(node))
+        if isinstance(node, dict):
+            yield from node.get("properties", {})
+        waiting += node.values() if isinstance(node, dict) else node
+
+
+def test_every_key_of_a_test_and_of_an_action_has_an_example() -> None:
+    shown = "".join(read_blocks())
+    known = {*keys(whole_schema("rule-test")), "create", "update", "set", "remove"}
+
+    assert {each for each in known if not re.search(rf"\b{each}:", shown)} == set()
 
 
 def test_the_first_rule_of_the_page_for_authors_works() -> None:
     files = {
         **FILES,
-        "cardiology/digoxin-slow-heart.yaml": read_block("rule"),
-        "cardiology/digoxin-slow-heart.test.yaml": read_block("test"),
+        "cardiology/digoxin-slow-heart.yaml": read_block("rule", "slow-heart"),
+        "cardiology/digoxin-slow-heart.test.yaml": read_block("test", "slow-heart"),
         "valuesets/thyroid-hormones.yaml": read_block("valueset"),
         "site.yaml": FILES["site.yaml"] + read_block("rules"),
     }
@@ -363,7 +420,7 @@ watch_alert: { wearable_alert: { type: [low-heart-rate] } }
 
 def rule_with(**changes: Any) -> str:
     """The rule of the page, as a draft, with other keys."""
-    rule = {**parsed(read_block("rule")), "status": "draft"}
+    rule = {**parsed(read_block("rule", "slow-heart")), "status": "draft"}
     facts = {**rule["facts"], **parsed(MORE_FACTS), **parsed(read_block("stroke_risk"))}
     params = {"hr_limit": {"default": 50, "min": 40, "max": 60}}
     return json.dumps({**rule, "facts": facts, "params": params, **changes})
@@ -386,8 +443,10 @@ def as_files(block: str) -> dict[str, str]:
         return {FIRST: rule_with(when={"all": data})}
     key = next(iter(data))
     if key == "format":
-        kind = "valuesets/thyroid-hormones" if "valueset" in data else FIRST[:-5]
-        return {f"{kind}.yaml": block}
+        if "valueset" in data:
+            return {"valuesets/thyroid-hormones.yaml": block}
+        name = data.get("rule") or f"{data['test']}.test"
+        return {f"cardiology/{name}.yaml": block}
     if key == "title":  # the head of a value set
         include = [{"system": "loinc", "codes": ["2345-7"]}]
         whole = {
@@ -399,13 +458,21 @@ def as_files(block: str) -> dict[str, str]:
         return {"valuesets/sugar.yaml": json.dumps({**whole, **data})}
     if key == "stroke_risk":
         asked = {"stroke_risk": {"value": {"at_least": 2}}}
-        told = {**parsed(read_block("rule"))["card"], "summary": "Stroke risk"}
+        told = {
+            **parsed(read_block("rule", "slow-heart"))["card"],
+            "summary": "Stroke risk",
+        }
         return {FIRST: rule_with(when=asked, card=told)}
     if key == "test":
-        return {FIRST: read_block("rule"), f"{FIRST[:-5]}.test.yaml": block}
+        return {
+            FIRST: read_block("rule", "slow-heart"),
+            f"{FIRST[:-5]}.test.yaml": block,
+        }
     if key == "card":
         return {
-            FIRST: rule_with(card={**parsed(read_block("rule"))["card"], **data[key]})
+            FIRST: rule_with(
+                card={**parsed(read_block("rule", "slow-heart"))["card"], **data[key]}
+            )
         }
     if key == "alerting":
         return {FIRST: rule_with(**data)}

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..protocol.cards import CardSource, Coding, Indicator, Link
 from . import sentences
+from .alert_tests import ATTRIBUTES
 from .attributes import PATIENT_SHOWS, show_param
 from .card_shape import (
     SUMMARY_ROOM,
@@ -80,18 +81,35 @@ class CardBuilder:
         )
         defaults = data.get("card_defaults", {})
         cards = []
+        # All conditions come first: they decide which alert a text is about.
+        owns = [
+            self.whens.build((*path, "when")) if "when" in body else None
+            for path, body in written
+        ]
         for index, (path, body) in enumerate(written):
-            merged = {**defaults, **body}
-            own = self.whens.build((*path, "when")) if "when" in body else None
-            sure = set(self.facts) if when is None else set(_sure_of(when))
-            if own is not None:
-                sure |= set(_sure_of(own))
-            elif "when" in body:
+            own = owns[index]
+            if when is None or (own is None and "when" in body):
                 sure = set(self.facts)
-            if self.fires_unknown:
-                sure = set()
-            cards.append(self._card(index, path, merged, own, sure, limit))
+            else:
+                sure = self._sure([when] if own is None else [when, own])
+            cards.append(
+                self._card(index, path, {**defaults, **body}, own, sure, limit)
+            )
         return tuple(cards)
+
+    def _sure(self, nodes: Sequence[Criterion]) -> set[str]:
+        """The facts that have a row where all of *nodes* hold, and what these show."""
+        if self.fires_unknown:
+            return set()
+        sure = set[str]().union(*(_sure_of(node) for node in nodes))
+        readers = {self.facts[name].reader for name in sure & self.facts.keys()}
+        for name, fact in self.facts.items():
+            if fact.reader in readers or any(each.name in sure for each in fact.parts):
+                sure.add(name)
+            if len(self.whens.alert_tests.get(name, ())) > 1:
+                # The text may be about an alert that passes another of the tests.
+                sure -= {f"{name}.{each}" for each in ATTRIBUTES}
+        return sure
 
     def _card(
         self,
@@ -252,7 +270,8 @@ class CardBuilder:
                 path, offset, "CDS503", message, suggest(attribute, shows | sometimes)
             )
         elif placeholder.otherwise is None and attribute not in always:
-            if attribute in sometimes or name not in sure:
+            there = name in sure and attribute not in sometimes
+            if not there and f"{name}.{attribute}" not in sure:
                 message = f"{quote(f'{name}.{attribute}')} may have no value here"
                 help = f"write {{{{ {name}.{attribute} or 'not known' }}}}"
                 self._at(path, offset, "CDS504", message, help)
@@ -424,10 +443,24 @@ def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
 def _sure_of(node: Criterion) -> frozenset[str]:
     """The facts that certainly have a row where the node is true."""
     if node.operator in ("present", "compare"):
-        return frozenset({node.fact})
+        return node.sure | {node.fact}
     sure = [_sure_of(child) for child in node.children]
     if node.operator == "all":
         return frozenset[str]().union(*sure)
+    if node.operator == "none":
+        return frozenset[str]().union(*map(_sure_without, node.children))
     if node.operator == "any" and sure:
+        return sure[0].intersection(*sure[1:])
+    return node.sure
+
+
+def _sure_without(node: Criterion) -> frozenset[str]:
+    """The facts that certainly have a row where the node is false."""
+    if node.operator == "absent":
+        return frozenset({node.fact})
+    if node.operator == "any":
+        return frozenset[str]().union(*map(_sure_without, node.children))
+    if node.operator == "none":
+        sure = [_sure_of(child) for child in node.children]
         return sure[0].intersection(*sure[1:])
     return frozenset()

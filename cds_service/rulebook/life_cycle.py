@@ -34,7 +34,7 @@ def build_life_cycle(
     approved = "approved" in data.get("governance", {})
     dates = {key: _date(document, key) for key in ("effective", "expires", "review_by")}
     if status == "active" and not approved:
-        _say_unapproved(document, site, findings)
+        _say_unapproved(document, site, data["status"], findings)
     _check_retirement(document, status, site_document, findings)
     start, end = dates["effective"], dates["expires"]
     if start and end and end <= start:
@@ -45,17 +45,26 @@ def build_life_cycle(
     return LifeCycle(status, approved, served, **dates)
 
 
-def _say_unapproved(document: Document, site: Site, findings: Findings) -> None:
+def _say_unapproved(
+    document: Document, site: Site, written: str, findings: Findings
+) -> None:
     say = findings.note if site.serve_unapproved else findings.warning
     say(
         document,
         ("status",),
         "CDS604",
-        "this active rule has no `governance.approved`",
         (
-            "site.yaml serves it all the same; each card says so"
+            "this active rule has no `governance.approved`"
+            if written == "active"
+            else f"this {written} rule is made active by site.yaml, and has no "
+            "`governance.approved`"
+        ),
+        (
+            "where it is asked, its cards are shown all the same, since site.yaml says "
+            "`unapproved: serve`; each says that it awaits approval"
             if site.serve_unapproved
-            else "it is evaluated and recorded, but its cards are not shown"
+            else "where it is asked, what it finds is recorded and no card is shown; "
+            "have it approved, or make it `shadow`"
         ),
     )
     for path in _system_actions(document):

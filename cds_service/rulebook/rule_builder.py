@@ -250,7 +250,8 @@ class _RuleBuilder:
         for index, hook in enumerate(self.data["hooks"] if drafts else ()):
             if hook in HOOKS and not HOOKS[hook].carries_orders:
                 orders = [n for n, each in HOOKS.items() if each.carries_orders]
-                self._error(
+                self.findings.warning(
+                    self.document,
                     ("hooks", index),
                     "CDS640",
                     f"{quote(hook)} has no draft orders, which {quote(drafts[0])} "

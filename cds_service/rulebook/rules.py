@@ -47,6 +47,8 @@ class Criterion:
     """The fact that a leaf asks; empty for ``all``, ``any``, ``none``, ``patient``."""
     operator: str = ""
     """``all``, ``any``, ``none``; ``present``, ``absent`` or ``compare`` on a leaf."""
+    sure: frozenset[str] = frozenset()
+    """What else is there where a leaf is true: facts, and attributes as in text."""
 
 
 @dataclass(frozen=True, slots=True)

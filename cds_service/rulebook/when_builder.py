@@ -9,7 +9,7 @@ from .alert_tests import AlertTest
 from .course_builder import CourseBuilder
 from .criteria import Judge, Limit
 from .document import Document, Path
-from .facts import COURSE, KINDS, REDUCERS, Fact
+from .facts import CHANGES, COURSE, KINDS, REDUCERS, Fact
 from .findings import Findings, quote, suggest
 from .intervals import exactly
 from .limits import LimitReader, words
@@ -83,7 +83,8 @@ class WhenBuilder:
         if "sex" in body:
             allowed = body["sex"]["in"]
             text = "patient sex " + " or ".join(allowed)
-            leaves.append(Criterion(text, place, person.sex(allowed)))
+            sure = frozenset({"patient.sex"})
+            leaves.append(Criterion(text, place, person.sex(allowed), sure=sure))
         for comparison, value, where in self.limits.comparisons(
             body.get("age"), path, "age"
         ):
@@ -91,7 +92,8 @@ class WhenBuilder:
             if length is None:
                 return None
             text = f"patient age {comparison.replace('_', ' ')} {length}"
-            leaves.append(Criterion(text, place, person.age(comparison, length)))
+            judge, sure = person.age(comparison, length), frozenset({"patient.age"})
+            leaves.append(Criterion(text, place, judge, sure=sure))
         return self._joined(leaves, path)
 
     def _joined(self, leaves: Sequence[Criterion], path: Path) -> Criterion:
@@ -142,7 +144,8 @@ class WhenBuilder:
         if "count" in body:
             return self._alert_count(fact, body["count"], test, said, path)
         judge = alert_tests.some_alert(fact, test)
-        return self._leaf(fact, said, path, judge, "compare")
+        leaf = self._leaf(fact, said, path, judge, "compare")
+        return replace(leaf, sure=frozenset(f"{fact.name}.{name}" for name in names))
 
     def _alert_count(
         self,
@@ -179,7 +182,9 @@ class WhenBuilder:
             return None
         if name in COURSE:
             built = self.course.build(fact, name, body, where)
-            return self._leaf(fact, *built, "compare") if built else None
+            leaf = self._leaf(fact, *built, "compare") if built else None
+            sure = frozenset({f"{fact.name}.{name}"} if name in CHANGES else ())
+            return replace(leaf, sure=sure) if leaf else None
         limits = self.limits.read(fact, name, body, where)
         if not limits:
             return None
@@ -189,7 +194,10 @@ class WhenBuilder:
         judges = [criteria.compare(fact, name, limit) for limit in limits]
         judge = judges[0] if len(judges) == 1 else criteria.conjunction(judges)
         operator = _counts(fact, limits) if name == "count" else "compare"
-        return self._leaf(fact, text, where, judge, operator)
+        leaf = self._leaf(fact, text, where, judge, operator)
+        needed = name != "count" or _needs_one(limits)
+        there = {fact.name, f"{fact.name}.{name}"} if needed else ()
+        return replace(leaf, sure=frozenset(there))
 
     def _score(
         self, fact: Fact, text: str, limits: Sequence[Limit], path: Path
@@ -263,5 +271,10 @@ def _counts(fact: Fact, limits: Sequence[Limit]) -> str:
 
     Entries that are not recognised may be counted too, but alerts are all recognised.
     """
-    needed = any(each.of(exactly(0)) is False for each in limits)
-    return "compare" if needed and fact.kind == "wearable_alert" else "count"
+    needed = _needs_one(limits) and fact.kind == "wearable_alert"
+    return "compare" if needed else "count"
+
+
+def _needs_one(limits: Sequence[Limit]) -> bool:
+    """Whether a count of none does not pass."""
+    return any(each.of(exactly(0)) is False for each in limits)

@@ -187,7 +187,7 @@ def test_a_limit_beyond_what_is_plausible_is_a_slip(rules: Path, limit: str) -> 
 
     assert result.exit_code != 0
     assert f"{limit} /min is not within 20 to 300 /min" in result.output
-    assert not list(Path("rules").rglob("heart-rate-*"))
+    assert not list(Path("rules").rglob("heart-rate-above-*"))
 
 
 @pytest.mark.slow

@@ -139,9 +139,9 @@ def hooks(rules: Any, chart: Any, written: str, drafts: bool = True) -> list[Fin
 def test_draft_orders_need_a_hook_that_has_them(
     rules: Any, chart: Any, written: str
 ) -> None:
-    (told,) = hooks(rules, chart, written)
+    told, *_ = hooks(rules, chart, written)
 
-    assert (told.code, told.level) == ("CDS640", "error")
+    assert (told.code, told.level) == ("CDS640", "warning")
     assert "order-select, order-sign" in told.help
 
 

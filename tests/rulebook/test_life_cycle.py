@@ -253,8 +253,9 @@ def test_what_replaces_a_rule_is_another_rule(
 def test_a_service_that_names_a_retired_rule_is_warned(rules: Any, chart: Any) -> None:
     found = retire(rules, chart, "other").findings
 
-    (warning,) = [each for each in found if each.level == "warning"]
-    assert (warning.file, warning.code) == ("services.yaml", "CDS610")
+    told = [(each.file, each.code) for each in found if each.level == "warning"]
+    # Nobody asks the one that replaces it.
+    assert told == [("other.yaml", "CDS641"), ("services.yaml", "CDS610")]
 
 
 def test_a_site_may_switch_a_rule_off_without_naming_another(
@@ -343,3 +344,36 @@ def test_what_is_no_date_is_a_finding(rules: Any, chart: Any, day: str) -> None:
     (error,) = [each for each in rules.compile().findings if each.level == "error"]
 
     assert error.file == "test.yaml"
+
+
+@pytest.mark.parametrize(
+    ("unapproved", "said"),
+    [
+        ("serve", "its cards are shown all the same"),
+        ("withhold", "what it finds is recorded and no card is shown"),
+    ],
+)
+def test_what_an_unapproved_rule_does_is_said_as_it_is(
+    rules: Any, chart: Any, unapproved: str, said: str
+) -> None:
+    rules.files["site.yaml"] = SITE.replace("serve", unapproved)
+    rules.evaluate(FACTS, "dm: present", chart(conditions=[CONDITION]))
+
+    (told,) = rules.compile().findings
+
+    assert told.message == "this active rule has no `governance.approved`"
+    assert said in told.help
+
+
+def test_a_rule_that_the_site_makes_active_is_not_called_active(
+    rules: Any, chart: Any
+) -> None:
+    rules.evaluate(FACTS, "dm: present", chart(conditions=[CONDITION]))
+    text = rules.files["test.yaml"]
+    rules.files["test.yaml"] = text.replace("status: active", "status: draft")
+    rules.files["site.yaml"] = SITE + "rules: {test: {status: active}}\n"
+
+    (told,) = rules.compile().findings
+
+    assert told.code == "CDS604"
+    assert told.message.startswith("this draft rule is made active by site.yaml")

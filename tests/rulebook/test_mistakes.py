@@ -372,3 +372,82 @@ def test_a_word_of_logic_is_answered_with_the_one_that_means_the_same(
     found = [each for each in rules.compile().findings if each.level is Level.ERROR]
 
     assert [(each.code, each.help) for each in found] == [("CDS102", meant)]
+
+
+MANY = FACTS + """\
+again: {observation: {in: heart-rate, unit: /min, within: 7 days}}
+both: {any_of: [hr, again]}
+"""
+USED = "any: [hr: present, sbp: present, bb: present, low: present, both: present]"
+
+
+def holes(rules: Any, chart: Any, when: str, shown: str, more: str = "") -> list[str]:
+    """What a text may lack, of a rule whose conditions are *when*."""
+    rules.evaluate(MANY, f"all: [{{{USED}}}]", chart(), more=more)
+    text = rules.files["test.yaml"]
+    rules.files["test.yaml"] = text.replace(
+        f"{{{USED}}}]", f"{{{USED}}}, {when}]"
+    ).replace("summary: It fires", f'summary: "{{{{ {shown} }}}}"')
+    found = [each for each in rules.compile().findings if each.level is Level.ERROR]
+    return [each.code for each in found]
+
+
+@pytest.mark.parametrize(
+    ("when", "shown"),
+    [
+        ("{hr: {latest: {above: 100}}}", "hr.latest"),
+        ("{hr: {latest: {above: 100}}}", "hr.mean"),
+        ("{hr: {latest: {above: 100}}}", "again.latest"),
+        ("{hr: {latest: {above: 100}}}", "both.latest"),
+        ("{hr: {count: {at_least: 2}}}", "hr.latest"),
+        ("{bb: {count: {above: 0}}}", "bb.name"),
+        ("{none: [bb: absent]}", "bb.name"),
+        ("{none: [any: [bb: absent, hr: absent]]}", "bb.name"),
+        ("{none: [none: [bb: present]]}", "bb.name"),
+        ("{any: [bb: present, all: [hr: present, bb: present]]}", "bb.name"),
+        ("{hr: {rise: {at_least: 5, over: 3 days}}}", "hr.rise"),
+        ("{hr: {fall: {at_least: 5, over: 3 days}}}", "hr.fall"),
+        ("{hr: {sustained: {above: 100, for: 3 days}}}", "hr.mean"),
+        ("{low: {value: {below: 45}}}", "low.value"),
+        ("{low: {threshold: {below: 45}}}", "low.threshold"),
+        ("{low: {value: {below: 45}, count: {at_least: 2}}}", "low.age"),
+        ("{low: {max: {below: 45}}}", "low.max"),
+        ("{patient: {age: {at_least: 18 years}}}", "patient.age"),
+        ("{patient: {sex: {in: [female]}}}", "patient.sex"),
+    ],
+)
+def test_no_other_words_are_asked_for_what_the_conditions_make_sure_of(
+    rules: Any, chart: Any, when: str, shown: str
+) -> None:
+    assert holes(rules, chart, when, shown) == []
+
+
+@pytest.mark.parametrize(
+    ("when", "shown"),
+    [
+        ("{hr: absent}", "hr.latest"),
+        ("{hr: {count: {below: 2}}}", "hr.latest"),
+        ("{none: [hr: present]}", "hr.latest"),
+        ("{none: [all: [bb: absent, hr: absent]]}", "bb.name"),
+        ("{any: [bb: present, hr: present]}", "bb.name"),
+        ("{none: [none: [bb: present, hr: present]]}", "bb.name"),
+        ("{hr: {rise: {at_least: 5, over: 3 days}}}", "hr.fall"),
+        ("{hr: {latest: {above: 100}}}", "hr.rise"),
+        ("{both: present}", "hr.latest"),
+        ("{low: present}", "low.value"),
+        ("{low: {value: {below: 45}}}", "low.threshold"),
+        ("{low: {value: {below: 45}}}, {low: {coverage: {above: 1}}}", "low.value"),
+        ("{patient: {sex: {in: [female]}}}", "patient.age"),
+        ("{none: [patient: {age: {below: 18 years}}]}", "patient.age"),
+    ],
+)
+def test_other_words_are_asked_for_what_may_be_missing(
+    rules: Any, chart: Any, when: str, shown: str
+) -> None:
+    assert "CDS504" in holes(rules, chart, when, shown)
+
+
+def test_nothing_is_sure_in_a_rule_that_fires_unknown(rules: Any, chart: Any) -> None:
+    when, more = "{hr: {latest: {above: 100}}}", "if_unknown: fire"
+
+    assert holes(rules, chart, when, "hr.latest", more) == ["CDS504"]
