@@ -13,6 +13,7 @@ from cds_service.app import build_world
 from cds_service.cli.fixture_server import load_records, serve_records
 from cds_service.config import Config
 from cds_service.decision import World, answer, heed_token, seed_of
+from cds_service.decision.stopwatch import Stopwatch
 from cds_service.fhir.forms import Added, Form
 from cds_service.http.networks import ListedServer, Reach
 from cds_service.protocol.cards import CardSource
@@ -22,7 +23,6 @@ from cds_service.protocol.responses import InvalidAnswer
 from cds_service.rulebook.load import load_rulebook
 from cds_service.rulebook.rules import Rulebook
 from cds_service.serving import Serving
-from cds_service.stopwatch import Stopwatch
 from cds_service.trust import TrustedClient
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ..config import Clients, ConsentMode, InvalidConfig, Profile, load_clients
-from ..consenting import open_gate
+from ..decision.consenting import open_gate
 from ..trust import DEFAULT_LIFETIME
 from ..wearables.consent_gate import ConsentGate
 from ..wearables.records import PatientKey

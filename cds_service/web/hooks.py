@@ -15,15 +15,15 @@ from .. import __version__
 from ..audit import build_feedback_event, build_refusal_event
 from ..config import Discovery, Profile
 from ..decision import Answer, World, answer, heed_token
+from ..decision.recording import type_of
+from ..decision.stopwatch import Stopwatch
 from ..protocol.capabilities import Capabilities, gate_service
 from ..protocol.errors import CdsError, Throttled, Unauthenticated, UnknownService
 from ..protocol.feedback import parse_feedback
 from ..protocol.requests import HookRequest, parse_request
 from ..protocol.responses import checked
 from ..protocol.services import Service, discovery, find_service
-from ..recording import type_of
 from ..rulebook.rules import Rulebook
-from ..stopwatch import Stopwatch
 from ..trust import Keyring, TrustedClient, authenticate
 from ..trust.documents import fetcher
 from ..trust.keyring import Log, keep_quiet

@@ -6,7 +6,7 @@ Source: W3C Server Timing.
 
 from flask import Flask, Response, g
 
-from ..stopwatch import Stopwatch
+from ..decision.stopwatch import Stopwatch
 from .notes import note
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.stopwatch import Stopwatch
+from cds_service.decision.stopwatch import Stopwatch
 from cds_service.web.timing import in_milliseconds, render_timing
 
 Body = dict[str, Any]

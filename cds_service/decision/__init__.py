@@ -14,23 +14,21 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from .audit import build_call_event
-from .config import Clients, Config
-from .consenting import Heeded, heed_consents, open_gate
-from .fhir.chart import Chart
-from .fhir.client import FhirLimits, FhirPool, open_reader
-from .fhir.gather import gather
-from .fhir.scopes import is_for_another, why_not_fetched
-from .protocol.capabilities import gate_card
-from .protocol.cards import Card
-from .protocol.errors import Unavailable
-from .protocol.requests import HookRequest
-from .protocol.responses import build_response
-from .recording import Decided, build_call_record, unusable_of
-from .rulebook.cards import BuiltCard, draft_cards, identify, settle_actions
-from .rulebook.evaluate import Evaluations, alerts_since, evaluate
-from .rulebook.rules import Rulebook, ServiceRules
-from .rulebook.suppression import (
+from ..audit import build_call_event
+from ..config import Clients, Config
+from ..fhir.chart import Chart
+from ..fhir.client import FhirLimits, FhirPool, open_reader
+from ..fhir.gather import gather
+from ..fhir.scopes import is_for_another, why_not_fetched
+from ..protocol.capabilities import gate_card
+from ..protocol.cards import Card
+from ..protocol.errors import Unavailable
+from ..protocol.requests import HookRequest
+from ..protocol.responses import build_response
+from ..rulebook.cards import BuiltCard, draft_cards, identify, settle_actions
+from ..rulebook.evaluate import Evaluations, alerts_since, evaluate
+from ..rulebook.rules import Rulebook, ServiceRules
+from ..rulebook.suppression import (
     Held,
     Suppressed,
     decide,
@@ -38,14 +36,16 @@ from .rulebook.suppression import (
     look_back,
     say_held_back,
 )
-from .serving import Serving
+from ..serving import Serving
+from ..store.displays import OwnCall
+from ..store.records import CallRecord, StoreError
+from ..store.store import Store
+from ..trust import TrustedClient
+from ..wearables.consent_gate import ConsentGate
+from ..wearables.records import PatientKey
+from .consenting import Heeded, heed_consents, open_gate
+from .recording import Decided, build_call_record, unusable_of
 from .stopwatch import Stopwatch
-from .store.displays import OwnCall
-from .store.records import CallRecord, StoreError
-from .store.store import Store
-from .trust import TrustedClient
-from .wearables.consent_gate import ConsentGate
-from .wearables.records import PatientKey
 
 
 @dataclass(frozen=True, slots=True)

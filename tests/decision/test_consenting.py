@@ -13,8 +13,8 @@ import pytest
 from cds_service.app import build_world
 from cds_service.audit import build_consent_event
 from cds_service.config import Config, ConsentMode
-from cds_service.consenting import heed_consents
 from cds_service.decision import Answer, World, answer
+from cds_service.decision.consenting import heed_consents
 from cds_service.fhir.chart import Source, SourceState
 from cds_service.protocol.errors import Unavailable, UnmetPrecondition
 from cds_service.protocol.requests import parse_request
@@ -27,7 +27,7 @@ from cds_service.wearables.consent_gate import plan_change
 from cds_service.wearables.records import PatientKey, WearableAlert
 
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
-RULES = Path(__file__).parent.parent / "rules"
+RULES = Path(__file__).parents[2] / "rules"
 KEY = ("wearable-review", "patient-view")
 P1 = PatientKey("default", "-", "p1")
 ACTIONS = "http://terminology.hl7.org/CodeSystem/consentaction"

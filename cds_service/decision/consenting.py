@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from .config import Clients, ConsentMode
-from .fhir.chart import Source, SourceState
-from .rulebook.rules import Rulebook
-from .store.records import ConsentUse
-from .store.store import Store
-from .wearables.adapters.consents import Unreadable, keep_consent
-from .wearables.consent import FHIR_SERVER, ConsentAction, ConsentRecord
-from .wearables.consent_gate import ConsentGate, plan_change, stamp_of
-from .wearables.records import PatientKey, WearableAlert
+from ..config import Clients, ConsentMode
+from ..fhir.chart import Source, SourceState
+from ..rulebook.rules import Rulebook
+from ..store.records import ConsentUse
+from ..store.store import Store
+from ..wearables.adapters.consents import Unreadable, keep_consent
+from ..wearables.consent import FHIR_SERVER, ConsentAction, ConsentRecord
+from ..wearables.consent_gate import ConsentGate, plan_change, stamp_of
+from ..wearables.records import PatientKey, WearableAlert
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from .fhir.chart import SOURCES, Chart, Source
-from .protocol.requests import HookRequest
-from .rulebook.cards import BuiltCard
-from .rulebook.evaluate import Evaluations, Outcome
-from .rulebook.rules import ServiceRules
-from .rulebook.suggestions import target_of
-from .rulebook.suppression import Held
-from .store.records import (
+from ..fhir.chart import SOURCES, Chart, Source
+from ..protocol.requests import HookRequest
+from ..rulebook.cards import BuiltCard
+from ..rulebook.evaluate import Evaluations, Outcome
+from ..rulebook.rules import ServiceRules
+from ..rulebook.suggestions import target_of
+from ..rulebook.suppression import Held
+from ..store.records import (
     CallRecord,
     CardRecord,
     ConsentUse,
@@ -19,8 +19,8 @@ from .store.records import (
     SuppressionRecord,
     SystemActionRecord,
 )
-from .trust import TrustedClient
-from .wearables.records import PatientKey
+from ..trust import TrustedClient
+from ..wearables.records import PatientKey
 
 
 @dataclass(frozen=True, slots=True)
