@@ -1,1 +1,1 @@
-"""The database: one schema on SQLite and PostgreSQL."""
+"""The database: its schema, and what is written and asked of it."""
