@@ -189,18 +189,22 @@ def test_the_page_of_the_command_line_says_what_the_commands_say() -> None:
 
 
 def commands(text: str) -> Iterator[list[str]]:
-    """The words after ``cds-service`` of each command that the shell blocks show."""
+    """The words after ``cds-service`` of each command that a page shows or quotes."""
     for block in blocks("sh", text):
         for line in block.replace("\\\n", " ").splitlines():
             for _, shown in re.findall(r"(^|[ (/])cds-service (.*)", line):
                 yield shlex.split(re.split(r" [>|] |\)$", shown)[0], comments=True)
+    for quoted in re.findall(
+        r"`(?:[\w.=/ ]+ )?(?:\.venv/bin/)?cds-service ([^`]+)`", text
+    ):
+        yield shlex.split(quoted)
 
 
 def understood(words: list[str]) -> list[str]:
     """The command that *words* call; click refuses an option that there is not."""
     command: click.Command = main
     called = []
-    while isinstance(command, click.Group):
+    while isinstance(command, click.Group) and words:
         called.append(words.pop(0))
         found = command.get_command(click.Context(command), called[-1])
         assert found is not None, called
