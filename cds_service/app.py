@@ -16,12 +16,12 @@ from .config.inventory import build_inventory, digest_file
 from .decision import World
 from .fhir.client import FhirPool
 from .fhir.models import check_resource
-from .publishing import LEASE, Publisher
+from .publishing.publisher import LEASE, Publisher
+from .publishing.serving import SWITCH, Follower, Log, Serving
 from .rulebook.compiler import compile_rulebook
 from .rulebook.findings import Finding
 from .rulebook.load import InvalidRulebook
 from .rulebook.rules import Rulebook
-from .serving import SWITCH, Follower, Log, Serving
 from .store.configurations import Configuration
 from .store.publications import Publication
 from .store.records import StoreError

@@ -17,7 +17,7 @@ ORDER = [
     ["http"],
     ["trust", "audit", "fhir"],
     ["config"],
-    ["serving", "publishing"],
+    ["publishing"],
     ["decision", "ingestion", "delivery"],
     ["web"],
     ["app"],

@@ -20,9 +20,9 @@ from cds_service.protocol.cards import CardSource
 from cds_service.protocol.errors import UnmetPrecondition
 from cds_service.protocol.requests import parse_request
 from cds_service.protocol.responses import InvalidAnswer
+from cds_service.publishing.serving import Serving
 from cds_service.rulebook.load import load_rulebook
 from cds_service.rulebook.rules import Rulebook
-from cds_service.serving import Serving
 from cds_service.trust import TrustedClient
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

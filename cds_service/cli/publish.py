@@ -10,7 +10,7 @@ import click
 
 from ..app import build_publisher, say
 from ..config import Config, InvalidConfig, load_config
-from ..publishing import Lease, Verdict, Watcher
+from ..publishing.publisher import Lease, Verdict, Watcher
 from ..rulebook.findings import render
 from ..rulebook.load import InvalidRulebook
 from ..rulebook.watch import Watch

@@ -25,6 +25,7 @@ from ..protocol.cards import Card
 from ..protocol.errors import Unavailable
 from ..protocol.requests import HookRequest
 from ..protocol.responses import build_response
+from ..publishing.serving import Serving
 from ..rulebook.cards import BuiltCard, draft_cards, identify, settle_actions
 from ..rulebook.evaluate import Evaluations, alerts_since, evaluate
 from ..rulebook.rules import Rulebook, ServiceRules
@@ -36,7 +37,6 @@ from ..rulebook.suppression import (
     look_back,
     say_held_back,
 )
-from ..serving import Serving
 from ..store.displays import OwnCall
 from ..store.records import CallRecord, StoreError
 from ..store.store import Store

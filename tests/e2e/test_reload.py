@@ -18,7 +18,7 @@ from uuid import uuid4
 import pytest
 import requests
 
-from cds_service.publishing import Publisher
+from cds_service.publishing.publisher import Publisher
 from cds_service.rulebook.compiler import digest_of
 from cds_service.rulebook.rules import unchecked
 from cds_service.rulebook.watch import QUIET

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from cds_service.app import create_app
 from cds_service.decision import World
-from cds_service.serving import Serving
+from cds_service.publishing.serving import Serving
 from cds_service.store.store import Store
 
 SERVICE = "/cds-services/wearable-review"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cds_service.decision import World
-from cds_service.serving import Serving
+from cds_service.publishing.serving import Serving
 from cds_service.store.publications import Draft
 from cds_service.store.records import AuditEvent
 from cds_service.store.store import Store

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from cds_service.decision import World
+from cds_service.publishing.serving import Serving
 from cds_service.rulebook.compiler import compile_rulebook
 from cds_service.rulebook.load import read_folder
-from cds_service.serving import Serving
 
 RULES = Path(__file__).parents[2] / "rules"
 SERVICES = """\

@@ -13,8 +13,8 @@ import pytest
 from cds_service.audit import build_audit_event
 from cds_service.decision import World
 from cds_service.fhir.models import check_resource
+from cds_service.publishing.serving import Serving
 from cds_service.rulebook.load import load_rulebook
-from cds_service.serving import Serving
 
 RULES = Path(__file__).parents[2] / "rules"
 ISSUER = "https://ehr.example.org"

@@ -18,8 +18,8 @@ from werkzeug.test import TestResponse
 from cds_service.config import Clients, Config, ConsentMode, Profile, WebhookSource
 from cds_service.decision import World
 from cds_service.fhir.client import FhirPool
+from cds_service.publishing.serving import Serving
 from cds_service.rulebook.rules import Rulebook, Site
-from cds_service.serving import Serving
 from cds_service.store.store import Store
 from cds_service.wearables.records import AlertType, PatientKey
 from cds_service.web.errors import register_errors

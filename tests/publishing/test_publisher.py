@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.publishing import Lease, Publisher, Watcher
+from cds_service.publishing.publisher import Lease, Publisher, Watcher
 from cds_service.rulebook.compiler import digest_of
 from cds_service.rulebook.rules import unchecked
 from cds_service.rulebook.watch import Watch

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from cds_service.publishing import Publisher
+from cds_service.publishing.publisher import Publisher
+from cds_service.publishing.serving import Follower, Serving
 from cds_service.rulebook.compiler import compile_rulebook, digest_of
 from cds_service.rulebook.rules import unchecked
-from cds_service.serving import Follower, Serving
 from cds_service.store.publications import Draft
 from cds_service.store.records import AuditEvent
 from cds_service.store.store import Store

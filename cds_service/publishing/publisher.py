@@ -13,18 +13,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from . import __version__
-from .audit import build_publication_event, build_rules_refusal_event
-from .rulebook.compiler import OF_TESTS, Compiled, compile_rulebook, kind_of
-from .rulebook.findings import Finding, Level
-from .rulebook.gate import gate
-from .rulebook.load import InvalidRulebook, read_folder
-from .rulebook.rules import CheckResource, Rulebook
-from .rulebook.watch import Fingerprint, Watch
+from .. import __version__
+from ..audit import build_publication_event, build_rules_refusal_event
+from ..rulebook.compiler import OF_TESTS, Compiled, compile_rulebook, kind_of
+from ..rulebook.findings import Finding, Level
+from ..rulebook.gate import gate
+from ..rulebook.load import InvalidRulebook, read_folder
+from ..rulebook.rules import CheckResource, Rulebook
+from ..rulebook.watch import Fingerprint, Watch
+from ..store.publications import Draft, NotLeased
+from ..store.records import StoreError
+from ..store.store import Store
 from .serving import Log
-from .store.publications import Draft, NotLeased
-from .store.records import StoreError
-from .store.store import Store
 
 LEASE = 10.0
 """Seconds after which somebody else publishes for one that died."""

@@ -14,13 +14,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from .rulebook.compiler import compile_rulebook
-from .rulebook.document import Document
-from .rulebook.findings import Level
-from .rulebook.rules import Rulebook
-from .store.publications import Publication
-from .store.records import StoreError
-from .store.store import Store
+from ..rulebook.compiler import compile_rulebook
+from ..rulebook.document import Document
+from ..rulebook.findings import Level
+from ..rulebook.rules import Rulebook
+from ..store.publications import Publication
+from ..store.records import StoreError
+from ..store.store import Store
 
 EVERY = 0.3
 """Seconds between two questions for what is published."""

@@ -1,0 +1,1 @@
+"""From a rules folder to what every process serves."""
