@@ -328,6 +328,13 @@ def test_every_page_that_the_server_names_is_there() -> None:
                 assert (HOME / named).exists(), (file.name, named)
 
 
+def test_every_test_that_a_page_names_is_there() -> None:
+    named = set(re.findall(r"\btests/[\w/]+\.py", ALL))
+
+    assert named
+    assert [each for each in sorted(named) if not (HOME / each).exists()] == []
+
+
 def test_the_first_page_signs_a_call_as_the_page_for_ehrs_does() -> None:
     """Which a test plays: tests/e2e/test_first_call.py."""
     signed = README.partition("## A signed call")[2].partition("\n## ")[0]
