@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from cds_service.rulebook.load import read_folder
-from cds_service.rulebook.terminology import SYSTEMS
+from cds_service.rulebook.terminology import SYSTEMS, is_well_formed, normalise_code
 from cds_service.rulebook.valuesets import ValueSet
 
 ICD = SYSTEMS["icd10cm"]
@@ -66,3 +66,17 @@ def test_a_set_is_not_empty_in_the_release_of_today(
     for valueset in sets.values():
         if ICD in valueset.systems:
             assert any(valueset.holds(ICD, code) for code in codes), valueset.name
+
+
+def test_every_code_that_exists_is_taken_for_one(icd10cm: Any) -> None:
+    codes = [each for each in icd10cm.get_all_codes() if "-" not in each]
+
+    assert len(codes) > 90_000
+    assert [
+        each for each in codes if not is_well_formed(ICD, normalise_code(ICD, each))
+    ] == []
+
+
+@pytest.mark.parametrize("code", ["E1O.9", "I5O", "EI0.9", "I50.O", "I50.I", "Y93.O1"])
+def test_a_letter_that_looks_like_a_digit_makes_no_code(code: str) -> None:
+    assert not is_well_formed(ICD, normalise_code(ICD, code))
