@@ -41,8 +41,9 @@ HIERARCHIES = frozenset({_ICD10CM, _ATC})
 
 _FORMS = {
     SYSTEMS["rxnorm"]: r"[0-9]{1,8}",
-    # Behind the first letter no O stands, which looks like a digit, and I in one branch.
-    SYSTEMS["icd10cm"]: r"(Y93I|[A-Z][0-9][0-9A-HJ-NP-Z])[0-9A-HJ-NP-Z]{0,4}",
+    # No O stands behind the first letter, since it looks like a digit, and I in one
+    # branch alone; the second is a letter in few codes, as in QA0.8.
+    SYSTEMS["icd10cm"]: r"(Y93I|[A-Z][0-9A][0-9A-HJ-NP-Z])[0-9A-HJ-NP-Z]{0,4}",
     SYSTEMS["atc"]: r"[A-Z]([0-9]{2}([A-Z]([A-Z]([0-9]{2})?)?)?)?",
     SYSTEMS["loinc"]: r"[0-9]{1,7}-[0-9]",
     SYSTEMS["snomed"]: r"[1-9][0-9]{5,17}",

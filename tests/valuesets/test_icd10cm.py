@@ -69,7 +69,8 @@ def test_a_set_is_not_empty_in_the_release_of_today(
 
 
 def test_every_code_that_exists_is_taken_for_one(icd10cm: Any) -> None:
-    codes = [each for each in icd10cm.get_all_codes() if "-" not in each]
+    listed = icd10cm.get_all_codes()
+    codes = [each for each in listed if not each.isdigit() and "-" not in each]
 
     assert len(codes) > 90_000
     assert [

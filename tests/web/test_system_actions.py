@@ -73,6 +73,7 @@ TASK = {
         "status": "requested",
         "intent": "order",
         "for": {"reference": "Patient/p1"},
+        "authoredOn": "2026-11-22",
     },
 }
 DONE = [
