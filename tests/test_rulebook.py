@@ -9,11 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markdown_it import MarkdownIt
 
 from cds_service.fhir.models import check_resource
 from cds_service.protocol.cards import as_json
 from cds_service.protocol.schemas import problems
-from cds_service.rulebook.card_shape import SUMMARY_ROOM, absence_in, flaws
+from cds_service.rulebook.card_shape import (
+    SUMMARY_ROOM,
+    WORD_ROOM,
+    absence_in,
+    flaws,
+)
 from cds_service.rulebook.cards import build_cards, draft_cards
 from cds_service.rulebook.compiler import compile_rulebook
 from cds_service.rulebook.evaluate import Outcome, ask_all, evaluate_case
@@ -31,6 +37,8 @@ from cds_service.rulebook.schemas import whole_schema
 from cds_service.rulebook.source import parse_yaml
 from cds_service.rulebook.terminology import SYSTEMS
 
+RENDERER = MarkdownIt("gfm-like", {"linkify": False})
+"""What an EHR does with a detail."""
 RULES = Path(__file__).parent.parent / "rules"
 FILES = read_folder(RULES)
 RUNNER = ExampleRunner(FILES)
@@ -83,6 +91,10 @@ def test_every_card_that_an_example_shows_is_read_in_five_seconds(name: str) -> 
 
         assert len(card.summary) <= SUMMARY_ROOM, card.summary
         assert list(flaws(card.detail, card.indicator)) == [], (each.id, card.detail)
+        rendered = RENDERER.render(card.detail)
+        assert rendered.startswith("<p><strong>"), rendered
+        words = re.sub(r"<[^>]+>", " ", rendered).split()
+        assert len(words) <= WORD_ROOM[card.indicator], rendered
         assert absence_in(card.detail.replace("none recorded among", "")) is None
         shown += 1
     assert shown
