@@ -137,6 +137,10 @@ class Case:
         """Return the ingredients of a medicine, or what the record calls it."""
         found: dict[str, None] = {}
         for slot in fact.slots:
+            # A set of one ingredient would name it for a medicine of another set.
+            matches = self.sheet.matches.get(slot, ())
+            if all(match.resource is not row.resource for match in matches):
+                continue
             selector = self._selectors.all[slot]
             index = self._selectors.indexes[selector.kind, selector.origin]
             found.update(dict.fromkeys(index.goes_by(slot, row.code, row.name)))
