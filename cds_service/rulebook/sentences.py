@@ -74,8 +74,9 @@ def unchecked_detail(evaluations: Sequence[Evaluation]) -> str:
     if more > 0:
         listed.append(f"- and {more} more")
     return (
-        "The data was not sufficient for these checks. That they raise no card does "
-        "not mean that they found nothing to raise.\n\n" + "\n".join(listed)
+        "**Look these up in the chart: they could not be checked.**\n\n"
+        "That they raise no card does not mean that they found nothing to raise.\n\n"
+        + "\n".join(listed)
     )
 
 

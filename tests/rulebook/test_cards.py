@@ -438,8 +438,9 @@ def test_p_22_checks_that_could_not_be_made_share_one_info_card() -> None:
         "uuid": built.card.uuid,
         "summary": "Some checks could not be made",
         "detail": (
-            "The data was not sufficient for these checks. That they raise no card "
-            "does not mean that they found nothing to raise.\n\n"
+            "**Look these up in the chart: they could not be checked.**\n\n"
+            "That they raise no card does not mean that they found nothing to raise."
+            "\n\n"
             "- **Beta-blocker \\& pulse**: medication orders could not be read\n"
             "- **Another \\*rule\\***: medication orders could not be read"
         ),
@@ -521,7 +522,7 @@ def test_many_rules_are_counted() -> None:
 
     lines = detail_of(*many).splitlines()
 
-    assert len(lines) == 23
+    assert len(lines) == 25
     assert lines[-1] == "- and 80 more"
 
 
