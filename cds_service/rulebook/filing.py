@@ -43,7 +43,8 @@ _MAY_BE_MEANT = Lack(ReasonKind.UNRESOLVED, "its words say so, and no code does"
 
 
 def _coded_as(concept: Any) -> Coded:
-    return Coded(codings(concept), lack=lack_of(concept))
+    found = codings(concept)
+    return Coded(found, lack=None if found else lack_of(concept))
 
 
 class _Filer:
@@ -116,6 +117,14 @@ class _Filer:
         if says_none(coded.codings):
             return
         systems = {system for system, _, _ in coded.codings}
+        if not coded.lack:
+            groups = [
+                group
+                for group in groups
+                if group.words or systems.isdisjoint(group.settled)
+            ]
+        if not groups:
+            return
         names = coded.names or texts_of(resource.get("code"))
         # Words cannot judge what comes without any; the code of a classification can.
         told = bool(names) or placing.known or not systems.isdisjoint(HIERARCHIES)
