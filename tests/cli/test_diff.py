@@ -69,7 +69,8 @@ def test_a_limit_is_told_in_words_with_its_line_and_step(changed: Path) -> None:
 
 def test_a_version_that_says_what_changed_is_well(changed: Path) -> None:
     change(changed, "default: 100", "default: 110")
-    change(changed, f"version: {version()}", "version: 1.99.0")
+    major = version().partition(".")[0]
+    change(changed, f"version: {version()}", f"version: {major}.99.0")
 
     assert run(RULES, changed).exit_code == 0
 
@@ -167,7 +168,7 @@ def test_what_cannot_be_compared_is_a_usage_error(arguments: list[Path]) -> None
 
 
 def test_rules_with_errors_are_not_compared(changed: Path) -> None:
-    change(changed, "version: 1", "version: one")
+    change(changed, f"version: {version()}", "version: one")
 
     found = run(RULES, changed)
 
