@@ -102,7 +102,10 @@ def imports(node: ast.AST) -> list[str]:
 def plan(folder: Path, target: str) -> str:
     """Return what make would do in the folder."""
     done = subprocess.run(
-        ["make", "--dry-run", target], cwd=folder, capture_output=True, text=True
+        ["make", "--dry-run", "--no-print-directory", target],
+        cwd=folder,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
