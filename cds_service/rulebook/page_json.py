@@ -4,6 +4,7 @@ from typing import Any
 
 from .prose import CardWords
 from .rule_page import Page, ParamWords
+from .rules import SuggestionTemplate
 from .valueset_words import ValueSetWords
 
 
@@ -28,7 +29,10 @@ def page_json(page: Page) -> dict[str, Any]:
                 for title, items in logic.scores
             ],
         },
-        "cards": [_card(each) for each in logic.cards],
+        "cards": [
+            {**_card(words), "suggestions": [*map(_suggestion, card.suggestions)]}
+            for words, card in zip(logic.cards, rule.cards, strict=True)
+        ],
         "alerting": list(page.alerting),
         "params": [_param(each) for each in page.params],
         "valuesets": [_valueset(each) for each in page.valuesets],
@@ -37,6 +41,7 @@ def page_json(page: Page) -> dict[str, Any]:
             {"citation": each.citation, "url": each.url, "year": each.year}
             for each in rule.evidence
         ],
+        "unconfirmed": list(page.unconfirmed),
         "prefetch": dict(page.prefetch),
         "source_attributes": [each.as_json() for each in page.attributes],
         "changes": list(page.history),
@@ -49,6 +54,21 @@ def _card(card: CardWords) -> dict[str, Any]:
         "when": card.when.as_json() if card.when else None,
         "summary": card.summary,
         "line": card.line,
+    }
+
+
+def _suggestion(suggestion: SuggestionTemplate) -> dict[str, Any]:
+    return {
+        "label": suggestion.label,
+        "recommended": suggestion.recommended,
+        "actions": [
+            {
+                "type": each.type,
+                "description": each.description,
+                "reasons": list(each.reasons),
+            }
+            for each in suggestion.actions
+        ],
     }
 
 

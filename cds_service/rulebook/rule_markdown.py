@@ -1,12 +1,13 @@
 """The page of a rule as Markdown, in which nothing that a file says comes alive."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from urllib.parse import quote
 
 from .escaping import inert
+from .facts import Fact
 from .prose import CardWords, Said
 from .rule_page import Page, titles
-from .rules import CardTemplate
+from .rules import ActionTemplate, CardTemplate
 from .valueset_words import ValueSetWords
 
 CODES_SHOWN = 40
@@ -28,6 +29,7 @@ def markdown(page: Page) -> str:
         _valuesets(page),
         _tests(page),
         _evidence(page),
+        _section("What no document was found for", map(inert, page.unconfirmed)),
         _prefetch(page),
         _attributes(page),
         _section("Changes", map(inert, page.history)),
@@ -111,7 +113,8 @@ def _cards(page: Page) -> Iterator[str]:
     if several:
         yield "The first of these whose condition holds is shown."
         yield ""
-    with_each = [list(_extras(card)) for card in cards]
+    facts = page.source.rule.facts
+    with_each = [list(_extras(card, facts)) for card in cards]
     shared = [line for line in with_each[0] if all(line in each for each in with_each)]
     for words, extras in zip(page.logic.cards, with_each, strict=True):
         yield from _card(words, several)
@@ -137,10 +140,10 @@ def _card(words: CardWords, several: bool) -> Iterator[str]:
         yield ""
 
 
-def _extras(card: CardTemplate) -> Iterator[str]:
+def _extras(card: CardTemplate, facts: Mapping[str, Fact]) -> Iterator[str]:
     for suggestion in card.suggestions:
         does = _JOINED[suggestion.action_selection].join(
-            inert(each.description) for each in suggestion.actions
+            _action(each, facts) for each in suggestion.actions
         )
         recommended = " (recommended)" if suggestion.recommended else ""
         label = inert(suggestion.label)
@@ -160,6 +163,13 @@ def _extras(card: CardTemplate) -> Iterator[str]:
     for link in card.links:
         yield f"- link: {_link(link.label, link.url)}"
     yield f"- source: {_link(card.source.label, card.source.url)}"
+
+
+def _action(action: ActionTemplate, facts: Mapping[str, Fact]) -> str:
+    """What an action does, and which records what it creates names as its reason."""
+    reasons = [f"*{inert(facts[each].title or each)}*" for each in action.reasons]
+    because = f", because of {' and '.join(reasons)}" if reasons else ""
+    return f"{inert(action.description)}{because}"
 
 
 _JOINED = {"": "; ", "any": "; and/or ", "at-most-one": "; or "}

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .alerting import ANY_REASON, AboutData
 from .document import Document
 from .fact_words import value_text
 from .hti1 import SourceAttribute, source_attributes
@@ -46,6 +47,8 @@ class Page:
     prefetch: tuple[tuple[str, str], ...]
     """Key and template of each query that the rule needs."""
     attributes: tuple[SourceAttribute, ...]
+    unconfirmed: tuple[str, ...]
+    """Numbers of the rule that no document was found for, and why they stand there."""
     history: tuple[str, ...] = field(default=())
 
 
@@ -68,7 +71,8 @@ def build_page(
         valuesets=tuple(tell_valuesets(source, rulebook, documents)),
         params=tuple(_params(source)),
         tests=tuple(_tests(source, documents)),
-        alerting=tuple(_alerting(source)),
+        alerting=tuple(_alerting(source, rulebook)),
+        unconfirmed=tuple(source.data.get("governance", {}).get("unconfirmed", ())),
         prefetch=tuple(_prefetch(source, rulebook)),
         attributes=source_attributes(source, rulebook),
         history=history_of(source.rule.id, changelog),
@@ -166,17 +170,13 @@ def _expected(expect: Any) -> str:
     return f"unknown because of {', '.join(because)}" if because else "unknown"
 
 
-def _alerting(source: RuleFile) -> Iterator[str]:
+def _alerting(source: RuleFile, rulebook: Rulebook) -> Iterator[str]:
     body: Mapping[str, Any] = source.data.get("alerting", {})
     if "once_per" in body:
         yield f"Shown once per {' and '.join(map(_plain, body['once_per']))}."
     if "repeat_after" in body:
         yield f"Shown again no sooner than {body['repeat_after']} after it was shown."
-    snooze = body.get("snooze_on_override")
-    if isinstance(snooze, str):
-        yield f"Stays away for {snooze} after it was overridden."
-    if isinstance(snooze, Mapping):
-        yield from _snoozed(source, snooze)
+    yield from _overridden(source, rulebook)
     if "snooze_on_accept" in body:
         length = body["snooze_on_accept"]
         yield f"Stays away for {length}, for everybody, after somebody accepted it."
@@ -191,16 +191,46 @@ def _alerting(source: RuleFile) -> Iterator[str]:
         yield "It may be held back even where it is critical."
 
 
-def _snoozed(source: RuleFile, snooze: Mapping[str, str]) -> Iterator[str]:
-    shown = {
-        each.code: each.display
-        for card in source.rule.cards
-        for each in card.override_reasons
-    }
-    for length in dict.fromkeys(snooze.values()):
-        codes = [code for code, each in snooze.items() if each == length]
-        reasons = ", ".join(f"“{shown.get(each, each)}”" for each in codes)
-        yield f"Stays away for {length} when it was overridden because of {reasons}."
+def _overridden(source: RuleFile, rulebook: Rulebook) -> Iterator[str]:
+    """What an override does: about the data for all rules, about the advice for one."""
+    alerting = source.rule.alerting
+    about_data, about_advice = _snoozing(source, rulebook)
+    whom = "nobody is" if alerting.is_for_all else "that user is not"
+    also = ", and this rule shows it to nobody" if alerting.is_for_all else ""
+    for length, reasons in about_data.items():
+        yield (
+            f"Overridden because of {', '.join(reasons)}: for {length}, no rule shows "
+            f"that user a card that rests on the same alert or reading{also}."
+        )
+    for length, reasons in about_advice.items():
+        yield (
+            f"Overridden because of {', '.join(reasons)}: for {length}, {whom} shown "
+            "this rule's card."
+        )
+    if ANY_REASON in alerting.snooze:
+        other = "any other reason" if about_data or about_advice else "any reason"
+        yield (
+            f"Overridden for {other}, or for none: for {alerting.snooze[ANY_REASON]}, "
+            f"{whom} shown this rule's card."
+        )
+
+
+def _snoozing(
+    source: RuleFile, rulebook: Rulebook
+) -> tuple[Mapping[str, list[str]], Mapping[str, list[str]]]:
+    """The reasons that the cards offer, by how long: about the data, the advice."""
+    rule = source.rule
+    data = AboutData(rulebook.site.data_reasons, {rule.id: rule.alerting})
+    about_data: dict[str, list[str]] = {}
+    about_advice: dict[str, list[str]] = {}
+    for each in dict.fromkeys(r for card in rule.cards for r in card.override_reasons):
+        reason, said = f"{each.system}|{each.code}", f"“{each.display}”"
+        wrong, declined = data.lasts(rule.id, reason), rule.alerting.snooze.get(reason)
+        if wrong:
+            about_data.setdefault(str(wrong), []).append(said)
+        elif declined:
+            about_advice.setdefault(str(declined), []).append(said)
+    return about_data, about_advice
 
 
 def _plain(word: str) -> str:

@@ -179,6 +179,86 @@ def test_what_is_done_without_a_person_is_told_in_plain_words(rules: Path) -> No
     assert "without a person" not in run(RULE).stdout
 
 
+def test_an_override_about_the_data_is_told_apart_from_one_about_the_advice() -> None:
+    page = run(RULE).stdout
+
+    assert (
+        "- Overridden because of “Device artifact or poor fit”, “Somebody else wore "
+        "the device”: for 30 days, no rule shows that user a card that rests on the "
+        "same alert or reading.\n"
+    ) in page
+    assert (
+        "- Overridden because of “Normal for this patient”: for 30 days, that user is "
+        "not shown this rule's card.\n"
+        "- Overridden because of “Already evaluated”: for 14 days, that user is not "
+        "shown this rule's card.\n"
+    ) in page
+
+
+def test_an_override_for_any_reason_is_told_as_such(rules: Path) -> None:
+    rule = rules / "cardiology" / f"{RULE}.yaml"
+    text = rule.read_text()
+    start = text.index("  snooze_on_override:\n")
+    end = text.index("  snooze_on_accept:")
+    rule.write_text(
+        text[:start]
+        + "  once_per: [patient, rule]\n  snooze_on_override: 5 days\n"
+        + text[end:]
+    )
+
+    page = run(RULE, rules=rules).stdout
+
+    assert (
+        "- Overridden because of “Device artifact or poor fit”, “Somebody else wore "
+        "the device”: for 5 days, no rule shows that user a card that rests on the "
+        "same alert or reading, and this rule shows it to nobody.\n"
+        "- Overridden for any other reason, or for none: for 5 days, nobody is shown "
+        "this rule's card.\n"
+    ) in page
+
+
+def test_numbers_that_nobody_could_confirm_stand_on_the_page() -> None:
+    page = run("af-fast-rate").stdout
+
+    assert (
+        "## What no document was found for\n\n"
+        "- 100 /min in heart failure: the 2023 guideline's 100 to 110 /min at rest is "
+        "for patients without heart failure; this is its stricter end\n"
+        "- 120 /min in pregnancy and 30 minutes: the project's own choice\n"
+    ) in page
+    assert "What no document" not in run(RULE).stdout
+
+
+def test_the_page_says_which_records_an_order_names_as_its_reason() -> None:
+    page = run("af-fast-rate").stdout
+
+    assert (
+        "- suggestion: Draft an order for a 12-lead ECG (Draft order for a 12-lead "
+        "ECG, because of *Atrial fibrillation or flutter*)\n"
+    ) in page
+
+
+def test_json_tells_suggestions_reasons_and_what_is_not_confirmed() -> None:
+    (page,) = json.loads(run("af-fast-rate", "--format", "json").stdout)["rules"]
+
+    assert page["unconfirmed"][1] == (
+        "120 /min in pregnancy and 30 minutes: the project's own choice"
+    )
+    first, second = page["cards"]
+    assert first["suggestions"][0] == {
+        "label": "Draft an order for a 12-lead ECG",
+        "recommended": False,
+        "actions": [
+            {
+                "type": "create",
+                "description": "Draft order for a 12-lead ECG",
+                "reasons": ["atrial_fibrillation"],
+            }
+        ],
+    }
+    assert second["suggestions"] == []
+
+
 def test_json_says_the_same() -> None:
     (page,) = json.loads(run(RULE, "--format", "json").stdout)["rules"]
 
