@@ -10,8 +10,8 @@ import click
 from ..rulebook.compiler import compile_rulebook, kind_of
 from ..rulebook.load import SUFFIX, InvalidRulebook, read_folder
 from ..rulebook.modelines import modeline, with_modeline
-from ..rulebook.schemas import NAMES
-from ..rulebook.schemas.bundle import bundle, project_schema
+from ..rulebook.schemas import NAMES, bundle
+from ..rulebook.schemas.project import project_schema
 from .files import write_atomically
 
 FOLDER = Path(".cds-service", "schemas")

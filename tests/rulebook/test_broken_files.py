@@ -10,11 +10,11 @@ import pytest
 from jsonschema import Draft7Validator, FormatChecker
 
 from cds_service.fhir.models import check_resource
-from cds_service.protocol.schemas.checks import Check, compile_schema
+from cds_service.protocol.schemas import Validator
 from cds_service.rulebook.compiler import compile_rulebook, kind_of
 from cds_service.rulebook.findings import Finding, Findings, Level
 from cds_service.rulebook.load import check_folder
-from cds_service.rulebook.schemas import whole_schema
+from cds_service.rulebook.schemas import bundle
 from cds_service.rulebook.source import parse_yaml
 
 GOOD = dedent("""\
@@ -661,10 +661,10 @@ def errors(findings: tuple[Finding, ...]) -> list[Finding]:
 
 
 @cache
-def both_checks(name: str) -> tuple[Check, Draft7Validator]:
+def both_checks(name: str) -> tuple[Validator, Draft7Validator]:
     """The quick check of a kind of file, and jsonschema's."""
-    schema, checker = whole_schema(name), FormatChecker(["date"])
-    return compile_schema(schema), Draft7Validator(schema, format_checker=checker)
+    schema, checker = bundle(name), FormatChecker(["date"])
+    return Validator(schema), Draft7Validator(schema, format_checker=checker)
 
 
 def test_the_folder_without_a_mistake_is_served() -> None:
@@ -702,7 +702,7 @@ def test_the_quick_check_says_of_a_mistake_what_jsonschema_says(
     quick_check, validator = both_checks(kind_of(file))
 
     if document is not None:
-        assert quick_check(document.data) is validator.is_valid(document.data)
+        assert quick_check.holds(document.data) is validator.is_valid(document.data)
 
 
 def test_old_line_breaks_are_read_and_counted() -> None:

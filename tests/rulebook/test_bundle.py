@@ -9,8 +9,8 @@ from cds_service.rulebook.compiler import kind_of
 from cds_service.rulebook.findings import Findings
 from cds_service.rulebook.load import load_rulebook, read_folder
 from cds_service.rulebook.rules import Rulebook
-from cds_service.rulebook.schemas import NAMES
-from cds_service.rulebook.schemas.bundle import bundle, project_schema
+from cds_service.rulebook.schemas import NAMES, bundle
+from cds_service.rulebook.schemas.project import project_schema
 from cds_service.rulebook.source import parse_yaml
 
 RULES = Path(__file__).parents[2] / "rules"

@@ -4,24 +4,10 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from ...protocol.schemas import Broken
 from ..document import Path
 from ..findings import closest, is_logic, quote, suggest
 from . import remedies
-
-
-class Broken(NamedTuple):
-    """One keyword of a schema that a value breaks."""
-
-    keyword: str
-    argument: Any
-    """What the schema says behind the keyword."""
-    schema: Mapping[str, Any]
-    """The schema that the keyword stands in."""
-    value: Any
-    path: Path
-    """Of the value, from the top of the document."""
-    is_name: bool = False
-    """Whether the value is itself a key of the mapping at *path*."""
 
 
 class Fault(NamedTuple):

@@ -1,39 +1,21 @@
-"""Schemas that stand alone, and schemas that know one rulebook's own names.
+"""Schemas that know one rulebook's own names.
 
-The shipped schemas refer to each other by file name. Where an editor should not have to
-find the files of an installed package, each is written whole; and with a rulebook's
-names in the place of "a name", the editor completes and marks those too.
+With a rulebook's names in the place of "a name", the editor completes and marks those
+too.
 """
 
 import copy
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from ...protocol.hooks import HOOKS
 from ...protocol.override_reasons import OVERRIDE_REASONS
 from ..rules import Rulebook
 from ..terminology import SYSTEMS
 from ..valuesets import ValueSet
-from . import read_schema
+from . import FROM_GRAMMAR, Schema, bundle
 
-Schema = dict[str, Any]
 Names = Mapping[str, str]
 """What may stand there, and what it is."""
-
-
-def bundle(name: str) -> Schema:
-    """The schema of a *name* file with everything it refers to inside it."""
-    schema = read_schema(name)
-    if name == "grammar":
-        return schema
-    grammar = read_schema("grammar")["definitions"]
-    own = schema.get("definitions", {})
-    _redirect(schema, "grammar.schema.json#/definitions/")
-    _redirect(grammar, "#/definitions/")
-    needed = _reachable(schema, grammar)
-    schema["definitions"] = own | {_FROM_GRAMMAR + key: grammar[key] for key in needed}
-    _walk(schema, _show_as_markdown)
-    return schema
 
 
 def project_schema(name: str, rulebook: Rulebook, facts: Names) -> Schema:
@@ -53,11 +35,11 @@ def project_schema(name: str, rulebook: Rulebook, facts: Names) -> Schema:
         ("card", known.card),
         ("card_defaults", known.card),
     ):
-        if _FROM_GRAMMAR + key in definitions:
-            fill(definitions[_FROM_GRAMMAR + key]["properties"])
-    if _FROM_GRAMMAR + "hook" in definitions:
-        definitions[_FROM_GRAMMAR + "hook"] = known.hook(
-            definitions[_FROM_GRAMMAR + "hook"]
+        if FROM_GRAMMAR + key in definitions:
+            fill(definitions[FROM_GRAMMAR + key]["properties"])
+    if FROM_GRAMMAR + "hook" in definitions:
+        definitions[FROM_GRAMMAR + "hook"] = known.hook(
+            definitions[FROM_GRAMMAR + "hook"]
         )
     known.fill_file(name, schema)
     return schema
@@ -168,54 +150,6 @@ def _one_of(description: str, names: Names) -> Schema:
         "markdownEnumDescriptions": [names[each] for each in ordered],
     }
 
-
-def _redirect(node: Any, prefix: str) -> None:
-    """Turn references to the grammar into references inside the schema."""
-
-    def turn(each: Schema) -> None:
-        target = each.get("$ref")
-        if isinstance(target, str) and target.startswith(prefix):
-            each["$ref"] = f"#/definitions/{_FROM_GRAMMAR}{target[len(prefix):]}"
-
-    _walk(node, turn)
-
-
-def _reachable(schema: Schema, grammar: Schema) -> list[str]:
-    """The definitions of the grammar that a schema needs, in the grammar's order."""
-    found: set[str] = set()
-    waiting: list[Any] = [schema]
-
-    def follow(each: Schema) -> None:
-        target = each.get("$ref")
-        if isinstance(target, str) and target.startswith(_REFERENCE):
-            name = target[len(_REFERENCE) :]
-            if name not in found:
-                found.add(name)
-                waiting.append(grammar[name])
-
-    while waiting:
-        _walk(waiting.pop(), follow)
-    return [name for name in grammar if name in found]
-
-
-def _show_as_markdown(each: Schema) -> None:
-    """Let editors show a description as it is meant, with its backquotes."""
-    text = each.get("description")
-    if isinstance(text, str) and ("`" in text or "**" in text):
-        each["markdownDescription"] = text
-
-
-def _walk(node: Any, visit: Callable[[Schema], None]) -> None:
-    if isinstance(node, dict):
-        visit(node)
-    inner = node.values() if isinstance(node, dict) else node
-    for each in list(inner):
-        if isinstance(each, (dict, list)):
-            _walk(each, visit)
-
-
-_FROM_GRAMMAR = "grammar."
-_REFERENCE = f"#/definitions/{_FROM_GRAMMAR}"
 
 MEDICINES = frozenset(SYSTEMS[name] for name in ("rxnorm", "atc", "ndc", "snomed"))
 DIAGNOSES = frozenset(SYSTEMS[name] for name in ("icd10cm", "snomed"))
