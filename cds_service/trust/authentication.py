@@ -2,8 +2,9 @@
 
 Keys are bound to the issuer that the clients file names them for; nothing in a token
 says where to find one. Every check that fails ends in the same answer; its reason goes
-to the audit trail. Times are compared here, with the clock that is given, because PyJWT
-has its own and accepts what CDS Hooks forbids: another ``typ``, a lifetime of years.
+to the audit trail. PyJWT verifies signatures. Claims are compared here, with the clock
+that is given: PyJWT has its own and accepts what CDS Hooks forbids, such as another
+``typ`` or a lifetime of years.
 
 Source: CDS Hooks 3.0.0 "Trusting CDS Clients"; RFC 7515, 7519, 8725.
 """
@@ -106,7 +107,7 @@ def examine(
     key, key_problem = _find_key(token, registered, trust.keyring, now)
     algorithm = token.header["alg"]
     against = key.key if key else trust.decoys[algorithm]
-    genuine = is_signed(algorithm, against, token.signed, token.signature)
+    genuine = is_signed(token.text, algorithm, against)
     yield Check("issuer", "" if registered else "unknown issuer or tenant")
     yield Check("key", key_problem)
     yield Check("algorithm", _algorithm_problem(algorithm, key, registered))

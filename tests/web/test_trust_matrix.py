@@ -237,6 +237,10 @@ def twice(head: str, body: str) -> tuple[str, str]:
     return head, part(f'{{"iss": "https://evil.example", {claims[1:]}'.encode())
 
 
+def widened(head: str, body: str) -> tuple[str, str]:
+    return head, part(json.dumps(unpart(body)).encode("utf-16"))
+
+
 def untyped(head: str, body: str) -> tuple[str, str]:
     header = unpart(head)
     del header["typ"]
@@ -366,6 +370,11 @@ ATTACKS: dict[str, tuple[Attempt, str]] = {
     "jti a number": (Attempt(claims={"jti": 7}), JTI),
     "jti endless": (Attempt(claims={"jti": "x" * 257}), JTI),
     "a claim twice": (Attempt(remake=resigned(twice)), UNREADABLE),
+    "claims in UTF-16": (Attempt(remake=resigned(widened)), UNREADABLE),
+    "half a character in a jti": (
+        Attempt(claims={"jti": "\ud83d"}),
+        "jti holds half a character",
+    ),
     "claims a list": (
         Attempt(remake=resigned(lambda head, _: (head, part([])))),
         "the claims are no object",
