@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from cds_service.rulebook.prefetch import CODES_PER_QUERY
+from cds_service.rulebook.compile.prefetch import CODES_PER_QUERY
 
 from .load import INSTANCE
 

@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cds_service.fhir.chart import Chart, Source, SourceState
-from cds_service.rulebook.compiler import compile_rulebook
-from cds_service.rulebook.evaluate import Outcome, evaluate
-from cds_service.rulebook.findings import Findings
-from cds_service.rulebook.rules import ServiceRules
-from cds_service.rulebook.source import parse_yaml
+from cds_service.rulebook.compile.compiler import compile_rulebook
+from cds_service.rulebook.engine.evaluate import Outcome, evaluate
+from cds_service.rulebook.engine.rulebook import ServiceRules
+from cds_service.rulebook.language.diagnostics import Findings
+from cds_service.rulebook.language.source import parse_yaml
 
 COUNTS = (10, 100, 1000, 5000)
 ROUNDS = 7

@@ -21,7 +21,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from cds_service.cli.token_minting import Claims, build_token
+from cds_service.ehr.tokens import Claims, build_token
 
 from .calls import PATH, ROUNDS, SECONDS, print_conditions, serve
 from .content import build_body, write_rules

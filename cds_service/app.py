@@ -10,7 +10,11 @@ from uuid import uuid4
 from flask import Flask
 
 from . import __version__
-from .audit import build_configuration_event, compare_inventories, describe_change
+from .audit import (
+    build_configuration_event,
+    compare_inventories,
+    describe_change,
+)
 from .config import Auth, Config, Profile, Reload, load_config
 from .config.inventory import build_inventory, digest_file
 from .decision import World
@@ -18,10 +22,10 @@ from .fhir.client import FhirPool
 from .fhir.models import check_resource
 from .publishing.publisher import LEASE, Publisher
 from .publishing.serving import SWITCH, Follower, Log, Serving
-from .rulebook.compiler import compile_rulebook
-from .rulebook.findings import Finding
+from .rulebook.compile.compiler import compile_rulebook
+from .rulebook.engine.rulebook import Rulebook
+from .rulebook.language.diagnostics import Finding
 from .rulebook.load import InvalidRulebook
-from .rulebook.rules import Rulebook
 from .store.configurations import Configuration
 from .store.publications import Publication
 from .store.records import StoreError

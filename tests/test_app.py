@@ -16,7 +16,7 @@ import pytest
 from cds_service.app import Opening, open_rulebook, record_configuration, settle
 from cds_service.audit import verify
 from cds_service.config import load_config
-from cds_service.rulebook.compiler import digest_of
+from cds_service.rulebook.compile.compiler import digest_of
 from cds_service.rulebook.load import InvalidRulebook
 from cds_service.store.records import StoreError
 from cds_service.store.store import Store

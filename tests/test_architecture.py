@@ -1,7 +1,9 @@
 """The house: one order of import, one boundary, few doors to each library."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -11,24 +13,39 @@ PACKAGE = Path(__file__).parent.parent / "cds_service"
 ORDER = [
     ["protocol.errors"],
     ["protocol", "units"],
-    ["fhir.chart", "wearables.records"],
-    ["wearables", "rulebook"],
+    ["fhir.chart", "fhir.code_systems", "fhir.moments", "wearables.records"],
+    ["wearables"],
+    ["rulebook.values", "rulebook.language"],
+    ["rulebook.terminology"],
+    ["rulebook.engine.rows"],
+    ["rulebook.engine"],
+    ["rulebook.cards"],
+    ["rulebook.compile"],
+    ["rulebook.testing", "rulebook.describe", "rulebook.authoring"],
+    ["rulebook"],
     ["store"],
     ["http"],
-    ["trust", "audit", "fhir"],
+    ["fhir"],
+    ["trust", "audit"],
     ["config"],
     ["publishing"],
-    ["decision", "ingestion", "delivery"],
+    ["decision", "ingestion"],
+    ["ehr", "exports"],
     ["web"],
     ["app"],
     ["cli"],
 ]
+"""What a module imports stands to the left, or in its own room. Rooms of one line know
+nothing of each other."""
+LARGEST_FOLDER = 20
+"""Modules."""
 
 PURE = [
     "audit.audit_event", "protocol", "units", "rulebook", "wearables",
-    "fhir.backend_services.configuration", "fhir.chart", "fhir.demographics",
+    "fhir.backend_services.configuration", "fhir.chart", "fhir.code_systems",
+    "fhir.demographics",
     "fhir.drafts", "fhir.entries", "fhir.foreign_text", "fhir.forms",
-    "fhir.medications", "fhir.models", "fhir.queries", "fhir.reading",
+    "fhir.medications", "fhir.models", "fhir.moments", "fhir.queries", "fhir.reading",
     "fhir.refusals", "fhir.rows", "fhir.scopes", "fhir.subjects", "http.addresses",
     "http.bodies", "http.networks", "http.pacing",
 ]  # fmt: skip
@@ -48,12 +65,11 @@ DOORS = {
     "jsonschema": ["protocol.schemas"],
     "jsonschema_rs": ["protocol.schemas"],
     "fhirclient": ["fhir.client", "fhir.models"],
-    "requests": ["http", "cli"],
+    "requests": ["http", "ehr", "cli"],
     "urllib3": ["http"],
-    "jwt": ["trust", "fhir.backend_services", "cli"],
-    "cryptography": ["trust", "fhir.backend_services", "cli"],
-    "yaml": ["rulebook.source"],
-    "ruamel": ["rulebook.format"],
+    "jwt": ["trust", "fhir.backend_services", "ehr", "cli"],
+    "cryptography": ["trust", "fhir.backend_services", "ehr", "cli"],
+    "yaml": ["rulebook.language"],
     "sqlalchemy": ["store"],
     "alembic": ["store"],
     "sqlite3": ["store"],
@@ -117,9 +133,45 @@ def layer(name: str) -> int | None:
     return max(found)[1] if found else None
 
 
+def room_of(name: str) -> str:
+    """The longest room of the order that holds a module."""
+    rooms = [room for line in ORDER for room in line if within(name, room)]
+    return max(rooms, key=len)
+
+
+def import_graph(package: Path) -> dict[str, set[str]]:
+    """Each module to the modules of the package that it imports, its packages too."""
+    names = module_names(package)
+    graph = {}
+    for module, file in names.items():
+        told = imports(ast.parse(file.read_text("utf-8")), module, file)
+        full = [name.removeprefix("cds_service.") for _, name in told]
+        # ``from room import name`` names a module of the room or what one holds.
+        parents = [name.rpartition(".")[0] for name in full if name not in names]
+        graph[module] = {each for each in [*full, *parents] if each in names}
+    return graph
+
+
+def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Modules that import each other, directly or by way of others."""
+    sorter = TopologicalSorter(graph)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        return [error.args[1]]
+    return []
+
+
+def crowded(package: Path) -> list[str]:
+    """Folders that hold more modules than a reader takes in."""
+    counts = Counter(file.parent for file in package.rglob("*.py"))
+    return [str(each) for each, count in counts.items() if count > LARGEST_FOLDER]
+
+
 def violations(package: Path) -> list[str]:
     """Everything in *package* that breaks the order, the boundary or a door."""
-    found = []
+    found = [f"{' → '.join(each)}: a cycle" for each in cycles(import_graph(package))]
+    found += [f"{folder}: too many modules" for folder in crowded(package)]
     for module, file in module_names(package).items():
         tree = ast.parse(file.read_text("utf-8"))
         pure = any(within(module, room) for room in PURE) and module not in NOT_PURE
@@ -130,9 +182,12 @@ def violations(package: Path) -> list[str]:
         for line, name in imports(tree, module, file):
             where = f"{module}:{line}"
             if name.startswith("cds_service."):
-                target = layer(name.removeprefix("cds_service."))
+                short = name.removeprefix("cds_service.")
+                target = layer(short)
                 if target is not None and target > here:
                     found.append(f"{where}: imports {name}, which stands to its right")
+                elif target == here and room_of(short) != room_of(module):
+                    found.append(f"{where}: imports {name}, which stands beside it")
             library = name.split(".")[0]
             doors = DOORS.get(library)
             if doors is not None and not any(within(module, door) for door in doors):
@@ -163,6 +218,9 @@ def test_the_house_keeps_its_order_its_boundary_and_its_doors() -> None:
         ("protocol/x.py", "import cds_service.store.store", "stands to its right"),
         ("protocol/x.py", "from ..fhir import chart", "stands to its right"),
         ("units/x.py", "from ..wearables import records", "stands to its right"),
+        ("units/x.py", "from ..protocol import cards", "stands beside it"),
+        ("wearables/x.py", "from ..rulebook.values import truth", "to its right"),
+        ("rulebook/engine/rows/x.py", "from .. import case", "stands to its right"),
         ("rulebook/x.py", "import pint", "pint is not to be used here"),
         ("wearables/x.py", "from ..decision import answer", "stands to its right"),
         ("rulebook/x.py", "import os", "a pure module imports os"),
@@ -194,3 +252,24 @@ def test_reading_the_disk_is_allowed_where_rules_are_loaded(tmp_path: Path) -> N
     (tmp_path / "rulebook" / "load.py").write_text("from pathlib import Path")
 
     assert violations(tmp_path) == []
+
+
+def test_a_cycle_is_found(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "a.py").write_text("from . import b")
+    (tmp_path / "store" / "b.py").write_text("from .c import name")
+    (tmp_path / "store" / "c.py").write_text(
+        "if TYPE_CHECKING:\n    from .a import name"
+    )
+
+    (found,) = violations(tmp_path)
+    assert "a cycle" in found
+
+
+def test_a_crowded_folder_is_found(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    for number in range(LARGEST_FOLDER + 1):
+        (tmp_path / "store" / f"m{number}.py").touch()
+
+    (found,) = violations(tmp_path)
+    assert "too many modules" in found

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from cds_service.app import build_world
-from cds_service.cli.fixture_server import load_records, serve_records
 from cds_service.config import Config
 from cds_service.decision import World, answer, heed_token, seed_of
 from cds_service.decision.stopwatch import Stopwatch
+from cds_service.ehr.fixture_server import load_records, serve_records
 from cds_service.fhir.forms import Added, Form
 from cds_service.http.networks import ListedServer, Reach
 from cds_service.protocol.cards import CardSource
@@ -21,8 +21,8 @@ from cds_service.protocol.errors import UnmetPrecondition
 from cds_service.protocol.requests import parse_request
 from cds_service.protocol.responses import InvalidAnswer
 from cds_service.publishing.serving import Serving
+from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.load import load_rulebook
-from cds_service.rulebook.rules import Rulebook
 from cds_service.trust import TrustedClient
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -28,15 +28,11 @@ from cds_service.config.entries import (
     WebhookEntry,
 )
 from cds_service.protocol.hooks import HOOKS
-from cds_service.rulebook.findings import Findings
+from cds_service.rulebook.language.diagnostics import Findings
+from cds_service.rulebook.language.source import parse_yaml
 from cds_service.rulebook.load import load_rulebook
-from cds_service.rulebook.source import parse_yaml
 from cds_service.wearables.adapters.alerts import parse_alerts
-from cds_service.wearables.adapters.consents import (
-    doubts,
-    parse_consents,
-    read_consent,
-)
+from cds_service.wearables.adapters.consents import doubts, parse_consents, read_consent
 
 HOME = Path(__file__).parents[1]
 PACKAGE = HOME / "cds_service"

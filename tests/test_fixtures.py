@@ -16,11 +16,11 @@ from flask.testing import FlaskClient
 from standardwebhooks import Webhook
 
 from cds_service.app import build_world, create_app
-from cds_service.cli.fixture_server import load_records, serve_records
-from cds_service.cli.fixtures import Case, fill_prefetch, load_case
 from cds_service.config import load_config
+from cds_service.ehr.fixture_server import load_records, serve_records
+from cds_service.ehr.fixtures import Case, fill_prefetch, load_case
+from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.load import load_rulebook
-from cds_service.rulebook.rules import Rulebook
 
 ROOT = Path(__file__).parent.parent
 CASES = sorted(path.parent for path in ROOT.glob("fixtures/*/*/request.json"))

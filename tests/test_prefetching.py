@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from cds_service.cli.fixture_server import load_records, serve_records
-from cds_service.cli.fixtures import fill_prefetch
+from cds_service.ehr.fixture_server import load_records, serve_records
+from cds_service.ehr.fixtures import fill_prefetch
 from cds_service.fhir.chart import Chart, SourceState
 from cds_service.fhir.client import FhirPool, open_reader
 from cds_service.fhir.gather import gather
 from cds_service.http.networks import ListedServer
 from cds_service.protocol.requests import parse_request
 from cds_service.protocol.services import discovery
-from cds_service.rulebook.cards import build_cards
-from cds_service.rulebook.evaluate import Evaluation, Outcome, evaluate
+from cds_service.rulebook.cards.cards import build_cards
+from cds_service.rulebook.engine.evaluate import Evaluation, Outcome, evaluate
+from cds_service.rulebook.engine.rulebook import Rulebook, ServiceRules
 from cds_service.rulebook.load import load_rulebook
-from cds_service.rulebook.rules import Rulebook, ServiceRules
 
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
 RULES = Path(__file__).parent.parent / "rules"

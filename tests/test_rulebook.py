@@ -11,31 +11,26 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
+from cds_service.fhir.code_systems import SYSTEMS
 from cds_service.fhir.models import check_resource
 from cds_service.protocol.cards import as_json
 from cds_service.protocol.schemas import problems
-from cds_service.rulebook.card_shape import (
-    SUMMARY_ROOM,
-    WORD_ROOM,
-    absence_in,
-    flaws,
-)
-from cds_service.rulebook.cards import build_cards, draft_cards
-from cds_service.rulebook.compiler import compile_rulebook
-from cds_service.rulebook.evaluate import Outcome, ask_all, evaluate_case
-from cds_service.rulebook.example_runner import ExampleRunner
-from cds_service.rulebook.examples import (
+from cds_service.rulebook.cards.cards import build_cards, draft_cards
+from cds_service.rulebook.cards.shape import SUMMARY_ROOM, WORD_ROOM, absence_in, flaws
+from cds_service.rulebook.compile.compiler import compile_rulebook
+from cds_service.rulebook.engine.evaluate import Outcome, ask_all, evaluate_case
+from cds_service.rulebook.language.diagnostics import Findings, Level
+from cds_service.rulebook.language.schemas import whole_schema
+from cds_service.rulebook.language.source import parse_yaml
+from cds_service.rulebook.load import read_folder
+from cds_service.rulebook.testing.example_runner import ExampleRunner
+from cds_service.rulebook.testing.examples import (
     Example,
     Expectation,
     example_names,
     read_examples,
 )
-from cds_service.rulebook.findings import Findings, Level
-from cds_service.rulebook.gate import gate
-from cds_service.rulebook.load import read_folder
-from cds_service.rulebook.schemas import whole_schema
-from cds_service.rulebook.source import parse_yaml
-from cds_service.rulebook.terminology import SYSTEMS
+from cds_service.rulebook.testing.gate import gate
 
 RENDERER = MarkdownIt("gfm-like", {"linkify": False})
 """What an EHR does with a detail."""

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from cds_service.protocol.cards import Card, Indicator
-from cds_service.rulebook.alerting import Display
-from cds_service.rulebook.cards import draft_cards
-from cds_service.rulebook.compiler import compile_rulebook
-from cds_service.rulebook.evaluate import evaluate
-from cds_service.rulebook.example_patients import PatientWriter
-from cds_service.rulebook.examples import Example, example_names, read_examples
+from cds_service.rulebook.cards.cards import draft_cards
+from cds_service.rulebook.cards.suppression import Held, Why, decide, hold_back
+from cds_service.rulebook.compile.compiler import compile_rulebook
+from cds_service.rulebook.engine.alerting import Display
+from cds_service.rulebook.engine.evaluate import evaluate
+from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.load import read_folder
-from cds_service.rulebook.rules import Rulebook
-from cds_service.rulebook.suppression import Held, Why, decide, hold_back
+from cds_service.rulebook.testing.example_patients import PatientWriter
+from cds_service.rulebook.testing.examples import Example, example_names, read_examples
 
 FILES = read_folder(Path(__file__).parent.parent / "rules")
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from cds_service.app import build_world
-from cds_service.cli.fixture_server import serve_records
-from cds_service.cli.fixtures import Records, fill_prefetch, load_records
 from cds_service.config import Config
 from cds_service.decision import Answer, World, answer
+from cds_service.ehr.fixture_server import serve_records
+from cds_service.ehr.fixtures import Records, fill_prefetch, load_records
 from cds_service.fhir.chart import SOURCES, SourceState
 from cds_service.http.networks import ListedServer
 from cds_service.protocol.cards import as_json

@@ -22,19 +22,19 @@ from urllib.parse import parse_qsl, urlencode
 
 import pytest
 
-from cds_service.cli.fixture_records import Records
-from cds_service.cli.fixture_records import answer as answer_from
-from cds_service.cli.fixtures import fill_prefetch, load_records
+from cds_service.ehr.fixtures import fill_prefetch, load_records
+from cds_service.ehr.records import Records
+from cds_service.ehr.records import answer as answer_from
 from cds_service.fhir.chart import SOURCES, Chart, SourceState
 from cds_service.fhir.client import FhirLimits, FhirPool, open_reader
 from cds_service.fhir.gather import gather
 from cds_service.http.networks import ListedServer
 from cds_service.protocol.cards import as_json
 from cds_service.protocol.requests import parse_request
-from cds_service.rulebook.cards import build_cards
-from cds_service.rulebook.evaluate import Outcome, ask_all, evaluate, open_case
+from cds_service.rulebook.cards.cards import build_cards
+from cds_service.rulebook.engine.evaluate import Outcome, ask_all, evaluate, open_case
+from cds_service.rulebook.engine.rulebook import Rulebook, ServiceRules
 from cds_service.rulebook.load import load_rulebook
-from cds_service.rulebook.rules import Rulebook, ServiceRules
 from cds_service.wearables.records import PatientKey, WearableAlert
 
 FOLDER = Path(os.environ.get("CDS_SAMPLE_DATA") or "/nowhere")

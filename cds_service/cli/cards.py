@@ -4,7 +4,6 @@ What a server sends is never trusted: of a card in the wrong shape what is there
 shown, and no control character reaches the terminal.
 """
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,15 +12,12 @@ from rich.markdown import Markdown
 from rich.panel import Panel
 from rich.text import Text
 
-from ..rulebook.suppression import HELD_BACK_EXTENSION
-from .ehr import Answer
+from ..ehr.client import Answer
+from ..fhir.foreign_text import clean
+from ..rulebook.cards.suppression import HELD_BACK_EXTENSION
 
 COLOURS = {"info": "blue", "warning": "yellow", "critical": "red"}
 WIDTH = 100
-_CONTROLS = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-_LONGEST = 20_000
 
 
 def build_console() -> Console:
@@ -29,13 +25,6 @@ def build_console() -> Console:
     console = Console(highlight=False)
     console.width = min(console.width, WIDTH) if console.is_terminal else WIDTH
     return console
-
-
-def clean(value: Any) -> str:
-    """Text from outside without what could steer a terminal; of other values none."""
-    if not isinstance(value, str):
-        return ""
-    return _CONTROLS.sub("\ufffd", value[:_LONGEST].replace("\r\n", "\n"))
 
 
 def print_answer(console: Console, answer: Answer) -> None:

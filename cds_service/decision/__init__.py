@@ -26,10 +26,8 @@ from ..protocol.errors import Unavailable
 from ..protocol.requests import HookRequest
 from ..protocol.responses import build_response
 from ..publishing.serving import Serving
-from ..rulebook.cards import BuiltCard, draft_cards, identify, settle_actions
-from ..rulebook.evaluate import Evaluations, alerts_since, evaluate
-from ..rulebook.rules import Rulebook, ServiceRules
-from ..rulebook.suppression import (
+from ..rulebook.cards.cards import BuiltCard, draft_cards, identify, settle_actions
+from ..rulebook.cards.suppression import (
     Held,
     Suppressed,
     decide,
@@ -37,6 +35,8 @@ from ..rulebook.suppression import (
     look_back,
     say_held_back,
 )
+from ..rulebook.engine.evaluate import Evaluations, alerts_since, evaluate
+from ..rulebook.engine.rulebook import Rulebook, ServiceRules
 from ..store.displays import OwnCall
 from ..store.records import CallRecord, StoreError
 from ..store.store import Store

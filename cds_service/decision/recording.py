@@ -5,11 +5,11 @@ from datetime import datetime
 
 from ..fhir.chart import SOURCES, Chart, Source
 from ..protocol.requests import HookRequest
-from ..rulebook.cards import BuiltCard
-from ..rulebook.evaluate import Evaluations, Outcome
-from ..rulebook.rules import ServiceRules
-from ..rulebook.suggestions import target_of
-from ..rulebook.suppression import Held
+from ..rulebook.cards.cards import BuiltCard
+from ..rulebook.cards.suggestions import target_of
+from ..rulebook.cards.suppression import Held
+from ..rulebook.engine.evaluate import Evaluations, Outcome
+from ..rulebook.engine.rulebook import ServiceRules
 from ..store.records import (
     CallRecord,
     CardRecord,

@@ -1,10 +1,14 @@
-"""What a server says of a failure, as one line that may be shown to a person. Pure."""
+"""Text from outside, made fit to be shown to a person. Pure."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
 _LONGEST = 200
+_CONTROLS = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_LONGEST_TEXT = 20_000
 _SECRET = re.compile(r"[\w.+/=~-]{32,}")
 
 
@@ -12,6 +16,13 @@ def shown(text: str) -> str:
     """The text on one line, cut, and without what could be a token or a signature."""
     printable = "".join(each if each.isprintable() else " " for each in text[:10_000])
     return _SECRET.sub("…", " ".join(printable.split()))[:_LONGEST]
+
+
+def clean(value: Any) -> str:
+    """Text from outside without what could steer a terminal; of other values none."""
+    if not isinstance(value, str):
+        return ""
+    return _CONTROLS.sub("\ufffd", value[:_LONGEST_TEXT].replace("\r\n", "\n"))
 
 
 def outcome_text(value: Any) -> str:

@@ -14,10 +14,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..rulebook.compiler import compile_rulebook
-from ..rulebook.document import Document
-from ..rulebook.findings import Level
-from ..rulebook.rules import Rulebook
+from ..rulebook.compile.compiler import compile_rulebook
+from ..rulebook.engine.rulebook import Rulebook
+from ..rulebook.language.diagnostics import Level
+from ..rulebook.language.document import Document
 from ..store.publications import Publication
 from ..store.records import StoreError
 from ..store.store import Store

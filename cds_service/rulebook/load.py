@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import date, tzinfo
 from pathlib import Path
 
-from .compiler import OF_TESTS, compile_rulebook, kind_of
-from .document import Document
-from .examples import fhir_files
-from .findings import Finding, Findings, Level
-from .life_cycle import check_dates
-from .rules import CheckResource, Rulebook, unchecked
-from .source import SIZE_LIMIT
-from .terminology_files import SIZE_LIMITS, terminology_kind
+from .compile.compiler import OF_TESTS, compile_rulebook, kind_of
+from .compile.life_cycle import check_dates
+from .engine.rulebook import Rulebook
+from .engine.rules import CheckResource, unchecked
+from .language.diagnostics import Finding, Findings, Level
+from .language.document import Document
+from .language.source import SIZE_LIMIT
+from .terminology.files import SIZE_LIMITS, terminology_kind
+from .testing.examples import fhir_files
 
 SUFFIX = ".yaml"
 

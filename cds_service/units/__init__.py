@@ -5,7 +5,14 @@ asked for and nothing where anything else is. What a text might also mean, or wh
 makes of it by its letters alone, is never taken for a number.
 """
 
-from .reading import AS_IT_IS, NOTHING_SAID, Scale, Substance, canonical_unit, scales
+from .reading import (
+    AS_IT_IS,
+    NOTHING_SAID,
+    Scale,
+    Substance,
+    canonical_unit,
+    scales,
+)
 from .ucum import conversion, is_ucum
 
 __all__ = [

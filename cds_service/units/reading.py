@@ -21,6 +21,10 @@ class Scale(NamedTuple):
     factor: float
     offset: float
 
+    def of(self, number: float) -> float:
+        """Return the number by this scale, without the digits that are noise."""
+        return float(f"{number * self.factor + self.offset:.12g}")
+
 
 AS_IT_IS = Scale(1.0, 0.0)
 

@@ -6,7 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 
 from .adapters.consents import read_consent
-from .consent import ACTIVE, Asked, Consent, ConsentAction, ConsentRecord, is_permitted
+from .consent import (
+    ACTIVE,
+    Asked,
+    Consent,
+    ConsentAction,
+    ConsentRecord,
+    is_permitted,
+)
 from .records import AlertType, PatientKey, WearableAlert
 
 Stamp = frozenset[tuple[str, datetime, str]]

@@ -16,12 +16,13 @@ import pytest
 from flask import Flask
 from werkzeug.serving import make_server
 
-from cds_service.cli.ehr import generate_key
 from cds_service.config import Clients, Config, ConsentMode, Profile, WebhookSource
 from cds_service.decision import World
+from cds_service.ehr.client import generate_key
 from cds_service.fhir.client import FhirPool
 from cds_service.publishing.serving import Serving
-from cds_service.rulebook.rules import Rulebook, Site
+from cds_service.rulebook.engine.rulebook import Rulebook
+from cds_service.rulebook.engine.rules import Site
 from cds_service.store.store import Store
 from cds_service.wearables.records import AlertType
 from cds_service.web.errors import register_errors

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from cds_service.cli.cards import print_answer
-from cds_service.cli.ehr import Answer
+from cds_service.ehr.client import Answer
 
 CARD = {
     "uuid": "1",

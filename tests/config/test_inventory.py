@@ -10,13 +10,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from cds_service.config import (
-    Clients,
-    Config,
-    WebhookSource,
-    load_clients,
-    load_config,
-)
+from cds_service.config import Clients, Config, WebhookSource, load_clients, load_config
 from cds_service.config.inventory import build_inventory, digest_file
 from cds_service.fhir.forms import Added, Form
 from cds_service.http.networks import ListedServer, Reach

@@ -22,16 +22,16 @@ from standardwebhooks import Webhook
 from werkzeug.test import TestResponse
 
 from cds_service.app import build_world, create_app
-from cds_service.cli.ehr import build_bare, build_prefetched, generate_key
-from cds_service.cli.fixture_server import (
+from cds_service.config import load_config
+from cds_service.decision import World
+from cds_service.ehr.client import build_bare, build_prefetched, generate_key
+from cds_service.ehr.fixture_server import (
     FixtureServer,
     answer,
     load_records,
     serve_records,
 )
-from cds_service.cli.fixtures import Case, load_case
-from cds_service.config import load_config
-from cds_service.decision import World
+from cds_service.ehr.fixtures import Case, load_case
 from cds_service.rulebook.load import load_rulebook
 
 HOME = Path(__file__).parents[2]

@@ -18,8 +18,8 @@ from cds_service.decision.consenting import heed_consents
 from cds_service.fhir.chart import Source, SourceState
 from cds_service.protocol.errors import Unavailable, UnmetPrecondition
 from cds_service.protocol.requests import parse_request
+from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.load import load_rulebook
-from cds_service.rulebook.rules import Rulebook
 from cds_service.store.records import AuditEvent, Intake
 from cds_service.store.store import Store
 from cds_service.wearables.adapters.consents import keep_consent

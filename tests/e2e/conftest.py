@@ -24,10 +24,10 @@ import pytest
 import requests
 from standardwebhooks import Webhook
 
-from cds_service.cli.ehr import Ehr, build_prefetched, find_templates, generate_key
-from cds_service.cli.fixtures import Case, load_case
-from cds_service.cli.scenarios import Step
-from cds_service.cli.simulate import send
+from cds_service.cli.calls.simulate import send
+from cds_service.ehr.client import Ehr, build_prefetched, find_templates, generate_key
+from cds_service.ehr.fixtures import Case, load_case
+from cds_service.ehr.scenarios import Step
 
 HOME = Path(__file__).parents[2]
 CASE = HOME / "fixtures" / "patient-view" / "fires-without-anticoagulant"

@@ -25,7 +25,7 @@ from uuid import uuid4
 import jwt
 import pytest
 
-from cds_service.cli.ehr import Ehr
+from cds_service.ehr.client import Ehr
 
 pytestmark = pytest.mark.slow
 

@@ -19,8 +19,8 @@ import pytest
 import requests
 
 from cds_service.publishing.publisher import Publisher
-from cds_service.rulebook.compiler import digest_of
-from cds_service.rulebook.rules import unchecked
+from cds_service.rulebook.compile.compiler import digest_of
+from cds_service.rulebook.engine.rules import unchecked
 from cds_service.rulebook.watch import QUIET
 from cds_service.store.store import Store
 

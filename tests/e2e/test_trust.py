@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from cds_service.cli.token_minting import Claims, build_token
+from cds_service.ehr.tokens import Claims, build_token
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from cds_service.cli.schema import schema
-from cds_service.rulebook.compiler import kind_of
+from cds_service.cli.rules.schema import schema
+from cds_service.rulebook.compile.compiler import kind_of
 from cds_service.rulebook.load import read_folder
 
 RULES = Path(__file__).parents[2] / "rules"

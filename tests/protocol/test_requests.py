@@ -9,11 +9,7 @@ from hypothesis import strategies as st
 
 from cds_service.protocol.errors import InvalidRequest, WrongPatient
 from cds_service.protocol.hooks import HOOKS
-from cds_service.protocol.requests import (
-    FhirAuthorization,
-    HookRequest,
-    parse_request,
-)
+from cds_service.protocol.requests import FhirAuthorization, HookRequest, parse_request
 
 Json = dict[str, Any]
 RequestOf = Callable[..., Json]

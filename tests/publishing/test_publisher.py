@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from cds_service.publishing.publisher import Lease, Publisher, Watcher
-from cds_service.rulebook.compiler import digest_of
-from cds_service.rulebook.rules import unchecked
+from cds_service.rulebook.compile.compiler import digest_of
+from cds_service.rulebook.engine.rules import unchecked
 from cds_service.rulebook.watch import Watch
 from cds_service.store.store import Store
 

@@ -13,8 +13,8 @@ import pytest
 
 from cds_service.publishing.publisher import Publisher
 from cds_service.publishing.serving import Follower, Serving
-from cds_service.rulebook.compiler import compile_rulebook, digest_of
-from cds_service.rulebook.rules import unchecked
+from cds_service.rulebook.compile.compiler import compile_rulebook, digest_of
+from cds_service.rulebook.engine.rules import unchecked
 from cds_service.store.publications import Draft
 from cds_service.store.records import AuditEvent
 from cds_service.store.store import Store

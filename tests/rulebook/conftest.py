@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from cds_service.fhir.chart import Chart, Source, SourceState
-from cds_service.rulebook.compiler import Compiled, compile_rulebook
-from cds_service.rulebook.evaluate import Evaluations, evaluate
-from cds_service.rulebook.truth import Unknown, Verdict
+from cds_service.rulebook.compile.compiler import Compiled, compile_rulebook
+from cds_service.rulebook.engine.evaluate import Evaluations, evaluate
+from cds_service.rulebook.values.truth import Unknown, Verdict
 from cds_service.wearables.records import PatientKey, WearableAlert
 
 NOW = datetime.fromisoformat("2026-11-22T07:00:00-05:00")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from cds_service.rulebook.findings import Finding
+from cds_service.rulebook.language.diagnostics import Finding
 from cds_service.rulebook.load import (
     InvalidRulebook,
     check_folder,

@@ -11,7 +11,7 @@ import pytest
 
 from cds_service.protocol.cards import Coding, Indicator
 from cds_service.protocol.feedback import FeedbackEntry, Outcome
-from cds_service.rulebook.alerting import Display, Lookback
+from cds_service.rulebook.engine.alerting import Display, Lookback
 from cds_service.store.displays import NEWEST, OwnCall, _statement
 from cds_service.store.records import (
     AuditEvent,
@@ -25,7 +25,7 @@ from cds_service.wearables.records import PatientKey
 ASK = """
 import sys
 from datetime import UTC, datetime
-from cds_service.rulebook.alerting import Lookback
+from cds_service.rulebook.engine.alerting import Lookback
 from cds_service.store.store import Store
 from cds_service.wearables.records import PatientKey
 lookback = Lookback(frozenset({"k"}), datetime(2026, 1, 1, tzinfo=UTC))

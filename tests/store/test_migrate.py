@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from cds_service.protocol.cards import Indicator
-from cds_service.rulebook.alerting import Display, Lookback
+from cds_service.rulebook.engine.alerting import Display, Lookback
 from cds_service.store.migrate import MIGRATIONS
 from cds_service.store.records import AuditEvent, StoreError
 from cds_service.store.store import Store

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from cds_service.rulebook.compiler import compile_rulebook
+from cds_service.fhir.code_systems import SYSTEMS, normalise_code
+from cds_service.rulebook.compile.compiler import compile_rulebook
+from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.load import read_folder
-from cds_service.rulebook.rules import Rulebook
-from cds_service.rulebook.terminology import SYSTEMS, normalise_code
-from cds_service.rulebook.valuesets import ValueSet
+from cds_service.rulebook.terminology.valuesets import ValueSet
 
 RULES = Path(__file__).parents[2] / "rules"
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
-from cds_service.rulebook.terminology import SYSTEMS
-from cds_service.rulebook.valuesets import ValueSet
+from cds_service.fhir.code_systems import SYSTEMS
+from cds_service.rulebook.terminology.valuesets import ValueSet
 
 ICD = SYSTEMS["icd10cm"]
 

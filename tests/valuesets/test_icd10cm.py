@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from cds_service.fhir.code_systems import SYSTEMS, is_well_formed, normalise_code
 from cds_service.rulebook.load import read_folder
-from cds_service.rulebook.terminology import SYSTEMS, is_well_formed, normalise_code
-from cds_service.rulebook.valuesets import ValueSet
+from cds_service.rulebook.terminology.valuesets import ValueSet
 
 ICD = SYSTEMS["icd10cm"]
 FILES = {

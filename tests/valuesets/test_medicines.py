@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from cds_service.fhir.chart import Chart, Source, SourceState
-from cds_service.rulebook.coverage import Survey, Surveyor, Verdict
-from cds_service.rulebook.findings import Findings
+from cds_service.fhir.code_systems import SYSTEMS
+from cds_service.rulebook.describe.chart_coverage import Survey, Surveyor, Verdict
+from cds_service.rulebook.engine.rulebook import Rulebook
+from cds_service.rulebook.language.diagnostics import Findings
+from cds_service.rulebook.language.source import parse_yaml
 from cds_service.rulebook.load import read_folder
-from cds_service.rulebook.rules import Rulebook
-from cds_service.rulebook.source import parse_yaml
-from cds_service.rulebook.terminology import SYSTEMS
-from cds_service.rulebook.valueset_parts import names_of
+from cds_service.rulebook.terminology.parts import names_of
 
 from .conftest import RULES
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cds_service.rulebook.terminology import SYSTEMS
-from cds_service.rulebook.valuesets import ValueSet
+from cds_service.fhir.code_systems import SYSTEMS
+from cds_service.rulebook.terminology.valuesets import ValueSet
 
 ICD = SYSTEMS["icd10cm"]
 

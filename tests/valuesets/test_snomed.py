@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from cds_service.fhir.code_systems import SYSTEMS
 from cds_service.rulebook.load import read_folder
-from cds_service.rulebook.terminology import SYSTEMS
-from cds_service.rulebook.valuesets import ValueSet
+from cds_service.rulebook.terminology.valuesets import ValueSet
 
 SNOMED = SYSTEMS["snomed"]
 OVERLAY = {

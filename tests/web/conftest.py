@@ -15,11 +15,11 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from cds_service.app import build_world, create_app
-from cds_service.cli.ehr import generate_key
 from cds_service.config import load_config
 from cds_service.decision import World
+from cds_service.ehr.client import generate_key
+from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.load import load_rulebook
-from cds_service.rulebook.rules import Rulebook
 
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
 PUBLIC = "https://cds.example.org/base"

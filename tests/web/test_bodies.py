@@ -3,11 +3,7 @@ import io
 import pytest
 from flask import Flask
 
-from cds_service.protocol.errors import (
-    InvalidRequest,
-    TooLarge,
-    UnsupportedMediaType,
-)
+from cds_service.protocol.errors import InvalidRequest, TooLarge, UnsupportedMediaType
 from cds_service.web.bodies import read_body
 
 LIMIT = 100

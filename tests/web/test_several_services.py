@@ -9,7 +9,7 @@ import pytest
 
 from cds_service.decision import World
 from cds_service.publishing.serving import Serving
-from cds_service.rulebook.compiler import compile_rulebook
+from cds_service.rulebook.compile.compiler import compile_rulebook
 from cds_service.rulebook.load import read_folder
 
 RULES = Path(__file__).parents[2] / "rules"

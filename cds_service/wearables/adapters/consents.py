@@ -10,8 +10,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
+from ...fhir.moments import parse_moment
 from ...protocol.errors import Problem, Unprocessable
-from ...rulebook.intervals import parse_moment
 from ..consent import Consent, ConsentRecord, Provision
 from ..records import PATIENT_ID, PatientKey
 from .items import Rejected, Sender

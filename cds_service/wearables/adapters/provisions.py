@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, tzinfo
 from typing import Any
 
-from ...rulebook.intervals import parse_moment
-from ...rulebook.terminology import canonical_system, normalise_code
+from ...fhir.code_systems import canonical_system, normalise_code
+from ...fhir.moments import parse_moment
 from ..consent import Provision
 
 DEEPEST = 8

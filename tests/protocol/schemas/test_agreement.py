@@ -15,8 +15,8 @@ from jsonschema import Draft7Validator, Draft202012Validator
 from cds_service.protocol import schemas as wire
 from cds_service.protocol.schemas import Validator
 from cds_service.rulebook import schemas as files
-from cds_service.rulebook.findings import Findings
-from cds_service.rulebook.source import parse_yaml
+from cds_service.rulebook.language.diagnostics import Findings
+from cds_service.rulebook.language.source import parse_yaml
 
 RULES = Path(__file__).parents[3] / "rules"
 

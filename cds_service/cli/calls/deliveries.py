@@ -1,0 +1,101 @@
+"""Signed deliveries to the webhook of a server, and its answers in words.
+
+Source: Standard Webhooks 1.0.0.
+"""
+
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import click
+import requests
+from standardwebhooks import Webhook
+from standardwebhooks.webhooks import EmptyWebhookSecretError
+
+from ...fhir.foreign_text import clean
+
+TIMEOUTS = (5, 30)
+"""Seconds to connect and to wait for the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What is sent once."""
+
+    id: str
+    """The ``webhook-id``."""
+    body: str
+    signed_at: datetime
+    """Aware."""
+
+
+def secret_option(command: Callable[..., None]) -> Callable[..., None]:
+    """The option ``--secret`` on a command; required where it sends."""
+    option = click.option(
+        "--secret",
+        envvar="CDS_WEBHOOK_SECRET",
+        callback=_check_secret,
+        help="What deliveries are signed with.  [env: CDS_WEBHOOK_SECRET]",
+    )
+    return option(command)
+
+
+def _check_secret(
+    context: click.Context, parameter: click.Parameter, secret: str | None
+) -> str | None:
+    try:
+        if secret is not None:
+            Webhook(secret)
+    except (binascii.Error, ValueError, EmptyWebhookSecretError) as error:
+        raise click.BadParameter("not base64, as in whsec_MfKQ9r8G…") from error
+    return secret
+
+
+def deliver(
+    session: requests.Session, delivery: Delivery, url: str, secret: str
+) -> requests.Response:
+    """The server's answer to one delivery. Raises ClickException if there is none."""
+    signed_at = delivery.signed_at
+    signature = Webhook(secret).sign(delivery.id, signed_at, delivery.body)
+    headers = {
+        "Content-Type": "application/json",
+        "webhook-id": delivery.id,
+        "webhook-timestamp": str(int(signed_at.timestamp())),
+        "webhook-signature": signature,
+    }
+    try:
+        return session.post(
+            url, delivery.body, headers=headers, timeout=TIMEOUTS, allow_redirects=False
+        )
+    except requests.RequestException as error:
+        text = f"{url} does not answer ({type(error).__name__})."
+        raise click.ClickException(text) from error
+
+
+def read(response: requests.Response) -> str:
+    """An answer in a few words."""
+    answer = answer_of(response)
+    if "accepted" in answer:
+        return f"{answer['accepted']} accepted, {answer.get('rejected')} rejected"
+    try:
+        issue = answer["issue"][0]
+        words = [*issue.get("expression", []), issue["details"]["text"]]
+        return clean(" ".join(words))
+    except (KeyError, IndexError, TypeError, AttributeError):
+        return response.reason or "an answer of no known form"
+
+
+def answer_of(response: requests.Response) -> dict[str, Any]:
+    """The JSON object of an answer; empty where it holds none."""
+    try:
+        answer = response.json()
+    except requests.JSONDecodeError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def webhook_url(url: str, path: str) -> str:
+    """The URL of a webhook of a server, where *url* may be that already."""
+    return url if url.rstrip("/").endswith(path) else url.rstrip("/") + path

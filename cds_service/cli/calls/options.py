@@ -1,0 +1,195 @@
+"""The command line of ``cds-service call``."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+
+from ...ehr.client import ALGORITHMS
+from ...ehr.exchange import PATIENCE
+from ..cards import build_console
+
+FHIR_TOKEN = "FHIR_BEARER_TOKEN"  # nosec B105 # the name of a variable
+"""The environment variable that can hold the token for the FHIR server."""
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What stands on the command line."""
+
+    service: str | None
+    folder: Path | None
+    base: str
+    hook: str
+    patient: str
+    fhir: str
+    user: str
+    encounter: str
+    context: str
+    bearer_file: Path | None
+    scope: str
+    subject: str
+    no_prefetch: bool
+    partial: tuple[str, ...]
+    all_pages: bool
+    errors_as_outcome: bool
+    fhir_port: int
+    key: Path | None
+    kid: str
+    iss: str
+    clients: Path | None
+    jku: str
+    alg: str
+    tenant: str
+    origin: str
+    system_actions: bool
+    spec: str
+    save: Path | None
+    as_json: bool
+    timeout: float
+    strict: bool
+    console: Console = field(default_factory=build_console)
+
+
+def take_options(command: Command) -> Command:
+    """The command with the arguments and options that ``Options`` holds."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+_OPTIONS: tuple[Callable[[Command], Command], ...] = (
+    click.argument("service", required=False),
+    click.argument("folder", required=False, type=_FOLDER),
+    click.option(
+        "--base",
+        metavar="URL",
+        default="http://127.0.0.1:8080",
+        show_default=True,
+        help="Base of the CDS server; discovery is at URL/cds-services.",
+    ),
+    click.option(
+        "--hook", default="", help="Which hook; also calls what is not listed."
+    ),
+    click.option("--patient", metavar="ID", default="", help="Whose chart is opened."),
+    click.option("--fhir", metavar="URL", default="", help="The EHR's FHIR server."),
+    click.option(
+        "--user", default="", help="Who opens it, as Type/id; Practitioner/1 if needed."
+    ),
+    click.option("--encounter", metavar="ID", default="", help="In which encounter."),
+    click.option(
+        "--context",
+        metavar="JSON|@FILE",
+        default="",
+        help="More fields of the hook's context, such as draftOrders.",
+    ),
+    click.option(
+        "--bearer-file",
+        type=_FILE,
+        help=f"File with the token for the FHIR server; else ${FHIR_TOKEN}.",
+    ),
+    click.option("--scope", default="", help="Of that token; by default what is read."),
+    click.option(
+        "--subject",
+        default="cds-service",
+        show_default=True,
+        help="The service's client id, for whom the token is.",
+    ),
+    click.option("--no-prefetch", is_flag=True, help="Let the service read the chart."),
+    click.option(
+        "--partial",
+        metavar="KEY",
+        multiple=True,
+        help="Prefetch this key alone; repeat.",
+    ),
+    click.option(
+        "--all-pages", is_flag=True, help="Send all pages of a search as one."
+    ),
+    click.option(
+        "--errors-as-outcome",
+        is_flag=True,
+        help="Send an OperationOutcome for what could not be read.",
+    ),
+    click.option("--fhir-port", default=0, help="Where a fixture's chart is served."),
+    click.option(
+        "--key", type=_FILE, help="Private key (PEM) to sign with; else no JWT."
+    ),
+    click.option(
+        "--kid", default="", help="The key's id; by default what `token key` wrote."
+    ),
+    click.option(
+        "--iss", default="", help="Who signs; by default the client whose key it is."
+    ),
+    click.option(
+        "--clients",
+        type=click.Path(dir_okay=False, path_type=Path),
+        envvar="CDS_CLIENTS_FILE",
+        show_envvar=True,
+        help="The server's clients file, which names who signs.",
+    ),
+    click.option("--jku", metavar="URL", default="", help="Where the public keys are."),
+    click.option(
+        "--alg",
+        type=click.Choice(ALGORITHMS),
+        default=None,
+        help="By default ES384 or RS384, as the key can.",
+    ),
+    click.option("--tenant", default="", help="The tenant that the JWT names."),
+    click.option(
+        "--origin", metavar="URL", default="", help="Call as a page from there."
+    ),
+    click.option(
+        "--system-actions", is_flag=True, help="System actions are agreed on."
+    ),
+    click.option(
+        "--spec",
+        metavar="VERSION",
+        default="",
+        help="Judge by this CDS Hooks, such as 1.0; by default as discovery says.",
+    ),
+    click.option(
+        "--save",
+        metavar="DIR",
+        type=click.Path(path_type=Path),
+        help="Keep the call as a fixture case.",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print everything as JSON."),
+    click.option(
+        "--timeout",
+        type=click.FloatRange(min=0.1, max=3600),
+        default=PATIENCE,
+        show_default=True,
+        help="Seconds to wait for any answer.",
+    ),
+    click.option("--strict", is_flag=True, help="What it SHOULD do counts as well."),
+)
+
+
+def read_context(text: str) -> dict[str, Any]:
+    """The fields that ``--context`` names, as JSON or in a file after ``@``.
+
+    Raises:
+        click.UsageError: if it is no JSON object, or the file cannot be read.
+    """
+    if not text:
+        return {}
+    try:
+        if text.startswith("@"):
+            text = Path(text[1:]).read_text("utf-8")
+        value = json.loads(text)
+    except OSError as error:
+        raise click.UsageError(f"--context: {text[1:]}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise click.UsageError(f"--context is no JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise click.UsageError("--context must be a JSON object of context fields")
+    return value

@@ -1,0 +1,205 @@
+"""``cds-service consent send``: a Consent to try things out with, sent signed."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import NAMESPACE_URL, uuid4, uuid5
+
+import click
+import requests
+
+from ...fhir.code_systems import canonical_system, normalise_code
+from ...fhir.foreign_text import clean
+from ...fhir.models import check_resource
+from ...ingestion import CONSENTS
+from ...wearables.adapters.consents import Unreadable, keep_consent, patient_of
+from ...wearables.adapters.provisions import ACTIONS
+from ...wearables.consent import ConsentAction
+from ..calls.deliveries import (
+    Delivery,
+    answer_of,
+    deliver,
+    read,
+    secret_option,
+    webhook_url,
+)
+
+TERMS = "http://terminology.hl7.org/CodeSystem"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a patient is to have said."""
+
+    patient: str
+    id: str
+    permits: tuple[ConsentAction, ...]
+    codes: tuple[tuple[str, str], ...] = ()
+    """System and code of the data that it is about; empty for any."""
+    until: str = ""
+    """As FHIR writes a time; empty for no end."""
+    withdrawn: bool = False
+
+
+def read_actions(
+    context: click.Context, parameter: click.Parameter, text: str
+) -> tuple[ConsentAction, ...]:
+    """The actions in a list with commas, each once."""
+    try:
+        named = [ConsentAction(each.strip()) for each in text.split(",")]
+    except ValueError as error:
+        known = ", ".join(ConsentAction)
+        raise click.BadParameter(f"name some of {known}, with commas") from error
+    return tuple(dict.fromkeys(named))
+
+
+def read_codes(
+    context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
+    """System and code of each ``system|code``."""
+    found = []
+    for text in texts:
+        named, _, code = text.rpartition("|")
+        system = canonical_system(named)
+        if ":" not in system or not code.strip():
+            raise click.BadParameter(f"{text} is not as loinc|8867-4, or URI|code")
+        found.append((system, normalise_code(system, code)))
+    return tuple(found)
+
+
+@click.command()
+@click.option("--to", "url", metavar="URL", help="The server, or its webhook.")
+@click.option("--patient", metavar="ID", required=True, help="As the EHR knows them.")
+@secret_option
+@click.option(
+    "--permit",
+    "permits",
+    metavar="ACTIONS",
+    default="collect,use",
+    show_default=True,
+    callback=read_actions,
+    help="Of collect, use and disclose, with commas.",
+)
+@click.option(
+    "--code",
+    "codes",
+    metavar="SYSTEM|CODE",
+    multiple=True,
+    callback=read_codes,
+    help="Only for such data, as loinc|8867-4; repeat.",
+)
+@click.option("--until", default="", help="Its last day, or the moment it ends.")
+@click.option("--id", help="The Consent's id; by default one that the patient gives.")
+@click.option("--withdraw", "withdrawn", is_flag=True, help="Take back what it said.")
+@click.option("--dry-run", is_flag=True, help="Print the Consent, send nothing.")
+def send(
+    url: str | None, secret: str | None, id: str | None, dry_run: bool, **wish: Any
+) -> None:
+    """Make a FHIR R4 Consent of a patient and deliver it, for trying things out.
+
+    Sent again it replaces what was sent before, and with --withdraw it ends that. Not
+    for real patients: what they sign belongs into the EHR. Exit code 0: the server
+    keeps it; 1: it does not, and says why; 2: usage.
+    """
+    if not dry_run and not (url and secret):
+        raise click.UsageError("--to and --secret are required, or --dry-run.")
+    told = Wish(id=id or usual_id(wish["patient"]), **wish)
+    resource = build_consent(told, datetime.now(UTC))
+    refuse_nonsense(resource)
+    if dry_run:
+        click.echo(json.dumps(resource, indent=2))
+        return
+    webhook = webhook_url(url or "", CONSENTS)
+    for line in said(ask(resource, webhook, secret or ""), told):
+        click.echo(line)
+
+
+def usual_id(patient: str) -> str:
+    """The id of the Consent that is made for a patient, the same each time."""
+    return f"trial-{uuid5(NAMESPACE_URL, f'Patient/{patient}')}"
+
+
+def build_consent(wish: Wish, now: datetime) -> dict[str, Any]:
+    """The FHIR R4 Consent that says so."""
+    provision: dict[str, Any] = {
+        "type": "permit",
+        "action": [_concept(ACTIONS, str(each)) for each in wish.permits],
+    }
+    if wish.codes:
+        provision["code"] = [_concept(*each) for each in wish.codes]
+    if wish.until:
+        provision["period"] = {"end": wish.until}
+    updated = now.isoformat(timespec="milliseconds")
+    return {
+        "resourceType": "Consent",
+        "id": wish.id,
+        "meta": {"lastUpdated": updated},
+        "status": "inactive" if wish.withdrawn else "active",
+        "scope": _concept(f"{TERMS}/consentscope", "patient-privacy"),
+        "category": [_concept(f"{TERMS}/v3-ActCode", "IDSCL")],
+        "patient": {"reference": f"Patient/{wish.patient}"},
+        "dateTime": updated,
+        "policyRule": _concept(f"{TERMS}/v3-ActCode", "OPTIN"),
+        "provision": provision,
+    }
+
+
+def _concept(system: str, code: str) -> dict[str, Any]:
+    return {"coding": [{"system": system, "code": code}]}
+
+
+def refuse_nonsense(resource: dict[str, Any]) -> None:
+    """Return if it can be kept. Raises UsageError."""
+    try:
+        keep_consent(resource, patient_of(resource, "", "-", "-"), "")
+    except Unreadable as error:
+        raise click.UsageError(f"--id or --patient: {error}") from error
+    problems = check_resource(resource)
+    if problems:
+        message = "--until is written 2026-12-31, or 2026-12-31T12:00:00Z"
+        raise click.UsageError(message)
+
+
+def ask(resource: dict[str, Any], url: str, secret: str) -> dict[str, Any]:
+    """What the server says of the Consent.
+
+    Raises:
+        click.ClickException: if it does not keep it.
+    """
+    delivery = Delivery(str(uuid4()), json.dumps(resource), datetime.now(UTC))
+    with requests.Session() as session:
+        response = deliver(session, delivery, url, secret)
+    results = answer_of(response).get("results")
+    result = results[0] if isinstance(results, list) and len(results) == 1 else None
+    if response.status_code != 202 or not isinstance(result, dict):
+        message = f"{url} answers {response.status_code}: {read(response)}"
+        if response.status_code == 403:
+            message += " (`formats` of a source in the clients file)"
+        raise click.ClickException(message)
+    if result.get("status") != "accepted":
+        message = "the server knows a later version of this Consent, which holds"
+        raise click.ClickException(message)
+    return result
+
+
+def said(result: dict[str, Any], wish: Wish) -> Iterator[str]:
+    """The answer in plain words."""
+    how = "withdrawn" if wish.withdrawn else "kept"
+    yield f"Consent {wish.id} of patient {wish.patient} is {how}."
+    listed = result.get("permits")
+    named = listed if isinstance(listed, list) else []
+    permitted = [str(each) for each in ConsentAction if each in named]
+    others = [str(each) for each in ConsentAction if each not in named]
+    if permitted:
+        other = f"; not {', '.join(others)}" if others else ""
+        yield (
+            "By now the patient's Consents permit, for one type of alert or more: "
+            f"{', '.join(permitted)}{other}."
+        )
+    else:
+        yield "By now the patient's Consents permit nothing."
+    doubts = result.get("doubts")
+    for each in doubts if isinstance(doubts, list) else ():
+        yield f"  {clean(each)}"

@@ -1,0 +1,150 @@
+"""``cds-service audit``: the audit trail, written out and checked."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ...audit import Anchor, anchors, build_audit_event, entries, export, verify
+from ...exports.files import write_atomically
+from ...store.records import StoreError
+from ...store.store import Store
+from .database import database_option, open_store
+from .feedback import read_period, since_option, until_option
+
+out_option = click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write; without it, standard output.",
+)
+
+
+@click.group()
+def audit() -> None:
+    """Write the audit trail out, or see whether anybody has changed it.
+
+    The trail holds patient data; the files that are written here hold it as well.
+    """
+
+
+@audit.command("export")
+@database_option
+@since_option
+@until_option
+@click.option("--all", "whole", is_flag=True, help="The whole trail.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["jsonl", "fhir"]),
+    default="jsonl",
+    show_default=True,
+    help="Rows as they are, or FHIR R4 AuditEvents; one a line.",
+)
+@out_option
+def export_rows(
+    database: str,
+    since: str | None,
+    until: str | None,
+    whole: bool,
+    form: str,
+    out: Path | None,
+) -> None:
+    """Write rows of the trail, one a line, in the order of arrival.
+
+    Exit code 0: written; 1: it could not be; 2: usage.
+    """
+    period = None if whole else read_period(since, until)
+    store = open_store(database)
+    try:
+        if form == "jsonl":
+            _write(export(store, period), out)
+        else:
+            found = entries(store, period)
+            _write((_line(build_audit_event(each)) for each in found), out)
+    except StoreError as error:
+        raise click.ClickException(f"{database}: {error}") from error
+    finally:
+        store.close()
+
+
+@audit.command("anchors")
+@database_option
+@out_option
+def write_anchors(database: str, out: Path | None) -> None:
+    """Write the newest hash of each writer, one a line.
+
+    Keep them where the owner of the database cannot write: `audit verify --anchors`
+    then sees rows that were cut off or written anew. Exit code 0: written; 1: not.
+    """
+    store = open_store(database)
+    try:
+        _write((_line(asdict(each)) for each in anchors(store)), out)
+    except StoreError as error:
+        raise click.ClickException(f"{database}: {error}") from error
+    finally:
+        store.close()
+
+
+@audit.command("verify")
+@database_option
+@click.option(
+    "--anchors",
+    "kept",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What `audit anchors` wrote before.",
+)
+@click.pass_context
+def verify_rows(context: click.Context, database: str, kept: Path | None) -> None:
+    """Find every row of the trail that was changed, removed or put in.
+
+    Exit code 0: the trail is as it was written; 1: it is not, or could not be read.
+    """
+    known = read_anchors(kept) if kept else []
+    store = open_store(database)
+    try:
+        breaks, number = verify(store, known), count(store)
+    except StoreError as error:
+        raise click.ClickException(f"{database}: {error}") from error
+    finally:
+        store.close()
+    for each in breaks:
+        click.echo(f"writer {each.writer}, row {each.sequence}: {each.problem}")
+    if breaks:
+        click.echo(f"{len(breaks)} breaks in {number} rows")
+        context.exit(1)
+    click.echo(f"{number} rows, as they were written")
+    if not kept:
+        click.echo("without --anchors rows cut off at the end cannot be seen", err=True)
+
+
+def read_anchors(file: Path) -> list[Anchor]:
+    """The anchors in a file, one a line."""
+    try:
+        lines = file.read_text("utf-8").splitlines()
+        return [Anchor(**json.loads(line)) for line in lines if line.strip()]
+    except (ValueError, TypeError) as error:
+        message = f"{file} holds no anchors; `cds-service audit anchors` writes them"
+        raise click.ClickException(message) from error
+
+
+def count(store: Store) -> int:
+    """How many rows the trail has."""
+    return sum(1 for _ in store.audit_entries())
+
+
+def _write(lines: Iterable[str], out: Path | None) -> None:
+    if out is None:
+        for line in lines:
+            click.echo(line)
+        return
+    try:
+        write_atomically(out, (f"{line}\n" for line in lines), mode=0o600)
+    except OSError as error:
+        raise click.ClickException(f"{out}: {error.strerror}") from error
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,170 @@
+"""``cds-service patients``: who is in a FHIR server."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import parse_qsl, quote
+
+import click
+
+from ...exports.demographics import export as run_export
+from ...exports.demographics import header, start_of, tally
+from ...exports.entries import complaints
+from ...exports.journal import CannotGoOn, ExportFiles, InUse, Position, Subject
+from ...exports.server import FhirServer, ServerFailure, Wanted
+from ..progress import Progress
+from .access import Access, access_options, count_option, reach, read_base
+
+PATIENTS = Wanted("Patient")
+
+_SAFE = "/?&=:,$%*!'();@~"
+_ODD = {"_summary", "_elements", "_contained", "_containedType", "_format", "_pretty"}
+_ODD |= {"_include", "_revinclude", "_graph"}
+"""Parameters that would bring something else than whole patients."""
+
+
+@click.group()
+def patients() -> None:
+    """Read who is in a FHIR server."""
+
+
+@patients.command()
+@click.option("--fhir", required=True, help="Base address of the FHIR server.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write; only its owner may read it.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "jsonl"]),
+    default="csv",
+    show_default=True,
+    help="How it is written: a table, or a JSON object a line.",
+)
+@click.option(
+    "--query",
+    default="Patient",
+    show_default=True,
+    help="Which patients: a search such as 'Patient?active=true'.",
+)
+@count_option(PATIENTS)
+@click.option("--resume", is_flag=True, help="Go on where an export stopped, if any.")
+@click.option("--fresh", is_flag=True, help="Start anew, whatever is unfinished.")
+@access_options(PATIENTS)
+def export(
+    fhir: str,
+    out: Path,
+    form: str,
+    query: str,
+    count: int,
+    resume: bool,
+    fresh: bool,
+    access: Access,
+) -> None:
+    """Write the demographics of a FHIR server's patients to a file, one row a patient.
+
+    What was written is kept when it is interrupted, and --resume goes on. The file
+    appears when it is whole. Exit code 0: written; 1: it could not be done, or it is
+    written and some entries could not be read; 2: usage.
+    """
+    if resume and fresh:
+        raise click.UsageError("--resume and --fresh exclude each other")
+    base, search = read_base(fhir), read_query(query)
+    progress = Progress()
+    with (
+        _files(out, Subject(str(base), search, form)) as files,
+        reach(base, PATIENTS, search, access, progress.say) as server,
+    ):
+        position, seen = _position(server, files, count, resume, fresh)
+        try:
+            position = run_export(
+                server,
+                files,
+                position,
+                seen,
+                search,
+                form,
+                lambda at: progress.say(_where(at)),
+            )
+            files.finish()
+        except ServerFailure as failure:
+            progress.clear()
+            raise click.ClickException(f"{failure} {_kept(files)}".strip()) from failure
+        except KeyboardInterrupt:
+            progress.clear()
+            raise click.ClickException(f"Interrupted. {_kept(files)}".strip()) from None
+        progress.clear()
+    _conclude(position, out)
+
+
+def read_query(text: str) -> str:
+    """A search of Patient, encoded. Raises UsageError."""
+    path, _, parameters = text.partition("?")
+    if path != "Patient" or "#" in text:
+        raise click.UsageError("--query is a search of Patient: 'Patient?active=true'")
+    for name, _ in parse_qsl(parameters, keep_blank_values=True):
+        if name.partition(":")[0] in _ODD:
+            raise click.UsageError(f"--query: {name} would not bring whole patients")
+    return quote(text.rstrip("?"), safe=_SAFE)
+
+
+@contextmanager
+def _files(out: Path, subject: Subject) -> Iterator[ExportFiles]:
+    files = ExportFiles(out, subject)
+    try:
+        yield files
+    except CannotGoOn as error:
+        message = f"{out}: {error}; --fresh starts anew"
+        raise click.UsageError(message) from error
+    except InUse as error:
+        message = f"{out}: another export is writing there now"
+        raise click.ClickException(message) from error
+    except OSError as error:
+        message = f"{error.filename or out}: {error.strerror}"
+        raise click.ClickException(message) from error
+    finally:
+        files.close()
+
+
+def _position(
+    server: FhirServer, files: ExportFiles, count: int, resume: bool, fresh: bool
+) -> tuple[Position, set[str]]:
+    if files.unfinished and resume:
+        position, ids = files.go_on()
+        return position, set(ids)
+    if files.unfinished and not fresh:
+        raise click.UsageError(
+            f"{files.state} is of an export that was not finished: --resume goes on, "
+            "--fresh starts anew"
+        )
+    today = datetime.now(UTC).astimezone().date()
+    start = start_of(server, files.subject.query, count, today)
+    return files.begin(start, header(files.subject.form)), set()
+
+
+def _where(position: Position) -> str:
+    total = f" of {position.total}" if position.total else ""
+    return f"{position.rows}{total} patients, {position.pages} pages"
+
+
+def _kept(files: ExportFiles) -> str:
+    """What to do about the rows that are there; without a page nothing is kept."""
+    try:
+        position, _ = files.go_on()
+    except CannotGoOn:
+        return ""
+    if not position.pages:
+        files.discard()
+        return ""
+    return f"{_where(position)} are kept in {files.partial}; --resume goes on."
+
+
+def _conclude(position: Position, out: Path) -> None:
+    click.echo(f"{_where(position)}, written to {out}", err=True)
+    problems = list(complaints(tally(position), PATIENTS.many, "in the file"))
+    if problems:
+        raise click.ClickException("\n".join(problems))

@@ -1,0 +1,134 @@
+"""``cds-service check``: what can be said of rule files without a patient."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+
+import click
+
+from ...fhir.models import check_resource
+from ...rulebook.compile.compiler import SERVICES, SITE, kind_of
+from ...rulebook.language.diagnostics import Finding, Level
+from ...rulebook.load import Checked, check_folder
+from ...rulebook.terminology.files import LOCK, tell_import
+from ...rulebook.testing.gate import duties
+from ..valuesets.licences import licence_findings
+from .reporting import Report, exit_code, format_option, write_findings
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@format_option
+@click.option("--lint-fatal", is_flag=True, help="Let warnings count as errors do.")
+@click.option(
+    "--locked", is_flag=True, help="Refuse value sets that differ from valuesets.lock."
+)
+@click.option(
+    "--today",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Say what is overdue or over on this day; by default the site's today.",
+)
+@click.pass_context
+def check(
+    context: click.Context,
+    paths: tuple[Path, ...],
+    form: str,
+    lint_fatal: bool,
+    locked: bool,
+    today: datetime | None,
+) -> None:
+    """Check rule files: grammar, names, value sets, units, text, life cycle and tests.
+
+    PATHS are rules folders, or files and folders in one; by default the folder named by
+    CDS_RULES, or ./rules. Exit code 0: no errors; 1: errors; 2: could not run.
+    """
+    asked = paths or (Path(os.environ.get("CDS_RULES") or "rules"),)
+    for path in asked:
+        if not path.exists():
+            raise click.UsageError(
+                f"there is no {path}; name a rules folder, or set CDS_RULES"
+            )
+    report = look(asked, today.date() if today else None, locked)
+    write_findings(report, form)
+    context.exit(exit_code(report, lint_fatal))
+
+
+def look(
+    paths: Iterable[Path], today: date | None = None, locked: bool = False
+) -> Report:
+    """Check the rules folders that *paths* lie in, and keep what is about the paths.
+
+    Without *today*, it is what the calendar of each site says. If *locked*, the value
+    sets must be as valuesets.lock has them.
+    """
+    wanted: dict[Path, list[Path]] = {}
+    for path in paths:
+        wanted.setdefault(rules_folder(path), []).append(path.resolve())
+    findings: list[Finding] = []
+    texts: dict[str, str] = {}
+    rules = elsewhere = 0
+    for folder, within in wanted.items():
+        checked = check_folder(
+            folder,
+            check_resource,
+            lambda zone: today or datetime.now(zone).date(),
+        )
+        for file, text in checked.files.items():
+            if _is_within(folder / file, within):
+                texts[str(folder / file)] = text
+                rules += kind_of(file) == "rule"
+        owed = duties(
+            checked.files,
+            checked.documents,
+            (each.file for each in checked.findings if each.level is Level.ERROR),
+        )
+        said = held_to_lock(checked.findings, checked.files, locked)
+        licensed = licence_findings(folder, checked.files)
+        missing = _import_missing(checked)
+        for each in sorted({*said, *owed, *licensed, *missing}):
+            if _is_within(folder / each.file, within):
+                findings.append(replace(each, file=str(folder / each.file)))
+            else:
+                elsewhere += each.level is Level.ERROR
+    return Report(tuple(findings), texts, rules, elsewhere)
+
+
+def _import_missing(checked: Checked) -> Iterator[Finding]:
+    if checked.rulebook:
+        sets = checked.rulebook.valuesets.values()
+        named = frozenset[str]().union(*(each.ingredients for each in sets))
+        yield from tell_import(checked.files, len(named))
+
+
+def held_to_lock(
+    findings: Iterable[Finding], files: Mapping[str, str], locked: bool
+) -> Iterator[Finding]:
+    """The findings; if *locked*, those about the lock are errors, as is its lack."""
+    for each in findings:
+        about_lock = each.code in ("CDS219", "CDS220")
+        yield replace(each, level=Level.ERROR) if locked and about_lock else each
+    if locked and LOCK not in files:
+        help = "write it with `cds-service valueset lock`"
+        yield Finding(LOCK, 1, 1, "CDS218", Level.ERROR, f"there is no {LOCK}", help)
+
+
+def rules_folder(path: Path) -> Path:
+    """The folder whose settings hold for *path*: the nearest with site or services."""
+    start = path if path.is_dir() else path.parent
+    for folder in (start, *start.absolute().parents):
+        if (folder / SITE).is_file() or (folder / SERVICES).is_file():
+            return _shortest(folder)
+    return start
+
+
+def _shortest(folder: Path) -> Path:
+    here = Path.cwd()
+    absolute = folder.absolute()
+    return absolute.relative_to(here) if absolute.is_relative_to(here) else folder
+
+
+def _is_within(file: Path, asked: Iterable[Path]) -> bool:
+    resolved = Path(os.path.abspath(file)).parent.resolve() / file.name
+    return any(resolved.is_relative_to(each) for each in asked)

@@ -1,0 +1,243 @@
+"""``cds-service new``: a first rule and its tests, from five answers."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ...exports.files import write_atomically
+from ...rulebook.authoring.modelines import modeline, schema_folder, with_modeline
+from ...rulebook.authoring.scaffold import (
+    Answers,
+    Limit,
+    Slip,
+    Stock,
+    build_stock,
+    check_answers,
+    parse_limit,
+)
+from ...rulebook.authoring.scaffold_text import cases_text, rule_name, rule_text
+from ...rulebook.compile.compiler import SERVICES, compile_rulebook, kind_of
+from ...rulebook.language.diagnostics import Findings, Level, quote
+from ...rulebook.language.source import parse_yaml
+from ...rulebook.load import InvalidRulebook, read_folder
+from ...rulebook.testing.example_runner import ExampleRunner
+from ...rulebook.testing.examples import parse_examples
+from .questions import SEVERITIES, ask, excluded
+
+COMPARISONS = ("above", "at_least", "below", "at_most")
+
+
+def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for name in reversed(COMPARISONS):
+        command = click.option(
+            "--" + name.replace("_", "-"),
+            name,
+            metavar="NUMBER",
+            help=f"The card is shown if the reading is {name.replace('_', ' ')} this.",
+        )(command)
+    return command
+
+
+@click.command()
+@click.argument("rule", metavar="[ID]", required=False)
+@click.option("--drug", default="", metavar="SET", help="Value set of a medicine.")
+@click.option("--diagnosis", default="", metavar="SET", help="Value set of a problem.")
+@click.option("--result", default="", metavar="SET", help="Value set of a result.")
+@click.option("--alert", default="", metavar="TYPE", help="A type of wearable alert.")
+@_limit_options
+@click.option("--unit", default="", help="UCUM unit of the limit, such as mmol/L.")
+@click.option("--within", default="", help="How old a reading may be, such as 7 days.")
+@click.option(
+    "--severity",
+    type=click.Choice(SEVERITIES),
+    help="How urgent the card is; info by default.",
+)
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="SET",
+    help="Value set with which the rule stays silent; may be given several times.",
+)
+@click.option("--folder", help="Folder of the rule, such as cardiology.")
+@click.option("--source", default="Local rule", help="Who gives the advice.")
+@click.option(
+    "--rules",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="The rules folder; by default the one named by CDS_RULES, or ./rules.",
+)
+def new(
+    rule: str | None,
+    folder: str | None,
+    source: str,
+    rules: Path | None,
+    **given: Any,
+) -> None:
+    """Write a new rule and its tests.
+
+    Asks for a drug, a diagnosis, a result or wearable alert, its limit and the
+    severity, unless options say them. The rule is a draft: it is tested, but not asked
+    of any patient until its status is changed. Exit code 0: written; 1: it could not
+    be; 2: the answers make no rule.
+    """
+    root = rules or Path(os.environ.get("CDS_RULES") or "rules")
+    if not root.is_dir():
+        raise click.UsageError(f"there is no {root}; name --rules, or set CDS_RULES")
+    try:
+        files = dict(read_folder(root))
+        stock = build_stock(compile_rulebook(files))
+    except (InvalidRulebook, Slip) as error:
+        raise click.ClickException(f"{error}: cds-service check {root}") from error
+    try:
+        named = any(given[each] for each in ("drug", "diagnosis", "result", "alert"))
+        answers = from_options(stock, given) if named else ask(stock, given)
+        check_answers(answers)
+        name = rule or rule_name(answers)
+        made = texts(
+            name, folder or _first_folder(files), answers, stock, source, files
+        )
+    except Slip as error:
+        raise click.UsageError(str(error)) from error
+    prove(made, files)
+    for file in made:
+        if (root / file).exists():
+            raise click.ClickException(f"{root / file} is there already")
+    for file, text in made.items():
+        write(root / file, text)
+    shown = root / next(iter(made))
+    click.echo(
+        "\nThe rule is a draft. Say in it what the clinician should do and what it "
+        f"rests on, then:\n\n  cds-service check {shown}\n  cds-service test {shown}"
+    )
+
+
+def from_options(stock: Stock, given: Mapping[str, Any]) -> Answers:
+    """The answers that the options give.
+
+    Raises:
+        Slip: where one of them is no answer.
+    """
+    limits = [
+        Limit(each, given[each], given["unit"], given["within"])
+        for each in COMPARISONS
+        if given[each]
+    ]
+    if len(limits) > 1:
+        raise Slip("name one limit: --above, --at-least, --below or --at-most")
+    limit = limits[0] if limits else None
+    answers = Answers(
+        drug=_chosen(stock, "drug", given["drug"]),
+        diagnosis=_chosen(stock, "diagnosis", given["diagnosis"]),
+        result=_chosen(stock, "result", given["result"]),
+        alert=stock.choose_alert(given["alert"]) if given["alert"] else "",
+        severity=given["severity"] or "info",
+        exclude=tuple(excluded(stock, each) for each in given["exclude"]),
+    )
+    if limit and (answers.result or answers.alert):
+        words = f"{limit.comparison} {limit.number}"
+        parse_limit(f"{words} within {limit.within}" if limit.within else words)
+        limit = stock.choose_limit(limit, answers.result, answers.alert)
+    return replace(answers, limit=limit)
+
+
+def _chosen(stock: Stock, kind: str, answer: str) -> str:
+    return stock.choose(kind, answer) if answer else ""
+
+
+def texts(
+    name: str,
+    folder: str,
+    answers: Answers,
+    stock: Stock,
+    source: str,
+    files: Mapping[str, str],
+) -> dict[str, str]:
+    """The new files, by their path in the rules folder.
+
+    Raises:
+        Slip: if the id or the folder cannot be used.
+    """
+    if name in stock.rules:
+        raise Slip(f"there is a rule {quote(name)} already; give another ID")
+    for each in (name, folder):
+        if not _is_name(each):
+            raise Slip(
+                f"{quote(each)} is no name; use small letters, digits and hyphens"
+            )
+    if folder in ("facts", "valuesets"):
+        raise Slip(f"{quote(folder)} holds no rules; name another --folder")
+    now = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+    made = {
+        f"{folder}/{name}.yaml": rule_text(name, answers, stock, source),
+        f"{folder}/{name}.test.yaml": cases_text(name, answers, stock, now),
+    }
+    schemas = _schemas(files)
+    if schemas is None:
+        return made
+    return {
+        file: with_modeline(text, modeline(file, schemas))
+        for file, text in made.items()
+    }
+
+
+def _is_name(text: str) -> bool:
+    words = text.split("-")
+    return text[:1].isalpha() and all(
+        word.isascii() and word.isalnum() and word.islower() | word.isdigit()
+        for word in words
+    )
+
+
+def _schemas(files: Mapping[str, str]) -> str | None:
+    """The folder of schemas that the files beside it name."""
+    named = (schema_folder(file, text) for file, text in files.items())
+    return next((each for each in named if each), None)
+
+
+def _first_folder(files: Mapping[str, str]) -> str:
+    """The first folder that a service serves."""
+    folders = {file.partition("/")[0] for file in files if kind_of(file) == "rule"}
+    document = parse_yaml(files[SERVICES], SERVICES, Findings())
+    served = document.data["services"][0]["rules"] if document else []
+    return next((each for each in served if each in folders), "local")
+
+
+def prove(made: Mapping[str, str], files: Mapping[str, str]) -> None:
+    """Check the new files and run their tests, before they are written.
+
+    Raises:
+        click.ClickException: if any fails; with what was found.
+    """
+    together = {**files, **made}
+    found = [
+        f"{each.file}:{each.line}:{each.column}: {each.message}"
+        for each in compile_rulebook(together).findings
+        if each.level is Level.ERROR
+    ]
+    runner = ExampleRunner(together)
+    document = parse_yaml(list(made.values())[1], list(made)[1], Findings())
+    examples = parse_examples(document, Findings()) if document else ()
+    for example in () if found else examples:
+        found += (f"{example.name}: {each}" for each in runner.problems(example))
+    if found:
+        raise click.ClickException(
+            "these answers make no rule that passes its tests:\n" + "\n".join(found)
+        )
+
+
+def write(file: Path, text: str) -> None:
+    """Write a file, and say so.
+
+    Raises:
+        click.ClickException: if it cannot be written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, text)
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be written: {error}") from error
+    click.echo(f"{file} written")

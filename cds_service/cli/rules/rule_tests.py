@@ -1,0 +1,221 @@
+"""The tests of rules folders, found and run, for the verbs that work with them."""
+
+import os
+import time
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import click
+
+from ...rulebook.compile.compiler import kind_of
+from ...rulebook.describe.explain import explain
+from ...rulebook.language.diagnostics import Finding, Level
+from ...rulebook.load import check_folder, read_files
+from ...rulebook.testing.example_runner import Difference, ExampleRunner
+from ...rulebook.testing.examples import Example, ExampleFile, read_examples
+from ...rulebook.testing.gate import duties
+from ...rulebook.testing.mutation import Mutation, mutate
+from ...rulebook.testing.notation import ExampleError
+from ...rulebook.testing.required_tests import check_mutation
+from .check import rules_folder
+
+ASKED = ("rule-test", "fhir")
+"""The kinds of file of which a run of tests says what is wrong with them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one case."""
+
+    file: str
+    """As the caller would name it."""
+    example: Example
+    differences: tuple[Difference, ...]
+    seconds: float
+    trace: tuple[str, ...] = ()
+    """How the rule came to what it said, where the case failed."""
+
+    @property
+    def finding(self) -> Finding:
+        """The failure of the case."""
+        said = "; ".join(each.message for each in self.differences)
+        message = f"{self.example.name}: {said}"
+        place = (self.file, self.example.line, self.example.column)
+        return Finding(*place, "CDS708", Level.ERROR, message)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderTests:
+    """The tests of one rules folder, as far as they were asked for."""
+
+    folder: Path
+    files: Mapping[str, str]
+    tests: tuple[ExampleFile, ...]
+    findings: tuple[Finding, ...]
+    """What is wrong with the test files; their files as the caller would name them."""
+    runner: ExampleRunner
+    asked: tuple[Path, ...]
+
+    def place(self, file: str) -> str:
+        """A file of the folder, as the caller would name it."""
+        return str(self.folder / file)
+
+    def rules(self, only: Container[str] | None = None) -> tuple[str, ...]:
+        """The rules that are tested, or those that the files *only* test."""
+        return tuple(
+            dict.fromkeys(
+                each.rule
+                for each in self.tests
+                if only is None or self.place(each.document.file) in only
+            )
+        )
+
+    def examples(self, rule: str) -> Iterator[Example]:
+        """The cases of a rule."""
+        for test in self.tests:
+            if test.rule == rule:
+                yield from test.examples
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a whole run."""
+
+    results: list[Result] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    mutations: list[tuple[FolderTests, Mutation]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def failed(self) -> int:
+        """How many cases failed."""
+        return sum(bool(each.differences) for each in self.results)
+
+    @property
+    def todo(self) -> int:
+        """How many known gaps there are."""
+        return sum(bool(e.example.todo) and not e.differences for e in self.results)
+
+    @property
+    def passed(self) -> int:
+        """How many cases did not fail, known gaps among them."""
+        return len(self.results) - self.failed
+
+    @property
+    def errors(self) -> int:
+        """How many findings are errors."""
+        return sum(each.level is Level.ERROR for each in self.findings)
+
+
+def default_paths(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """The *paths* that were given, or the folder where none is.
+
+    Raises:
+        click.UsageError: if one is not there.
+    """
+    asked = tuple(paths) or (Path(os.environ.get("CDS_RULES") or "rules"),)
+    for path in asked:
+        if not path.exists():
+            raise click.UsageError(
+                f"there is no {path}; name a rules folder, or set CDS_RULES"
+            )
+    return asked
+
+
+def open_folders(paths: Iterable[Path]) -> tuple[FolderTests, ...]:
+    """The tests that *paths* stand for: rules folders, folders or files in one."""
+    wanted: dict[Path, list[Path]] = {}
+    for path in paths:
+        wanted.setdefault(rules_folder(path), []).append(path)
+    return tuple(_open(folder, tuple(asked)) for folder, asked in wanted.items())
+
+
+def _open(folder: Path, asked: tuple[Path, ...]) -> FolderTests:
+    files, unread = read_files(folder)
+    tests, wrong = read_examples(files)
+    findings = tuple(
+        replace(each, file=str(folder / each.file))
+        for each in sorted({*unread, *wrong})
+        if _matters(each, folder, asked)
+    )
+    return FolderTests(
+        folder=folder,
+        files=files,
+        tests=tuple(each for each in tests if _is_meant(each, folder, asked)),
+        findings=findings,
+        runner=ExampleRunner(files),
+        asked=asked,
+    )
+
+
+def _matters(finding: Finding, folder: Path, asked: tuple[Path, ...]) -> bool:
+    if finding.level is not Level.ERROR or kind_of(finding.file) not in ASKED:
+        return False
+    return stands_for(folder / finding.file, asked)
+
+
+def _is_meant(test: ExampleFile, folder: Path, asked: tuple[Path, ...]) -> bool:
+    """Whether a test file is meant, by its own name or by that of its rule."""
+    file = folder / test.document.file
+    return stands_for(file, asked) or stands_for(
+        file.with_name(f"{test.rule}.test.yaml"), asked
+    )
+
+
+def stands_for(file: Path, asked: Iterable[Path]) -> bool:
+    """Whether a file is meant by one of the paths: it, its rule, or a folder around."""
+    rule = file.with_name(file.name.removesuffix(".test.yaml") + ".yaml")
+    here, there = _absolute(file), _absolute(rule)
+    return any(
+        there == _absolute(path) or here.is_relative_to(_absolute(path))
+        for path in asked
+    )
+
+
+def _absolute(path: Path) -> Path:
+    return path.parent.resolve() / path.name if path.name else path.resolve()
+
+
+def play(tests: FolderTests, file: ExampleFile, example: Example) -> Result:
+    """Run one case."""
+    begun = time.perf_counter()
+    found = tests.runner.differences(example)
+    seconds = time.perf_counter() - begun
+    trace = tuple(_traced(tests.runner, example)) if found else ()
+    return Result(tests.place(file.document.file), example, found, seconds, trace)
+
+
+def _traced(runner: ExampleRunner, example: Example) -> Iterable[str]:
+    """How the rule came to what it said; nothing where the case cannot be played."""
+    try:
+        evaluations, service = runner.evaluations(example)
+    except ExampleError:
+        return ()
+    return explain(service.rules[0], evaluations.case)
+
+
+def owed(tests: FolderTests) -> Iterator[Finding]:
+    """The tests that the rules which were asked about owe."""
+    checked = check_folder(tests.folder)
+    for each in duties(checked.files, checked.documents):
+        file = tests.folder / each.file
+        if each.code in _DUTIES and stands_for(file, tests.asked):
+            yield replace(each, file=str(file))
+
+
+_DUTIES = ("CDS701", "CDS702", "CDS703", "CDS704", "CDS706")
+
+
+def mutated(tests: FolderTests, rule: str) -> Mutation | None:
+    """What the tests of a rule notice; None if it does not compile, as cases told."""
+    try:
+        return mutate(tests.runner, rule, tests.examples(rule))
+    except ExampleError:
+        return None
+
+
+def owed_mutants(tests: FolderTests, mutation: Mutation) -> Finding | None:
+    """What the rule owes whose mutants live."""
+    found = check_mutation(mutation)
+    return found and replace(found, file=tests.place(found.file))

@@ -1,0 +1,256 @@
+"""``cds-service demo``: the main job, played once on this machine.
+
+The patient agrees, by a Consent that a signed webhook brings, and so does a wearable
+alert; an EHR opens the chart with a signed token, once with everything prefetched and
+once with nothing, so that the server asks the EHR's FHIR server; the chart is opened
+anew, and what was just shown is not repeated. All of it is real but the people:
+gunicorn, trust on, consent required, the development profile, and a database in a
+folder that goes when the demo ends.
+"""
+
+import json
+import shlex
+import signal
+import sys
+import tempfile
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_bytes, token_urlsafe
+from threading import Event
+from typing import Any
+from uuid import uuid4
+
+import click
+import requests
+from rich.console import Console
+
+from ...ehr.client import (
+    Answer,
+    Ehr,
+    Unanswered,
+    build_bare,
+    build_prefetched,
+    find_templates,
+    generate_key,
+)
+from ...ehr.fixture_server import FixtureServer, load_records, serve_records
+from ...ehr.fixtures import Case, load_case
+from ...ehr.scenarios import Step
+from ...ingestion import ALERTS, CONSENTS
+from ...wearables.consent import ConsentAction
+from ..calls.deliveries import read, webhook_url
+from ..calls.simulate import send
+from ..cards import build_console, print_answer
+from ..consents.send import Wish, ask, build_consent, said, usual_id
+from .child import choose_port, serve_as_child
+
+SHIPPED = Path(__file__).parents[2] / "shipped"
+CASE = (SHIPPED / "fixtures/patient-view/fires").resolve()
+RULES = (SHIPPED / "rules").resolve()
+SERVICE = "wearable-review"
+ISSUER = "https://ehr.example.org"
+KEY_ID = "demo-key"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What the demo plays on."""
+
+    folder: Path
+    case: Case
+    ehr: Ehr
+    secret: str
+    """Of the webhook."""
+    fhir: FixtureServer
+    fhir_token: str
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Stop after playing.")
+def demo(once: bool) -> None:
+    """Start everything on this machine, play the main job once, stay up."""
+    console = build_console()
+    # In the background of a shell SIGINT is ignored, unless it is asked for.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        with set_stage(console) as stage:
+            play(stage, console)
+            if not once:
+                end = listen_for_the_end()
+                invite(stage, console)
+                wait_for(end)
+    except (Unanswered, OSError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+@contextmanager
+def set_stage(console: Console) -> Iterator[Stage]:
+    """The server and the EHR's FHIR server, running for as long as the block lasts."""
+    case = load_case(CASE, datetime.now().astimezone())
+    pem, public = generate_key()
+    secret = "whsec_" + b64encode(token_bytes(32)).decode()
+    fhir_token = token_urlsafe()
+    with ExitStack() as running:
+        folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
+        records = load_records([case.chart])
+        fhir = running.enter_context(serve_records(records, token=fhir_token))
+        base = f"http://127.0.0.1:{choose_port()}"
+        (folder / "ehr-key.pem").write_text(pem)
+        clients = folder / "clients.yaml"
+        clients.write_text(write_clients(public, fhir.base, secret))
+        settings = {
+            "CDS_PROFILE": "development",
+            "CDS_RULES": str(RULES),
+            "CDS_CLIENTS_FILE": str(clients),
+            "CDS_DATABASE_URL": f"sqlite:///{folder / 'cds.sqlite'}",
+            "CDS_PUBLIC_URL": base,
+            "CDS_WEARABLES_CONSENT": "required",
+            "CDS_HOST": "127.0.0.1",
+            "CDS_PORT": base.rpartition(":")[2],
+        }
+        console.print(f"Starting the server at {base} (development profile) …")
+        log = folder / "server.log"
+        running.enter_context(serve_as_child(settings, log, base))
+        ehr = Ehr(base, ISSUER, pem, KEY_ID)
+        yield Stage(folder, case, ehr, secret, fhir, fhir_token)
+
+
+def play(stage: Stage, console: Console) -> None:
+    """The main job, once."""
+    case, ehr = stage.case, stage.ehr
+    console.rule(
+        "1. The patient agrees; a signed webhook brings the Consent", align="left"
+    )
+    agree(stage, console)
+
+    console.rule("2. A watch raises an alert; its signed webhook arrives", align="left")
+    alerts = Step("a watch", tuple(case.alerts["alerts"]), delivery=str(uuid4()))
+    url = webhook_url(ehr.base, ALERTS)
+    with requests.Session() as session:
+        sent = send(session, alerts, url, stage.secret)
+    console.print(f"  POST {url} → {sent.status_code}: {read(sent)}")
+    expect(sent.status_code, 202, sent.text)
+
+    console.rule("3. An EHR opens the chart and sends what was asked for", align="left")
+    templates = find_templates(ehr.discover(), SERVICE)
+    opening = build_prefetched(case, templates)
+    prefetched = ehr.call(SERVICE, opening)
+    show(console, prefetched, ehr.base)
+
+    console.rule(
+        "4. An EHR sends nothing; the server asks its FHIR server", align="left"
+    )
+    retry = build_bare(case, stage.fhir.base, stage.fhir_token)
+    retry["hookInstance"] = opening["hookInstance"]
+    show(console, ehr.call(SERVICE, retry), ehr.base, known=prefetched)
+    for query in stage.fhir.seen:
+        line = f"  The server asked for {query}"
+        console.print(line, style="dim", markup=False, soft_wrap=True)
+
+    console.rule("5. An EHR opens the chart anew; nothing is repeated", align="left")
+    show(console, ehr.call(SERVICE, build_prefetched(case, templates)), ehr.base)
+
+
+def agree(stage: Stage, console: Console) -> None:
+    """The patient lets data of their watch be stored and shown."""
+    patient = stage.case.request["context"]["patientId"]
+    permits = (ConsentAction.COLLECT, ConsentAction.USE)
+    wish = Wish(patient, usual_id(patient), permits)
+    url = webhook_url(stage.ehr.base, CONSENTS)
+    told = ask(build_consent(wish, datetime.now(UTC)), url, stage.secret)
+    console.print(f"  POST {url} → 202")
+    for line in said(told, wish):
+        console.print(f"  {line}", markup=False, soft_wrap=True)
+
+
+def show(
+    console: Console, answer: Answer, base: str, known: Answer | None = None
+) -> None:
+    """One answer of the service; in short if it says what is *known* already."""
+    url = f"{base}/cds-services/{SERVICE}"
+    console.print(f"  POST {url} → {answer.status}, {answer.milliseconds:.0f} ms")
+    expect(answer.status, 200, str(answer.body))
+    if known and texts(answer) == texts(known):
+        console.print("  The same, word for word:")
+        for summary, _ in texts(answer):
+            console.print(f"  - {summary}", markup=False)
+    else:
+        print_answer(console, answer)
+
+
+def texts(answer: Answer) -> list[tuple[str, str]]:
+    """What the cards of an answer say."""
+    cards = answer.body["cards"]
+    return [(card["summary"], card.get("detail", "")) for card in cards]
+
+
+def expect(status: int, expected: int, body: str) -> None:
+    """Stop the demo where the server did not do its job."""
+    if status != expected:
+        raise Unanswered(f"{expected} was expected, not {status}: {body}")
+
+
+def write_clients(public_key: dict[str, Any], fhir_base: str, secret: str) -> str:
+    """The clients file: one EHR and one source of wearable alerts.
+
+    It is JSON, which every YAML reader reads.
+    """
+    key = {**public_key, "kid": KEY_ID, "alg": "ES384"}
+    ehr = {
+        "id": "demo-ehr",
+        "iss": ISSUER,
+        "keys": {"keys": [key]},
+        "fhir_servers": [fhir_base],
+        "origins": ["http://localhost:3000", "http://127.0.0.1:3000"],
+    }
+    formats = ["alerts", "consents"]
+    watch = {"id": "demo-watch", "secrets": [secret], "formats": formats}
+    return json.dumps({"format": 1, "clients": [ehr], "webhooks": [watch]})
+
+
+def invite(stage: Stage, console: Console) -> None:
+    """What to open or type next."""
+    base = stage.ehr.base
+    program = as_typed(Path(sys.executable).with_name("cds-service"))
+    again = [program, "call", SERVICE, as_typed(CASE), "--base", base]
+    again += ["--key", str(stage.folder / "ehr-key.pem")]
+    again += ["--iss", ISSUER, "--kid", KEY_ID]
+    lines = [
+        "The server stays up; Ctrl-C stops it. In another terminal:",
+        f"  curl {base}/cds-services",
+        f"  curl {base}/health/ready",
+        f"  {shlex.join(again)}",
+        f"  tail -f {stage.folder / 'server.log'}",
+    ]
+    console.rule("What next", align="left")
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def as_typed(path: Path) -> str:
+    """Return the path from here, or in full where it does not lie below."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def listen_for_the_end() -> Event:
+    """What is set on Ctrl-C, and when the demo is told to terminate."""
+    end = Event()
+
+    def stop(number: int, frame: Any) -> None:
+        end.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    return end
+
+
+def wait_for(end: Event) -> None:
+    """Return when it is set; signals are heard while this waits."""
+    while not end.wait(1):
+        pass

@@ -1,0 +1,162 @@
+"""A token as an EHR signs it.
+
+Source: CDS Hooks 3.0.0 "Trusting CDS Clients".
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from ..config import InvalidConfig, load_clients
+from ..trust import (
+    DEFAULT_LIFETIME,
+    RegisteredClient,
+    VerificationKey,
+    thumbprint,
+)
+from .exchange import Incomplete
+
+_KID = re.compile(r"kid: (\S[^\n]*)\n")
+_NO_KID = (
+    "--kid is needed: the key's id, as the server knows it. A file that `cds-service "
+    "token key` wrote says it."
+)
+_NO_ISS = (
+    "--iss is needed: who signs, as the server's clients file has it. With --clients, "
+    "or $CDS_CLIENTS_FILE, it is taken from there."
+)
+_SEVERAL = (
+    "--iss is needed: {file} has several clients, and the key is of none or of several."
+)
+_BY_CURVE = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a token says of itself."""
+
+    iss: str
+    aud: str
+    kid: str
+    jku: str | None = None
+    tenant: str | None = None
+    lifetime: int = 300
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who signs, as the server knows them; what is not known is empty."""
+
+    iss: str = ""
+    kid: str = ""
+    tenant: str = ""
+
+
+def head_of(kid: str) -> str:
+    """Return what stands above a private key, to say its id.
+
+    Source: RFC 7468 section 2 lets parsers pass over such text.
+    """
+    return f"kid: {kid}\n"
+
+
+def name_signer(key: Path, given: Signer, clients_file: Path | None) -> Signer:
+    """Return who signs with a key: what is *given*, what stands above the key, and the
+    client of the clients file whose key it is, or who is the only one.
+
+    Raises:
+        Incomplete: if issuer or id stay unknown, or a file cannot be read.
+    """
+    pem = key.read_bytes()
+    head = _KID.match(pem.decode("ascii", "replace"))
+    kid = given.kid or (head[1].strip() if head else "")
+    found = Signer()
+    if clients_file is not None and not (given.iss and kid):
+        found = _find_signer(pem, given, clients_file)
+    if not (given.iss or found.iss):
+        told = _SEVERAL.format(file=clients_file) if clients_file else _NO_ISS
+        raise Incomplete(told)
+    if not (kid or found.kid):
+        raise Incomplete(_NO_KID)
+    return Signer(
+        given.iss or found.iss, kid or found.kid, given.tenant or found.tenant
+    )
+
+
+def _find_signer(pem: bytes, given: Signer, clients_file: Path) -> Signer:
+    try:
+        known = load_clients(
+            clients_file, development=True, lifetime=DEFAULT_LIFETIME
+        ).clients
+    except InvalidConfig as error:
+        raise Incomplete(str(error)) from error
+    found = {
+        Signer(each.client.issuer, kid, next(iter(each.tenants), ""))
+        for each, kid in _clients_with(pem, known)
+        if given.iss in ("", each.client.issuer)
+    }
+    if len(found) == 1:
+        return found.pop()
+    if len(known) == 1 and not found:
+        (only,) = known
+        return Signer(only.client.issuer, "", next(iter(only.tenants), ""))
+    return Signer()
+
+
+def _clients_with(
+    pem: bytes, known: Sequence[RegisteredClient]
+) -> Iterator[tuple[RegisteredClient, str]]:
+    """Each client that has the public half of a key, and what it calls it."""
+    try:
+        private: Any = load_pem_private_key(pem, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return
+    if not isinstance(private, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        return
+    public = VerificationKey((usual_algorithm(private),), private.public_key())
+    for each in known:
+        for kid, key in each.keys.items():
+            if thumbprint(key) == thumbprint(public):
+                yield each, kid
+
+
+def build_token(
+    private: Any, claims: Claims, now: datetime, alg: str | None = None
+) -> str:
+    """A token for one call, signed with the private key.
+
+    Raises:
+        ValueError, TypeError, jwt.PyJWTError: if the key cannot sign so.
+    """
+    issued = int(now.timestamp())
+    said: dict[str, Any] = {
+        "iss": claims.iss,
+        "aud": claims.aud,
+        "iat": issued,
+        "exp": issued + claims.lifetime,
+        "jti": str(uuid4()),
+    }
+    if claims.tenant is not None:
+        said["tenant"] = claims.tenant
+    header = {"kid": claims.kid, **({"jku": claims.jku} if claims.jku else {})}
+    chosen = alg or usual_algorithm(private)
+    payload = json.dumps(said).encode()
+    return jwt.PyJWS().encode(payload, private, chosen, headers=header)
+
+
+def usual_algorithm(private: Any) -> str:
+    """The algorithm that a key signs with where nobody says which."""
+    if isinstance(private, ec.EllipticCurvePrivateKey):
+        return _BY_CURVE.get(private.curve.name, "ES384")
+    return "RS384"

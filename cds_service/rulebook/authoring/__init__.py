@@ -1,0 +1,1 @@
+"""What helps to write rule files: first drafts, one style, schemas for editors."""

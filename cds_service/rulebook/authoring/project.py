@@ -1,0 +1,157 @@
+"""Schemas that know one rulebook's own names.
+
+With a rulebook's names in the place of "a name", the editor completes and marks those
+too.
+"""
+
+import copy
+from collections.abc import Mapping
+
+from ...fhir.code_systems import SYSTEMS
+from ...protocol.hooks import HOOKS
+from ...protocol.override_reasons import OVERRIDE_REASONS
+from ..engine.rulebook import Rulebook
+from ..language.schemas import FROM_GRAMMAR, Schema, bundle
+from ..terminology.valuesets import ValueSet
+
+Names = Mapping[str, str]
+"""What may stand there, and what it is."""
+
+
+def project_schema(name: str, rulebook: Rulebook, facts: Names) -> Schema:
+    """The schema of a *name* file with the names that a rulebook holds.
+
+    *facts* are its shared facts by name, each with its title.
+    """
+    schema = bundle(name)
+    definitions = schema["definitions"]
+    known = _Known(rulebook, facts)
+    for key, fill in (
+        ("condition", known.condition),
+        ("medication", known.medication),
+        ("observation", known.observation),
+        ("wearable_alert", known.wearable_alert),
+        ("fact", known.fact),
+        ("card", known.card),
+        ("card_defaults", known.card),
+    ):
+        if FROM_GRAMMAR + key in definitions:
+            fill(definitions[FROM_GRAMMAR + key]["properties"])
+    if FROM_GRAMMAR + "hook" in definitions:
+        definitions[FROM_GRAMMAR + "hook"] = known.hook(
+            definitions[FROM_GRAMMAR + "hook"]
+        )
+    known.fill_file(name, schema)
+    return schema
+
+
+class _Known:
+    """What a rulebook has names for, put where those names may stand."""
+
+    def __init__(self, rulebook: Rulebook, facts: Names) -> None:
+        self._rulebook = rulebook
+        self._facts = facts
+
+    def condition(self, properties: Schema) -> None:
+        self._valueset(properties, "in", DIAGNOSES)
+
+    def medication(self, properties: Schema) -> None:
+        self._valueset(properties, "in", MEDICINES)
+
+    def observation(self, properties: Schema) -> None:
+        self._valueset(properties, "in", RESULTS)
+
+    def wearable_alert(self, properties: Schema) -> None:
+        properties["type"]["items"] = _one_of("A type of alert.", self._alert_types())
+
+    def fact(self, properties: Schema) -> None:
+        if self._facts:
+            text = properties["use"]["description"]
+            properties["use"] = _one_of(text, self._facts)
+
+    def card(self, properties: Schema) -> None:
+        site = self._rulebook.site.override_reasons
+        reasons = {**OVERRIDE_REASONS, **site}
+        names = {code: each.display for code, each in reasons.items()}
+        properties["override_reasons"]["items"] = _one_of("A reason.", names)
+
+    def hook(self, schema: Schema) -> Schema:
+        """A hook of the library, or an EHR's own, which has a dot in its name."""
+        names = {name: f"Version {each.version}." for name, each in HOOKS.items()}
+        own = {**schema, "pattern": r"^[a-z0-9]+([.-][a-zA-Z0-9]+)*\.[a-zA-Z0-9.-]+$"}
+        return {
+            "description": schema["description"],
+            "anyOf": [_one_of(schema["description"], names), own],
+        }
+
+    def fill_file(self, name: str, schema: Schema) -> None:
+        """Put names where only files of this kind have them."""
+        properties = schema["properties"]
+        rules = {each.id: each.title for each in self._rulebook.rules.values()}
+        if name == "rule" and rules:
+            text = properties["replaced_by"]["description"]
+            properties["replaced_by"] = _one_of(text, rules)
+        elif name == "rule-test":
+            alert = schema["definitions"]["wearable_alert"]["properties"]
+            text = alert["type"]["description"]
+            alert["type"] = _one_of(text, self._alert_types())
+            if rules:
+                properties["test"] = _one_of(properties["test"]["description"], rules)
+        elif name == "site" and rules:
+            text = "A rule of this rulebook."
+            properties["rules"]["propertyNames"] = _one_of(text, rules)
+            settings = properties["rules"]["additionalProperties"]
+            properties["rules"]["properties"] = {
+                rule: {**copy.deepcopy(settings), "description": title}
+                for rule, title in rules.items()
+            }
+        elif name == "services":
+            files = [each.file for each in self._rulebook.rules.values()]
+            folders = sorted({file.rpartition("/")[0] for file in files} - {""})
+            names = {each: "A folder of rules." for each in folders}
+            items = properties["services"]["items"]["properties"]["rules"]
+            items["items"] = _one_of("A folder or a rule.", names | rules)
+        elif name == "valueset":
+            for key in ("include", "exclude"):
+                entry = properties[key]["items"]["properties"]
+                self._valueset(entry, "valueset", frozenset())
+            self._valueset(properties, "extends", frozenset())
+
+    def _alert_types(self) -> Names:
+        return {
+            name: f"{each.title} ({each.unit})" if each.unit else each.title
+            for name, each in self._rulebook.alert_types.items()
+        }
+
+    def _valueset(self, properties: Schema, key: str, systems: frozenset[str]) -> None:
+        names = {
+            name: each.title
+            for name, each in self._rulebook.valuesets.items()
+            if may_hold(each, systems)
+        }
+        if names:
+            properties[key] = _one_of(properties[key]["description"], names)
+
+
+def may_hold(valueset: ValueSet, systems: frozenset[str]) -> bool:
+    """Whether a set can be about what is coded in *systems*; of none, in any."""
+    if not systems or not valueset.systems:
+        return True
+    elsewhere = valueset.systems - frozenset(SYSTEMS.values())
+    return bool(elsewhere or valueset.systems & systems)
+
+
+def _one_of(description: str, names: Names) -> Schema:
+    ordered = sorted(names)
+    return {
+        "description": description,
+        "type": "string",
+        "enum": ordered,
+        "markdownEnumDescriptions": [names[each] for each in ordered],
+    }
+
+
+MEDICINES = frozenset(SYSTEMS[name] for name in ("rxnorm", "atc", "ndc", "snomed"))
+DIAGNOSES = frozenset(SYSTEMS[name] for name in ("icd10cm", "snomed"))
+RESULTS = frozenset(SYSTEMS[name] for name in ("loinc", "snomed"))
+"""The systems that the entries of a chart are coded in, by their kind."""

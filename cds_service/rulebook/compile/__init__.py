@@ -1,0 +1,1 @@
+"""The files of a rules folder in, a rulebook or every diagnostic out."""

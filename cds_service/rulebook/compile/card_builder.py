@@ -1,0 +1,460 @@
+"""The cards of a rule file: templates parsed, placeholders checked, codes named."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ...protocol.cards import CardSource, Coding, Indicator, Link
+from ..cards import sentences
+from ..cards.shape import (
+    SUMMARY_ROOM,
+    absence_in,
+    claims_absence,
+    compose_detail,
+    flaws,
+    longest_value,
+)
+from ..cards.suggestions import Occasion, created, why_no_reason
+from ..engine.alert_tests import ATTRIBUTES
+from ..engine.attributes import PATIENT_SHOWS, show_param
+from ..engine.facts import KINDS, Criterion, Fact
+from ..engine.rules import ActionTemplate, CardTemplate, Param, SuggestionTemplate
+from ..language.diagnostics import Findings, quote, suggest
+from ..language.document import Document, Path
+from ..values.text import (
+    PARAMETER,
+    SUMMARY_LIMIT,
+    Placeholder,
+    Template,
+    TemplateError,
+    Text,
+    parse_template,
+    placeholders,
+    render_markdown,
+    render_plain,
+)
+from .fact_builder import Shelf
+from .orders import coded
+from .when_builder import WhenBuilder
+
+
+class CardBuilder:
+    """Builds the cards of one rule."""
+
+    def __init__(
+        self,
+        document: Document,
+        facts: Mapping[str, Fact],
+        params: Mapping[str, Param],
+        reasons: Mapping[str, Coding],
+        orders: Mapping[str, Coding | None],
+        shelf: Shelf,
+        whens: WhenBuilder,
+        findings: Findings,
+    ) -> None:
+        self.document = document
+        self.facts = facts
+        self.params = params
+        self.reasons = reasons
+        """The override reasons that a card may offer, by code."""
+        self.orders = orders
+        """The site's codes of what rules suggest to order."""
+        self.shelf = shelf
+        self.whens = whens
+        self.findings = findings
+        self.fires_unknown = document.data.get("if_unknown") == "fire"
+
+    def build_all(
+        self, when: Criterion | None, limit: Indicator | None
+    ) -> tuple[CardTemplate, ...]:
+        """Every card; *limit* is the highest severity that the site allows."""
+        data = self.document.data
+        written: list[tuple[Path, Mapping[str, Any]]] = (
+            [(("card",), data["card"])]
+            if "card" in data
+            else [(("cards", index), each) for index, each in enumerate(data["cards"])]
+        )
+        defaults = data.get("card_defaults", {})
+        cards = []
+        # All conditions come first: they decide which alert a text is about.
+        owns = [
+            self.whens.build((*path, "when")) if "when" in body else None
+            for path, body in written
+        ]
+        for index, (path, body) in enumerate(written):
+            own = owns[index]
+            if when is None or (own is None and "when" in body):
+                sure = set(self.facts)
+            else:
+                sure = self._sure([when] if own is None else [when, own])
+            cards.append(
+                self._card(index, path, {**defaults, **body}, own, sure, limit)
+            )
+        return tuple(cards)
+
+    def _sure(self, nodes: Sequence[Criterion]) -> set[str]:
+        """The facts that have a row where all of *nodes* hold, and what these show."""
+        if self.fires_unknown:
+            return set()
+        sure = set[str]().union(*(_sure_of(node) for node in nodes))
+        readers = {self.facts[name].reader for name in sure & self.facts.keys()}
+        for name, fact in self.facts.items():
+            if fact.reader in readers or any(each.name in sure for each in fact.parts):
+                sure.add(name)
+            if len(self.whens.alert_tests.get(name, ())) > 1:
+                # The text may be about an alert that passes another of the tests.
+                sure -= {f"{name}.{each}" for each in ATTRIBUTES}
+        return sure
+
+    def _card(
+        self,
+        index: int,
+        path: Path,
+        body: Mapping[str, Any],
+        when: Criterion | None,
+        sure: set[str],
+        limit: Indicator | None,
+    ) -> CardTemplate:
+        severity = Indicator[
+            body.get("severity", self.document.data.get("severity", "info")).upper()
+        ]
+        texts = {
+            name: self._text(body, path, name, sure)
+            for name in ("summary", "detail", "limits")
+        }
+        summary = texts["summary"]
+        self._check_summary(summary, (*path, "summary"))
+        if texts["detail"]:
+            self._check_shape(texts, severity, self._where(path, "detail"))
+        suggested = self._where(path, "suggestions")
+        unasked = self._where(path, "system_actions")
+        return CardTemplate(
+            index=index,
+            severity=min(severity, limit) if limit else severity,
+            when=when,
+            summary=summary,
+            detail=texts["detail"] if body.get("detail") else None,
+            limits=texts["limits"],
+            source=self._source(body, path),
+            override_reasons=self._reasons(body, path),
+            links=tuple(_link(each) for each in body.get("links", ())),
+            suggestions=tuple(
+                self._suggestion(each, (*suggested, number), sure)
+                for number, each in enumerate(body.get("suggestions", ()))
+            ),
+            selection=body.get("selection", "at-most-one"),
+            together=self._together(body, path),
+            system_actions=self._actions(body.get("system_actions", ()), unasked, sure),
+        )
+
+    def _together(self, body: Mapping[str, Any], path: Path) -> str:
+        """What all suggestions are called as one, where they can be taken together."""
+        written: str = body.get("together", "")
+        several = body.get("suggestions", ())
+        choice = any("action_selection" in each for each in several)
+        if written and (body.get("selection") != "any" or len(several) < 2 or choice):
+            message = "these suggestions cannot be taken together"
+            help = "it needs `selection: any`, and several without `action_selection`"
+            self._error((*self._where(path, "together"),), "CDS676", message, help)
+        return written
+
+    def _text(
+        self, body: Mapping[str, Any], path: Path, name: str, sure: set[str]
+    ) -> Template:
+        """A text that the clinician reads; it does not claim that nothing is there."""
+        where = self._where(path, name)
+        template = self._template(body.get(name, ""), where, sure, may_go=True)
+        literal = "".join(part for part in template if isinstance(part, str))
+        claims = [absence_in(literal)]
+        claims += [
+            each.otherwise
+            for each in placeholders(template)
+            if each.otherwise and claims_absence(each.attribute, each.otherwise)
+        ]
+        for claim in filter(None, claims):
+            message = f"{quote(' '.join(claim.split()))} is said whatever could be read"
+            help = "show `{{ fact.recorded }}`: it says what was read, or is not known"
+            self.findings.warning(self.document, where, "CDS520", message, help)
+        return template
+
+    def _check_summary(self, summary: Template, path: Path) -> None:
+        fixed = sum(len(part) for part in summary if isinstance(part, str))
+        if fixed > SUMMARY_LIMIT:
+            message = f"the summary has {fixed} characters before anything is filled in"
+            help = f"shorten it; at most {SUMMARY_LIMIT} are shown"
+            self._error(path, "CDS505", message, help)
+            return
+        filled = len(render_plain(summary, self._longest, limit=10 * SUMMARY_LIMIT))
+        if filled > SUMMARY_ROOM:
+            message = f"the summary may have {filled} characters"
+            help = f"at most {SUMMARY_ROOM} are read; show `ingredient` for `name`"
+            self.findings.warning(self.document, path, "CDS521", message, help)
+
+    def _check_shape(
+        self, texts: Mapping[str, Template], severity: Indicator, path: Path
+    ) -> None:
+        body, limits = (
+            render_markdown(texts[name], self._longest) for name in ("detail", "limits")
+        )
+        whole = compose_detail(body, limits, [sentences.AWAITS_APPROVAL])
+        for flaw in flaws(whole, severity):
+            help = (
+                "what to do in bold, why, at most three bullets; the rest in `limits`"
+            )
+            self.findings.warning(self.document, path, "CDS522", flaw, help)
+
+    def _longest(self, fact: str, attribute: str) -> Text:
+        """About the longest that a placeholder is going to show."""
+        if fact == PARAMETER and attribute in self.params:
+            return show_param(self.params[attribute])
+        if fact not in self.facts:
+            return Text("99", True)
+        slots, names = self.facts[fact].slots, set[str]()
+        for selector, slot in self.shelf.slots.items():
+            if slot in slots and selector.valueset in self.shelf.valuesets:
+                names.update(self.shelf.valuesets[selector.valueset].called.values())
+        return Text(longest_value(self.facts[fact], attribute, names), True)
+
+    def _where(self, path: Path, name: str) -> Path:
+        """Where a member of a card stands: on the card, or among the defaults."""
+        own = (*path, name)
+        return ("card_defaults", name) if self.document.value(own) is None else own
+
+    def _template(
+        self, text: str, path: Path, sure: set[str], may_go: bool = False
+    ) -> Template:
+        """The template of a text, of which a line may go where *may_go* says so."""
+        try:
+            template = parse_template(text)
+        except TemplateError as error:
+            self._at(path, error.offset, "CDS501", error.message, error.help)
+            return ()
+        for placeholder in placeholders(template):
+            if placeholder.otherwise == "" and not may_go:
+                message = "after `or` comes a text here, which is not empty"
+                help = "lines are left out of `summary`, `detail` and `limits` alone"
+                self._at(path, placeholder.offset, "CDS501", message, help)
+            self._check(placeholder, path, sure)
+        return template
+
+    def _check(self, placeholder: Placeholder, path: Path, sure: set[str]) -> None:
+        offset = placeholder.offset
+        name, attribute = placeholder.fact, placeholder.attribute
+        if name == PARAMETER:
+            if attribute not in self.params:
+                message = f"there is no param {quote('$' + attribute)}"
+                known = [f"${each}" for each in self.params]
+                help = suggest(f"${attribute}", known) or "define it under `params`"
+                self._at(path, offset, "CDS303", message, help)
+            self.whens.limits.used_params.add(attribute)
+            return
+        if name == "patient":
+            always, shows, sometimes = frozenset[str](), frozenset[str](), PATIENT_SHOWS
+        elif name in self.facts:
+            self.whens.used_facts.add(name)
+            kind = KINDS[self.facts[name].kind]
+            always, shows, sometimes = kind.always, kind.shows, kind.may_show
+        else:
+            message = f"there is no fact {quote(name)} in this rule"
+            options = [*self.facts, "patient"]
+            self._at(path, offset, "CDS502", message, suggest(name, options))
+            return
+        if attribute not in shows | sometimes:
+            message = f"{quote(name)} has no {quote(attribute)} to show"
+            self._at(
+                path, offset, "CDS503", message, suggest(attribute, shows | sometimes)
+            )
+        elif placeholder.otherwise is None and attribute not in always:
+            there = name in sure and attribute not in sometimes
+            if not there and f"{name}.{attribute}" not in sure:
+                message = f"{quote(f'{name}.{attribute}')} may have no value here"
+                help = f"write {{{{ {name}.{attribute} or 'not known' }}}}"
+                self._at(path, offset, "CDS504", message, help)
+
+    def _source(self, body: Mapping[str, Any], path: Path) -> CardSource:
+        written = body.get("source")
+        if written is None:
+            self._error(path, "CDS506", "the card has no `source`", "name who says so")
+            return CardSource("")
+        topic = written.get("topic")
+        return CardSource(
+            written["label"],
+            written.get("url", ""),
+            (
+                Coding(topic["system"], topic["code"], topic.get("display", ""))
+                if topic
+                else None
+            ),
+        )
+
+    def _reasons(self, body: Mapping[str, Any], path: Path) -> tuple[Coding, ...]:
+        reasons = []
+        for index, code in enumerate(body.get("override_reasons", ())):
+            if code in self.reasons:
+                reasons.append(self.reasons[code])
+                continue
+            self._error(
+                (*self._where(path, "override_reasons"), index),
+                "CDS507",
+                f"{quote(code)} is no override reason",
+                suggest(code, self.reasons)
+                or "local reasons are listed in site.yaml under `override_reasons`",
+            )
+        return tuple(reasons)
+
+    def _suggestion(
+        self, body: Mapping[str, Any], path: Path, sure: set[str]
+    ) -> SuggestionTemplate:
+        actions = self._actions(body["actions"], (*path, "actions"), sure)
+        return SuggestionTemplate(
+            body["label"],
+            body.get("recommended", False),
+            actions,
+            body.get("action_selection", ""),
+        )
+
+    def _actions(
+        self, written: Sequence[Mapping[str, Any]], path: Path, sure: set[str]
+    ) -> tuple[ActionTemplate, ...]:
+        actions = (
+            self._action(each, (*path, index), sure)
+            for index, each in enumerate(written)
+        )
+        return tuple(action for action in actions if action is not None)
+
+    def _action(
+        self, body: Mapping[str, Any], path: Path, sure: set[str]
+    ) -> ActionTemplate | None:
+        description = body["description"]
+        if "create" in body:
+            for where, text in _texts(body["create"], (*path, "create")):
+                self._template(text, where, sure)
+            resource = coded(body["create"], self.orders)
+            self._check_created(resource, (*path, "create"))
+            reasons = self._grounds(body, path)
+            return ActionTemplate("create", description, resource, reasons=reasons)
+        word = "update" if "update" in body else "remove"
+        name = body[word]
+        if name not in self.facts:
+            message = f"there is no fact {quote(name)} in this rule"
+            self._error((*path, word), "CDS502", message, suggest(name, self.facts))
+            return None
+        self.whens.used_facts.add(name)
+        kind = self.facts[name].kind
+        if kind in _NO_RESOURCES:
+            message = f"{_NO_RESOURCES[kind]} is no resource of the EHR"
+            help = "name a fact that is read from the chart"
+            self._error((*path, word), "CDS508", message, help)
+            return None
+        if word == "remove":
+            return ActionTemplate("delete", description, fact=name)
+        for member in sorted(_IDENTITY & body["set"].keys()):
+            message = f"{quote(member)} says which record this is, and whose"
+            help = "an update changes what a record says; create another one instead"
+            where = (*path, "set", member)
+            self.findings.error(self.document, where, "CDS510", message, help, key=True)
+        for where, text in _texts(body["set"], (*path, "set")):
+            self._template(text, where, sure)
+        changes = coded(body["set"], self.orders)
+        return ActionTemplate("update", description, fact=name, changes=changes)
+
+    def _grounds(self, body: Mapping[str, Any], path: Path) -> tuple[str, ...]:
+        """The facts that are the reason for what is created."""
+        grounds = []
+        for index, name in enumerate(body.get("reason", ())):
+            where = (*path, "reason", index)
+            if name not in self.facts:
+                message = f"there is no fact {quote(name)} in this rule"
+                self._error(where, "CDS502", message, suggest(name, self.facts))
+                continue
+            self.whens.used_facts.add(name)
+            fact = self.facts[name]
+            why = why_no_reason(body["create"]["resourceType"], fact.kind)
+            if not why and DRAFTS in fact.origins:
+                why = "a draft is not in the record yet"
+            if why:
+                help = "name another fact, or write `reasonCode` with a `text`"
+                self._error(where, "CDS675", why, help)
+                continue
+            grounds.append(name)
+        return tuple(grounds)
+
+    def _check_created(self, resource: Mapping[str, Any], path: Path) -> None:
+        """Hold a new resource to FHIR, with some text in its placeholders.
+
+        As of a call that tells all it may, and as of one that tells nothing.
+        """
+        try:
+            problems = [
+                problem
+                for occasion in _OCCASIONS
+                for problem in self.shelf.check_resource(
+                    created(resource, lambda *_: Text("text", True), occasion)
+                )
+            ]
+        except TemplateError:
+            return  # already told, where the text stands
+        for problem in dict.fromkeys(problems):
+            message = f"this is no FHIR R4 resource: {problem}"
+            help = (
+                "see the resource's page at https://hl7.org/fhir/R4/resourcelist.html"
+            )
+            self._error(path, "CDS509", message, help)
+
+    def _error(self, path: Path, code: str, message: str, help: str = "") -> None:
+        self.findings.error(self.document, path, code, message, help)
+
+    def _at(self, path: Path, offset: int, code: str, message: str, help: str) -> None:
+        # To find the place means to walk the text, so it is done for mistakes alone.
+        line, column = self.document.position_in(path, offset)
+        self.findings.error_at(self.document.file, line, column, code, message, help)
+
+
+DRAFTS = "draft_orders"
+_OCCASIONS = (
+    Occasion("example", "2026-01-01"),
+    Occasion("example", "2026-01-01", "example", "Practitioner/example"),
+)
+_IDENTITY = frozenset({"resourceType", "id", "meta", "subject", "patient", "for"})
+_NO_RESOURCES = {"wearable_alert": "a wearable alert", "score": "a score"}
+
+
+def _link(body: Mapping[str, Any]) -> Link:
+    return Link(body["label"], body["url"], body["type"], body.get("app_context", ""))
+
+
+def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """Every text in a resource template, with its place."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for name, member in value.items():
+            yield from _texts(member, (*path, name))
+    elif isinstance(value, Sequence):
+        for index, member in enumerate(value):
+            yield from _texts(member, (*path, index))
+
+
+def _sure_of(node: Criterion) -> frozenset[str]:
+    """The facts that certainly have a row where the node is true."""
+    if node.operator in ("present", "compare"):
+        return node.sure | {node.fact}
+    sure = [_sure_of(child) for child in node.children]
+    if node.operator == "all":
+        return frozenset[str]().union(*sure)
+    if node.operator == "none":
+        return frozenset[str]().union(*map(_sure_without, node.children))
+    if node.operator == "any" and sure:
+        return sure[0].intersection(*sure[1:])
+    return node.sure
+
+
+def _sure_without(node: Criterion) -> frozenset[str]:
+    """The facts that certainly have a row where the node is false."""
+    if node.operator == "absent":
+        return frozenset({node.fact})
+    if node.operator == "any":
+        return frozenset[str]().union(*map(_sure_without, node.children))
+    if node.operator == "none":
+        sure = [_sure_of(child) for child in node.children]
+        return sure[0].intersection(*sure[1:])
+    return frozenset()

@@ -1,0 +1,227 @@
+"""The rules folder, compiled: files in, one rulebook or every finding out."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from ..engine.rows.index import Selectors
+from ..engine.rulebook import Rulebook
+from ..engine.rules import CheckResource, Rule, Site, unchecked
+from ..language.diagnostics import Finding, Findings, quote, suggest
+from ..language.document import Document
+from ..language.schemas import check_shape
+from ..language.slips import check_slips
+from ..language.source import parse_yaml
+from ..terminology.files import terminology_kind
+from ..terminology.lexicon import FOLDER, build_lexicon
+from ..terminology.locks import check_lock
+from ..terminology.valuesets import build_valuesets
+from .alert_types import alert_types_of, check_alert_types
+from .fact_builder import FactBuilder, Shelf
+from .life_cycle import check_successors
+from .orders import check_orders
+from .rule_builder import build_rule
+from .services_builder import build_services, check_served
+from .site_builder import build_site
+
+SITE, SERVICES, ALERT_TYPES = "site.yaml", "services.yaml", "alert-types.yaml"
+OF_TESTS = frozenset({"rule-test", "fhir"})
+"""The kinds of file that only tests need: they are no part of a rulebook."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What became of a rules folder."""
+
+    rulebook: Rulebook | None
+    """None where any finding is an error."""
+    findings: tuple[Finding, ...]
+    documents: Mapping[str, Document] = field(default_factory=dict)
+    """Every file but tests that could be parsed, by its path in the folder."""
+
+
+def kind_of(path: str) -> str:
+    """The schema that a file of the rules folder follows, by where it stands."""
+    fixed = {SITE: "site", SERVICES: "services", ALERT_TYPES: "alert-types"}
+    if path in fixed:
+        return fixed[path]
+    if terminology_kind(path):
+        return terminology_kind(path)
+    if path.endswith(".json"):
+        return "fhir"
+    if path.startswith("facts/"):
+        return "fact"
+    if path.startswith("valuesets/"):
+        return "valueset"
+    if path.startswith(FOLDER):
+        return "lexicon"
+    return "rule-test" if path.endswith(".test.yaml") else "rule"
+
+
+def carry_on() -> None:
+    """No pause."""
+
+
+def compile_rulebook(
+    files: Mapping[str, str],
+    check_resource: CheckResource = unchecked,
+    pause: Callable[[], None] = carry_on,
+    known: Mapping[str, Document] = MappingProxyType({}),
+) -> Compiled:
+    """The rulebook that *files* (path in the folder to text) make.
+
+    *check_resource* says what is wrong with a FHIR resource that a rule creates. Tests
+    are left aside. *pause* is called between any two files, so that a server can answer
+    in between. *known* are documents that were right before: a file whose text is still
+    the same is not parsed again, which is most of the work.
+
+    One wrong file keeps the whole rulebook from being served: half a set of rules is a
+    silence that looks like safety.
+    """
+    return _Compilation(files, check_resource, pause, known).run()
+
+
+def digest_of(files: Mapping[str, str]) -> str:
+    """SHA-256 over the files that decide what is served; tests and locks do not."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        if kind_of(path) not in {*OF_TESTS, "lock"}:
+            for part in (path, files[path]):
+                encoded = part.encode()
+                digest.update(len(encoded).to_bytes(8, "big") + encoded)
+    return digest.hexdigest()
+
+
+class _Compilation:
+    def __init__(
+        self,
+        files: Mapping[str, str],
+        check_resource: CheckResource,
+        pause: Callable[[], None],
+        known: Mapping[str, Document],
+    ) -> None:
+        self.files = files
+        self.check_resource = check_resource
+        self.pause = pause
+        self.known = known
+        self.digest = digest_of(files)
+        self.findings = Findings()
+        self.documents: dict[str, Document] = {}
+        self.sound: dict[str, dict[str, Document]] = {}
+        """Documents whose shape is right, by kind and path."""
+
+    def run(self) -> Compiled:
+        for path in sorted(self.files):
+            if kind_of(path) not in OF_TESTS and not terminology_kind(path):
+                self._take(path)
+                self.pause()
+        for path in (SITE, SERVICES, ALERT_TYPES):
+            if path not in self.files:
+                message, help = f"there is no {path}", "name the folder that has it"
+                self.findings.error_at(path, 1, 1, "CDS010", message, help)
+        check_alert_types(self._one(ALERT_TYPES), self.findings)
+        sets = self.sound.get("valueset", {}).values()
+        words = self.sound.get("lexicon", {}).values()
+        site = build_site(self._one(SITE), [*sets, *words], self.findings)
+        lexicon = build_lexicon(words, site.overlays)
+        valuesets = build_valuesets(
+            sets, site.overlays, self.findings, self.files, lexicon
+        )
+        check_lock(valuesets, self.files, self.findings)
+        shelf = Shelf(
+            valuesets,
+            alert_types_of(self._one(ALERT_TYPES)),
+            self._shared(),
+            self.findings,
+            self.check_resource,
+        )
+        self._check_shared(shelf)
+        rules = self._rules(shelf, site)
+        selectors = Selectors(tuple(shelf.slots), valuesets, lexicon)
+        services = build_services(
+            self._one(SERVICES),
+            rules,
+            selectors,
+            valuesets,
+            site,
+            self.digest,
+            self.findings,
+        )
+        if not self.findings.has_errors:
+            check_served(services, rules, self.documents, self.findings)
+        findings = tuple(self.findings)
+        if self.findings.has_errors:
+            return Compiled(None, findings, self.documents)
+        rulebook = Rulebook(
+            digest=self.digest,
+            site=site,
+            services=services,
+            rules=rules,
+            alert_types=shelf.alert_types,
+            valuesets=valuesets,
+            lexicon=lexicon,
+        )
+        return Compiled(rulebook, findings, self.documents)
+
+    def _take(self, path: str) -> None:
+        kind, known = kind_of(path), self.known.get(path)
+        if known is not None and known.text == self.files[path]:
+            self.documents[path] = self.sound.setdefault(kind, {})[path] = known
+            check_slips(known, self.findings)
+            return
+        document = parse_yaml(self.files[path], path, self.findings)
+        if document is None:
+            return
+        self.documents[path] = document
+        check_slips(document, self.findings)
+        if check_shape(kind, document, self.findings):
+            self.sound.setdefault(kind, {})[path] = document
+
+    def _one(self, path: str) -> Document | None:
+        return self.sound.get(kind_of(path), {}).get(path)
+
+    def _shared(self) -> dict[str, Document]:
+        return {
+            document.data["fact"]: document
+            for document in self.sound.get("fact", {}).values()
+        }
+
+    def _check_shared(self, shelf: Shelf) -> None:
+        """A shared fact that no rule uses is checked all the same."""
+        trial = Shelf(shelf.valuesets, shelf.alert_types, shelf.shared, self.findings)
+        for name, document in shelf.shared.items():
+            FactBuilder(trial, document, ()).build_one(name, "use", name, ("fact",), ())
+
+    def _rules(self, shelf: Shelf, site: Site) -> dict[str, Rule]:
+        site_document = self._one(SITE)
+        settings = site_document.data.get("rules", {}) if site_document else {}
+        rules: dict[str, Rule] = {}
+        written: dict[str, str] = {}
+        for path, document in self.sound.get("rule", {}).items():
+            name = document.data["rule"]
+            if name in written:
+                message = f"{quote(name)} is also the name of {written[name]}"
+                help = "rename one of the rules, and its file"
+                self.findings.error(document, ("rule",), "CDS606", message, help)
+                continue
+            written[name] = path
+            rule = build_rule(document, shelf, site, site_document, self.findings)
+            if rule is not None:
+                rules[name] = rule
+            self.pause()
+        sound = self.sound.get("rule", {})
+        check_successors({n: sound[written[n]] for n in written}, self.findings)
+        check_orders(site_document, sound.values(), self.findings)
+        if site_document:
+            for name in settings:
+                if name not in written:
+                    self.findings.error(
+                        site_document,
+                        ("rules", name),
+                        "CDS014",
+                        f"there is no rule {quote(name)}",
+                        suggest(name, written) or "remove it",
+                        key=True,
+                    )
+        return rules

@@ -1,0 +1,165 @@
+"""Life cycle, from draft to retired: what status and dates demand and lead to."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from ..engine.rules import Rule, Site
+from ..language.diagnostics import Findings, quote, suggest
+from ..language.document import Document, Path
+
+
+@dataclass(frozen=True, slots=True)
+class LifeCycle:
+    """Where a rule stands."""
+
+    status: str
+    """``draft``, ``shadow``, ``active`` or ``retired``, after ``site.yaml``."""
+    approved: bool
+    served: bool
+    """Its cards are shown."""
+    effective: date | None
+    expires: date | None
+    review_by: date | None
+
+
+def build_life_cycle(
+    document: Document, site: Site, site_document: Document | None, findings: Findings
+) -> LifeCycle:
+    """Where the rule of a file stands; what it owes for that is a finding."""
+    data: Mapping[str, Any] = document.data
+    settings = site_document.data.get("rules", {}) if site_document else {}
+    status = settings.get(data["rule"], {}).get("status", data["status"])
+    approved = "approved" in data.get("governance", {})
+    dates = {key: _date(document, key) for key in ("effective", "expires", "review_by")}
+    if status == "active" and not approved:
+        _say_unapproved(document, site, data["status"], findings)
+    _check_retirement(document, status, site_document, findings)
+    start, end = dates["effective"], dates["expires"]
+    if start and end and end <= start:
+        message = "the rule expires before it takes effect"
+        help = "correct one of the dates"
+        findings.error(document, ("governance", "expires"), "CDS608", message, help)
+    served = status == "active" and (approved or site.serve_unapproved)
+    return LifeCycle(status, approved, served, **dates)
+
+
+def _say_unapproved(
+    document: Document, site: Site, written: str, findings: Findings
+) -> None:
+    say = findings.note if site.serve_unapproved else findings.warning
+    say(
+        document,
+        ("status",),
+        "CDS604",
+        (
+            "this active rule has no `governance.approved`"
+            if written == "active"
+            else f"this {written} rule is made active by site.yaml, and has no "
+            "`governance.approved`"
+        ),
+        (
+            "where it is asked, its cards are shown all the same, since site.yaml says "
+            "`unapproved: serve`; each says that it awaits approval"
+            if site.serve_unapproved
+            else "where it is asked, what it finds is recorded and no card is shown; "
+            "have it approved, or make it `shadow`"
+        ),
+    )
+    for path in _system_actions(document):
+        message = "these are never sent: the rule has no `governance.approved`"
+        help = "have the rule approved, or offer them to a person as `suggestions`"
+        findings.warning(document, path, "CDS618", message, help, key=True)
+
+
+def _system_actions(document: Document) -> Iterator[Path]:
+    """Where the cards of a rule say what is done without a person."""
+    cards: list[Path] = [("card",), ("card_defaults",)]
+    cards += [("cards", index) for index in range(len(document.data.get("cards", ())))]
+    for card in cards:
+        if document.value((*card, "system_actions")) is not None:
+            yield (*card, "system_actions")
+
+
+def _check_retirement(
+    document: Document, status: str, site_document: Document | None, findings: Findings
+) -> None:
+    """A site may switch any rule off; who retires it says what comes instead."""
+    data: Mapping[str, Any] = document.data
+    if data["status"] != "retired":
+        return
+    if "replaced_by" not in data and "retired_because" not in data.get(
+        "governance", {}
+    ):
+        message = "a retired rule says what replaces it, or why it went"
+        findings.error(
+            document, ("status",), "CDS603", message, "write `replaced_by: …`"
+        )
+    if status != "retired" and site_document is not None:
+        findings.warning(
+            site_document,
+            ("rules", data["rule"], "status"),
+            "CDS613",
+            f"this brings back {quote(data['rule'])}, which its author retired",
+            "ask why it was retired, or use the rule that replaces it",
+        )
+
+
+def _date(document: Document, key: str) -> date | None:
+    written = document.data.get("governance", {}).get(key)
+    return date.fromisoformat(written) if written else None
+
+
+def check_successors(rules: Mapping[str, Document], findings: Findings) -> None:
+    """Hold every ``replaced_by`` to the names of the rules that there are."""
+    for name, document in rules.items():
+        successor = document.data.get("replaced_by", name)
+        where = ("replaced_by",)
+        if successor not in rules:
+            message = f"there is no rule {quote(successor)}"
+            help = suggest(successor, rules)
+            findings.error(document, where, "CDS611", message, help)
+        elif successor == name and "replaced_by" in document.data:
+            message = "a rule cannot replace itself"
+            findings.error(document, where, "CDS611", message, "name the other rule")
+
+
+def check_dates(
+    rules: Iterable[Rule], documents: Mapping[str, Document], today: date
+) -> Findings:
+    """What the calendar says of rules that would be evaluated.
+
+    *today* is a day of the site's calendar.
+    """
+    findings = Findings()
+    for rule in rules:
+        if not rule.is_evaluated:
+            continue
+        document = documents[rule.file]
+        if rule.expires and today >= rule.expires:
+            message = f"this rule is no longer evaluated since {rule.expires}"
+            help = "set another date after a review, or retire the rule"
+            where: tuple[str, ...] = ("governance", "expires")
+            findings.warning(document, where, "CDS614", message, help)
+        elif rule.effective and today < rule.effective:
+            message = f"this rule is not evaluated before {rule.effective}"
+            findings.note(document, ("governance", "effective"), "CDS615", message)
+        if is_overdue(rule, today):
+            message = f"the review of this rule is overdue since {rule.review_by}"
+            help = "look at it again, then set the next date"
+            where = ("governance", "review_by")
+            findings.warning(document, where, "CDS612", message, help)
+    return findings
+
+
+def overdue(rules: Iterable[Rule], today: date) -> Iterator[Rule]:
+    """The rules in force whose review is overdue on *today* (the site's calendar)."""
+    for rule in rules:
+        if rule.in_force(today) and is_overdue(rule, today):
+            yield rule
+
+
+def is_overdue(rule: Rule, today: date) -> bool:
+    """Whether the day by which the rule should have been looked at is over."""
+    return rule.review_by is not None and today > rule.review_by

@@ -1,0 +1,253 @@
+"""Everything a reader wants to know of one rule, gathered from its files."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..compile.limits import number_or_duration
+from ..compile.prefetch import askings_of, derive
+from ..engine.alerting import ANY_REASON, AboutData
+from ..engine.rulebook import Rulebook
+from ..language.document import Document
+from ..values.intervals import Duration
+from .fact_words import value_text
+from .hti1 import SourceAttribute, source_attributes
+from .meaning import RuleFile
+from .prose import Logic, tell
+from .valueset_words import ValueSetWords, tell_valuesets
+
+
+@dataclass(frozen=True, slots=True)
+class ParamWords:
+    """A limit that a site may tune."""
+
+    name: str
+    describe: str
+    default: str
+    low: str
+    high: str
+    site: str
+    """What holds here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One rule."""
+
+    source: RuleFile
+    status: tuple[str, ...]
+    services: tuple[str, ...]
+    logic: Logic
+    valuesets: tuple[ValueSetWords, ...]
+    params: tuple[ParamWords, ...]
+    tests: tuple[tuple[str, str], ...]
+    """Name and expectation of each."""
+    alerting: tuple[str, ...]
+    prefetch: tuple[tuple[str, str], ...]
+    """Key and template of each query that the rule needs."""
+    attributes: tuple[SourceAttribute, ...]
+    unconfirmed: tuple[str, ...]
+    """Numbers of the rule that no document was found for, and why they stand there."""
+    history: tuple[str, ...] = field(default=())
+
+
+def build_page(
+    source: RuleFile,
+    rulebook: Rulebook,
+    documents: Mapping[str, Document],
+    changelog: str = "",
+) -> Page:
+    """The page of a rule; *changelog* is the text of the project's change log."""
+    return Page(
+        source=source,
+        status=tuple(_status(source, rulebook)),
+        services=tuple(
+            f"{each.service.id} on {each.service.hook}"
+            for each in rulebook.services.values()
+            if any(rule.id == source.rule.id for rule in each.rules)
+        ),
+        logic=tell(source, rulebook),
+        valuesets=tuple(tell_valuesets(source, rulebook, documents)),
+        params=tuple(_params(source)),
+        tests=tuple(_tests(source, documents)),
+        alerting=tuple(_alerting(source, rulebook)),
+        unconfirmed=tuple(source.data.get("governance", {}).get("unconfirmed", ())),
+        prefetch=tuple(_prefetch(source, rulebook)),
+        attributes=source_attributes(source, rulebook),
+        history=history_of(source.rule.id, changelog),
+    )
+
+
+def history_of(rule: str, changelog: str) -> tuple[str, ...]:
+    """The lines of each Rules section that begin with the rule's name.
+
+    Each is led by the version of the release that it stands under.
+    """
+    found: list[str] = []
+    release, inside, taken = "", False, False
+    for line in changelog.splitlines():
+        if line.startswith("## "):
+            release, inside, taken = line[3:].strip(), False, False
+        elif line.startswith("### "):
+            inside, taken = line[4:].strip().lower() == "rules", False
+        elif inside and line.startswith("- "):
+            names = re.match(r"- ([a-z0-9, -]+?)(?: \d|:)", line)
+            taken = bool(names and rule in re.split(r", *| ", names[1]))
+            if taken:
+                said = line[2:].strip().removeprefix(f"{rule} ")
+                found.append(f"{release}: {said}")
+        elif taken and line.strip():
+            found[-1] += " " + line.strip()
+    return tuple(found)
+
+
+def _status(source: RuleFile, rulebook: Rulebook) -> Iterator[str]:
+    rule, governance = source.rule, source.data.get("governance", {})
+    yield {
+        "draft": "Draft: not evaluated.",
+        "shadow": "Shadow: evaluated and recorded; no card is shown.",
+        "active": "Active: evaluated, and its cards are shown.",
+        "retired": "Retired: not evaluated any more.",
+    }[rule.status if rule.status != "active" or rule.served else "shadow"]
+    if rule.status != source.data["status"]:
+        yield f"The file says {source.data['status']}; site.yaml decides otherwise."
+    if "approved" in governance:
+        approved = governance["approved"]
+        yield f"Approved by {approved['by']} on {approved['on']}."
+    elif rule.served:
+        yield "Nobody has approved it; each card says that it awaits local approval."
+    else:
+        yield "Nobody has approved it."
+    said = {
+        "effective": "In effect from {}.",
+        "expires": "Expires on {}.",
+        "review_by": "Review due by {}.",
+        "owner": "Owner: {}.",
+        "retired_because": "Retired because: {}.",
+    }
+    for key, text in said.items():
+        if key in governance:
+            yield text.format(str(governance[key]).rstrip("."))
+    if "replaced_by" in source.data:
+        yield f"Replaced by {source.data['replaced_by']}."
+
+
+def _params(source: RuleFile) -> Iterator[ParamWords]:
+    for name, body in source.data.get("params", {}).items():
+        unit = body.get("unit", "")
+        yield ParamWords(
+            name,
+            body.get("describe", ""),
+            _shown(body["default"], unit),
+            _shown(body.get("min"), unit),
+            _shown(body.get("max"), unit),
+            value_text(source.rule.params[name].value, unit),
+        )
+
+
+def _shown(written: Any, unit: str) -> str:
+    value: float | Duration | None = number_or_duration(written)
+    return "" if value is None else value_text(value, unit)
+
+
+def _tests(
+    source: RuleFile, documents: Mapping[str, Document]
+) -> Iterator[tuple[str, str]]:
+    path = source.rule.file.removesuffix(".yaml") + ".test.yaml"
+    document = documents.get(path)
+    for case in document.data.get("cases", ()) if document else ():
+        todo = f" (a known gap: {case['todo']})" if "todo" in case else ""
+        yield case["name"], _expected(case["expect"]) + todo
+
+
+def _expected(expect: Any) -> str:
+    if isinstance(expect, str):
+        return expect
+    if "card" in expect:
+        return f"{expect['card']} card"
+    because = expect.get("unknown_because")
+    return f"unknown because of {', '.join(because)}" if because else "unknown"
+
+
+def _alerting(source: RuleFile, rulebook: Rulebook) -> Iterator[str]:
+    body: Mapping[str, Any] = source.data.get("alerting", {})
+    if "once_per" in body:
+        yield f"Shown once per {' and '.join(map(_plain, body['once_per']))}."
+    if "repeat_after" in body:
+        yield f"Shown again no sooner than {body['repeat_after']} after it was shown."
+    yield from _overridden(source, rulebook)
+    if "snooze_on_accept" in body:
+        length = body["snooze_on_accept"]
+        yield f"Stays away for {length}, for everybody, after somebody accepted it."
+    if "group" in body:
+        yield (
+            f"Of the cards of the group {body['group']}, only the most severe is "
+            "shown whole."
+        )
+    if "priority" in body:
+        yield f"Priority {body['priority']} among cards of the same severity."
+    if body.get("allow_suppress"):
+        yield "It may be held back even where it is critical."
+
+
+def _overridden(source: RuleFile, rulebook: Rulebook) -> Iterator[str]:
+    """What an override does: about the data for all rules, about the advice for one."""
+    alerting = source.rule.alerting
+    about_data, about_advice = _snoozing(source, rulebook)
+    whom = "nobody is" if alerting.is_for_all else "that user is not"
+    also = ", and this rule shows it to nobody" if alerting.is_for_all else ""
+    for length, reasons in about_data.items():
+        yield (
+            f"Overridden because of {', '.join(reasons)}: for {length}, no rule shows "
+            f"that user a card that rests on the same alert or reading{also}."
+        )
+    for length, reasons in about_advice.items():
+        yield (
+            f"Overridden because of {', '.join(reasons)}: for {length}, {whom} shown "
+            "this rule's card."
+        )
+    if ANY_REASON in alerting.snooze:
+        other = "any other reason" if about_data or about_advice else "any reason"
+        yield (
+            f"Overridden for {other}, or for none: for {alerting.snooze[ANY_REASON]}, "
+            f"{whom} shown this rule's card."
+        )
+
+
+def _snoozing(
+    source: RuleFile, rulebook: Rulebook
+) -> tuple[Mapping[str, list[str]], Mapping[str, list[str]]]:
+    """The reasons that the cards offer, by how long: about the data, the advice."""
+    rule = source.rule
+    data = AboutData(rulebook.site.data_reasons, {rule.id: rule.alerting})
+    about_data: dict[str, list[str]] = {}
+    about_advice: dict[str, list[str]] = {}
+    for each in dict.fromkeys(r for card in rule.cards for r in card.override_reasons):
+        reason, said = f"{each.system}|{each.code}", f"“{each.display}”"
+        wrong, declined = data.lasts(rule.id, reason), rule.alerting.snooze.get(reason)
+        if wrong:
+            about_data.setdefault(str(wrong), []).append(said)
+        elif declined:
+            about_advice.setdefault(str(declined), []).append(said)
+    return about_data, about_advice
+
+
+def _plain(word: str) -> str:
+    return word.replace("_", " ").replace("-", " ").replace(".", "'s ")
+
+
+def _prefetch(source: RuleFile, rulebook: Rulebook) -> Iterator[tuple[str, str]]:
+    service = next(iter(rulebook.services.values()))
+    askings = askings_of(source.rule, service.program.selectors.all)
+    for each in derive(askings, rulebook.valuesets, {}):
+        yield each.query.key, each.query.template
+
+
+def titles(pages: Sequence[Page]) -> list[tuple[str, str, str, str]]:
+    """Name, version, status and title of each rule, for an index."""
+    return [
+        (page.source.rule.id, page.source.rule.version, page.source.rule.status)
+        + (page.source.rule.title,)
+        for page in pages
+    ]

@@ -1,0 +1,1 @@
+"""A rulebook, a chart and a time in; evaluations with their reasons out."""

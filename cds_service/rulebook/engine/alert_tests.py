@@ -1,0 +1,81 @@
+"""What may be asked of one wearable alert: its value, how long, when, how sure.
+
+Everything that a test lists must hold of the same alert: a slow heart by day is not
+made of a slow one by night and a normal one by day.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..values.intervals import Limit, exactly
+from ..values.truth import Reason, ReasonKind
+from .rows.readings import Row
+
+ATTRIBUTES = ("value", "threshold", "coverage", "duration", "age", "local_time")
+"""What a test may ask of one alert."""
+
+NO_CLOCK = "wearer's local time not known"
+"""What stays open where a delivery told its times in UTC alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertTest:
+    """What is asked of one alert: every attribute meets its limits."""
+
+    asked: tuple[tuple[str, tuple[Limit, ...]], ...]
+
+    def __call__(self, row: Row, now: datetime) -> bool | None:
+        """Return whether an alert is what is asked for; None if it does not say."""
+        met = [_meets(row, attribute, limits, now) for attribute, limits in self.asked]
+        if False in met:
+            return False
+        return None if None in met else True
+
+    def left_open(self, name: str, rows: Iterable[Row], now: datetime) -> list[Reason]:
+        """Return why alerts of the fact *name* that may pass are not known to."""
+        lacking = {
+            attribute == "local_time"
+            for row in rows
+            if self(row, now) is None
+            for attribute, limits in self.asked
+            if _meets(row, attribute, limits, now) is None
+        }
+        no_clock = Reason(ReasonKind.UNCERTAIN, name, why=NO_CLOCK)
+        unsaid = Reason(ReasonKind.NOT_RECORDED, name)
+        return [no_clock if by_clock else unsaid for by_clock in sorted(lacking)]
+
+
+def alert_number(row: Row, attribute: str, now: datetime) -> float | None:
+    """An attribute of an alert as a number: seconds, or the minute of the day."""
+    alert = row.alert
+    if alert is None:
+        return None
+    if attribute == "duration":
+        return alert.duration(now).total_seconds()
+    if attribute == "age":
+        return max((now - (alert.end or now)).total_seconds(), 0.0)
+    if attribute == "local_time":
+        start = alert.start
+        if not alert.local:
+            return None
+        return start.hour * 60 + start.minute + start.second / 60
+    return {
+        "value": alert.value,
+        "threshold": alert.threshold,
+        "coverage": alert.coverage,
+    }[attribute]
+
+
+def _meets(
+    row: Row, attribute: str, limits: Sequence[Limit], now: datetime
+) -> bool | None:
+    number = alert_number(row, attribute, now)
+    if number is None:
+        return None
+    met = [bool(limit.of(exactly(number))) for limit in limits]
+    # From 22:00 to 06:00 is past midnight: late enough or early enough will do.
+    wraps = attribute == "local_time" and len(limits) == 2
+    if wraps and limits[0].value > limits[1].value:
+        return any(met)
+    return all(met)

@@ -1,0 +1,295 @@
+"""What card text shows of a fact: numbers that we format, names that we quote."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+
+from ...fhir.moments import EVER, Moment
+from ...wearables.records import WearableAlert
+from ..values.intervals import INFINITY, Duration, Interval
+from ..values.text import (
+    Text,
+    format_date,
+    format_duration,
+    format_number,
+    format_quantity,
+    format_time,
+    format_unit,
+)
+from ..values.truth import ReasonKind
+from .alert_tests import NO_CLOCK, alert_number
+from .case import Case
+from .facts import CHANGES, REDUCERS, Fact
+from .person import birth
+from .rows.readings import Row, text_of
+from .rules import Param
+from .scores import tally
+from .series import change, reduce_rows, span, text_rows
+
+NAMES_SHOWN = 3
+"""Distinct names of one fact in a text; more are counted."""
+
+
+def show(case: Case, fact: Fact, attribute: str) -> Text | None:
+    """What *attribute* of the fact is in this case; None where it has none."""
+    if fact.kind == "score":
+        return _of_score(case, fact, attribute)
+    rows = case.found(fact).rows
+    if attribute == "count":
+        return _trusted(str(_count(case, fact, rows)))
+    if attribute == "recorded":
+        return _recorded(case, fact, rows)
+    if not rows:
+        return None
+    if attribute == "name":
+        return _names(fact, rows)
+    if attribute == "ingredient":
+        return Text(_some(_called(case, fact, rows)) or fact.title, False)
+    if fact.kind == "wearable_alert":
+        return _of_alert(case, fact, rows, attribute)
+    if attribute in CHANGES:
+        return _change(fact, attribute, rows)
+    if attribute in REDUCERS:
+        over = text_rows(fact, rows) if attribute == "mean" else rows
+        value = reduce_rows(attribute, over)
+        return _trusted(interval_text(value, fact.unit)) if value else None
+    return _SHOWN[attribute](case, fact, rows)
+
+
+def _count(case: Case, fact: Fact, rows: Sequence[Row]) -> int:
+    if fact.counted is not None:
+        return sum(fact.counted(row, case.now) is True for row in rows)
+    return len(text_rows(fact, rows))
+
+
+def _change(fact: Fact, word: str, rows: Sequence[Row]) -> Text | None:
+    over = fact.change_over.length if fact.change_over else EVER.high - EVER.low
+    size = change(word, rows, over)
+    return _trusted(interval_text(size, fact.unit)) if size else None
+
+
+def _of_score(case: Case, fact: Fact, attribute: str) -> Text | None:
+    """The author's words and our numbers; nothing of it comes out of the record."""
+    if attribute == "title":
+        return _trusted(fact.title)
+    counts = tally(fact.items, case)
+    if attribute == "value":
+        low, high = (format_number(bound) for bound in counts.total[:2])
+        return _trusted(low if low == high else f"{low} to {high}")
+    listed = counts.counted if attribute == "counted" else counts.unassessed
+    said = [f"{item.label} ({format_number(item.points)})" for item in listed]
+    return _trusted(", ".join(said)) if said else None
+
+
+def show_param(param: Param) -> Text:
+    """A parameter with its unit."""
+    if isinstance(param.value, Duration):
+        return Text(str(param.value), True)
+    return Text(format_quantity(param.value, param.unit), True)
+
+
+def show_patient(case: Case, attribute: str) -> Text | None:
+    """``age`` in whole years, or ``sex``."""
+    patient = case.chart.patient or {}
+    if attribute == "sex":
+        gender = text_of(patient.get("gender"))
+        return Text(gender, False) if gender else None
+    born = birth(case)
+    if isinstance(born, ReasonKind):
+        return None
+    today = case.today
+    oldest, youngest = (
+        today.year - day.year - ((today.month, today.day) < (day.month, day.day))
+        for day in born
+    )
+    return _trusted(str(oldest) if oldest == youngest else f"{youngest}–{oldest}")
+
+
+PATIENT_SHOWS = frozenset({"age", "sex"})
+"""What text may show of the patient; a record may lack it."""
+
+
+def interval_text(value: Interval, unit: str) -> str:
+    """A number or a range with its unit: ``105.8 /min``, ``> 60 mL/min``."""
+    if value.low == value.high:
+        return format_quantity(value.low, unit)
+    if value.high == INFINITY:
+        sign = ">" if value.low_open else "≥"
+        return f"{sign} {format_quantity(value.low, unit)}"
+    if value.low == -INFINITY:
+        sign = "<" if value.high_open else "≤"
+        return f"{sign} {format_quantity(value.high, unit)}"
+    return f"{format_number(value.low)}–{format_quantity(value.high, unit)}"
+
+
+def _trusted(text: str) -> Text:
+    return Text(text, True)
+
+
+def _names(fact: Fact, rows: Sequence[Row]) -> Text:
+    if fact.kind == "wearable_alert":
+        return _trusted(fact.title or rows[-1].name)
+    names = _distinct(rows)
+    if not names:
+        return _trusted(fact.title)
+    return Text(_some(names), False)
+
+
+def _called(case: Case, fact: Fact, rows: Sequence[Row]) -> list[str]:
+    """The ingredients of medicines, the newest first."""
+    names = (name for row in reversed(rows) for name in case.called(fact, row))
+    return list(dict.fromkeys(names))
+
+
+_ENTRIES = {"condition": "problems", "medication": "medicines"}
+
+
+def _recorded(case: Case, fact: Fact, rows: Sequence[Row]) -> Text:
+    """What is recorded, or that nothing is: only where all was read and understood."""
+    title = fact.title or fact.name.replace("_", " ")
+    if rows:
+        named = (
+            _called(case, fact, rows) if fact.kind == "medication" else _distinct(rows)
+        )
+        return Text(f"{title}: {_some(named) or 'recorded'}", False)
+    if case.heeding_unresolved().found(fact).doubts(unresolved=True):
+        return _trusted(f"{title}: not known")
+    read = case.entries_read(fact)
+    entries = _ENTRIES[fact.kind] if read != 1 else _ENTRIES[fact.kind][:-1]
+    none = "none current" if case.has_others(fact) else "none recorded"
+    return _trusted(f"{title}: {none} among {read} {entries}")
+
+
+def _distinct(rows: Sequence[Row]) -> list[str]:
+    """What the rows are called, the newest first."""
+    return list(dict.fromkeys(row.name for row in reversed(rows) if row.name))
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:NAMES_SHOWN])
+    more = len(names) - NAMES_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _code(case: Case, fact: Fact, rows: Sequence[Row]) -> Text | None:
+    return Text(rows[-1].code, False) if rows[-1].code else None
+
+
+def _latest_date(case: Case, fact: Fact, rows: Sequence[Row]) -> Text | None:
+    row = rows[-1]
+    if not row.dated or row.moment.low.year == 1:
+        return None
+    return _trusted(format_date(row.moment.low.astimezone(case.zone).date()))
+
+
+def _begun(case: Case, fact: Fact, rows: Sequence[Row]) -> Text | None:
+    """When what is named began: a date, or one for each of several names."""
+    begun: dict[str, str | None] = {}
+    for name in _distinct(rows) or [""]:
+        own = [row for row in rows if row.name == name or not name]
+        first = min(own, key=lambda row: _start(row).high)
+        begun[name] = _begun_text(first, case)
+    if not any(begun.values()):
+        return None
+    if len(begun) == 1:
+        return _trusted(begun.popitem()[1] or "")
+    said = [f"{start or 'not dated'} ({name})" for name, start in begun.items()]
+    return Text(_some(said), False)
+
+
+def _start(row: Row) -> Moment:
+    return row.since or row.moment
+
+
+def _begun_text(row: Row, case: Case) -> str | None:
+    """A start as exactly as it is recorded; None where nothing is known of it."""
+    low, high = _start(row)
+    if row.since and row.untimed:
+        return f"{format_date(_day(high, case))} or earlier"
+    if not row.dated or low == EVER.low:
+        return None
+    first = _day(low, case)
+    last = first if high == EVER.high else _day(high, case)
+    if first == last:
+        return format_date(first)
+    if (first.month, first.day, last.month, last.day) == (1, 1, 12, 31):
+        ends = (f"{first.year}", f"{last.year}")
+    elif first.day == 1 and (last + timedelta(days=1)).day == 1:
+        ends = (f"{first:%Y-%m}", f"{last:%Y-%m}")
+    else:
+        ends = (format_date(first), format_date(last))
+    return " to ".join(dict.fromkeys(ends))
+
+
+def _day(at: datetime, case: Case) -> date:
+    return at.astimezone(case.zone).date()
+
+
+def _unit(case: Case, fact: Fact, rows: Sequence[Row]) -> Text | None:
+    return _trusted(format_unit(fact.unit)) if fact.unit else None
+
+
+def _span(case: Case, fact: Fact, rows: Sequence[Row]) -> Text | None:
+    length = span(text_rows(fact, rows))
+    return _trusted(format_duration(length)) if length else None
+
+
+_SHOWN: Mapping[str, Callable[[Case, Fact, Sequence[Row]], Text | None]] = {
+    "code": _code,
+    "latest_date": _latest_date,
+    "onset": _begun,
+    "started": _begun,
+    "unit": _unit,
+    "span": _span,
+}
+
+
+def told_alert(fact: Fact, rows: Sequence[Row], now: datetime) -> Row:
+    """The alert that text is about: what the rule asks for, and of those the newest."""
+
+    def rank(row: Row) -> tuple[int, datetime]:
+        passed = sum(test(row, now) is True for test in fact.alert_tests)
+        return passed, row.moment.high
+
+    return max(rows, key=rank)
+
+
+def _of_alert(
+    case: Case, fact: Fact, rows: Sequence[Row], attribute: str
+) -> Text | None:
+    row = told_alert(fact, rows, case.now)
+    alert = row.alert
+    if alert is None:
+        return None
+    if attribute in ("duration", "age"):
+        number = alert_number(row, attribute, case.now)
+        return _trusted(format_duration(timedelta(seconds=number or 0)))
+    if attribute in ("value", "min", "max"):
+        over = [row] if attribute == "value" else rows
+        value = reduce_rows("latest" if attribute == "value" else attribute, over)
+        return _trusted(interval_text(value, alert.unit)) if value else None
+    if attribute == "threshold":
+        limit = alert.threshold
+        return None if limit is None else _trusted(format_quantity(limit, alert.unit))
+    if attribute == "coverage":
+        share = alert.coverage
+        return None if share is None else _trusted(format_quantity(share * 100, "%"))
+    if attribute == "local_time":
+        return _trusted(_told_on_a_clock(alert, case))
+    if attribute == "latest_date":
+        return _trusted(format_date(_shown_start(alert, case)))
+    text = {"device": alert.device, "unit": alert.unit, "type": alert.type}.get(
+        attribute, ""
+    )
+    return Text(text, attribute == "type") if text else None
+
+
+def _shown_start(alert: WearableAlert, case: Case) -> datetime:
+    """The start on the wearer's clock; on the site's where that is not known."""
+    return alert.start if alert.local else alert.start.astimezone(case.zone)
+
+
+def _told_on_a_clock(alert: WearableAlert, case: Case) -> str:
+    """The start in figures, and whose clock it was read from."""
+    start = _shown_start(alert, case)
+    whose = "wearer's time" if alert.local else f"site's time; {NO_CLOCK}"
+    return f"{format_date(start)} {format_time(start)} ({whose})"

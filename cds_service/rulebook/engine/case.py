@@ -1,0 +1,318 @@
+"""One patient at one time, as the facts of rules see it.
+
+A ``Case`` is made once per call. Rows are filed once; what a fact makes of them, by
+window and unit, is worked out when first asked for and shared by all who ask the same.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from copy import copy
+from dataclasses import replace
+from datetime import date, datetime, timedelta, tzinfo
+
+from ...fhir.chart import Chart, Resource
+from ...fhir.moments import EVER, Moment
+from ...wearables.records import WearableAlert
+from ..values.intervals import Duration
+from ..values.truth import ReasonKind, Verdict
+from .facts import Fact, Found, Window
+from .rows.filing import SOURCES_OF, fill_sheet
+from .rows.index import Selectors, Sheet
+from .rows.problems import Reading, usual_reading
+from .rows.readings import (
+    Row,
+    alert_reference,
+    observation_moment,
+    reference_of,
+    text_of,
+)
+
+LATE = timedelta(minutes=5)
+"""How far ahead of us a clock may be. Source: decision on windows, now + 5 minutes."""
+
+
+def _others(
+    resources: Sequence[Resource], references: Collection[str]
+) -> tuple[Resource, ...]:
+    return tuple(each for each in resources if reference_of(each) not in references)
+
+
+class Case:
+    """One patient at one time."""
+
+    def __init__(
+        self,
+        selectors: Selectors,
+        chart: Chart,
+        alerts: Sequence[WearableAlert] | None,
+        now: datetime,
+        zone: tzinfo,
+        ignore_unresolved: bool = False,
+        reading: Reading | None = None,
+    ) -> None:
+        self.chart = chart
+        self.alerts = alerts
+        """The patient's wearable alerts; None where they could not be read."""
+        self.now = now
+        self.zone = zone
+        self._selectors = selectors
+        self._ignore_unresolved = ignore_unresolved
+        self._reading = reading or usual_reading()
+        self.sheet: Sheet = fill_sheet(
+            selectors, chart, alerts, now, zone, self._reading
+        )
+        self._found: dict[int, Found] = {}
+        self._certain: dict[int, bool | None] = {}
+        self._starts: dict[Window, datetime] = {}
+        self._newest_first: bool | None = None
+        self.today: date = now.astimezone(zone).date()
+        """The day of the site's calendar."""
+        self.may_disclose = True
+        """Whether a resource for the EHR may quote the patient's wearable alerts."""
+        self.ages: dict[tuple[str, Duration], Verdict] = {}
+        """What was answered about the patient's age, by comparison and limit."""
+
+    def found(self, fact: Fact) -> Found:
+        """The rows of a fact."""
+        found = self._found.get(fact.reader)
+        if found is None:
+            found = self._found[fact.reader] = self._read(fact)
+        if found.fact is not fact:
+            # Another rule asks the same under its own name.
+            return replace(found, fact=fact)
+        return found
+
+    def called(self, fact: Fact, row: Row) -> tuple[str, ...]:
+        """Return the ingredients of a medicine, or what the record calls it."""
+        found: dict[str, None] = {}
+        for slot in fact.slots:
+            # A set of one ingredient would name it for a medicine of another set.
+            matches = self.sheet.matches.get(slot, ())
+            if all(match.resource is not row.resource for match in matches):
+                continue
+            selector = self._selectors.all[slot]
+            index = self._selectors.indexes[selector.kind, selector.origin]
+            found.update(dict.fromkeys(index.goes_by(slot, row.code, row.name)))
+        return tuple(found) or ((row.name,) if row.name else ())
+
+    def entries_read(self, fact: Fact) -> int:
+        """Return how many entries there are where the fact is read from."""
+        names = {
+            name for each in fact.origins for name in SOURCES_OF.get(each, (each,))
+        }
+        sources = [
+            self.chart.sources[name] for name in names if name in self.chart.sources
+        ]
+        return sum(len(each.resources) for each in sources)
+
+    def has_others(self, fact: Fact) -> bool:
+        """Return whether entries of the fact's kind are there and do not count."""
+        return any(self.sheet.matches.get(slot) for slot in fact.slots)
+
+    @property
+    def has_rxnorm(self) -> bool:
+        """Whether a release of RxNorm tells what products hold."""
+        return self._selectors.has_import
+
+    def heeding_unresolved(self) -> "Case":
+        """The case as of a site that passes over nothing; itself where this one is."""
+        if not self._ignore_unresolved:
+            return self
+        heeding = copy(self)
+        heeding._ignore_unresolved = False
+        heeding._found, heeding._certain = {}, {}
+        return heeding
+
+    def without(self, references: Collection[str]) -> "Case":
+        """The case as if the record did not hold these observations and alerts.
+
+        Args:
+            references: As ``Row.evidence`` has them.
+        """
+        sources = {
+            name: replace(source, resources=_others(source.resources, references))
+            for name, source in self.chart.sources.items()
+        }
+        alerts = self.alerts and [
+            each for each in self.alerts if alert_reference(each) not in references
+        ]
+        reduced = Case(
+            self._selectors,
+            replace(self.chart, sources=sources),
+            alerts,
+            self.now,
+            self.zone,
+            self._ignore_unresolved,
+            self._reading,
+        )
+        reduced.may_disclose = self.may_disclose
+        return reduced
+
+    def surely(self, fact: Fact) -> bool | None:
+        """Whether the fact has a row, where that shows before any row is read.
+
+        None where only its rows can tell. Most facts of most rules are settled here.
+        """
+        if fact.reader not in self._certain:
+            self._certain[fact.reader] = self._at_a_glance(fact)
+        return self._certain[fact.reader]
+
+    def _at_a_glance(self, fact: Fact) -> bool | None:
+        if fact.parts:
+            return None
+        if not any(map(self.sheet.has, fact.slots)):
+            doubtful = self._unread(fact) or any(self._strays(fact))
+            return None if doubtful else False
+        if fact.window is None and fact.kind != "observation":
+            return any(map(self.sheet.counts, fact.slots)) or None
+        return None
+
+    def _read(self, fact: Fact) -> Found:
+        if fact.parts:
+            return self._union(fact)
+        found = Found(fact, [], [], [], [], self._unread(fact))
+        for slot in fact.slots:
+            filed = self.sheet.filed(slot, fact.unit)
+            for row in filed.rows:
+                self._place(fact, row, found)
+            for row in filed.unclear:
+                if self._may_lie_in(fact.window, row):
+                    found.unusable.append(row)
+            for row in filed.open:
+                if self._may_lie_in(fact.window, row):
+                    found.uncertain.append(row)
+        self._add_strays(found)
+        found.rows.sort(key=lambda row: row.moment.high)
+        return found
+
+    def _add_strays(self, found: Found) -> None:
+        """Add what may belong to the fact and may lie in its window.
+
+        Not the other parts of a panel of which one is known to belong.
+        """
+        kept = {
+            ReasonKind.UNRESOLVED: found.unresolved,
+            ReasonKind.NOT_READ: found.unobtained,
+            ReasonKind.UNUSABLE: found.unusable,
+        }
+        strays = list(self._strays(found.fact))
+        known = {id(row.resource) for row in found.rows} if strays else set()
+        for row in strays:
+            apart = id(row.resource) not in known
+            if row.doubt and apart and self._may_lie_in(found.fact.window, row):
+                kept[row.doubt].append(row)
+
+    def _union(self, fact: Fact) -> Found:
+        """The rows of an ``any_of``: each once, complete only if all parts are."""
+        parts = [self.found(part) for part in fact.parts]
+        rows = {id(row.holder or row): row for part in parts for row in part.rows}
+        unread = dict.fromkeys(name for part in parts for name in part.unread)
+        return Found(
+            fact,
+            sorted(rows.values(), key=lambda row: row.moment.high),
+            [row for part in parts for row in part.possible],
+            [row for part in parts for row in part.unusable],
+            [row for part in parts for row in part.unresolved],
+            tuple(unread),
+            [row for part in parts for row in part.unobtained],
+            [row for part in parts for row in part.uncertain],
+        )
+
+    def _strays(self, fact: Fact) -> Iterator[Row]:
+        """What may belong to the fact, but for what the site passes over."""
+        strays, meant = self.sheet.strays, self.sheet.meant
+        if not (strays or meant):
+            return
+        group_of = self._selectors.group_of
+        groups = {group_of[slot] for slot in fact.slots if slot in group_of}
+        rows = [each for slot in fact.slots for each in meant.get(slot, ())]
+        rows += [each for group in groups for each in strays.get(group, ())]
+        for row in rows:
+            if not (self._ignore_unresolved and row.doubt is ReasonKind.UNRESOLVED):
+                yield row
+
+    def _unread(self, fact: Fact) -> tuple[str, ...]:
+        names: dict[str, None] = {}
+        for origin in fact.origins:
+            names.update(dict.fromkeys(self.sheet.unread.get(origin, ())))
+        return tuple(names)
+
+    def _place(self, fact: Fact, row: Row, found: Found) -> None:
+        lacks = fact.kind == "observation" and fact.unit and row.value is None
+        if row.doubt or lacks:
+            if self._may_lie_in(fact.window, row):
+                found.unusable.append(row)
+            return
+        window = fact.window
+        if window is None:
+            found.rows.append(row)
+            return
+        moment, unsaid = row.time(window.rule)
+        if moment is None and window.rule == "taken_for" and unsaid:
+            found.rows.append(row)  # nobody knows since when
+            return
+        inside = self._lies_in(window, row)
+        if inside:
+            found.rows.append(row)
+        elif inside is None and unsaid:
+            row.why = unsaid
+            found.uncertain.append(row)
+        elif inside is None and moment:
+            found.possible.append(row)
+        elif inside is None:
+            row.why = "no time that can be read"
+            found.unusable.append(row)
+
+    def _may_lie_in(self, window: Window | None, row: Row) -> bool:
+        return window is None or self._lies_in(window, row) is not False
+
+    def _lies_in(self, window: Window, row: Row) -> bool | None:
+        """Whether a row lies in a window; None where its time is too vague to say."""
+        moment, _ = row.time(window.rule)
+        if moment is None:
+            return None
+        start = self._starts.get(window)
+        if start is None:
+            start = window.length.before(self.now, self.zone)
+            self._starts[window] = start
+        low, high = moment
+        if window.rule == "taken_for":
+            if high <= start:
+                return True
+            return False if low > start else None
+        end = self.now + LATE
+        if high == EVER.high and low != EVER.low:  # still going on: counts as now
+            return low <= end
+        if low <= self.now < high:  # what is recorded has happened: today, this year
+            high = self.now
+        if low >= start and high <= end:
+            return True
+        return False if high < start or low > end else None
+
+    def unusable(self) -> list[tuple[str, str]]:
+        """Type and reason of each resource that a rule looked at and could not use."""
+        seen = {
+            (id(row.resource), row.why): row
+            for found in self._found.values()
+            for row in (*found.unusable, *found.unobtained)
+            if row.resource is not None
+        }
+        return [
+            (text_of(row.resource.get("resourceType")), row.why)
+            for row in seen.values()
+            if row.resource is not None
+        ]
+
+    def newest_first(self) -> bool:
+        """Whether the observations came newest first, as far as they came."""
+        if self._newest_first is None:
+            source = self.chart.sources.get("observations")
+            moments: list[Moment | None] = [
+                observation_moment(resource, self.zone)
+                for resource in (source.resources if source else ())
+            ]
+            exact = [each for each in moments if each]
+            self._newest_first = len(exact) == len(moments) and all(
+                earlier.high >= later.high
+                for earlier, later in zip(exact, exact[1:], strict=False)
+            )
+        return self._newest_first

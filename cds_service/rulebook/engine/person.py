@@ -1,0 +1,137 @@
+"""What the Patient resource says: born when, of which sex, and whether alive.
+
+What is written and cannot be true, or cannot be read, is unusable: a patient of 176
+years is somebody whose age is not known.
+
+Source: FHIR R4 Patient.birthDate, gender, deceased[x].
+"""
+
+import operator
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Any
+
+from ...fhir.moments import parse_moment
+from ..values.intervals import Duration
+from ..values.truth import Reason, ReasonKind, Unknown, Verdict, unknown
+from .facts import CaseFacts, Judge
+from .rows.readings import birth_moment, earliest_birth, flag, text_of
+
+_SEXES = ("female", "male", "other")
+
+
+def age(comparison: str, length: Duration) -> Judge:
+    """Whether the patient's age meets a limit, by the calendar."""
+    held: Callable[[date, date], bool] = {
+        "at_least": operator.le,
+        "above": operator.lt,
+        "below": operator.gt,
+        "at_most": operator.ge,
+    }[comparison]
+
+    def work_out(case: CaseFacts) -> Verdict:
+        if case.chart.patient is None:
+            return _unread()
+        born = birth(case)
+        if isinstance(born, ReasonKind):
+            return unknown([Reason(born, "patient")])
+        answers = {held(length.shift(day), case.today) for day in born}
+        if len(answers) == 1:
+            return answers.pop()
+        return unknown([Reason(ReasonKind.BOUNDARY, "patient")])
+
+    def judge(case: CaseFacts) -> Verdict:
+        # Nearly every rule asks, and most ask the same.
+        answer = case.ages.get((comparison, length))
+        if answer is None:
+            answer = case.ages[comparison, length] = work_out(case)
+        return answer
+
+    return judge
+
+
+def birth(case: CaseFacts) -> tuple[date, date] | ReasonKind:
+    """The first and the last day on which the patient may have been born.
+
+    The kind of reason where it is not recorded, cannot be read, lies ahead, or would
+    make the patient older than anybody.
+    """
+    patient = case.chart.patient or {}
+    if patient.get("birthDate") is None:
+        return ReasonKind.NOT_RECORDED
+    born = birth_moment(patient, case.now, case.zone)
+    if born is None:
+        return ReasonKind.UNUSABLE
+    first, last = (each.astimezone(case.zone).date() for each in born)
+    return max(first, earliest_birth(case.today)), min(last, case.today)
+
+
+def sex(allowed: Sequence[str]) -> Judge:
+    """Whether the patient's administrative gender is one of those allowed."""
+
+    def judge(case: CaseFacts) -> Verdict:
+        if case.chart.patient is None:
+            return _unread()
+        written = case.chart.patient.get("gender")
+        gender = text_of(written).strip().lower()
+        if written is None or gender == "unknown":
+            return unknown([Reason(ReasonKind.NOT_RECORDED, "patient")])
+        if gender not in _SEXES:
+            return unknown([Reason(ReasonKind.UNUSABLE, "patient")])
+        return gender in allowed
+
+    return judge
+
+
+def alive() -> Judge:
+    """Whether the patient is not recorded as deceased, by word or by date.
+
+    Unknown where one is recorded that cannot be read, or a reason in its place, and
+    where they contradict one another.
+    """
+
+    def judge(case: CaseFacts) -> Verdict:
+        patient = case.chart.patient
+        if patient is None:
+            return _unread()
+        said = {
+            answer
+            for name, read in _DECEASED
+            for answer in [_answer(patient, name, read, case)]
+            if answer is not _NOTHING
+        }
+        if len(said) > 1 or None in said:
+            return unknown([Reason(ReasonKind.UNUSABLE, "patient")])
+        return True not in said
+
+    return judge
+
+
+def _by_word(written: Any, case: CaseFacts) -> bool | None:
+    return flag(written)
+
+
+def _by_date(written: Any, case: CaseFacts) -> bool | None:
+    """Whether a date of death is past; what is recorded of today has happened."""
+    moment = parse_moment(written, case.zone)
+    return None if moment is None else moment.low <= case.now
+
+
+_DECEASED = (("deceasedBoolean", _by_word), ("deceasedDateTime", _by_date))
+_NOTHING = "nothing"
+
+
+def _answer(
+    patient: Any,
+    name: str,
+    read: Callable[[Any, CaseFacts], bool | None],
+    case: CaseFacts,
+) -> bool | str | None:
+    """Whether one member says that the patient died; None where it cannot be read."""
+    if patient.get(name) is not None:
+        return read(patient[name], case)
+    return None if patient.get(f"_{name}") else _NOTHING
+
+
+def _unread() -> Unknown:
+    return unknown([Reason(ReasonKind.NOT_READ, "patient", ("patient",))])

@@ -1,0 +1,362 @@
+"""The course of one medicine, read over all its orders and statements.
+
+An order tells when it was written and, at best, for how long it is meant; whether the
+patient takes the medicine follows from all of them. A later stop ends what an earlier
+entry says, an order of which the supply ended long ago is no longer sure, and who gets
+a medicine anew after months of it has not started. Where entries leave a gap, the start
+is a range of time, and nothing is called new for the lack of an entry.
+
+Source: FHIR R4 MedicationRequest.status, dispenseRequest, Timing.repeat.bounds[x];
+MedicationStatement.status, effective[x], dateAsserted.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from enum import Enum
+from typing import Any, NamedTuple
+
+from ....fhir.chart import Resource
+from ....fhir.moments import EVER, Moment, parse_moment
+from ...values.intervals import Duration
+from .problems import Times
+from .readings import flag, items, length_of, medication_moment
+from .standing import Standing, medication_standing, statement_status, word_of
+
+GAP = "its orders leave a gap before the last start"
+
+
+class Says(Enum):
+    """What an entry says of taking a medicine."""
+
+    TAKEN = 1
+    STOPPED = 2
+    ENDED = 3
+    """A statement that is completed, or past its end."""
+    USED_UP = 4
+    """An order that was carried out; what came after, it does not say."""
+    NOT_TAKEN = 5
+    HELD = 6
+    """On hold, or not to be given."""
+    NOTHING = 7
+    """A plan, a draft, a mistake, or what cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """What an entry calls its medicine."""
+
+    codes: frozenset[tuple[str, str]] = frozenset()
+    names: frozenset[str] = frozenset()
+    """In lower case."""
+    ingredients: frozenset[str] = frozenset()
+
+    def is_medicine(self, other: "Product") -> bool:
+        """Whether both hold the same, in whichever strength."""
+        return bool(
+            self.codes & other.codes
+            or self.names & other.names
+            or self.ingredients & other.ingredients
+        )
+
+    def is_product(self, other: "Product") -> bool:
+        """Whether both are certainly the same product.
+
+        A code may be an ingredient's, so entries that are called otherwise are not.
+        """
+        if self.names and other.names:
+            return bool(self.names & other.names)
+        return bool(self.codes & other.codes)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One order or statement of a medicine."""
+
+    says: Says
+    product: Product
+    began: Moment | None
+    """From when; None where it does not say."""
+    until: Moment | None
+    """How long it is meant, or went on."""
+    told: Moment | None
+    """As of when it says so; of what is over its end, where that is known."""
+    has_end: bool = False
+    """Whether it tells when the medicine was stopped; few orders do."""
+
+
+class Course(NamedTuple):
+    """What all entries of a medicine together make of one of them."""
+
+    standing: Standing
+    since: Moment | None = None
+    """When the medicine was started; a range where the entries leave a gap."""
+    untimed: str = ""
+    """Why that is a range, as a phrase."""
+
+
+_OVER = (Says.STOPPED, Says.ENDED)
+
+
+def read_entry(resource: Resource, product: Product, times: Times) -> Entry:
+    """What a MedicationRequest or MedicationStatement says of its medicine."""
+    zone = times.zone
+    began = medication_moment(resource, zone)
+    if resource.get("resourceType") == "MedicationRequest":
+        until = _meant_until(resource, began, zone)
+        says, told = _of_order(resource, times), resource.get("authoredOn")
+        changed = parse_moment(resource.get("statusChanged"), zone)
+        if says is Says.STOPPED and changed:
+            return Entry(says, product, began, changed, changed, has_end=True)
+        return Entry(says, product, began, until, parse_moment(told, zone) or began)
+    until = _end(resource.get("effectivePeriod"), zone)
+    status = statement_status(resource, word_of(resource.get("status")))
+    says = _STATEMENTS.get(status, Says.NOTHING)
+    if says is Says.TAKEN and until and until.high < times.now:
+        says = Says.ENDED
+    asserted = parse_moment(resource.get("dateAsserted"), zone)
+    told = (until if says in _OVER else None) or asserted or began
+    return Entry(says, product, began, until, told, has_end=says in _OVER)
+
+
+_ORDERS: Mapping[str, Says] = {
+    "active": Says.TAKEN,
+    "on-hold": Says.HELD,
+    "stopped": Says.STOPPED,
+    "completed": Says.USED_UP,
+    "ended": Says.USED_UP,
+}
+_STATEMENTS: Mapping[str, Says] = {
+    "active": Says.TAKEN,
+    "on-hold": Says.HELD,
+    "stopped": Says.STOPPED,
+    "completed": Says.ENDED,
+    "not-taken": Says.NOT_TAKEN,
+}
+
+
+def _of_order(resource: Resource, times: Times) -> Says:
+    says = _ORDERS.get(word_of(resource.get("status")), Says.NOTHING)
+    if flag(resource.get("doNotPerform")):
+        return Says.HELD if says in (Says.TAKEN, Says.HELD) else Says.NOTHING
+    counts = medication_standing(resource, "any", times.now, times.zone)
+    return says if counts is Standing.COUNTS else Says.NOTHING
+
+
+def _meant_until(
+    resource: Resource, began: Moment | None, zone: tzinfo
+) -> Moment | None:
+    """The end of an order: of its dosages, else of what may be dispensed by it."""
+    ends = [
+        _bounds(each, began, zone) for each in items(resource.get("dosageInstruction"))
+    ]
+    known = [end for end in ends if end]
+    if known and len(known) == len(ends):
+        return max(known, key=lambda end: end.high)
+    request = resource.get("dispenseRequest")
+    if not isinstance(request, Mapping):
+        return None
+    supply = _supply(request, began, zone)
+    found = [_end(request.get("validityPeriod"), zone), supply]
+    return max((each for each in found if each), key=lambda e: e.high, default=None)
+
+
+def _bounds(dosage: Any, began: Moment | None, zone: tzinfo) -> Moment | None:
+    repeat: Any = dosage
+    for member in ("timing", "repeat"):
+        repeat = repeat.get(member) if isinstance(repeat, Mapping) else None
+    if not isinstance(repeat, Mapping):
+        return None
+    length = repeat.get("boundsDuration", repeat.get("boundsQuantity"))
+    span = repeat.get("boundsRange")
+    if isinstance(span, Mapping):
+        length = span.get("high")
+    return _end(repeat.get("boundsPeriod"), zone) or _later(began, length, 1, zone)
+
+
+def _supply(
+    request: Mapping[str, Any], began: Moment | None, zone: tzinfo
+) -> Moment | None:
+    """When all that may be dispensed is used up; without repeats where none is said."""
+    repeats = request.get("numberOfRepeatsAllowed")
+    times = 1 + (repeats if type(repeats) is int and 0 < repeats < 1000 else 0)
+    return _later(began, request.get("expectedSupplyDuration"), times, zone)
+
+
+def _later(
+    began: Moment | None, quantity: Any, times: int, zone: tzinfo
+) -> Moment | None:
+    length = length_of(quantity)
+    if began is None or length is None:
+        return None
+    whole = Duration(length.count * times, length.unit)
+    return Moment(whole.after(began.low, zone), whole.after(began.high, zone))
+
+
+def _end(period: Any, zone: tzinfo) -> Moment | None:
+    """The end of a period; a year 9999 is how some write that there is none."""
+    end = parse_moment(period.get("end"), zone) if isinstance(period, Mapping) else None
+    return end if end and end.low.year < EVER.high.year else None
+
+
+def follow(
+    entries: Sequence[Entry], standings: Sequence[Standing], times: Times
+) -> list[Course]:
+    """What all entries make of each, which by itself has one of *standings*."""
+    medicines: dict[Product, _Medicine] = {}
+    courses = []
+    for entry, standing in zip(entries, standings, strict=True):
+        if standing in (Standing.DOES_NOT, Standing.UNCLEAR):
+            courses.append(Course(standing))
+            continue
+        if entry.product not in medicines:
+            alike = same_medicine(entry, entries)
+            medicines[entry.product] = _arrange(alike, times)
+        courses.append(_follow(entry, standing, medicines[entry.product], times))
+    return courses
+
+
+def same_medicine(entry: Entry, entries: Iterable[Entry]) -> list[Entry]:
+    """Those of *entries* that are of the medicine of *entry*."""
+    return [each for each in entries if each.product.is_medicine(entry.product)]
+
+
+class _Last(NamedTuple):
+    """Until when a medicine was taken by one entry."""
+
+    end: datetime
+    stopped: bool
+    """Whether it was stopped then; otherwise it may have gone on."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Medicine:
+    """All entries of one medicine, as they are asked for each of them."""
+
+    against: Sequence[tuple[Moment, Entry]]
+    """What may speak against an earlier entry, and as of when, the newest first."""
+    before: Sequence[tuple[Moment, _Last]]
+    """From when and until when it was taken, the newest first."""
+    undated: bool
+    """Whether it was taken at a time that is not recorded."""
+    taken_again: datetime
+    """As of when it was last said to be taken."""
+    grace: timedelta
+    """How long a supply is stretched."""
+
+
+_WAS_TAKEN = (Says.TAKEN, *_OVER, Says.USED_UP, Says.HELD)
+
+
+def _arrange(entries: Sequence[Entry], times: Times) -> _Medicine:
+    taken = [each for each in entries if each.says in _WAS_TAKEN]
+    stops = [each for each in entries if each.says in _OVER and each.told]
+    before = [(each.began, _last(each, stops, times)) for each in taken if each.began]
+    against = [
+        (each.told, each)
+        for each in entries
+        if each.told and (each.says in _OVER or each.says in _OPEN)
+    ]
+    said = (e.told.low for e in entries if e.says is Says.TAKEN and e.told)
+    return _Medicine(
+        sorted(against, key=lambda each: each[0].low, reverse=True),
+        sorted(before, key=lambda each: each[0].low, reverse=True),
+        any(each.began is None for each in taken),
+        max(said, default=EVER.low),
+        times.reading.supply_grace.length,
+    )
+
+
+def _follow(
+    entry: Entry, standing: Standing, medicine: _Medicine, times: Times
+) -> Course:
+    open_still = Standing.COUNTS
+    for told, other in medicine.against:
+        if entry.told is None or told.low <= entry.told.high:
+            break
+        said = _against(entry, other)
+        if said is Standing.DOES_NOT:
+            return Course(said)
+        # What was said before the medicine was taken again is past.
+        if open_still is Standing.COUNTS and told.high >= medicine.taken_again:
+            open_still = said
+    if open_still is Standing.COUNTS and _is_over(entry, times):
+        open_still = Standing.SUPPLY_ENDED
+    if standing is Standing.COUNTS:
+        standing = open_still
+    return _begun(standing, entry, medicine)
+
+
+def _is_over(entry: Entry, times: Times) -> bool:
+    """Whether what an order was meant for ended long ago."""
+    grace = times.reading.supply_grace.length
+    return entry.until is not None and times.now - entry.until.high > grace
+
+
+_OPEN: Mapping[Says, Standing] = {
+    Says.USED_UP: Standing.LATER_COMPLETED,
+    Says.NOT_TAKEN: Standing.LATER_NOT_TAKEN,
+    Says.HELD: Standing.LATER_HELD,
+}
+
+
+def _against(entry: Entry, other: Entry) -> Standing:
+    """What a later entry that speaks against one makes of it."""
+    if other.says in _OPEN:
+        return _OPEN[other.says]
+    # A renewal is often written before the planned end of what it renews.
+    planned = other.says is Says.ENDED and other.began != other.told
+    told, began = entry.told, other.began
+    renews = planned and told and began and told.low > began.high
+    if entry.product.is_product(other.product) and not renews:
+        return Standing.DOES_NOT
+    return Standing.LATER_STOPPED
+
+
+def _begun(standing: Standing, entry: Entry, medicine: _Medicine) -> Course:
+    """The course with the start of the medicine, as far back as its entries reach."""
+    if entry.began is None:
+        return Course(standing)
+    since = entry.began
+    for began, last in medicine.before:
+        most = _DAY if last.stopped else medicine.grace
+        if began.low < since.low and since.low - last.end <= most:
+            since = began
+    earliest = since.low
+    for began, last in medicine.before:
+        if began.low < since.low:
+            if last.stopped and since.low - last.end > medicine.grace:
+                break  # what came after was a new start
+            earliest = began.low
+    if medicine.undated:
+        earliest = EVER.low
+    if earliest == since.low:
+        return Course(standing, since)
+    return Course(standing, Moment(earliest, since.high), GAP)
+
+
+_DAY = timedelta(days=1)
+
+
+def _last(entry: Entry, stops: Iterable[Entry], times: Times) -> _Last:
+    """Until when a medicine was taken by an entry that tells when it began."""
+    assert entry.began is not None and entry.told is not None
+    if entry.has_end:
+        return _Last(entry.told.low, True)
+    later = [
+        _Last(each.told.low, each.has_end)
+        for each in stops
+        if each.told is not None
+        and entry.told.high < each.told.low
+        and entry.product.is_product(each.product)
+    ]
+    if later:
+        return min(later)
+    if entry.says is Says.TAKEN and not _is_over(entry, times):
+        return _Last(times.now, False)
+    if entry.until:
+        return _Last(entry.until.low, False)
+    if entry.says is Says.USED_UP:
+        lasted = times.reading.completed_order
+        return _Last(lasted.after(entry.began.low, times.zone), False)
+    return _Last(entry.began.low, False)

@@ -1,0 +1,1 @@
+"""Value sets, and the terminologies of others that they are made from."""

@@ -1,0 +1,170 @@
+"""One rule of a folder, compiled alone and in a moment, so that it can be tested alone.
+
+What all rules rest on (value sets, shared facts, alert types, the site's time zone and
+override reasons) is compiled once; what the site has tuned is left out.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ...protocol.services import Service
+from ...wearables.records import AlertType
+from ..compile.alert_types import alert_types_of
+from ..compile.compiler import kind_of
+from ..compile.fact_builder import Shelf
+from ..compile.rule_builder import build_rule
+from ..compile.site_builder import build_site
+from ..engine.program import Program
+from ..engine.rows.index import Selectors
+from ..engine.rulebook import ServiceRules
+from ..engine.rules import Site
+from ..language.diagnostics import Finding, Findings, Level
+from ..language.document import Document
+from ..language.schemas import check_shape
+from ..language.source import parse_yaml
+from ..terminology.lexicon import Lexicon, build_lexicon
+from ..terminology.valuesets import ValueSet, build_valuesets
+from .notation import ExampleError
+
+_SERVICE = "rule-test"
+_HOOK = "patient-view"
+_READING = ("unresolved", "reading")
+_SITE_KEYS = ("time_zone", "overlays", "override_reasons", "orders", *_READING)
+
+
+@dataclass(frozen=True, slots=True)
+class SharedParts:
+    """What the rules of a folder rest on."""
+
+    files: Mapping[str, str]
+    site: Site
+    site_data: Mapping[str, Any]
+    """What tests keep of ``site.yaml``."""
+    valuesets: Mapping[str, ValueSet]
+    lexicon: Lexicon
+    alert_types: Mapping[str, AlertType]
+    facts: Mapping[str, Document]
+    """Files of ``facts/`` by name."""
+    errors: tuple[Finding, ...]
+
+
+def build_shared_parts(files: Mapping[str, str]) -> SharedParts:
+    """What the rules of a folder rest on; what is wrong with it is among its errors."""
+    findings = Findings()
+    kinds = ("fact", "valueset", "lexicon", "alert-types")
+    sound: dict[str, list[Document]] = {kind: [] for kind in kinds}
+    for name in sorted(files):
+        kind = kind_of(name)
+        if kind in sound:
+            document = parse_yaml(files[name], name, findings)
+            if document is not None and check_shape(kind, document, findings):
+                sound[kind].append(document)
+    kept = _site_data(files.get("site.yaml"))
+    site_document = _as_document("site.yaml", {**kept, "format": 1})
+    sets, words = sound["valueset"], sound["lexicon"]
+    site = build_site(site_document, [*sets, *words], findings)
+    lexicon = build_lexicon(words, site.overlays)
+    valuesets = build_valuesets(sets, site.overlays, findings, files, lexicon)
+    return SharedParts(
+        files=files,
+        site=replace(site, serve_unapproved=True),
+        site_data=kept,
+        valuesets=valuesets,
+        lexicon=lexicon,
+        alert_types=alert_types_of(next(iter(sound["alert-types"]), None)),
+        facts={each.data["fact"]: each for each in sound["fact"]},
+        errors=_errors(findings),
+    )
+
+
+@dataclass(slots=True)
+class OneRule:
+    """A rule that can be compiled again and again, as it stands or changed."""
+
+    shared: SharedParts
+    document: Document
+    _shelf: Shelf
+    _selectors: Selectors | None = field(default=None)
+
+    def compile(
+        self, params: Mapping[str, Any], document: Document | None = None
+    ) -> ServiceRules:
+        """A service that serves the rule alone, on the rule's first hook.
+
+        *document* is another version of the rule's file. Versions that read the same
+        selectors share them, and so may share what was read of a patient.
+
+        Raises:
+            ExampleError: if the rule does not compile, with every error.
+        """
+        document = document or self.document
+        findings = Findings()
+        name = document.data["rule"]
+        tuned = {"status": "active", **({"params": dict(params)} if params else {})}
+        site = self.shared.site
+        site_document = _as_document(
+            "site.yaml",
+            {**self.shared.site_data, "unapproved": "serve", "rules": {name: tuned}},
+        )
+        shelf = replace(self._shelf, findings=findings)
+        rule = build_rule(document, shelf, site, site_document, findings)
+        if rule is None or findings.has_errors:
+            raise ExampleError(refusal(_errors(findings)))
+        hook = next(iter(document.data.get("hooks") or ()), _HOOK)
+        service = Service(_SERVICE, hook, "Rule test", "One rule under test.", "", {})
+        program = Program(self._interned(), (rule,))
+        return ServiceRules(service, (), {}, (rule,), program, site)
+
+    def _interned(self) -> Selectors:
+        slots = tuple(self._shelf.slots)
+        if self._selectors is None or self._selectors.all != slots:
+            self._selectors = Selectors(
+                slots, self.shared.valuesets, self.shared.lexicon
+            )
+        return self._selectors
+
+
+def open_rule(shared: SharedParts, rule: str) -> OneRule:
+    """The rule of that name, ready to be compiled.
+
+    Raises:
+        ExampleError: if the folder has no such rule, or it cannot be read.
+    """
+    own = [name for name in shared.files if name.rpartition("/")[2] == f"{rule}.yaml"]
+    own = [name for name in own if kind_of(name) == "rule"]
+    if not own:
+        raise ExampleError(f"there is no rule `{rule}`")
+    findings = Findings()
+    document = parse_yaml(shared.files[own[0]], own[0], findings)
+    if document is not None:
+        check_shape("rule", document, findings)
+    errors = (*_errors(findings), *shared.errors)
+    if document is None or errors:
+        raise ExampleError(refusal(errors))
+    shelf = Shelf(shared.valuesets, shared.alert_types, shared.facts, Findings())
+    return OneRule(shared, document, shelf)
+
+
+def refusal(errors: Iterable[Finding]) -> str:
+    """Why a rule cannot be tested, in one line."""
+    return "the rule does not compile: " + "; ".join(
+        f"{each.file}:{each.line}:{each.column}: {each.message}" for each in errors
+    )
+
+
+def _errors(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(each for each in findings if each.level is Level.ERROR)
+
+
+def _as_document(file: str, data: Mapping[str, Any]) -> Document:
+    return Document(file, json.dumps(data), dict(data))
+
+
+def _site_data(text: str | None) -> dict[str, Any]:
+    """What tests keep of a site's file; compiling all tells what is wrong with it."""
+    document = parse_yaml(text or "", "", Findings())
+    data = document.data if document else None
+    kept = data if isinstance(data, dict) else {}
+    return {"time_zone": "UTC"} | {key: kept[key] for key in _SITE_KEYS if key in kept}

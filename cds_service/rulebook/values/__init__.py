@@ -1,0 +1,1 @@
+"""What rules compare and say: truths, intervals, text. Nothing knows of a chart."""

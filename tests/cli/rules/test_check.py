@@ -1,0 +1,194 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cds_service.cli.rules.check import check
+
+RULES = Path(__file__).parents[3] / "rules"
+RULE = "cardiology/beta-blocker-resting-tachycardia.yaml"
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    """A copy of the project's rules that a test may break."""
+    return Path(shutil.copytree(RULES, tmp_path / "rules"))
+
+
+def run(*arguments: str | Path, **environment: str) -> Result:
+    return CliRunner().invoke(
+        check, [str(each) for each in arguments], env=environment, color=False
+    )
+
+
+def spoil(rules: Path, old: str, new: str, file: str = RULE) -> None:
+    text = (rules / file).read_text("utf-8")
+    assert old in text
+    (rules / file).write_text(text.replace(old, new, 1), "utf-8")
+
+
+def test_the_rules_of_the_project_have_no_errors_and_no_warnings() -> None:
+    result = run(RULES, "--today", "2026-11-22")
+
+    assert result.exit_code == 0, result.output
+    assert "error" not in result.output
+    assert "warning" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("today", "said"),
+    [("2026-11-22", False), ("2026-11-23", True), ("2999-01-01", True)],
+)
+def test_a_review_that_is_overdue_on_the_day_is_a_warning(
+    rules: Path, today: str, said: bool
+) -> None:
+    text = (rules / RULE).read_text("utf-8")
+    due = next(line for line in text.splitlines() if "review_by:" in line)
+    spoil(rules, due, "  review_by: 2026-11-22")
+
+    result = run(rules / RULE, "--today", today)
+
+    assert ("warning[CDS612]" in result.output) is said
+    assert result.exit_code == 0
+
+
+def test_without_a_day_it_is_the_sites_today(rules: Path) -> None:
+    text = (rules / RULE).read_text("utf-8")
+    due = next(line for line in text.splitlines() if "review_by:" in line)
+    spoil(rules, due, "  review_by: 2020-01-01")
+
+    assert "overdue since 2020-01-01" in run(rules / RULE).output
+
+
+def test_an_error_is_shown_with_its_line_and_the_exit_code_says_so(rules: Path) -> None:
+    spoil(rules, "severity: warning", "severity: warn")
+
+    result = run(rules)
+
+    assert result.exit_code == 1
+    assert (
+        f"{rules}/{RULE}:7:11: error[CDS104]: `warn` is not allowed here\n"
+        "     7 | severity: warn\n"
+        "       |           ^\n"
+        "       = help: did you mean `warning`? allowed: info, warning, critical\n"
+    ) in result.output
+    assert ": 1 error" in result.output.splitlines()[-1]
+
+
+def test_every_fault_is_told_and_not_only_the_first(rules: Path) -> None:
+    spoil(rules, "status: active", "status: actve")
+    spoil(rules, "format: 1", "format: 2", "site.yaml")
+    spoil(rules, "code:", "cod:", "valuesets/beta-blockers.yaml")
+
+    result = run(rules)
+
+    assert result.exit_code == 1
+    assert all(
+        name in result.output for name in (RULE, "site.yaml", "beta-blockers.yaml")
+    )
+
+
+def test_the_closing_line_counts_files_rules_and_findings(rules: Path) -> None:
+    spoil(rules, "within: 3 days", "within: 3 day s")
+
+    result = run(rules / RULE)
+
+    assert result.output.splitlines()[-1].startswith("1 file, 1 rule: 1 error")
+
+
+def test_findings_as_json(rules: Path) -> None:
+    spoil(rules, "severity: warning", "severity: warn")
+
+    result = run(rules, "--format", "json")
+    written = json.loads(result.output)
+
+    assert result.exit_code == 1
+    assert written["rules"] >= 1
+    assert [each for each in written["findings"] if each["level"] == "error"] == [
+        {
+            "file": f"{rules}/{RULE}",
+            "line": 7,
+            "column": 11,
+            "code": "CDS104",
+            "level": "error",
+            "message": "`warn` is not allowed here",
+            "help": "did you mean `warning`? allowed: info, warning, critical",
+        }
+    ]
+
+
+def test_only_what_is_about_the_named_files_is_told(rules: Path) -> None:
+    spoil(rules, "severity: warning", "severity: warn")
+
+    assert run(rules / RULE).exit_code == 1
+    assert run(rules / "cardiology").exit_code == 1
+    assert run(rules / "facts").exit_code == 0
+
+
+def test_a_folder_that_is_not_there_cannot_be_checked(tmp_path: Path) -> None:
+    result = run(tmp_path / "nowhere")
+
+    assert result.exit_code == 2
+    assert "there is no" in result.output
+
+
+def test_without_a_path_the_folder_of_the_settings_is_checked(rules: Path) -> None:
+    spoil(rules, "severity: warning", "severity: warn")
+
+    assert run(CDS_RULES=str(rules)).exit_code == 1
+
+
+def test_colours_are_only_for_a_terminal(rules: Path) -> None:
+    spoil(rules, "severity: warning", "severity: warn")
+
+    assert "\x1b[" not in run(rules).output
+    plain = CliRunner().invoke(check, [str(rules)], color=True, env={"NO_COLOR": "1"})
+    bright = CliRunner().invoke(check, [str(rules)], color=True, env={"NO_COLOR": ""})
+    assert "\x1b[" not in plain.output
+    assert "\x1b[" in bright.output
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[" * 50_000, b"- 1"])
+@pytest.mark.parametrize(
+    "file", [RULE, "site.yaml", "services.yaml", "alert-types.yaml",
+             "facts/pregnancy.yaml", "valuesets/beta-blockers.yaml",
+             "valuesets/snomed/pregnancy.yaml",
+             "cardiology/beta-blocker-resting-tachycardia.test.yaml"]
+)  # fmt: skip
+def test_no_broken_file_makes_it_crash(rules: Path, file: str, content: bytes) -> None:
+    (rules / file).write_bytes(content)
+
+    result = run(rules)
+
+    assert result.exit_code == 1
+    assert f"{rules}/{file}:1:" in result.output
+
+
+def test_warnings_count_only_where_they_are_asked_to(rules: Path) -> None:
+    spoil(rules, "unresolved: unknown", "unresolved: ignore", "site.yaml")
+
+    assert run(rules).exit_code == 0
+    assert run(rules, "--lint-fatal").exit_code == 1
+
+
+def test_an_error_elsewhere_is_not_hidden_from_who_checks_one_file(rules: Path) -> None:
+    spoil(rules, "severity: warning", "severity: warn")
+
+    result = run(rules / "valuesets")
+
+    assert result.exit_code == 0
+    assert result.output.splitlines()[-1].endswith(
+        "1 error in files that were not asked for keeps this rulebook from being served"
+    )
+
+
+def test_check_says_once_what_it_costs_that_rxnorm_was_not_imported(
+    rules: Path,
+) -> None:
+    result = run(rules, "--lint-fatal")
+
+    assert result.exit_code == 0
+    assert result.output.count("note[CDS241]") == 1
+    assert "RxNorm was not imported" in result.output

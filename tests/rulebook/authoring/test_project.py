@@ -1,0 +1,110 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft7Validator
+
+from cds_service.rulebook.authoring.project import project_schema
+from cds_service.rulebook.compile.compiler import kind_of
+from cds_service.rulebook.engine.rulebook import Rulebook
+from cds_service.rulebook.language.diagnostics import Findings
+from cds_service.rulebook.language.schemas import NAMES, bundle
+from cds_service.rulebook.language.source import parse_yaml
+from cds_service.rulebook.load import load_rulebook, read_folder
+
+RULES = Path(__file__).parents[3] / "rules"
+FACTS = {"palliative-care": "Palliative care", "pregnancy": "Pregnant"}
+
+
+@pytest.fixture(scope="module")
+def rulebook() -> Rulebook:
+    return load_rulebook(RULES)
+
+
+def data(kind: str) -> list[Any]:
+    """What the shipped files of a kind hold."""
+    found = []
+    for file, text in read_folder(RULES).items():
+        if kind_of(file) == kind:
+            document = parse_yaml(text, file, Findings())
+            assert document is not None
+            found.append(document.data)
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bundle_refers_to_nothing_outside_itself(name: str) -> None:
+    schema = bundle(name)
+
+    Draft7Validator.check_schema(schema)
+    assert '"$ref": "grammar' not in json.dumps(schema)
+    for each in data(name):
+        assert list(Draft7Validator(schema).iter_errors(each)) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_shipped_file_fits_the_schema_of_its_project(
+    rulebook: Rulebook, name: str
+) -> None:
+    schema = project_schema(name, rulebook, FACTS)
+
+    Draft7Validator.check_schema(schema)
+    for each in data(name):
+        assert list(Draft7Validator(schema).iter_errors(each)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "value"),
+    [
+        ("rule", ("facts", "pacing_device", "condition", "in"), "pacing-devices"),
+        ("rule", ("facts", "pacing_device", "condition", "in"), "beta-blockers"),
+        ("rule", ("facts", "slowing_drug", "medication", "in"), "beta-blocker"),
+        ("rule", ("facts", "heart_rate", "observation", "in"), "heart"),
+        ("rule", ("facts", "low_hr_alert", "wearable_alert", "type", 0), "low-rate"),
+        ("rule", ("facts", "palliative_care", "use"), "paliative-care"),
+        ("rule", ("hooks", 0), "patient-veiw"),
+        ("rule", ("card_defaults", "override_reasons", 0), "action-complete"),
+        ("rule-test", ("test",), "av-nodal-agent"),
+        ("services", ("services", 0, "rules", 0), "cardiologie"),
+    ],
+)
+def test_a_name_that_the_project_does_not_have_is_marked(
+    rulebook: Rulebook, name: str, path: tuple[str | int, ...], value: str
+) -> None:
+    schema = project_schema(name, rulebook, FACTS)
+    written = next(
+        each
+        for each in data(name)
+        if "av-nodal-agent-bradycardia" in (each.get("rule"), each.get("test"))
+        or name == "services"
+    )
+    node = written
+    for step in path[:-1]:
+        node = node[step]
+    node[path[-1]] = value
+
+    assert list(Draft7Validator(bundle(name)).iter_errors(written)) == []
+    assert list(Draft7Validator(schema).iter_errors(written))
+
+
+def test_a_hook_of_an_ehr_of_its_own_is_allowed(rulebook: Rulebook) -> None:
+    schema = project_schema("rule", rulebook, FACTS)
+    hook = schema["definitions"]["grammar.hook"]
+
+    assert Draft7Validator(hook).is_valid("com.example.chart-close")
+    assert not Draft7Validator(hook).is_valid("chart-close")
+
+
+def test_names_come_with_what_they_are(rulebook: Rulebook) -> None:
+    schema = project_schema("rule", rulebook, FACTS)
+    use = schema["definitions"]["grammar.fact"]["properties"]["use"]
+
+    assert use["enum"] == ["palliative-care", "pregnancy"]
+    assert use["markdownEnumDescriptions"] == ["Palliative care", "Pregnant"]
+
+
+def test_descriptions_with_marks_are_shown_as_markdown() -> None:
+    sustained = bundle("rule")["definitions"]["grammar.sustained"]
+
+    assert sustained["markdownDescription"] == sustained["description"]

@@ -1,0 +1,194 @@
+"""What a card rests on, and what is left where somebody called the data wrong."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from cds_service.fhir.chart import SourceState
+from cds_service.protocol.cards import Indicator
+from cds_service.rulebook.cards.disputes import (
+    disputes,
+    evidence_of,
+    judge_without,
+    weigh,
+)
+from cds_service.rulebook.engine.alerting import AboutData, Alerting, Display
+from cds_service.rulebook.engine.evaluate import Evaluation, Outcome
+from cds_service.rulebook.values.intervals import Duration
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+ZONE = ZoneInfo("America/New_York")
+RATE = "hr: {observation: {in: heart-rate, unit: /min, within: 7 days}}"
+SLOW = "slow: {wearable_alert: {type: [low-heart-rate], within: 7 days}}"
+BOTH = f"{RATE}\n{SLOW}"
+ABOUT = AboutData({"urn:s|wrong": Duration(9, "day")}, {"a": Alerting()})
+
+
+@pytest.fixture
+def asked(rules: Any, chart: Any, reading: Any, wearable: Any) -> Any:
+    """The rule, asked of three readings and two alerts."""
+
+    def ask(facts: str, when: str, **states: SourceState) -> Evaluation:
+        readings = [reading(105), reading(120, "2 hours"), reading(101, "30 hours")]
+        alerts = [
+            wearable(value=38.0, source="watch", id="1"),
+            wearable(hours=3, value=44.0, source="ring", id="1"),
+        ]
+        seen = chart(observations=readings, states=states)
+        (found,) = rules.evaluate(facts, when, seen, alerts).items
+        evaluation: Evaluation = found
+        return evaluation
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("when", "rests_on"),
+    [
+        ("latest: {above: 100}", ["o-105-1hours"]),
+        ("earliest: {above: 100}", ["o-101-30hours"]),
+        ("max: {above: 110}", ["o-120-2hours"]),
+        ("min: {below: 110}", ["o-101-30hours"]),
+        ("mean: {above: 100}", ["o-101-30hours", "o-105-1hours", "o-120-2hours"]),
+        ("count: {at_least: 3}", ["o-101-30hours", "o-105-1hours", "o-120-2hours"]),
+    ],
+)
+def test_a_card_rests_on_the_readings_that_made_it_true(
+    asked: Any, when: str, rests_on: list[str]
+) -> None:
+    found = evidence_of(asked(RATE, f"all: [hr: {{{when}}}]"))
+
+    assert found == tuple(f"Observation/{each}" for each in rests_on)
+
+
+def test_a_card_rests_on_the_alerts_that_passed_and_names_their_source(
+    asked: Any,
+) -> None:
+    found = evidence_of(asked(SLOW, "all: [slow: {value: {below: 40}}]"))
+
+    assert found == ("WearableAlert/watch/1",)
+
+
+def test_what_is_false_or_excluded_or_merely_recorded_is_no_evidence(
+    asked: Any,
+) -> None:
+    either = "any: [hr: {latest: {above: 200}}, slow: {value: {below: 40}}]"
+    spared = "all: [slow: {value: {below: 40}}, none: [hr: {latest: {above: 200}}]]"
+
+    for when in (either, spared):
+        assert evidence_of(asked(BOTH, when)) == ("WearableAlert/watch/1",)
+
+
+def test_a_rule_that_rests_on_problems_and_medicines_has_no_evidence(
+    rules: Any, chart: Any
+) -> None:
+    facts = "drug: {medication: {in: beta-blockers}}"
+    order = {
+        "resourceType": "MedicationRequest",
+        "id": "m",
+        "status": "active",
+        "intent": "order",
+        "medicationCodeableConcept": {
+            "coding": [
+                {
+                    "system": "http://www.nlm.nih.gov/research/umls/rxnorm",
+                    "code": "6918",
+                }
+            ]
+        },
+    }
+    (found,) = rules.evaluate(
+        facts, "all: [drug: present]", chart(requests=[order])
+    ).items
+
+    assert found.outcome is Outcome.FIRES
+    assert evidence_of(found) == ()
+
+
+def test_without_the_wrong_reading_the_rule_is_judged_by_the_others(
+    asked: Any,
+) -> None:
+    fired = asked(RATE, "all: [hr: {max: {above: 104}}]")
+
+    again = judge_without(fired, {"Observation/o-120-2hours"})
+    none = judge_without(
+        fired, {"Observation/o-120-2hours", "Observation/o-105-1hours"}
+    )
+
+    assert again and again.outcome is Outcome.FIRES
+    assert evidence_of(again) == ("Observation/o-105-1hours",)
+    assert none is None
+
+
+def test_the_same_id_of_another_source_is_another_alert(asked: Any) -> None:
+    fired = asked(SLOW, "all: [slow: {value: {below: 50}}]")
+
+    again = judge_without(fired, {"WearableAlert/watch/1"})
+
+    assert again and evidence_of(again) == ("WearableAlert/ring/1",)
+
+
+def test_what_was_not_read_may_hold_the_card_and_that_is_said(asked: Any) -> None:
+    every = {f"Observation/o-{each}" for each in ("105-1hours", "120-2hours")}
+    fired = asked(
+        RATE, "all: [hr: {max: {above: 104}}]", observations=SourceState.PARTIAL
+    )
+
+    again = judge_without(fired, every)
+
+    assert again and (again.outcome, again.could_not_check) == (Outcome.UNKNOWN, True)
+
+
+def said(**more: Any) -> Display:
+    usual: dict[str, Any] = {
+        "overridden": NOW - timedelta(days=1),
+        "reason": "urn:s|wrong",
+        "evidence": ("Observation/o",),
+        "user": "Practitioner/1",
+    }
+    shown = ("a", "1.0.0", "k", Indicator.WARNING, NOW - timedelta(days=2))
+    return Display(*shown, **{**usual, **more})
+
+
+def counted(
+    display: Display, user: str | None = "Practitioner/1", for_all: bool = False
+) -> bool:
+    call = {"user": user, "encounter": "e1"}
+    once_per = ("patient", "rule") if for_all else ("patient", "rule", "user")
+    weighed = weigh([display], ABOUT, call, NOW, ZONE)
+    return bool(disputes(weighed, Alerting(once_per)))
+
+
+def test_a_word_about_the_data_counts_for_whoever_said_it_until_it_is_over() -> None:
+    assert counted(said())
+    assert counted(said(overridden=NOW - timedelta(days=8.9)))
+    assert not counted(said(overridden=NOW - timedelta(days=9)))
+    assert not counted(said(overridden=None))
+    assert not counted(said(reason="urn:s|busy"))
+    assert not counted(said(evidence=()))
+
+
+def test_a_colleagues_word_counts_where_a_rule_counts_for_all() -> None:
+    assert not counted(said(), user="Practitioner/2")
+    assert counted(said(), user="Practitioner/2", for_all=True)
+
+
+def test_without_a_user_a_word_counts_within_the_encounter() -> None:
+    assert counted(said(user=None, encounter="e1"), user=None)
+    assert not counted(said(user=None, encounter="e2"), user=None)
+    assert not counted(said(user=None, encounter="e1"), user="Practitioner/1")
+    assert not counted(said(encounter="e1"), user=None)
+    assert not counted(said(user=None, encounter=None), user=None)
+
+
+def test_a_rules_own_length_goes_before_the_sites() -> None:
+    own = Alerting(snooze={"urn:s|wrong": Duration(2, "day")})
+    about = AboutData({"urn:s|wrong": None, "urn:s|x": Duration(1, "day")}, {"a": own})
+
+    assert about.lasts("a", "urn:s|wrong") == Duration(2, "day")
+    assert about.lasts("b", "urn:s|wrong") is None
+    assert about.lasts("b", "urn:s|x") == Duration(1, "day")
+    assert about.lasts("a", "urn:s|busy") is None
+    assert set(about.looks_back) == {Duration(2, "day"), Duration(1, "day")}

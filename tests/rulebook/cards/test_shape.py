@@ -1,0 +1,183 @@
+"""Every card is read in five seconds, and none claims that something is not there."""
+
+from typing import Any
+
+import pytest
+
+from cds_service.protocol.cards import Indicator
+from cds_service.rulebook.cards.shape import (
+    HEADING,
+    absence_in,
+    claims_absence,
+    compose_detail,
+    flaws,
+)
+
+GOOD = f"""\
+**Ask about syncope.**
+
+Heart rate 42 /min for 12 min, 5 h ago, on diltiazem.
+
+- Alerts in 30 days: 1.
+  In the chart: 52 /min.
+- Syncope: none recorded among 3 problems.
+
+{HEADING}
+
+No ECG. This rule awaits local clinical approval."""
+
+
+def told(detail: str, severity: Indicator = Indicator.WARNING) -> list[str]:
+    return list(flaws(detail, severity))
+
+
+def test_an_action_a_reason_bullets_and_limits_are_the_shape() -> None:
+    assert told(GOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("detail", "flaw"),
+    [
+        (GOOD.removeprefix("**"), "the first line is not what to do"),
+        (GOOD.replace("**\n\nHeart", "** Now.\n\nHeart"), "the first line is not"),
+        (GOOD.replace("Heart rate", "- Heart rate"), "the second paragraph is not why"),
+        (GOOD.replace("- Syncope", "\nSyncope"), "after the reason come bullets"),
+        (GOOD.replace("\n\nHeart", "\n- a\n- b\n\nHeart"), "the first line is not"),
+        (GOOD.replace("- Syncope", "- a\n- b\n- Syncope"), "there are 4 bullets"),
+        (GOOD + f"\n\n{HEADING}\n\nMore.", "the heading of the limits"),
+        (GOOD.replace("No ECG.", "word " * 70), "words, 90 are read"),
+    ],
+)
+def test_what_is_not_the_shape_is_told(detail: str, flaw: str) -> None:
+    assert any(flaw in each for each in told(detail)), told(detail)
+
+
+def test_a_critical_card_may_be_a_little_longer() -> None:
+    longer = GOOD.replace("No ECG.", "word " * 60)
+
+    assert told(longer) == ["the detail may have 100 words, 90 are read"]
+    assert told(longer, Indicator.CRITICAL) == []
+
+
+def test_what_there_is_nothing_of_has_no_heading() -> None:
+    assert compose_detail("Why.", "", []) == "Why."
+    assert compose_detail("Why.", "No ECG.", ["Not known: x."]) == (
+        f"Why.\n\n{HEADING}\n\nNo ECG. Not known: x."
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Pregnancy: none found.",
+        "no pacing device found",
+        "Heart valve prosthesis was not found",
+        "None was recorded",
+        "no anaemia, pulmonary embolism or hyperthyroidism found",
+        "no anticoagulant in the data received",
+        "No atrial fibrillation on the problem list",
+        "Nothing found",
+    ],
+)
+def test_words_that_claim_an_absence_are_found(text: str) -> None:
+    assert absence_in(text) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Look for a cause, and ask whether one was found.",
+        "Bradycardia without symptoms needs no treatment by itself.",
+        "No ECG. A recorded rhythm is needed.",
+        "not known",
+        "That no further alert came does not exclude atrial fibrillation.",
+    ],
+)
+def test_other_words_are_left_alone(text: str) -> None:
+    assert absence_in(text) is None
+
+
+@pytest.mark.parametrize(
+    ("attribute", "otherwise", "claims"),
+    [
+        ("name", "none", True),
+        ("ingredient", "not recorded", True),
+        ("name", "none found", True),
+        ("latest", "not recorded", False),
+        ("name", "not known", False),
+        ("count", "no", False),
+    ],
+)
+def test_the_text_after_or_claims_nothing_either(
+    attribute: str, otherwise: str, claims: bool
+) -> None:
+    assert claims_absence(attribute, otherwise) is claims
+
+
+def found(rules: Any, card: str) -> list[tuple[str, str]]:
+    """Code and message of what `check` says of a card on beta-blockers."""
+    rules.files["test.yaml"] = RULE + card
+    return [
+        (each.code, each.message)
+        for each in rules.compile().findings
+        if each.code.startswith("CDS5")
+    ]
+
+
+RULE = """\
+format: 1
+rule: test
+version: 1.0.0
+title: The rule under test
+status: active
+severity: warning
+hooks: [patient-view]
+facts:
+  bb: {medication: {in: beta-blockers}}
+  dm: {condition: {in: diabetes}}
+when: {bb: present}
+card:
+  source: {label: Test}
+"""
+
+
+def test_check_says_what_to_write_for_none_found(rules: Any) -> None:
+    card = "  summary: Ask\n  limits: \"Diabetes: {{ dm.name or 'none found' }}\"\n"
+
+    assert found(rules, card) == [
+        ("CDS520", "`none found` is said whatever could be read")
+    ]
+
+
+def test_check_measures_a_summary_with_the_longest_that_it_may_show(
+    rules: Any,
+) -> None:
+    short = '  summary: "' + "x" * 88 + ' {{ bb.ingredient }}"\n'
+
+    assert found(rules, short) == []
+    assert found(rules, short.replace("xx", "xxx", 1).replace("xx", "xxx", 1)) == [
+        ("CDS521", "the summary may have 101 characters")
+    ]
+
+
+def test_check_holds_a_detail_to_the_shape(rules: Any) -> None:
+    card = "  summary: Ask\n  detail: It is so.\n"
+
+    assert [code for code, _ in found(rules, card)] == ["CDS522"]
+
+
+def test_an_empty_or_is_for_lines_and_not_for_resources(rules: Any) -> None:
+    card = """\
+  summary: Ask
+  suggestions:
+    - label: Call
+      actions:
+        - description: Call
+          create:
+            resourceType: Task
+            status: draft
+            intent: proposal
+            description: "{{ dm.name or '' }}"
+"""
+
+    assert [code for code, _ in found(rules, card)] == ["CDS501"]

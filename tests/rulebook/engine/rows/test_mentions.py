@@ -1,0 +1,531 @@
+"""A name in a text is not always the patient's problem, nor a medicine that is taken.
+
+The words are those of the shipped lexicon; the sets are small ones.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cds_service.rulebook.language.diagnostics import Findings
+from cds_service.rulebook.language.source import parse_yaml
+from cds_service.rulebook.load import read_folder
+from cds_service.rulebook.terminology.folding import words_of
+from cds_service.rulebook.terminology.lexicon import Lexicon, Mention, build_lexicon
+
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+SNOMED = "http://snomed.info/sct"
+ATC = "http://www.whocc.no/atc"
+V2_ROUTE = "http://terminology.hl7.org/CodeSystem/v2-0162"
+RULES = Path(__file__).parents[4] / "rules"
+SHIPPED = {
+    name: text
+    for name, text in read_folder(RULES).items()
+    if name.startswith("lexicon/")
+}
+
+BETA_BLOCKER = "bb: {medication: {in: beta-blockers}}"
+OTHER = "x: {medication: {in: other-drugs}}"
+FLUTTER = "af: {condition: {in: flutter}}"
+
+
+def shipped() -> Lexicon:
+    parsed = [parse_yaml(text, name, Findings()) for name, text in SHIPPED.items()]
+    return build_lexicon([each for each in parsed if each], ["snomed"])
+
+
+LEXICON = shipped()
+
+
+def said_of(name: str, text: str) -> Mention:
+    """What a text says of the first place where it has *name*."""
+    words, wanted = words_of(text), words_of(name)
+    first, *_ = [
+        index
+        for index in range(len(words))
+        if words[index : index + len(wanted)] == wanted
+    ]
+    return LEXICON.says(text, range(first, first + len(wanted)))
+
+
+@pytest.fixture
+def rules(rules: Any) -> Any:
+    """With the shipped lexicon, and a set of problems listed without a hierarchy."""
+    rules.files.update(SHIPPED)
+    rules.files["site.yaml"] += "overlays: [snomed]\n"
+    rules.files["valuesets/flutter.yaml"] = """
+        format: 1
+        valueset: flutter
+        version: 1.0.0
+        title: Atrial fibrillation
+        words: [atrial fibrillation]
+        include: [{system: snomed, codes: ["49436004"]}]
+        """
+    rules.files["valuesets/digoxin.yaml"] = """
+        format: 1
+        valueset: digoxin
+        version: 1.0.0
+        title: Digoxin
+        include: [{system: rxnorm, ingredients: [{code: "3407", name: digoxin}]}]
+        """
+    return rules
+
+
+def order(text: str, **more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "MedicationRequest",
+        "id": "m",
+        "status": "active",
+        "intent": "order",
+        "medicationCodeableConcept": {"text": text},
+        **more,
+    }
+
+
+def problem(text: str) -> dict[str, Any]:
+    return {
+        "resourceType": "Condition",
+        "id": "c",
+        "code": {
+            "coding": [{"system": SNOMED, "code": "160303001", "display": "x"}],
+            "text": text,
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Family history of atrial fibrillation",
+        "FAMILY HX OF ATRIAL FIBRILLATION",
+        "family\u00a0history of atrial fibrillation",
+        "Mother: atrial fibrillation",
+        "No atrial fibrillation",
+        "no history of atrial fibrillation",
+        "Denies atrial fibrillation",
+        "Hypertension without atrial fibrillation",
+        "Negative for atrial fibrillation",
+        "Screening for atrial fibrillation",
+        "Atrial fibrillation screening",
+        "Atrial fibrillation ruled out",
+    ],
+)
+def test_a_problem_that_a_text_denies_or_gives_to_another_is_not_the_patients(
+    rules: Any, chart: Any, text: str
+) -> None:
+    patient = chart(conditions=[problem(text)])
+
+    assert rules.verdict(FLUTTER, "af: present", patient) is False
+    assert rules.verdict(FLUTTER, "af: absent", patient) is True
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Atrial fibrillation",
+        "Chronic atrial fibrillation, no stroke",
+        "Rule out atrial fibrillation",
+        "r/o atrial fibrillation",
+        "History of atrial fibrillation",
+        "Suspected atrial fibrillation",
+        "No stroke, atrial fibrillation",
+        "No known drug allergies. Atrial fibrillation",
+        "Atrial fibrillation; family history of stroke",
+    ],
+)
+def test_a_problem_that_may_be_meant_is_neither_there_nor_not(
+    rules: Any, chart: Any, reasons: Any, text: str
+) -> None:
+    patient = chart(conditions=[problem(text)])
+
+    assert reasons(rules.verdict(FLUTTER, "af: present", patient)) == {"unresolved"}
+    assert reasons(rules.verdict(FLUTTER, "af: absent", patient)) == {"unresolved"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Metoprolol 25 mg",
+        "metoprolol succinate ER (Toprol XL) 50 mg, 1-0-0",
+        "Toprol XL (metoprolol succinate)",
+        "Lisinopril 10 mg / metoprolol 25 mg",
+        "Metoprolol 25 mg; allergic to penicillin",
+        "Penicillin allergy; metoprolol 25 mg",
+        "Metoprolol 25 mg (lisinopril was stopped)",
+    ],
+)
+def test_a_medicine_that_is_named_is_taken(rules: Any, chart: Any, text: str) -> None:
+    patient = chart(requests=[order(text)])
+
+    assert rules.verdict(BETA_BLOCKER, "bb: present", patient) is True
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Doxycycline 100 mg (patient also takes metoprolol)",
+        "Doxycycline 100 mg (while on metoprolol)",
+        "Doxycycline 100 mg. Patient is on metoprolol.",
+        "Doxycycline instead of metoprolol",
+        "Stop metoprolol",
+        "Metoprolol (stopped 2024)",
+        "Metoprolol - discontinued",
+        "metoprolol, not taking",
+        "Previously metoprolol",
+        "Drug X to replace metoprolol",
+        "Metoprolol (patient is allergic)",
+        "Metoprolol: the patient's wife takes it",
+        "No atenolol, metoprolol",
+    ],
+)
+def test_a_medicine_that_is_only_mentioned_is_neither_taken_nor_not(
+    rules: Any, chart: Any, reasons: Any, text: str
+) -> None:
+    patient = chart(requests=[order(text)])
+
+    assert reasons(rules.verdict(BETA_BLOCKER, "bb: present", patient)) == {
+        "unresolved"
+    }
+    assert reasons(rules.verdict(BETA_BLOCKER, "bb: absent", patient)) == {"unresolved"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Allergic to metoprolol",
+        "Metoprolol allergy",
+        "metoprolol intolerance",
+        "wife takes metoprolol",
+        "no metoprolol",
+    ],
+)
+def test_a_medicine_that_is_denied_is_never_taken(
+    rules: Any, chart: Any, text: str
+) -> None:
+    lisinopril = order("Lisinopril 10 mg (" + text + ")")
+
+    verdict = rules.verdict(BETA_BLOCKER, "bb: present", chart(requests=[order(text)]))
+
+    assert verdict is not True
+    beside = chart(requests=[lisinopril])
+    assert rules.verdict(BETA_BLOCKER, "bb: present", beside) is not True
+    assert rules.verdict(OTHER, "x: present", beside) is True
+
+
+def test_a_mention_in_the_text_of_a_medicine_that_a_code_tells_is_of_no_account(
+    rules: Any, chart: Any
+) -> None:
+    coding = {"system": RXNORM, "code": "29046", "display": "lisinopril"}
+    concept = {"coding": [coding], "text": "lisinopril, to replace metoprolol"}
+    patient = chart(requests=[order("", medicationCodeableConcept=concept)])
+
+    assert rules.verdict(BETA_BLOCKER, "bb: absent", patient) is True
+    assert rules.verdict(OTHER, "x: present", patient) is True
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "digoxin immune fab 40 MG Injection",
+        "Digoxin Immune Fab (ovine)",
+        "digoxin antibody",
+        "digoxin-specific antibody fragments",
+        "anti-digoxin",
+        "digoxin level",
+        "antidote to digoxin",
+    ],
+)
+def test_what_a_drug_s_name_is_a_part_of_is_not_the_drug(
+    rules: Any, chart: Any, text: str
+) -> None:
+    digoxin = "d: {medication: {in: digoxin}}"
+    patient = chart(requests=[order(text)])
+
+    assert rules.verdict(digoxin, "d: present", patient) is False
+    assert rules.verdict(digoxin, "d: absent", patient) is True
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "mention"),
+    [
+        ("heparin", "heparin lock flush 100 unit/mL", Mention.OTHER_THING),
+        ("heparin", "heparin sodium flush", Mention.OTHER_THING),
+        ("heparin", "heparin sodium 5000 unit/mL", Mention.MEANT),
+        ("insulin", "insulin pen needle 31G", Mention.OTHER_THING),
+        ("insulin", "insulin syringe-needle U-100", Mention.OTHER_THING),
+        ("insulin", "Insulin syringes 0.5 mL", Mention.OTHER_THING),
+        ("enoxaparin", "enoxaparin 40 mg/0.4 mL syringe", Mention.MEANT),
+        ("enoxaparin", "enoxaparin prefilled syringe", Mention.MEANT),
+        ("naloxone", "naloxone challenge", Mention.OTHER_THING),
+        ("naloxone", "naloxone 4 mg nasal spray", Mention.MEANT),
+        ("morphine", "morphine allergy", Mention.DENIED),
+        ("codeine", "Tylenol no. 3 with codeine", Mention.MEANT),
+        ("diphenhydramine", "diphenhydramine allergy relief 25 mg", Mention.MEANT),
+        ("warfarin", "wife takes warfarin", Mention.DENIED),
+        ("warfarin", "warfarin: refused", Mention.DOUBTFUL),
+    ],
+)
+def test_what_a_text_says_of_a_name(name: str, text: str, mention: Mention) -> None:
+    assert said_of(name, text) is mention
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Pen needles 31G x 5 mm",
+        "Blood glucose test strips",
+        "Insulin syringe",
+        "No known current medications",
+    ],
+)
+def test_what_is_no_medicine_is_in_no_doubt(rules: Any, chart: Any, text: str) -> None:
+    patient = chart(requests=[order(text)])
+
+    assert rules.verdict(BETA_BLOCKER, "bb: absent", patient) is True
+
+
+def test_a_site_adds_the_words_of_its_language(
+    rules: Any, chart: Any, reasons: Any
+) -> None:
+    text = "Metoprolol abgesetzt"
+    patient = chart(requests=[order(text)])
+    assert rules.verdict(BETA_BLOCKER, "bb: present", patient) is True
+
+    rules.files["lexicon/german.yaml"] = """
+        format: 1
+        title: German
+        mentions: {doubtful: {after: [abgesetzt]}}
+        """
+
+    verdict = rules.verdict(BETA_BLOCKER, "bb: present", patient)
+    assert reasons(verdict) == {"unresolved"}
+    english = rules.verdict(
+        BETA_BLOCKER, "bb: present", chart(requests=[order("Metoprolol stopped")])
+    )
+    assert reasons(english) == {"unresolved"}
+
+
+def form(text: str) -> dict[str, Any]:
+    """An order of a contained Medication with a coded form."""
+    medication = {
+        "resourceType": "Medication",
+        "id": "d",
+        "code": {"text": "Timolol"},
+        "form": {"text": text},
+    }
+    return order(
+        "",
+        medicationCodeableConcept=None,
+        medicationReference={"reference": "#d"},
+        contained=[medication],
+    )
+
+
+def route(member: str = "dosageInstruction", **concept: Any) -> dict[str, Any]:
+    return {member: [{"route": concept}]}
+
+
+def at(system: str, code: str) -> dict[str, Any]:
+    return {"coding": [{"system": system, "code": code}]}
+
+
+EYE = [
+    order("Timolol 0.5 % eye drops"),
+    order("Timolol 0.5% ophthalmic solution"),
+    order("TIMOLOL MALEATE 0.5 % OPHTH SOLN"),
+    order("Timolol", **route(text="Ophthalmic")),
+    order("Timolol", **route(text="Both Eyes")),
+    order("Timolol 0.5 %", **route(**at(SNOMED, "54485002"))),
+    order("Timolol 0.5 %", **route(**at(SNOMED, "372472002"))),
+    order("Timolol 0.5 %", **route(**at(V2_ROUTE, "OP"))),
+    order("Timolol", dosageInstruction=[{"site": {"text": "Left eye"}}]),
+    form("Eye drops"),
+    form("Ophthalmic Solution"),
+    order(
+        "",
+        medicationCodeableConcept={
+            "coding": [{"system": ATC, "code": "S01ED01", "display": "timolol"}]
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize("medicine", EYE, ids=range(len(EYE)))
+def test_a_drug_at_the_eye_is_not_the_drug_by_mouth(
+    rules: Any, chart: Any, medicine: dict[str, Any]
+) -> None:
+    patient = chart(requests=[medicine])
+
+    assert rules.verdict(BETA_BLOCKER, "bb: present", patient) is False
+    assert rules.verdict(BETA_BLOCKER, "bb: absent", patient) is True
+
+
+def test_the_route_of_a_statement_counts_as_that_of_an_order(
+    rules: Any, chart: Any
+) -> None:
+    statement = {
+        "resourceType": "MedicationStatement",
+        "id": "m",
+        "status": "active",
+        "medicationCodeableConcept": {"text": "Timolol"},
+        **route("dosage", **at(SNOMED, "54485002")),
+    }
+
+    patient = chart(statements=[statement])
+
+    assert rules.verdict(BETA_BLOCKER, "bb: present", patient) is False
+
+
+MOUTH = [
+    order("Timolol 10 mg tablet"),
+    order("Timolol", dosageInstruction=[{"text": "1 tablet. Keep an eye on pulse"}]),
+    order("Timolol", dosageInstruction=[{"text": "not into the eye, ophthalmic"}]),
+    order("Timolol", **route(**at(SNOMED, "26643006"))),
+    order("Timolol 10 mg", **route(text="Oral")),
+    form("Oral Tablet"),
+    order("Timolol", dosageInstruction=[{"route": {"text": "Oral"}}, {"route": {}}]),
+    order(
+        "Timolol",
+        dosageInstruction=[
+            {"route": {"text": "Oral"}},
+            {"route": {"text": "Ophthalmic"}},
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize("medicine", MOUTH, ids=range(len(MOUTH)))
+def test_a_sentence_to_the_patient_is_no_dose_form(
+    rules: Any, chart: Any, medicine: dict[str, Any]
+) -> None:
+    patient = chart(requests=[medicine])
+
+    assert rules.verdict(BETA_BLOCKER, "bb: present", patient) is True
+
+
+@pytest.mark.parametrize(
+    ("text", "present"),
+    [
+        ("Ibuprofen 200 mg softgel", True),
+        ("Ibuprofen 200 mg soft gel capsule", True),
+        ("Advil Liqui-Gels (ibuprofen)", True),
+        ("Ibuprofen in gelatin capsules", True),
+        ("Ibuprofen 5 % gel", False),
+        ("Ibuprofen GEL 5 %", False),
+    ],
+)
+def test_a_dose_form_is_a_word_of_the_form(
+    rules: Any, chart: Any, text: str, present: bool
+) -> None:
+    rules.files["valuesets/nsaids.yaml"] = """
+        format: 1
+        valueset: nsaids
+        version: 1.0.0
+        title: NSAIDs
+        include: [{system: rxnorm, ingredients: [{code: "5640", name: ibuprofen}]}]
+        exclude: [{dose_forms: [gel]}]
+        """
+    patient = chart(
+        requests=[order(text, dosageInstruction=[{"text": "Take 1 softgel, no gel"}])]
+    )
+
+    verdict = rules.verdict("x: {medication: {in: nsaids}}", "x: present", patient)
+
+    assert verdict is present
+
+
+@pytest.mark.parametrize(
+    ("display", "present"),
+    [
+        ("patchouli cream 20 MG Oral Capsule", True),
+        ("patchouli 20 MG/ML Topical Cream", False),
+        ("patchouli Topical Cream", False),
+    ],
+)
+def test_in_names_of_rxnorm_the_form_stands_after_the_strength(
+    rules: Any, chart: Any, display: str, present: bool
+) -> None:
+    rules.files["valuesets/scents.yaml"] = """
+        format: 1
+        valueset: scents
+        version: 1.0.0
+        title: Scents
+        include: [{system: rxnorm, ingredients: [{code: "1", name: patchouli}]}]
+        exclude: [{dose_forms: [cream]}]
+        """
+    coding = {"system": RXNORM, "code": "999", "display": display}
+    concept = {"coding": [coding], "text": display}
+    patient = chart(requests=[order("", medicationCodeableConcept=concept)])
+
+    verdict = rules.verdict("x: {medication: {in: scents}}", "x: present", patient)
+
+    assert verdict is present
+
+
+COMBINED = """
+    format: 1
+    valueset: beta-blockers
+    version: 1.0.0
+    title: Beta-blockers
+    include:
+      - system: rxnorm
+        ingredients:
+          - {code: "10600", name: timolol}
+          - {code: "1202", name: atenolol}
+    exclude:
+      - system: rxnorm
+        ingredients: [{code: "60207", name: dorzolamide, also: [Cosopt]}]
+      - words: [for glaucoma]
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "present"),
+    [
+        ("atenolol / chlorthalidone 50 mg", True),
+        ("Cosopt (dorzolamide / timolol)", False),
+        ("dorzolamide-timolol 2-0.5 %", False),
+        ("Product containing dorzolamide and timolol", False),
+        ("Timolol for glaucoma", False),
+        ("Atenolol 50 mg (patient is also on dorzolamide)", True),
+    ],
+)
+def test_a_partner_rules_a_combination_out(
+    rules: Any, chart: Any, text: str, present: bool
+) -> None:
+    rules.files["valuesets/beta-blockers.yaml"] = COMBINED
+    patient = chart(requests=[order(text)])
+
+    assert rules.verdict(BETA_BLOCKER, "bb: present", patient) is present
+    assert rules.verdict(BETA_BLOCKER, "bb: absent", patient) is not present
+
+
+def test_what_an_included_set_rules_out_stays_out_unless_another_part_has_it(
+    rules: Any, chart: Any
+) -> None:
+    rules.files["valuesets/beta-blockers.yaml"] = COMBINED
+    rules.files["valuesets/drops.yaml"] = """
+        format: 1
+        valueset: drops
+        version: 1.0.0
+        title: Eye drops
+        include: [{system: rxnorm, ingredients: [{code: "60207", name: dorzolamide}]}]
+        """
+    for name, parts in (
+        ("one", "[{valueset: beta-blockers}]"),
+        ("both", "[{valueset: beta-blockers}, {valueset: drops}]"),
+    ):
+        rules.files[f"valuesets/{name}.yaml"] = f"""
+            format: 1
+            valueset: {name}
+            version: 1.0.0
+            title: A set of sets
+            include: {parts}
+            """
+    patient = chart(requests=[order("dorzolamide / timolol")])
+
+    one = rules.verdict("x: {medication: {in: one}}", "x: present", patient)
+    both = rules.verdict("x: {medication: {in: both}}", "x: present", patient)
+
+    assert (one, both) == (False, True)

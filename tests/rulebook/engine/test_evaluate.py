@@ -1,0 +1,278 @@
+"""What comes of a rule: fires, does not, or is unknown and who hears of it."""
+
+from itertools import product
+from typing import Any
+
+import pytest
+
+from cds_service.fhir.chart import SourceState
+from cds_service.rulebook.engine.evaluate import (
+    Outcome,
+    alerts_since,
+    evaluate,
+    judge_rule,
+)
+
+LOADED, PARTIAL, MISSING = SourceState
+
+FACTS = """\
+dm: {condition: {in: diabetes}}
+bb: {medication: {in: beta-blockers}}
+hr: {observation: {in: heart-rate, unit: /min, within: 7 days}}
+low: {wearable_alert: {type: [low-heart-rate], within: 7 days}}
+"""
+
+CONDITION = {
+    "resourceType": "Condition",
+    "id": "c",
+    "code": {
+        "coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "E11"}]
+    },
+}
+UNCODED = {"resourceType": "Condition", "id": "u", "code": {"text": "sugar disease"}}
+BETA_BLOCKER = {
+    "resourceType": "MedicationRequest",
+    "id": "m",
+    "status": "active",
+    "intent": "order",
+    "medicationCodeableConcept": {"text": "Metoprolol"},
+}
+
+
+def outcome(evaluations: Any) -> tuple[Outcome, bool] | None:
+    if not evaluations.items:
+        return None
+    (only,) = evaluations.items
+    return only.outcome, only.could_not_check
+
+
+def test_a_rule_that_lacks_a_result_is_silently_unknown(rules: Any, chart: Any) -> None:
+    when = "all: [{dm: present}, {hr: {latest: {above: 100}}}]"
+
+    lacking = rules.evaluate(FACTS, when, chart(conditions=[CONDITION]))
+
+    assert outcome(lacking) in (None, (Outcome.UNKNOWN, False))
+
+
+def test_p_22_a_rule_that_could_not_be_checked_says_so(rules: Any, chart: Any) -> None:
+    when = "all: [{dm: present}, {hr: {latest: {above: 100}}}]"
+    unread = chart(conditions=[CONDITION], states={"observations": MISSING})
+
+    assert outcome(rules.evaluate(FACTS, when, unread)) == (Outcome.UNKNOWN, True)
+
+
+def test_what_could_not_be_read_is_no_matter_if_something_else_decides(
+    rules: Any, chart: Any
+) -> None:
+    when = "all: [{dm: present}, {hr: {latest: {above: 100}}}]"
+    without = chart(states={"observations": MISSING})
+
+    found = rules.evaluate(FACTS, when, without)
+
+    assert outcome(found) in (None, (Outcome.NO, False))
+
+
+def test_what_could_not_be_read_is_no_matter_if_a_lacking_result_decides(
+    rules: Any, chart: Any
+) -> None:
+    # Even with the problem list, the missing heart rate would keep the rule silent.
+    when = "all: [{dm: absent}, {hr: {latest: {above: 100}}}]"
+    unread = chart(states={"conditions": MISSING})
+
+    assert outcome(rules.evaluate(FACTS, when, unread)) in (
+        None,
+        (Outcome.UNKNOWN, False),
+    )
+
+
+@pytest.mark.parametrize(
+    ("if_unknown", "conditions", "expected"),
+    [
+        ("silent", LOADED, (Outcome.UNKNOWN, False)),
+        ("note", LOADED, (Outcome.UNKNOWN, False)),
+        ("fire", LOADED, (Outcome.FIRES, False)),
+        ("silent", MISSING, (Outcome.UNKNOWN, False)),
+        ("fire", MISSING, (Outcome.UNKNOWN, True)),
+    ],
+)
+def test_if_unknown_governs_what_is_not_recorded(
+    rules: Any, chart: Any, if_unknown: str, conditions: SourceState, expected: Any
+) -> None:
+    when = "all: [{hr: {latest: {above: 100}}}, {dm: absent}]"
+    patient = chart(states={"conditions": conditions})
+    rules.files["test.yaml"] = ""
+
+    found = rules.evaluate(FACTS, when, patient, more=f"if_unknown: {if_unknown}")
+
+    # A silent rule without readings need not even be asked.
+    assert outcome(found) == expected or (if_unknown == "silent" and not found.items)
+    if if_unknown == "note":
+        assert found.items[0].noted
+
+
+CARDS = """\
+cards:
+  - {severity: critical, when: {hr: {latest: {above: 150}}}, summary: Very fast}
+  - {severity: warning, when: {dm: present}, summary: Diabetes}
+card_defaults: {source: {label: Test}}
+"""
+
+
+def with_cards(rules: Any, patient: Any, more: str = "if_unknown: silent") -> Any:
+    rules.evaluate(FACTS, "bb: present", patient)
+    text = rules.files["test.yaml"]
+    rules.files["test.yaml"] = text[: text.index("card:")] + CARDS + more + "\n"
+    compiled = rules.compile()
+    assert compiled.rulebook, compiled.findings
+
+    service = compiled.rulebook.services["review", "patient-view"]
+    return evaluate(service, patient, [], rules.now)
+
+
+def test_the_first_true_card_wins(rules: Any, chart: Any, reading: Any) -> None:
+    patient = chart(
+        conditions=[CONDITION], requests=[BETA_BLOCKER], observations=[reading(160)]
+    )
+
+    (only,) = with_cards(rules, patient).items
+
+    assert only.card.index == 0
+    assert not only.severity_uncertain
+
+
+def test_a_later_card_is_shown_though_a_more_severe_one_is_unknown(
+    rules: Any, chart: Any
+) -> None:
+    patient = chart(conditions=[CONDITION], requests=[BETA_BLOCKER])
+
+    (only,) = with_cards(rules, patient).items
+
+    assert (only.outcome, only.card.index, only.severity_uncertain) == (
+        "fires",
+        1,
+        True,
+    )
+    assert {reason.kind for reason in only.reasons} == {"not_recorded"}
+
+
+def test_no_card_is_no_outcome(rules: Any, chart: Any, reading: Any) -> None:
+    patient = chart(requests=[BETA_BLOCKER], observations=[reading(80)])
+
+    (only,) = with_cards(rules, patient).items
+
+    assert only.outcome is Outcome.NO
+
+
+WHENS = [
+    "dm: present",
+    "hr: {latest: {above: 100}}",
+    "all: [{dm: present}, {bb: present}]",
+    "all: [{bb: present}, {dm: absent}]",
+    "all: [{hr: {latest: {above: 100}}}, {any: [{low: present}, {dm: absent}]}]",
+    "all: [{all: [{low: present}, {bb: present}]}, {hr: {count: {below: 1}}}]",
+    "any: [{dm: present}, {hr: absent}]",
+    "none: [{dm: present}]",
+    "all: [{low: {value: {below: 40}}}, {none: [{bb: present}]}]",
+]
+
+
+@pytest.mark.parametrize("when", WHENS)
+@pytest.mark.parametrize("if_unknown", ["silent", "note"])
+def test_the_trigger_index_overlooks_nothing(
+    rules: Any, chart: Any, reading: Any, wearable: Any, when: str, if_unknown: str
+) -> None:
+    """Asked or not asked, a rule shows the same and notes the same."""
+    conditions = [[], [CONDITION], [UNCODED]]
+    requests = [[], [BETA_BLOCKER]]
+    observations = [[], [reading(110)], [reading("?")]]
+    alerts = [[], [wearable(value=38.0, unit="/min")]]
+    states = [{}, {"conditions": PARTIAL}, {"observations": MISSING}]
+    rules.evaluate(FACTS, when, chart(), more=f"if_unknown: {if_unknown}")
+    compiled = rules.compile()
+    service = compiled.rulebook.services["review", "patient-view"]
+
+    for c, r, o, a, s in product(conditions, requests, observations, alerts, states):
+        patient = chart(conditions=c, requests=r, observations=o, states=s)
+        found = evaluate(service, patient, a, rules.now)
+        asked = judge_rule(service.rules[0], found.case)
+        heard = asked.outcome is Outcome.FIRES or asked.could_not_check or asked.noted
+        if heard:
+            assert [each.outcome for each in found.items] == [asked.outcome]
+            assert found.items[0].could_not_check == asked.could_not_check
+
+
+REFUTED = {**CONDITION, "verificationStatus": {"coding": [{"code": "refuted"}]}}
+
+
+@pytest.mark.parametrize(
+    ("read", "asked"),
+    [
+        ({"conditions": [CONDITION], "requests": [BETA_BLOCKER]}, 1),
+        ({"conditions": [CONDITION]}, 0),
+        ({"requests": [BETA_BLOCKER]}, 0),
+        ({"conditions": [REFUTED], "requests": [BETA_BLOCKER]}, 0),
+        ({"conditions": [CONDITION], "states": {"medication_requests": MISSING}}, 1),
+        ({"requests": [BETA_BLOCKER], "states": {"conditions": PARTIAL}}, 1),
+        ({"states": {"conditions": PARTIAL}}, 0),
+    ],
+)
+def test_a_rule_that_lacks_what_must_be_present_is_not_asked(
+    rules: Any, chart: Any, read: Any, asked: int
+) -> None:
+    when = "all: [{dm: present}, {bb: present}]"
+
+    assert len(rules.evaluate(FACTS, when, chart(**read)).items) == asked
+
+
+@pytest.mark.parametrize(
+    ("governance", "asked"),
+    [
+        ("", True),
+        ("governance: {effective: 2026-11-22}", True),
+        ("governance: {effective: 2026-11-23}", False),
+        ("governance: {expires: 2026-11-22}", False),
+        ("governance: {expires: 2026-11-23}", True),
+    ],
+)
+def test_a_rule_is_in_force_by_the_sites_calendar(
+    rules: Any, chart: Any, governance: str, asked: bool
+) -> None:
+    patient = chart(conditions=[CONDITION])
+
+    found = rules.evaluate(FACTS, "dm: present", patient, more=governance)
+
+    assert bool(found.items) is asked
+
+
+@pytest.mark.parametrize(
+    ("site", "status", "asked", "served"),
+    [
+        ("unapproved: serve", "active", True, True),
+        ("unapproved: withhold", "active", True, False),
+        ("unapproved: serve", "shadow", True, False),
+        ("unapproved: serve", "draft", False, False),
+    ],
+)
+def test_status_and_approval_decide_what_is_shown(
+    rules: Any, chart: Any, site: str, status: str, asked: bool, served: bool
+) -> None:
+    rules.files["site.yaml"] = (
+        f"format: 1\ntime_zone: UTC\n{site}\nrules: {{test: {{status: {status}}}}}\n"
+    )
+
+    found = rules.evaluate(FACTS, "dm: present", chart(conditions=[CONDITION]))
+
+    assert bool(found.items) is asked
+    assert all(each.rule.served is served for each in found.items)
+
+
+def test_alerts_are_read_as_far_back_as_the_rules_look(rules: Any, chart: Any) -> None:
+    rules.evaluate(FACTS, "low: present", chart())
+    week = rules.compile().rulebook.services["review", "patient-view"]
+    rules.evaluate("dm: {condition: {in: diabetes}}", "dm: present", chart())
+    never = rules.compile().rulebook.services["review", "patient-view"]
+
+    since = alerts_since(week, rules.now)
+
+    assert since is not None and (rules.now - since).days == 7
+    assert alerts_since(never, rules.now) is None
