@@ -22,9 +22,9 @@ from .fhir.client import FhirPool
 from .fhir.models import check_resource
 from .publishing.publisher import LEASE, Publisher
 from .publishing.serving import SWITCH, Follower, Log, Serving
-from .rulebook.compile.compiler import compile_rulebook
-from .rulebook.engine.rulebook import Rulebook
-from .rulebook.language.diagnostics import Finding
+from .rulebook.compile import compile_rulebook
+from .rulebook.engine import Rulebook
+from .rulebook.language import Finding
 from .rulebook.load import InvalidRulebook
 from .store.configurations import Configuration
 from .store.publications import Publication

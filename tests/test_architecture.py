@@ -168,6 +168,21 @@ def crowded(package: Path) -> list[str]:
     return [str(each) for each, count in counts.items() if count > LARGEST_FOLDER]
 
 
+def neighbourly(module: str, target: str) -> str:
+    """What is wrong with *module* importing *target*; empty if nothing is."""
+    here, there = layer(module), layer(target)
+    if here is None or there is None:
+        return ""
+    if there > here:
+        return "stands to its right"
+    inside = within(module, "rulebook") or not within(target, "rulebook")
+    if not inside and target.count(".") > len(["rulebook", "room"]):
+        return "is not what its room offers"
+    if there == here and room_of(target) != room_of(module):
+        return "stands beside it"
+    return ""
+
+
 def violations(package: Path) -> list[str]:
     """Everything in *package* that breaks the order, the boundary or a door."""
     found = [f"{' → '.join(each)}: a cycle" for each in cycles(import_graph(package))]
@@ -182,12 +197,8 @@ def violations(package: Path) -> list[str]:
         for line, name in imports(tree, module, file):
             where = f"{module}:{line}"
             if name.startswith("cds_service."):
-                short = name.removeprefix("cds_service.")
-                target = layer(short)
-                if target is not None and target > here:
-                    found.append(f"{where}: imports {name}, which stands to its right")
-                elif target == here and room_of(short) != room_of(module):
-                    found.append(f"{where}: imports {name}, which stands beside it")
+                wrong = neighbourly(module, name.removeprefix("cds_service."))
+                found += [f"{where}: imports {name}, which {wrong}"] if wrong else []
             library = name.split(".")[0]
             doors = DOORS.get(library)
             if doors is not None and not any(within(module, door) for door in doors):
@@ -221,6 +232,7 @@ def test_the_house_keeps_its_order_its_boundary_and_its_doors() -> None:
         ("units/x.py", "from ..protocol import cards", "stands beside it"),
         ("wearables/x.py", "from ..rulebook.values import truth", "to its right"),
         ("rulebook/engine/rows/x.py", "from .. import case", "stands to its right"),
+        ("web/x.py", "from ..rulebook.engine.case import Case", "is not what its room"),
         ("rulebook/x.py", "import pint", "pint is not to be used here"),
         ("wearables/x.py", "from ..decision import answer", "stands to its right"),
         ("rulebook/x.py", "import os", "a pure module imports os"),

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from ..ehr.client import Answer
 from ..fhir.foreign_text import clean
-from ..rulebook.cards.suppression import HELD_BACK_EXTENSION
+from ..rulebook.cards import HELD_BACK_EXTENSION
 
 COLOURS = {"info": "blue", "warning": "yellow", "critical": "red"}
 WIDTH = 100

@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 from ..fhir.forms import Form, vouch
 from ..http.networks import ListedServer, Reach
 from ..protocol.capabilities import Capabilities
-from ..rulebook.language.diagnostics import Findings
-from ..rulebook.language.source import Document, parse_yaml
+from ..rulebook.language import Document, Findings, parse_yaml
 from ..trust import ClientProfile, KeyServer, RegisteredClient, TrustedClient
 from .entries import (
     ClientEntry,

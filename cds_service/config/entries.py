@@ -19,7 +19,7 @@ from pydantic import (
 from ..fhir.forms import DEMANDED
 from ..http.addresses import parse_base
 from ..protocol.capabilities import SINCE, VERSIONS
-from ..rulebook.language.diagnostics import suggest
+from ..rulebook.language import suggest
 from ..trust import ALGORITHMS, DEFAULT_ALGORITHMS, REFRESH, KeyFormat
 from ..wearables.clock import find_zone
 from .reporting import Reporter

@@ -1,6 +1,6 @@
 """Reporter: problems of a file, each with its place."""
 
-from ..rulebook.language.source import Document
+from ..rulebook.language import Document
 
 Path = tuple[str | int, ...]
 

@@ -26,17 +26,25 @@ from ..protocol.errors import Unavailable
 from ..protocol.requests import HookRequest
 from ..protocol.responses import build_response
 from ..publishing.serving import Serving
-from ..rulebook.cards.cards import BuiltCard, draft_cards, identify, settle_actions
-from ..rulebook.cards.suppression import (
+from ..rulebook.cards import (
+    BuiltCard,
     Held,
     Suppressed,
     decide,
+    draft_cards,
     held_back_extension,
+    identify,
     look_back,
     say_held_back,
+    settle_actions,
 )
-from ..rulebook.engine.evaluate import Evaluations, alerts_since, evaluate
-from ..rulebook.engine.rulebook import Rulebook, ServiceRules
+from ..rulebook.engine import (
+    Evaluations,
+    Rulebook,
+    ServiceRules,
+    alerts_since,
+    evaluate,
+)
 from ..store.displays import OwnCall
 from ..store.records import CallRecord, StoreError
 from ..store.store import Store

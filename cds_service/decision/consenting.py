@@ -11,7 +11,7 @@ from datetime import datetime
 
 from ..config import Clients, ConsentMode
 from ..fhir.chart import Source, SourceState
-from ..rulebook.engine.rulebook import Rulebook
+from ..rulebook.engine import Rulebook
 from ..store.records import ConsentUse
 from ..store.store import Store
 from ..wearables.adapters.consents import Unreadable, keep_consent

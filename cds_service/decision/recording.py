@@ -5,11 +5,8 @@ from datetime import datetime
 
 from ..fhir.chart import SOURCES, Chart, Source
 from ..protocol.requests import HookRequest
-from ..rulebook.cards.cards import BuiltCard
-from ..rulebook.cards.suggestions import target_of
-from ..rulebook.cards.suppression import Held
-from ..rulebook.engine.evaluate import Evaluations, Outcome
-from ..rulebook.engine.rulebook import ServiceRules
+from ..rulebook.cards import BuiltCard, Held, target_of
+from ..rulebook.engine import Evaluations, Outcome, ServiceRules
 from ..store.records import (
     CallRecord,
     CardRecord,

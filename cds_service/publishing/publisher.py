@@ -15,12 +15,11 @@ from pathlib import Path
 
 from .. import __version__
 from ..audit import build_publication_event, build_rules_refusal_event
-from ..rulebook.compile.compiler import OF_TESTS, Compiled, compile_rulebook, kind_of
-from ..rulebook.engine.rulebook import Rulebook
-from ..rulebook.engine.rules import CheckResource
-from ..rulebook.language.diagnostics import Finding, Level
+from ..rulebook.compile import OF_TESTS, Compiled, compile_rulebook, kind_of
+from ..rulebook.engine import CheckResource, Rulebook
+from ..rulebook.language import Finding, Level
 from ..rulebook.load import InvalidRulebook, read_folder
-from ..rulebook.testing.gate import gate
+from ..rulebook.testing import gate
 from ..rulebook.watch import Fingerprint, Watch
 from ..store.publications import Draft, NotLeased
 from ..store.records import StoreError

@@ -14,10 +14,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..rulebook.compile.compiler import compile_rulebook
-from ..rulebook.engine.rulebook import Rulebook
-from ..rulebook.language.diagnostics import Level
-from ..rulebook.language.document import Document
+from ..rulebook.compile import compile_rulebook
+from ..rulebook.engine import Rulebook
+from ..rulebook.language import Document, Level
 from ..store.publications import Publication
 from ..store.records import StoreError
 from ..store.store import Store

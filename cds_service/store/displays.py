@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from ..protocol.cards import Indicator
 from ..protocol.feedback import Outcome
-from ..rulebook.engine.alerting import ANY_REASON, Display, Lookback
+from ..rulebook.engine import ANY_REASON, Display, Lookback
 from ..wearables.records import PatientKey
 from .chain import instant
 from .database import Prepared

@@ -14,7 +14,7 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 
 from ..protocol.feedback import FeedbackEntry
-from ..rulebook.engine.alerting import Display, Lookback
+from ..rulebook.engine import Display, Lookback
 from ..wearables.records import PatientKey, WearableAlert
 from . import deliveries, displays, feedback, rows, tables
 from .configurations import Configurations

@@ -23,7 +23,7 @@ from ..protocol.feedback import parse_feedback
 from ..protocol.requests import HookRequest, parse_request
 from ..protocol.responses import checked
 from ..protocol.services import Service, discovery, find_service
-from ..rulebook.engine.rulebook import Rulebook
+from ..rulebook.engine import Rulebook
 from ..trust import Keyring, TrustedClient, authenticate
 from ..trust.documents import fetcher
 from ..trust.keyring import Log, keep_quiet

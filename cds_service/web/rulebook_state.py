@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily
 
 from ..config import Reload
 from ..decision import World
-from ..rulebook.compile.life_cycle import overdue
+from ..rulebook.compile import overdue
 from ..store.publications import Publication, Refusal
 from ..store.records import StoreError
 

@@ -13,7 +13,7 @@ from ...fhir.gather import gather
 from ...fhir.subjects import bundle_resources
 from ...protocol.errors import CdsError
 from ...protocol.requests import parse_request
-from ...rulebook.engine.rulebook import ServiceRules
+from ...rulebook.engine import ServiceRules
 from ...wearables.adapters.alerts import parse_alerts
 from ...wearables.records import AlertType, WearableAlert
 from .patient_files import Sender, read_chart, read_json

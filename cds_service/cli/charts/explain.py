@@ -11,21 +11,13 @@ from typing import Any
 import click
 
 from ...fhir.chart import Source, SourceState
-from ...rulebook.compile.compiler import digest_of
-from ...rulebook.compile.prefetch import derive_queries
-from ...rulebook.describe.explain import explain as explained
-from ...rulebook.describe.explain import explain_json
-from ...rulebook.engine.case import Case
-from ...rulebook.engine.evaluate import open_case
-from ...rulebook.engine.program import Program
-from ...rulebook.engine.rulebook import Rulebook, ServiceRules
-from ...rulebook.engine.rules import Rule
-from ...rulebook.language.diagnostics import closest, suggest
-from ...rulebook.language.pages import read_page, titles
+from ...rulebook.compile import derive_queries, digest_of
+from ...rulebook.describe import explain as explained
+from ...rulebook.describe import explain_json
+from ...rulebook.engine import Case, Program, Rule, Rulebook, ServiceRules, open_case
+from ...rulebook.language import closest, read_page, suggest, titles
 from ...rulebook.load import InvalidRulebook, read_folder
-from ...rulebook.testing.example_runner import ExampleRunner
-from ...rulebook.testing.examples import Example, read_examples
-from ...rulebook.testing.notation import ExampleError
+from ...rulebook.testing import Example, ExampleError, ExampleRunner, read_examples
 from ..rules.compiled import compile_folder, default_folder
 from .explain_alerting import History, alerting_json, history_options, tell_alerting
 from .patient_files import (

@@ -7,19 +7,24 @@ from typing import Any
 
 import click
 
-from ...rulebook.cards.cards import BuiltCard, draft_cards
-from ...rulebook.cards.suppression import (
+from ...rulebook.cards import (
+    BuiltCard,
     Suppressed,
     decide,
+    draft_cards,
     look_back,
     may_be_held,
     stamp,
 )
-from ...rulebook.engine.alerting import Display, Lookback
-from ...rulebook.engine.case import Case
-from ...rulebook.engine.evaluate import Evaluations, judge_rule
-from ...rulebook.engine.rulebook import ServiceRules
-from ...rulebook.engine.rules import Rule
+from ...rulebook.engine import (
+    Case,
+    Display,
+    Evaluations,
+    Lookback,
+    Rule,
+    ServiceRules,
+    judge_rule,
+)
 from ...store.records import StoreError
 from ...wearables.records import PatientKey
 from ..database.database import open_store

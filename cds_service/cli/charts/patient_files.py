@@ -16,7 +16,7 @@ from ...fhir.subjects import bundle_resources
 from ...protocol.errors import CdsError
 from ...protocol.formats import mend
 from ...protocol.requests import parse_request
-from ...rulebook.language.diagnostics import suggest
+from ...rulebook.language import suggest
 from ...wearables.adapters.alerts import parse_alerts
 from ...wearables.records import AlertType, WearableAlert
 

@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from ...fhir.chart import Policy, SourceQuery
-from ...rulebook.compile.prefetch import Asking, Derived, askings_of, derive, tokens_of
-from ...rulebook.describe.meaning import criteria_of, uses_of
-from ...rulebook.engine.rulebook import ServiceRules
+from ...rulebook.compile import Asking, Derived, askings_of, derive, tokens_of
+from ...rulebook.describe import criteria_of, uses_of
+from ...rulebook.engine import ServiceRules
 from ..rules.compiled import Compilation, compile_folder
 
 _POLICIES = {

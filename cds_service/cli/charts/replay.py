@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ...rulebook.engine.rulebook import ServiceRules
+from ...rulebook.engine import ServiceRules
 from ..rules.compiled import Compilation, compile_folder
 from .patient_files import read_moment
 from .replayed import OFF, Change, Replay, Told, change_json, replay_corpus

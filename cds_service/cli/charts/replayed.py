@@ -7,11 +7,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ...rulebook.describe.explain import TraceLine, trace
-from ...rulebook.engine.case import Case
-from ...rulebook.engine.evaluate import Evaluation, Outcome, judge_rule, open_case
-from ...rulebook.engine.rulebook import ServiceRules
-from ...rulebook.engine.rules import Rule
+from ...rulebook.describe import TraceLine, trace
+from ...rulebook.engine import (
+    Case,
+    Evaluation,
+    Outcome,
+    Rule,
+    ServiceRules,
+    judge_rule,
+    open_case,
+)
 from ..rules.compiled import Compilation
 from .charts import Patient, Unreadable, find_patients, read_patients
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from ...exports.consents import Tenancy
 from ...exports.entries import counted
 from ...fhir.foreign_text import clean
-from ...rulebook.cards.suppression import stamp
+from ...rulebook.cards import stamp
 from ...store.records import StoreError
 from ...wearables.adapters.consents import doubts
 from ...wearables.consent import Consent, ConsentAction, ConsentRecord

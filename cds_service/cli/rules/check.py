@@ -9,11 +9,11 @@ from pathlib import Path
 import click
 
 from ...fhir.models import check_resource
-from ...rulebook.compile.compiler import SERVICES, SITE, kind_of
-from ...rulebook.language.diagnostics import Finding, Level
+from ...rulebook.compile import SERVICES, SITE, kind_of
+from ...rulebook.language import Finding, Level
 from ...rulebook.load import Checked, check_folder
-from ...rulebook.terminology.files import LOCK, tell_import
-from ...rulebook.testing.gate import duties
+from ...rulebook.terminology import LOCK, tell_import
+from ...rulebook.testing import duties
 from ..valuesets.licences import licence_findings
 from .reporting import Report, exit_code, format_option, write_findings
 

@@ -8,13 +8,18 @@ from pathlib import Path
 import click
 
 from ...fhir.models import check_resource
-from ...rulebook.compile.compiler import compile_rulebook, kind_of
-from ...rulebook.describe.meaning import RuleFile
-from ...rulebook.engine.rulebook import Rulebook
-from ...rulebook.language.diagnostics import Finding, Findings, Level, suggest
-from ...rulebook.language.document import Document
-from ...rulebook.language.schemas import check_shape
-from ...rulebook.language.source import parse_yaml
+from ...rulebook.compile import compile_rulebook, kind_of
+from ...rulebook.describe import RuleFile
+from ...rulebook.engine import Rulebook
+from ...rulebook.language import (
+    Document,
+    Finding,
+    Findings,
+    Level,
+    check_shape,
+    parse_yaml,
+    suggest,
+)
 from ...rulebook.load import InvalidRulebook, read_folder
 
 

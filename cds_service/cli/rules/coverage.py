@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
-from ...rulebook.language.diagnostics import Finding
-from ...rulebook.testing.clause_coverage import Clause, Coverage, cover
-from ...rulebook.testing.notation import ExampleError
+from ...rulebook.language import Finding
+from ...rulebook.testing import Clause, Coverage, ExampleError, cover
 from .rule_tests import FolderTests, default_paths, open_folders
 from .test_text import echo, say_finding
 

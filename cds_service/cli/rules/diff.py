@@ -8,11 +8,15 @@ from typing import Any
 
 import click
 
-from ...rulebook.describe.difference import RuleDifference, compare_books
-from ...rulebook.describe.rule_difference import Book
-from ...rulebook.describe.settings_difference import compare_settings
-from ...rulebook.describe.versions import Change, Step
-from ...rulebook.language.diagnostics import Finding, render
+from ...rulebook.describe import (
+    Book,
+    Change,
+    RuleDifference,
+    Step,
+    compare_books,
+    compare_settings,
+)
+from ...rulebook.language import Finding, render
 from ...rulebook.load import read_folder
 from ..charts.patient_files import read_moment
 from ..charts.replay import change_lines, show_progress

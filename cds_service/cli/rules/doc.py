@@ -8,9 +8,7 @@ from typing import Any
 import click
 
 from ...exports.files import write_atomically
-from ...rulebook.describe.page_json import page_json
-from ...rulebook.describe.rule_markdown import index_markdown, markdown
-from ...rulebook.describe.rule_page import Page, build_page
+from ...rulebook.describe import Page, build_page, index_markdown, markdown, page_json
 from .compiled import Compilation, compile_folder, default_folder
 
 INDEX = "README.md"

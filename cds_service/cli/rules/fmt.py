@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from ...exports.files import write_atomically
-from ...rulebook.authoring.format import NotPlain, format_text
-from ...rulebook.compile.compiler import kind_of
-from ...rulebook.language.diagnostics import render
+from ...rulebook.authoring import NotPlain, format_text
+from ...rulebook.compile import kind_of
+from ...rulebook.language import render
 from ...rulebook.load import SUFFIX, InvalidRulebook, read_folder
 from .check import rules_folder
 

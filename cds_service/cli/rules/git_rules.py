@@ -6,7 +6,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from ...rulebook.language.source import SIZE_LIMIT
+from ...rulebook.language import SIZE_LIMIT
 from ...rulebook.load import SUFFIX
 from .compiled import CouldNotRun
 

@@ -11,7 +11,7 @@ from xml.etree import ElementTree  # nosec B405 # XML is written, never read
 from xml.etree.ElementTree import Element, SubElement  # nosec B405 # as above
 
 from ...exports.files import write_atomically
-from ...rulebook.language.diagnostics import Finding
+from ...rulebook.language import Finding
 from .rule_tests import Outcome, Result
 
 

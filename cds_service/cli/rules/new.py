@@ -10,23 +10,25 @@ from typing import Any
 import click
 
 from ...exports.files import write_atomically
-from ...rulebook.authoring.modelines import modeline, schema_folder, with_modeline
-from ...rulebook.authoring.scaffold import (
+from ...rulebook.authoring import (
     Answers,
     Limit,
     Slip,
     Stock,
     build_stock,
+    cases_text,
     check_answers,
+    modeline,
     parse_limit,
+    rule_name,
+    rule_text,
+    schema_folder,
+    with_modeline,
 )
-from ...rulebook.authoring.scaffold_text import cases_text, rule_name, rule_text
-from ...rulebook.compile.compiler import SERVICES, compile_rulebook, kind_of
-from ...rulebook.language.diagnostics import Findings, Level, quote
-from ...rulebook.language.source import parse_yaml
+from ...rulebook.compile import SERVICES, compile_rulebook, kind_of
+from ...rulebook.language import Findings, Level, parse_yaml, quote
 from ...rulebook.load import InvalidRulebook, read_folder
-from ...rulebook.testing.example_runner import ExampleRunner
-from ...rulebook.testing.examples import parse_examples
+from ...rulebook.testing import ExampleRunner, parse_examples
 from .questions import SEVERITIES, ask, excluded
 
 COMPARISONS = ("above", "at_least", "below", "at_most")

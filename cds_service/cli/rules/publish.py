@@ -11,7 +11,7 @@ import click
 from ...app import build_publisher, say
 from ...config import Config, InvalidConfig, load_config
 from ...publishing.publisher import Lease, Verdict, Watcher
-from ...rulebook.language.diagnostics import render
+from ...rulebook.language import render
 from ...rulebook.load import InvalidRulebook
 from ...rulebook.watch import Watch
 from ...store.records import StoreError

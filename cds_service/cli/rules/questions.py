@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ...rulebook.authoring.scaffold import Answers, Limit, Slip, Stock, parse_limit
+from ...rulebook.authoring import Answers, Limit, Slip, Stock, parse_limit
 
 SEVERITIES = ("info", "warning", "critical")
 

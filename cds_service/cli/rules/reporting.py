@@ -14,8 +14,7 @@ from urllib.parse import quote
 import click
 
 from ... import __version__
-from ...rulebook.language.diagnostics import Finding, Level, render
-from ...rulebook.language.pages import read_page, titles
+from ...rulebook.language import Finding, Level, read_page, render, titles
 
 FORMATS = ("text", "json", "github", "sarif")
 _COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.NOTE: "cyan"}

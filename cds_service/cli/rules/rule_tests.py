@@ -8,16 +8,22 @@ from pathlib import Path
 
 import click
 
-from ...rulebook.compile.compiler import kind_of
-from ...rulebook.describe.explain import explain
-from ...rulebook.language.diagnostics import Finding, Level
+from ...rulebook.compile import kind_of
+from ...rulebook.describe import explain
+from ...rulebook.language import Finding, Level
 from ...rulebook.load import check_folder, read_files
-from ...rulebook.testing.example_runner import Difference, ExampleRunner
-from ...rulebook.testing.examples import Example, ExampleFile, read_examples
-from ...rulebook.testing.gate import duties
-from ...rulebook.testing.mutation import Mutation, mutate
-from ...rulebook.testing.notation import ExampleError
-from ...rulebook.testing.required_tests import check_mutation
+from ...rulebook.testing import (
+    Difference,
+    Example,
+    ExampleError,
+    ExampleFile,
+    ExampleRunner,
+    Mutation,
+    check_mutation,
+    duties,
+    mutate,
+    read_examples,
+)
 from .check import rules_folder
 
 ASKED = ("rule-test", "fhir")

@@ -8,10 +8,9 @@ from typing import Any
 import click
 
 from ...exports.files import write_atomically
-from ...rulebook.authoring.modelines import modeline, with_modeline
-from ...rulebook.authoring.project import project_schema
-from ...rulebook.compile.compiler import compile_rulebook, kind_of
-from ...rulebook.language.schemas import NAMES, bundle
+from ...rulebook.authoring import modeline, project_schema, with_modeline
+from ...rulebook.compile import compile_rulebook, kind_of
+from ...rulebook.language import NAMES, bundle
 from ...rulebook.load import SUFFIX, InvalidRulebook, read_folder
 
 FOLDER = Path(".cds-service", "schemas")

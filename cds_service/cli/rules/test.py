@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ...rulebook.language.diagnostics import Finding
+from ...rulebook.language import Finding
 from ..progress import Progress
 from .junit import write_junit
 from .reporting import as_workflow_command

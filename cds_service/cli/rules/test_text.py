@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
-from ...rulebook.language.diagnostics import Finding, render
-from ...rulebook.testing.example_runner import Difference
-from ...rulebook.testing.mutation import Mutation
+from ...rulebook.language import Finding, render
+from ...rulebook.testing import Difference, Mutation
 from .rule_tests import FolderTests, Outcome, Result
 
 _LINES = 6

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ...rulebook.load import read_files
-from ...rulebook.testing.examples import TEST_SUFFIX, fhir_files, read_examples
+from ...rulebook.testing import TEST_SUFFIX, fhir_files, read_examples
 from ...rulebook.watch import Fingerprint, take_fingerprint
 from .check import rules_folder
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ...fhir.code_systems import canonical_system, short_name
-from ...rulebook.describe.list_comparison import (
+from ...rulebook.describe import (
     Comparison,
     InSystem,
     NoList,
@@ -16,9 +16,8 @@ from ...rulebook.describe.list_comparison import (
     concepts_of,
     read_list,
 )
-from ...rulebook.language.diagnostics import printable
-from ...rulebook.terminology.fhir_import import Concept
-from ...rulebook.terminology.valuesets import ValueSet
+from ...rulebook.language import printable
+from ...rulebook.terminology import Concept, ValueSet
 from ..rules.compiled import compile_folder
 from .folder import counted, find_set, rules_option, set_documents
 from .import_codes import read_imported, read_text

@@ -15,9 +15,9 @@ from ...fhir.gather import gather
 from ...protocol.errors import CdsError
 from ...protocol.formats import mend
 from ...protocol.requests import parse_request
-from ...rulebook.compile.prefetch import derive_queries
-from ...rulebook.describe.chart_coverage import Entry, Survey, Surveyor, Verdict
-from ...rulebook.engine.rows.matching import Selector
+from ...rulebook.compile import derive_queries
+from ...rulebook.describe import Entry, Survey, Surveyor, Verdict
+from ...rulebook.engine import Selector
 from ..rules.compiled import CouldNotRun, compile_folder
 from .folder import counted, form_option, rules_option
 

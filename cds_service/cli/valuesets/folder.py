@@ -6,9 +6,8 @@ from typing import Any, TypeVar
 
 import click
 
-from ...rulebook.language.diagnostics import suggest
-from ...rulebook.language.document import Document
-from ...rulebook.terminology.valuesets import ValueSet
+from ...rulebook.language import Document, suggest
+from ...rulebook.terminology import ValueSet
 from ..rules.compiled import Compilation
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -5,12 +5,17 @@ from pathlib import Path
 import click
 
 from ...exports.files import write_atomically
-from ...rulebook.language.diagnostics import Findings, render
-from ...rulebook.language.json_source import parse_json
-from ...rulebook.terminology.expansions import EXPANSION, Expansion, read_expansion
-from ...rulebook.terminology.fhir_import import Imported, read_valueset
-from ...rulebook.terminology.files import SIZE_LIMITS
-from ...rulebook.terminology.writing import name_for, write_valueset
+from ...rulebook.language import Findings, parse_json, render
+from ...rulebook.terminology import (
+    EXPANSION,
+    SIZE_LIMITS,
+    Expansion,
+    Imported,
+    name_for,
+    read_expansion,
+    read_valueset,
+    write_valueset,
+)
 from ..rules.compiled import default_folder
 from .folder import counted, rules_option
 from .release import expand_release, read_set_documents

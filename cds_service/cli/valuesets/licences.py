@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
-from ...rulebook.language.diagnostics import Finding, Findings
+from ...rulebook.language import Finding, Findings
 from ...rulebook.load import InvalidRulebook, read_folder
-from ...rulebook.terminology.files import NOTICE
-from ...rulebook.terminology.licences import check_licences
+from ...rulebook.terminology import NOTICE, check_licences
 from ..rules.compiled import CouldNotRun, default_folder
 from ..rules.reporting import Report, format_option, write_findings
 

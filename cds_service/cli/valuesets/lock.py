@@ -8,15 +8,16 @@ from pathlib import Path
 import click
 
 from ...exports.files import write_atomically
-from ...rulebook.describe.valueset_uses import rules_by_valueset
-from ...rulebook.engine.rules import Rule
-from ...rulebook.language.diagnostics import Findings
-from ...rulebook.terminology.expansions import EXPANSION, names_in
-from ...rulebook.terminology.files import LOCK
-from ...rulebook.terminology.locks import (
+from ...rulebook.describe import rules_by_valueset
+from ...rulebook.engine import Rule
+from ...rulebook.language import Findings
+from ...rulebook.terminology import (
+    EXPANSION,
+    LOCK,
     Change,
     changes,
     entries_of,
+    names_in,
     read_lock,
     write_lock,
 )

@@ -6,21 +6,18 @@ from pathlib import Path
 
 import click
 
-from ...rulebook.compile.compiler import kind_of
-from ...rulebook.describe.valueset_uses import ingredients_in
-from ...rulebook.language.diagnostics import Findings, Level
-from ...rulebook.language.document import Document
-from ...rulebook.language.schemas import check_shape
-from ...rulebook.language.source import parse_yaml
+from ...rulebook.compile import kind_of
+from ...rulebook.describe import ingredients_in
+from ...rulebook.language import Document, Findings, Level, check_shape, parse_yaml
 from ...rulebook.load import InvalidRulebook, read_folder
-from ...rulebook.terminology.expansions import write_expansion
-from ...rulebook.terminology.rxnorm import (
+from ...rulebook.terminology import (
     CONCEPTS,
     RELATIONS,
     SOURCES,
     BadRelease,
     read_release,
     release_of,
+    write_expansion,
 )
 from ..rules.compiled import CouldNotRun
 

@@ -10,11 +10,15 @@ import click
 
 from ...fhir.code_systems import SYSTEMS, written_code
 from ...fhir.models import check_resource
-from ...rulebook.describe.valueset_uses import Part, parts_of, rules_by_valueset
-from ...rulebook.terminology.expansions import EXPANSION, names_in
-from ...rulebook.terminology.fhir_export import as_fhir
-from ...rulebook.terminology.locks import counts_of, entries_of
-from ...rulebook.terminology.valuesets import ValueSet
+from ...rulebook.describe import Part, parts_of, rules_by_valueset
+from ...rulebook.terminology import (
+    EXPANSION,
+    ValueSet,
+    as_fhir,
+    counts_of,
+    entries_of,
+    names_in,
+)
 from ..rules.compiled import Compilation, compile_folder
 from .folder import counted, find_set, form_option, rules_option, set_documents
 

@@ -1,1 +1,34 @@
 """What helps to write rule files: first drafts, one style, schemas for editors."""
+
+from .format import NotPlain, format_text
+from .modelines import modeline, schema_folder, with_modeline
+from .project import project_schema
+from .scaffold import (
+    Answers,
+    Limit,
+    Slip,
+    Stock,
+    build_stock,
+    check_answers,
+    parse_limit,
+)
+from .scaffold_text import cases_text, rule_name, rule_text
+
+__all__ = [
+    "Answers",
+    "Limit",
+    "NotPlain",
+    "Slip",
+    "Stock",
+    "build_stock",
+    "cases_text",
+    "check_answers",
+    "format_text",
+    "modeline",
+    "parse_limit",
+    "project_schema",
+    "rule_name",
+    "rule_text",
+    "schema_folder",
+    "with_modeline",
+]

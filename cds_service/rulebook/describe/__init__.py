@@ -1,1 +1,56 @@
 """What rules do and what changed in them, for people and for tools."""
+
+from .chart_coverage import Entry, Survey, Surveyor, Verdict
+from .difference import RuleDifference, compare_books
+from .explain import TraceLine, explain, explain_json, trace
+from .list_comparison import (
+    Comparison,
+    InSystem,
+    NoList,
+    compare_with,
+    concepts_of,
+    read_list,
+)
+from .meaning import RuleFile, criteria_of, uses_of
+from .page_json import page_json
+from .rule_difference import Book
+from .rule_markdown import index_markdown, markdown
+from .rule_page import Page, build_page
+from .settings_difference import compare_settings
+from .valueset_uses import Part, ingredients_in, parts_of, rules_by_valueset
+from .versions import Change, Step
+
+__all__ = [
+    "Book",
+    "Change",
+    "Comparison",
+    "Entry",
+    "InSystem",
+    "NoList",
+    "Page",
+    "Part",
+    "RuleDifference",
+    "RuleFile",
+    "Step",
+    "Survey",
+    "Surveyor",
+    "TraceLine",
+    "Verdict",
+    "build_page",
+    "compare_books",
+    "compare_settings",
+    "compare_with",
+    "concepts_of",
+    "criteria_of",
+    "explain",
+    "explain_json",
+    "index_markdown",
+    "ingredients_in",
+    "markdown",
+    "page_json",
+    "parts_of",
+    "read_list",
+    "rules_by_valueset",
+    "trace",
+    "uses_of",
+]

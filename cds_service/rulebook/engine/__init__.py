@@ -1,1 +1,37 @@
 """A rulebook, a chart and a time in; evaluations with their reasons out."""
+
+from .alerting import ANY_REASON, Display, Lookback
+from .case import Case
+from .evaluate import (
+    Evaluation,
+    Evaluations,
+    Outcome,
+    alerts_since,
+    evaluate,
+    judge_rule,
+    open_case,
+)
+from .program import Program
+from .rows.matching import Selector
+from .rulebook import Rulebook, ServiceRules
+from .rules import CheckResource, Rule
+
+__all__ = [
+    "ANY_REASON",
+    "Case",
+    "CheckResource",
+    "Display",
+    "Evaluation",
+    "Evaluations",
+    "Lookback",
+    "Outcome",
+    "Program",
+    "Rule",
+    "Rulebook",
+    "Selector",
+    "ServiceRules",
+    "alerts_since",
+    "evaluate",
+    "judge_rule",
+    "open_case",
+]

@@ -1,1 +1,36 @@
 """The tests beside rules: examples, mutants, coverage, and what a rule must have."""
+
+from .clause_coverage import Clause, Coverage, cover
+from .example_runner import Difference, ExampleRunner
+from .examples import (
+    TEST_SUFFIX,
+    Example,
+    ExampleFile,
+    fhir_files,
+    parse_examples,
+    read_examples,
+)
+from .gate import duties, gate
+from .mutation import Mutation, mutate
+from .notation import ExampleError
+from .required_tests import check_mutation
+
+__all__ = [
+    "Clause",
+    "Coverage",
+    "Difference",
+    "Example",
+    "ExampleError",
+    "ExampleFile",
+    "ExampleRunner",
+    "Mutation",
+    "TEST_SUFFIX",
+    "check_mutation",
+    "cover",
+    "duties",
+    "fhir_files",
+    "gate",
+    "mutate",
+    "parse_examples",
+    "read_examples",
+]
