@@ -8,7 +8,7 @@ DEV := $(VENV)/.installed-dev
 EDITOR := $(VENV)/editor/.installed
 
 .PHONY: help run test check check-rulebook check-rest lint black isort flake8 mypy bandit \
-	editor cli-page bench audit sbom lock clean
+	editor cli-page docs bench audit sbom lock clean
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -103,6 +103,16 @@ editor: $(EDITOR) ## Install the YAML language server that tests/editor asks
 
 cli-page: $(DEV) ## Write docs/cli.md anew from the commands themselves
 	@$(BIN)/python -m tests.cli.reference
+
+# Beside each other as in the tree, so that their links lead where they lead here.
+PAGES := README.md CHANGELOG.md CONTRIBUTING.md LICENSE SECURITY.md fixtures/README.md \
+	rules/README.md rules/valuesets/NOTICE.md $(wildcard docs/*.md)
+
+docs: $(DEV) ## Build the pages as a site in build/site, every link checked
+	@rm -rf build/pages build/site
+	@for page in $(PAGES); do \
+		mkdir -p build/pages/$$(dirname $$page) && cp $$page build/pages/$$page; done
+	@$(BIN)/mkdocs build --quiet --strict && echo "build/site/index.html"
 
 bench: $(STAMP) ## Measure, beside a bare Flask app
 	@$(BIN)/python -m bench

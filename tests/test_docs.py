@@ -1,6 +1,7 @@
 """The pages cannot rot: what they show is run, what they list is what there is."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -436,3 +437,18 @@ def test_every_hook_is_listed_for_authors() -> None:
 
     assert listed is not None
     assert set(re.findall(r"`([a-z-]+)`", listed[1])) == set(HOOKS)
+
+
+@pytest.mark.slow
+def test_the_pages_are_built_as_a_site_in_which_every_link_leads_somewhere() -> None:
+    outside = {name: each for name, each in os.environ.items() if name != "MAKEFLAGS"}
+
+    made = subprocess.run(
+        ["make", "docs"], cwd=HOME, env=outside, capture_output=True, text=True
+    )
+
+    assert made.stderr == ""
+    assert made.stdout.splitlines()[-1] == "build/site/index.html"
+    start = (HOME / "build" / "site" / "index.html").read_text("utf-8")
+    for page in DOCS:
+        assert page.replace(".md", ".html") in start
