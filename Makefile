@@ -8,7 +8,7 @@ DEV := $(VENV)/.installed-dev
 EDITOR := $(VENV)/editor/.installed
 
 .PHONY: help run test check check-rulebook check-rest lint black isort flake8 mypy bandit \
-	editor cli-page docs bench audit sbom lock clean
+	editor lowest cli-page docs bench audit sbom lock clean
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,7 @@ test: lint ## Check everything, as CI does
 	@$(MAKE) --no-print-directory editor || test -z "$$CI"
 	@CDS_SAMPLE_DATA="$${CDS_SAMPLE_DATA:-$$(test -d ../shared/data && cd ../shared/data && pwd)}" \
 		$(BIN)/python -m pytest --cov --cov-report=term
+	@$(MAKE) --no-print-directory lowest
 
 LINTERS := black isort flake8 mypy bandit
 
@@ -100,6 +101,20 @@ $(EDITOR): tests/editor/package.json tests/editor/package-lock.json $(DEV)
 	@touch $@
 
 editor: $(EDITOR) ## Install the YAML language server that tests/editor asks
+
+# All else is that of the environment of the tests, which stands behind its own packages.
+LOWEST := $(VENV)/lowest
+OLDEST := $(shell sed -n 's/^ *gunicorn>=\([0-9.]*\).*/\1/p' setup.cfg)
+
+$(LOWEST)/.installed: setup.cfg $(DEV)
+	@rm -rf $(LOWEST) && $(PYTHON) -m venv --without-pip $(LOWEST)
+	@$(BIN)/pip --python $(LOWEST)/bin/python $(INSTALL) gunicorn==$(OLDEST) || $(NO_INDEX)
+	@$(BIN)/python -c 'import sysconfig as s; print("import site; site.addsitedir(%r)" \
+		% s.get_path("purelib"))' > "$$(echo $(LOWEST)/lib/python3*/site-packages)/all.pth"
+	@touch $@
+
+lowest: $(LOWEST)/.installed ## Test our worker under the oldest gunicorn that setup.cfg allows
+	@$(LOWEST)/bin/python -m pytest -q tests/cli/serve/test_worker.py tests/e2e/test_transport.py
 
 cli-page: $(DEV) ## Write docs/cli.md anew from the commands themselves
 	@$(BIN)/python -m tests.cli.reference

@@ -1,12 +1,13 @@
 """What is installed: to run, what ``requirements.lock`` names, and nothing else."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
 from configparser import ConfigParser
-from importlib.metadata import packages_distributions, requires
+from importlib.metadata import packages_distributions, requires, version
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,29 @@ def test_a_version_that_is_locked_is_one_that_is_asked_for(
     assert locked in requirement.specifier
 
 
+@pytest.mark.parametrize("requirement", TO_RUN, ids=str)
+def test_a_version_that_is_installed_is_one_that_is_asked_for(
+    requirement: Requirement,
+) -> None:
+    assert version(requirement.name) in requirement.specifier
+
+
+def bounds(name: str) -> dict[str, Version]:
+    """Return the versions between which a package may be, by operator."""
+    (asked,) = (each for each in TO_RUN if each.name == name)
+    return {each.operator: Version(each.version) for each in asked.specifier}
+
+
+@pytest.mark.parametrize("name", ["gunicorn", "jsonschema-rs"])
+def test_what_changes_with_every_version_is_taken_up_by_a_new_lock_alone(
+    name: str,
+) -> None:
+    tested = RUN[name]
+
+    # Our worker overrides what gunicorn keeps to itself; the other is not 1.0 yet.
+    assert bounds(name)["<"] == Version(f"{tested.major}.{tested.minor + 1}")
+
+
 def test_the_service_imports_nothing_but_what_it_declares() -> None:
     owners = packages_distributions()
     imported = {
@@ -131,6 +155,17 @@ def test_who_develops_it_installs_both(clone: Path, target: str) -> None:
     wanted = plan(clone, target)
 
     assert wanted.index("-r requirements.lock") < wanted.index("requirements-dev.lock")
+
+
+def test_our_worker_is_tested_under_the_oldest_gunicorn_that_may_be_installed(
+    clone: Path,
+) -> None:
+    wanted = plan(clone, "test")
+    installing = wanted.index(f"gunicorn=={bounds('gunicorn')['>=']}")
+
+    tests = re.findall(r"tests/\S+\.py", wanted[installing:])
+    assert any("test_worker" in each for each in tests)
+    assert all((HOME / each).is_file() for each in tests)
 
 
 def test_what_is_installed_is_not_installed_again(clone: Path) -> None:
