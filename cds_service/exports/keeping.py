@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..audit import build_consent_event
-from ..ingestion.delivery import TRIES
+from ..ingestion import TRIES
 from ..store.records import ConsentsChanged
 from ..store.store import Store
 from ..wearables.consent import FHIR_SERVER, ConsentRecord

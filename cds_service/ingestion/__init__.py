@@ -1,18 +1,20 @@
 """Deliveries of wearable data and of consents to it, from raw body to answer."""
 
-from .alerts import ALERTS, AlertJudge
-from .consents import CONSENTS, ConsentJudge
-from .delivery import Judge, Judged, Reply, accept, refusals_audited
+from .alerts import ALERTS
+from .consents import CONSENTS
+from .delivery import TRIES, Delivery, accept, refusals_audited
+from .judging import Acknowledgement, Format, Ingestion, Judged
 from .signatures import find_source
 
 __all__ = [
     "ALERTS",
     "CONSENTS",
-    "AlertJudge",
-    "ConsentJudge",
-    "Judge",
+    "TRIES",
+    "Acknowledgement",
+    "Delivery",
+    "Format",
+    "Ingestion",
     "Judged",
-    "Reply",
     "accept",
     "find_source",
     "refusals_audited",

@@ -3,8 +3,7 @@
 To take an alert back needs no consent: it adds nothing to what is known of anybody.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,72 +11,68 @@ from ..audit import build_delivery_event
 from ..config import WebhookSource
 from ..protocol.errors import Forbidden, Problem, Unprocessable
 from ..store.records import AuditEvent, Intake
-from ..store.store import Store
 from ..wearables.adapters.alerts import parse_alerts
 from ..wearables.adapters.items import Rejected
 from ..wearables.consent import ConsentAction
-from ..wearables.consent_gate import ConsentGate, stamp_of
+from ..wearables.consent_gate import stamp_of
 from ..wearables.records import WearableAlert
-from .delivery import Judged, Reply
-from .results import problems_of, rejection, reply_of
+from .judging import (
+    Acknowledgement,
+    Format,
+    Ingestion,
+    Judged,
+    acknowledge,
+    problems_of,
+    rejection,
+)
 
-ALERTS = "/wearables/v1/alerts"
-"""Where they arrive."""
 NO_CONSENT = "No consent of the patient to the storing of these data is known."
 Alerts = Mapping[int, WearableAlert]
 """By their place in the delivery."""
 
 
-@dataclass(frozen=True, slots=True)
-class AlertJudge:
-    """Judges deliveries of alerts."""
+def judge_alerts(
+    body: Any, source: WebhookSource, ingestion: Ingestion, now: datetime
+) -> Judged:
+    """Return what of the alerts is stored: 202, or 422 if none of them is good.
 
-    store: Store
-    gate_of: Callable[[str], ConsentGate]
-    """How the consents of a tenant are read."""
-    path: str = ALERTS
-    format: str = "alerts"
-
-    def judge(self, body: Any, source: WebhookSource, now: datetime) -> Judged:
-        """What of the alerts is stored: 202, or 422 if none of them is good.
-
-        Raises:
-            Forbidden: if no consent permits to store any of those that are good.
-        """
-        gate = self.gate_of(source.tenant)
-        try:
-            good, rejected = parse_alerts(body, source, gate.types, now)
-            if not good:
-                raise Unprocessable(*problems_of(rejected))
-        except Unprocessable as error:
-            return _judged(Reply(error.status, error.as_json()), source, now)
-        known = self.store.consents.of({each.patient for each in good})
-        consents = {patient: gate.read(each) for patient, each in known.items()}
-        placed = dict(_placed(good, rejected))
-        stored = {
-            index: alert
-            for index, alert in placed.items()
-            if gate.permits(ConsentAction.COLLECT, alert, consents[alert.patient], now)
-        }
-        retracted = {
-            index: alert
-            for index, alert in placed.items()
-            if index not in stored and alert.status == "retracted"
-        }
-        accepted = {**stored, **retracted}
-        rejected = (*rejected, *_without_consent(placed, accepted))
-        if not accepted:
-            raise Forbidden(*problems_of(rejected))
-        told = {
-            index: {"id": alert.id, "status": "accepted"}
-            for index, alert in accepted.items()
-        }
-        intake = Intake(
-            alerts=tuple(stored.values()),
-            retracted=tuple(retracted.values()),
-            seen={patient: stamp_of(each) for patient, each in known.items()},
-        )
-        return _judged(reply_of(told, rejected), source, now, intake, rejected)
+    Raises:
+        Forbidden: if no consent permits to store any of those that are good.
+    """
+    gate = ingestion.gate_of(source.tenant)
+    try:
+        good, rejected = parse_alerts(body, source, gate.types, now)
+        if not good:
+            raise Unprocessable(*problems_of(rejected))
+    except Unprocessable as error:
+        return _judged(Acknowledgement(error.status, error.as_json()), source, now)
+    known = ingestion.store.consents.of({each.patient for each in good})
+    consents = {patient: gate.read(each) for patient, each in known.items()}
+    placed = dict(_placed(good, rejected))
+    stored = {
+        index: alert
+        for index, alert in placed.items()
+        if gate.permits(ConsentAction.COLLECT, alert, consents[alert.patient], now)
+    }
+    retracted = {
+        index: alert
+        for index, alert in placed.items()
+        if index not in stored and alert.status == "retracted"
+    }
+    accepted = {**stored, **retracted}
+    rejected = (*rejected, *_without_consent(placed, accepted))
+    if not accepted:
+        raise Forbidden(*problems_of(rejected))
+    told = {
+        index: {"id": alert.id, "status": "accepted"}
+        for index, alert in accepted.items()
+    }
+    intake = Intake(
+        alerts=tuple(stored.values()),
+        retracted=tuple(retracted.values()),
+        seen={patient: stamp_of(each) for patient, each in known.items()},
+    )
+    return _judged(acknowledge(told, rejected), source, now, intake, rejected)
 
 
 def _without_consent(placed: Alerts, accepted: Alerts) -> Iterator[Rejected]:
@@ -97,7 +92,7 @@ def _placed(
 
 
 def _judged(
-    reply: Reply,
+    answer: Acknowledgement,
     source: WebhookSource,
     now: datetime,
     intake: Intake = Intake(),
@@ -108,7 +103,10 @@ def _judged(
 
     def build_event(key: str) -> AuditEvent:
         return build_delivery_event(
-            now, source.tenant, source.id, key, reply.status, alerts, detail
+            now, source.tenant, source.id, key, answer.status, alerts, detail
         )
 
-    return Judged(reply, build_event, intake)
+    return Judged(answer, build_event, intake)
+
+
+ALERTS = Format("alerts", "/wearables/v1/alerts", judge_alerts)

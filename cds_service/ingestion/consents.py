@@ -1,7 +1,6 @@
 """Deliveries of patients' Consents: what changes with them, and the answer."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,64 +8,59 @@ from ..audit import build_consent_event, build_delivery_event
 from ..config import WebhookSource
 from ..protocol.errors import Unprocessable
 from ..store.records import AuditEvent, Intake
-from ..store.store import Store
 from ..wearables.adapters.consents import doubts, parse_consents, read_consent
 from ..wearables.consent import ConsentRecord
 from ..wearables.consent_gate import ConsentGate, plan_change
-from .delivery import Judged, Reply
-from .results import problems_of, rejection, reply_of
+from .judging import (
+    Acknowledgement,
+    Format,
+    Ingestion,
+    Judged,
+    acknowledge,
+    problems_of,
+    rejection,
+)
 
-CONSENTS = "/wearables/v1/consents"
-"""Where they arrive."""
 
-
-@dataclass(frozen=True, slots=True)
-class ConsentJudge:
-    """Judges deliveries of Consents."""
-
-    store: Store
-    gate_of: Callable[[str], ConsentGate]
-    """How the consents of a tenant are read."""
-    path: str = CONSENTS
-    format: str = "consents"
-
-    def judge(self, body: Any, source: WebhookSource, now: datetime) -> Judged:
-        """What the Consents change: 202, or 422 if there is none among the items."""
-        try:
-            told, rejected = parse_consents(body, source, now)
-            if not told:
-                raise Unprocessable(*problems_of(rejected))
-        except Unprocessable as error:
-            reply = Reply(error.status, error.as_json())
-            return Judged(reply, lambda key: _refusal(reply, source, key, now))
-        gate = self.gate_of(source.tenant)
-        patients = {each.patient for each in told.values()}
-        known = self.store.consents.of(patients)
-        changes = tuple(
-            plan_change(
-                patient,
-                known[patient],
-                [each for each in told.values() if each.patient == patient],
-                self.store.consents.lasting_alerts(patient),
-                gate,
-                now,
-            )
-            for patient in sorted(patients)
+def judge_consents(
+    body: Any, source: WebhookSource, ingestion: Ingestion, now: datetime
+) -> Judged:
+    """Return what the Consents change: 202, or 422 if there is none among the items."""
+    try:
+        told, rejected = parse_consents(body, source, now)
+        if not told:
+            raise Unprocessable(*problems_of(rejected))
+    except Unprocessable as error:
+        answer = Acknowledgement(error.status, error.as_json())
+        return Judged(answer, lambda key: _refusal(answer, source, key, now))
+    gate = ingestion.gate_of(source.tenant)
+    patients = {each.patient for each in told.values()}
+    known = ingestion.store.consents.of(patients)
+    changes = tuple(
+        plan_change(
+            patient,
+            known[patient],
+            [each for each in told.values() if each.patient == patient],
+            ingestion.store.consents.lasting_alerts(patient),
+            gate,
+            now,
         )
-        after = {each.patient: each.after(known[each.patient]) for each in changes}
-        answers = {
-            index: _result(record, after[record.patient], gate, now)
-            for index, record in told.items()
-        }
-        reply = reply_of(answers, rejected)
-        detail = {"rejected": [rejection(each) for each in rejected]}
+        for patient in sorted(patients)
+    )
+    after = {each.patient: each.after(known[each.patient]) for each in changes}
+    results = {
+        index: _result(record, after[record.patient], gate, now)
+        for index, record in told.items()
+    }
+    answer = acknowledge(results, rejected)
+    detail = {"rejected": [rejection(each) for each in rejected]}
 
-        def build_event(key: str) -> AuditEvent:
-            return build_consent_event(
-                now, source.tenant, source.id, changes, {"key": key, **detail}
-            )
+    def build_event(key: str) -> AuditEvent:
+        return build_consent_event(
+            now, source.tenant, source.id, changes, {"key": key, **detail}
+        )
 
-        return Judged(reply, build_event, Intake(changes=changes))
+    return Judged(answer, build_event, Intake(changes=changes))
 
 
 def _result(
@@ -87,6 +81,9 @@ def _result(
 
 
 def _refusal(
-    reply: Reply, source: WebhookSource, key: str, now: datetime
+    answer: Acknowledgement, source: WebhookSource, key: str, now: datetime
 ) -> AuditEvent:
-    return build_delivery_event(now, source.tenant, source.id, key, reply.status)
+    return build_delivery_event(now, source.tenant, source.id, key, answer.status)
+
+
+CONSENTS = Format("consents", "/wearables/v1/consents", judge_consents)

@@ -9,11 +9,10 @@ Source: Standard Webhooks 1.0.0; IETF draft "The Idempotency-Key HTTP Header Fie
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
 
 from ..audit import build_delivery_event, build_refusal_event
 from ..config import WebhookSource
@@ -25,15 +24,9 @@ from ..protocol.errors import (
     Unavailable,
     Unprocessable,
 )
-from ..store.records import (
-    AuditEvent,
-    ConsentsChanged,
-    Delivery,
-    DeliveryState,
-    Intake,
-    StoreError,
-)
+from ..store.records import Claim, ConsentsChanged, DeliveryState, StoreError
 from ..store.store import Store
+from .judging import Acknowledgement, Format, Ingestion
 from .signatures import delivery_key, find_source
 
 TRIES = 5
@@ -41,11 +34,14 @@ TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What a delivery is answered with."""
+class Delivery:
+    """One delivery, as it came."""
 
-    status: int
-    body: Mapping[str, Any]
+    format: Format
+    headers: Mapping[str, str]
+    raw: bytes
+    at: datetime
+    """Aware."""
 
 
 @dataclass(slots=True)
@@ -55,125 +51,80 @@ class Trace:
     source: WebhookSource | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A delivery with its answer, not yet stored."""
-
-    reply: Reply
-    build_event: Callable[[str], AuditEvent]
-    """The row of the audit trail, given the delivery's key."""
-    intake: Intake = Intake()
-
-
-class Judge(Protocol):
-    """What becomes of the deliveries of one format."""
-
-    @property
-    def format(self) -> str:
-        """What a source must be allowed to deliver."""
-
-    @property
-    def path(self) -> str:
-        """Where they arrive."""
-
-    def judge(self, body: Any, source: WebhookSource, now: datetime) -> Judged:
-        """What the body holds, and the answer.
-
-        Raises:
-            Forbidden: if no consent of a patient permits any of it.
-        """
-
-
-def accept(
-    raw: bytes,
-    headers: Mapping[str, str],
-    judge: Judge,
-    *,
-    webhooks: Sequence[WebhookSource],
-    store: Store,
-    parse_json: Callable[[bytes], Any],
-    admit: Callable[[str], None] = lambda source: None,
-    now: datetime,
-) -> Reply:
-    """The answer to a delivery, after it is stored.
+def accept(delivery: Delivery, ingestion: Ingestion) -> Acknowledgement:
+    """Return the answer to a delivery, after it is stored.
 
     Raises:
         InvalidRequest: if the body is not JSON, or the key is none.
-        Unauthenticated: if no source of *webhooks* has signed it.
+        Unauthenticated: if no source has signed it.
         Forbidden: if the source may not, or no consent of patients is known.
         Conflict: if the same delivery is in progress.
-        Throttled: if the source, which *admit* is asked about, sent too many.
+        Throttled: if the source sent too many.
         Unprocessable: if the key came with another body before.
         Unavailable: if it could not be stored.
     """
-    fields = {name.lower(): value for name, value in headers.items()}
-    with refusals_audited(store, judge.path, now) as trace:
-        source = find_source(raw, fields, webhooks, now)
+    store, now = ingestion.store, delivery.at
+    headers = {name.lower(): value for name, value in delivery.headers.items()}
+    with refusals_audited(store, delivery.format, now) as trace:
+        source = find_source(delivery.raw, headers, ingestion.webhooks, now)
         trace.source = source
-        admit(source.id)
-        if judge.format not in source.formats:
-            raise Forbidden(f"This source may not deliver {judge.format}.")
-        key = delivery_key(fields)
-        digest = hashlib.sha256(raw).hexdigest()
-        earlier = store.begin_delivery(source.id, key, digest, now)
-        if earlier.state is not DeliveryState.NEW:
-            return repeat(earlier, source, key, store, now)
-        with ExitStack() as on_failure:
-            on_failure.callback(_abandon, store, source.id, key)
-            reply = finish(parse_json(raw), judge, source, key, store, now)
-            on_failure.pop_all()
-        return reply
+        ingestion.admit(source.id)
+        if delivery.format.name not in source.formats:
+            raise Forbidden(f"This source may not deliver {delivery.format.name}.")
+        key, digest = delivery_key(headers), hashlib.sha256(delivery.raw).hexdigest()
+        claim = store.begin_delivery(source.id, key, digest, now)
+        if claim.state is not DeliveryState.NEW:
+            return repeat(claim, source, key, store, now)
+        with given_back_on_failure(store, source, key):
+            return finish(delivery, source, key, ingestion)
 
 
 def finish(
-    body: Any,
-    judge: Judge,
-    source: WebhookSource,
-    key: str,
-    store: Store,
-    now: datetime,
-) -> Reply:
-    """The answer, stored with what came and the audit row in one transaction."""
+    delivery: Delivery, source: WebhookSource, key: str, ingestion: Ingestion
+) -> Acknowledgement:
+    """Return the answer, stored with what came and the audit row in one transaction."""
+    store, now = ingestion.store, delivery.at
+    body = ingestion.parse_json(delivery.raw)
     for _ in range(TRIES):
-        judged = judge.judge(body, source, now)
-        reply = judged.reply
-        event, answer = judged.build_event(key), json.dumps(reply.body)
+        judged = delivery.format.judge(body, source, ingestion, now)
+        status, text = judged.answer.status, json.dumps(judged.answer.body)
+        event = judged.build_event(key)
         with suppress(ConsentsChanged):
             store.finish_delivery(
-                source.id, key, reply.status, answer, judged.intake, event, now
+                source.id, key, status, text, judged.intake, event, now
             )
-            return reply
+            return judged.answer
     raise ConsentsChanged("consents change faster than they are read")
 
 
 def repeat(
-    earlier: Delivery, source: WebhookSource, key: str, store: Store, now: datetime
-) -> Reply:
-    """The answer to a delivery whose key was seen before; that it came is audited."""
-    reply = answer_again(earlier)
+    claim: Claim, source: WebhookSource, key: str, store: Store, now: datetime
+) -> Acknowledgement:
+    """Return the answer where the key was seen before; that it came is audited."""
+    answer = answer_again(claim)
     event = build_delivery_event(
-        now, source.tenant, source.id, key, reply.status, detail={"repeated": True}
+        now, source.tenant, source.id, key, answer.status, detail={"repeated": True}
     )
     store.record_audit(event)
-    return reply
+    return answer
 
 
-def answer_again(earlier: Delivery) -> Reply:
-    """The answer that the same delivery had before.
+def answer_again(claim: Claim) -> Acknowledgement:
+    """Return the answer that the same delivery had before.
 
     Raises:
         Conflict: if it has none yet.
         Unprocessable: if the key belongs to another delivery.
     """
-    if earlier.state is DeliveryState.IN_PROGRESS:
+    if claim.state is DeliveryState.IN_PROGRESS:
         raise Conflict("This delivery is still in progress; send it again.")
-    if earlier.state is DeliveryState.DIFFERENT or earlier.status is None:
+    if claim.state is DeliveryState.DIFFERENT or claim.status is None:
         raise Unprocessable("This key came with another body before.")
-    return Reply(earlier.status, json.loads(earlier.body))
+    return Acknowledgement(claim.status, json.loads(claim.body))
 
 
 @contextmanager
-def refusals_audited(store: Store, path: str, now: datetime) -> Iterator[Trace]:
+def refusals_audited(store: Store, format: Format, now: datetime) -> Iterator[Trace]:
     """Write every refusal in the block to the audit trail.
 
     Raises:
@@ -186,13 +137,21 @@ def refusals_audited(store: Store, path: str, now: datetime) -> Iterator[Trace]:
         except CdsError as error:
             if isinstance(error, Throttled) and error.again:
                 raise
-            store.record_audit(build_refusal_event(now, error, path, trace.source))
+            event = build_refusal_event(now, error, format.path, trace.source)
+            store.record_audit(event)
             raise
     except StoreError as error:
         raise Unavailable("The delivery could not be stored; send it again.") from error
 
 
-def _abandon(store: Store, source: str, key: str) -> None:
-    """Give the claim back; if that fails too, it runs out by itself."""
-    with suppress(StoreError):
-        store.abandon_delivery(source, key)
+@contextmanager
+def given_back_on_failure(
+    store: Store, source: WebhookSource, key: str
+) -> Iterator[None]:
+    """Give the claim back where the block fails; else it runs out by itself."""
+    try:
+        yield
+    except BaseException:
+        with suppress(StoreError):
+            store.abandon_delivery(source.id, key)
+        raise

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
 
-from .records import Delivery, DeliveryState, StoreError
+from .records import Claim, DeliveryState, StoreError
 from .tables import DELIVERIES
 
 KEPT = timedelta(days=8)
@@ -15,7 +15,7 @@ TAKEN_OVER_AFTER = timedelta(minutes=5)
 
 def claim(
     connection: Connection, source: str, key: str, digest: str, now: datetime
-) -> Delivery:
+) -> Claim:
     """Claim the delivery for the caller, or say what became of it."""
     found = connection.execute(select(DELIVERIES).where(_same(source, key))).first()
     if found is None:
@@ -24,17 +24,17 @@ def claim(
                 source=source, key=key, digest=digest, begun_utc=now.timestamp()
             )
         )
-        return Delivery(DeliveryState.NEW)
+        return Claim(DeliveryState.NEW)
     if found.digest != digest:
-        return Delivery(DeliveryState.DIFFERENT)
+        return Claim(DeliveryState.DIFFERENT)
     if found.status is not None:
-        return Delivery(DeliveryState.STORED, found.status, found.body)
+        return Claim(DeliveryState.STORED, found.status, found.body)
     if found.begun_utc > (now - TAKEN_OVER_AFTER).timestamp():
-        return Delivery(DeliveryState.IN_PROGRESS)
+        return Claim(DeliveryState.IN_PROGRESS)
     connection.execute(
         update(DELIVERIES).where(_same(source, key)).values(begun_utc=now.timestamp())
     )
-    return Delivery(DeliveryState.NEW)
+    return Claim(DeliveryState.NEW)
 
 
 def finish(

@@ -211,8 +211,8 @@ class DeliveryState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """What ``begin_delivery`` found."""
+class Claim:
+    """What came of a claim to a delivery."""
 
     state: DeliveryState
     status: int | None = None

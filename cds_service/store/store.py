@@ -29,7 +29,7 @@ from .records import (
     AuditEvent,
     Caller,
     CallRecord,
-    Delivery,
+    Claim,
     Intake,
     StoreError,
 )
@@ -160,7 +160,7 @@ class Store:
 
     def begin_delivery(
         self, source: str, key: str, digest: str, now: datetime
-    ) -> Delivery:
+    ) -> Claim:
         """Claim a delivery, or say what became of it.
 
         A claim that was neither finished nor abandoned is given to the next who asks

@@ -5,7 +5,15 @@ from functools import partial
 from flask import Blueprint, Response, request
 
 from ..decision import World
-from ..ingestion import AlertJudge, ConsentJudge, Judge, accept, refusals_audited
+from ..ingestion import (
+    ALERTS,
+    CONSENTS,
+    Delivery,
+    Format,
+    Ingestion,
+    accept,
+    refusals_audited,
+)
 from ..protocol.errors import UnsupportedMediaType
 from .bodies import read_body
 from .health import count_halves
@@ -20,38 +28,34 @@ FHIR = {"application/json", "application/fhir+json"}
 def build_wearables(world: World) -> Blueprint:
     """The URLs that wearable sources call."""
     wearables = Blueprint("wearables", __name__)
-    alerts = AlertJudge(world.store, world.consent_gate)
-    consents = ConsentJudge(world.store, world.consent_gate)
+    ingestion = Ingestion(
+        world.store,
+        world.clients.webhooks,
+        world.consent_gate,
+        parse_json=lambda raw: parse_json(
+            raw, world.config.value_limit, partial(count_halves, "delivery")
+        ),
+        admit=lambda source: admit("source", source),
+    )
 
-    @wearables.post(alerts.path)
+    @wearables.post(ALERTS.path)
     def deliver_alerts() -> Response:
-        return deliver(alerts, PLAIN)
+        return deliver(ALERTS, PLAIN)
 
-    @wearables.post(consents.path)
+    @wearables.post(CONSENTS.path)
     def deliver_consents() -> Response:
-        return deliver(consents, FHIR)
+        return deliver(CONSENTS, FHIR)
 
-    def deliver(judge: Judge, media_types: set[str]) -> Response:
+    def deliver(format: Format, media_types: set[str]) -> Response:
         now = world.clock()
-        with refusals_audited(world.store, judge.path, now):
+        with refusals_audited(world.store, format, now):
             if request.mimetype not in media_types:
                 raise UnsupportedMediaType("The Content-Type must be application/json.")
             raw = read_body(world.config.alert_body_limit)
-        reply = accept(
-            raw,
-            dict(request.headers),
-            judge,
-            webhooks=world.clients.webhooks,
-            store=world.store,
-            parse_json=lambda body: parse_json(
-                body, world.config.value_limit, partial(count_halves, "delivery")
-            ),
-            admit=lambda source: admit("source", source),
-            now=now,
-        )
-        note(accepted=reply.body.get("accepted", 0))
+        answer = accept(Delivery(format, dict(request.headers), raw, now), ingestion)
+        note(accepted=answer.body.get("accepted", 0))
         return Response(
-            render_json(reply.body), reply.status, mimetype="application/json"
+            render_json(answer.body), answer.status, mimetype="application/json"
         )
 
     return wearables

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,7 +11,16 @@ import pytest
 from standardwebhooks import Webhook
 
 from cds_service.config import WebhookSource
-from cds_service.ingestion import AlertJudge, ConsentJudge, Judge, Reply, accept
+from cds_service.ingestion import (
+    ALERTS,
+    CONSENTS,
+    Acknowledgement,
+    Delivery,
+    Format,
+    Ingestion,
+    Judged,
+    accept,
+)
 from cds_service.protocol.errors import CdsError, Forbidden, Unavailable
 from cds_service.store.records import ConsentsChanged
 from cds_service.store.store import Store
@@ -64,7 +74,7 @@ def bundle(*resources: Any) -> dict[str, Any]:
     return {"resourceType": "Bundle", "type": "collection", "entry": entries}
 
 
-Send = Callable[..., Reply]
+Send = Callable[..., Acknowledgement]
 
 
 @pytest.fixture
@@ -72,7 +82,9 @@ def send(store: Store) -> Send:
     """Deliver a body as a source with every format does, each with a key of its own."""
     sent = iter(range(1000))
 
-    def send(judge: Judge, body: Any, source: WebhookSource = SOURCE) -> Reply:
+    def send(
+        format: Format, body: Any, source: WebhookSource = SOURCE
+    ) -> Acknowledgement:
         raw, delivery = json.dumps(body), f"msg_{next(sent)}"
         headers = {
             "webhook-id": delivery,
@@ -80,32 +92,23 @@ def send(store: Store) -> Send:
             "webhook-signature": Webhook(SECRET).sign(delivery, NOW, raw),
         }
         return accept(
-            raw.encode(),
-            headers,
-            judge,
-            webhooks=(source,),
-            store=store,
-            parse_json=parse_json,
-            now=NOW,
+            Delivery(format, headers, raw.encode(), NOW),
+            Ingestion(store, (source,), lambda tenant: GATE, parse_json),
         )
 
     return send
 
 
 @pytest.fixture
-def tell(store: Store, send: Send) -> Callable[..., Reply]:
+def tell(send: Send) -> Callable[..., Acknowledgement]:
     """Deliver Consents."""
-    return lambda body, **more: send(
-        ConsentJudge(store, lambda tenant: GATE), body, **more
-    )
+    return lambda body, **more: send(CONSENTS, body, **more)
 
 
 @pytest.fixture
-def raise_alerts(store: Store, send: Send) -> Callable[..., Reply]:
+def raise_alerts(send: Send) -> Callable[..., Acknowledgement]:
     """Deliver alerts."""
-    return lambda *items, **more: send(
-        AlertJudge(store, lambda tenant: GATE), {"alerts": items}, **more
-    )
+    return lambda *items, **more: send(ALERTS, {"alerts": items}, **more)
 
 
 def stored(store: Store, patient: str = "p1") -> list[WearableAlert]:
@@ -132,7 +135,7 @@ def audited(store: Store) -> list[dict[str, Any]]:
 
 
 def test_a_consent_is_kept_and_the_answer_says_what_is_permitted(
-    tell: Callable[..., Reply], store: Store
+    tell: Callable[..., Acknowledgement], store: Store
 ) -> None:
     reply = tell(ALL)
 
@@ -153,7 +156,7 @@ def test_a_consent_is_kept_and_the_answer_says_what_is_permitted(
 
 
 def test_the_author_of_a_consent_that_permits_nothing_is_told_why(
-    tell: Callable[..., Reply],
+    tell: Callable[..., Acknowledgement],
 ) -> None:
     labelled = consent("collect", securityLabel=[{"code": "R"}])
 
@@ -164,7 +167,7 @@ def test_the_author_of_a_consent_that_permits_nothing_is_told_why(
 
 
 def test_the_answer_says_what_the_patient_s_consents_permit_together(
-    tell: Callable[..., Reply],
+    tell: Callable[..., Acknowledgement],
 ) -> None:
     tell(ALL)
     denial = consent(id="c2", type="deny")
@@ -176,7 +179,7 @@ def test_the_answer_says_what_the_patient_s_consents_permit_together(
 
 
 def test_a_bundle_brings_several_and_names_what_is_none(
-    tell: Callable[..., Reply], store: Store
+    tell: Callable[..., Acknowledgement], store: Store
 ) -> None:
     reply = tell(
         bundle(
@@ -227,7 +230,7 @@ def test_a_bundle_brings_several_and_names_what_is_none(
     ],
 )
 def test_what_is_no_consent_is_422_and_nothing_is_kept(
-    tell: Callable[..., Reply], store: Store, body: Any
+    tell: Callable[..., Acknowledgement], store: Store, body: Any
 ) -> None:
     reply = tell(body)
 
@@ -237,7 +240,7 @@ def test_what_is_no_consent_is_422_and_nothing_is_kept(
 
 
 def test_a_patient_may_be_named_with_the_server_whose_ids_the_source_uses(
-    tell: Callable[..., Reply], store: Store
+    tell: Callable[..., Acknowledgement], store: Store
 ) -> None:
     base = "https://fhir.example/r4"
     of_base = WebhookSource("app", "demo", base, (SECRET,), ("consents",))
@@ -249,7 +252,7 @@ def test_a_patient_may_be_named_with_the_server_whose_ids_the_source_uses(
 
 
 def test_an_r5_consent_names_its_patient_as_subject(
-    tell: Callable[..., Reply], store: Store
+    tell: Callable[..., Acknowledgement], store: Store
 ) -> None:
     r5 = {name: each for name, each in ALL.items() if name != "patient"}
     r5 |= {"subject": {"reference": "Patient/p1"}, "decision": "deny"}
@@ -261,7 +264,7 @@ def test_an_r5_consent_names_its_patient_as_subject(
 
 
 def test_an_older_version_that_comes_late_is_outdated(
-    tell: Callable[..., Reply], store: Store
+    tell: Callable[..., Acknowledgement], store: Store
 ) -> None:
     tell(WITHDRAWN)
 
@@ -272,7 +275,7 @@ def test_an_older_version_that_comes_late_is_outdated(
 
 
 def test_a_source_that_may_not_tell_of_consents_is_403(
-    tell: Callable[..., Reply], store: Store
+    tell: Callable[..., Acknowledgement], store: Store
 ) -> None:
     watch = WebhookSource("watch", "demo", "-", (SECRET,))
 
@@ -286,7 +289,7 @@ def test_a_source_that_may_not_tell_of_consents_is_403(
 
 
 def test_without_a_consent_no_alert_is_stored(
-    raise_alerts: Callable[..., Reply], store: Store
+    raise_alerts: Callable[..., Acknowledgement], store: Store
 ) -> None:
     with pytest.raises(Forbidden) as refused:
         raise_alerts(ALERT)
@@ -296,7 +299,9 @@ def test_without_a_consent_no_alert_is_stored(
 
 
 def test_under_a_consent_to_collect_it_is(
-    tell: Callable[..., Reply], raise_alerts: Callable[..., Reply], store: Store
+    tell: Callable[..., Acknowledgement],
+    raise_alerts: Callable[..., Acknowledgement],
+    store: Store,
 ) -> None:
     tell(consent("collect"))
 
@@ -305,7 +310,7 @@ def test_under_a_consent_to_collect_it_is(
 
 
 def test_a_consent_to_use_is_none_to_collect(
-    tell: Callable[..., Reply], raise_alerts: Callable[..., Reply]
+    tell: Callable[..., Acknowledgement], raise_alerts: Callable[..., Acknowledgement]
 ) -> None:
     tell(consent("use", "disclose"))
 
@@ -314,7 +319,7 @@ def test_a_consent_to_use_is_none_to_collect(
 
 
 def test_a_consent_is_for_the_patient_whose_it_is(
-    tell: Callable[..., Reply], raise_alerts: Callable[..., Reply]
+    tell: Callable[..., Acknowledgement], raise_alerts: Callable[..., Acknowledgement]
 ) -> None:
     tell(consent("collect", patient="p2"))
 
@@ -323,7 +328,9 @@ def test_a_consent_is_for_the_patient_whose_it_is(
 
 
 def test_of_several_patients_those_who_agreed_are_stored(
-    tell: Callable[..., Reply], raise_alerts: Callable[..., Reply], store: Store
+    tell: Callable[..., Acknowledgement],
+    raise_alerts: Callable[..., Acknowledgement],
+    store: Store,
 ) -> None:
     tell(ALL)
 
@@ -341,7 +348,7 @@ def test_of_several_patients_those_who_agreed_are_stored(
 
 
 def test_refused_for_want_of_consent_the_key_is_free_for_when_there_is_one(
-    tell: Callable[..., Reply], store: Store
+    tell: Callable[..., Acknowledgement], store: Store
 ) -> None:
     raw = json.dumps({"alerts": [ALERT]})
     headers = {
@@ -350,15 +357,10 @@ def test_refused_for_want_of_consent_the_key_is_free_for_when_there_is_one(
         "webhook-signature": Webhook(SECRET).sign("same", NOW, raw),
     }
 
-    def send_again() -> Reply:
+    def send_again() -> Acknowledgement:
         return accept(
-            raw.encode(),
-            headers,
-            AlertJudge(store, lambda tenant: GATE),
-            webhooks=(SOURCE,),
-            store=store,
-            parse_json=parse_json,
-            now=NOW,
+            Delivery(ALERTS, headers, raw.encode(), NOW),
+            Ingestion(store, (SOURCE,), lambda tenant: GATE, parse_json),
         )
 
     with pytest.raises(Forbidden):
@@ -371,7 +373,9 @@ def test_refused_for_want_of_consent_the_key_is_free_for_when_there_is_one(
 
 
 def test_who_withdraws_has_nothing_stored_any_more_and_what_lasts_ends(
-    tell: Callable[..., Reply], raise_alerts: Callable[..., Reply], store: Store
+    tell: Callable[..., Acknowledgement],
+    raise_alerts: Callable[..., Acknowledgement],
+    store: Store,
 ) -> None:
     tell(ALL)
     raise_alerts(ALERT)
@@ -386,7 +390,9 @@ def test_who_withdraws_has_nothing_stored_any_more_and_what_lasts_ends(
 
 
 def test_an_alert_may_be_taken_back_by_its_source_without_a_consent(
-    tell: Callable[..., Reply], raise_alerts: Callable[..., Reply], store: Store
+    tell: Callable[..., Acknowledgement],
+    raise_alerts: Callable[..., Acknowledgement],
+    store: Store,
 ) -> None:
     tell(ALL)
     raise_alerts(ALERT)
@@ -399,43 +405,41 @@ def test_an_alert_may_be_taken_back_by_its_source_without_a_consent(
 
 
 def test_a_consent_that_changes_while_an_alert_is_stored_is_heard(
-    tell: Callable[..., Reply], store: Store, send: Send
+    tell: Callable[..., Acknowledgement], store: Store, send: Send
 ) -> None:
     tell(ALL)
 
-    class Withdrawing(AlertJudge):
-        def judge(self, *parts: Any) -> Any:
-            judged = AlertJudge.judge(self, *parts)
-            if kept(store) == [("c1", "active")]:
-                tell(WITHDRAWN)
-            return judged
+    def withdraw_meanwhile(*parts: Any) -> Judged:
+        judged = ALERTS.judge(*parts)
+        if kept(store) == [("c1", "active")]:
+            tell(WITHDRAWN)
+        return judged
 
     with pytest.raises(Forbidden):
-        send(Withdrawing(store, lambda tenant: GATE), {"alerts": [ALERT]})
+        send(replace(ALERTS, judge=withdraw_meanwhile), {"alerts": [ALERT]})
     assert stored(store) == []
 
 
 def test_consents_that_never_settle_are_503_and_the_key_is_free(
-    tell: Callable[..., Reply], store: Store, send: Send
+    tell: Callable[..., Acknowledgement], store: Store, send: Send
 ) -> None:
     hours = iter(range(24))
 
-    class Restless(AlertJudge):
-        def judge(self, *parts: Any) -> Any:
-            judged = AlertJudge.judge(self, *parts)
-            tell(consent("collect", at=f"2026-11-21T{next(hours):02}:00:00Z"))
-            return judged
+    def change_meanwhile(*parts: Any) -> Judged:
+        judged = ALERTS.judge(*parts)
+        tell(consent("collect", at=f"2026-11-21T{next(hours):02}:00:00Z"))
+        return judged
 
     tell(consent("collect"))
     with pytest.raises(Unavailable) as refused:
-        send(Restless(store, lambda tenant: GATE), {"alerts": [ALERT]})
+        send(replace(ALERTS, judge=change_meanwhile), {"alerts": [ALERT]})
     assert isinstance(refused.value, CdsError)
     assert isinstance(refused.value.__cause__, ConsentsChanged)
     assert stored(store) == []
 
 
 def test_the_trail_says_who_told_what_of_whom(
-    tell: Callable[..., Reply], store: Store
+    tell: Callable[..., Acknowledgement], store: Store
 ) -> None:
     tell(bundle(ALL, {}))
 

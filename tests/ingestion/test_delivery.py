@@ -14,7 +14,13 @@ import pytest
 from standardwebhooks import Webhook
 
 from cds_service.config import WebhookSource
-from cds_service.ingestion import AlertJudge, Reply, accept
+from cds_service.ingestion import (
+    ALERTS,
+    Acknowledgement,
+    Delivery,
+    Ingestion,
+    accept,
+)
 from cds_service.protocol.errors import (
     CdsError,
     Conflict,
@@ -74,7 +80,7 @@ def signed(
     }
 
 
-Deliver = Callable[..., Reply]
+Deliver = Callable[..., Acknowledgement]
 
 
 @pytest.fixture
@@ -89,16 +95,11 @@ def deliver(store: Store) -> Deliver:
         consent: bool = True,
         webhooks: tuple[WebhookSource, ...] = (CLINIC, WATCH),
         to: Store = store,
-    ) -> Reply:
-        return accept(
-            body,
-            signed(body) if headers is None else headers,
-            AlertJudge(to, lambda tenant: ConsentGate(TYPES, assumed=consent)),
-            webhooks=webhooks,
-            store=to,
-            parse_json=parse_json,
-            now=now,
-        )
+    ) -> Acknowledgement:
+        headers = signed(body) if headers is None else headers
+        gate = ConsentGate(TYPES, assumed=consent)
+        ingestion = Ingestion(to, webhooks, lambda tenant: gate, parse_json)
+        return accept(Delivery(ALERTS, headers, body, now), ingestion)
 
     return deliver
 
@@ -514,15 +515,11 @@ def test_a_bug_in_the_middle_leaves_the_key_free(
     def broken(body: bytes) -> Any:
         raise ZeroDivisionError
 
+    gate = ConsentGate(TYPES, assumed=True)
     with pytest.raises(ZeroDivisionError):
         accept(
-            body_of(ITEM),
-            VALID,
-            AlertJudge(store, lambda tenant: ConsentGate(TYPES, assumed=True)),
-            webhooks=(WATCH,),
-            store=store,
-            parse_json=broken,
-            now=NOW,
+            Delivery(ALERTS, VALID, body_of(ITEM), NOW),
+            Ingestion(store, (WATCH,), lambda tenant: gate, broken),
         )
 
     assert deliver().status == 202

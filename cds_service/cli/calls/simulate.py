@@ -76,7 +76,7 @@ def simulate(
         elif dry_run:
             show(steps)
         else:
-            webhook = webhook_url(url or "", ALERTS)
+            webhook = webhook_url(url or "", ALERTS.path)
             failures += send_all(steps, webhook, secret or "", speed)
     if failures:
         click.echo(f"{failures} answers were not as expected.", err=True)

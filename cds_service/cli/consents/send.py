@@ -111,7 +111,7 @@ def send(
     if dry_run:
         click.echo(json.dumps(resource, indent=2))
         return
-    webhook = webhook_url(url or "", CONSENTS)
+    webhook = webhook_url(url or "", CONSENTS.path)
     for line in said(ask(resource, webhook, secret or ""), told):
         click.echo(line)
 

@@ -130,7 +130,7 @@ def play(stage: Stage, console: Console) -> None:
 
     console.rule("2. A watch raises an alert; its signed webhook arrives", align="left")
     alerts = Step("a watch", tuple(case.alerts["alerts"]), delivery=str(uuid4()))
-    url = webhook_url(ehr.base, ALERTS)
+    url = webhook_url(ehr.base, ALERTS.path)
     with requests.Session() as session:
         sent = send(session, alerts, url, stage.secret)
     console.print(f"  POST {url} → {sent.status_code}: {read(sent)}")
@@ -161,7 +161,7 @@ def agree(stage: Stage, console: Console) -> None:
     patient = stage.case.request["context"]["patientId"]
     permits = (ConsentAction.COLLECT, ConsentAction.USE)
     wish = Wish(patient, usual_id(patient), permits)
-    url = webhook_url(stage.ehr.base, CONSENTS)
+    url = webhook_url(stage.ehr.base, CONSENTS.path)
     told = ask(build_consent(wish, datetime.now(UTC)), url, stage.secret)
     console.print(f"  POST {url} → 202")
     for line in said(told, wish):

@@ -1,0 +1,98 @@
+"""What becomes of a delivery: its format, who judges it, the answer item by item."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ..config import WebhookSource
+from ..protocol.errors import Problem
+from ..store.records import AuditEvent, Intake
+from ..store.store import Store
+from ..wearables.adapters.items import Rejected
+from ..wearables.consent_gate import ConsentGate
+
+
+@dataclass(frozen=True, slots=True)
+class Ingestion:
+    """Everything outside the pure core that a delivery may touch."""
+
+    store: Store
+    webhooks: Sequence[WebhookSource]
+    """Who may deliver."""
+    gate_of: Callable[[str], ConsentGate]
+    """How the consents of a tenant are read."""
+    parse_json: Callable[[bytes], Any]
+    """Raises InvalidRequest for what is not JSON, or too large a value."""
+    admit: Callable[[str], None] = lambda source: None
+    """Raises Throttled where a source sends too many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """What a delivery is answered with."""
+
+    status: int
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A delivery with its answer, not yet stored."""
+
+    answer: Acknowledgement
+    build_event: Callable[[str], AuditEvent]
+    """The row of the audit trail, given the delivery's key."""
+    intake: Intake = Intake()
+
+
+Judge = Callable[[Any, WebhookSource, Ingestion, datetime], Judged]
+"""Takes the body, who delivered it, what it may touch and the time.
+
+Raises Forbidden if no consent of a patient permits any of it.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One format of deliveries."""
+
+    name: str
+    """What a source must be allowed to deliver."""
+    path: str
+    """Where they arrive."""
+    judge: Judge
+
+
+def acknowledge(
+    accepted: Mapping[int, Mapping[str, Any]], rejected: Sequence[Rejected]
+) -> Acknowledgement:
+    """Return the answer where something is stored, items in the delivery's order.
+
+    *accepted* is what is said of each good item, by its place in the delivery.
+    """
+    results = [{"index": index, **told} for index, told in accepted.items()]
+    results += map(rejection, rejected)
+    results.sort(key=lambda each: int(each["index"]))
+    counts = {"accepted": len(accepted), "rejected": len(rejected)}
+    return Acknowledgement(202, {**counts, "results": results})
+
+
+def problems_of(rejected: Sequence[Rejected]) -> Iterator[Problem]:
+    """Yield everything that is wrong with any item."""
+    for item in rejected:
+        yield from item.problems
+
+
+def rejection(item: Rejected) -> dict[str, Any]:
+    """Return what is said of one item that cannot be stored: its place, and why."""
+    problems = [
+        {"expression": each.expression, "text": each.text} for each in item.problems
+    ]
+    named = {"id": item.id} if item.id else {}
+    return {
+        "index": item.index,
+        **named,
+        "status": "rejected",
+        "problems": problems,
+    }
