@@ -1,9 +1,11 @@
 """The house: one order of import, one boundary, few doors to each library."""
 
 import ast
+import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -60,7 +62,8 @@ WORLDLY_CALLS = {"now", "utcnow", "today", "uuid1", "uuid4", "open", "print", "i
 
 DOORS = {
     "flask": ["web", "app", "cli.serve"],
-    "gunicorn": ["web", "app", "cli.serve"],
+    "werkzeug": ["web"],
+    "gunicorn": ["web", "cli.serve"],
     "orjson": ["web"],
     "jsonschema": ["protocol.schemas"],
     "jsonschema_rs": ["protocol.schemas"],
@@ -73,22 +76,21 @@ DOORS = {
     "sqlalchemy": ["store"],
     "alembic": ["store"],
     "sqlite3": ["store"],
-    "psycopg": ["store"],
     "pydantic": ["config"],
     "pydantic_settings": ["config"],
     "click": ["cli"],
     "rich": ["cli"],
-    "structlog": ["app", "web.health"],
-    "prometheus_client": ["app", "web.health", "web.rulebook_state"],
-    "flask_cors": ["app", "web"],
-    "flask_limiter": ["app", "web"],
-    "standardwebhooks": ["ingestion", "cli"],
+    "structlog": ["web.health"],
+    "prometheus_client": ["web.health", "web.rulebook_state"],
+    "flask_cors": ["web"],
+    "standardwebhooks": ["cli"],
     "ucumvert": ["units"],
     "pint": ["units"],
-    # What the tests hold the rules to; no server goes by it.
-    "simple_icd_10_cm": [],
-    "elixhauser_ahrq": [],
+    "lark": ["units"],
 }
+"""Every library that is imported, and the rooms that import it."""
+OWN_DOORS = ["sqlite3"]
+"""Libraries of Python itself that have doors."""
 
 
 def module_names(package: Path) -> dict[str, Path]:
@@ -120,6 +122,12 @@ def imports(tree: ast.AST, module: str, file: Path) -> Iterator[tuple[int, str]]
 
 def within(name: str, room: str) -> bool:
     return name == room or name.startswith(room + ".")
+
+
+def is_foreign(library: str) -> bool:
+    """Whether a library has doors."""
+    ours = library == "cds_service" or library in sys.stdlib_module_names
+    return not ours or library in OWN_DOORS
 
 
 def layer(name: str) -> int | None:
@@ -200,13 +208,33 @@ def violations(package: Path) -> list[str]:
                 wrong = neighbourly(module, name.removeprefix("cds_service."))
                 found += [f"{where}: imports {name}, which {wrong}"] if wrong else []
             library = name.split(".")[0]
-            doors = DOORS.get(library)
-            if doors is not None and not any(within(module, door) for door in doors):
+            doors = DOORS.get(library, [])
+            if is_foreign(library) and not any(within(module, door) for door in doors):
                 found.append(f"{where}: {library} is not to be used here")
             if pure and any(within(name, each) for each in WORLD):
                 found.append(f"{where}: a pure module imports {name}")
         if pure:
             found += [f"{module}:{line}: {call}" for line, call in worldly_calls(tree)]
+    return found
+
+
+def idle_doors(doors: Mapping[str, list[str]], package: Path) -> list[str]:
+    """Doors to a library that is not installed, into no room, or that nobody uses."""
+    names = module_names(package)
+    used = {
+        (name.split(".")[0], module)
+        for module, file in names.items()
+        for _, name in imports(ast.parse(file.read_text("utf-8")), module, file)
+    }
+    found = [
+        f"{library}: is not installed" for library in doors if not find_spec(library)
+    ]
+    for library, rooms in doors.items():
+        for room in rooms:
+            if not any(within(each, room) for each in names):
+                found.append(f"{library}: there is no room {room}")
+            elif not any(each == library and within(by, room) for each, by in used):
+                found.append(f"{library}: is not used in {room}")
     return found
 
 
@@ -221,6 +249,33 @@ def worldly_calls(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 def test_the_house_keeps_its_order_its_boundary_and_its_doors() -> None:
     assert violations(PACKAGE) == []
+
+
+def test_every_door_leads_from_a_room_to_a_library() -> None:
+    assert idle_doors(DOORS, PACKAGE) == []
+
+
+@pytest.mark.parametrize(
+    ("library", "room", "complaint"),
+    [
+        ("ruamel", "rulebook.language", "ruamel: is not installed"),
+        ("yaml", "rulebook.source", "yaml: there is no room rulebook.source"),
+        ("flask", "delivery", "flask: there is no room delivery"),
+        ("flask", "rulebook", "flask: is not used in rulebook"),
+        ("sqlite3", "web", "sqlite3: is not used in web"),
+    ],
+)
+def test_a_door_to_nowhere_is_found(library: str, room: str, complaint: str) -> None:
+    assert complaint in idle_doors({library: [room]}, PACKAGE)
+
+
+def test_every_room_that_is_named_is_there() -> None:
+    names = module_names(PACKAGE)
+    named = [*(room for line in ORDER for room in line), *PURE, *NOT_PURE]
+
+    assert [
+        room for room in named if not any(within(each, room) for each in names)
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -243,6 +298,8 @@ def test_the_house_keeps_its_order_its_boundary_and_its_doors() -> None:
         ("rulebook/x.py", "d = datetime.now()", "a pure module calls now()"),
         ("decision/x.py", "import yaml", "yaml is not to be used here"),
         ("cli/x.py", "import simple_icd_10_cm", "is not to be used here"),
+        ("store/x.py", "import psycopg", "psycopg is not to be used here"),
+        ("cli/x.py", "import sqlite3", "sqlite3 is not to be used here"),
         ("helpers.py", "", "stands in no room"),
     ],
 )
