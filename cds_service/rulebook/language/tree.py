@@ -1,0 +1,441 @@
+"""The syntax tree of a rule file: what its author wrote, with every short form in full.
+
+``between`` is two bounds; ``card`` is the one of ``cards``; what ``card_defaults`` says
+is said by each card; one length of ``snooze_on_override`` is that of every reason; what
+is left out has its default. Whoever compiles, describes, compares or changes a rule
+reads this tree and never the data of the file, so that what a form means is decided
+once, in ``tree_reader``.
+
+Nodes are equal if they say the same, wherever that stands.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any, ClassVar
+
+from ...protocol.cards import CardSource, Indicator, Link
+from ..values.intervals import Duration
+from .document import Document, Path, Position
+
+ONCE_PER = ("patient", "rule", "user")
+"""What makes two cards the same, where a rule does not say. Where a call names no user,
+its encounter stands in."""
+EVERY_REASON = "other"
+"""In ``snooze_on_override``: every reason that is not named, and none given."""
+
+Value = float | Duration | str
+"""A number in the unit of its fact, a length of time, or a time of day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A part of a rule file."""
+
+    path: Path = field(compare=False)
+    """Where it stands: keys and list indexes from the top of the file. What stands
+    under its own name or word has that for its last step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amount(Node):
+    """A number, a length of time or a time of day, or the param that holds one."""
+
+    written: float | str = field(compare=False)
+    value: Value
+    """The text that is written, where it is a param or no length of time."""
+    param: str = ""
+
+    def settled(self, params: Mapping[str, float | Duration]) -> "Amount":
+        """Return the amount with the value of its param, where *params* have it."""
+        if self.param not in params:
+            return self
+        return replace(self, value=params[self.param])
+
+
+@dataclass(frozen=True, slots=True)
+class Bound(Node):
+    """One comparison: ``above 100``. A ``between`` is two of them."""
+
+    attribute: str
+    """What is compared, such as ``latest``, ``local_time`` or ``age``."""
+    comparison: str
+    """``above``, ``at_least``, ``below``, ``at_most`` or ``equals``."""
+    amount: Amount
+    of_range: bool = field(default=False, compare=False)
+    """Whether it is half of a ``between``."""
+
+    @property
+    def key(self) -> Path:
+        """The key that it stands under."""
+        return self.path[:-1] if self.of_range else self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Compared(Node):
+    """A test of one number: ``latest: { above: 100 }``."""
+
+    name: str
+    bounds: tuple[Bound, ...]
+    """All of them hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sustained(Node):
+    """A share of the readings of a period, up to the newest, meets a bound."""
+
+    name: ClassVar[str] = "sustained"
+    bound: Bound
+    period: Amount
+    share: float
+    readings: int
+    """The least that there must be."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnDays(Node):
+    """On so many days a reading meets a bound."""
+
+    name: ClassVar[str] = "on_days"
+    bound: Bound
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated(Node):
+    """So many readings, each so long after the one before it, meet a bound."""
+
+    name: ClassVar[str] = "repeated"
+    bound: Bound
+    times: Amount
+    apart: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class RiseOrFall(Node):
+    """The newest reading lies by so much above or below one before it."""
+
+    name: str
+    """``rise`` or ``fall``."""
+    bound: Bound
+    over: Amount
+
+
+Test = Compared | Sustained | OnDays | Repeated | RiseOrFall
+"""One thing that is asked of what a fact found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Branch(Node):
+    """Several criteria, joined."""
+
+    word: str
+    """``all``, ``any`` or ``none``."""
+    children: tuple["When", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PatientTest(Node):
+    """What is asked of the patient; age and sex, where both are."""
+
+    sexes: tuple[str, ...] = ()
+    """Any of these; empty where no sex is asked."""
+    ages: tuple[Bound, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Presence(Node):
+    """Whether a fact found anything."""
+
+    fact: str
+    word: str
+    """``present`` or ``absent``."""
+
+
+@dataclass(frozen=True, slots=True)
+class FactTest(Node):
+    """What is asked of what a fact found; all of it."""
+
+    fact: str
+    tests: tuple[Test, ...]
+
+
+When = Branch | PatientTest | Presence | FactTest
+"""A criterion: what stands under ``when``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period(Node):
+    """How far back a fact looks, or how long a medicine has been taken."""
+
+    key: str
+    """``within``, ``onset_within``, ``recorded_within``, ``started_within`` or
+    ``taken_for``."""
+    length: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionFact(Node):
+    """Problems of a value set."""
+
+    kind: ClassVar[str] = "condition"
+    usual_status: ClassVar[str] = "active"
+    valueset: str
+    status: str
+    period: Period | None
+    categories: tuple[str, ...]
+    """Any of these; empty for all."""
+    confirmed: bool
+    """Only confirmed ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class MedicationFact(Node):
+    """Medicines of a value set."""
+
+    kind: ClassVar[str] = "medication"
+    usual_status: ClassVar[str] = "current"
+    valueset: str
+    status: str
+    period: Period | None
+    origin: str
+    """``chart`` or ``draft_orders``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObservationFact(Node):
+    """Results of a value set."""
+
+    kind: ClassVar[str] = "observation"
+    usual_status: ClassVar[str] = "final"
+    valueset: str
+    status: str
+    period: Period | None
+    unit: str
+    """UCUM; empty where no number is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFact(Node):
+    """Wearable alerts of some types."""
+
+    kind: ClassVar[str] = "wearable_alert"
+    usual_status: ClassVar[str] = ""
+    types: tuple[str, ...]
+    status: str
+    """``open`` or ``closed``; empty for both."""
+    period: Period | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreItem(Node):
+    """Points, and what earns them."""
+
+    points: float
+    label: str
+    when: When
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreFact(Node):
+    """Points for each item that holds."""
+
+    kind: ClassVar[str] = "score"
+    title: str
+    items: tuple[ScoreItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SharedFact(Node):
+    """A fact of a file of ``facts/``."""
+
+    kind: ClassVar[str] = "use"
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedFact(Node):
+    """All that other facts find."""
+
+    kind: ClassVar[str] = "any_of"
+    names: tuple[str, ...]
+    """In a rule, of its own facts; in a file of ``facts/``, of such files."""
+
+
+CodedFact = ConditionFact | MedicationFact | ObservationFact
+"""What is found by the codes of a value set."""
+FactNode = CodedFact | AlertFact | ScoreFact | SharedFact | JoinedFact
+"""What stands under the name of a fact."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParamNode(Node):
+    """A number or length of time that a site may tune."""
+
+    name: str
+    default: Amount
+    least: Amount | None
+    most: Amount | None
+    unit: str
+    describe: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionNode(Node):
+    """A change of the record."""
+
+    type: str
+    """``create``, ``update`` or ``remove``."""
+    description: str
+    fact: str
+    """Whose newest record is updated or removed; empty for create."""
+    content: Mapping[str, Any]
+    """The resource that is created, or the members that are set, as in FHIR."""
+    reasons: tuple[str, ...]
+    """The facts that are the reason for what is created."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestionNode(Node):
+    """Actions that a person is offered."""
+
+    label: str
+    recommended: bool
+    actions: tuple[ActionNode, ...]
+    action_selection: str
+    """``any`` or ``at-most-one`` of the actions; empty for all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardNode(Node):
+    """A card, with what ``card_defaults`` say where it does not."""
+
+    severity: Indicator
+    """Its own, or the rule's."""
+    when: When | None
+    """None where it is shown whenever no card before it is."""
+    summary: str
+    detail: str
+    limits: str
+    source: CardSource | None
+    override_reasons: tuple[str, ...]
+    links: tuple[Link, ...]
+    suggestions: tuple[SuggestionNode, ...]
+    selection: str
+    together: str
+    system_actions: tuple[ActionNode, ...]
+    places: Mapping[str, Path] = field(compare=False)
+    """Where each member that is written stands: on the card or among the defaults."""
+
+    def place(self, member: str) -> Path:
+        """Return where a member stands, or would stand for all cards."""
+        return self.places.get(member, ("card_defaults", member))
+
+
+@dataclass(frozen=True, slots=True)
+class Snooze(Node):
+    """For how long an override keeps a card away."""
+
+    reason: str
+    """A code, or ``EVERY_REASON``."""
+    length: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class AlertingNode(Node):
+    """When a card is shown again, and beside which others."""
+
+    once_per: tuple[str, ...] = ONCE_PER
+    repeat_after: Amount | None = None
+    snooze_on_override: tuple[Snooze, ...] = ()
+    snooze_on_accept: Amount | None = None
+    group: str = ""
+    priority: int = 0
+    allow_suppress: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """That somebody approved a rule."""
+
+    by: str
+    on: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A document that a rule rests on."""
+
+    citation: str
+    url: str = ""
+    year: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GovernanceNode(Node):
+    """Who answers for a rule, from when until when, and on what grounds."""
+
+    owner: str = ""
+    developer: str = ""
+    funding: str = ""
+    approved: Approval | None = None
+    effective: date | None = None
+    review_by: date | None = None
+    expires: date | None = None
+    evidence: tuple[Evidence, ...] = ()
+    unconfirmed: tuple[str, ...] = ()
+    """Numbers of the rule that no document was found for, and why they stand there."""
+    retired_because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTree(Node):
+    """A whole rule file."""
+
+    document: Document = field(compare=False, repr=False)
+    name: str
+    version: str
+    title: str
+    status: str
+    """As the file says; a site may decide otherwise."""
+    hooks: tuple[str, ...]
+    params: Mapping[str, ParamNode]
+    facts: Mapping[str, FactNode]
+    when: When
+    deceased: str
+    """``any`` for the living and the dead; empty for the living."""
+    if_unknown: str
+    cards: tuple[CardNode, ...]
+    """The first whose ``when`` holds is shown."""
+    alerting: AlertingNode
+    governance: GovernanceNode
+    replaced_by: str
+    actions: tuple[ActionNode, ...] = field(repr=False)
+    """Every action of the file; also of defaults that each card replaces."""
+
+    @property
+    def severity(self) -> Indicator:
+        """The highest of its cards."""
+        return max(card.severity for card in self.cards)
+
+    def says(self, *path: str | int) -> bool:
+        """Return whether the file itself has something at *path*."""
+        return self.document.value(path) is not None
+
+    def line(self, path: Path) -> int:
+        """Return the line of a key; of its nearest parent where it is not there."""
+        return self.document.position(path, key=True).line
+
+    def position(self, path: Path) -> Position:
+        """Return where a key stands."""
+        return self.document.position(path, key=True)
+
+
+@dataclass(frozen=True, slots=True)
+class FactTree(Node):
+    """A whole file of ``facts/``."""
+
+    document: Document = field(compare=False, repr=False)
+    name: str
+    title: str
+    fact: FactNode
