@@ -454,6 +454,8 @@ def as_files(block: str) -> dict[str, str]:
             return {"valuesets/thyroid-hormones.yaml": block}
         name = data.get("rule") or f"{data['test']}.test"
         return {f"cardiology/{name}.yaml": block}
+    if key == "units":
+        return {"units.yaml": json.dumps({"format": 1, **data})}
     if key == "title":  # the head of a value set
         include = [{"system": "loinc", "codes": ["2345-7"]}]
         whole = {

@@ -40,6 +40,13 @@ class Substance(NamedTuple):
     """The UCUM unit that is meant even where a text leaves half of it out, as
     ``mL/min`` does for ``mL/min/{1.73_m2}``."""
 
+    @property
+    def whole(self) -> str:
+        """Return the unit that is meant where half of it is left out, if one is."""
+        if is_divided_by_surface(self.unit):
+            return "mL/min/{1.73_m2}"
+        return self.unit if self.unit in SHORT_FOR else ""
+
 
 NOTHING_SAID = Substance()
 
@@ -135,9 +142,8 @@ def _related(of: Substance) -> Iterator[str]:
         yield "mg/L"
     if of.charge:
         yield "meq/L"
-    whole = _whole(of)
-    if whole:
-        yield SHORT_FOR[whole]
+    if of.whole:
+        yield SHORT_FOR[of.whole]
 
 
 def _of_substance(unit: str, to: str, of: Substance) -> tuple[float, float] | None:
@@ -150,15 +156,8 @@ def _of_substance(unit: str, to: str, of: Substance) -> tuple[float, float] | No
         found = _through(unit, "mmol/L", of.charge, "meq/L", to)
         if found is not None:
             return found
-    whole = _whole(of)
+    whole = of.whole
     return _through(unit, SHORT_FOR[whole], 1.0, whole, to) if whole else None
-
-
-def _whole(of: Substance) -> str:
-    """The unit that is meant where half of it is left out; empty where none is."""
-    if is_divided_by_surface(of.unit):
-        return "mL/min/{1.73_m2}"
-    return of.unit if of.unit in SHORT_FOR else ""
 
 
 def _through(

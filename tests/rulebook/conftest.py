@@ -68,6 +68,7 @@ FILES = {
         valueset: heart-rate
         version: 1.0.0
         title: Heart rate
+        unit: /min
         include: [{system: loinc, codes: [8867-4]}]
         """,
     "valuesets/systolic.yaml": """
@@ -75,6 +76,7 @@ FILES = {
         valueset: systolic
         version: 1.0.0
         title: Systolic blood pressure
+        unit: mm[Hg]
         include: [{system: loinc, codes: [8480-6], panels: [85354-9]}]
         """,
 }
@@ -145,6 +147,10 @@ class Bench:
     files: dict[str, str] = field(default_factory=TEXTS.copy)
     now: datetime = NOW
 
+    def rule(self, facts: str, when: str, more: str = "") -> None:
+        """Write the rule."""
+        self.files["test.yaml"] = rule_file(facts, when, more)
+
     def compile(self) -> Compiled:
         return compile_rulebook(self.files, known=KNOWN)
 
@@ -156,7 +162,7 @@ class Bench:
         alerts: list[WearableAlert] | None = None,
         more: str = "",
     ) -> Evaluations:
-        self.files["test.yaml"] = rule_file(facts, when, more)
+        self.rule(facts, when, more)
         compiled = self.compile()
         assert compiled.rulebook, compiled.findings
         service = compiled.rulebook.services["review", "patient-view"]
@@ -170,7 +176,7 @@ class Bench:
         alerts: list[WearableAlert] | None = None,
     ) -> Verdict:
         """What ``when`` says, asked directly: the trigger index has no part in it."""
-        self.files["test.yaml"] = rule_file(facts, when)
+        self.rule(facts, when)
         compiled = self.compile()
         assert compiled.rulebook, compiled.findings
         rule = compiled.rulebook.rules["test"]

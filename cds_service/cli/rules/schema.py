@@ -172,5 +172,6 @@ _PATTERNS = {
     "services": ["{0}/services.yaml"],
     "site": ["{0}/site.yaml"],
     "alert-types": ["{0}/alert-types.yaml"],
+    "units": ["{0}/units.yaml"],
 }
 """The files of each kind, as globs; {0} is the rules folder."""

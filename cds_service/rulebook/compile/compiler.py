@@ -16,6 +16,7 @@ from ..language.source import parse_yaml
 from ..terminology.files import terminology_kind
 from ..terminology.lexicon import FOLDER, build_lexicon
 from ..terminology.locks import check_lock
+from ..terminology.measured import UNITS, check_units, quantities_of
 from ..terminology.valuesets import build_valuesets
 from .alert_types import alert_types_of, check_alert_types
 from .fact_builder import FactBuilder, Shelf
@@ -26,6 +27,12 @@ from .services_builder import build_services, check_served
 from .site_builder import build_site
 
 SITE, SERVICES, ALERT_TYPES = "site.yaml", "services.yaml", "alert-types.yaml"
+_FIXED = {
+    SITE: "site",
+    SERVICES: "services",
+    ALERT_TYPES: "alert-types",
+    UNITS: "units",
+}
 OF_TESTS = frozenset({"rule-test", "fhir"})
 """The kinds of file that only tests need: they are no part of a rulebook."""
 
@@ -43,9 +50,8 @@ class Compiled:
 
 def kind_of(path: str) -> str:
     """The schema that a file of the rules folder follows, by where it stands."""
-    fixed = {SITE: "site", SERVICES: "services", ALERT_TYPES: "alert-types"}
-    if path in fixed:
-        return fixed[path]
+    if path in _FIXED:
+        return _FIXED[path]
     if terminology_kind(path):
         return terminology_kind(path)
     if path.endswith(".json"):
@@ -121,12 +127,14 @@ class _Compilation:
                 message, help = f"there is no {path}", "name the folder that has it"
                 self.findings.error_at(path, 1, 1, "CDS010", message, help)
         check_alert_types(self._one(ALERT_TYPES), self.findings)
+        check_units(self._one(UNITS), self.findings)
+        quantities = quantities_of(self._one(UNITS))
         sets = self.sound.get("valueset", {}).values()
         words = self.sound.get("lexicon", {}).values()
         site = build_site(self._one(SITE), [*sets, *words], self.findings)
         lexicon = build_lexicon(words, site.overlays)
         valuesets = build_valuesets(
-            sets, site.overlays, self.findings, self.files, lexicon
+            sets, site.overlays, self.findings, self.files, lexicon, quantities
         )
         check_lock(valuesets, self.files, self.findings)
         shelf = Shelf(
@@ -135,9 +143,11 @@ class _Compilation:
             self._shared(),
             self.findings,
             self.check_resource,
+            quantities,
         )
         self._check_shared(shelf)
         rules = self._rules(shelf, site)
+        self._check_said(shelf)
         selectors = Selectors(tuple(shelf.slots), valuesets, lexicon)
         services = build_services(
             self._one(SERVICES),
@@ -192,6 +202,18 @@ class _Compilation:
         trial = Shelf(shelf.valuesets, shelf.alert_types, shelf.shared, self.findings)
         for name, document in shelf.shared.items():
             FactBuilder(trial, document, ()).build_one(name, "use", name, ("fact",), ())
+
+    def _check_said(self, shelf: Shelf) -> None:
+        """Report sets that rules ask in a unit, and that do not say theirs."""
+        for document in self.sound.get("valueset", {}).values():
+            name = document.data.get("valueset")
+            unit = shelf.unsaid.get(name)
+            if unit is not None:
+                message = f"{quote(name)} does not say what its results are measured in"
+                help = f'write `unit: "{unit}"`, and which values are `plausible`'
+                self.findings.warning(
+                    document, ("valueset",), "CDS233", message, help, key=True
+                )
 
     def _rules(self, shelf: Shelf, site: Site) -> dict[str, Rule]:
         site_document = self._one(SITE)

@@ -12,6 +12,7 @@ from ..engine.rules import CheckResource, unchecked
 from ..language.diagnostics import Findings, quote, suggest
 from ..language.document import Document, Path
 from ..language.slips import check_unit
+from ..terminology.measured import Quantities
 from ..terminology.valuesets import ValueSet
 from ..values.intervals import parse_duration
 
@@ -26,6 +27,10 @@ class Shelf:
     """Files of ``facts/`` by name."""
     findings: Findings
     check_resource: CheckResource = unchecked
+    quantities: Quantities = Quantities()
+    """What codes measure."""
+    unsaid: dict[str, str] = field(default_factory=dict)
+    """The sets that a fact asks in a unit and that do not say theirs, with the unit."""
     slots: dict[Selector, int] = field(default_factory=dict)
     readers: dict[tuple[Any, ...], int] = field(default_factory=dict)
 
@@ -216,18 +221,7 @@ class FactBuilder:
             )
             return None
         unit = body.get("unit", "")
-        findings = self.shelf.findings
-        if unit and not check_unit(unit, self.document, (*path, "unit"), findings):
-            return None
-        measure = valueset.measure
-        if unit and measure.unit and not scales(measure.unit, unit, measure.substance):
-            self._error(
-                (*path, "unit"),
-                "CDS231",
-                f"{quote(measure.unit)}, the unit of {quote(valueset.name)}, cannot be "
-                f"told in {quote(unit)}",
-                f"write a unit such as `{measure.unit}`, or see that the set is right",
-            )
+        if unit and not self._is_measured_in(unit, valueset, (*path, "unit")):
             return None
         drafts = body.get("from") == "draft_orders"
         selector = Selector(
@@ -240,7 +234,30 @@ class FactBuilder:
         )
         window = self._window(kind, body, path)
         fact = self._fact(name, kind, selector, window, unit, valueset.title)
-        return replace(fact, plausible=measure.range_in(unit)) if unit else fact
+        plausible = valueset.measure.range_in(unit) if unit else None
+        return replace(fact, plausible=plausible)
+
+    def _is_measured_in(self, unit: str, valueset: ValueSet, path: Path) -> bool:
+        """Whether results of a set can be told in *unit*; if not, with a finding."""
+        shelf, measure = self.shelf, valueset.measure
+        if not check_unit(unit, self.document, path, shelf.findings):
+            return False
+        if measure.unit:
+            if scales(measure.unit, unit, measure.substance):
+                return True
+            self._error(
+                path,
+                "CDS231",
+                f"{quote(measure.unit)}, the unit of {quote(valueset.name)}, cannot be "
+                f"told in {quote(unit)}",
+                f"write a unit such as `{measure.unit}`, or see that the set is right",
+            )
+            return False
+        for misfit in shelf.quantities.misfits(valueset.codes, unit, measure.substance):
+            self._error(path, "CDS232", misfit.message, misfit.help)
+            return False
+        shelf.unsaid.setdefault(valueset.name, unit)
+        return True
 
     def _window(self, kind: str, body: Mapping[str, Any], path: Path) -> Window | None:
         for key in KINDS[kind].windows:

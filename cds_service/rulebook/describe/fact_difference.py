@@ -8,6 +8,7 @@ from ..engine.facts import Fact, Window
 from ..engine.rows.matching import Selector
 from ..engine.rulebook import Rulebook
 from ..language.document import Path
+from ..terminology.parts import Measure
 from ..terminology.valuesets import ValueSet
 from .clause_difference import RISING, Report
 from .meaning import Clause, canonical
@@ -235,9 +236,22 @@ def _codes(
             yield report(path, text, Step.MINOR, _effect(moved))
     before_said, after_said = (", ".join(each.measure.said()) for each in (was, now))
     if fact.unit and before_said != after_said:
-        told = f"results {after_said or 'of any value'}, were"
-        text = f"{fact.name}: {told} {before_said or 'of any value'}"
-        yield report(path, text, Step.MINOR, _effect(0))
+        same = _decisive(was.measure) == _decisive(now.measure)
+        other = "without unit" if same else "of any value"
+        text = (
+            f"{fact.name}: results {after_said or other}, were {before_said or other}"
+        )
+        yield (
+            report(path, text, Step.PATCH, "")
+            if same
+            else report(path, text, Step.MINOR, _effect(0))
+        )
+
+
+def _decisive(measure: Measure) -> tuple[Any, ...]:
+    """What decides how readings are read; a unit only where texts shorten it."""
+    of = measure.substance
+    return measure.plausible, of._replace(unit=of.whole)
 
 
 def _entries(valueset: ValueSet) -> set[str]:

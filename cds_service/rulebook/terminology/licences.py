@@ -19,6 +19,7 @@ from ..language.source import parse_yaml
 from .checks import entries
 from .files import NOTICE, terminology_kind
 from .lexicon import FOLDER
+from .measured import UNITS
 
 CPT = frozenset(
     {
@@ -43,6 +44,7 @@ _OWED = {
     SYSTEMS["snomed"]: ("SNOMED CT", ("SNOMED",)),
 }
 """System to its name, and words that its notice holds."""
+_CODED = ("valuesets/", FOLDER)
 _COMMENT = re.compile(r"\s#.*[^\W\d_]{3}")
 
 
@@ -55,17 +57,33 @@ def check_licences(files: Mapping[str, str], findings: Findings) -> None:
             document = parse_json(files[name], name, quiet, "CDS217")
             if document is not None:
                 _check_fhir(document, findings)
-        elif name.startswith(("valuesets/", FOLDER)) and name.endswith(".yaml"):
+        elif name == UNITS or name.startswith(_CODED) and name.endswith(".yaml"):
             document = parse_yaml(files[name], name, quiet)
             if document is not None and isinstance(document.data, dict):
-                check = _check_words if name.startswith(FOLDER) else _check_set
-                for path, system in check(document, findings):
+                for path, system in _check_codes(document, findings):
                     used.setdefault(system, (document, path))
         elif name.endswith(".test.yaml"):
             document = parse_yaml(files[name], name, quiet)
             if document is not None:
                 _check_test(document, findings)
     _check_notices(files.get(NOTICE, ""), used, findings)
+
+
+def _check_codes(document: Document, findings: Findings) -> Iterator[tuple[Path, str]]:
+    """Check a file that lists codes; gives its systems and where they stand."""
+    if document.file == UNITS:
+        return _check_units(document, findings)
+    if document.file.startswith(FOLDER):
+        return _check_words(document, findings)
+    return _check_set(document, findings)
+
+
+def _check_units(document: Document, findings: Findings) -> Iterator[tuple[Path, str]]:
+    """Check what codes measure; gives their systems and where they stand."""
+    for path, entry in _entries(document, "units"):
+        system = canonical_system(entry["system"])
+        yield (*path, "system"), system
+        _check_system(document, (*path, "system"), system, findings)
 
 
 def _check_set(document: Document, findings: Findings) -> Iterator[tuple[Path, str]]:

@@ -12,6 +12,7 @@ from .checks import by_name, check_valueset, entries, overlay_of, tell_product
 from .expansions import Expansion, meant
 from .files import TerminologyFiles
 from .lexicon import FOLDER, Lexicon
+from .measured import Quantities, check_codes
 from .parts import Draft, ValueSet, add, freeze, inherit, measure_of
 
 __all__ = [
@@ -43,13 +44,14 @@ def build_valuesets(
     findings: Findings,
     folder: Mapping[str, str] = MappingProxyType({}),
     lexicon: Lexicon = Lexicon(),
+    quantities: Quantities = Quantities(),
 ) -> Mapping[str, ValueSet]:
     """Every value set by name, from documents whose shape has been checked.
 
     Files of an overlay folder count only if *overlays* names the folder; their codes
     are checked all the same. A set with errors is still given, as far as it goes.
     *folder* holds the texts of the rules folder, with what was imported; *lexicon* says
-    what the words under ``dose_forms`` mean.
+    what the words under ``dose_forms`` mean, and *quantities* what codes measure.
     """
     files = list(documents)
     offered = overlay_names(files) - set(overlays)
@@ -71,6 +73,8 @@ def build_valuesets(
     classes = _classes(files)
     for name, document in builder.named.items():
         _check_reach(document, built[name], classes, findings)
+        added = [each for each in builder.extensions if each.data["extends"] == name]
+        check_codes(document, added, built[name], quantities, findings)
     return built
 
 

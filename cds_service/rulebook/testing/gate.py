@@ -1,17 +1,17 @@
 """The gate of a rulebook: it opens when everything compiles and every test passes."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
-from ...units import Substance, scales
 from ..compile.compiler import compile_rulebook, kind_of
 from ..engine.rulebook import Rulebook
 from ..engine.rules import CheckResource, unchecked
-from ..language.diagnostics import Finding, Findings, Level, quote
-from ..language.document import Document, Path
+from ..language.diagnostics import Finding, Findings, Level
+from ..language.document import Document
 from ..language.schemas import check_shape
+from ..terminology.measured import UNITS, Quantities, quantities_of
 from .example_runner import ExampleRunner
 from .examples import TEST_SUFFIX, ExampleFile, read_examples
+from .readings import check_readings
 from .required_tests import find_duties
 
 IN_FORCE = ("active", "shadow")
@@ -56,63 +56,20 @@ def duties(
         if name in documents and check_shape("rule", documents[name], Findings())
     ]
     stems = {name.rpartition("/")[2].removesuffix(".yaml") for name in names}
-    units = Findings()
+    told_units, quantities = Findings(), _quantities(documents)
     for test in tests:
-        _check_units(test, rules, documents, units)
-    found = (*found, *units)
+        check_readings(test, rules, documents, quantities, told_units)
+    found = (*found, *told_units)
     told = {name.removesuffix(TEST_SUFFIX) for name in wrong}
     told |= {each.rule for each in tests if each.document.file in wrong}
     return (*found, *find_duties(rules, tests, stems, told))
 
 
-_OF_ANYTHING = Substance(1.0, 1)
-"""With which moles, grams and equivalents may be told in each other."""
-
-
-def _check_units(
-    test: ExampleFile,
-    rules: Iterable[Document],
-    documents: Mapping[str, Document],
-    findings: Findings,
-) -> None:
-    """Report readings of a test in a unit that no fact of its rule can take.
-
-    A case that expects the rule not to know may be about such a reading.
-    """
-    rule = next((each for each in rules if each.data["rule"] == test.rule), None)
-    units = _units_read(rule.data["facts"], documents) if rule else set()
-    data = test.document.data
-    written: list[tuple[Path, Mapping[str, Any]]] = [
-        (("patients", name), each) for name, each in data.get("patients", {}).items()
-    ]
-    for index, case in enumerate(data["cases"]):
-        expect = case["expect"]
-        if expect != "unknown" and "unknown_because" not in expect:
-            written.append((("cases", index, "set"), case.get("set") or {}))
-    for path, patient in written:
-        for number, each in enumerate(patient.get("observations") or ()):
-            unit = str(each.get("unit", ""))
-            if units and not any(scales(unit, to, _OF_ANYTHING) for to in units):
-                where = (*path, "observations", number, *(["unit"] if unit else []))
-                message = f"no fact of {quote(test.rule)} reads {quote(unit)}"
-                message = message if unit else "this reading has no unit"
-                help = "facts read " + ", ".join(sorted(units))
-                findings.warning(test.document, where, "CDS645", message, help)
-
-
-def _units_read(
-    facts: Mapping[str, Mapping[str, Any]], documents: Mapping[str, Document]
-) -> set[str]:
-    """The units of a rule's facts, shared ones included."""
-    units: set[str] = set()
-    for fact in facts.values():
-        shared = documents.get(f"facts/{fact.get('use')}.yaml")
-        named = shared.data if shared and isinstance(shared.data, dict) else {}
-        for other in named.get("any_of", ()):
-            units |= _units_read({other: {"use": other}}, documents)
-        read = fact.get("observation") or named.get("observation") or {}
-        units |= {read["unit"]} if "unit" in read else set()
-    return units
+def _quantities(documents: Mapping[str, Document]) -> Quantities:
+    document = documents.get(UNITS)
+    if document is None or not check_shape("units", document, Findings()):
+        return Quantities()
+    return quantities_of(document)
 
 
 def run_all(files: Mapping[str, str]) -> tuple[Finding, ...]:

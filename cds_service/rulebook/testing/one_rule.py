@@ -25,6 +25,7 @@ from ..language.document import Document
 from ..language.schemas import check_shape
 from ..language.source import parse_yaml
 from ..terminology.lexicon import Lexicon, build_lexicon
+from ..terminology.measured import Quantities, quantities_of
 from ..terminology.valuesets import ValueSet, build_valuesets
 from .notation import ExampleError
 
@@ -45,6 +46,7 @@ class SharedParts:
     valuesets: Mapping[str, ValueSet]
     lexicon: Lexicon
     alert_types: Mapping[str, AlertType]
+    quantities: Quantities
     facts: Mapping[str, Document]
     """Files of ``facts/`` by name."""
     errors: tuple[Finding, ...]
@@ -53,7 +55,7 @@ class SharedParts:
 def build_shared_parts(files: Mapping[str, str]) -> SharedParts:
     """What the rules of a folder rest on; what is wrong with it is among its errors."""
     findings = Findings()
-    kinds = ("fact", "valueset", "lexicon", "alert-types")
+    kinds = ("fact", "valueset", "lexicon", "alert-types", "units")
     sound: dict[str, list[Document]] = {kind: [] for kind in kinds}
     for name in sorted(files):
         kind = kind_of(name)
@@ -66,7 +68,10 @@ def build_shared_parts(files: Mapping[str, str]) -> SharedParts:
     sets, words = sound["valueset"], sound["lexicon"]
     site = build_site(site_document, [*sets, *words], findings)
     lexicon = build_lexicon(words, site.overlays)
-    valuesets = build_valuesets(sets, site.overlays, findings, files, lexicon)
+    quantities = quantities_of(next(iter(sound["units"]), None))
+    valuesets = build_valuesets(
+        sets, site.overlays, findings, files, lexicon, quantities
+    )
     return SharedParts(
         files=files,
         site=replace(site, serve_unapproved=True),
@@ -74,6 +79,7 @@ def build_shared_parts(files: Mapping[str, str]) -> SharedParts:
         valuesets=valuesets,
         lexicon=lexicon,
         alert_types=alert_types_of(next(iter(sound["alert-types"]), None)),
+        quantities=quantities,
         facts={each.data["fact"]: each for each in sound["fact"]},
         errors=_errors(findings),
     )
@@ -143,7 +149,13 @@ def open_rule(shared: SharedParts, rule: str) -> OneRule:
     errors = (*_errors(findings), *shared.errors)
     if document is None or errors:
         raise ExampleError(refusal(errors))
-    shelf = Shelf(shared.valuesets, shared.alert_types, shared.facts, Findings())
+    shelf = Shelf(
+        shared.valuesets,
+        shared.alert_types,
+        shared.facts,
+        Findings(),
+        quantities=shared.quantities,
+    )
     return OneRule(shared, document, shelf)
 
 

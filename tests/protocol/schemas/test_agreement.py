@@ -14,7 +14,7 @@ from jsonschema import Draft7Validator, Draft202012Validator
 
 from cds_service.protocol import schemas as wire
 from cds_service.protocol.schemas import Validator
-from cds_service.rulebook import schemas as files
+from cds_service.rulebook.language import schemas as files
 from cds_service.rulebook.language.diagnostics import Findings
 from cds_service.rulebook.language.source import parse_yaml
 
@@ -108,6 +108,7 @@ SHIPPED = {
     "services": ["services.yaml"],
     "site": ["site.yaml"],
     "alert-types": ["alert-types.yaml"],
+    "units": ["units.yaml"],
 }
 KINDS = (*SENT, *files.NAMES)
 

@@ -330,11 +330,11 @@ def test_a_range_of_plausible_values_is_a_change_of_what_the_rule_reads(
     rules: Any,
 ) -> None:
     valueset = rules.files["valuesets/heart-rate.yaml"]
-    title = "title: Heart rate\n"
-    assert title in valueset
+    unit = "unit: /min\n"
+    assert unit in valueset
 
     def with_range(said: str) -> Any:
-        text = valueset.replace(title, title + said)
+        text = valueset.replace(unit, said)
         return book(rules, RULE, **{"valuesets/heart-rate.yaml": text})
 
     none = with_range("")
@@ -354,6 +354,27 @@ def test_a_range_of_plausible_values_is_a_change_of_what_the_rule_reads(
         "hr: results plausible 20 to 250 /min, were plausible 20 to 300 /min"
     ]
     assert _about_range(old, old) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "step"),
+    [("unit: /min", Step.PATCH), ("unit: '{steps}/d'", Step.MINOR)],
+)
+def test_a_set_that_says_its_unit_changes_only_what_a_shorter_text_means(
+    rules: Any, said: str, step: Step
+) -> None:
+    name = "valuesets/heart-rate.yaml"
+    unit = said.removeprefix("unit: ")
+    rule = RULE.replace("unit: /min", said)
+    text = rules.files[name].replace("unit: /min\n", "")
+    title = "title: Heart rate\n"
+
+    old = book(rules, rule, **{name: text})
+    new = book(rules, rule, **{name: text.replace(title, f"{title}{said}\n")})
+
+    (told,) = _about_range(old, new)
+    assert told.step is step
+    assert unit.strip("'") in told.text
 
 
 def _about_range(old: Any, new: Any) -> list[Any]:

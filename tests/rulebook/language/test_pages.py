@@ -83,6 +83,7 @@ FOLDER = {
         valueset: heart-rate
         version: 1.0.0
         title: Heart rate
+        unit: /min
         include: [{system: loinc, codes: [8867-4]}]
         """,
     "example.yaml": EXAMPLE,

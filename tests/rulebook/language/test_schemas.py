@@ -92,6 +92,11 @@ FACT = (
 TYPES = (
     "format: 1\nalert_types:\n  low-heart-rate: {title: Low, metric: hr, unit: /min}\n"
 )
+UNITS = """\
+format: 1
+units:
+  - {title: Heart rate, unit: /min, system: loinc, codes: [8867-4]}
+"""
 LEXICON = """\
 format: 1
 title: English
@@ -114,6 +119,7 @@ GOOD = {
     "fact": FACT,
     "alert-types": TYPES,
     "lexicon": LEXICON,
+    "units": UNITS,
 }
 
 
@@ -203,6 +209,8 @@ BROKEN = [
     ("lexicon", "words:", "word:", 5, 5, "CDS102", "`word`", "`words`"),
     ("lexicon", "system: snomed, ", "", 8, 13, "CDS101", "`system` is missing", ""),
     ("alert-types", "title: Low, ", "", 3, 3, "CDS101", "`title` is missing", ""),
+    ("units", "unit: /min, ", "", 3, 5, "CDS101", "`unit` is missing", ""),
+    ("units", "codes:", "code:", 3, 52, "CDS102", "`code`", "`codes`"),
 ]
 
 

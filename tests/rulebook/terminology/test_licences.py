@@ -71,6 +71,25 @@ def test_each_kind_of_entry(include: str, found: tuple[int, int, str] | None) ->
     assert [each[3] for each in said] == ([f"CDS{found[2]}"] if found else [])
 
 
+@pytest.mark.parametrize(
+    ("system", "notice", "found"),
+    [
+        ("loinc", "", ("units.yaml", 3, 39, "CDS906")),
+        ("loinc", NOTICE, None),
+        ("cpt", NOTICE, ("units.yaml", 3, 39, "CDS904")),
+    ],
+)
+def test_the_codes_of_units_owe_what_those_of_value_sets_owe(
+    system: str, notice: str, found: tuple[str, int, int, str] | None
+) -> None:
+    entry = f"{{title: Rate, unit: /min, system: {system}, codes: [x]}}"
+    text = f"format: 1\nunits:\n  - {entry}\n"
+
+    said = lint({"units.yaml": text, "valuesets/NOTICE.md": notice})
+
+    assert said == ([found] if found else [])
+
+
 def test_a_fhir_file_is_looked_at_for_origin_terms_and_systems() -> None:
     snomed, cpt = "http://snomed.info/sct", "http://www.ama-assn.org/go/cpt"
     resource = {

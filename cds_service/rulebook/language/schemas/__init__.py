@@ -26,6 +26,7 @@ NAMES = (
     "services",
     "site",
     "alert-types",
+    "units",
 )
 """The kinds of file that have a schema."""
 FROM_GRAMMAR = "grammar."

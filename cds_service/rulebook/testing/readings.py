@@ -1,0 +1,74 @@
+"""The readings of a test, held to the units in which anybody could read them."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ...fhir.code_systems import canonical_system, normalise_code
+from ...units import Substance, scales
+from ..language.diagnostics import Findings, quote
+from ..language.document import Document, Path
+from ..terminology.measured import Quantities
+from .examples import ExampleFile
+
+_OF_ANYTHING = Substance(1.0, 1)
+"""With which moles, grams and equivalents may be told in each other."""
+
+
+def check_readings(
+    test: ExampleFile,
+    rules: Iterable[Document],
+    documents: Mapping[str, Document],
+    quantities: Quantities,
+    findings: Findings,
+) -> None:
+    """Report readings of a test in a unit that their code or no fact of its rule takes.
+
+    A case that expects the rule not to know may be about such a reading.
+    """
+    rule = next((each for each in rules if each.data["rule"] == test.rule), None)
+    units = _units_read(rule.data["facts"], documents) if rule else set()
+    for path, reading in _readings(test.document.data):
+        unit = str(reading.get("unit", ""))
+        where = (*path, "unit") if unit else path
+        system, _, code = str(reading.get("code", "")).partition("|")
+        system = canonical_system(system)
+        coded = (system, normalise_code(system, code))
+        misfit = quantities.misread(coded, unit, _OF_ANYTHING) if unit else None
+        if misfit is not None:
+            findings.warning(
+                test.document, where, "CDS232", misfit.message, misfit.help
+            )
+        elif units and not any(scales(unit, to, _OF_ANYTHING) for to in units):
+            message = f"no fact of {quote(test.rule)} reads {quote(unit)}"
+            message = message if unit else "this reading has no unit"
+            help = "facts read " + ", ".join(sorted(units))
+            findings.warning(test.document, where, "CDS645", message, help)
+
+
+def _readings(data: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Place and content of each reading that a case needs to be what it says."""
+    written: list[tuple[Path, Mapping[str, Any]]] = [
+        (("patients", name), each) for name, each in data.get("patients", {}).items()
+    ]
+    for index, case in enumerate(data["cases"]):
+        expect = case["expect"]
+        if expect != "unknown" and "unknown_because" not in expect:
+            written.append((("cases", index, "set"), case.get("set") or {}))
+    for path, patient in written:
+        for number, each in enumerate(patient.get("observations") or ()):
+            yield (*path, "observations", number), each
+
+
+def _units_read(
+    facts: Mapping[str, Mapping[str, Any]], documents: Mapping[str, Document]
+) -> set[str]:
+    """The units of a rule's facts, shared ones included."""
+    units: set[str] = set()
+    for fact in facts.values():
+        shared = documents.get(f"facts/{fact.get('use')}.yaml")
+        named = shared.data if shared and isinstance(shared.data, dict) else {}
+        for other in named.get("any_of", ()):
+            units |= _units_read({other: {"use": other}}, documents)
+        read = fact.get("observation") or named.get("observation") or {}
+        units |= {read["unit"]} if "unit" in read else set()
+    return units
