@@ -26,9 +26,16 @@ $(STAMP): setup.cfg requirements.lock
 	@$(BIN)/pip $(INSTALL) -e .
 	@touch $@
 
+# What develops it asks for these and can do without. With them Pint would compute, and
+# jsonschema check formats, here and not where it is served; and every process that imports
+# jsonschema would start a second later.
+LEFT_OUT := numpy pandas fqdn isoduration arrow jsonpointer rfc3339-validator six \
+	rfc3986-validator rfc3987-syntax uri-template webcolors
+
 $(DEV): requirements-dev.lock $(STAMP)
 	@echo "Installing what the tests and checks need …"
 	@$(BIN)/pip $(INSTALL) -r requirements-dev.lock || $(NO_INDEX)
+	@$(BIN)/pip uninstall --quiet --quiet --yes $(LEFT_OUT)
 	@touch $@
 
 run: $(STAMP) ## Start the server, play the main job once, stay up
@@ -148,9 +155,7 @@ sbom: $(DEV) ## Write what runs, not what develops it, to build/sbom.cdx.json (C
 	@rm -rf $(VENV)/sbom
 	@echo "build/sbom.cdx.json"
 
-# What runs is settled first, and what develops it gives way. Of elixhauser-ahrq a table is
-# read, which takes no numpy or pandas: Pint would compute with them here, and without where
-# it is served.
+# What runs is settled first, and what develops it gives way.
 LOCK := $(VENV)/lock
 RESOLVE := $(LOCK)/bin/pip --disable-pip-version-check
 lock: ## Write requirements.lock and requirements-dev.lock anew from setup.cfg
@@ -159,7 +164,7 @@ lock: ## Write requirements.lock and requirements-dev.lock anew from setup.cfg
 	@{ echo "# What runs, in the exact versions that were tested; written by \`make lock\`."; \
 		$(RESOLVE) freeze --exclude-editable; } > $(LOCK)/run
 	@$(RESOLVE) install --quiet --constraint $(LOCK)/run -e '.[dev]'
-	@$(RESOLVE) uninstall --quiet --yes numpy pandas
+	@$(RESOLVE) uninstall --quiet --yes $(LEFT_OUT)
 	@{ echo "# What develops it, beside what runs; written by \`make lock\`."; \
 		$(RESOLVE) freeze --exclude-editable --all --exclude pip | grep -vxFf $(LOCK)/run; } \
 		> $(LOCK)/dev
