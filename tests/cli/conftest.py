@@ -29,6 +29,8 @@ from cds_service.web.errors import register_errors
 from cds_service.web.limits import limit_requests
 from cds_service.web.wearables import build_wearables
 
+from ..waiting import PATIENCE
+
 HEART_RATE = frozenset({("http://loinc.org", "8867-4")})
 TYPES = (
     AlertType("high-resting-heart-rate", "High", "resting_heart_rate", "/min"),
@@ -139,16 +141,20 @@ class Ehr:
         self.scopes = []
         self.given = 0
         self.pause = 0.0
+        self.halt_at = 0
+        """The page, of all that it is asked for, that waits until it may go on."""
+        self.halted = threading.Event()
+        self.go_on = threading.Event()
         self.counted = True
         self.kept = None
         """Pages by URL, where they are given again unless the server is told not to."""
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
+        self.http = QuietServer(("127.0.0.1", 0), Handler)
         self.http.ehr = self
         self.thread = threading.Thread(target=self.http.serve_forever, args=(0.01,))
         self.thread.start()
 
     def stop(self):
+        self.go_on.set()
         self.http.shutdown()
         self.http.server_close()
         self.thread.join()
@@ -156,6 +162,12 @@ class Ehr:
     @property
     def base(self):
         return f"http://127.0.0.1:{self.http.server_port}/fhir"
+
+    def halt_after(self, pages):
+        """Answer so many more pages, and none after that until it is told to go on."""
+        self.halt_at = len(self.asked) + pages + 1
+        self.halted.clear()
+        self.go_on.clear()
 
     def page(self, start):
         """The Bundle from the resource of that number on."""
@@ -172,6 +184,13 @@ class Ehr:
         return bundle
 
 
+class QuietServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *args):
+        """A client that was killed is what some tests are about."""
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -184,6 +203,9 @@ class Handler(BaseHTTPRequestHandler):
         ehr.asked.append(self.path)
         ehr.tokens.append(self.headers.get("Authorization"))
         time.sleep(ehr.pause)
+        if len(ehr.asked) == ehr.halt_at:
+            ehr.halted.set()
+            ehr.go_on.wait(PATIENCE)
         query = parse_qs(urlsplit(self.path).query)
         start = int(query.get("cursor", ["0"])[0])
         if ehr.token and ehr.tokens[-1] != f"Bearer {ehr.token}":

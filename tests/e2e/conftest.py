@@ -29,6 +29,8 @@ from cds_service.ehr.client import Ehr, build_prefetched, find_templates, genera
 from cds_service.ehr.fixtures import Case, load_case
 from cds_service.ehr.scenarios import Step
 
+from ..waiting import PATIENCE, until
+
 HOME = Path(__file__).parents[2]
 CASE = HOME / "fixtures" / "patient-view" / "fires-without-anticoagulant"
 PUBLIC = "https://cds.example.org/base"
@@ -36,8 +38,6 @@ ISSUER = "https://ehr.example.org"
 SERVICE = "/cds-services/wearable-review"
 SECRET = "whsec_Zml4dHVyZS1zZWNyZXQtb2YtdGhlLXdhdGNo"
 HTML = b"<html><body>Login required at emr-internal-17</body></html>"
-PATIENCE = 120
-"""Seconds; only a server that hangs comes near."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +93,7 @@ class Server:
                 stderr=output,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + PATIENCE
-        while not self._is_ready(log):
-            assert self.process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.05)
+        until(lambda: self._is_ready(log), log.read_text, self.process)
 
     def _is_ready(self, log: Path) -> bool:
         found = re.search(r"Listening at: http://127\.0\.0\.1:(\d+)", log.read_text())
@@ -206,12 +202,12 @@ class Server:
 
     def tell(self, consent: Any, delivery: str) -> requests.Response:
         """What comes back for a signed Consent, or a Bundle of them."""
-        body = json.dumps(consent).encode()
+        body, at = json.dumps(consent).encode(), time.time()
         headers = {
             "Content-Type": "application/fhir+json",
             "webhook-id": delivery,
-            "webhook-timestamp": str(int(time.time())),
-            "webhook-signature": self.sign(delivery, time.time(), body),
+            "webhook-timestamp": str(int(at)),
+            "webhook-signature": self.sign(delivery, at, body),
         }
         url = f"{self.base}/wearables/v1/consents"
         return requests.post(url, body, headers=headers, timeout=PATIENCE)

@@ -1,6 +1,5 @@
 """A patient agrees, is shown what their watch told, and withdraws."""
 
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -11,6 +10,8 @@ import pytest
 
 from cds_service.audit import verify
 from cds_service.store.store import Store
+
+from ..waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -98,8 +99,7 @@ def test_what_begins_after_a_withdrawal_was_acknowledged_heeds_it(
     with ThreadPoolExecutor(6) as crowd:
         busy = [crowd.submit(deliver, each) for each in range(3)]
         busy += [crowd.submit(look, each) for each in range(3)]
-        while len(server.rows("select id from wearable_alerts")) < 5:
-            time.sleep(0.01)
+        until(lambda: len(server.rows("select id from wearable_alerts")) >= 5)
         gone = consent(patient, "collect", "use", status="inactive")
         assert server.tell(gone, f"{patient}-2").status_code == 202
         withdrawn.set()

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,13 +15,14 @@ from pathlib import Path
 import pytest
 import requests
 
+from ..waiting import PATIENCE, until
+
 pytestmark = pytest.mark.slow
 
 HOME = Path(__file__).parents[2]
 PAGE = (HOME / "docs" / "ehr.md").read_text("utf-8")
 SECTION = PAGE.partition("\n## A first signed call\n")[2].partition("\n## ")[0]
 SERVE, CURL, CALL, CHECK = re.findall(r"^```sh\n(.*?)^```$", SECTION, re.S | re.M)
-PATIENCE = 120
 
 CURL_STAND_IN = """\
 import sys, urllib.error, urllib.request
@@ -96,12 +96,7 @@ def serving(folder: Path, port: str) -> Iterator[None]:
             start_new_session=True,
         )
     try:
-        deadline = time.monotonic() + PATIENCE
-        while not is_ready(port):
-            said = (folder / "log").read_text()
-            assert process.poll() is None, said
-            assert time.monotonic() < deadline, said
-            time.sleep(0.1)
+        until(lambda: is_ready(port), (folder / "log").read_text, process)
         yield
     finally:
         with suppress(ProcessLookupError):

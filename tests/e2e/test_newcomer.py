@@ -5,8 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
@@ -14,10 +13,11 @@ from pathlib import Path
 import pytest
 import requests
 
+from ..waiting import PATIENCE, until
+
 pytestmark = pytest.mark.slow
 
 HOME = Path(__file__).parents[2]
-PATIENCE = 180
 
 
 @pytest.fixture(scope="module")
@@ -136,13 +136,6 @@ def staying_up(
         process.wait(PATIENCE)
 
 
-def until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def children(process: subprocess.Popen[bytes]) -> list[Path]:
     """The processes that it has started."""
     listed = Path(f"/proc/{process.pid}/task/{process.pid}/children")
@@ -157,8 +150,7 @@ def test_the_demo_stays_up_until_it_is_told_to_end_and_ends_all_of_it(
     folder.mkdir()
     environ["TMPDIR"] = str(folder)
     with staying_up(clone, environ, said) as process:
-        until(lambda: "tail -f" in said.read_text() or process.poll() is not None)
-        assert process.poll() is None, said.read_text()
+        until(lambda: "tail -f" in said.read_text(), said.read_text, process)
         lines = said.read_text().splitlines()
         (url,) = [each.split()[1] for each in lines if each.endswith("/cds-services")]
         assert requests.get(url, timeout=PATIENCE).status_code == 200
@@ -180,7 +172,7 @@ def test_a_demo_that_is_ended_while_it_starts_leaves_no_server_behind(
     folder.mkdir()
     environ["TMPDIR"] = str(folder)
     with staying_up(clone, environ, said) as process:
-        until(lambda: bool(children(process)) or process.poll() is not None)
+        until(lambda: children(process), said.read_text, process)
         (server,) = children(process)
 
         process.send_signal(number)

@@ -27,6 +27,8 @@ import pytest
 
 from cds_service.ehr.client import Ehr
 
+from ..waiting import PATIENCE, until
+
 pytestmark = pytest.mark.slow
 
 Server = Any
@@ -38,7 +40,6 @@ FEEDBACK = f"{SERVICE}/feedback"
 ALERTS = "/wearables/v1/alerts"
 CONSENTS = "/wearables/v1/consents"
 FAULTS = ("good", "quote401", "quote403", "quote500", "page", "leave", "break", "mix")
-PATIENCE = 120
 
 
 def mark(kind: str) -> str:
@@ -618,10 +619,7 @@ def tell_of_faults(story: Story) -> None:
     assert story.post("a bug", story.request()).status == 500
     broken = story.server.folder / "rules" / "cardiology" / "broken.yaml"
     broken.write_text("format: 1\nrule: [broken\n")
-    deadline = time.monotonic() + PATIENCE
-    while b"rulebook refused" not in story.log():
-        assert time.monotonic() < deadline, "the broken rule was not noticed"
-        time.sleep(0.1)
+    until(lambda: b"rulebook refused" in story.log())
     assert story.post("a bug again", story.request()).status == 500
 
 

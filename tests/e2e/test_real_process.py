@@ -15,6 +15,8 @@ import pytest
 from cds_service.audit import verify
 from cds_service.store.store import Store
 
+from ..waiting import PATIENCE, until, was_read
+
 pytestmark = pytest.mark.slow
 
 SERVICE = "/cds-services/wearable-review"
@@ -182,10 +184,12 @@ def broken_off(server: Server, message: bytes) -> Reply:
     with socket.create_connection(("127.0.0.1", server.port), timeout=120) as sender:
         sender.sendall(message)
         sender.shutdown(socket.SHUT_WR)
-        received = b""
-        while part := sender.recv(65536):
-            received += part
-    return server.read(received)
+        return server.read(received(sender))
+
+
+def received(connection: socket.socket) -> bytes:
+    """All that comes until the server has no more to say."""
+    return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
 def test_a_sender_that_goes_away_in_the_middle_is_not_waited_for(
@@ -212,11 +216,9 @@ def test_a_slow_body_is_waited_for_and_keeps_nobody_else_waiting(
         for part in (body[:half], body[half:-1], body[-1:]):
             assert shown(server.call(chart.request()))
             slow.sendall(part)
-        received = b""
-        while more := slow.recv(65536):
-            received += more
+        reply = server.read(received(slow))
 
-    assert shown(server.read(received))
+    assert shown(reply)
     server.answered.append(request["hookInstance"])
 
 
@@ -381,21 +383,17 @@ def test_nobody_holds_a_thread_by_sending_no_more(
 ) -> None:
     small = start_server(workers="1", threads="2")
     workers = small.workers()
-    head = small.head(SERVICE, 1000)
+    head, address = small.head(SERVICE, 1000), ("127.0.0.1", small.port)
 
-    with ThreadPoolExecutor(2) as beside:
-        within_body = beside.submit(small.say, head + b"{")
-        within_head = beside.submit(fallen_silent, small, head[:100])
-        time.sleep(1)
+    with (
+        socket.create_connection(address, PATIENCE) as within_body,
+        socket.create_connection(address, PATIENCE) as within_head,
+    ):
+        within_body.sendall(head + b"{")
+        within_head.sendall(head[:100])
+        until(lambda: all(map(was_read, (within_body, within_head))), "both are read")
         assert small.ready()
-        refused(within_body.result(), 400)
-        assert within_head.result() == b""
+        refused(small.read(received(within_body)), 400)
+        assert received(within_head) == b""
 
     assert small.workers() == workers
-
-
-def fallen_silent(server: Server, message: bytes) -> bytes:
-    """What comes back where a message does not go on."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=120) as sender:
-        sender.sendall(message)
-        return sender.recv(65536)

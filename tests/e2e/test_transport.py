@@ -10,7 +10,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -25,10 +24,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from ..waiting import PATIENCE, until
+
 pytestmark = pytest.mark.slow
 
 RULES = Path(__file__).parents[2] / "rules"
-PATIENCE = 120
 Reply = tuple[int, dict[str, str], Any]
 
 
@@ -184,15 +184,9 @@ def serving(folder: Path, program: list[str], **settings: object) -> Iterator[Se
             stderr=output,
         )
     try:
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            said = log.read_text()
-            found = re.search(r"Listening at: https?://127\.0\.0\.1:(\d+)", said)
-            if found and "Booting worker" in said:
-                break
-            assert process.poll() is None, said
-            assert time.monotonic() < deadline, said
-            time.sleep(0.05)
+        until(lambda: "Booting worker" in log.read_text(), log.read_text, process)
+        found = re.search(r"Listening at: \S+:(\d+)", log.read_text())
+        assert found
         yield Server(int(found[1]), log)
     finally:
         process.terminate()

@@ -5,9 +5,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from operator import ge
 from typing import Any
 
 import pytest
@@ -16,6 +18,8 @@ from jwt.algorithms import ECAlgorithm
 
 from cds_service.ehr.tokens import Claims, build_token
 
+from ..waiting import PATIENCE
+
 pytestmark = pytest.mark.slow
 
 PUBLIC = "https://cds.example.org/base"
@@ -23,9 +27,8 @@ ROTATING = "https://rotating.example.org"
 SERVICE = "/cds-services/wearable-review"
 CONNECTIONS = 50
 ROTATIONS = 4
-AHEAD = 3.0
-"""Seconds for which a key is published before it signs; the server may ask for a key
-that it does not know once a second."""
+REFRESH = 1
+"""Seconds after which a worker may ask for a key that it does not know once more."""
 
 Server = Any
 Chart = Any
@@ -56,10 +59,11 @@ class Issuer:
         ]
         return json.dumps({"keys": listed}).encode()
 
-    def sign(self) -> str:
+    def sign(self) -> tuple[str, str]:
+        """The key in use, and a token that it has signed."""
         kid, keys = self.current, self.keys
         claims = Claims(ROTATING, PUBLIC + SERVICE, kid)
-        return build_token(keys[kid], claims, datetime.now(UTC))
+        return kid, build_token(keys[kid], claims, datetime.now(UTC))
 
 
 class KeyServer(ThreadingHTTPServer):
@@ -97,7 +101,7 @@ def key_server() -> Iterator[KeyServer]:
 def server(start_server: Callable[..., Server], key_server: KeyServer) -> Server:
     """Four workers that know the usual EHR and one whose keys are at a URL."""
     url = f"http://127.0.0.1:{key_server.server_port}/jwks.json"
-    rotating = {"id": "r", "iss": ROTATING, "jku": {"url": url, "refresh": 1}}
+    rotating = {"id": "r", "iss": ROTATING, "jku": {"url": url, "refresh": REFRESH}}
     running: Server = start_server(clients=[rotating], workers="4")
     return running
 
@@ -129,35 +133,71 @@ def test_s_15_one_token_over_fifty_connections_to_four_workers_is_good_for_one(
         assert len({each.body for each in refused}) == 1
 
 
+class Callers:
+    """Six who call again and again, each time with the key that is in use."""
+
+    def __init__(self, call: Callable[[], tuple[str, int]]) -> None:
+        self._call = call
+        self._answered = [0] * 6
+        self._turn = threading.Condition()
+        self._ended = False
+        self.statuses: list[tuple[str, int]] = []
+
+    @contextmanager
+    def calling(self) -> Iterator[None]:
+        """They call for as long as a block lasts."""
+        with ThreadPoolExecutor(6) as pool:
+            callers = [pool.submit(self._keep_calling, each) for each in range(6)]
+            try:
+                yield
+            finally:
+                self._ended = True
+            for each in callers:
+                each.result()
+
+    def _keep_calling(self, caller: int) -> None:
+        while not self._ended:
+            told = self._call()
+            with self._turn:
+                self.statuses.append(told)
+                self._answered[caller] += 1
+                self._turn.notify_all()
+
+    def wait_for_a_round(self) -> None:
+        """Until each has heard the answer to a call that began after this did."""
+        with self._turn:
+            wanted = [each + 2 for each in self._answered]
+            assert self._turn.wait_for(
+                lambda: all(map(ge, self._answered, wanted)), PATIENCE
+            )
+
+
 def test_s_12_keys_rotate_under_load_and_no_good_token_is_refused(
     server: Server, chart: Chart, key_server: KeyServer
 ) -> None:
     issuer = key_server.issuer
     issuer.publish("key-0")
     issuer.use("key-0")
-    ended = threading.Event()
-    statuses: list[tuple[str, int]] = []
 
-    def keep_calling() -> None:
-        while not ended.is_set():
-            kid = issuer.current
-            reply = server.say(message(server, chart, issuer.sign()))
-            statuses.append((kid, reply.status))
+    def call() -> tuple[str, int]:
+        kid, token = issuer.sign()
+        return kid, server.say(message(server, chart, token)).status
 
-    with ThreadPoolExecutor(6) as callers:
-        working = [callers.submit(keep_calling) for _ in range(6)]
+    callers = Callers(call)
+    with callers.calling():
         for number in range(1, ROTATIONS + 1):
-            time.sleep(1)
+            callers.wait_for_a_round()
             issuer.publish(f"key-{number}")
-            time.sleep(AHEAD)
+            # Whoever has asked before that has heard, and then may ask again.
+            callers.wait_for_a_round()
+            time.sleep(REFRESH)
             issuer.use(f"key-{number}")
-        time.sleep(1)
-        ended.set()
-        for each in working:
-            each.result()
+        callers.wait_for_a_round()
 
-    assert {status for _, status in statuses} == {200}
-    assert {kid for kid, _ in statuses} == {f"key-{n}" for n in range(ROTATIONS + 1)}
+    assert {status for _, status in callers.statuses} == {200}
+    assert {kid for kid, _ in callers.statuses} == {
+        f"key-{number}" for number in range(ROTATIONS + 1)
+    }
     # Each of four workers asked for each key once, beside its first question.
     assert issuer.asked <= 4 * (ROTATIONS + 2)
 

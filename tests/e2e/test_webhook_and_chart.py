@@ -1,6 +1,5 @@
 """What a watch told is in the next chart, once, and outlives a crash."""
 
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -11,6 +10,8 @@ from click import ClickException
 
 from cds_service.audit import verify
 from cds_service.store.store import Store
+
+from ..waiting import until
 
 Server = Any
 Chart = Any
@@ -117,8 +118,7 @@ def test_a_crash_in_the_middle_of_deliveries_loses_none_that_was_acknowledged(
 
     with ThreadPoolExecutor(4) as senders:
         sending = [senders.submit(deliver_until_the_end, each) for each in range(4)]
-        while len(acknowledged) < 20 and not all(each.done() for each in sending):
-            time.sleep(0.01)
+        until(lambda: len(acknowledged) >= 20 or all(each.done() for each in sending))
         server.kill()
         for each in sending:
             each.result()

@@ -5,7 +5,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
 import venv
 from collections.abc import Iterator
 from importlib.metadata import distribution
@@ -14,12 +13,13 @@ from zipfile import ZipFile
 
 import pytest
 
+from ..waiting import PATIENCE, until
+
 pytestmark = pytest.mark.slow
 
 HOME = Path(__file__).parents[2]
 PARTS = ["cds_service", "rules", "fixtures"]
 FILES = ["setup.cfg", "pyproject.toml", "README.md", "LICENSE"]
-PATIENCE = 180
 
 
 def run(*command: object, **options: object) -> subprocess.CompletedProcess[str]:
@@ -146,12 +146,7 @@ def invited(environment: Path, tmp_path: Path) -> Iterator[list[str]]:
             stderr=output,
         )
     try:
-        deadline = time.monotonic() + PATIENCE
-        while "tail -f" not in said.read_text():
-            assert (
-                process.poll() is None and time.monotonic() < deadline
-            ), said.read_text()
-            time.sleep(0.05)
+        until(lambda: "tail -f" in said.read_text(), said.read_text, process)
         yield said.read_text().splitlines()
     finally:
         process.terminate()

@@ -8,7 +8,7 @@ import pytest
 
 from cds_service.ehr.exchange import Unanswered, exchange
 
-PATIENCE = 60
+from ..waiting import PATIENCE
 
 
 @contextmanager

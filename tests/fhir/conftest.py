@@ -14,6 +14,8 @@ from cds_service.fhir.client import FhirLimits, FhirPool, open_reader
 from cds_service.http.networks import ListedServer
 from cds_service.protocol.requests import FhirAuthorization, HookRequest
 
+from ..waiting import PATIENCE
+
 
 @dataclass
 class Asked:
@@ -84,7 +86,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def hang(self) -> None:
         """Answers nothing until the test is over."""
-        self.server.loopback.release.wait(60)
+        self.server.loopback.release.wait(PATIENCE)
         self.close_connection = True
 
     def log_message(self, *args: object) -> None:

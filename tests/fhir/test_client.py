@@ -24,6 +24,8 @@ from cds_service.fhir.client import FhirPool, open_reader
 from cds_service.http.exchange import ReadFailure
 from cds_service.http.networks import ListedServer
 
+from ..waiting import PATIENCE
+
 ENDS = 60.0
 
 
@@ -470,7 +472,7 @@ def test_tokens_never_mix_between_requests_that_run_at_once(
     start = threading.Barrier(16)
 
     def call(worker):
-        start.wait(20)
+        start.wait(PATIENCE)
         for number in range(25):
             token = f"token-{worker}-{number}"
             reader = reader_for(hook_request(server=fhir, token=token))

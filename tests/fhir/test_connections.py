@@ -26,6 +26,8 @@ from cds_service.http.connections import resolve_by_system
 from cds_service.http.exchange import ReadFailure
 from cds_service.http.networks import ListedServer, Reach
 
+from ..waiting import PATIENCE
+
 NAME = "fhir.hospital.example"
 HERE = "127.0.0.1"
 
@@ -311,7 +313,7 @@ def test_e_9_a_handshake_that_drips_holds_no_thread(queries, hook_request):
             pool.close()
             for thread in threading.enumerate():
                 if thread.name.startswith("fhir"):
-                    thread.join(20)
+                    thread.join(PATIENCE)
                     assert not thread.is_alive()
         finally:
             release.set()

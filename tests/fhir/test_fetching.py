@@ -10,6 +10,8 @@ from cds_service.fhir.fetching import Crew, Fetch
 from cds_service.fhir.reading import Answer
 from cds_service.http.exchange import ReadFailure
 
+from ..waiting import PATIENCE
+
 
 @pytest.fixture
 def threads():
@@ -33,7 +35,7 @@ def failing(*pages, error):
 
 def hanging(release, *pages):
     yield from pages
-    release.wait(60)
+    release.wait(PATIENCE)
 
 
 def test_an_answer_holds_what_came_before_a_failure(threads):
@@ -90,7 +92,7 @@ def test_the_end_of_what_is_cut_off_is_waited_for(threads):
     cut = threading.Event()
 
     def slow_to_end():
-        cut.wait(60)
+        cut.wait(PATIENCE)
         threading.Event().wait(0.3)
         ended.append(1)
         yield 1

@@ -12,6 +12,8 @@ from cds_service.fhir.gather import gather
 from cds_service.http.networks import ListedServer
 from cds_service.protocol.errors import UnmetPrecondition, WrongPatient
 
+from ..waiting import PATIENCE
+
 LOADED, PARTIAL, MISSING = SourceState
 LONG = 30.0
 REST = {"rest": "optional"}
@@ -441,7 +443,7 @@ def test_e_9_a_server_that_sends_byte_by_byte_holds_no_thread(
     pool.close()
     for thread in threading.enumerate():
         if thread.name.startswith("fhir"):
-            thread.join(20)
+            thread.join(PATIENCE)
             assert not thread.is_alive()
 
 
@@ -452,7 +454,7 @@ def test_all_queries_are_on_their_way_at_once(
 
     def meet(value):
         def route(handler):
-            together.wait(20)
+            together.wait(PATIENCE)
             return value
 
         return route

@@ -36,6 +36,8 @@ from cds_service.wearables.consent_gate import ConsentGate
 from cds_service.wearables.records import AlertType, PatientKey, WearableAlert
 from cds_service.web.json import parse_json
 
+from ..waiting import PATIENCE
+
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
 OLD, NEW, OTHER, FOREIGN = (
     "whsec_b2xkLXNlY3JldC1vZi10aGUtZGVtby13YXRjaA==",
@@ -397,7 +399,7 @@ def test_one_key_at_many_doors_at_once_is_stored_once(
     answers: list[int] = []
 
     def send() -> None:
-        ready.wait(60)
+        ready.wait(PATIENCE)
         try:
             answers.append(deliver().status)
         except CdsError as error:
@@ -407,7 +409,7 @@ def test_one_key_at_many_doors_at_once_is_stored_once(
     for each in threads:
         each.start()
     for each in threads:
-        each.join(60)
+        each.join(PATIENCE)
 
     assert len(answers) == count
     assert 202 in answers and set(answers) <= {202, 409}

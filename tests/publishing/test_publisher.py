@@ -14,8 +14,9 @@ from cds_service.rulebook.engine.rules import unchecked
 from cds_service.rulebook.watch import Watch
 from cds_service.store.store import Store
 
+from ..waiting import PATIENCE
+
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-PATIENCE = 60
 Revise = Callable[[Path, int], dict[str, str]]
 
 

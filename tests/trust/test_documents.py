@@ -22,6 +22,8 @@ from cds_service.trust.documents import (
     read_document,
 )
 
+from ..waiting import PATIENCE
+
 JWK = {
     **ECAlgorithm.to_jwk(
         ec.generate_private_key(ec.SECP384R1()).public_key(), as_dict=True
@@ -40,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
         self.server.asked.append(self.path)
         kind = self.path.strip("/")
         if kind == "slow":
-            self.server.release.wait(60)
+            self.server.release.wait(PATIENCE)
         if kind == "drip":
             self.drip()
         elif kind == "redirect":

@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -20,7 +19,8 @@ from cds_service.wearables.consent import FHIR_SERVER, ConsentRecord
 from cds_service.wearables.consent_gate import ConsentChange, ConsentGate, stamp_of
 from cds_service.wearables.records import PatientKey, WearableAlert
 
-PATIENCE = 60
+from ...waiting import PATIENCE, until
+
 SECRET = "whsec_c2VjcmV0LW9mLXRoZS1kZW1vLXdhdGNoLWhlcmU="
 ACTIONS = "http://terminology.hl7.org/CodeSystem/consentaction"
 NAMED = [{"coding": [{"system": ACTIONS, "code": each}]} for each in ("collect", "use")]
@@ -593,6 +593,9 @@ def test_a_database_that_is_not_there_is_told(ehr, read):
 
 # Interrupted.
 
+MANY = 600
+"""Patients: most of them are still to come when the first have been stored."""
+
 
 def start(words):
     return subprocess.Popen(
@@ -602,18 +605,11 @@ def start(words):
     )
 
 
-def wait_until(process, reached):
-    deadline = time.monotonic() + PATIENCE
-    while not reached() and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 @pytest.mark.slow
 def test_while_pages_are_read_nothing_is_stored(ehr, store, words):
-    ehr.pause = 0.5
+    ehr.halt_after(1)
     process = start(words)
-    wait_until(process, lambda: len(ehr.asked) == 2)
+    until(ehr.halted.is_set, process=process)
 
     process.send_signal(signal.SIGINT)
 
@@ -628,25 +624,25 @@ def test_while_pages_are_read_nothing_is_stored(ehr, store, words):
 def test_what_is_stored_stays_and_the_next_run_does_the_rest(
     serve, store, words, read, how
 ):
-    ehr = serve(map(consent, range(2000)), size=500)
+    ehr = serve(map(consent, range(MANY)), size=MANY // 4)
     words[words.index("--fhir") + 1] = ehr.base
     process = start(words)
-    wait_until(process, lambda: len(audited(store)) >= 20)
+    until(lambda: len(audited(store)) >= 20, process=process)
 
     process.send_signal(how)
 
     _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode in (1, -how)
     stored = len(audited(store))
-    assert 20 <= stored < 2000
+    assert 20 <= stored < MANY
     if how == signal.SIGINT:
         told = re.search(
             r"What came of (\d+) patients is stored; run it", said.decode()
         )
         assert told and int(told[1]) in (stored - 1, stored)
-    assert f"{2000 - stored} changed, 0 forgotten" in read().output
-    assert len(audited(store)) == 2000
-    assert [patient for patient in range(2000) if not kept(store, f"p{patient}")] == []
+    assert f"{MANY - stored} changed, 0 forgotten" in read().output
+    assert len(audited(store)) == MANY
+    assert [patient for patient in range(MANY) if not kept(store, f"p{patient}")] == []
 
 
 # Others tell meanwhile.

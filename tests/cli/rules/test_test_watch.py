@@ -5,17 +5,17 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cds_service.cli.rules.test_watch import affected, changes
 
+from ...waiting import PATIENCE, until
+
 RULES = Path(__file__).parents[3] / "rules"
 RULE = "cardiology/av-nodal-agent-bradycardia"
-PATIENCE = 60
 
 
 @pytest.fixture
@@ -54,13 +54,6 @@ def test_a_patient_affects_the_tests_that_name_it(rules: Path) -> None:
         str(rules / "a.test.yaml")
     }
     assert affected((rules,), frozenset({str(rules / "joe.json")})) == set()
-
-
-def until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ...waiting import PATIENCE
+
 HOME = Path(__file__).parents[3]
-PATIENCE = 120
 
 
 def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:

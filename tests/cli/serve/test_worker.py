@@ -4,7 +4,6 @@ import re
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -14,9 +13,10 @@ from pathlib import Path
 import pytest
 import requests
 
+from ...waiting import PATIENCE, until
+
 pytestmark = pytest.mark.slow
 
-PATIENCE = 120
 PROGRAM = """
 import os, sys, time
 from pathlib import Path
@@ -77,11 +77,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
                 stderr=output,
             )
         running.append(process)
-        deadline = time.monotonic() + PATIENCE
-        while not (found := re.search(r"at: (http://\S+) ", log.read_text())):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        listening = re.compile(r"at: (http://\S+) ")
+        found = until(lambda: listening.search(log.read_text()), log.read_text, process)
+        assert found
         return found[1]
 
     yield make
@@ -89,13 +87,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
     for process in running:
         process.terminate()
         process.wait(PATIENCE)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def begin(base: str, name: str) -> HTTPConnection:
@@ -114,7 +105,7 @@ def test_who_finds_too_many_waiting_is_told_so_at_once(
 ) -> None:
     base = start(PATIENCE, 2)
     served = [begin(base, "first")]
-    wait_for((tmp_path / "first").exists)
+    until((tmp_path / "first").exists)
     served += [begin(base, name) for name in ("second", "third")]
 
     def crowded() -> bool:
@@ -124,7 +115,7 @@ def test_who_finds_too_many_waiting_is_told_so_at_once(
         return False
 
     # As long as a place is left, a question waits for the thread like a call.
-    wait_for(crowded)
+    until(crowded)
     refused = call(base, "fourth")
     alive = requests.get(f"{base}/health", timeout=PATIENCE)
     (tmp_path / "release").touch()
@@ -141,7 +132,7 @@ def test_who_finds_too_many_waiting_is_told_so_at_once(
     assert refused.json()["resourceType"] == "OperationOutcome"
     assert not (tmp_path / "fourth").exists()
     # A place is free when the worker has seen its answer off, a moment after it came.
-    wait_for(lambda: call(base, "fifth").status_code == 200)
+    until(lambda: call(base, "fifth").status_code == 200)
 
 
 def test_who_sends_nothing_takes_no_thread(start: Start, tmp_path: Path) -> None:
@@ -162,7 +153,7 @@ def test_a_request_that_never_ends_has_its_worker_replaced(
     before = requests.get(f"{base}/health", timeout=PATIENCE).text
     with ThreadPoolExecutor(1) as beside:
         hanging = beside.submit(call, base, "hanging")
-        wait_for((tmp_path / "hanging").exists)
+        until((tmp_path / "hanging").exists)
 
         def replaced() -> bool:
             with suppress(requests.ConnectionError, requests.Timeout):
@@ -170,7 +161,7 @@ def test_a_request_that_never_ends_has_its_worker_replaced(
                 return now.ok and now.text != before
             return False
 
-        wait_for(replaced)
+        until(replaced)
         with pytest.raises(requests.ConnectionError):
             hanging.result()
 

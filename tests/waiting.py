@@ -1,0 +1,44 @@
+"""Waiting for what happens outside of a test: in another process, or on the disk."""
+
+import socket
+import time
+from collections.abc import Callable
+from subprocess import Popen
+from typing import Any, TypeVar
+
+Found = TypeVar("Found")
+
+PATIENCE = 120
+"""Seconds; only what hangs comes near, however busy the machine is."""
+PAUSE = 0.02
+"""Seconds between two looks."""
+
+
+def until(
+    happened: Callable[[], Found],
+    tell: Callable[[], object] = lambda: "it never happened",
+    process: Popen[Any] | None = None,
+) -> Found:
+    """Return what *happened* gives once it gives something.
+
+    Where *process* ends before that, or it takes longer than *PATIENCE*, the test fails
+    with what *tell* says.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while not (found := happened()):
+        assert process is None or process.poll() is None, tell()
+        assert time.monotonic() < deadline, tell()
+        time.sleep(PAUSE)
+    return found
+
+
+def was_read(connection: socket.socket) -> bool:
+    """Return whether the other end has taken in all that was sent, as Linux counts."""
+    (_, here), (_, there) = connection.getsockname(), connection.getpeername()
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        rows = [line.split() for line in table]
+    return ["00000000:00000000"] == [
+        row[4]
+        for row in rows
+        if row[1].endswith(f":{there:04X}") and row[2].endswith(f":{here:04X}")
+    ]
