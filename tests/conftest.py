@@ -1,13 +1,17 @@
 """What holds for each run, and a rules folder of one rule, for tests that change it."""
 
 import gc
+import os
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from .keeper import keep_watch
 
 # How long an example takes says how busy the machine is, and nothing of the code.
 settings.register_profile(
@@ -93,14 +97,23 @@ FILES = {
 Revise = Callable[[Path, int], dict[str, str]]
 
 
-def pytest_configure() -> None:
-    """Have the garbage collector come less often, and what tests start hear signals.
+KEEPER = pytest.StashKey[subprocess.Popen[bytes]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have the garbage collector come less often, and what tests start hear and end.
 
     Thousands of tests are half a million objects that stay to the end. To walk over
     them again and again would take a seventh of the time of the quick loop.
     """
     gc.set_threshold(10_000, 20, 20)
     hear_for_others()
+    config.stash[KEEPER] = keep_watch(os.environ)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Have what tests started and left ended before the run ends."""
+    config.stash[KEEPER].communicate()
 
 
 def hear_for_others() -> None:

@@ -1,15 +1,19 @@
-"""However a run of the tests is started, what it starts hears what ends it."""
+"""However a run of the tests starts and ends, what it starts hears what ends it."""
 
+import os
+import select
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from .waiting import PATIENCE
+
 HOME = Path(__file__).parents[1]
 ENDING = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
-PATIENCE = 120
 
 
 @pytest.mark.parametrize("number", ENDING)
@@ -42,3 +46,40 @@ def test_a_program_hears_it_in_a_run_that_itself_ignores_it() -> None:
 
     assert f"{len(ENDING)} passed" in done.stdout, done.stdout + done.stderr
     assert done.returncode == 0
+
+
+STARTS = """
+import subprocess, time
+
+def test_that_never_ends():
+    deaf = "trap '' INT QUIT TERM HUP; sleep 1000 & echo started $$ $!; wait"
+    subprocess.Popen(["sh", "-c", deaf], start_new_session=True)
+    time.sleep(1000)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_that_a_run_started_outlives_it(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """Neither a child that went its own way nor what that child has started."""
+    tests = tmp_path / "test_starts.py"
+    tests.write_text(STARTS, "utf-8")
+    plain = ("-p", "tests.conftest", "-c", os.devnull, "--capture=no")
+    command = [sys.executable, "-m", "pytest", *plain, tests]
+    with (
+        subprocess.Popen(command, cwd=HOME, stdout=subprocess.PIPE, text=True) as run,
+        ExitStack() as opened,
+    ):
+        assert run.stdout
+        said = next(line for line in run.stdout if "started" in line)
+        handles = [os.pidfd_open(int(each)) for each in said.split()[-2:]]
+        for each in handles:
+            opened.callback(os.close, each)
+
+        run.send_signal(number)
+
+        assert [select.select([each], [], [], PATIENCE)[0] for each in handles] == [
+            [each] for each in handles
+        ], "it lives on"

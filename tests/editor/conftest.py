@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
+from ..keeper import MARK
+from ..waiting import PATIENCE
+
 HOME = Path(__file__).parents[2]
 SERVER = Path(
     sys.prefix, "editor/node_modules/yaml-language-server/bin/yaml-language-server"
 )
 """Where `make editor` puts it: in the environment that runs the tests."""
-PATIENCE = 120.0
-"""Seconds; the machine may be busy."""
 
 
 def find_node() -> str | None:
@@ -50,7 +51,7 @@ class Editor:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={"HOME": str(folder)},
+            env={"HOME": str(folder), MARK: os.environ[MARK]},
         )
         self._numbers = itertools.count(1)
         self._answers: dict[int, Queue[Any]] = {}
