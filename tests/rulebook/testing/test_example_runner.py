@@ -10,7 +10,13 @@ from cds_service.rulebook.load import read_folder
 from cds_service.rulebook.testing.example_runner import Difference, ExampleRunner
 from cds_service.rulebook.testing.examples import Example, read_examples
 
-FILES = read_folder(Path(__file__).parents[3] / "rules")
+SHIPPED = read_folder(Path(__file__).parents[3] / "rules")
+NEEDED = ("alert-types.yaml", "valuesets/digoxin.yaml", "valuesets/heart-rate.yaml")
+FILES = {
+    "site.yaml": "format: 1\ntime_zone: America/New_York\nunapproved: serve\n",
+    **{name: SHIPPED[name] for name in NEEDED},
+}
+"""A site, and of the shipped files what the rule rests on."""
 RULE = "cardiology/digoxin-slow-heart.yaml"
 FILE = "cardiology/digoxin-slow-heart.test.yaml"
 
