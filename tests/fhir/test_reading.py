@@ -295,6 +295,7 @@ def test_of_two_versions_the_newer_counts(bundle, condition, first, second, kept
         {"versionId": 7},
         {"lastUpdated": "2026"},
         {"lastUpdated": "now"},
+        {"lastUpdated": "2026-11-22T12:00:00Z"},
         {"versionId": "9" * 5000},
     ],
     ids=lambda meta: str(meta)[:40],

@@ -50,6 +50,32 @@ def test_whoever_waits_as_long_as_told_may_again() -> None:
             assert allowance.take("a") == 0
 
 
+def test_who_still_owes_is_not_forgotten_when_the_memory_is_full() -> None:
+    clock = Clock()
+    allowance = Allowance(1, clock, most=4)
+    for key in "abc":
+        allowance.take(key)
+    clock.now += 60
+    assert allowance.take("debtor") == 0
+
+    assert allowance.take("new") == 0
+
+    assert allowance.wait("debtor") > 0
+    assert [allowance.wait(key) for key in "abc"] == [0.0] * 3
+
+
+def test_a_memory_full_of_who_owes_begins_anew() -> None:
+    allowance = Allowance(1, Clock(), most=4)
+    for key in "abcd":
+        allowance.take(key)
+
+    assert allowance.take("e") == 0
+
+    # Rather too much for four than a memory without a bound.
+    assert [allowance.wait(key) for key in "abcd"] == [0.0] * 4
+    assert allowance.wait("e") > 0
+
+
 def test_to_ask_takes_nothing() -> None:
     allowance = Allowance(1, Clock())
 

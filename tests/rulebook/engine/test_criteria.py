@@ -185,6 +185,18 @@ def test_the_latest_is_unknown_if_a_newer_reading_is_unusable(
     assert older_broken is True
 
 
+def test_the_latest_is_unknown_if_a_reading_of_the_same_time_is_unusable(
+    rules: Any, chart: Any, reading: Any, reasons: Any
+) -> None:
+    verdict = rules.verdict(
+        HR,
+        "hr: {latest: {above: 100}}",
+        chart(observations=[reading(101, "2 hours"), reading("n/a", "2 hours")]),
+    )
+
+    assert reasons(verdict) == {"unusable"}
+
+
 def test_two_readings_at_one_time_straddle_the_limit(
     rules: Any, chart: Any, reading: Any, reasons: Any
 ) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cds_service.fhir.moments import Moment
 from cds_service.rulebook.engine.rows.readings import Row
-from cds_service.rulebook.engine.series import change, most_apart
+from cds_service.rulebook.engine.series import change, most_apart, reduce_rows
 from cds_service.rulebook.values.intervals import Interval
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -80,3 +80,22 @@ def test_as_many_are_apart_as_could_be_chosen_by_trying(
     assert told.low <= most <= told.high
     if all(time[1] == 0 for time, _ in readings):
         assert told.low == told.high
+
+
+def at(hour: int, value: float) -> Row:
+    moment = Moment(START + hour * HOUR, START + hour * HOUR)
+    return Row("Observation/o", moment=moment, value=Interval(value, value))
+
+
+def test_the_median_of_an_even_number_lies_between_the_two_in_the_middle() -> None:
+    four = [at(0, 90), at(1, 130), at(2, 100), at(3, 104)]
+
+    assert reduce_rows("median", four) == Interval(102, 102)
+    assert reduce_rows("median", [at(0, 90), at(1, 101)]) == Interval(95.5, 95.5)
+    assert reduce_rows("median", four[:3]) == Interval(100, 100)
+
+
+def test_the_median_of_ranges_is_the_range_of_their_medians() -> None:
+    vague = [row((0, 0, 0), (90, 10, 0)), row((1, 0, 0), (100, 20, 0))]
+
+    assert reduce_rows("median", vague) == Interval(95, 110)

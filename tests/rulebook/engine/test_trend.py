@@ -21,6 +21,8 @@ HR = "hr: {observation: {in: heart-rate, unit: /min, within: 7 days}}"
         ([(104, 0), (106, 24)], None),
         ([(104, 0), (106, 1), (103, 2)], None),
         ([(104, 0), (106, 24), (103, 48), (80, 80)], True),
+        ([(104, 0), (106, 24), (103, 36)], True),
+        ([(104, 0), (106, 24), (103, 35)], None),
     ],
 )
 def test_sustained_wants_enough_readings_over_half_the_period(

@@ -211,6 +211,14 @@ def test_a_permission_for_older_data_is_none_for_newer() -> None:
     assert permitted(rule) == set()
 
 
+def test_a_denial_for_older_data_holds_where_the_time_of_the_data_is_unknown() -> None:
+    denial = r4({"type": "deny", "dataPeriod": {"end": "2026-10-31"}}, id="c2")
+
+    assert permitted(r4(), denial) == set()
+    assert permitted(r4(), denial, data_at=datetime(2026, 10, 1, tzinfo=UTC)) == set()
+    assert permitted(r4(), denial, data_at=NOW) == {"collect", "use", "disclose"}
+
+
 @pytest.mark.parametrize(
     ("classes", "holds"),
     [
