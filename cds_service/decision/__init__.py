@@ -175,7 +175,7 @@ def read_chart(
             FhirLimits(pages=config.fhir_page_limit, bytes=config.fhir_byte_limit),
             client.queries,
         )
-    chart = gather(
+    return gather(
         service.queries,
         hook_request,
         reader,
@@ -184,7 +184,6 @@ def read_chart(
         allowed=config.gather_deadline_ms / 1000,
         note=watch.note_fetch,
     )
-    return replace(chart, halves=reader.halves) if reader else chart
 
 
 def heed_token(hook_request: HookRequest, client: TrustedClient) -> HookRequest:

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from ..fhir.demographics import COLUMNS, Demographics, NoPatientId, read_demographics
-from ..fhir.queries import with_count
+from ..fhir.questions import with_count
 from .csv_text import csv_lines
 from .entries import (
     BARREN,

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..fhir.entries import Place, grave_issues, place_of
 from ..fhir.foreign_text import outcome_text
-from ..fhir.queries import with_count
+from ..fhir.questions import with_count
 from ..fhir.rows import is_resource
 from .server import FhirServer, ServerFailure
 

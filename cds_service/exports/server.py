@@ -10,8 +10,7 @@ from typing import Any, Protocol
 from ..fhir.backend_services import TokenFailure
 from ..fhir.client import FhirPool
 from ..fhir.foreign_text import outcome_text
-from ..fhir.reading import next_link
-from ..fhir.rows import is_resource
+from ..fhir.rows import is_resource, next_link
 from ..http.addresses import Base, resolve
 from ..http.bodies import parse_body
 from ..http.exchange import ReadFailure

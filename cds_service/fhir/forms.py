@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-from .queries import is_search, with_count
+from .questions import is_search, with_count
 from .rows import joined
 
 PAGE_SIZE = 200

@@ -1,94 +1,42 @@
-"""What came for each prefetch key, read into the sources of the chart. Pure."""
+"""What came, read into the chart: sources, the context's orders, Medications. Pure."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..http.addresses import parse_base
 from ..protocol.errors import Problem, WrongPatient
-from ..protocol.requests import HookRequest
-from .chart import Chart, Resource, Source, SourceQuery, SourceState
-from .drafts import draft_pages, read_drafts
-from .medications import index_medications, medication_references
-from .queries import is_search
+from ..protocol.formats import is_whole
+from .chart import Chart, Resource, Source, SourceQuery, SourceState, medication_of
+from .questions import Obtained, is_search
 from .rows import Rows, is_resource, joined, reference_of
-from .subjects import Identity, bundle_resources, identify
+from .subjects import Identity, bundle_resources, identify, relative_form
 
-MEDICATION_SOURCES = ("medication_requests", "medication_statements", "draft_orders")
+DRAFTS = "draft_orders"
+"""The source of the orders that a hook's context carries."""
+MEDICATION_SOURCES = ("medication_requests", "medication_statements", DRAFTS)
+BUNDLES = ("draftOrders", "medications", "orders")
+"""Context fields that hold orders in a Bundle."""
+RESOURCES = ("medication", "order")
+"""Context fields that hold one order, plain or as ``{"resource": …}``."""
 
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came for one prefetch key, before it is read."""
-
-    pages: tuple[Any, ...] = ()
-    """As it came: the value of the key, or the pages of a search, in order."""
-    why: str = ""
-    """Why nothing came, or why more may exist; a constant phrase."""
-    origin: str = ""
-    """``prefetch`` or ``fhir``."""
-
-
-def read_source(query: SourceQuery, answer: Answer, identity: Identity) -> Source:
-    """The source that *answer* gives for *query*.
-
-    Raises WrongPatient for a Patient other than the context's.
-    Source: CDS Hooks 3.0.0 "Prefetch Template".
-    """
-    if not answer.pages:
-        return _missing(query, answer, answer.why)
-    first = answer.pages[0]
-    if is_resource(first, "OperationOutcome"):
-        return _missing(query, answer, "OperationOutcome")
-    if first is None and query.resource_type == "Patient":
-        return _missing(query, answer, "null")
-    if first is None:
-        return Source(query.source, SourceState.LOADED, origin=answer.origin)
-    searches = is_search(query.template)
-    if not is_resource(first, "Bundle" if searches else query.resource_type):
-        return _missing(query, answer, "wrong shape")
-    if query.resource_type == "Patient":
-        find = _find_patient if searches else _read_patient
-        return find(query, answer, identity)
-    return _read_rows(query, answer, identity)
-
-
-def read_sources(
-    queries: Sequence[SourceQuery],
-    answers: Mapping[str, Answer],
-    hook_request: HookRequest,
-) -> dict[str, Source]:
-    """For each prefetch key the source that its answer gives.
-
-    Raises WrongPatient for a Patient other than the context's.
-    """
-    identity = identify(
-        hook_request.patient_id,
-        known_base(hook_request),
-        all_pages(answers, hook_request),
-    )
-    return {
-        query.key: read_source(query, answers[query.key], identity) for query in queries
-    }
+_MEDICATION_ID = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def build_chart(
     queries: Sequence[SourceQuery],
     by_key: Mapping[str, Source],
+    drafts: Source | None,
     pages: Sequence[Any],
-    hook_request: HookRequest,
+    identity: Identity,
 ) -> Chart:
-    """The chart of the sources of each prefetch key, and of the context's orders.
+    """Return the chart of the sources of each prefetch key, and of the drafts.
 
     *pages* are all that came: Medications may stand in any.
     """
     lots: dict[str, list[Source]] = {}
     for query in queries:
         lots.setdefault(query.source, []).append(by_key[query.key])
-    base = known_base(hook_request)
-    if draft_pages(hook_request.context):
-        identity = identify(hook_request.patient_id, base, pages)
-        drafts = read_drafts(hook_request.context, identity)
+    if drafts:
         lots[drafts.name] = [drafts]
     sources = {name: merge(lot) for name, lot in lots.items()}
     patient = sources["patient"].resources if "patient" in sources else ()
@@ -99,28 +47,56 @@ def build_chart(
         for resource in sources[name].resources
     )
     return Chart(
-        patient_id=hook_request.patient_id,
+        patient_id=identity.patient_id,
         patient=patient[0] if patient else None,
         sources=sources,
-        medications=index_medications(pages, references, base),
-        context=hook_request.context,
+        medications=index_medications(pages, references, identity.base),
     )
 
 
-def all_pages(answers: Mapping[str, Answer], hook_request: HookRequest) -> list[Any]:
-    """Everything that came, the context's orders included."""
-    pages = [page for answer in answers.values() for page in answer.pages]
-    return pages + list(draft_pages(hook_request.context))
+# Sources
 
 
-def known_base(hook_request: HookRequest) -> str:
-    """The FHIR server's base; empty where the request names none that is one."""
-    base = parse_base(hook_request.fhir_server) if hook_request.fhir_server else None
-    return str(base) if base else ""
+def read_sources(
+    queries: Sequence[SourceQuery],
+    obtained: Mapping[str, Obtained],
+    identity: Identity,
+) -> dict[str, Source]:
+    """Return for each prefetch key the source that what was obtained gives.
+
+    Raises WrongPatient for a Patient other than the context's.
+    """
+    return {
+        each.key: read_source(each, obtained[each.key], identity) for each in queries
+    }
+
+
+def read_source(query: SourceQuery, obtained: Obtained, identity: Identity) -> Source:
+    """Return the source that what was *obtained* gives for *query*.
+
+    Raises WrongPatient for a Patient other than the context's.
+    Source: CDS Hooks 3.0.0 "Prefetch Template".
+    """
+    if not obtained.pages:
+        return _missing(query, obtained, obtained.why)
+    first = obtained.pages[0]
+    if is_resource(first, "OperationOutcome"):
+        return _missing(query, obtained, "OperationOutcome")
+    if first is None and query.resource_type == "Patient":
+        return _missing(query, obtained, "null")
+    if first is None:
+        return Source(query.source, SourceState.LOADED, origin=obtained.origin)
+    searches = is_search(query.template)
+    if not is_resource(first, "Bundle" if searches else query.resource_type):
+        return _missing(query, obtained, "wrong shape")
+    if query.resource_type == "Patient":
+        find = _find_patient if searches else _read_patient
+        return find(query, obtained, identity)
+    return _read_rows(query, obtained, identity)
 
 
 def merge(sources: Sequence[Source]) -> Source:
-    """One source from those that several prefetch keys gave; its state is the worst."""
+    """Return one source from those of several prefetch keys; its state is the worst."""
     if len(sources) == 1:
         return sources[0]
     once = {
@@ -139,38 +115,25 @@ def merge(sources: Sequence[Source]) -> Source:
     )
 
 
-def next_link(page: Any) -> str | None:
-    """The address of the page after *page*; none where it is the last.
-
-    Empty where there is such a link but no address in it.
-    """
-    links = page.get("link") if is_resource(page, "Bundle") else None
-    for link in links if isinstance(links, list) else ():
-        if isinstance(link, dict) and link.get("relation") == "next":
-            url = link.get("url")
-            return url if isinstance(url, str) else ""
-    return None
-
-
-def _read_rows(query: SourceQuery, answer: Answer, identity: Identity) -> Source:
+def _read_rows(query: SourceQuery, obtained: Obtained, identity: Identity) -> Source:
     rows = Rows(query.resource_type, identity)
-    why = answer.why
+    why = obtained.why
     if is_search(query.template):
-        rows.take_pages(answer.pages)
-        total = answer.pages[0].get("total")
+        rows.take_pages(obtained.pages)
+        total = obtained.pages[0].get("total")
         if not why and isinstance(total, int) and total > rows.matched:
             why = "fewer entries than the total"
     else:
-        rows.take(answer.pages[0])
-    return rows.source(query.source, why, answer.origin)
+        rows.take(obtained.pages[0])
+    return rows.source(query.source, why, obtained.origin)
 
 
-def _read_patient(query: SourceQuery, answer: Answer, identity: Identity) -> Source:
-    patient = answer.pages[0]
+def _read_patient(query: SourceQuery, obtained: Obtained, identity: Identity) -> Source:
+    patient = obtained.pages[0]
     if not isinstance(patient.get("id"), str):
-        return _missing(query, answer, "Patient without an id")
+        return _missing(query, obtained, "Patient without an id")
     if patient["id"] != identity.patient_id:
-        prefetched = answer.origin == "prefetch"
+        prefetched = obtained.origin == "prefetch"
         raise WrongPatient(
             Problem(
                 "The Patient resource is not the patient of the context.",
@@ -178,20 +141,157 @@ def _read_patient(query: SourceQuery, answer: Answer, identity: Identity) -> Sou
                 diagnostics=query.key,
             )
         )
-    return _one(query, answer, patient)
+    return _one(query, obtained, patient)
 
 
-def _find_patient(query: SourceQuery, answer: Answer, identity: Identity) -> Source:
+def _find_patient(query: SourceQuery, obtained: Obtained, identity: Identity) -> Source:
     """The context's Patient in a Bundle that may hold relatives."""
-    for _, resource in bundle_resources(answer.pages, "Patient"):
+    for _, resource in bundle_resources(obtained.pages, "Patient"):
         if resource.get("id") == identity.patient_id:
-            return _one(query, answer, resource)
-    return _missing(query, answer, answer.why or "not found")
+            return _one(query, obtained, resource)
+    return _missing(query, obtained, obtained.why or "not found")
 
 
-def _one(query: SourceQuery, answer: Answer, resource: Resource) -> Source:
-    return Source(query.source, SourceState.LOADED, (resource,), origin=answer.origin)
+def _one(query: SourceQuery, obtained: Obtained, resource: Resource) -> Source:
+    return Source(query.source, SourceState.LOADED, (resource,), origin=obtained.origin)
 
 
-def _missing(query: SourceQuery, answer: Answer, why: str) -> Source:
-    return Source(query.source, SourceState.MISSING, why=why, origin=answer.origin)
+def _missing(query: SourceQuery, obtained: Obtained, why: str) -> Source:
+    return Source(query.source, SourceState.MISSING, why=why, origin=obtained.origin)
+
+
+# The context's orders
+
+
+def draft_pages(context: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the orders of the context, each field as a Bundle where it can be one.
+
+    Source: CDS Hooks library: order-select, order-sign, medication-refill,
+    medication-verify, medication-prescribe, order-review.
+    """
+    return tuple(_lots(context))
+
+
+def read_drafts(pages: Sequence[Any], identity: Identity) -> Source | None:
+    """Return the source of the context's orders; none where it carries none.
+
+    A draft may lack an id, and lacking a subject is the context's patient's.
+    """
+    if not pages:
+        return None
+    if not any(is_resource(page, "Bundle") for page in pages):
+        return Source(DRAFTS, SourceState.MISSING, why="wrong shape", origin="context")
+    rows = Rows("", identity)
+    rows.take_pages(pages)
+    return rows.source(DRAFTS, "", "context")
+
+
+def _lots(context: Mapping[str, Any]) -> Iterator[Any]:
+    for name in BUNDLES:
+        if context.get(name) is not None:
+            yield _as_bundle(context[name])
+    for name in RESOURCES:
+        # Older order-dispatch clients send a reference here, which is no order.
+        if isinstance(context.get(name), dict):
+            yield _as_bundle(context[name])
+
+
+def _as_bundle(value: Any) -> Any:
+    if isinstance(value, list):
+        return _bundle(value)
+    if not isinstance(value, dict) or is_resource(value, "Bundle"):
+        return value
+    entries = value.get("entry")
+    return _bundle(entries if isinstance(entries, list) else [value])
+
+
+def _bundle(values: list[Any]) -> dict[str, Any]:
+    entries = [
+        (
+            value
+            if isinstance(value, dict) and "resource" in value
+            else {"resource": value}
+        )
+        for value in values
+    ]
+    return {"resourceType": "Bundle", "entry": entries}
+
+
+# Medications by the references that name them
+
+
+def lacking_medications(
+    queries: Sequence[SourceQuery],
+    obtained: Mapping[str, Obtained],
+    drafts: Sequence[Any],
+    patient: Identity,
+) -> list[str]:
+    """Return the ids of the Medications that the patient's own orders and statements
+    refer to and that did not come along, sorted.
+    """
+    pages = [*all_pages(obtained), *drafts]
+    resources = (resource for _, resource in bundle_resources(pages))
+    if not medication_references(resources):
+        return []
+    identity = identify(patient, pages)
+    listing = [query for query in queries if query.source in MEDICATION_SOURCES]
+    sources = read_sources(listing, obtained, identity)
+    read = read_drafts(drafts, identity)
+    chart = build_chart(listing, sources, read, pages, identity)
+    rows = [each for source in chart.sources.values() for each in source.resources]
+    return ids_to_fetch(medication_references(rows), chart.medications, identity.base)
+
+
+def all_pages(obtained: Mapping[str, Obtained]) -> list[Any]:
+    """Return everything that was obtained, in the order of the keys."""
+    return [page for each in obtained.values() for page in each.pages]
+
+
+def medication_references(resources: Iterable[Resource]) -> frozenset[str]:
+    """Return the references to Medications that no resource itself contains."""
+    found = set()
+    for resource in resources:
+        _, member = medication_of(resource)
+        reference = member.get("reference") if isinstance(member, dict) else None
+        if not isinstance(reference, str) or not is_whole(reference):
+            continue
+        if reference[:1] not in ("", "#"):
+            found.add(reference)
+    return frozenset(found)
+
+
+def index_medications(
+    pages: Iterable[Any], references: Iterable[str], base: str
+) -> dict[str, Resource]:
+    """Return the Medications in *pages* by every name, and by each of *references*.
+
+    *base* is the FHIR server's, or empty where none is known.
+    """
+    index: dict[str, Resource] = {}
+    for full_url, resource in bundle_resources(pages, "Medication"):
+        names = [full_url, relative_form(full_url, base)]
+        if isinstance(resource.get("id"), str):
+            names.append(f"Medication/{resource['id']}")
+        for name in filter(is_whole, filter(None, names)):
+            index.setdefault(name, resource)
+    for reference in references:
+        known = index.get(relative_form(reference, base))
+        if known is not None:
+            index.setdefault(reference, known)
+    return index
+
+
+def ids_to_fetch(
+    references: Iterable[str], index: Mapping[str, Resource], base: str
+) -> list[str]:
+    """Return the ids of the Medications that *references* name and *index* lacks."""
+    found = set()
+    for reference in references:
+        kind, _, identifier = relative_form(reference, base).partition("/")
+        if (
+            kind == "Medication"
+            and reference not in index
+            and _MEDICATION_ID.fullmatch(identifier)
+        ):
+            found.add(identifier)
+    return sorted(found)

@@ -160,12 +160,25 @@ class Rows:
 
 
 def is_resource(value: Any, resource_type: str) -> bool:
-    """Whether *value* claims to be a resource of that type."""
+    """Check whether *value* claims to be a resource of that type."""
     return isinstance(value, dict) and value.get("resourceType") == resource_type
 
 
+def next_link(page: Any) -> str | None:
+    """Return the address of the page after *page*; none where it is the last.
+
+    Empty where there is such a link but no address in it.
+    """
+    links = page.get("link") if is_resource(page, "Bundle") else None
+    for link in links if isinstance(links, list) else ():
+        if isinstance(link, dict) and link.get("relation") == "next":
+            url = link.get("url")
+            return url if isinstance(url, str) else ""
+    return None
+
+
 def reference_of(resource: Resource) -> str:
-    """``Type/id``; empty for one without an id, or with half a character in it."""
+    """Return ``Type/id``; empty without an id, or with half a character in it."""
     identifier = resource.get("id")
     if not isinstance(identifier, str) or not identifier or not is_whole(identifier):
         return ""
@@ -173,7 +186,7 @@ def reference_of(resource: Resource) -> str:
 
 
 def joined(reasons: Iterable[str]) -> str:
-    """The reasons in one phrase, each once."""
+    """Return the reasons in one phrase, each once."""
     return "; ".join(dict.fromkeys(filter(None, reasons)))
 
 

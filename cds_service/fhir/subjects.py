@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 from urllib.parse import unquote
 
 from ..http.addresses import parse_base, same_place
 from ..protocol.formats import is_whole
+from ..protocol.requests import HookRequest
 from .chart import Resource
 
 _LITERAL = re.compile(
@@ -41,23 +42,30 @@ class Identity:
     """Full URLs, in lower case, that bundles give to other patients."""
 
 
-def identify(patient_id: str, base: str, pages: Iterable[Any]) -> Identity:
-    """The patient's identity with the full URLs that *pages* use."""
+def context_patient(hook_request: HookRequest) -> Identity:
+    """Return the patient of the context, before anything is known of full URLs."""
+    server = hook_request.fhir_server
+    base = parse_base(server) if server else None
+    return Identity(hook_request.patient_id, str(base) if base else "")
+
+
+def identify(patient: Identity, pages: Iterable[Any]) -> Identity:
+    """Return the patient's identity with the full URLs that *pages* use."""
     own, others = set(), set()
     for full_url, resource in bundle_resources(pages, "Patient"):
         if not full_url:
             continue
-        if resource.get("id") == patient_id:
+        if resource.get("id") == patient.patient_id:
             own.add(full_url.lower())
         elif isinstance(resource.get("id"), str):
             others.add(full_url.lower())
-    return Identity(patient_id, base, frozenset(own), frozenset(others - own))
+    return replace(patient, own=frozenset(own), others=frozenset(others - own))
 
 
 def bundle_resources(
     pages: Iterable[Any], kind: str = ""
 ) -> Iterator[tuple[str, Resource]]:
-    """Full URL (may be empty) and resource of every readable entry of *pages*.
+    """Yield full URL (may be empty) and resource of every readable entry of *pages*.
 
     Of one type only, where *kind* names it.
     """
@@ -73,7 +81,7 @@ def bundle_resources(
 
 
 def whose(resource: Resource, identity: Identity) -> Whose:
-    """Whose *resource* is, by its ``subject`` and ``patient``, and by its ``focus``.
+    """Return whose *resource* is, by its ``subject``, ``patient`` and ``focus``.
 
     What was observed of a fetus, a newborn, a donor or a device stands in the patient's
     record, and is not the patient's.
@@ -170,7 +178,7 @@ def _first_of(said: Iterable[Whose], *verdicts: Whose) -> Whose | None:
 
 
 def relative_form(reference: str, base: str) -> str:
-    """``Type/id`` of a reference into the server *base*; empty for any other.
+    """Return ``Type/id`` of a reference into the server *base*; empty for any other.
 
     Where the base is not known, an absolute reference is taken to be into it.
     """

@@ -3,7 +3,7 @@
 import pytest
 
 from cds_service.fhir.chart import SourceState
-from cds_service.fhir.drafts import draft_pages, read_drafts
+from cds_service.fhir.reading import draft_pages, read_drafts
 from cds_service.fhir.subjects import Identity
 
 LOADED, PARTIAL, MISSING = SourceState
@@ -11,7 +11,7 @@ ORDER = {"resourceType": "MedicationRequest", "id": "d1"}
 
 
 def read(context):
-    return read_drafts(context, Identity("p1"))
+    return read_drafts(draft_pages(context), Identity("p1"))
 
 
 @pytest.mark.parametrize(

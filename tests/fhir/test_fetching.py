@@ -7,7 +7,7 @@ from time import monotonic
 import pytest
 
 from cds_service.fhir.fetching import Crew, Fetch
-from cds_service.fhir.reading import Answer
+from cds_service.fhir.questions import Obtained
 from cds_service.http.exchange import ReadFailure
 
 from ..waiting import PATIENCE
@@ -39,23 +39,23 @@ def hanging(release, *pages):
 
 
 def test_an_answer_holds_what_came_before_a_failure(threads):
-    fetch = Fetch(failing(1, 2, error=ReadFailure("HTTP 500")), Answer((0,)))
+    fetch = Fetch(failing(1, 2, error=ReadFailure("HTTP 500")), Obtained((0,)))
 
     with Crew(30.0, threads) as crew:
         crew.start([fetch, fetch])
         crew.wait_for_all()
 
-    assert fetch.answer() == Answer((0, 1, 2), "HTTP 500", "")
+    assert fetch.obtained() == Obtained((0, 1, 2), "HTTP 500", "")
 
 
 def test_a_fetch_that_is_still_on_its_way_has_timed_out(release, threads):
-    fetch = Fetch(hanging(release, 1), Answer(origin="fhir"), "narrowed by scope")
+    fetch = Fetch(hanging(release, 1), Obtained(origin="fhir"), "narrowed by scope")
     with Crew(0.5, threads) as crew:
         crew.start([fetch])
         in_time = crew.wait_for([fetch])
-        answer = fetch.answer()
+        answer = fetch.obtained()
 
-    assert answer == Answer((1,), "timeout; narrowed by scope", "fhir")
+    assert answer == Obtained((1,), "timeout; narrowed by scope", "fhir")
     assert not in_time
 
 

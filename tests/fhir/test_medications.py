@@ -1,6 +1,6 @@
 """Medications by the references that name them."""
 
-from cds_service.fhir.medications import (
+from cds_service.fhir.reading import (
     ids_to_fetch,
     index_medications,
     medication_references,

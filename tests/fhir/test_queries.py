@@ -2,7 +2,7 @@
 
 import pytest
 
-from cds_service.fhir.queries import fill, is_search, with_count, without
+from cds_service.fhir.questions import fill, is_search, with_count, without
 
 
 @pytest.mark.parametrize(

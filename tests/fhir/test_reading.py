@@ -3,7 +3,9 @@
 import pytest
 
 from cds_service.fhir.chart import SourceQuery, SourceState, Unusable
-from cds_service.fhir.reading import Answer, merge, next_link, read_source
+from cds_service.fhir.questions import Obtained
+from cds_service.fhir.reading import merge, read_source
+from cds_service.fhir.rows import next_link
 from cds_service.fhir.subjects import Identity
 from cds_service.protocol.errors import WrongPatient
 
@@ -17,7 +19,7 @@ ME = Identity("p1", "https://ehr.example/fhir")
 
 
 def read(value, query=CONDITIONS, why=""):
-    return read_source(query, Answer((value,), why, "prefetch"), ME)
+    return read_source(query, Obtained((value,), why, "prefetch"), ME)
 
 
 def ids(source):
@@ -387,7 +389,7 @@ def test_p_15_every_page_and_every_issue_is_heeded(bundle, condition):
     epic["issue"][1]["code"] = "suppressed"
     pages = bundle(condition("a")), bundle(epic)
 
-    source = read_source(CONDITIONS, Answer(pages, "", "fhir"), ME)
+    source = read_source(CONDITIONS, Obtained(pages, "", "fhir"), ME)
 
     assert (ids(source), source.state) == (["a"], PARTIAL)
 
@@ -440,7 +442,7 @@ def test_foreign_entries_count_towards_the_total(bundle, condition):
 def test_pages_are_read_in_their_order_and_what_was_cut_is_said(bundle, condition):
     pages = bundle(condition("b")), bundle(condition("a")), bundle(condition("b"))
 
-    source = read_source(CONDITIONS, Answer(pages, "HTTP 500", "fhir"), ME)
+    source = read_source(CONDITIONS, Obtained(pages, "HTTP 500", "fhir"), ME)
 
     assert (ids(source), source.state) == (["b", "a"], PARTIAL)
     assert (source.why, source.origin) == ("HTTP 500", "fhir")
@@ -455,7 +457,7 @@ def test_several_reasons_stand_side_by_side(bundle, condition):
 
 
 def test_no_answer_is_missing_with_its_reason():
-    source = read_source(CONDITIONS, Answer(why="timeout", origin="fhir"), ME)
+    source = read_source(CONDITIONS, Obtained(why="timeout", origin="fhir"), ME)
 
     assert (source.state, source.why, source.resources) == (MISSING, "timeout", ())
 

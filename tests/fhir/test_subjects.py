@@ -102,7 +102,7 @@ def test_p_21_a_urn_is_the_patient_that_a_bundle_gives_it_to():
     other = "urn:uuid:11111111-cd71-4428-b8b7-31e53eba8184"
     pages = [{"entry": [entry(URN, "p1"), entry(other, "p2")]}, None, "text", {}]
 
-    identity = identify("p1", BASE, pages)
+    identity = identify(Identity("p1", BASE), pages)
 
     assert whose(referring(URN), identity) is Whose.OWN
     assert whose(referring(URN.upper()), identity) is Whose.OWN
@@ -117,7 +117,7 @@ def test_p_21_a_urn_of_the_patients_own_id_is_the_patient():
 
 def test_a_full_url_names_the_patient_only_as_a_urn():
     elsewhere = "https://other.example/fhir/Patient/p1"
-    identity = identify("p1", BASE, [{"entry": [entry(elsewhere, "p1")]}])
+    identity = identify(Identity("p1", BASE), [{"entry": [entry(elsewhere, "p1")]}])
 
     assert whose(referring(elsewhere), identity) is Whose.UNKNOWN
 
@@ -125,7 +125,9 @@ def test_a_full_url_names_the_patient_only_as_a_urn():
 def test_a_full_url_that_contradicts_the_id_beside_it_leaves_the_subject_unknown():
     page = {"entry": [entry(f"{BASE}/Patient/3", "p1")]}
 
-    verdict = whose(referring(f"{BASE}/Patient/3"), identify("p1", BASE, [page]))
+    verdict = whose(
+        referring(f"{BASE}/Patient/3"), identify(Identity("p1", BASE), [page])
+    )
 
     assert verdict is Whose.UNKNOWN
 
@@ -157,7 +159,7 @@ def test_a_reference_into_the_server_has_a_relative_form(reference, relative):
 def test_half_a_character_in_full_urls_makes_nobody_of_two_patients():
     pages = [{"entry": [entry("urn:x\ufffd", "p1"), entry("urn:x\ufffd", "p2")]}]
 
-    identity = identify("p1", BASE, pages)
+    identity = identify(Identity("p1", BASE), pages)
 
     assert whose(referring("urn:x\ufffd"), identity) is Whose.UNKNOWN
 

@@ -27,9 +27,8 @@ from ...http.exchange import Exchange, Limits, ReadFailure
 from ...http.networks import ListedServer, Reach
 from ...protocol.requests import HookRequest
 from ..forms import Form
-from ..queries import is_search
-from ..reading import next_link
-from ..rows import is_resource
+from ..questions import is_search
+from ..rows import is_resource, next_link
 from ..scopes import parse_scope
 from .asking import Server, Spent, search
 from .habits import Habits

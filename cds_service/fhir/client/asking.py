@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from ...http.exchange import ReadFailure
 from ..entries import Told, judge_outcome
 from ..forms import Form, Part, combine, counts, settle, write
-from ..queries import is_search
+from ..questions import is_search
 from ..refusals import Statement, amend, read_refusal, read_statement
 from ..rows import is_resource, joined
 from ..scopes import Grant, Scope, grant
