@@ -21,7 +21,7 @@ from cds_service.audit import (
 )
 from cds_service.protocol.cards import Coding
 from cds_service.protocol.errors import InvalidRequest, Problem, Unauthenticated
-from cds_service.protocol.feedback import FeedbackEntry, Outcome
+from cds_service.protocol.feedback import FeedbackEntry, FeedbackOutcome
 from cds_service.protocol.requests import FhirAuthorization, HookRequest
 from cds_service.store.chain import entry_hash
 from cds_service.store.records import (
@@ -221,7 +221,7 @@ def test_a_delivery_about_several_patients_is_about_none_in_particular() -> None
 def test_f_11_feedback_is_told_without_the_clinicians_own_words() -> None:
     entry = FeedbackEntry(
         "u1",
-        Outcome.OVERRIDDEN,
+        FeedbackOutcome.OVERRIDDEN,
         NOW,
         reason=Coding("https://codes.example", "seen", "Seen"),
         comment="Known since May.",

@@ -12,7 +12,7 @@ from rich.markdown import Markdown
 from rich.panel import Panel
 from rich.text import Text
 
-from ..ehr.client import Answer
+from ..ehr.client import ServiceAnswer
 from ..fhir.foreign_text import clean
 from ..rulebook.cards import HELD_BACK_EXTENSION
 
@@ -27,7 +27,7 @@ def build_console() -> Console:
     return console
 
 
-def print_answer(console: Console, answer: Answer) -> None:
+def print_answer(console: Console, answer: ServiceAnswer) -> None:
     """Every card of an answer; or why there is none."""
     body = answer.body if isinstance(answer.body, dict) else {}
     if answer.status != 200:

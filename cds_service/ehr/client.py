@@ -18,7 +18,7 @@ from .exchange import PATIENCE, Unanswered, exchange
 from .fixtures import Case, fill_prefetch
 
 __all__ = [
-    "Answer",
+    "ServiceAnswer",
     "Ehr",
     "Unanswered",
     "build_bare",
@@ -38,7 +38,7 @@ ALGORITHMS = (*sorted(_CURVES.values()), *_RSA)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ServiceAnswer:
     """What came back, and how long it took."""
 
     status: int
@@ -82,7 +82,7 @@ class Ehr:
         services: list[dict[str, Any]] = answer.body["services"]
         return services
 
-    def call(self, service_id: str, body: Mapping[str, Any]) -> Answer:
+    def call(self, service_id: str, body: Mapping[str, Any]) -> ServiceAnswer:
         """The answer of a service."""
         return self._read("POST", self.service_url(service_id), body)
 
@@ -128,12 +128,12 @@ class Ehr:
             header["jku"] = self.key_url
         return jwt.encode(claims, self.key, algorithm=self.algorithm, headers=header)
 
-    def _read(self, method: str, url: str, body: Any) -> Answer:
+    def _read(self, method: str, url: str, body: Any) -> ServiceAnswer:
         reply = self.ask(method, url, body)
         read = read_json(reply.content)
         if not read.is_json:
             raise Unanswered(f"{url} did not answer in JSON.")
-        return Answer(reply.status, read.value, reply.seconds * 1000)
+        return ServiceAnswer(reply.status, read.value, reply.seconds * 1000)
 
 
 def find_templates(services: list[dict[str, Any]], service_id: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from ..http.bodies import parse_body
 from ..http.exchange import ReadFailure
 from ..http.networks import Reach
 from ..http.pacing import TEMPORARY, Backoff, parse_retry_after, seconds_until_reset
-from ..http.single import PASSING, Answer, Request, send
+from ..http.single import PASSING, Request, Response, send
 
 LONGEST_WAIT = 900.0
 """Seconds that are waited because a server asks for it; for more a command stops."""
@@ -177,7 +177,7 @@ class FhirServer:
         self._waits(f"waiting {pause:.0f} s: {trouble}")
         self._clockwork.sleep(pause)
 
-    def _ask(self, address: str) -> Answer:
+    def _ask(self, address: str) -> Response:
         try:
             token = self.credentials.token()
             answer = self._send(address, token)
@@ -198,7 +198,7 @@ class FhirServer:
             passing = failure.reason in PASSING
             raise _Trouble(message, passing=passing) from None
 
-    def _send(self, address: str, token: str) -> Answer:
+    def _send(self, address: str, token: str) -> Response:
         pause = self._not_before - self._clockwork.seconds()
         if pause > 0:
             self._waits(f"waiting {pause:.0f} s: no more may be asked before")
@@ -222,7 +222,7 @@ class FhirServer:
             self._not_before = max(self._not_before, again)
         return answer
 
-    def _bundle(self, answer: Answer) -> Mapping[str, Any]:
+    def _bundle(self, answer: Response) -> Mapping[str, Any]:
         value, reason = parse_body(answer.content)
         if answer.status != 200:
             raise self._refusal(answer, value)
@@ -244,7 +244,7 @@ class FhirServer:
         found: Mapping[str, Any] = value
         return found
 
-    def _refusal(self, answer: Answer, value: Any) -> _Trouble:
+    def _refusal(self, answer: Response, value: Any) -> _Trouble:
         status = answer.status
         if 300 <= status < 400:
             message = f"leads elsewhere (HTTP {status}), which is not followed; name "

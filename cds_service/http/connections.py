@@ -230,33 +230,20 @@ class _Connection(HTTPConnection):
         return super().getresponse()
 
 
-class _TlsConnection(HTTPSConnection):
-    def __init__(self, *args: Any, door: _Door, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._door = door
-
-    def _new_conn(self) -> socket:
-        return self._door.open(self)
-
-    def connect(self) -> None:
-        super().connect()
-        _refuse_late(self)
-
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        _note_wait(self)
-        return super().getresponse()
+class _TlsConnection(_Connection, HTTPSConnection):
+    """The same over TLS: what it adds runs before what urllib3 does for TLS."""
 
 
 class _Connections(HTTPConnectionPool):
+    kind = _Connection
+
     def __init__(self, *args: Any, door: _Door, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.ConnectionCls = partial(_Connection, door=door)  # type: ignore
+        self.ConnectionCls = partial(self.kind, door=door)  # type: ignore
 
 
-class _TlsConnections(HTTPSConnectionPool):
-    def __init__(self, *args: Any, door: _Door, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.ConnectionCls = partial(_TlsConnection, door=door)  # type: ignore
+class _TlsConnections(_Connections, HTTPSConnectionPool):
+    kind = _TlsConnection
 
 
 class _Adapter(HTTPAdapter):

@@ -55,7 +55,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Attempt:
     """What one GET came to; ``content`` is all of the body where reason is empty."""
 
     content: bytes = b""
@@ -103,21 +103,21 @@ class Exchange:
                 if getattr(connection, "exchange", None) is self:
                     cut(waiting)
 
-    def get(self, url: str, headers: Mapping[str, str]) -> Reply:
+    def get(self, url: str, headers: Mapping[str, str]) -> Attempt:
         """The answer with status 200. Raises ReadFailure for any other."""
-        for attempt in range(int(_RETRY.total or 0) + 1):
-            reply = self._ask(url, headers)
-            if not reply.reason:
-                return reply
-            if reply.again_after is None:
+        for failed in range(int(_RETRY.total or 0) + 1):
+            attempt = self._ask(url, headers)
+            if not attempt.reason:
+                return attempt
+            if attempt.again_after is None:
                 break
-            pause = max(reply.again_after, _BACKOFF_SECONDS * 2**attempt)
+            pause = max(attempt.again_after, _BACKOFF_SECONDS * 2**failed)
             if pause >= self._left() or self._stopped.wait(pause):
                 break
-        if not reply.refused:
-            raise ReadFailure(reply.reason)
-        outcome, _ = parse_body(reply.content)
-        raise ReadFailure(reply.reason, reply.status_code, outcome)
+        if not attempt.refused:
+            raise ReadFailure(attempt.reason)
+        outcome, _ = parse_body(attempt.content)
+        raise ReadFailure(attempt.reason, attempt.status_code, outcome)
 
     def wait_on(self, connection: HTTPConnection) -> None:
         """Notes that this thread awaits an answer on *connection*."""
@@ -136,10 +136,10 @@ class Exchange:
     def _left(self) -> float:
         return 0.0 if self._stopped.is_set() else self._ends - monotonic()
 
-    def _ask(self, url: str, headers: Mapping[str, str]) -> Reply:
+    def _ask(self, url: str, headers: Mapping[str, str]) -> Attempt:
         left = self._left()
         if left <= 0:
-            return Reply(reason="timeout")
+            return Attempt(reason="timeout")
         set_waiter(self)
         try:
             with self._session.get(
@@ -152,7 +152,7 @@ class Exchange:
             ) as response:
                 return self._read(response)
         except AddressRefused:
-            return Reply(reason="address refused")
+            return Attempt(reason="address refused")
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             # ValueError: what http.client makes of a negative chunk.
             return self._failed(error)
@@ -161,28 +161,28 @@ class Exchange:
             with self._lock:
                 self._waiting.pop(threading.get_ident(), None)
 
-    def _read(self, response: requests.Response) -> Reply:
+    def _read(self, response: requests.Response) -> Attempt:
         status = response.status_code
         if 300 <= status < 400:
-            return Reply(reason="redirect refused", status_code=status)
+            return Attempt(reason="redirect refused", status_code=status)
         if status != 200:
             return self._refusal(response)
         encoding = response.headers.get("Content-Encoding", "")
         if encoding.strip().lower() not in READABLE_ENCODINGS:
-            return Reply(reason="unreadable encoding")
+            return Attempt(reason="unreadable encoding")
         content = bytearray()
         for chunk in response.iter_content(_CHUNK):
             content += chunk
             if len(content) > self._limits.bytes:
-                return Reply(reason="size limit")
+                return Attempt(reason="size limit")
             if self._left() <= 0:
                 break
         if self._left() <= 0:
             # A body that ends where the connection does looks whole when it is cut.
-            return Reply(reason="timeout")
-        return Reply(content=bytes(content))
+            return Attempt(reason="timeout")
+        return Attempt(content=bytes(content))
 
-    def _refusal(self, response: requests.Response) -> Reply:
+    def _refusal(self, response: requests.Response) -> Attempt:
         status = response.status_code
         header = response.headers.get("Retry-After")
         again_after = None
@@ -194,19 +194,19 @@ class Exchange:
         if again_after is None and status not in _UNSAID:
             with suppress(requests.RequestException, HTTPError, OSError, ValueError):
                 said = next(response.iter_content(_CHUNK), b"")
-        return Reply(said, f"HTTP {status}", status, True, again_after)
+        return Attempt(said, f"HTTP {status}", status, True, again_after)
 
-    def _failed(self, error: Exception) -> Reply:
+    def _failed(self, error: Exception) -> Attempt:
         cause = error.args[0] if error.args else None
         if self._left() <= 0 or isinstance(cause, ReadTimeoutError):
-            return Reply(reason="timeout")
+            return Attempt(reason="timeout")
         if isinstance(error, (requests.Timeout, ReadTimeoutError)):
-            return Reply(reason="timeout")
+            return Attempt(reason="timeout")
         if isinstance(error, SSLError):
-            return Reply(reason="TLS failure")
+            return Attempt(reason="TLS failure")
         if isinstance(error, ChunkedEncodingError):
-            return Reply(reason="connection closed early")
+            return Attempt(reason="connection closed early")
         if isinstance(error, ContentDecodingError):
-            return Reply(reason="unreadable encoding")
+            return Attempt(reason="unreadable encoding")
         broken = isinstance(error, (requests.ConnectionError, OSError))
-        return Reply(reason="connection failed", again_after=0.0 if broken else None)
+        return Attempt(reason="connection failed", again_after=0.0 if broken else None)

@@ -43,7 +43,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What a server answered, whatever its status."""
 
     status: int
@@ -52,7 +52,7 @@ class Answer:
     content: bytes
 
 
-def send(session: requests.Session, request: Request) -> Answer:
+def send(session: requests.Session, request: Request) -> Response:
     """The answer to one request over a session of a ConnectionPool.
 
     Raises ReadFailure where none came, or not all of it.
@@ -73,7 +73,7 @@ def send(session: requests.Session, request: Request) -> Answer:
             if limit.over:
                 # A body that ends where the connection does looks whole when cut.
                 raise ReadFailure("timeout")
-            return Answer(response.status_code, response.headers, content)
+            return Response(response.status_code, response.headers, content)
     except AddressRefused:
         raise ReadFailure("address refused") from None
     except (requests.RequestException, HTTPError, OSError, ValueError) as error:

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .errors import Remarks
 from .formats import is_id, is_reference
 from .hooks import ContextField, Hook, Kind
-from .reading import Reading
 
 
-def parse_context(value: Any, hook: Hook, reading: Reading) -> dict[str, Any]:
+def parse_context(value: Any, hook: Hook, remarks: Remarks) -> dict[str, Any]:
     """The context with its fields named and written as the hook defines them.
 
     A field without a value is left out; a field unknown to the hook stays as sent.
@@ -17,16 +17,16 @@ def parse_context(value: Any, hook: Hook, reading: Reading) -> dict[str, Any]:
     """
     if not isinstance(value, dict):
         missing = value is None
-        reading.wrong("$.context", "required" if missing else "must be an object")
+        remarks.wrong("$.context", "required" if missing else "must be an object")
         return {}
     context = dict(value)
     for field in hook.fields:
-        _settle(field, context, hook, reading)
+        _settle(field, context, hook, remarks)
     return context
 
 
 def _settle(
-    field: ContextField, context: dict[str, Any], hook: Hook, reading: Reading
+    field: ContextField, context: dict[str, Any], hook: Hook, remarks: Remarks
 ) -> None:
     """Replaces one field of *context*, under any spelling, by what it means."""
     spelling = next(
@@ -37,91 +37,91 @@ def _settle(
     value = context.pop(spelling, None)
     if not _is_given(value):
         if field in hook.required:
-            _miss(field, path, hook, reading)
+            _miss(field, path, hook, remarks)
         return
     if spelling != field.name:
-        reading.deviates(path, f"{field.name} is the name in {hook.name}")
-    context[field.name] = _READERS[field.kind](value, field, path, reading)
+        remarks.deviates(path, f"{field.name} is the name in {hook.name}")
+    context[field.name] = _READERS[field.kind](value, field, path, remarks)
 
 
 def _is_given(value: Any) -> bool:
     return value is not None and value != ""
 
 
-def _miss(field: ContextField, path: str, hook: Hook, reading: Reading) -> None:
-    note = reading.deviates if field.forgiven else reading.wrong
+def _miss(field: ContextField, path: str, hook: Hook, remarks: Remarks) -> None:
+    note = remarks.deviates if field.forgiven else remarks.wrong
     note(path, f"required by {hook.name}")
 
 
-def parse_id(value: Any, resource_type: str, path: str, reading: Reading) -> str | None:
+def parse_id(value: Any, resource_type: str, path: str, remarks: Remarks) -> str | None:
     """The bare id of a resource; ``Type/id`` is forgiven."""
     if not isinstance(value, str):
-        reading.wrong(path, "must be a string")
+        remarks.wrong(path, "must be a string")
         return None
     bare = value.removeprefix(f"{resource_type}/")
     if not is_id(bare):
-        reading.wrong(path, "must be a FHIR id, without characters that break a URL")
+        remarks.wrong(path, "must be a FHIR id, without characters that break a URL")
         return None
     if bare != value:
-        reading.deviates(path, f"written as {resource_type}/id; taken as the id alone")
+        remarks.deviates(path, f"written as {resource_type}/id; taken as the id alone")
     return bare
 
 
-def _id(value: Any, field: ContextField, path: str, reading: Reading) -> Any:
-    return parse_id(value, field.resource_type, path, reading)
+def _id(value: Any, field: ContextField, path: str, remarks: Remarks) -> Any:
+    return parse_id(value, field.resource_type, path, remarks)
 
 
-def _reference(value: Any, field: ContextField, path: str, reading: Reading) -> Any:
+def _reference(value: Any, field: ContextField, path: str, remarks: Remarks) -> Any:
     if not isinstance(value, str) or not is_reference(value):
-        reading.wrong(path, "must be Type/id")
+        remarks.wrong(path, "must be Type/id")
     return value
 
 
-def _references(value: Any, field: ContextField, path: str, reading: Reading) -> Any:
+def _references(value: Any, field: ContextField, path: str, remarks: Remarks) -> Any:
     if isinstance(value, str):
-        reading.deviates(path, "one reference; taken as an array of one")
-        _reference(value, field, path, reading)
+        remarks.deviates(path, "one reference; taken as an array of one")
+        _reference(value, field, path, remarks)
         return [value]
     if not isinstance(value, list):
-        reading.wrong(path, "must be an array of Type/id")
+        remarks.wrong(path, "must be an array of Type/id")
         return value
     if not value:
-        reading.deviates(path, "an empty array")
+        remarks.deviates(path, "an empty array")
     wrong = (
         index
         for index, each in enumerate(value)
         if not isinstance(each, str) or not is_reference(each)
     )
-    reading.wrong_items(path, wrong, "must be Type/id")
+    remarks.wrong_items(path, wrong, "must be Type/id")
     return value
 
 
-def _resource(value: Any, field: ContextField, path: str, reading: Reading) -> Any:
+def _resource(value: Any, field: ContextField, path: str, remarks: Remarks) -> Any:
     if not isinstance(value, dict):
-        reading.wrong(path, "must be an object")
+        remarks.wrong(path, "must be an object")
         return value
     inner = value.get("resource")
     if "resourceType" not in value and isinstance(inner, dict):
-        reading.deviates(path, "wrapped in {resource}; taken as the resource")
+        remarks.deviates(path, "wrapped in {resource}; taken as the resource")
         return inner
     if not value:
-        reading.deviates(path, "an empty object")
+        remarks.deviates(path, "an empty object")
     return value
 
 
-def _resources(value: Any, field: ContextField, path: str, reading: Reading) -> Any:
+def _resources(value: Any, field: ContextField, path: str, remarks: Remarks) -> Any:
     if isinstance(value, dict):
-        reading.deviates(path, "one resource; taken as an array of one")
+        remarks.deviates(path, "one resource; taken as an array of one")
         return [value]
     if not isinstance(value, list):
-        reading.wrong(path, "must be an array of objects")
+        remarks.wrong(path, "must be an array of objects")
         return value
     wrong = (index for index, each in enumerate(value) if not isinstance(each, dict))
-    reading.wrong_items(path, wrong, "must be an object")
+    remarks.wrong_items(path, wrong, "must be an object")
     return value
 
 
-_READERS: Mapping[Kind, Callable[[Any, ContextField, str, Reading], Any]] = {
+_READERS: Mapping[Kind, Callable[[Any, ContextField, str, Remarks], Any]] = {
     Kind.ID: _id,
     Kind.REFERENCE: _reference,
     Kind.REFERENCES: _references,

@@ -20,7 +20,9 @@
 ``web`` turns each into an OperationOutcome; Werkzeug's own errors and bugs too.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 
@@ -173,3 +175,33 @@ class Unavailable(CdsError):
 
     status, code = 503, "transient"
     retry_after = 2
+
+
+MOST_ITEMS = 10
+"""Wrong items that are named in one array; a longer list helps nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remarks:
+    """The problems and deviations of one message, collected as it is read."""
+
+    strict: bool = False
+    """Whether a deviation is a problem."""
+    problems: list[Problem] = field(default_factory=list)
+    deviations: list[str] = field(default_factory=list)
+
+    def wrong(self, path: str, text: str) -> None:
+        """Notes a problem at *path*, such as ``$.context.patientId``."""
+        self.problems.append(Problem(f"{path}: {text}", path))
+
+    def wrong_items(self, path: str, indexes: Iterable[int], text: str) -> None:
+        """Notes the first few wrong items of the array at *path*."""
+        for index in islice(indexes, MOST_ITEMS):
+            self.wrong(f"{path}[{index}]", text)
+
+    def deviates(self, path: str, text: str) -> None:
+        """Notes something at *path* that is forgiven, or under strict is not."""
+        if self.strict:
+            self.wrong(path, text)
+        else:
+            self.deviations.append(f"{path}: {text}")

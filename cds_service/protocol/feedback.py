@@ -8,9 +8,8 @@ from enum import StrEnum
 from typing import Any
 
 from .cards import Coding
-from .errors import InvalidRequest, Problem
+from .errors import MOST_ITEMS, InvalidRequest, Problem, Remarks
 from .formats import is_opaque, parse_instant, parse_uuid
-from .reading import MOST_ITEMS, Reading
 
 LONGEST_COMMENT = 4000
 """Characters. A comment may tell about the patient, so not more is kept than said."""
@@ -18,7 +17,7 @@ LONGEST_CODE = 1000
 """Characters of a system, a code or a display."""
 
 
-class Outcome(StrEnum):
+class FeedbackOutcome(StrEnum):
     """What became of a card."""
 
     ACCEPTED = "accepted"
@@ -34,7 +33,7 @@ class FeedbackEntry:
 
     card: str
     """The card's uuid as it was sent out, or whatever else the client names."""
-    outcome: Outcome
+    outcome: FeedbackOutcome
     at: datetime
     """When the clinician acted; UTC."""
     accepted: tuple[str, ...] = ()
@@ -55,76 +54,76 @@ def parse_feedback(body: Any) -> tuple[FeedbackEntry, ...]:
     """
     if not isinstance(body, dict):
         raise InvalidRequest(Problem("The body must be a JSON object.", "$"))
-    reading = Reading()
+    remarks = Remarks()
     sent = body.get("feedback")
     if not isinstance(sent, list):
         missing = sent is None
-        reading.wrong("$.feedback", "required" if missing else "must be an array")
-        raise InvalidRequest(*reading.problems)
+        remarks.wrong("$.feedback", "required" if missing else "must be an array")
+        raise InvalidRequest(*remarks.problems)
     entries = []
     for index, each in enumerate(sent):
-        entry = _entry(each, f"$.feedback[{index}]", reading)
+        entry = _entry(each, f"$.feedback[{index}]", remarks)
         if entry:
             entries.append(entry)
         elif index - len(entries) >= MOST_ITEMS:
             break
-    if reading.problems:
-        raise InvalidRequest(*reading.problems)
+    if remarks.problems:
+        raise InvalidRequest(*remarks.problems)
     return tuple(entries)
 
 
-def _entry(value: Any, path: str, reading: Reading) -> FeedbackEntry | None:
+def _entry(value: Any, path: str, remarks: Remarks) -> FeedbackEntry | None:
     """One entry; none if something in it is wrong."""
     if not isinstance(value, dict):
-        reading.wrong(path, "must be an object")
+        remarks.wrong(path, "must be an object")
         return None
-    before = len(reading.problems)
-    card = _identifier(value.get("card"), f"{path}.card", reading)
-    outcome = _outcome(value.get("outcome"), f"{path}.outcome", reading)
-    at = _instant(value.get("outcomeTimestamp"), f"{path}.outcomeTimestamp", reading)
+    before = len(remarks.problems)
+    card = _identifier(value.get("card"), f"{path}.card", remarks)
+    outcome = _outcome(value.get("outcome"), f"{path}.outcome", remarks)
+    at = _instant(value.get("outcomeTimestamp"), f"{path}.outcomeTimestamp", remarks)
     accepted: tuple[str, ...] = ()
     reason, comment = None, ""
-    if outcome is Outcome.ACCEPTED:
-        accepted = _accepted(value.get("acceptedSuggestions"), path, reading)
-    if outcome is Outcome.OVERRIDDEN:
-        reason, comment = _override(value.get("overrideReason"), path, reading)
-    if len(reading.problems) > before or outcome is None or at is None:
+    if outcome is FeedbackOutcome.ACCEPTED:
+        accepted = _accepted(value.get("acceptedSuggestions"), path, remarks)
+    if outcome is FeedbackOutcome.OVERRIDDEN:
+        reason, comment = _override(value.get("overrideReason"), path, remarks)
+    if len(remarks.problems) > before or outcome is None or at is None:
         return None
     return FeedbackEntry(card, outcome, at, accepted, reason, comment)
 
 
-def _identifier(value: Any, path: str, reading: Reading) -> str:
+def _identifier(value: Any, path: str, remarks: Remarks) -> str:
     if value is None or value == "":
-        reading.wrong(path, "required")
+        remarks.wrong(path, "required")
     elif not isinstance(value, str) or not is_opaque(value):
-        reading.wrong(path, "must be a uuid")
+        remarks.wrong(path, "must be a uuid")
     else:
         return parse_uuid(value) or value
     return ""
 
 
-def _outcome(value: Any, path: str, reading: Reading) -> Outcome | None:
-    for outcome in Outcome:
+def _outcome(value: Any, path: str, remarks: Remarks) -> FeedbackOutcome | None:
+    for outcome in FeedbackOutcome:
         if value == outcome.value:
             return outcome
     missing = value is None or value == ""
-    reading.wrong(path, "required" if missing else "must be accepted or overridden")
+    remarks.wrong(path, "required" if missing else "must be accepted or overridden")
     return None
 
 
-def _instant(value: Any, path: str, reading: Reading) -> datetime | None:
+def _instant(value: Any, path: str, remarks: Remarks) -> datetime | None:
     moment = parse_instant(value) if isinstance(value, str) else None
     if moment is None:
         missing = value is None or value == ""
         text = "must be an RFC 3339 date and time with its zone"
-        reading.wrong(path, "required" if missing else text)
+        remarks.wrong(path, "required" if missing else text)
     return moment
 
 
-def _accepted(value: Any, path: str, reading: Reading) -> tuple[str, ...]:
+def _accepted(value: Any, path: str, remarks: Remarks) -> tuple[str, ...]:
     path = f"{path}.acceptedSuggestions"
     if not isinstance(value, list) or not value:
-        reading.wrong(path, "required where a card is accepted")
+        remarks.wrong(path, "required where a card is accepted")
         return ()
     ids = [each.get("id") if isinstance(each, dict) else None for each in value]
     wrong = (
@@ -132,11 +131,11 @@ def _accepted(value: Any, path: str, reading: Reading) -> tuple[str, ...]:
         for index, id in enumerate(ids)
         if not isinstance(id, str) or not is_opaque(id)
     )
-    reading.wrong_items(path, wrong, "must be an object with an id")
+    remarks.wrong_items(path, wrong, "must be an object with an id")
     return tuple(parse_uuid(id) or id for id in ids if isinstance(id, str))
 
 
-def _override(value: Any, path: str, reading: Reading) -> tuple[Coding | None, str]:
+def _override(value: Any, path: str, remarks: Remarks) -> tuple[Coding | None, str]:
     """The reason and the comment of an override, both optional.
 
     Clients of 2020 and before send the reason's coding without ``reason`` around it.
@@ -145,26 +144,26 @@ def _override(value: Any, path: str, reading: Reading) -> tuple[Coding | None, s
     if value is None or value == {}:
         return None, ""
     if not isinstance(value, dict):
-        reading.wrong(path, "must be an object")
+        remarks.wrong(path, "must be an object")
         return None, ""
-    comment = _comment(value.get("userComment"), f"{path}.userComment", reading)
+    comment = _comment(value.get("userComment"), f"{path}.userComment", remarks)
     if "reason" not in value and "code" in value:
-        return _coding(value, path, reading), comment
+        return _coding(value, path, remarks), comment
     if value.get("reason") in (None, {}):
         if not comment:
-            reading.wrong(path, "must hold a reason or a userComment")
+            remarks.wrong(path, "must hold a reason or a userComment")
         return None, comment
-    return _coding(value["reason"], f"{path}.reason", reading), comment
+    return _coding(value["reason"], f"{path}.reason", remarks), comment
 
 
-def _coding(value: Any, path: str, reading: Reading) -> Coding | None:
+def _coding(value: Any, path: str, remarks: Remarks) -> Coding | None:
     if not isinstance(value, dict):
-        reading.wrong(path, "must be a Coding")
+        remarks.wrong(path, "must be a Coding")
         return None
     return Coding(
-        system=_word(value, "system", path, reading),
-        code=_word(value, "code", path, reading),
-        display=_word(value, "display", path, reading, required=False),
+        system=_word(value, "system", path, remarks),
+        code=_word(value, "code", path, remarks),
+        display=_word(value, "display", path, remarks, required=False),
     )
 
 
@@ -172,7 +171,7 @@ def _word(
     coding: Mapping[str, Any],
     name: str,
     path: str,
-    reading: Reading,
+    remarks: Remarks,
     *,
     required: bool = True,
 ) -> str:
@@ -180,24 +179,24 @@ def _word(
     value = coding.get(name)
     if value is None or value == "":
         if required:
-            reading.wrong(f"{path}.{name}", "required")
+            remarks.wrong(f"{path}.{name}", "required")
         return ""
     if not isinstance(value, str) or not _keepable(value):
-        reading.wrong(f"{path}.{name}", "must be a string")
+        remarks.wrong(f"{path}.{name}", "must be a string")
         return ""
     if len(value) > LONGEST_CODE:
-        reading.wrong(f"{path}.{name}", f"longer than {LONGEST_CODE} characters")
+        remarks.wrong(f"{path}.{name}", f"longer than {LONGEST_CODE} characters")
     return value
 
 
-def _comment(value: Any, path: str, reading: Reading) -> str:
+def _comment(value: Any, path: str, remarks: Remarks) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        reading.wrong(path, "must be a string")
+        remarks.wrong(path, "must be a string")
         return ""
     if len(value) > LONGEST_COMMENT:
-        reading.wrong(path, f"longer than {LONGEST_COMMENT} characters")
+        remarks.wrong(path, f"longer than {LONGEST_COMMENT} characters")
     return "".join(each for each in value if each in "\n\t" or _keepable(each)).strip()
 
 

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from .context import parse_context, parse_id
-from .errors import InvalidRequest, Problem, WrongPatient
+from .errors import InvalidRequest, Problem, Remarks, WrongPatient
 from .formats import is_opaque, is_reverse_domain, parse_base_url, parse_uuid
 from .hooks import HOOKS, Hook, build_own_hook
-from .reading import Reading
 
 _LARGEST_INTEGER = 2**31 - 1
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,10}")
@@ -77,23 +76,23 @@ def parse_request(
     """
     if not isinstance(body, dict):
         raise InvalidRequest(Problem("The body must be a JSON object.", "$"))
-    reading = Reading(strict)
-    hook = _hook(body.get("hook"), reading)
-    instance, is_uuid = _instance(body.get("hookInstance"), reading)
-    context = parse_context(body.get("context"), hook, reading)
-    prefetch = _prefetch(body.get("prefetch"), reading)
-    server = _server(body.get("fhirServer"), https_only, reading)
+    remarks = Remarks(strict)
+    hook = _hook(body.get("hook"), remarks)
+    instance, is_uuid = _instance(body.get("hookInstance"), remarks)
+    context = parse_context(body.get("context"), hook, remarks)
+    prefetch = _prefetch(body.get("prefetch"), remarks)
+    server = _server(body.get("fhirServer"), https_only, remarks)
     granted = body.get("fhirAuthorization")
-    authorization, token_patient = _authorization(granted, reading)
+    authorization, token_patient = _authorization(granted, remarks)
     if authorization and body.get("fhirServer") in (None, ""):
-        reading.wrong("$.fhirServer", "required where fhirAuthorization is present")
+        remarks.wrong("$.fhirServer", "required where fhirAuthorization is present")
     patient_id = context.get("patientId")
     if token_patient and patient_id and token_patient != patient_id:
         path = "$.fhirAuthorization.patient"
-        reading.wrong(path, "the token is for another patient than the context's")
-        raise WrongPatient(*reading.problems)
-    if reading.problems:
-        raise InvalidRequest(*reading.problems)
+        remarks.wrong(path, "the token is for another patient than the context's")
+        raise WrongPatient(*remarks.problems)
+    if remarks.problems:
+        raise InvalidRequest(*remarks.problems)
     defined = {field.name for field in hook.fields}
     return HookRequest(
         hook=hook.name,
@@ -106,48 +105,48 @@ def parse_request(
         prefetch=prefetch,
         fhir_server=server,
         fhir_authorization=authorization,
-        deviations=tuple(reading.deviations),
+        deviations=tuple(remarks.deviations),
     )
 
 
-def _hook(value: Any, reading: Reading) -> Hook:
+def _hook(value: Any, remarks: Remarks) -> Hook:
     if isinstance(value, str) and value in HOOKS:
         return HOOKS[value]
     if isinstance(value, str) and is_reverse_domain(value):
         return build_own_hook(value)
     if value in (None, ""):
-        reading.wrong("$.hook", "required")
+        remarks.wrong("$.hook", "required")
     else:
-        reading.wrong(
+        remarks.wrong(
             "$.hook", "must be a hook of the library or a reverse-domain name"
         )
     return build_own_hook("every hook")
 
 
-def _instance(value: Any, reading: Reading) -> tuple[str, bool]:
+def _instance(value: Any, remarks: Remarks) -> tuple[str, bool]:
     """The hookInstance, and whether it is a UUID."""
     path = "$.hookInstance"
     if value is None or value == "":
-        reading.wrong(path, "required")
+        remarks.wrong(path, "required")
     elif not isinstance(value, str) or not is_opaque(value):
-        reading.wrong(path, "must be a UUID")
+        remarks.wrong(path, "must be a UUID")
     elif uuid := parse_uuid(value):
         return uuid, True
     else:
-        reading.deviates(path, "not a UUID")
+        remarks.deviates(path, "not a UUID")
         return value, False
     return "", False
 
 
-def _prefetch(value: Any, reading: Reading) -> dict[str, Any]:
+def _prefetch(value: Any, remarks: Remarks) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        reading.wrong("$.prefetch", "must be an object")
+        remarks.wrong("$.prefetch", "must be an object")
         return {}
     if not any(_is_wrapped(each) for each in value.values()):
         return value
-    reading.deviates("$.prefetch", "values wrapped in {response, resource}")
+    remarks.deviates("$.prefetch", "values wrapped in {response, resource}")
     return {
         key: each["resource"] if _is_wrapped(each) else each
         for key, each in value.items()
@@ -176,19 +175,19 @@ def _has_answer(wrapper: Mapping[str, Any]) -> bool:
     return succeeded and "resource" in wrapper
 
 
-def _server(value: Any, https_only: bool, reading: Reading) -> str | None:
+def _server(value: Any, https_only: bool, remarks: Remarks) -> str | None:
     if value is None or value == "":
         return None
     url = parse_base_url(value) if isinstance(value, str) else None
     if url is None:
-        reading.wrong("$.fhirServer", "must be the absolute base URL of a FHIR server")
+        remarks.wrong("$.fhirServer", "must be the absolute base URL of a FHIR server")
     elif https_only and not url.startswith("https:"):
-        reading.wrong("$.fhirServer", "must be an https URL")
+        remarks.wrong("$.fhirServer", "must be an https URL")
     return url
 
 
 def _authorization(
-    value: Any, reading: Reading
+    value: Any, remarks: Remarks
 ) -> tuple[FhirAuthorization | None, str | None]:
     """The authorization, and the patient that the token is for.
 
@@ -201,26 +200,26 @@ def _authorization(
     if value is None or value == {}:
         return None, None
     if not isinstance(value, dict):
-        reading.wrong(path, "must be an object")
+        remarks.wrong(path, "must be an object")
         return None, None
     patient = value.get("patient")
     if patient is None or patient == "":
         patient = None
     else:
-        patient = parse_id(patient, "Patient", f"{path}.patient", reading)
+        patient = parse_id(patient, "Patient", f"{path}.patient", remarks)
     if _is_nobody(value):
-        reading.deviates(f"{path}.access_token", "empty; taken as no authorization")
+        remarks.deviates(f"{path}.access_token", "empty; taken as no authorization")
         return None, patient
-    _check_token_type(value.get("token_type"), f"{path}.token_type", reading)
+    _check_token_type(value.get("token_type"), f"{path}.token_type", remarks)
     authorization = FhirAuthorization(
-        access_token=_text(value, "access_token", path, reading),
-        scope=_text(value, "scope", path, reading),
-        subject=_text(value, "subject", path, reading),
-        expires_in=_expiry(value.get("expires_in"), f"{path}.expires_in", reading),
+        access_token=_text(value, "access_token", path, remarks),
+        scope=_text(value, "scope", path, remarks),
+        subject=_text(value, "subject", path, remarks),
+        expires_in=_expiry(value.get("expires_in"), f"{path}.expires_in", remarks),
         patient=patient,
     )
     if not _TOKEN.fullmatch(authorization.access_token or "absent"):
-        reading.wrong(f"{path}.access_token", "must be a bearer token")
+        remarks.wrong(f"{path}.access_token", "must be a bearer token")
     return authorization, patient
 
 
@@ -230,34 +229,34 @@ def _is_nobody(authorization: Mapping[str, Any]) -> bool:
     return token is None or (isinstance(token, str) and not token.strip())
 
 
-def _check_token_type(value: Any, path: str, reading: Reading) -> None:
+def _check_token_type(value: Any, path: str, remarks: Remarks) -> None:
     if value is None or value == "":
-        reading.wrong(path, "required")
+        remarks.wrong(path, "required")
     elif not isinstance(value, str) or value.lower() != "bearer":
-        reading.wrong(path, "must be Bearer")
+        remarks.wrong(path, "must be Bearer")
     elif value != "Bearer":
-        reading.deviates(path, "Bearer in other letters")
+        remarks.deviates(path, "Bearer in other letters")
 
 
-def _text(members: Mapping[str, Any], name: str, path: str, reading: Reading) -> str:
+def _text(members: Mapping[str, Any], name: str, path: str, remarks: Remarks) -> str:
     """A required string; empty if it is wrong."""
     value = members.get(name)
     if value is None or (isinstance(value, str) and not value.strip()):
-        reading.wrong(f"{path}.{name}", "required")
+        remarks.wrong(f"{path}.{name}", "required")
     elif not isinstance(value, str):
-        reading.wrong(f"{path}.{name}", "must be a string")
+        remarks.wrong(f"{path}.{name}", "must be a string")
     else:
         return value
     return ""
 
 
-def _expiry(value: Any, path: str, reading: Reading) -> int | None:
+def _expiry(value: Any, path: str, remarks: Remarks) -> int | None:
     """The seconds that a token lives."""
     if value is None or value == "":
-        reading.deviates(path, "missing; taken as unknown")
+        remarks.deviates(path, "missing; taken as unknown")
         return None
     if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
-        reading.deviates(path, "a string; taken as the number in it")
+        remarks.deviates(path, "a string; taken as the number in it")
         value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -266,6 +265,6 @@ def _expiry(value: Any, path: str, reading: Reading) -> int | None:
         or not isinstance(value, int)
         or abs(value) > _LARGEST_INTEGER
     ):
-        reading.wrong(path, "must be a whole number of seconds")
+        remarks.wrong(path, "must be a whole number of seconds")
         return None
     return value

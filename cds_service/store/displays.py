@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from ..protocol.cards import Indicator
-from ..protocol.feedback import Outcome
+from ..protocol.feedback import FeedbackOutcome
 from ..rulebook.engine import ANY_REASON, Display, Lookback
 from ..wearables.records import PatientKey
 from .chain import instant
@@ -186,11 +186,11 @@ def _display(row: Row[Any]) -> Display:
     A client whose clock is ahead does not keep a card away for longer.
     """
     overridden, accepted, reason = None, None, ANY_REASON
-    if row.outcome == Outcome.OVERRIDDEN.value:
+    if row.outcome == FeedbackOutcome.OVERRIDDEN.value:
         overridden = datetime.fromisoformat(min(row.outcome_at, row.received_at))
         if row.reason_code:
             reason = f"{row.reason_system}|{row.reason_code}"
-    elif row.outcome == Outcome.ACCEPTED.value:
+    elif row.outcome == FeedbackOutcome.ACCEPTED.value:
         accepted = datetime.fromisoformat(min(row.outcome_at, row.received_at))
     return Display(
         rule=row.rule,

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from cds_service.cli.cards import print_answer
-from cds_service.ehr.client import Answer
+from cds_service.ehr.client import ServiceAnswer
 
 CARD = {
     "uuid": "1",
@@ -22,7 +22,7 @@ CARD = {
 
 def printed(status: int, body: Any) -> str:
     out = io.StringIO()
-    print_answer(Console(file=out, width=100), Answer(status, body, 1.0))
+    print_answer(Console(file=out, width=100), ServiceAnswer(status, body, 1.0))
     return out.getvalue()
 
 

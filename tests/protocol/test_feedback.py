@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cds_service.protocol.cards import Coding
 from cds_service.protocol.errors import InvalidRequest
-from cds_service.protocol.feedback import FeedbackEntry, Outcome, parse_feedback
+from cds_service.protocol.feedback import FeedbackEntry, FeedbackOutcome, parse_feedback
 from cds_service.protocol.schemas import problems
 
 Json = dict[str, Any]
@@ -59,10 +59,10 @@ def wrong_entry(entry: Any) -> list[str]:
 
 def test_f_1_entries_are_read_in_their_order() -> None:
     assert parse_feedback({"feedback": [ACCEPTED, OVERRIDDEN]}) == (
-        FeedbackEntry(CARD, Outcome.ACCEPTED, AT, accepted=(SUGGESTION,)),
+        FeedbackEntry(CARD, FeedbackOutcome.ACCEPTED, AT, accepted=(SUGGESTION,)),
         FeedbackEntry(
             CARD,
-            Outcome.OVERRIDDEN,
+            FeedbackOutcome.OVERRIDDEN,
             AT,
             reason=Coding(
                 "http://example.org/reasons", "patient-refuses", "Patient refuses"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cds_service.protocol.cards import Coding, Indicator
-from cds_service.protocol.feedback import FeedbackEntry, Outcome
+from cds_service.protocol.feedback import FeedbackEntry, FeedbackOutcome
 from cds_service.rulebook.engine.alerting import Display, Lookback
 from cds_service.store.displays import NEWEST, OwnCall, _statement
 from cds_service.store.records import (
@@ -71,7 +71,7 @@ def say(store: Store, event: AuditEvent, now: datetime) -> Callable[..., None]:
 
     def send(
         card: str,
-        outcome: Outcome = Outcome.OVERRIDDEN,
+        outcome: FeedbackOutcome = FeedbackOutcome.OVERRIDDEN,
         ago: timedelta = timedelta(hours=1),
         reason: Coding | None = REASON,
         service: str = "wearable-review",
@@ -222,8 +222,8 @@ def test_a_clock_that_is_ahead_does_not_snooze_for_longer(
 def test_the_last_word_counts(show: Show, say: Any, ask: Any) -> None:
     accepted, overridden = show("a"), show("b")
     say(accepted, ago=timedelta(hours=3))
-    say(accepted, Outcome.ACCEPTED, timedelta(hours=2), None)
-    say(overridden, Outcome.ACCEPTED, timedelta(hours=3), None)
+    say(accepted, FeedbackOutcome.ACCEPTED, timedelta(hours=2), None)
+    say(overridden, FeedbackOutcome.ACCEPTED, timedelta(hours=3), None)
     say(overridden, ago=timedelta(hours=2))
 
     found = {each.dedup_key: each.overridden for each in ask("a", "b")}
@@ -311,7 +311,7 @@ def test_an_answered_card_is_found_by_its_patient_with_what_it_rested_on(
     say(show("k", rule="a", evidence=("Observation/o", "WearableAlert/watch/1")))
     show("l", rule="b")
     say(show("m", rule="c", ago=9 * DAY), ago=9 * DAY)
-    say(show("n", rule="d"), Outcome.ACCEPTED, reason=None)
+    say(show("n", rule="d"), FeedbackOutcome.ACCEPTED, reason=None)
 
     found = ask(heard=2 * DAY)
 

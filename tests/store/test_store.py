@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from cds_service.protocol.cards import Coding
-from cds_service.protocol.feedback import FeedbackEntry, Outcome
+from cds_service.protocol.feedback import FeedbackEntry, FeedbackOutcome
 from cds_service.store.records import (
     AuditEvent,
     CallRecord,
@@ -288,7 +288,7 @@ def test_the_same_id_from_another_source_is_another_alert(
 
 def feedback(card: str = "card-1", **changes: Any) -> FeedbackEntry:
     at = datetime(2026, 3, 1, 12, 5, tzinfo=UTC)
-    return FeedbackEntry(card, Outcome.OVERRIDDEN, at, **changes)
+    return FeedbackEntry(card, FeedbackOutcome.OVERRIDDEN, at, **changes)
 
 
 def test_feedback_joins_the_rule_and_version_of_its_card(

@@ -18,7 +18,7 @@ from ...ehr.calling import (
     discover,
     find_entry,
 )
-from ...ehr.client import Answer, Ehr, Unanswered, choose_algorithm, read_key
+from ...ehr.client import Ehr, ServiceAnswer, Unanswered, choose_algorithm, read_key
 from ...ehr.exchange import Incomplete
 from ...ehr.fixtures import Case, load_case
 from ...ehr.saved_case import Played, Unsaved, as_text, refuse_taken, save_case
@@ -227,7 +227,7 @@ def _print_call(options: Options, url: str, called: Called, case: Case | None) -
     for line in lines:
         console.print(Text(line), soft_wrap=True)
     body = read_json(called.reply.content).value
-    print_answer(console, Answer(called.reply.status, body, 0.0))
+    print_answer(console, ServiceAnswer(called.reply.status, body, 0.0))
 
 
 def _save(options: Options, called: Called, now: datetime) -> None:

@@ -12,10 +12,10 @@ from xml.etree.ElementTree import Element, SubElement  # nosec B405 # as above
 
 from ...exports.files import write_atomically
 from ...rulebook.language import Finding
-from .rule_tests import Outcome, Result
+from .rule_tests import Result, RunResult
 
 
-def write_junit(outcome: Outcome, path: Path) -> None:
+def write_junit(outcome: RunResult, path: Path) -> None:
     """Write the outcome of a run to *path*, whole or not at all.
 
     Raises:
@@ -25,7 +25,7 @@ def write_junit(outcome: Outcome, path: Path) -> None:
     write_atomically(path, f'<?xml version="1.0" encoding="utf-8"?>\n{tree}\n')
 
 
-def as_junit(outcome: Outcome) -> Element:
+def as_junit(outcome: RunResult) -> Element:
     """The outcome as a tree: a suite a file, and one for what is wrong with files."""
     root = Element("testsuites", name="cds-service test")
     by_file: dict[str, list[Result]] = {}

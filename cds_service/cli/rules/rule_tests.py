@@ -85,7 +85,7 @@ class FolderTests:
 
 
 @dataclass(slots=True)
-class Outcome:
+class RunResult:
     """What became of a whole run."""
 
     results: list[Result] = field(default_factory=list)

@@ -13,7 +13,7 @@ from .junit import write_junit
 from .reporting import as_workflow_command
 from .rule_tests import (
     FolderTests,
-    Outcome,
+    RunResult,
     default_paths,
     mutated,
     open_folders,
@@ -110,14 +110,14 @@ class Run:
 
     def once(
         self, asked: tuple[Path, ...], only: Container[str] | None = None
-    ) -> Outcome:
+    ) -> RunResult:
         """Run everything that was asked for, and write what became of it.
 
         *only* are the test files that are run, as a caller would name them.
         """
         begun = time.perf_counter()
         self.progress = Progress()
-        outcome = Outcome()
+        outcome = RunResult()
         folders = open_folders(asked)
         for tests in folders:
             self._play(tests, outcome, only)
@@ -130,7 +130,7 @@ class Run:
         return outcome
 
     def _play(
-        self, tests: FolderTests, outcome: Outcome, only: Container[str] | None
+        self, tests: FolderTests, outcome: RunResult, only: Container[str] | None
     ) -> None:
         texts = {tests.place(name): text for name, text in tests.files.items()}
         for finding in self._findings(tests, only):
@@ -163,7 +163,7 @@ class Run:
             yield from owed(tests)
 
     def _mutate(
-        self, tests: FolderTests, outcome: Outcome, only: Container[str] | None
+        self, tests: FolderTests, outcome: RunResult, only: Container[str] | None
     ) -> None:
         rules = tests.rules(only)
         for number, rule in enumerate(rules, start=1):
@@ -181,7 +181,7 @@ class Run:
                 if finding:
                     say_finding(finding, {})
 
-    def _write(self, outcome: Outcome) -> None:
+    def _write(self, outcome: RunResult) -> None:
         if self.form == "json":
             click.echo(json.dumps(as_json(outcome), indent=2, ensure_ascii=False))
         else:

@@ -9,7 +9,7 @@ import click
 
 from ...rulebook.language import Finding, render
 from ...rulebook.testing import Difference, Mutation
-from .rule_tests import FolderTests, Outcome, Result
+from .rule_tests import FolderTests, Result, RunResult
 
 _LINES = 6
 """How much of a card's detail is shown where nothing in it is like what was wanted."""
@@ -92,7 +92,7 @@ def _killed(killed: int, count: int) -> str:
     return f"{killed}/{count} mutants killed ({score:.0%})"
 
 
-def closing_line(outcome: Outcome) -> str:
+def closing_line(outcome: RunResult) -> str:
     """``61 passed, 2 failed, 1 known gap in 0.4 s``."""
     said = f"{outcome.passed} passed, {outcome.failed} failed"
     if outcome.todo:
@@ -110,7 +110,7 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def as_json(outcome: Outcome) -> dict[str, Any]:
+def as_json(outcome: RunResult) -> dict[str, Any]:
     """The outcome of a run as plain data."""
     return {
         "passed": outcome.passed,
@@ -161,7 +161,7 @@ def _mutation_as_json(tests: FolderTests, mutation: Mutation) -> dict[str, Any]:
     }
 
 
-def all_findings(outcome: Outcome) -> Iterable[Finding]:
+def all_findings(outcome: RunResult) -> Iterable[Finding]:
     """What is wrong with files, and each case that failed."""
     yield from outcome.findings
     yield from (each.finding for each in outcome.results if each.differences)

@@ -29,8 +29,8 @@ import requests
 from rich.console import Console
 
 from ...ehr.client import (
-    Answer,
     Ehr,
+    ServiceAnswer,
     Unanswered,
     build_bare,
     build_prefetched,
@@ -169,7 +169,10 @@ def agree(stage: Stage, console: Console) -> None:
 
 
 def show(
-    console: Console, answer: Answer, base: str, known: Answer | None = None
+    console: Console,
+    answer: ServiceAnswer,
+    base: str,
+    known: ServiceAnswer | None = None,
 ) -> None:
     """One answer of the service; in short if it says what is *known* already."""
     url = f"{base}/cds-services/{SERVICE}"
@@ -183,7 +186,7 @@ def show(
         print_answer(console, answer)
 
 
-def texts(answer: Answer) -> list[tuple[str, str]]:
+def texts(answer: ServiceAnswer) -> list[tuple[str, str]]:
     """What the cards of an answer say."""
     cards = answer.body["cards"]
     return [(card["summary"], card.get("detail", "")) for card in cards]

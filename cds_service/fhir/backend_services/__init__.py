@@ -22,7 +22,7 @@ from ...http.bodies import parse_body
 from ...http.exchange import ReadFailure
 from ...http.networks import Reach
 from ...http.pacing import TEMPORARY, parse_retry_after
-from ...http.single import PASSING, Answer, Request, send
+from ...http.single import PASSING, Request, Response, send
 from ..client import FhirPool
 from ..foreign_text import shown
 from .configuration import (
@@ -154,7 +154,7 @@ class BackendServices:
             self._take(self._ask())
         return self._token
 
-    def _ask(self) -> Answer:
+    def _ask(self) -> Response:
         registration = self._registration
         configuration = self._discover()
         endpoint = configuration.token_endpoint
@@ -203,7 +203,7 @@ class BackendServices:
         reach: Reach,
         what: str,
         form: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> Response:
         request = Request(
             url,
             headers={"Accept": "application/json"},
@@ -222,7 +222,7 @@ class BackendServices:
             raise TokenFailure(message + "not followed; give the address it is at.")
         return answer
 
-    def _refusal(self, answer: Answer) -> TokenFailure:
+    def _refusal(self, answer: Response) -> TokenFailure:
         """What the token endpoint says in the words of OAuth, where it does."""
         value, _ = parse_body(answer.content)
         error = value.get("error") if isinstance(value, Mapping) else None
@@ -235,16 +235,16 @@ class BackendServices:
         passing = answer.status in TEMPORARY
         return TokenFailure(message, passing, self._again_after(answer))
 
-    def _failure(self, answer: Answer, what: str) -> TokenFailure:
+    def _failure(self, answer: Response, what: str) -> TokenFailure:
         message = f"The {what} answers with HTTP {answer.status}."
         passing = answer.status in TEMPORARY
         return TokenFailure(message, passing, self._again_after(answer))
 
-    def _again_after(self, answer: Answer) -> float | None:
+    def _again_after(self, answer: Response) -> float | None:
         now = datetime.fromtimestamp(self._clock(), UTC)
         return parse_retry_after(answer.headers.get("Retry-After"), now)
 
-    def _take(self, answer: Answer) -> None:
+    def _take(self, answer: Response) -> None:
         value = _parsed(answer, "token endpoint")
         token = value.get("access_token")
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
@@ -260,7 +260,7 @@ class BackendServices:
         self._token = token
 
 
-def _parsed(answer: Answer, what: str) -> Mapping[str, Any]:
+def _parsed(answer: Response, what: str) -> Mapping[str, Any]:
     value, reason = parse_body(answer.content)
     if not reason and not isinstance(value, Mapping):
         reason = "not a JSON object"

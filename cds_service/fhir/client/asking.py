@@ -74,7 +74,7 @@ class _Taken:
 
 
 @dataclass(slots=True)
-class _Outcome:
+class _PartResult:
     """What one part came to."""
 
     pages: list[Any] = field(default_factory=list)
@@ -182,12 +182,12 @@ def _read_statement(server: Server) -> Statement:
     return said
 
 
-def _ask_parts(server: Server, taken: _Taken) -> list[_Outcome]:
+def _ask_parts(server: Server, taken: _Taken) -> list[_PartResult]:
     """What each part came to, in their order; some are asked at the same time.
 
     This thread asks too, so that nobody waits for a thread that is not to be had.
     """
-    outcomes = [_Outcome() for _ in taken.parts]
+    outcomes = [_PartResult() for _ in taken.parts]
     left = deque(enumerate(taken.parts))
 
     def work() -> None:
@@ -207,8 +207,8 @@ def _ask_parts(server: Server, taken: _Taken) -> list[_Outcome]:
     return outcomes
 
 
-def _ask_part(server: Server, query: str, page: Any, spent: Spent) -> _Outcome:
-    outcome = _Outcome()
+def _ask_part(server: Server, query: str, page: Any, spent: Spent) -> _PartResult:
+    outcome = _PartResult()
     try:
         page = server.asks.first(query, spent) if page is None else page
         if is_search(query) and not is_resource(page, "Bundle"):
@@ -224,7 +224,7 @@ def _ask_part(server: Server, query: str, page: Any, spent: Spent) -> _Outcome:
     return outcome
 
 
-def _settle_total(outcome: _Outcome, kind: str) -> None:
+def _settle_total(outcome: _PartResult, kind: str) -> None:
     """Raises ReadFailure where a part has less than its total.
 
     It is taken out of the pages: there it would be read as that of the whole.
@@ -239,7 +239,7 @@ def _settle_total(outcome: _Outcome, kind: str) -> None:
         raise ReadFailure("fewer entries than the total")
 
 
-def _judge(taken: _Taken, outcomes: Sequence[_Outcome]) -> tuple[Form, list[str]]:
+def _judge(taken: _Taken, outcomes: Sequence[_PartResult]) -> tuple[Form, list[str]]:
     """The form without what the server does not know, and why rows may be missed."""
     failures = [
         (part, each.failure)

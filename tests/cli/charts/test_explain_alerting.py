@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cds_service.cli.charts.explain import explain
-from cds_service.protocol.feedback import FeedbackEntry, Outcome
+from cds_service.protocol.feedback import FeedbackEntry, FeedbackOutcome
 from cds_service.store.records import AuditEvent, CallRecord, CardRecord
 from cds_service.store.store import Store
 from cds_service.wearables.records import PatientKey
@@ -102,7 +102,7 @@ class Ward:
 
     def override(self, card: str, days: int) -> None:
         at = NOW - timedelta(days=days)
-        entry = FeedbackEntry(card, Outcome.OVERRIDDEN, at, (), None, "")
+        entry = FeedbackEntry(card, FeedbackOutcome.OVERRIDDEN, at, (), None, "")
         event = AuditEvent(at, "feedback")
         self.store.record_feedback("review", [entry], Client, event, at)
 
