@@ -25,7 +25,7 @@ import requests
 from cds_service.fhir.chart import SourceQuery
 from cds_service.fhir.client import FhirLimits, FhirPool, open_reader
 from cds_service.fhir.gather import gather
-from cds_service.http.networks import ListedServer, Reach
+from cds_service.http.addresses import ListedServer, Reach
 from cds_service.protocol.requests import HookRequest, parse_request
 
 from .calls import SECONDS, Subject, ask_once, load, serve

@@ -15,7 +15,7 @@ from cds_service.decision import World, answer, heed_token, seed_of
 from cds_service.decision.stopwatch import Stopwatch
 from cds_service.ehr.fixture_server import load_records, serve_records
 from cds_service.fhir.forms import Added, Form
-from cds_service.http.networks import ListedServer, Reach
+from cds_service.http.addresses import ListedServer, Reach
 from cds_service.protocol.cards import CardSource
 from cds_service.protocol.errors import UnmetPrecondition
 from cds_service.protocol.requests import parse_request

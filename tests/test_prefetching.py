@@ -14,7 +14,7 @@ from cds_service.ehr.fixtures import fill_prefetch
 from cds_service.fhir.chart import Chart, SourceState
 from cds_service.fhir.client import FhirPool, open_reader
 from cds_service.fhir.gather import gather
-from cds_service.http.networks import ListedServer
+from cds_service.http.addresses import ListedServer
 from cds_service.protocol.requests import parse_request
 from cds_service.protocol.services import discovery
 from cds_service.rulebook.cards.cards import build_cards

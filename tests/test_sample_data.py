@@ -20,7 +20,7 @@ from cds_service.decision import Answer, World, answer
 from cds_service.ehr.fixture_server import serve_records
 from cds_service.ehr.fixtures import Records, fill_prefetch, load_records
 from cds_service.fhir.chart import SOURCES, SourceState
-from cds_service.http.networks import ListedServer
+from cds_service.http.addresses import ListedServer
 from cds_service.protocol.cards import as_json
 from cds_service.protocol.requests import parse_request
 from cds_service.rulebook.load import load_rulebook

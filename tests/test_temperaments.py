@@ -28,7 +28,7 @@ from cds_service.ehr.records import answer as answer_from
 from cds_service.fhir.chart import SOURCES, Chart, SourceState
 from cds_service.fhir.client import FhirLimits, FhirPool, open_reader
 from cds_service.fhir.gather import gather
-from cds_service.http.networks import ListedServer
+from cds_service.http.addresses import ListedServer
 from cds_service.protocol.cards import as_json
 from cds_service.protocol.requests import parse_request
 from cds_service.rulebook.cards.cards import build_cards

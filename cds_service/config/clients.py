@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..fhir.forms import Form, vouch
-from ..http.networks import ListedServer, Reach
+from ..http.addresses import ListedServer, Reach
 from ..protocol.capabilities import Capabilities
 from ..rulebook.language import Document, Findings, parse_yaml
 from ..trust import ClientProfile, KeyServer, RegisteredClient, TrustedClient

@@ -19,7 +19,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from ..http.networks import ListedServer, Reach
+from ..http.addresses import ListedServer, Reach
 from ..trust import DEFAULT_LIFETIME, ClientProfile, TrustedClient
 from .choices import Auth, ConsentMode, Discovery, LogLevel, Profile, Reload
 from .clients import Clients, load_clients

@@ -11,12 +11,10 @@ from ..fhir.backend_services import TokenFailure
 from ..fhir.client import FhirPool
 from ..fhir.foreign_text import outcome_text
 from ..fhir.rows import is_resource, next_link
-from ..http.addresses import Base, resolve
+from ..http.addresses import Base, Reach, resolve
 from ..http.bodies import parse_body
-from ..http.exchange import ReadFailure
-from ..http.networks import Reach
+from ..http.exchange import PASSING, ReadFailure, Request, Response, send
 from ..http.pacing import TEMPORARY, Backoff, parse_retry_after, seconds_until_reset
-from ..http.single import PASSING, Request, Response, send
 
 LONGEST_WAIT = 900.0
 """Seconds that are waited because a server asks for it; for more a command stops."""

@@ -1,8 +1,24 @@
-"""Where a server is, and whether an address lies inside it. Pure."""
+"""Where a server is, what lies inside it, and which addresses it may have. Pure.
+
+A name is somebody's word, and what it resolves to is anybody's: of the addresses that a
+name gives only those of the internet are taken, unless the administrator says that the
+server stands in a private network. What the allow-list names itself, an address or
+``localhost``, is meant.
+
+Source: IANA special-purpose address registries; OWASP "SSRF Prevention".
+"""
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from enum import IntEnum
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -38,7 +54,7 @@ class Base:
 
 
 def parse_base(text: str) -> Base | None:
-    """The base that *text* names; none where it is no plain http(s) address."""
+    """Return the base that *text* names; none where it is no plain http(s) address."""
     parts = _split(text)
     if parts is None or parts.query or parts.fragment:
         return None
@@ -46,13 +62,13 @@ def parse_base(text: str) -> Base | None:
 
 
 def covers(allowed: Base, base: Base) -> bool:
-    """Whether *base* is *allowed* itself or lies below it."""
+    """Check whether *base* is *allowed* itself or lies below it."""
     same_origin = _origin(allowed) == _origin(base)
     return same_origin and _below(allowed.path, base.path)
 
 
 def same_place(one: Base, other: Base) -> bool:
-    """Whether two bases name one server, be it over http or https."""
+    """Check whether two bases name one server, be it over http or https."""
     same_port = one.port == other.port or (
         one.has_default_port and other.has_default_port
     )
@@ -60,7 +76,7 @@ def same_place(one: Base, other: Base) -> bool:
 
 
 def resolve(base: Base, link: str, current: str) -> str | None:
-    """The address that *link* on the page *current* means, rebuilt on the base.
+    """Return the address that *link* on the page *current* means, rebuilt on the base.
 
     None where scheme, host, port or base path differ, or it carries user info.
     """
@@ -143,3 +159,78 @@ def _origin(base: Base) -> tuple[str, str, int]:
 
 def _below(parent: str, path: str) -> bool:
     return path == parent or path.startswith(parent + "/")
+
+
+# Which network addresses a server may be reached at
+
+
+class Reach(IntEnum):
+    """How far inside the addresses of a server may lie; a larger value is further."""
+
+    PUBLIC = 0
+    """On the internet only."""
+    PRIVATE = 1
+    """In private networks as well."""
+    LOCAL = 2
+    """On this machine as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedServer:
+    """A server on an allow-list."""
+
+    url: str
+    """Its base; what lies below is listed with it."""
+    reach: Reach = Reach.PUBLIC
+    ca_file: str = ""
+    """PEM file of the authorities that vouch for it; empty for the public ones."""
+
+
+_INSIDE = {"private": Reach.PRIVATE, "shared": Reach.PRIVATE, "loopback": Reach.LOCAL}
+_KINDS = {
+    "private": ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"),
+    "shared": ("100.64.0.0/10",),
+    "loopback": ("127.0.0.0/8", "::1/128"),
+    "link-local": ("169.254.0.0/16", "fe80::/10"),
+    "unspecified": ("0.0.0.0/8", "::/128"),
+    "multicast": ("224.0.0.0/4", "ff00::/8"),
+    "IPv4 inside IPv6": ("::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")
+    + ("2001::/32", "2002::/16"),
+    "reserved": ("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15")
+    + ("198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4")
+    + ("2001::/23", "2001:db8::/32", "3fff::/20"),
+}
+_NETWORKS: tuple[tuple[IPv4Network | IPv6Network, str], ...] = tuple(
+    (ip_network(text), kind) for kind, texts in _KINDS.items() for text in texts
+)
+_INTERNET = ip_network("2000::/3")
+
+
+def kind_of(address: str) -> str:
+    """Return the kind of an address, such as ``private``; empty for the internet's."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return "reserved"
+    for network, kind in _NETWORKS:
+        if found.version == network.version and found in network:
+            return kind
+    return "" if found.version == 4 or found in _INTERNET else "reserved"
+
+
+def refused_kind(host: str, address: str, reach: Reach) -> str:
+    """Return the kind of *address* if *host* may not be reached at it, or nothing."""
+    if address == host:
+        return ""
+    if host == "localhost" or host.endswith(".localhost"):
+        reach = Reach.LOCAL
+    kind = kind_of(address)
+    allowed = not kind or (kind in _INSIDE and _INSIDE[kind] <= reach)
+    return "" if allowed else kind
+
+
+def advice(kind: str) -> str:
+    """Return what an administrator sets for a server that is meant to be there."""
+    if _INSIDE.get(kind) is Reach.PRIVATE:
+        return "set private: true beside the url of this server in the clients file"
+    return "list the server by its address instead of its name, if it is meant"

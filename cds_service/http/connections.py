@@ -27,7 +27,7 @@ from urllib3.exceptions import (
 )
 from urllib3.util.connection import create_connection
 
-from .networks import Reach, advice, refused_kind
+from .addresses import Reach, advice, refused_kind
 
 Resolve = Callable[[str, int], Sequence[str]]
 """The addresses of a host, as text; raises OSError where there is none."""

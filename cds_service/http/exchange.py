@@ -1,17 +1,18 @@
-"""Many GETs, each by itself, bounded in time and size.
+"""Requests to other servers, bounded in time and size: many GETs, or a single one.
 
-What fails is named by a constant phrase in which neither patient data nor a token can
-stand, and the library's own exceptions, in which they can, go no further than this
-module.
+No redirect is followed. What fails is named by a constant phrase in which neither
+patient data nor a token can stand, and the library's own exceptions, in which they can,
+go no further than this module.
 """
 
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from socket import socket
+from threading import Lock, Timer
 from time import monotonic
-from typing import Any
+from typing import Any, Self
 
 import requests
 from requests.exceptions import ChunkedEncodingError, ContentDecodingError, SSLError
@@ -19,9 +20,9 @@ from urllib3 import Retry
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, InvalidHeader, ReadTimeoutError
 
+from .addresses import Reach
 from .bodies import parse_body
 from .connections import AddressRefused, ConnectionPool, cut, set_waiter
-from .networks import Reach
 
 _CHUNK = 65_536
 _RETRY = Retry(total=2, allowed_methods=["GET"], status_forcelist=[429, 502, 503, 504])
@@ -91,12 +92,12 @@ class Exchange:
         self._waiting: dict[int, tuple[HTTPConnection, socket | None]] = {}
 
     def start(self, ends: float) -> None:
-        """Lets GETs run until *ends*, as ``time.monotonic`` counts."""
+        """Let GETs run until *ends*, as ``time.monotonic`` counts."""
         self._ends = ends
         self._stopped.clear()
 
     def stop(self) -> None:
-        """Lets no more GETs run and cuts off those that still wait."""
+        """Let no more GETs run, and cut off those that still wait."""
         with self._lock:
             self._stopped.set()
             for connection, waiting in self._waiting.values():
@@ -104,7 +105,7 @@ class Exchange:
                     cut(waiting)
 
     def get(self, url: str, headers: Mapping[str, str]) -> Attempt:
-        """The answer with status 200. Raises ReadFailure for any other."""
+        """Return the answer with status 200. Raises ReadFailure for any other."""
         for failed in range(int(_RETRY.total or 0) + 1):
             attempt = self._ask(url, headers)
             if not attempt.reason:
@@ -120,7 +121,7 @@ class Exchange:
         raise ReadFailure(attempt.reason, attempt.status_code, outcome)
 
     def wait_on(self, connection: HTTPConnection) -> None:
-        """Notes that this thread awaits an answer on *connection*."""
+        """Note that this thread awaits an answer on *connection*."""
         with self._lock:
             connection.exchange = self  # type: ignore[attr-defined]
             # A connection forgets its socket where the answer closes it.
@@ -197,16 +198,142 @@ class Exchange:
         return Attempt(said, f"HTTP {status}", status, True, again_after)
 
     def _failed(self, error: Exception) -> Attempt:
-        cause = error.args[0] if error.args else None
-        if self._left() <= 0 or isinstance(cause, ReadTimeoutError):
-            return Attempt(reason="timeout")
-        if isinstance(error, (requests.Timeout, ReadTimeoutError)):
-            return Attempt(reason="timeout")
-        if isinstance(error, SSLError):
-            return Attempt(reason="TLS failure")
-        if isinstance(error, ChunkedEncodingError):
-            return Attempt(reason="connection closed early")
-        if isinstance(error, ContentDecodingError):
-            return Attempt(reason="unreadable encoding")
-        broken = isinstance(error, (requests.ConnectionError, OSError))
-        return Attempt(reason="connection failed", again_after=0.0 if broken else None)
+        reason = _why(error, late=self._left() <= 0)
+        broken = reason == _BROKEN and isinstance(error, OSError)
+        return Attempt(reason=reason, again_after=0.0 if broken else None)
+
+
+# A single request, the whole answer of which is wanted: status, headers, body
+
+
+_BROKEN = "connection failed"
+PASSING = frozenset({"timeout", _BROKEN, "connection closed early"})
+"""Reasons for which asking again may help."""
+
+_CONNECT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked, and how much may come of it."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    form: Mapping[str, str] | None = None
+    """What to post; without it the request is a GET."""
+    seconds: float = 60.0
+    """Until the last byte."""
+    bytes: int = 64 * 1024 * 1024
+    """Of the body after decompression."""
+    ca_file: str = ""
+    """PEM file of the authorities to trust instead of the usual ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a server answered, whatever its status."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Found by their names in any case."""
+    content: bytes
+
+
+def send(session: requests.Session, request: Request) -> Response:
+    """Return the answer to one request over a session of a ConnectionPool.
+
+    It is not repeated: whoever asks decides what an answer means.
+
+    Raises ReadFailure where none came, or not all of it.
+    """
+    limit = _TimeLimit(request.seconds)
+    try:
+        with limit, session.request(
+            "GET" if request.form is None else "POST",
+            request.url,
+            headers=dict(request.headers),
+            data=request.form,
+            stream=True,
+            timeout=(min(_CONNECT_SECONDS, request.seconds), request.seconds),
+            allow_redirects=False,
+            verify=request.ca_file or True,
+        ) as response:
+            content = _read(response, request.bytes)
+            if limit.over:
+                # A body that ends where the connection does looks whole when cut.
+                raise ReadFailure("timeout")
+            return Response(response.status_code, response.headers, content)
+    except AddressRefused:
+        raise ReadFailure("address refused") from None
+    except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+        # ValueError: what http.client makes of a negative chunk.
+        # From None: what the libraries say holds addresses, and those name patients.
+        raise ReadFailure(_why(error, late=limit.over)) from None
+
+
+def _read(response: requests.Response, most: int) -> bytes:
+    encoding = response.headers.get("Content-Encoding", "")
+    if encoding.strip().lower() not in READABLE_ENCODINGS:
+        raise ReadFailure("unreadable encoding")
+    content = bytearray()
+    for chunk in response.iter_content(_CHUNK):
+        content += chunk
+        if len(content) > most:
+            raise ReadFailure("size limit")
+    return bytes(content)
+
+
+class _TimeLimit:
+    """Cuts the connection that this thread waits on when the time is over."""
+
+    def __init__(self, seconds: float) -> None:
+        self._ends = monotonic() + seconds
+        self._lock = Lock()
+        self._waiting: socket | None = None
+        self._timer = Timer(seconds, self._stop)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        set_waiter(self)
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        set_waiter(None)
+        with self._lock:
+            self._waiting = None
+
+    @property
+    def over(self) -> bool:
+        """Whether the time is over."""
+        return monotonic() >= self._ends
+
+    def wait_on(self, connection: HTTPConnection) -> None:
+        """Note that this thread awaits an answer on *connection*."""
+        with self._lock:
+            self._waiting = connection.sock
+            if self.over:
+                cut(connection.sock)
+
+    def _stop(self) -> None:
+        with self._lock:
+            cut(self._waiting)
+
+
+# What fails, in either
+
+
+def _why(error: Exception, *, late: bool) -> str:
+    """The phrase for a failure; *late* where the time was over."""
+    cause = error.args[0] if error.args else None
+    slow = (requests.Timeout, ReadTimeoutError)
+    if late or isinstance(error, slow) or isinstance(cause, ReadTimeoutError):
+        return "timeout"
+    if isinstance(error, SSLError):
+        return "TLS failure"
+    if isinstance(error, ContentDecodingError):
+        return "unreadable encoding"
+    if isinstance(error, ChunkedEncodingError):
+        return "connection closed early"
+    return _BROKEN

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from ..fhir.forms import Form
-from ..http.networks import ListedServer
+from ..http.addresses import ListedServer
 from ..protocol.capabilities import Capabilities
 from .algorithms import DEFAULT_ALGORITHMS
 from .keys import VerificationKey

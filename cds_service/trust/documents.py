@@ -11,12 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..http.addresses import parse_base
+from ..http.addresses import Reach, parse_base
 from ..http.bodies import parse_body
 from ..http.connections import ConnectionPool
-from ..http.exchange import ReadFailure
-from ..http.networks import Reach
-from ..http.single import Request, send
+from ..http.exchange import ReadFailure, Request, send
 from .clients import KeyFormat, KeyServer
 from .keys import InvalidKeySet, KeySet, read_key_set
 

@@ -7,7 +7,7 @@ import certifi
 import pytest
 
 from cds_service.config import InvalidConfig, load_clients
-from cds_service.http.networks import ListedServer, Reach
+from cds_service.http.addresses import ListedServer, Reach
 from cds_service.protocol.capabilities import Capabilities
 from cds_service.trust import KeyFormat, KeyServer, RegisteredClient
 

@@ -9,7 +9,7 @@ import certifi
 import pytest
 
 from cds_service.config import Clients, InvalidConfig, load_clients
-from cds_service.http.networks import ListedServer, Reach
+from cds_service.http.addresses import ListedServer, Reach
 
 Write = Callable[[str], Path]
 SECRET = "whsec_" + "A" * 32

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cds_service.config import Clients, Config, WebhookSource, load_clients, load_config
 from cds_service.config.inventory import build_inventory, digest_file
 from cds_service.fhir.forms import Added, Form
-from cds_service.http.networks import ListedServer, Reach
+from cds_service.http.addresses import ListedServer, Reach
 from cds_service.protocol.capabilities import Capabilities
 from cds_service.trust import (
     ClientProfile,

@@ -17,7 +17,7 @@ from cds_service.config import (
     settings_table,
     warnings,
 )
-from cds_service.http.networks import ListedServer, Reach
+from cds_service.http.addresses import ListedServer, Reach
 
 DEVELOPMENT = {"CDS_PROFILE": "development", "CDS_AUTH": "off"}
 

@@ -11,7 +11,7 @@ import pytest
 
 from cds_service.fhir.chart import Policy, SourceQuery
 from cds_service.fhir.client import FhirLimits, FhirPool, open_reader
-from cds_service.http.networks import ListedServer
+from cds_service.http.addresses import ListedServer
 from cds_service.protocol.requests import FhirAuthorization, HookRequest
 
 from ..waiting import PATIENCE

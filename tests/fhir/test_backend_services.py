@@ -31,8 +31,7 @@ from cds_service.fhir.backend_services.configuration import (
     reach_of,
     read_configuration,
 )
-from cds_service.http.addresses import parse_base
-from cds_service.http.networks import Reach
+from cds_service.http.addresses import Reach, parse_base
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 RSA = rsa.generate_private_key(65537, 2048)

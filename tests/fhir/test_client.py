@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from cds_service.fhir.client import FhirPool, open_reader
+from cds_service.http.addresses import ListedServer
 from cds_service.http.exchange import ReadFailure
-from cds_service.http.networks import ListedServer
 
 from ..waiting import PATIENCE
 

@@ -22,9 +22,9 @@ from cryptography.x509.oid import NameOID
 
 from cds_service.fhir.client import FhirPool, open_reader
 from cds_service.fhir.gather import gather
+from cds_service.http.addresses import ListedServer, Reach
 from cds_service.http.connections import resolve_by_system
 from cds_service.http.exchange import ReadFailure
-from cds_service.http.networks import ListedServer, Reach
 
 from ..waiting import PATIENCE
 

@@ -9,7 +9,7 @@ import pytest
 from cds_service.fhir.chart import SourceQuery, SourceState
 from cds_service.fhir.client import FhirPool, open_reader
 from cds_service.fhir.gather import gather
-from cds_service.http.networks import ListedServer
+from cds_service.http.addresses import ListedServer
 from cds_service.protocol.errors import UnmetPrecondition, WrongPatient
 
 from ..waiting import PATIENCE

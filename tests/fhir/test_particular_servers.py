@@ -8,7 +8,7 @@ from cds_service.fhir.chart import SourceQuery, SourceState
 from cds_service.fhir.client import FhirPool, open_reader
 from cds_service.fhir.forms import Added, Form, vouch
 from cds_service.fhir.gather import gather
-from cds_service.http.networks import ListedServer
+from cds_service.http.addresses import ListedServer
 
 from ..waiting import PATIENCE
 

@@ -11,8 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
+from cds_service.http.addresses import ListedServer, Reach
 from cds_service.http.connections import ConnectionPool
-from cds_service.http.networks import ListedServer, Reach
 from cds_service.trust import KeyFormat, KeyServer
 from cds_service.trust.documents import (
     Document,

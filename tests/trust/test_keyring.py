@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from cds_service.http.networks import ListedServer
+from cds_service.http.addresses import ListedServer
 from cds_service.trust import KeyFormat, Keyring, KeyServer, KeySet, VerificationKey
 from cds_service.trust.documents import Document, Unreadable
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from cds_service.decision import World
-from cds_service.http.networks import ListedServer
+from cds_service.http.addresses import ListedServer
 
 SERVER = "https://fhir.example.org/r4"
 URN = "urn:uuid:5cbc121b-cd71-4428-b8b7-31e53eba8184"

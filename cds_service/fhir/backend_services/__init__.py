@@ -17,12 +17,10 @@ from threading import Lock
 from typing import Any
 from uuid import uuid4
 
-from ...http.addresses import Base
+from ...http.addresses import Base, Reach
 from ...http.bodies import parse_body
-from ...http.exchange import ReadFailure
-from ...http.networks import Reach
+from ...http.exchange import PASSING, ReadFailure, Request, Response, send
 from ...http.pacing import TEMPORARY, parse_retry_after
-from ...http.single import PASSING, Request, Response, send
 from ..client import FhirPool
 from ..foreign_text import shown
 from .configuration import (

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from ...http.addresses import Base, parse_base
-from ...http.networks import Reach, kind_of
+from ...http.addresses import Base, Reach, kind_of, parse_base
 
 PATH = ".well-known/smart-configuration"
 """Below the FHIR base."""

@@ -14,7 +14,7 @@ from typing import Any
 from fhirclient.auth import FHIRAuth
 from fhirclient.server import FHIRServer
 
-from ...http.addresses import Base, covers, parse_base, resolve
+from ...http.addresses import Base, ListedServer, Reach, covers, parse_base, resolve
 from ...http.bodies import parse_body
 from ...http.connections import (
     ConnectionPool,
@@ -24,7 +24,6 @@ from ...http.connections import (
     resolve_by_system,
 )
 from ...http.exchange import Exchange, Limits, ReadFailure
-from ...http.networks import ListedServer, Reach
 from ...protocol.requests import HookRequest
 from ..forms import Form
 from ..questions import is_search

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cds_service.http.networks import Reach, advice, kind_of, refused_kind
+from cds_service.http.addresses import Reach, advice, kind_of, refused_kind
 
 HOST = "ehr.example"
 
