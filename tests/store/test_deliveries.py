@@ -8,7 +8,7 @@ import pytest
 
 from cds_service.store.records import (
     AuditEvent,
-    Delivery,
+    Claim,
     DeliveryState,
     Intake,
     StoreError,
@@ -17,7 +17,7 @@ from cds_service.store.store import Store
 from cds_service.wearables.records import WearableAlert
 
 
-def begin(store: Store, now: datetime, digest: str = "d") -> Delivery:
+def begin(store: Store, now: datetime, digest: str = "d") -> Claim:
     return store.begin_delivery("simulator", "key", digest, now)
 
 
@@ -28,12 +28,12 @@ def finish(store: Store, event: AuditEvent) -> None:
 def test_a_delivery_is_new_then_in_progress_then_stored(
     store: Store, event: AuditEvent, now: datetime
 ) -> None:
-    assert begin(store, now) == Delivery(DeliveryState.NEW)
-    assert begin(store, now) == Delivery(DeliveryState.IN_PROGRESS)
+    assert begin(store, now) == Claim(DeliveryState.NEW)
+    assert begin(store, now) == Claim(DeliveryState.IN_PROGRESS)
 
     finish(store, event)
 
-    assert begin(store, now) == Delivery(DeliveryState.STORED, 202, '{"a":1}')
+    assert begin(store, now) == Claim(DeliveryState.STORED, 202, '{"a":1}')
 
 
 def test_the_same_key_with_another_body_is_different(
