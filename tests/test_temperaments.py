@@ -22,9 +22,9 @@ from urllib.parse import parse_qsl, urlencode
 
 import pytest
 
+from cds_service.ehr.fixture_server import Records
+from cds_service.ehr.fixture_server import answer as answer_from
 from cds_service.ehr.fixtures import fill_prefetch, load_records
-from cds_service.ehr.records import Records
-from cds_service.ehr.records import answer as answer_from
 from cds_service.fhir.chart import SOURCES, Chart, SourceState
 from cds_service.fhir.client import FhirLimits, FhirPool, open_reader
 from cds_service.fhir.gather import gather

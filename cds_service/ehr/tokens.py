@@ -1,4 +1,4 @@
-"""A token as an EHR signs it.
+"""Tokens and keys of an EHR: who signs, with what, and what a token says.
 
 Source: CDS Hooks 3.0.0 "Trusting CDS Clients".
 """
@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -24,7 +25,7 @@ from ..trust import (
     VerificationKey,
     thumbprint,
 )
-from .exchange import Incomplete
+from .exchange import Incomplete, Unanswered
 
 _KID = re.compile(r"kid: (\S[^\n]*)\n")
 _NO_KID = (
@@ -38,7 +39,10 @@ _NO_ISS = (
 _SEVERAL = (
     "--iss is needed: {file} has several clients, and the key is of none or of several."
 )
-_BY_CURVE = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+_CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+_RSA = ("RS384", "RS256", "RS512", "PS256", "PS384", "PS512")
+ALGORITHMS = (*sorted(_CURVES.values()), *_RSA)
+"""What a token can be signed with; the standard recommends ES384 and RS384."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,5 +162,54 @@ def build_token(
 def usual_algorithm(private: Any) -> str:
     """The algorithm that a key signs with where nobody says which."""
     if isinstance(private, ec.EllipticCurvePrivateKey):
-        return _BY_CURVE.get(private.curve.name, "ES384")
+        return _CURVES.get(private.curve.name, "ES384")
     return "RS384"
+
+
+def generate_key() -> tuple[str, dict[str, Any]]:
+    """A new private key as PEM, and its public half as JWK."""
+    key = ec.generate_private_key(ec.SECP384R1())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    public: dict[str, Any] = jwt.algorithms.ECAlgorithm.to_jwk(
+        key.public_key(), as_dict=True
+    )
+    return pem.decode(), public
+
+
+def read_key(file: Path) -> str:
+    """A private key from a PEM file.
+
+    Raises:
+        Unanswered: if it holds none.
+    """
+    text = file.read_bytes().decode("ascii", "replace")
+    if "PRIVATE KEY" not in text:
+        raise Unanswered(f"{file} holds no private key in PEM form.")
+    return text
+
+
+def choose_algorithm(pem: str, wanted: str = "") -> str:
+    """What a private key signs with: *wanted*, or what the standard recommends for it.
+
+    Raises:
+        Unanswered: if the key cannot be read, or cannot sign so.
+    """
+    try:
+        key = load_pem_private_key(pem.encode(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        text = "The private key cannot be read; one without a password is needed."
+        raise Unanswered(text) from error
+    able: tuple[str, ...] = ()
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        able = tuple(each for name, each in _CURVES.items() if name == key.curve.name)
+    elif isinstance(key, rsa.RSAPrivateKey):
+        able = _RSA
+    if not able:
+        raise Unanswered("The private key must be an RSA key or on P-256, -384, -521.")
+    if wanted and wanted not in able:
+        raise Unanswered(f"This key signs {', '.join(able)}, not {wanted}.")
+    return wanted or able[0]

@@ -18,7 +18,7 @@ from werkzeug.serving import make_server
 
 from cds_service.config import Clients, Config, ConsentMode, Profile, WebhookSource
 from cds_service.decision import World
-from cds_service.ehr.client import generate_key
+from cds_service.ehr.tokens import generate_key
 from cds_service.fhir.client import FhirPool
 from cds_service.publishing.serving import Serving
 from cds_service.rulebook.engine.rulebook import Rulebook

@@ -24,7 +24,6 @@ from werkzeug.test import TestResponse
 from cds_service.app import build_world, create_app
 from cds_service.config import load_config
 from cds_service.decision import World
-from cds_service.ehr.client import build_bare, build_prefetched, generate_key
 from cds_service.ehr.fixture_server import (
     FixtureServer,
     answer,
@@ -32,6 +31,8 @@ from cds_service.ehr.fixture_server import (
     serve_records,
 )
 from cds_service.ehr.fixtures import Case, load_case
+from cds_service.ehr.hook_calls import build_bare, build_prefetched
+from cds_service.ehr.tokens import generate_key
 from cds_service.rulebook.load import load_rulebook
 
 HOME = Path(__file__).parents[2]

@@ -25,9 +25,11 @@ import requests
 from standardwebhooks import Webhook
 
 from cds_service.cli.calls.simulate import send
-from cds_service.ehr.client import Ehr, build_prefetched, find_templates, generate_key
+from cds_service.ehr.client import Ehr
 from cds_service.ehr.fixtures import Case, load_case
+from cds_service.ehr.hook_calls import build_prefetched, find_templates
 from cds_service.ehr.scenarios import Step
+from cds_service.ehr.tokens import generate_key
 
 from ..waiting import PATIENCE, until
 

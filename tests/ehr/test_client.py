@@ -9,16 +9,11 @@ from typing import Any
 import jwt
 import pytest
 
-from cds_service.ehr.client import (
-    Ehr,
-    Unanswered,
-    build_bare,
-    build_prefetched,
-    find_templates,
-    generate_key,
-    read_key,
-)
+from cds_service.ehr.client import Ehr
+from cds_service.ehr.exchange import Unanswered
 from cds_service.ehr.fixtures import Case
+from cds_service.ehr.hook_calls import build_bare, build_prefetched, find_templates
+from cds_service.ehr.tokens import generate_key, read_key
 
 CASE = Case(
     name="case",

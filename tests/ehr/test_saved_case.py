@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from cds_service.ehr.fixtures import load_case
+from cds_service.ehr.fixtures import Played, Unsaved, build_case, load_case, save_case
 from cds_service.ehr.prefetch import Prefetched
-from cds_service.ehr.saved_case import Played, Unsaved, build_case, save_case
 from cds_service.protocol.conformance import Reply
 
 NOW = datetime(2026, 11, 22, 15, 30, tzinfo=UTC)

@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 from cds_service.app import build_world, create_app
 from cds_service.config import load_config
 from cds_service.decision import World
-from cds_service.ehr.client import generate_key
+from cds_service.ehr.tokens import generate_key
 from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.load import load_rulebook
 

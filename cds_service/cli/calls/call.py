@@ -9,7 +9,18 @@ from typing import Any
 import click
 from rich.text import Text
 
-from ...ehr.calling import (
+from ...ehr.client import Ehr, ServiceAnswer
+from ...ehr.exchange import Incomplete, Unanswered
+from ...ehr.fixtures import (
+    Case,
+    Played,
+    Unsaved,
+    as_text,
+    load_case,
+    refuse_taken,
+    save_case,
+)
+from ...ehr.hook_calls import (
     Called,
     Discovered,
     Unoffered,
@@ -18,11 +29,7 @@ from ...ehr.calling import (
     discover,
     find_entry,
 )
-from ...ehr.client import Ehr, ServiceAnswer, Unanswered, choose_algorithm, read_key
-from ...ehr.exchange import Incomplete
-from ...ehr.fixtures import Case, load_case
-from ...ehr.saved_case import Played, Unsaved, as_text, refuse_taken, save_case
-from ...ehr.tokens import Signer, name_signer
+from ...ehr.tokens import Signer, choose_algorithm, name_signer, read_key
 from ...fhir.foreign_text import clean
 from ...http.addresses import parse_base
 from ...protocol.conformance import Level, Violation, read_json

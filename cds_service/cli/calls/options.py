@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 
-from ...ehr.client import ALGORITHMS
 from ...ehr.exchange import PATIENCE
+from ...ehr.tokens import ALGORITHMS
 from ..cards import build_console
 
 FHIR_TOKEN = "FHIR_BEARER_TOKEN"  # nosec B105 # the name of a variable

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import requests
 
-from ...ehr.client import Unanswered
+from ...ehr.exchange import Unanswered
 
 START = 60
 """Seconds that a start may take on a busy machine."""

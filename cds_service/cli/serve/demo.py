@@ -28,18 +28,13 @@ import click
 import requests
 from rich.console import Console
 
-from ...ehr.client import (
-    Ehr,
-    ServiceAnswer,
-    Unanswered,
-    build_bare,
-    build_prefetched,
-    find_templates,
-    generate_key,
-)
+from ...ehr.client import Ehr, ServiceAnswer
+from ...ehr.exchange import Unanswered
 from ...ehr.fixture_server import FixtureServer, load_records, serve_records
 from ...ehr.fixtures import Case, load_case
+from ...ehr.hook_calls import build_bare, build_prefetched, find_templates
 from ...ehr.scenarios import Step
+from ...ehr.tokens import generate_key
 from ...ingestion import ALERTS, CONSENTS
 from ...wearables.consent import ConsentAction
 from ..calls.deliveries import read, webhook_url

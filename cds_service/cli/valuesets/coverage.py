@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from ...ehr.fixture_server import load_records
 from ...ehr.fixtures import fill_prefetch
-from ...ehr.records import load_records
 from ...fhir.chart import Chart
 from ...fhir.gather import gather
 from ...protocol.errors import CdsError

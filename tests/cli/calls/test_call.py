@@ -19,9 +19,9 @@ from werkzeug.serving import make_server
 from cds_service.app import build_world, create_app
 from cds_service.cli import main
 from cds_service.config import load_config
-from cds_service.ehr.client import generate_key
 from cds_service.ehr.fixture_server import FixtureServer, load_records, serve_records
 from cds_service.ehr.fixtures import load_case
+from cds_service.ehr.tokens import generate_key
 from cds_service.rulebook.load import load_rulebook
 
 HOME = Path(__file__).parents[3]

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from cds_service.cli.calls.verdicts import print_violations, size, timing
-from cds_service.ehr.saved_case import as_text
+from cds_service.ehr.fixtures import as_text
 from cds_service.protocol.conformance import Level, Reply, Violation
 
 

@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from cds_service.cli.serve.child import choose_port
-from cds_service.ehr.client import Unanswered
+from cds_service.ehr.exchange import Unanswered
 
 
 def test_the_port_that_was_asked_for_is_taken_or_refused(

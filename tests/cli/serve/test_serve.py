@@ -29,7 +29,7 @@ from cds_service.cli.serve.child import serve_as_child
 from cds_service.cli.serve.running import build_settings
 from cds_service.cli.serve.worker import find_status
 from cds_service.config import load_config
-from cds_service.ehr.client import Unanswered
+from cds_service.ehr.exchange import Unanswered
 from cds_service.store.store import Store
 
 from ...waiting import PATIENCE

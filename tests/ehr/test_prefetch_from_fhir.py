@@ -2,9 +2,8 @@ from typing import Any
 
 import pytest
 
-from cds_service.ehr.fhir_pages import FhirSource
 from cds_service.ehr.fixture_server import load_records, serve_records
-from cds_service.ehr.prefetch import Unread
+from cds_service.ehr.prefetch import FhirSource, Unread
 from cds_service.http.addresses import parse_base
 
 TOKEN = "secret"
