@@ -189,8 +189,7 @@ def _detail(evaluation: Evaluation, template: CardTemplate) -> str:
     rule = evaluation.rule
     said = []
     if evaluation.by_name:
-        imported = evaluation.case.has_rxnorm
-        said.append(sentences.matched_by_name(evaluation.by_name, imported))
+        said.append(sentences.matched_by_name(evaluation.by_name))
     if evaluation.reasons:
         chart = evaluation.case.chart
         said.append(sentences.not_known(rule, evaluation.reasons, chart))
