@@ -15,7 +15,7 @@ from cds_service.fhir.code_systems import SYSTEMS
 from cds_service.fhir.models import check_resource
 from cds_service.protocol.cards import as_json
 from cds_service.protocol.schemas import problems
-from cds_service.rulebook.cards.cards import BuiltCard, build_cards, draft_cards
+from cds_service.rulebook.cards.cards import BuiltCard, draft_cards, identify
 from cds_service.rulebook.cards.shape import (
     BULLET_ROOM,
     SUMMARY_ROOM,
@@ -304,7 +304,7 @@ def is_rescue(resource: Mapping[str, Any]) -> bool:
 def test_a_card_is_fit_to_leave(shipped: Example) -> None:
     evaluations, service = RUNNER.evaluations(shipped)
 
-    (built,) = build_cards(evaluations, service.service, "seed")
+    (built,) = identify(draft_cards(evaluations, service.service), "seed")
 
     assert problems("response", {"cards": [as_json(built.card)]}) == []
     for suggestion in built.card.suggestions:

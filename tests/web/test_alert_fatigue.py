@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from cds_service.app import build_world, create_app
 from cds_service.config import load_config
 from cds_service.decision import World
-from cds_service.rulebook.load import load_rulebook
+from cds_service.rulebook.load import check_folder
 
 NOW = datetime.fromisoformat("2026-11-22T09:00:00-05:00")
 RULE = """\
@@ -124,7 +124,7 @@ class Clinic:
                 "CDS_DATABASE_URL": f"sqlite:///{self.folder}/cds.sqlite",
             }
         )
-        rulebook = load_rulebook(self.folder / "rules")
+        rulebook = check_folder(self.folder / "rules").rulebook
         world = replace(build_world(config, rulebook), clock=lambda: self.now)
         world.store.migrate()
         self.worlds.append(world)

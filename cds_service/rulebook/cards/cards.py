@@ -58,17 +58,6 @@ class BuiltCard:
     """What may be done without a person, where the card is shown."""
 
 
-def build_cards(
-    evaluations: Evaluations, service: Service, seed: str
-) -> tuple[BuiltCard, ...]:
-    """The cards of one response as if none had been shown before.
-
-    Args:
-        seed: Who asked what about whom; equal only for an identical retry.
-    """
-    return identify(draft_cards(evaluations, service), seed)
-
-
 def draft_cards(
     evaluations: Evaluations, service: Service, call: Mapping[str, str | None] = {}
 ) -> tuple[BuiltCard, ...]:

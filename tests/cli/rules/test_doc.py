@@ -9,11 +9,11 @@ from click.testing import CliRunner, Result
 from markdown_it import MarkdownIt
 
 from cds_service.cli import main
-from cds_service.rulebook.load import load_rulebook
+from cds_service.rulebook.load import check_folder
 
 HOME = Path(__file__).parents[3]
 RULES = HOME / "rules"
-NAMES = sorted(load_rulebook(RULES).rules)
+NAMES = sorted(check_folder(RULES).rulebook.rules)
 RULE = "beta-blocker-resting-tachycardia"
 
 

@@ -14,7 +14,7 @@ from cds_service.fhir.code_systems import SYSTEMS
 from cds_service.protocol import schemas
 from cds_service.protocol.cards import CardSource, Coding, Indicator, Link, as_json
 from cds_service.protocol.services import Service
-from cds_service.rulebook.cards.cards import BuiltCard, build_cards, draft_cards
+from cds_service.rulebook.cards.cards import BuiltCard, draft_cards, identify
 from cds_service.rulebook.engine.alerting import Alerting
 from cds_service.rulebook.engine.case import Case
 from cds_service.rulebook.engine.evaluate import Evaluation, Evaluations, Outcome
@@ -128,7 +128,9 @@ def unknown(*reasons: Reason, of: Rule | None = None, **parts: Any) -> Evaluatio
 
 
 def build(*evaluations: Evaluation, seed: str = "seed") -> tuple[BuiltCard, ...]:
-    return build_cards(Evaluations(evaluations, evaluations[0].case), SERVICE, seed)
+    return identify(
+        draft_cards(Evaluations(evaluations, evaluations[0].case), SERVICE), seed
+    )
 
 
 def detail_of(*evaluations: Evaluation) -> str:
