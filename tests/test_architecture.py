@@ -396,14 +396,19 @@ FOR_OTHERS = {
     "http.connections._new_conn",  # requests and urllib3
 }  # fmt: skip
 """What a library or Python itself asks for by its name."""
+UNDER_WAY = {
+    "rulebook.language.tree_reader.read_fact",
+    "rulebook.language.tree_reader.read_rule",
+}
+"""What the next change is to use; it leaves this list with it."""
 
 
 def test_nothing_is_there_for_tests_alone() -> None:
-    assert set(unused(PACKAGE)) - FOR_OTHERS == set()
+    assert set(unused(PACKAGE)) - FOR_OTHERS - UNDER_WAY == set()
 
 
 def test_nothing_is_excused_that_is_used_or_gone() -> None:
-    assert FOR_OTHERS - set(unused(PACKAGE)) == set()
+    assert (FOR_OTHERS | UNDER_WAY) - set(unused(PACKAGE)) == set()
 
 
 @pytest.mark.parametrize(
