@@ -1,20 +1,23 @@
-"""What holds for each run, and a rules folder of one rule, for tests that change it."""
+"""What holds for each run: databases, and a rules folder for tests that change it."""
 
 import gc
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from cds_service.config import Config
-from cds_service.config.settings import PREFIX
+from cds_service.store.store import Store
 
 from .keeper import keep_watch
+
+if TYPE_CHECKING:
+    from tests.postgresql import Server
 
 # How long an example takes says how busy the machine is, and nothing of the code.
 settings.register_profile(
@@ -150,16 +153,43 @@ def revise() -> Revise:
     return write
 
 
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator["Server"]:
+    """A server with a database of our schema, to copy from."""
+    from tests.postgresql import running_server
+
+    with running_server() as server:
+        store = Store.open(server.url(server.template()))
+        store.migrate()
+        store.close()
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which database; a test that is about one of them says so instead."""
+    return str(request.param)
+
+
 @pytest.fixture
-def settings_table() -> list[tuple[str, str, str]]:
-    """Name, default and description of every setting, as docs/operators.md has them."""
+def empty(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where a database is or will be that holds nothing."""
+    if kind == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.sqlite'}"
+        return
+    server: "Server" = request.getfixturevalue("postgresql")
+    database = server.create("template0")
+    yield server.url(database)
+    server.drop(database)
 
-    def shown(default: object) -> str:
-        if isinstance(default, tuple):
-            return ", ".join(default)
-        return "" if default is None else str(default)
 
-    return [
-        (PREFIX + name.upper(), shown(field.default), field.description or "")
-        for name, field in Config.model_fields.items()
-    ]
+@pytest.fixture
+def url(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where a database is, or will be; with our schema or without."""
+    if kind == "sqlite":
+        yield f"sqlite:///{tmp_path / 'cds.sqlite'}"
+        return
+    server: "Server" = request.getfixturevalue("postgresql")
+    database = server.create()
+    yield server.url(database)
+    server.drop(database)

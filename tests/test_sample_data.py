@@ -23,8 +23,8 @@ from cds_service.fhir.chart import SOURCES, SourceState
 from cds_service.http.addresses import ListedServer
 from cds_service.protocol.cards import as_json
 from cds_service.protocol.requests import parse_request
-from cds_service.rulebook.load import check_folder
-from cds_service.store.records import AuditEvent, DeliveryState, Intake
+from cds_service.rulebook.load import load_rulebook
+from cds_service.store.records import Attempt, AuditEvent, DeliveryState, Intake
 from cds_service.wearables.records import PatientKey, WearableAlert
 
 FOLDER = Path(os.environ.get("CDS_SAMPLE_DATA") or "/nowhere")
@@ -47,9 +47,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         gather_deadline_ms=30_000,
         body_limit=16 * 1024 * 1024,
     )
-    world = replace(
-        build_world(config, check_folder(RULES).rulebook), clock=lambda: NOW
-    )
+    world = replace(build_world(config, load_rulebook(RULES)), clock=lambda: NOW)
     world.store.migrate()
     yield world
     world.store.close()
@@ -78,12 +76,11 @@ def wear_everything(world: World, patient_id: str) -> None:
         for type in TYPES
     ]
     event = AuditEvent(NOW, "delivery", "default", "sample")
-    begun = world.store.begin_delivery("sample", patient_id, "digest", NOW)
+    attempt = Attempt("sample", patient_id)
+    begun = world.store.begin_delivery(attempt, "digest", NOW)
     if begun.state is DeliveryState.STORED:
         return
-    world.store.finish_delivery(
-        "sample", patient_id, 202, "{}", Intake(tuple(alerts)), event, NOW
-    )
+    world.store.finish_delivery(attempt, 202, "{}", Intake(tuple(alerts)), event, NOW)
 
 
 def view(

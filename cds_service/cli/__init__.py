@@ -17,6 +17,7 @@ VERBS: Mapping[str, str] = {
     "check": "rules.check",
     "consent": "consents.consent",
     "coverage": "rules.coverage",
+    "database": "database.moving",
     "demo": "serve.demo",
     "diff": "rules.diff",
     "doc": "rules.doc",

@@ -51,7 +51,8 @@ class Config(BaseSettings):
     )
     database_url: str = Field(
         default="sqlite:///var/cds-service.sqlite",
-        description="Database, as an SQLAlchemy URL; `sqlite:////` for a full path.",
+        description="Database: `sqlite:///` and a file, `sqlite:////` for a full path;"
+        " `postgresql+psycopg://user@host/database` for several machines.",
     )
     clients_file: Path | None = Field(
         default=None,

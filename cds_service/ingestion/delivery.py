@@ -24,7 +24,13 @@ from ..protocol.errors import (
     Unavailable,
     Unprocessable,
 )
-from ..store.records import Claim, ConsentsChanged, DeliveryState, StoreError
+from ..store.records import (
+    Attempt,
+    Claim,
+    ConsentsChanged,
+    DeliveryState,
+    StoreError,
+)
 from ..store.store import Store
 from .judging import Acknowledgement, Format, Ingestion
 from .signatures import delivery_key, find_source
@@ -72,15 +78,16 @@ def accept(delivery: Delivery, ingestion: Ingestion) -> Acknowledgement:
         if delivery.format.name not in source.formats:
             raise Forbidden(f"This source may not deliver {delivery.format.name}.")
         key, digest = delivery_key(headers), hashlib.sha256(delivery.raw).hexdigest()
-        claim = store.begin_delivery(source.id, key, digest, now)
+        attempt = Attempt(source.id, key)
+        claim = store.begin_delivery(attempt, digest, now)
         if claim.state is not DeliveryState.NEW:
             return repeat(claim, source, key, store, now)
-        with given_back_on_failure(store, source, key):
-            return finish(delivery, source, key, ingestion)
+        with given_back_on_failure(store, attempt):
+            return finish(delivery, source, attempt, ingestion)
 
 
 def finish(
-    delivery: Delivery, source: WebhookSource, key: str, ingestion: Ingestion
+    delivery: Delivery, source: WebhookSource, attempt: Attempt, ingestion: Ingestion
 ) -> Acknowledgement:
     """Return the answer, stored with what came and the audit row in one transaction."""
     store, now = ingestion.store, delivery.at
@@ -88,11 +95,9 @@ def finish(
     for _ in range(TRIES):
         judged = delivery.format.judge(body, source, ingestion, now)
         status, text = judged.answer.status, json.dumps(judged.answer.body)
-        event = judged.build_event(key)
+        event = judged.build_event(attempt.key)
         with suppress(ConsentsChanged):
-            store.finish_delivery(
-                source.id, key, status, text, judged.intake, event, now
-            )
+            store.finish_delivery(attempt, status, text, judged.intake, event, now)
             return judged.answer
     raise ConsentsChanged("consents change faster than they are read")
 
@@ -145,13 +150,11 @@ def refusals_audited(store: Store, format: Format, now: datetime) -> Iterator[Tr
 
 
 @contextmanager
-def given_back_on_failure(
-    store: Store, source: WebhookSource, key: str
-) -> Iterator[None]:
+def given_back_on_failure(store: Store, attempt: Attempt) -> Iterator[None]:
     """Give the claim back where the block fails; else it runs out by itself."""
     try:
         yield
     except BaseException:
         with suppress(StoreError):
-            store.abandon_delivery(source.id, key)
+            store.abandon_delivery(attempt)
         raise

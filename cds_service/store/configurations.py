@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from .chain import canonical_json, instant
-from .database import Database
+from .database import Database, lock_table
 from .recorder import Recorder
 from .records import AuditEvent, StoreError
 from .tables import CONFIGURATIONS
@@ -97,6 +97,7 @@ class Configurations:
         }
 
         def work(connection: Connection) -> None:
+            lock_table(connection, CONFIGURATIONS)
             if _newest(connection, configuration.server).id != before.id:
                 raise _Outpaced("another server was started meanwhile")
             connection.execute(insert(CONFIGURATIONS).values(row))

@@ -2,12 +2,13 @@
 
 Whoever decides by a patient's Consents does so before the transaction that stores what
 was decided, and in it they are looked at once more. If others hold by then, nothing is
-stored: a patient who withdraws is heard at once.
+stored: a patient who withdraws is heard at once. Where several may write at a time,
+they are locked before they are looked at.
 """
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -30,7 +31,7 @@ from .chain import canonical_json, instant
 from .database import Database
 from .recorder import Recorder
 from .records import AuditEvent, ConsentsChanged
-from .statements import LASTING_ALERTS, SAVE_CONSENT
+from .statements import ADD_GUARD, HOLD_GUARD, LASTING_ALERTS, SAVE_CONSENT
 from .tables import CONSENTS, WEARABLE_ALERTS
 
 AT_ONCE = 500
@@ -81,6 +82,7 @@ class Consents:
         """
 
         def work(connection: Connection) -> None:
+            guard(connection, changed=[each.patient for each in changes])
             for change in changes:
                 apply_change(connection, change, audit_event.at)
 
@@ -104,6 +106,27 @@ def read(connection: Connection, patients: Collection[PatientKey]) -> Found:
                 record = _record(row)
                 found[record.patient].append(record)
     return {patient: tuple(each) for patient, each in found.items()}
+
+
+def guard(
+    connection: Connection,
+    read: Iterable[PatientKey] = (),
+    changed: Iterable[PatientKey] = (),
+) -> None:
+    """Have nobody change what is read, or read what is changed, in this transaction.
+
+    The first thing that a transaction does: who waits here sees afterwards what the
+    others have committed. All lock in one order, so that no two wait for each other.
+    """
+    if connection.dialect.name == "sqlite":
+        return
+    alone = set(changed)
+    for patient in sorted({*read, *alone}):
+        row = patient._asdict()
+        hold = HOLD_GUARD[patient in alone]
+        if hold.ask(connection, row).first() is None:
+            ADD_GUARD.run(connection, row)
+            hold.ask(connection, row)
 
 
 def expect_consents(connection: Connection, seen: Mapping[PatientKey, Stamp]) -> None:

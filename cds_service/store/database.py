@@ -1,83 +1,64 @@
-"""Connections of one process to one SQLite file.
+"""What the statements know of a database: transactions, and how a text reaches it.
 
-In a process, writers queue for a lock of its own, which wakes the next one at once;
-only between processes do they meet at SQLite's, which is asked again after a pause.
-Rows whose loss in a power cut harms nobody go through a second connection that does
-not wait for the disk.
+A statement is written once. Where the two databases differ in more than its text, the
+difference is a module of its own, ``sqlite.py`` and ``postgresql.py``.
 """
 
-import os
-import sqlite3
-import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Engine, create_engine, event
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy import Column, Connection, CursorResult, Table, text
+from sqlalchemy.dialects.postgresql import Insert
+from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.engine.interfaces import DBAPICursor
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.sql.expression import ClauseElement
 
-from .records import StoreBusy, StoreError
+from .records import StoreError
 
-BUSY_SECONDS = 5.0
-"""How long a writer waits for its turn before it gives up."""
-RETRY_SECONDS = 0.0003
+T = TypeVar("T")
 
 
-class Database:
-    """The connections of this process; it must not be used across a fork."""
+class Database(Protocol):
+    """The connections of this process; they must not be used across a fork."""
 
-    def __init__(self, file: Path) -> None:
-        self._durable = _writing_engine(file, "FULL")
-        self._light = _writing_engine(file, "NORMAL")
-        self._readers = _engine(file, "NORMAL", BUSY_SECONDS)
-        self._writers: dict[bool, Connection] = {}
-        self._lock = threading.Lock()
+    def write(self, work: Callable[[Connection], T], *, durable: bool = True) -> T:
+        """Return what *work* does in one transaction, after that is committed.
 
-    @contextmanager
-    def writing(self, *, durable: bool = True) -> Iterator[Connection]:
-        """The connection for writing, while no other thread here has it.
+        It may be done more than once, each time as if the times before had not been.
 
-        What is committed on a durable one survives a power cut.
+        Args:
+            durable: Whether it must survive a power cut.
 
         Raises:
-            StoreBusy: if the turn does not come.
-        StoreError: if the database refuses.
+            StoreBusy: if others do not let go in time.
+            StoreError: if the database refuses, or cannot be reached.
         """
-        if not self._lock.acquire(timeout=BUSY_SECONDS):
-            raise StoreBusy("the database is busy")
-        try:
-            with translated_errors():
-                yield self._writer(durable)
-        finally:
-            self._lock.release()
 
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A connection that sees what was committed before each statement."""
-        with translated_errors(), self._readers.connect() as connection:
-            yield connection
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Return a connection that sees what was committed before each statement.
+
+        Raises:
+            StoreError: if the database refuses, or cannot be reached.
+        """
+
+    def snapshot(self) -> AbstractContextManager[Connection]:
+        """Return a connection that shows every key that is lower than one it shows.
+
+        Raises:
+            StoreError: if the database refuses, or cannot be reached.
+        """
+
+    def migrate(self, upgrade: Callable[[Connection], None]) -> None:
+        """Do *upgrade* in one transaction, while no other process does.
+
+        Raises:
+            StoreError: if the database refuses, or cannot be reached.
+        """
 
     def close(self) -> None:
         """Close every connection."""
-        with self._lock, translated_errors():
-            for connection in self._writers.values():
-                connection.close()
-            self._writers.clear()
-            for engine in (self._durable, self._light, self._readers):
-                engine.dispose()
-
-    def _writer(self, durable: bool) -> Connection:
-        connection = self._writers.get(durable)
-        if connection is None:
-            engine = self._durable if durable else self._light
-            connection = self._writers[durable] = engine.connect()
-        return connection
 
 
 class Prepared:
@@ -86,46 +67,83 @@ class Prepared:
     Building, caching and dressing each one anew would take longer than SQLite does.
     """
 
-    def __init__(self, statement: ClauseElement, columns: Sequence[str] = ()) -> None:
-        """Compile it; an insert names its columns."""
-        compiled = statement.compile(dialect=_DIALECT, column_keys=columns or None)
-        self._sql = str(compiled)
+    def __init__(
+        self,
+        statement: ClauseElement,
+        columns: Sequence[str] = (),
+        key: Column[int] | None = None,
+    ) -> None:
+        """Take the statement.
+
+        Args:
+            columns: What an insert fills.
+            key: The key that the database gives to a new row.
+        """
+        self._statement = statement
+        self._columns = columns
+        self._key = key
+        self._forms: dict[str, _Form] = {}
+
+    def run(self, connection: Connection, *rows: Mapping[str, Any]) -> DBAPICursor:
+        """Write one row, or several, in the transaction that is open."""
+        form = self._form(connection.dialect)
+        cursor = connection.connection.cursor()
+        if len(rows) == 1:
+            cursor.execute(form.sql, form.values(rows[0]))
+        else:
+            cursor.executemany(form.sql, [form.values(row) for row in rows])
+        return cursor
+
+    def add(self, connection: Connection, row: Mapping[str, Any]) -> int:
+        """Return the key of the new row."""
+        cursor = self.run(connection, row)
+        if connection.dialect.name == "sqlite":
+            return int(cursor.lastrowid)
+        found: Any = cursor.fetchone()
+        return int(found[0])
+
+    def ask(self, connection: Connection, row: Mapping[str, Any]) -> CursorResult[Any]:
+        """Return what a query finds, by the names of its columns."""
+        form = self._form(connection.dialect)
+        return connection.exec_driver_sql(form.sql, form.values(row))
+
+    def _form(self, dialect: Dialect) -> "_Form":
+        form = self._forms.get(dialect.name)
+        if form is None:
+            statement = self._statement
+            if dialect.name != "sqlite" and self._key is not None:
+                assert isinstance(statement, Insert)
+                statement = statement.returning(self._key)
+            form = self._forms[dialect.name] = _Form(statement, self._columns, dialect)
+        return form
+
+
+class _Form:
+    """A statement as one of the databases takes it."""
+
+    def __init__(
+        self, statement: ClauseElement, columns: Sequence[str], dialect: Dialect
+    ) -> None:
+        compiled = statement.compile(dialect=dialect, column_keys=columns or None)
+        self.sql = str(compiled)
         self._names: Sequence[str] = getattr(compiled, "positiontup", None) or ()
         self._fixed = {
             name: value for name, value in compiled.params.items() if value is not None
         }
 
-    def run(self, connection: Connection, *rows: Mapping[str, Any]) -> DBAPICursor:
-        """Write one row, or several, in the transaction that is open."""
-        cursor = connection.connection.cursor()
-        if len(rows) == 1:
-            cursor.execute(self._sql, self._values(rows[0]))
-        else:
-            cursor.executemany(self._sql, [self._values(row) for row in rows])
-        return cursor
-
-    def ask(self, connection: Connection, row: Mapping[str, Any]) -> CursorResult[Any]:
-        """What a query finds, by the names of its columns."""
-        return connection.exec_driver_sql(self._sql, self._values(row))
-
-    def _values(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
+    def values(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
         full = {**self._fixed, **row} if self._fixed else row
         return tuple([full[name] for name in self._names])
 
 
-@contextmanager
-def translated_errors() -> Iterator[None]:
-    """Turn the database library's errors into ours, without any value of a row."""
-    try:
-        yield
-    except (SQLAlchemyError, sqlite3.Error) as error:
-        if _is_busy(error):
-            raise StoreBusy("the database is busy") from error
-        cause = _cause(error) or type(error).__name__
-        raise StoreError(f"the database refused: {cause}") from error
-    except (OverflowError, UnicodeEncodeError) as error:
-        cause = type(error).__name__
-        raise StoreError(f"the database refused: {cause}") from error
+def lock_table(connection: Connection, table: Table) -> None:
+    """Have no other transaction write to the table until this one ends.
+
+    Whoever writes to SQLite has it alone already.
+    """
+    if connection.dialect.name != "sqlite":
+        mode = "SHARE ROW EXCLUSIVE"
+        connection.execute(text(f"LOCK TABLE {table.name} IN {mode} MODE"))
 
 
 def read_url(url: str) -> URL:
@@ -147,73 +165,3 @@ def mask_url(url: str) -> str:
         StoreError: if it is none.
     """
     return read_url(url).set(query={}).render_as_string()
-
-
-def make_file(file: Path) -> None:
-    """Make the database file, which only its owner may read, unless it is there.
-
-    A file that is there is not opened: closing it would drop the locks that SQLite
-    holds on it elsewhere in this process.
-    """
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    except FileExistsError:
-        return
-    except OSError as error:
-        raise StoreError(f"{file}: {error.strerror}") from error
-
-
-def _writing_engine(file: Path, synchronous: str) -> Engine:
-    engine = _engine(file, synchronous, timeout=0.0)
-    event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _engine(file: Path, synchronous: str, timeout: float) -> Engine:
-    engine = create_engine(
-        URL.create("sqlite", database=str(file)),
-        connect_args={"timeout": timeout, "check_same_thread": False},
-        pool_size=0,
-        hide_parameters=True,
-    )
-
-    def connected(connection: Any, _: Any) -> None:
-        connection.isolation_level = None
-        connection.execute(f"PRAGMA synchronous={synchronous}")
-
-    event.listen(engine, "connect", connected)
-    return engine
-
-
-def _begin(connection: Connection) -> None:
-    """Begin as the writer, waiting for those of other processes.
-
-    SQLite itself would wait up to 100 ms between two tries, hundreds of times longer
-    than a writer takes.
-    """
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            connection.connection.cursor().execute("BEGIN IMMEDIATE")
-            return
-        except sqlite3.OperationalError as error:
-            if not _is_busy(error) or time.monotonic() > deadline:
-                raise
-        time.sleep(RETRY_SECONDS)
-
-
-def _is_busy(error: Exception) -> bool:
-    code: int = getattr(_cause(error), "sqlite_errorcode", 0)
-    return code & 0xFF == sqlite3.SQLITE_BUSY
-
-
-def _cause(error: Exception) -> BaseException | None:
-    """What the driver said, if it said anything."""
-    if isinstance(error, SQLAlchemyError):
-        cause: BaseException | None = getattr(error, "orig", None)
-        return cause
-    return error
-
-
-_DIALECT = sqlite.dialect()

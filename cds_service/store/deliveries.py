@@ -2,67 +2,69 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
 
-from .records import Claim, DeliveryState, StoreError
+from .records import Attempt, Claim, DeliveryState, StoreError
+from .statements import CLAIM_DELIVERY
 from .tables import DELIVERIES
 
 KEPT = timedelta(days=8)
 """How long an answer is remembered; seven days is what senders may rely on."""
 TAKEN_OVER_AFTER = timedelta(minutes=5)
 """After this long a claim is taken to be of a process that died."""
+TRIES = 5
+"""How often a claim is made anew because another is given back just then."""
 
 
 def claim(
-    connection: Connection, source: str, key: str, digest: str, now: datetime
+    connection: Connection, attempt: Attempt, digest: str, now: datetime
 ) -> Claim:
     """Claim the delivery for the caller, or say what became of it."""
-    found = connection.execute(select(DELIVERIES).where(_same(source, key))).first()
-    if found is None:
-        connection.execute(
-            insert(DELIVERIES).values(
-                source=source, key=key, digest=digest, begun_utc=now.timestamp()
-            )
+    row = {
+        "source": attempt.source,
+        "key": attempt.key,
+        "digest": digest,
+        "begun_utc": now.timestamp(),
+        "claim": attempt.id,
+        "too_old": (now - TAKEN_OVER_AFTER).timestamp(),
+    }
+    for _ in range(TRIES):
+        if CLAIM_DELIVERY.run(connection, row).rowcount == 1:
+            return Claim(DeliveryState.NEW)
+        same = and_(
+            DELIVERIES.c.source == attempt.source, DELIVERIES.c.key == attempt.key
         )
-        return Claim(DeliveryState.NEW)
-    if found.digest != digest:
-        return Claim(DeliveryState.DIFFERENT)
-    if found.status is not None:
-        return Claim(DeliveryState.STORED, found.status, found.body)
-    if found.begun_utc > (now - TAKEN_OVER_AFTER).timestamp():
-        return Claim(DeliveryState.IN_PROGRESS)
-    connection.execute(
-        update(DELIVERIES).where(_same(source, key)).values(begun_utc=now.timestamp())
-    )
-    return Claim(DeliveryState.NEW)
+        found = connection.execute(select(DELIVERIES).where(same)).first()
+        if found is None:
+            continue
+        if found.digest != digest:
+            return Claim(DeliveryState.DIFFERENT)
+        if found.status is not None:
+            return Claim(DeliveryState.STORED, found.status, found.body)
+        break
+    return Claim(DeliveryState.IN_PROGRESS)
 
 
 def finish(
-    connection: Connection,
-    source: str,
-    key: str,
-    status: int,
-    body: str,
-    now: datetime,
+    connection: Connection, attempt: Attempt, status: int, body: str, now: datetime
 ) -> None:
     """Keep the answer.
 
     Raises:
-        StoreError: if the delivery is not in progress.
+        StoreError: if the delivery is not in progress under this attempt.
     """
     changed = connection.execute(
         update(DELIVERIES)
-        .where(_same(source, key), DELIVERIES.c.status.is_(None))
+        .where(_in_progress(attempt))
         .values(status=status, body=body, begun_utc=now.timestamp())
     )
     if changed.rowcount != 1:
-        raise StoreError("the delivery is not in progress")
+        raise StoreError("the delivery is not in progress, or another works on it")
 
 
-def abandon(connection: Connection, source: str, key: str) -> None:
-    """Forget the delivery if it is in progress."""
-    unanswered = DELIVERIES.c.status.is_(None)
-    connection.execute(delete(DELIVERIES).where(_same(source, key), unanswered))
+def abandon(connection: Connection, attempt: Attempt) -> None:
+    """Forget the delivery if it is in progress under this attempt."""
+    connection.execute(delete(DELIVERIES).where(_in_progress(attempt)))
 
 
 def prune(connection: Connection, now: datetime) -> None:
@@ -71,5 +73,9 @@ def prune(connection: Connection, now: datetime) -> None:
     connection.execute(delete(DELIVERIES).where(DELIVERIES.c.begun_utc < limit))
 
 
-def _same(source: str, key: str) -> ColumnElement[bool]:
-    return and_(DELIVERIES.c.source == source, DELIVERIES.c.key == key)
+def _in_progress(attempt: Attempt) -> ColumnElement[bool]:
+    row = DELIVERIES.c
+    mine = and_(
+        row.source == attempt.source, row.key == attempt.key, row.claim == attempt.id
+    )
+    return and_(mine, row.status.is_(None))

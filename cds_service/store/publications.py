@@ -10,10 +10,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Double,
+    and_,
+    cast,
+    delete,
+    extract,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from .chain import canonical_json, instant
-from .database import Database
+from .database import Database, lock_table
 from .recorder import Recorder
 from .records import AuditEvent, StoreError
 from .tables import LEASES, PUBLICATIONS, REFUSALS, RULEBOOKS
@@ -109,6 +123,8 @@ class Publications:
         """
 
         def work(connection: Connection) -> None:
+            lock_table(connection, LEASES)
+            lock_table(connection, PUBLICATIONS)
             if holder and _holder(connection, event.at) != holder:
                 raise NotLeased("another process publishes by now")
             _keep(connection, draft)
@@ -121,9 +137,13 @@ class Publications:
 
     def confirm(self, draft: Draft, now: datetime) -> None:
         """Note that what is served already passed, and that no refusal stands."""
-        with self._database.writing() as connection, connection.begin():
+
+        def work(connection: Connection) -> None:
+            lock_table(connection, PUBLICATIONS)
             _keep(connection, draft)
             _heal(connection, now)
+
+        self._database.write(work)
 
     def refuse(
         self,
@@ -135,6 +155,7 @@ class Publications:
         """Note why rules are not published; until something good comes, it stands."""
 
         def work(connection: Connection) -> None:
+            lock_table(connection, PUBLICATIONS)
             _heal(connection, event.at)
             row = {"at": instant(event.at), "publisher": publisher}
             row |= {"checked": checked, "findings": canonical_json(list(findings))}
@@ -165,12 +186,18 @@ class Publications:
         """Whether *holder* alone may publish for the next *seconds*.
 
         Who has it takes it anew; who died loses it when the time is up.
+
+        Args:
+            now: What the time is, unless the database serves many machines: then its
+                own clock counts.
         """
-        moment = now.timestamp()
-        free = or_(LEASES.c.holder == holder, LEASES.c.until_utc <= moment)
-        values = {"holder": holder, "until_utc": moment + seconds}
-        mine = and_(LEASES.c.name == PUBLISHING, free)
-        with self._database.writing(durable=False) as connection, connection.begin():
+
+        def work(connection: Connection) -> bool:
+            moment = _moment(connection, now)
+            free = or_(LEASES.c.holder == holder, LEASES.c.until_utc <= moment)
+            mine = and_(LEASES.c.name == PUBLISHING, free)
+            values = {"holder": holder, "until_utc": moment + seconds}
+            lock_table(connection, LEASES)
             changed = connection.execute(update(LEASES).where(mine).values(values))
             if changed.rowcount == 1:
                 return True
@@ -180,23 +207,33 @@ class Publications:
             connection.execute(insert(LEASES).values(name=PUBLISHING, **values))
             return True
 
+        return self._database.write(work, durable=False)
+
     def give_lease_back(self, holder: str) -> None:
         """Let the next one publish at once, if *holder* has the lease."""
         mine = and_(LEASES.c.name == PUBLISHING, LEASES.c.holder == holder)
-        with self._database.writing(durable=False) as connection, connection.begin():
-            connection.execute(delete(LEASES).where(mine))
+        self._database.write(
+            lambda connection: connection.execute(delete(LEASES).where(mine)),
+            durable=False,
+        )
 
     def lease_holder(self, now: datetime) -> str:
-        """Who may publish now; empty where nobody does."""
+        """Who may publish now, as in ``take_lease``; empty where nobody does."""
         with self._database.reading() as connection:
             return _holder(connection, now)
 
 
 def _holder(connection: Connection, now: datetime) -> str:
-    asked = select(LEASES.c.holder).where(
-        LEASES.c.name == PUBLISHING, LEASES.c.until_utc > now.timestamp()
-    )
+    lasting = LEASES.c.until_utc > _moment(connection, now)
+    asked = select(LEASES.c.holder).where(LEASES.c.name == PUBLISHING, lasting)
     return connection.execute(asked).scalar() or ""
+
+
+def _moment(connection: Connection, now: datetime) -> ColumnElement[float]:
+    """Seconds since 1970, by the clock that all who ask have in common."""
+    if connection.dialect.name == "sqlite":
+        return literal(now.timestamp())
+    return cast(extract("epoch", func.clock_timestamp()), Double)
 
 
 def _keep(connection: Connection, draft: Draft) -> None:

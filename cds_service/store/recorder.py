@@ -1,25 +1,55 @@
-"""Recorder: the audit chain of one process, and the transactions that extend it.
+"""Recorders: transactions that extend a chain of audit rows.
 
-Whoever gets the turn to write commits for all who wait, each as if alone: eight threads
-then share one wait for the disk, and answer half again as many calls (measured with
-`Store.record_call` on SQLite with eight threads).
+To SQLite one writes at a time, and a process has one chain. Whoever gets the turn to
+write commits for all who wait, each as if alone: eight threads then share one wait for
+the disk, and answer half again as many calls (measured with `Store.record_call` on
+SQLite with eight threads).
+
+To PostgreSQL many write at a time, and each connection has a chain of its own, so that
+nobody waits for another's last hash.
 """
 
 import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from . import rows
 from .chain import Tail, chained, unchained
-from .database import Database, translated_errors
+from .database import Database
 from .records import AuditEntry, AuditEvent, StoreBusy, StoreError
+from .sqlite import SqliteDatabase, translated_errors
 from .statements import ADD_AUDIT
 from .tables import AUDIT
 
 Work = Callable[[Connection], None]
+TAIL = "audit_tail"
+"""Where a connection keeps the last row of its chain."""
+
+
+class Recorder(Protocol):
+    """Does something together with its row in the audit trail."""
+
+    def record(self, event: AuditEvent, work: Work) -> None:
+        """Do the work and append the event; return when both survive a power cut.
+
+        Raises:
+            StoreError: if nothing of it was stored.
+        """
+
+
+def build_recorder(database: Database) -> Recorder:
+    """Return the recorder of a database."""
+    if isinstance(database, SqliteDatabase):
+        return ProcessChain(database)
+    # Imported where it is asked for: what serves from a file needs no driver.
+    from .postgresql import PostgresDatabase
+
+    assert isinstance(database, PostgresDatabase)
+    return ConnectionChains(database.write)
 
 
 @dataclass(slots=True, eq=False)
@@ -33,10 +63,10 @@ class _Item:
     given_up: bool = False
 
 
-class Recorder:
+class ProcessChain:
     """Writes one audit chain; thread-safe."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
         self._waiting: deque[_Item] = deque()
         self._writer = str(uuid.uuid4())
@@ -92,14 +122,46 @@ class Recorder:
             item.error = None
 
 
+class ConnectionChains:
+    """Writes a chain for each connection, as long as that lives."""
+
+    def __init__(self, write: Callable[..., AuditEntry]) -> None:
+        self._write = write
+
+    def record(self, event: AuditEvent, work: Work) -> None:
+        """Do the work and append the event; return when both are durable."""
+        draft = unchained(event)
+
+        def whole(connection: Connection) -> AuditEntry:
+            work(connection)
+            tail = connection.info.get(TAIL) or Tail(str(uuid.uuid4()))
+            entry = chained(draft, tail)
+            ADD_AUDIT.run(connection, rows.audit_row(entry))
+            return entry
+
+        self._write(whole, settle=_advance, find=_is_stored)
+
+
+def _advance(connection: Connection, entry: AuditEntry) -> None:
+    connection.info[TAIL] = Tail(entry.writer, entry.sequence, entry.hash)
+
+
+def _is_stored(connection: Connection, entry: AuditEntry) -> bool:
+    row = connection.execute(_newest(entry.writer)).first()
+    return row is not None and row.hash == entry.hash
+
+
 def _read_tail(connection: Connection, writer: str) -> Tail:
     """The writer's last row, after a transaction of which nobody is sure."""
-    newest = (
+    with connection.begin():
+        row = connection.execute(_newest(writer)).first()
+    return Tail(writer, row.sequence, row.hash) if row else Tail(writer)
+
+
+def _newest(writer: str) -> Select[Any]:
+    return (
         select(AUDIT.c.sequence, AUDIT.c.hash)
         .where(AUDIT.c.writer == writer)
         .order_by(AUDIT.c.sequence.desc())
         .limit(1)
     )
-    with connection.begin():
-        row = connection.execute(newest).first()
-    return Tail(writer, row.sequence, row.hash) if row else Tail(writer)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
+from uuid import uuid4
 
 from ..wearables.consent_gate import ConsentChange, Stamp
 from ..wearables.records import PatientKey, WearableAlert
@@ -195,6 +196,15 @@ class CallRecord:
     """None where no wearable data were at stake."""
     deviations: tuple[str, ...] = ()
     """What was forgiven, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt to work on a delivery, unlike every other attempt."""
+
+    source: str
+    key: str
+    id: str = field(default_factory=lambda: str(uuid4()))
 
 
 class DeliveryState(StrEnum):

@@ -137,21 +137,21 @@ def _evaluations(database: Database, period: Period) -> Iterator[tuple[str, str,
     """Rule, version and outcome of every evaluation that was recorded."""
     since, until = period.bounds
     last = 0
-    while True:
-        page = (
-            select(CALLS.c.id, CALLS.c.evaluations)
-            .where(CALLS.c.id > last, CALLS.c.at >= since, CALLS.c.at < until)
-            .order_by(CALLS.c.id)
-            .limit(PAGE)
-        )
-        with database.reading() as connection:
+    with database.snapshot() as connection:
+        while True:
+            page = (
+                select(CALLS.c.id, CALLS.c.evaluations)
+                .where(CALLS.c.id > last, CALLS.c.at >= since, CALLS.c.at < until)
+                .order_by(CALLS.c.id)
+                .limit(PAGE)
+            )
             found = connection.execute(page).all()
-        for row in found:
-            for each in json.loads(row.evaluations):
-                yield each["rule"], each["version"], each["outcome"]
-        if len(found) < PAGE:
-            return
-        last = found[-1].id
+            for row in found:
+                for each in json.loads(row.evaluations):
+                    yield each["rule"], each["version"], each["outcome"]
+            if len(found) < PAGE:
+                return
+            last = found[-1].id
 
 
 def _shown(period: Period) -> Select[Any]:

@@ -1,14 +1,19 @@
-"""The statements of the hot path, compiled once."""
+"""The statements of the hot path, compiled once for each database.
+
+SQLite understands what SQLAlchemy calls an insert of PostgreSQL.
+"""
 
 from sqlalchemy import BindParameter, Table, and_, bindparam, or_, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.postgresql import insert
 
 from .database import Prepared
 from .tables import (
     AUDIT,
     CALLS,
     CARDS,
+    CONSENT_GUARDS,
     CONSENTS,
+    DELIVERIES,
     SPENT_TOKENS,
     SUPPRESSIONS,
     WEARABLE_ALERTS,
@@ -20,10 +25,8 @@ def _names(table: Table) -> list[str]:
     return [column.name for column in table.columns if column is not table.c.get("id")]
 
 
-_WHOSE = [
-    WEARABLE_ALERTS.c[name] == bindparam(name)
-    for name in ("tenant", "fhir_base", "patient_id")
-]
+_PATIENT = ("tenant", "fhir_base", "patient_id")
+_WHOSE = [WEARABLE_ALERTS.c[name] == bindparam(name) for name in _PATIENT]
 
 
 def _alerts_since() -> Prepared:
@@ -89,15 +92,42 @@ def _save_consent() -> Prepared:
     )
 
 
+def _claim_delivery() -> Prepared:
+    """Insert, or take over what nobody has answered for too long."""
+    new, row = insert(DELIVERIES), DELIVERIES.c
+    too_old: BindParameter[float] = bindparam("too_old")
+    free = [row.status.is_(None), row.digest == new.excluded.digest]
+    return Prepared(
+        new.on_conflict_do_update(
+            index_elements=[row.source, row.key],
+            set_={name: new.excluded[name] for name in ("claim", "begun_utc")},
+            where=and_(*free, row.begun_utc <= too_old),
+        ),
+        ["source", "key", "digest", "begun_utc", "claim"],
+    )
+
+
+def _hold_guard(*, alone: bool) -> Prepared:
+    guard = CONSENT_GUARDS.c
+    whose = [guard[name] == bindparam(name) for name in _PATIENT]
+    held = select(guard.patient_id).where(*whose)
+    return Prepared(held.with_for_update(read=not alone))
+
+
 SPEND_TOKEN = Prepared(
     insert(SPENT_TOKENS).on_conflict_do_nothing(), _names(SPENT_TOKENS)
 )
+CLAIM_DELIVERY = _claim_delivery()
+ADD_GUARD = Prepared(
+    insert(CONSENT_GUARDS).on_conflict_do_nothing(), _names(CONSENT_GUARDS)
+)
+HOLD_GUARD = {alone: _hold_guard(alone=alone) for alone in (True, False)}
 LASTING_ALERTS = _lasting_alerts()
 ALERTS_SINCE = _alerts_since()
 SAVE_ALERT = _save_alert()
 RETRACT_ALERT = _retract_alert()
 SAVE_CONSENT = _save_consent()
-ADD_CALL = Prepared(insert(CALLS), _names(CALLS))
+ADD_CALL = Prepared(insert(CALLS), _names(CALLS), key=CALLS.c.id)
 ADD_CARD = Prepared(insert(CARDS).on_conflict_do_nothing(), _names(CARDS))
 ADD_SUPPRESSION = Prepared(insert(SUPPRESSIONS), _names(SUPPRESSIONS))
 ADD_AUDIT = Prepared(insert(AUDIT), _names(AUDIT))

@@ -1,30 +1,33 @@
 """Store: everything that outlives a request.
 
 One transaction records one thing together with its row in the audit trail. A chain of
-audit rows belongs to one process, so that no process waits for another to learn its
-last hash.
+audit rows belongs to one process, or to one connection of it, so that no process waits
+for another to learn its last hash.
 """
 
 import os
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 from pathlib import Path
 
 from sqlalchemy import Connection, select
+from sqlalchemy.engine import URL
 
 from ..protocol.feedback import FeedbackEntry
 from ..rulebook.engine import Display, Lookback
 from ..wearables.records import PatientKey, WearableAlert
 from . import deliveries, displays, feedback, rows, tables
 from .configurations import Configurations
-from .consents import Consents, apply_change, expect_consents
-from .database import Database, make_file, read_url
+from .consents import Consents, apply_change, expect_consents, guard
+from .database import Database, read_url
 from .displays import OwnCall
 from .migrate import upgrade
 from .publications import Publications
-from .recorder import Recorder
+from .recorder import build_recorder
 from .records import (
+    Attempt,
     AuditEntry,
     AuditEvent,
     Caller,
@@ -34,6 +37,7 @@ from .records import (
     StoreError,
 )
 from .reports import Reports
+from .sqlite import SqliteDatabase, make_file
 from .statements import (
     ADD_CALL,
     ADD_CARD,
@@ -47,6 +51,7 @@ from .statements import (
 TOKENS_KEPT = timedelta(hours=1)
 """How long a spent token is remembered after nobody accepts it any more."""
 PRUNE_EVERY = timedelta(minutes=1)
+POSTGRESQL = ("postgresql", "postgresql+psycopg")
 PAGE = 1000
 """Rows of the audit trail that are read at a time."""
 
@@ -58,39 +63,32 @@ class Store:
     takes connections and an audit chain of its own.
     """
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, connect: Callable[[], Database]) -> None:
+        self._connect = connect
         self._inherited: list[Database] = []
-        self._database = Database(file)
-        self._recorder = Recorder(self._database)
+        self._database = connect()
+        self._recorder = build_recorder(self._database)
         self._pruned: datetime | None = None
         os.register_at_fork(after_in_child=_starter(weakref.ref(self)))
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> "Store":
-        """The store at a database URL, ``sqlite:///file``; nothing is read yet.
+        """The store at a database URL; nothing is read yet.
 
         Args:
-            create: Make the file where there is none.
+            url: ``sqlite:///file`` or ``postgresql+psycopg://user@host/database``.
+            create: Make the file where there is none. A database of PostgreSQL is made
+                by who runs the server.
 
         Raises:
-            StoreError: if it is no URL of an SQLite file, or there is no such file.
+            StoreError: if it is no such URL, or there is no such file.
         """
-        parsed = read_url(url)
-        if parsed.get_backend_name() != "sqlite":
-            raise StoreError(f"{parsed.drivername}: only sqlite:/// is supported")
-        if not parsed.database or parsed.database == ":memory:" or parsed.query:
-            raise StoreError("the database URL must name a file: sqlite:///file")
-        file = Path(parsed.database).absolute()
-        if create:
-            make_file(file)
-        elif not file.is_file():
-            raise StoreError("there is no such database")
-        return cls(file)
+        open_database(url, create=create).close()
+        return cls(lambda: open_database(url))
 
     def migrate(self) -> None:
         """Bring the schema up to date; any number of processes may do so at once."""
-        upgrade(self._file, self._database)
+        self._database.migrate(upgrade)
 
     @property
     def publications(self) -> Publications:
@@ -130,9 +128,12 @@ class Store:
     ) -> bool:
         """Whether the token is new; from now on it is not, in any process."""
         row = {"issuer": issuer, "jti": jti, "expires_utc": expires_at.timestamp()}
-        with self._database.writing(durable=False) as connection, connection.begin():
+
+        def work(connection: Connection) -> bool:
             self._prune(connection, now)
             return SPEND_TOKEN.run(connection, row).rowcount == 1
+
+        return self._database.write(work, durable=False)
 
     def wearable_alerts(
         self, patient: PatientKey, since: datetime
@@ -158,22 +159,22 @@ class Store:
         with self._database.reading() as connection:
             return displays.read(connection, patient, lookback, call)
 
-    def begin_delivery(
-        self, source: str, key: str, digest: str, now: datetime
-    ) -> Claim:
+    def begin_delivery(self, attempt: Attempt, digest: str, now: datetime) -> Claim:
         """Claim a delivery, or say what became of it.
 
         A claim that was neither finished nor abandoned is given to the next who asks
         after ``deliveries.TAKEN_OVER_AFTER``.
         """
-        with self._database.writing(durable=False) as connection, connection.begin():
+
+        def work(connection: Connection) -> Claim:
             self._prune(connection, now)
-            return deliveries.claim(connection, source, key, digest, now)
+            return deliveries.claim(connection, attempt, digest, now)
+
+        return self._database.write(work, durable=False)
 
     def finish_delivery(
         self,
-        source: str,
-        key: str,
+        attempt: Attempt,
         status: int,
         body: str,
         intake: Intake,
@@ -186,15 +187,22 @@ class Store:
 
         Raises:
             ConsentsChanged: if other Consents hold than the intake rests on.
-            StoreError: if the delivery is not in progress.
+            StoreError: if the delivery is not in progress under this attempt.
         """
-
-        alert_rows = [rows.alert_row(each) for each in intake.alerts]
-        retractions = [rows.retraction_row(each) for each in intake.retracted]
+        # In one order, so that no two transactions wait for each other.
+        alerts, retracted = (
+            sorted(each, key=attrgetter("patient", "source", "id"))
+            for each in (intake.alerts, intake.retracted)
+        )
+        alert_rows = [rows.alert_row(each) for each in alerts]
+        retractions = [rows.retraction_row(each) for each in retracted]
+        read = {*intake.seen, *(each.patient for each in (*alerts, *retracted))}
+        changed = [each.patient for each in intake.changes]
 
         def work(connection: Connection) -> None:
+            guard(connection, read, changed)
             expect_consents(connection, intake.seen)
-            deliveries.finish(connection, source, key, status, body, now)
+            deliveries.finish(connection, attempt, status, body, now)
             if alert_rows:
                 SAVE_ALERT.run(connection, *alert_rows)
             if retractions:
@@ -204,10 +212,11 @@ class Store:
 
         self._recorder.record(audit_event, work)
 
-    def abandon_delivery(self, source: str, key: str) -> None:
+    def abandon_delivery(self, attempt: Attempt) -> None:
         """Give the claim back: the delivery may come again as if it were new."""
-        with self._database.writing(durable=False) as connection, connection.begin():
-            deliveries.abandon(connection, source, key)
+        self._database.write(
+            lambda connection: deliveries.abandon(connection, attempt), durable=False
+        )
 
     def record_call(self, call: CallRecord, audit_event: AuditEvent) -> None:
         """Store the call, its cards, what was held back and the audit row, or nothing.
@@ -224,11 +233,15 @@ class Store:
         held_rows = [rows.suppression_row(each) for each in call.suppressions]
 
         def work(connection: Connection) -> None:
+            if use and use.change:
+                guard(connection, changed=[use.change.patient])
+            elif use and use.seen is not None:
+                guard(connection, read=[call.patient])
             if use and use.seen is not None:
                 expect_consents(connection, {call.patient: use.seen})
             if use and use.change:
                 apply_change(connection, use.change, call.at)
-            call_id = ADD_CALL.run(connection, call_row).lastrowid
+            call_id = ADD_CALL.add(connection, call_row)
             for statement, added in (
                 (ADD_CARD, card_rows),
                 (ADD_SUPPRESSION, held_rows),
@@ -262,21 +275,24 @@ class Store:
         self._recorder.record(event, lambda connection: None)
 
     def audit_entries(self) -> Iterator[AuditEntry]:
-        """The audit trail in the order of arrival, a page at a time."""
+        """The audit trail in the order of arrival, a page at a time.
+
+        Each writer's rows are there up to one of them, without a gap.
+        """
         last = 0
-        while True:
-            page = (
-                select(tables.AUDIT)
-                .where(tables.AUDIT.c.id > last)
-                .order_by(tables.AUDIT.c.id)
-                .limit(PAGE)
-            )
-            with self._database.reading() as connection:
+        with self._database.snapshot() as connection:
+            while True:
+                page = (
+                    select(tables.AUDIT)
+                    .where(tables.AUDIT.c.id > last)
+                    .order_by(tables.AUDIT.c.id)
+                    .limit(PAGE)
+                )
                 found = connection.execute(page).mappings().all()
-            yield from map(rows.audit_entry, found)
-            if len(found) < PAGE:
-                return
-            last = found[-1]["id"]
+                yield from map(rows.audit_entry, found)
+                if len(found) < PAGE:
+                    return
+                last = found[-1]["id"]
 
     def _prune(self, connection: Connection, now: datetime) -> None:
         """Forget now and then what nobody will ask for again."""
@@ -291,8 +307,34 @@ class Store:
     def _restart(self) -> None:
         """Leave the parent's connections alone, neither used nor closed."""
         self._inherited.append(self._database)
-        self._database = Database(self._file)
-        self._recorder = Recorder(self._database)
+        self._database = self._connect()
+        self._recorder = build_recorder(self._database)
+
+
+def open_database(url: str, *, create: bool = False) -> Database:
+    """The connections to the database at a URL, as ``Store.open`` takes it."""
+    parsed = read_url(url)
+    if parsed.drivername in POSTGRESQL:
+        # Imported where it is asked for: who serves from a file needs no driver.
+        from .postgresql import PostgresDatabase
+
+        return PostgresDatabase(parsed)
+    return SqliteDatabase(_find_file(parsed, create))
+
+
+def _find_file(url: URL, create: bool) -> Path:
+    """The file of an SQLite URL."""
+    if url.get_backend_name() != "sqlite":
+        known = "sqlite:/// and postgresql+psycopg://"
+        raise StoreError(f"{url.drivername}: only {known} are supported")
+    if not url.database or url.database == ":memory:" or url.query:
+        raise StoreError("the database URL must name a file: sqlite:///file")
+    file = Path(url.database).absolute()
+    if create:
+        make_file(file)
+    elif not file.is_file():
+        raise StoreError("there is no such database")
+    return file
 
 
 def _starter(store: weakref.ref[Store]) -> Callable[[], None]:

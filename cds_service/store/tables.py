@@ -3,9 +3,12 @@
 An instant is text in ISO 8601 with a fixed width in UTC, so that the order of the text
 is the order of time. Where a query compares instants with a limit, the column holds
 seconds since 1970-01-01T00:00:00Z and its name ends in ``_utc``.
+
+Text is compared by its code points and whole numbers have 64 bits, in either database.
 """
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Double,
@@ -18,18 +21,20 @@ from sqlalchemy import (
 )
 
 METADATA = MetaData()
+TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+WHOLE = BigInteger().with_variant(Integer, "sqlite")
 _PATIENT = ("tenant", "fhir_base", "patient_id")
 
 
 def _text(name: str) -> Column[str]:
-    return Column(name, Text, nullable=False)
+    return Column(name, TEXT, nullable=False)
 
 
 SPENT_TOKENS = Table(
     "spent_tokens",
     METADATA,
-    Column("issuer", Text, primary_key=True),
-    Column("jti", Text, primary_key=True),
+    Column("issuer", TEXT, primary_key=True),
+    Column("jti", TEXT, primary_key=True),
     Column("expires_utc", Double, nullable=False),
     Index("spent_tokens_by_expiry", "expires_utc"),
     sqlite_with_rowid=False,
@@ -38,25 +43,26 @@ SPENT_TOKENS = Table(
 DELIVERIES = Table(
     "deliveries",
     METADATA,
-    Column("source", Text, primary_key=True),
-    Column("key", Text, primary_key=True),
+    Column("source", TEXT, primary_key=True),
+    Column("key", TEXT, primary_key=True),
     _text("digest"),
     Column("begun_utc", Double, nullable=False),
-    Column("status", Integer, nullable=True),
-    Column("body", Text, nullable=True),
+    Column("claim", TEXT, nullable=True),
+    Column("status", WHOLE, nullable=True),
+    Column("body", TEXT, nullable=True),
     Index("deliveries_by_age", "begun_utc"),
 )
-"""``status`` is null while the delivery is in progress."""
+"""``status`` is null while the delivery is in progress, for who made the ``claim``."""
 
 WEARABLE_ALERTS = Table(
     "wearable_alerts",
     METADATA,
-    Column("tenant", Text, primary_key=True),
-    Column("fhir_base", Text, primary_key=True),
-    Column("patient_id", Text, primary_key=True),
-    Column("source", Text, primary_key=True),
-    Column("id", Text, primary_key=True),
-    Column("rev", Integer, nullable=False),
+    Column("tenant", TEXT, primary_key=True),
+    Column("fhir_base", TEXT, primary_key=True),
+    Column("patient_id", TEXT, primary_key=True),
+    Column("source", TEXT, primary_key=True),
+    Column("id", TEXT, primary_key=True),
+    Column("rev", WHOLE, nullable=False),
     _text("type"),
     _text("metric"),
     Column("value", Double, nullable=True),
@@ -64,7 +70,7 @@ WEARABLE_ALERTS = Table(
     _text("stat"),
     Column("threshold", Double, nullable=True),
     _text("start"),
-    Column("end", Text, nullable=True),
+    Column("end", TEXT, nullable=True),
     Column("start_utc", Double, nullable=False),
     Column("end_utc", Double, nullable=True),
     _text("opened"),
@@ -72,7 +78,7 @@ WEARABLE_ALERTS = Table(
     _text("origin"),
     _text("device"),
     Column("coverage", Double, nullable=True),
-    Column("n", Integer, nullable=True),
+    Column("n", WHOLE, nullable=True),
     Column("local", Boolean, nullable=False),
 )
 """``start`` keeps the offset that the wearer's clock had, where ``local``."""
@@ -80,20 +86,29 @@ WEARABLE_ALERTS = Table(
 CONSENTS = Table(
     "consents",
     METADATA,
-    Column("tenant", Text, primary_key=True),
-    Column("fhir_base", Text, primary_key=True),
-    Column("patient_id", Text, primary_key=True),
-    Column("id", Text, primary_key=True),
+    Column("tenant", TEXT, primary_key=True),
+    Column("fhir_base", TEXT, primary_key=True),
+    Column("patient_id", TEXT, primary_key=True),
+    Column("id", TEXT, primary_key=True),
     _text("updated"),
     _text("source"),
     _text("resource"),
 )
 """``resource`` is JSON: the members of the Consent that matter here."""
 
+CONSENT_GUARDS = Table(
+    "consent_guards",
+    METADATA,
+    Column("tenant", TEXT, primary_key=True),
+    Column("fhir_base", TEXT, primary_key=True),
+    Column("patient_id", TEXT, primary_key=True),
+)
+"""A row to lock where several may write: one that is not there cannot be locked."""
+
 CALLS = Table(
     "calls",
     METADATA,
-    Column("id", Integer, primary_key=True),
+    Column("id", WHOLE, primary_key=True),
     _text("at"),
     _text("tenant"),
     _text("client"),
@@ -102,8 +117,8 @@ CALLS = Table(
     _text("hook_instance"),
     _text("fhir_base"),
     _text("patient_id"),
-    Column("user", Text, nullable=True),
-    Column("encounter", Text, nullable=True),
+    Column("user", TEXT, nullable=True),
+    Column("encounter", TEXT, nullable=True),
     _text("rulebook"),
     _text("sources"),
     _text("evaluations"),
@@ -115,8 +130,8 @@ CALLS = Table(
 CARDS = Table(
     "cards",
     METADATA,
-    Column("uuid", Text, primary_key=True),
-    Column("call_id", Integer, nullable=False),
+    Column("uuid", TEXT, primary_key=True),
+    Column("call_id", WHOLE, nullable=False),
     _text("tenant"),
     _text("client"),
     _text("service"),
@@ -127,7 +142,7 @@ CARDS = Table(
     _text("dedup_key"),
     _text("indicator"),
     _text("shown_at"),
-    Column("evidence", Text, nullable=True),
+    Column("evidence", TEXT, nullable=True),
     Index("cards_by_dedup_key", *_PATIENT, "dedup_key", "shown_at"),
     Index("cards_by_patient_and_time", *_PATIENT, "shown_at"),
 )
@@ -136,17 +151,17 @@ CARDS = Table(
 SUPPRESSIONS = Table(
     "suppressions",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("call_id", Integer, nullable=False),
+    Column("id", WHOLE, primary_key=True),
+    Column("call_id", WHOLE, nullable=False),
     _text("rule"),
     _text("version"),
-    Column("card_index", Integer, nullable=False),
+    Column("card_index", WHOLE, nullable=False),
     _text("dedup_key"),
     _text("why"),
-    Column("until", Text, nullable=True),
+    Column("until", TEXT, nullable=True),
     _text("detail"),
-    Column("indicator", Text, nullable=True),
-    Column("told_under", Text, nullable=True),
+    Column("indicator", TEXT, nullable=True),
+    Column("told_under", TEXT, nullable=True),
     Index("suppressions_by_rule", "rule", "version"),
     Index("suppressions_by_dedup_key", "dedup_key"),
 )
@@ -156,7 +171,7 @@ as a line on the card of the rule ``told_under`` was shown in that form."""
 FEEDBACK = Table(
     "feedback",
     METADATA,
-    Column("digest", Text, primary_key=True),
+    Column("digest", TEXT, primary_key=True),
     _text("received_at"),
     _text("tenant"),
     _text("client"),
@@ -165,13 +180,13 @@ FEEDBACK = Table(
     _text("outcome"),
     _text("outcome_at"),
     _text("accepted_suggestions"),
-    Column("reason_system", Text, nullable=True),
-    Column("reason_code", Text, nullable=True),
-    Column("reason_display", Text, nullable=True),
-    Column("user_comment", Text, nullable=True),
+    Column("reason_system", TEXT, nullable=True),
+    Column("reason_code", TEXT, nullable=True),
+    Column("reason_display", TEXT, nullable=True),
+    Column("user_comment", TEXT, nullable=True),
     Column("known_card", Boolean, nullable=False),
-    Column("rule", Text, nullable=True),
-    Column("version", Text, nullable=True),
+    Column("rule", TEXT, nullable=True),
+    Column("version", TEXT, nullable=True),
     Index("feedback_by_rule", "rule", "version"),
     Index("feedback_by_card", "card"),
 )
@@ -180,9 +195,9 @@ FEEDBACK = Table(
 AUDIT = Table(
     "audit",
     METADATA,
-    Column("id", Integer, primary_key=True),
+    Column("id", WHOLE, primary_key=True),
     _text("writer"),
-    Column("sequence", Integer, nullable=False),
+    Column("sequence", WHOLE, nullable=False),
     _text("previous_hash"),
     _text("hash"),
     _text("at"),
@@ -198,7 +213,7 @@ AUDIT = Table(
 RULEBOOKS = Table(
     "rulebooks",
     METADATA,
-    Column("digest", Text, primary_key=True),
+    Column("digest", TEXT, primary_key=True),
     _text("files"),
     _text("checked"),
 )
@@ -208,30 +223,30 @@ is the digest of all files, tests included, with which this set passed its tests
 PUBLICATIONS = Table(
     "publications",
     METADATA,
-    Column("id", Integer, primary_key=True),
+    Column("id", WHOLE, primary_key=True),
     _text("digest"),
     _text("at"),
     _text("publisher"),
-    Column("rules", Integer, nullable=False),
+    Column("rules", WHOLE, nullable=False),
 )
 """The newest row names the rulebook that every process serves."""
 
 REFUSALS = Table(
     "refusals",
     METADATA,
-    Column("id", Integer, primary_key=True),
+    Column("id", WHOLE, primary_key=True),
     _text("at"),
     _text("publisher"),
     _text("checked"),
     _text("findings"),
-    Column("until", Text, nullable=True),
+    Column("until", TEXT, nullable=True),
 )
 """Rules that were not published; ``until`` is null while nothing good came after."""
 
 CONFIGURATIONS = Table(
     "configurations",
     METADATA,
-    Column("id", Integer, primary_key=True),
+    Column("id", WHOLE, primary_key=True),
     _text("at"),
     _text("server"),
     _text("digest"),
@@ -243,7 +258,7 @@ object that holds no secret."""
 LEASES = Table(
     "leases",
     METADATA,
-    Column("name", Text, primary_key=True),
+    Column("name", TEXT, primary_key=True),
     _text("holder"),
     Column("until_utc", Double, nullable=False),
 )

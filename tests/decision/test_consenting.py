@@ -19,8 +19,8 @@ from cds_service.fhir.chart import Source, SourceState
 from cds_service.protocol.errors import Unavailable, UnmetPrecondition
 from cds_service.protocol.requests import parse_request
 from cds_service.rulebook.engine.rulebook import Rulebook
-from cds_service.rulebook.load import check_folder
-from cds_service.store.records import AuditEvent, Intake
+from cds_service.rulebook.load import load_rulebook
+from cds_service.store.records import Attempt, AuditEvent, Intake
 from cds_service.store.store import Store
 from cds_service.wearables.adapters.consents import keep_consent
 from cds_service.wearables.consent_gate import plan_change
@@ -102,7 +102,7 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rulebook]:
         services = rules / "services.yaml"
         asked = services.read_text().replace("consents: skip", f"consents: {policy}")
         services.write_text(asked)
-        found[policy] = check_folder(rules).rulebook
+        found[policy] = load_rulebook(rules)
     return found
 
 
@@ -139,8 +139,9 @@ def world(open_world: Callable[..., World]) -> World:
 
 def deliver(world: World, alert: WearableAlert) -> None:
     event, key = AuditEvent(NOW, "delivery"), f"{alert.id}-{alert.rev}"
-    world.store.begin_delivery("watch", key, "d", NOW)
-    world.store.finish_delivery("watch", key, 202, "{}", Intake((alert,)), event, NOW)
+    attempt = Attempt("watch", key)
+    world.store.begin_delivery(attempt, "d", NOW)
+    world.store.finish_delivery(attempt, 202, "{}", Intake((alert,)), event, NOW)
 
 
 def tell(world: World, *resources: dict[str, Any]) -> None:

@@ -30,7 +30,7 @@ from cds_service.protocol.errors import (
     Unavailable,
     Unprocessable,
 )
-from cds_service.store.records import DeliveryState
+from cds_service.store.records import Attempt, DeliveryState
 from cds_service.store.store import Store
 from cds_service.wearables.consent_gate import ConsentGate
 from cds_service.wearables.records import AlertType, PatientKey, WearableAlert
@@ -387,7 +387,7 @@ def test_a_crash_in_the_middle_does_not_block_the_key_for_ever(
 def claim(store: Store, at: datetime) -> None:
     """Begin the usual delivery and go no further, as a process that died does."""
     digest = hashlib.sha256(body_of(ITEM)).hexdigest()
-    begun = store.begin_delivery("demo-watch", "msg_1", digest, at)
+    begun = store.begin_delivery(Attempt("demo-watch", "msg_1"), digest, at)
     assert begun.state is DeliveryState.NEW
 
 

@@ -1,6 +1,5 @@
 """A real store on a real file, and the records to put into it."""
 
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine
 
 from cds_service.store.records import (
     AuditEvent,
@@ -32,12 +32,8 @@ def now() -> datetime:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
+    """Where the database is, if it is SQLite."""
     return tmp_path / "cds.sqlite"
-
-
-@pytest.fixture
-def url(file: Path) -> str:
-    return f"sqlite:///{file}"
 
 
 @pytest.fixture
@@ -50,15 +46,17 @@ def store(url: str) -> Iterator[Store]:
 
 
 @pytest.fixture
-def rows(file: Path) -> Callable[[str], list[dict[str, Any]]]:
-    """What SQLite itself answers to a query."""
+def rows(url: str) -> Callable[[str], list[dict[str, Any]]]:
+    """What the database itself answers to a query."""
 
     def ask(sql: str) -> list[dict[str, Any]]:
-        connection = sqlite3.connect(file, isolation_level=None)
-        connection.row_factory = sqlite3.Row
-        found = [dict(row) for row in connection.execute(sql)]
-        connection.close()
-        return found
+        engine = create_engine(url, isolation_level="AUTOCOMMIT")
+        try:
+            with engine.connect() as connection:
+                found = connection.exec_driver_sql(sql)
+                return list(map(dict, found.mappings())) if found.returns_rows else []
+        finally:
+            engine.dispose()
 
     return ask
 

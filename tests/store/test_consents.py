@@ -1,15 +1,14 @@
 """Consents in the database: by patient, and heard at once by who decides by them."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from cds_service.audit import build_consent_event
 from cds_service.store.records import (
+    Attempt,
     AuditEvent,
     CallRecord,
     ConsentsChanged,
@@ -38,14 +37,6 @@ def change(*kept: ConsentRecord, patient: PatientKey = P1) -> ConsentChange:
     return ConsentChange(patient, frozenset(), kept)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store.open(f"sqlite:///{tmp_path / 'store.sqlite'}")
-    store.migrate()
-    yield store
-    store.close()
-
-
 def tell(store: Store, *changes: ConsentChange) -> None:
     event = build_consent_event(NOW, "demo", "app", changes, {})
     store.consents.record(changes, event)
@@ -53,8 +44,9 @@ def tell(store: Store, *changes: ConsentChange) -> None:
 
 def deliver(store: Store, intake: Intake, key: str = "k") -> None:
     event = AuditEvent(NOW, "delivery")
-    store.begin_delivery("watch", key, "digest", NOW)
-    store.finish_delivery("watch", key, 202, "{}", intake, event, NOW)
+    attempt = Attempt("watch", key)
+    store.begin_delivery(attempt, "digest", NOW)
+    store.finish_delivery(attempt, 202, "{}", intake, event, NOW)
 
 
 def call_under(use: ConsentUse) -> CallRecord:

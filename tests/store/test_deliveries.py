@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cds_service.store.records import (
+    Attempt,
     AuditEvent,
     Claim,
     DeliveryState,
@@ -16,13 +17,17 @@ from cds_service.store.records import (
 from cds_service.store.store import Store
 from cds_service.wearables.records import WearableAlert
 
-
-def begin(store: Store, now: datetime, digest: str = "d") -> Claim:
-    return store.begin_delivery("simulator", "key", digest, now)
+FIRST = Attempt("simulator", "key")
 
 
-def finish(store: Store, event: AuditEvent) -> None:
-    store.finish_delivery("simulator", "key", 202, '{"a":1}', Intake(), event, event.at)
+def begin(
+    store: Store, now: datetime, digest: str = "d", attempt: Attempt = FIRST
+) -> Claim:
+    return store.begin_delivery(attempt, digest, now)
+
+
+def finish(store: Store, event: AuditEvent, attempt: Attempt = FIRST) -> None:
+    store.finish_delivery(attempt, 202, '{"a":1}', Intake(), event, event.at)
 
 
 def test_a_delivery_is_new_then_in_progress_then_stored(
@@ -50,7 +55,7 @@ def test_the_same_key_of_another_source_is_another_delivery(
 ) -> None:
     begin(store, now)
 
-    other = store.begin_delivery("other", "key", "d", now)
+    other = store.begin_delivery(Attempt("other", "key"), "d", now)
 
     assert other.state is DeliveryState.NEW
 
@@ -65,15 +70,31 @@ def test_a_claim_that_its_process_did_not_live_to_finish_is_taken_over(
     assert begin(store, now + timedelta(minutes=7)).state is DeliveryState.IN_PROGRESS
 
 
+def test_what_was_taken_over_is_finished_by_who_took_it_over_alone(
+    store: Store, event: AuditEvent, now: datetime
+) -> None:
+    later, second = now + timedelta(minutes=6), Attempt("simulator", "key")
+    begin(store, now)
+    begin(store, later, attempt=second)
+
+    with pytest.raises(StoreError):
+        finish(store, event)
+    store.abandon_delivery(FIRST)
+    assert begin(store, later).state is DeliveryState.IN_PROGRESS
+    finish(store, event, second)
+
+    assert begin(store, later).state is DeliveryState.STORED
+
+
 def test_an_abandoned_delivery_is_new_again_and_a_finished_one_stays(
     store: Store, event: AuditEvent, now: datetime
 ) -> None:
     begin(store, now)
-    store.abandon_delivery("simulator", "key")
+    store.abandon_delivery(FIRST)
     assert begin(store, now).state is DeliveryState.NEW
 
     finish(store, event)
-    store.abandon_delivery("simulator", "key")
+    store.abandon_delivery(FIRST)
     assert begin(store, now).state is DeliveryState.STORED
 
 
@@ -86,7 +107,7 @@ def test_a_delivery_that_is_not_in_progress_cannot_be_finished(
 ) -> None:
     with pytest.raises(StoreError):
         store.finish_delivery(
-            "s", "key", 202, "{}", Intake((make_alert(),)), event, now
+            Attempt("s", "key"), 202, "{}", Intake((make_alert(),)), event, now
         )
 
     assert rows("SELECT * FROM wearable_alerts") == []

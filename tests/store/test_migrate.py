@@ -1,5 +1,6 @@
 """Migrations: the newest schema, whoever asks and how many at once."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,9 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError
 
 from cds_service.protocol.cards import Indicator
 from cds_service.rulebook.engine.alerting import Display, Lookback
@@ -22,6 +25,11 @@ from cds_service.wearables.records import PatientKey
 
 SINCE = datetime(2026, 11, 1, tzinfo=UTC)
 Rows = Callable[[str], list[dict[str, Any]]]
+TRIGGERS = {
+    "sqlite": "SELECT tbl_name FROM sqlite_master WHERE type = 'trigger'",
+    "postgresql": "SELECT tgrelid::regclass::text FROM pg_trigger"
+    " WHERE NOT tgisinternal AND tgenabled = 'O'",
+}
 MIGRATE = """
 import sys
 from cds_service.store.store import Store
@@ -51,37 +59,26 @@ def test_migrating_again_keeps_everything(store: Store, event: AuditEvent) -> No
 
 
 def test_an_alert_of_before_keeps_its_clock_only_where_it_had_an_offset(
-    tmp_path: Path,
+    empty: str,
 ) -> None:
-    url = f"sqlite:///{tmp_path / 'cds.sqlite'}"
     starts = ("2026-11-22T08:00:00-05:00", "2026-11-22T13:00:00+00:00")
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    engine = create_engine(url)
+    engine = create_engine(empty)
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0006")
         for start in starts:
-            values = (
-                "default",
-                "-",
-                "p",
-                "watch",
-                start,
-                0,
-                "irregular-rhythm",
-                "",
-            )
             connection.exec_driver_sql(
                 "INSERT INTO wearable_alerts (tenant, fhir_base, patient_id, source,"
                 " id, rev, type, metric, unit, stat, start, start_utc, opened, status,"
-                " origin, device) VALUES"
-                " (?, ?, ?, ?, ?, ?, ?, ?, '', '', ?, 0, ?, 'open', 'vendor', '')",
-                (*values, start, starts[1]),
+                f" origin, device) VALUES ('default', '-', 'p', 'watch', '{start}', 0,"
+                f" 'irregular-rhythm', '', '', '', '{start}', 0, '{starts[1]}', 'open',"
+                " 'vendor', '')"
             )
     engine.dispose()
 
-    store = Store.open(url)
+    store = Store.open(empty)
     store.migrate()
 
     found = store.wearable_alerts(PatientKey("default", "-", "p"), SINCE)
@@ -89,14 +86,14 @@ def test_an_alert_of_before_keeps_its_clock_only_where_it_had_an_offset(
         starts[0]: True,
         starts[1]: False,
     }
+    store.close()
 
 
-def test_what_was_shown_and_overridden_before_still_counts(tmp_path: Path) -> None:
+def test_what_was_shown_and_overridden_before_still_counts(empty: str) -> None:
     """A card of before has no evidence, and a line of before no severity."""
-    url = f"sqlite:///{tmp_path / 'cds.sqlite'}"
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    engine = create_engine(url)
+    engine = create_engine(empty)
     at = "2026-11-20T12:00:00.000000Z"
     with engine.begin() as connection:
         config.attributes["connection"] = connection
@@ -110,13 +107,13 @@ def test_what_was_shown_and_overridden_before_still_counts(tmp_path: Path) -> No
             "INSERT INTO suppressions VALUES (1, 1, 'b', '1.0.0', 1, 'k', 'grouped',"
             " NULL, 'group g, told by a')",
             "INSERT INTO feedback VALUES ('f', :at, 'default', 'ehr', 'review', 'u',"
-            " 'overridden', :at, '[]', 'urn:s', 'artifact', NULL, NULL, 1, 'a',"
+            " 'overridden', :at, '[]', 'urn:s', 'artifact', NULL, NULL, true, 'a',"
             " '1.0.0')",
         ):
             connection.exec_driver_sql(statement.replace(":at", f"'{at}'"))
     engine.dispose()
 
-    store = Store.open(url)
+    store = Store.open(empty)
     store.migrate()
 
     lookback = Lookback(frozenset({"k"}), SINCE, None, SINCE)
@@ -134,8 +131,10 @@ def test_what_was_shown_and_overridden_before_still_counts(tmp_path: Path) -> No
             user="Practitioner/1",
         ),
     )
+    store.close()
 
 
+@pytest.mark.parametrize("kind", ["sqlite"])
 def test_the_database_keeps_a_write_ahead_log(store: Store, rows: Rows) -> None:
     assert rows("PRAGMA journal_mode") == [{"journal_mode": "wal"}]
 
@@ -148,8 +147,48 @@ def test_a_database_of_a_newer_program_is_refused(store: Store, rows: Rows) -> N
 
 
 def test_several_processes_may_migrate_at_once(
-    tmp_path: Path, run_at_once: Callable[..., list[str]]
+    empty: str, run_at_once: Callable[..., list[str]]
 ) -> None:
-    url = f"sqlite:///{tmp_path / '50% & more' / 'cds.sqlite'}"
+    run_at_once(MIGRATE, *[(empty,)] * 4)
 
-    run_at_once(MIGRATE, *[(url,)] * 4)
+
+def test_the_file_may_have_any_name(tmp_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path / '50% & more' / 'cds.sqlite'}")
+    store.migrate()
+    store.ping()
+    store.close()
+
+
+def test_after_each_change_the_rows_that_must_stay_are_guarded(
+    empty: str, kind: str
+) -> None:
+    """To change a column of SQLite is to make its table anew, without its triggers."""
+    verbs = {"sqlite": 2, "postgresql": 3}[kind]
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    revisions = list(ScriptDirectory.from_config(config).walk_revisions())
+    engine = create_engine(empty)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        for revision in reversed(revisions):
+            command.upgrade(config, revision.revision)
+            found = connection.exec_driver_sql(TRIGGERS[kind])
+            tables = Counter(name for (name,) in found)
+            guarded = {"audit": "0004", "configurations": "0006"}
+            assert tables == {
+                table: verbs
+                for table, since in guarded.items()
+                if since <= revision.revision
+            }
+    engine.dispose()
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM audit", "TRUNCATE audit"])
+@pytest.mark.parametrize("kind", ["postgresql"])
+def test_the_owner_of_the_tables_cannot_empty_the_trail_either(
+    store: Store, event: AuditEvent, rows: Rows, statement: str
+) -> None:
+    store.record_audit(event)
+
+    with pytest.raises(DBAPIError, match="append-only"):
+        rows(statement)

@@ -1,8 +1,10 @@
 """Published rulebooks: the newest is served, one process publishes."""
 
 import json
+import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from cds_service.store.records import AuditEvent, StoreError
 from cds_service.store.store import Store
 
 Rows = Callable[[str], list[dict[str, Any]]]
+HOUR = timedelta(hours=1)
 FILES = {"site.yaml": "format: 1\n", "a/ü.yaml": "rule: ü\n"}
 
 
@@ -93,6 +96,7 @@ def test_a_refusal_stands_until_something_good_comes(
     assert store.publications.refusal() is None
 
 
+@pytest.mark.parametrize("kind", ["sqlite"])
 def test_one_holder_has_the_lease_until_its_time_is_up(
     store: Store, now: datetime
 ) -> None:
@@ -106,6 +110,42 @@ def test_one_holder_has_the_lease_until_its_time_is_up(
     assert lease.lease_holder(later) == ""
     assert lease.take_lease("b", later, 10)
     assert not lease.take_lease("a", later, 10)
+
+
+def test_the_lease_of_one_who_died_is_free_when_its_time_is_up(store: Store) -> None:
+    lease = store.publications
+
+    assert lease.take_lease("a", datetime.now(UTC), 0.5)
+    assert not lease.take_lease("b", datetime.now(UTC), 0.5)
+    time.sleep(0.6)
+
+    assert lease.lease_holder(datetime.now(UTC)) == ""
+    assert lease.take_lease("b", datetime.now(UTC), 60)
+    assert lease.lease_holder(datetime.now(UTC)) == "b"
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_a_node_whose_clock_is_wrong_takes_no_lease_from_another(
+    store: Store, hours: int
+) -> None:
+    wrong = datetime.now(UTC) + timedelta(hours=hours)
+
+    assert store.publications.take_lease("a", wrong, 60)
+    assert not store.publications.take_lease("b", datetime.now(UTC), 60)
+    assert not store.publications.take_lease("b", -hours * HOUR + wrong, 60)
+    assert store.publications.lease_holder(wrong + 2 * hours * HOUR) == "a"
+
+
+def test_of_many_that_ask_for_the_lease_at_once_one_has_it(
+    store: Store, now: datetime
+) -> None:
+    with ThreadPoolExecutor(12) as pool:
+        taken = pool.map(
+            lambda each: store.publications.take_lease(str(each), now, 60), range(12)
+        )
+
+    assert sorted(taken) == [False] * 11 + [True]
 
 
 def test_a_lease_that_is_given_back_is_free_at_once(

@@ -1,25 +1,29 @@
 """The recorder: one chain, whole transactions, many threads."""
 
 import threading
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 
+from cds_service.audit import verify
 from cds_service.store.chain import GENESIS, entry_hash
-from cds_service.store.database import Database
-from cds_service.store.recorder import Recorder
+from cds_service.store.recorder import Recorder, build_recorder
 from cds_service.store.records import AuditEvent, StoreError
-from cds_service.store.store import Store
+from cds_service.store.store import Store, open_database
 
 Rows = Callable[[str], list[dict[str, Any]]]
 
 
 @pytest.fixture
-def recorder(store: Store, file: Path) -> Recorder:
-    return Recorder(Database(file))
+def recorder(store: Store, url: str) -> Iterator[Recorder]:
+    """One beside that of the store."""
+    database = open_database(url)
+    yield build_recorder(database)
+    database.close()
 
 
 def nothing(connection: Connection) -> None:
@@ -66,6 +70,7 @@ def test_two_recorders_write_two_chains(
     assert (one.sequence, other.sequence) == (1, 1)
 
 
+@pytest.mark.parametrize("kind", ["sqlite"])
 def test_many_threads_write_one_chain_and_only_those_refused_are_told_so(
     recorder: Recorder, store: Store, event: AuditEvent, rows: Rows
 ) -> None:
@@ -97,6 +102,22 @@ def test_many_threads_write_one_chain_and_only_those_refused_are_told_so(
     )
 
 
+def test_what_many_threads_record_at_once_is_an_unbroken_trail(
+    recorder: Recorder, store: Store, event: AuditEvent
+) -> None:
+    def work(number: int) -> None:
+        for turn in range(20):
+            with suppress(StoreError):
+                recorder.record(event, refuse if turn % 4 == 0 else nothing)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+
+    assert verify(store) == []
+    assert len(list(store.audit_entries())) == 8 * 15
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
 def test_a_chain_whose_tail_is_not_as_remembered_goes_on_from_its_last_row(
     recorder: Recorder, store: Store, event: AuditEvent, rows: Rows
 ) -> None:

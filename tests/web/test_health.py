@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cds_service.decision import World
-from cds_service.store.records import AuditEvent, Intake
+from cds_service.store.records import Attempt, AuditEvent, Intake
 from cds_service.store.store import Store
 from cds_service.wearables.records import PatientKey, WearableAlert
 
@@ -97,8 +97,9 @@ def test_metrics_and_log_count_alerts_that_no_consent_permits(
     patient = PatientKey("default", "-", "p1")
     alert = WearableAlert("a-1", patient, "irregular-rhythm", now, now, source="watch")
     event = AuditEvent(now, "delivery")
-    store.begin_delivery("watch", "k", "digest", now)
-    store.finish_delivery("watch", "k", 202, "{}", Intake((alert,)), event, now)
+    attempt = Attempt("watch", "k")
+    store.begin_delivery(attempt, "digest", now)
+    store.finish_delivery(attempt, 202, "{}", Intake((alert,)), event, now)
 
     ehr.call(request_body)
 

@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 
 from cds_service.audit import build_delivery_event
 from cds_service.decision import World
-from cds_service.store.records import Intake
+from cds_service.store.records import Attempt, Intake
 from cds_service.wearables.adapters.alerts import parse_alerts
 
 Caller = Any
@@ -142,10 +142,9 @@ def cards(ehr: Caller) -> ShowCards:
         assert not refused
         event = build_delivery_event(now, "default", "watch", patient, 202, stored)
         store = ehr.world.store
-        store.begin_delivery("watch", patient, "digest", now)
-        store.finish_delivery(
-            "watch", patient, 202, "{}", Intake(tuple(stored)), event, now
-        )
+        attempt = Attempt("watch", patient)
+        store.begin_delivery(attempt, "digest", now)
+        store.finish_delivery(attempt, 202, "{}", Intake(tuple(stored)), event, now)
         body = {
             "hook": "patient-view",
             "hookInstance": str(uuid4()),

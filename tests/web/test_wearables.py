@@ -21,6 +21,7 @@ from cds_service.fhir.client import FhirPool
 from cds_service.publishing.serving import Serving
 from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.engine.rules import Site
+from cds_service.store.records import Attempt
 from cds_service.store.store import Store
 from cds_service.wearables.records import AlertType, PatientKey
 from cds_service.web.errors import register_errors
@@ -153,7 +154,7 @@ def test_a_delivery_in_progress_is_409_with_retry_after(
 ) -> None:
     body = json.dumps({"alerts": [ITEM]}).encode()
     digest = hashlib.sha256(body).hexdigest()
-    world.store.begin_delivery("demo-watch", "msg_1", digest, NOW)
+    world.store.begin_delivery(Attempt("demo-watch", "msg_1"), digest, NOW)
 
     response = post()
 

@@ -12,7 +12,7 @@ from ...audit import Anchor, anchors, build_audit_event, entries, export, verify
 from ...exports.files import write_atomically
 from ...store.records import StoreError
 from ...store.store import Store
-from .database import database_option, open_store
+from .database import database_option, open_store, shown
 from .feedback import read_period, since_option, until_option
 
 out_option = click.option(
@@ -65,7 +65,7 @@ def export_rows(
             found = entries(store, period)
             _write((_line(build_audit_event(each)) for each in found), out)
     except StoreError as error:
-        raise click.ClickException(f"{database}: {error}") from error
+        raise click.ClickException(f"{shown(database)}: {error}") from error
     finally:
         store.close()
 
@@ -83,7 +83,7 @@ def write_anchors(database: str, out: Path | None) -> None:
     try:
         _write((_line(asdict(each)) for each in anchors(store)), out)
     except StoreError as error:
-        raise click.ClickException(f"{database}: {error}") from error
+        raise click.ClickException(f"{shown(database)}: {error}") from error
     finally:
         store.close()
 
@@ -107,7 +107,7 @@ def verify_rows(context: click.Context, database: str, kept: Path | None) -> Non
     try:
         breaks, number = verify(store, known), count(store)
     except StoreError as error:
-        raise click.ClickException(f"{database}: {error}") from error
+        raise click.ClickException(f"{shown(database)}: {error}") from error
     finally:
         store.close()
     for each in breaks:

@@ -5,6 +5,7 @@ import os
 import click
 
 from ...config import Config
+from ...store.database import mask_url
 from ...store.records import StoreError
 from ...store.store import Store
 
@@ -34,5 +35,13 @@ def open_store(url: str) -> Store:
         store.ping()
     except StoreError as error:
         hint = "name the one that the server uses with --database"
-        raise click.ClickException(f"{url}: {error}; {hint}") from error
+        raise click.ClickException(f"{shown(url)}: {error}; {hint}") from error
     return store
+
+
+def shown(url: str) -> str:
+    """A database URL for people to read, without its password."""
+    try:
+        return mask_url(url)
+    except StoreError:
+        return "the database"

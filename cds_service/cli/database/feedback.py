@@ -9,7 +9,7 @@ from ...exports.csv_text import as_csv
 from ...exports.files import write_atomically
 from ...store.records import StoreError
 from ...store.reports import Period
-from .database import database_option, open_store
+from .database import database_option, open_store, shown
 from .feedback_text import (
     EXPORT_COLUMNS,
     as_json,
@@ -57,7 +57,7 @@ def report(database: str, since: str | None, until: str | None, form: str) -> No
     try:
         reports = store.reports.rules(period)
     except StoreError as error:
-        raise click.ClickException(f"{database}: {error}") from error
+        raise click.ClickException(f"{shown(database)}: {error}") from error
     finally:
         store.close()
     if form == "json":
@@ -113,7 +113,7 @@ def export(
             export_json(each, with_comments) for each in store.reports.feedback(period)
         ]
     except StoreError as error:
-        raise click.ClickException(f"{database}: {error}") from error
+        raise click.ClickException(f"{shown(database)}: {error}") from error
     finally:
         store.close()
     if form == "json":

@@ -58,6 +58,17 @@ class BuiltCard:
     """What may be done without a person, where the card is shown."""
 
 
+def build_cards(
+    evaluations: Evaluations, service: Service, seed: str
+) -> tuple[BuiltCard, ...]:
+    """The cards of one response as if none had been shown before.
+
+    Args:
+        seed: Who asked what about whom; equal only for an identical retry.
+    """
+    return identify(draft_cards(evaluations, service), seed)
+
+
 def draft_cards(
     evaluations: Evaluations, service: Service, call: Mapping[str, str | None] = {}
 ) -> tuple[BuiltCard, ...]:
@@ -178,7 +189,8 @@ def _detail(evaluation: Evaluation, template: CardTemplate) -> str:
     rule = evaluation.rule
     said = []
     if evaluation.by_name:
-        said.append(sentences.matched_by_name(evaluation.by_name))
+        imported = evaluation.case.has_rxnorm
+        said.append(sentences.matched_by_name(evaluation.by_name, imported))
     if evaluation.reasons:
         chart = evaluation.case.chart
         said.append(sentences.not_known(rule, evaluation.reasons, chart))

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from cds_service.cli import main
 from cds_service.config import ConsentMode, WebhookSource
 from cds_service.exports.keeping import Keeper
-from cds_service.store.records import AuditEvent, ConsentsChanged, Intake
+from cds_service.store.records import Attempt, AuditEvent, ConsentsChanged, Intake
 from cds_service.store.store import Store
 from cds_service.wearables.consent import FHIR_SERVER, ConsentRecord
 from cds_service.wearables.consent_gate import ConsentChange, ConsentGate, stamp_of
@@ -253,9 +253,10 @@ def test_alerts_that_last_end_with_their_consent(ehr, store, read):
     read()
     started = NOW - timedelta(hours=1)
     alert = WearableAlert("a1", key("p0"), "low-heart-rate", started, NOW, source="w")
-    store.begin_delivery("w", "k", "digest", NOW)
+    attempt = Attempt("w", "k")
+    store.begin_delivery(attempt, "digest", NOW)
     intake, event = Intake((alert,)), AuditEvent(NOW, "delivery")
-    store.finish_delivery("w", "k", 202, "{}", intake, event, NOW)
+    store.finish_delivery(attempt, 202, "{}", intake, event, NOW)
     del ehr.resources[0]
 
     result = read()

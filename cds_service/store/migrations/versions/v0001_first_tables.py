@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from cds_service.store.tables import TEXT, WHOLE
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -21,14 +23,14 @@ def upgrade() -> None:
 
 
 def _text(name: str) -> sa.Column[str]:
-    return sa.Column(name, sa.Text, nullable=False)
+    return sa.Column(name, TEXT, nullable=False)
 
 
 def _create_spent_tokens() -> None:
     op.create_table(
         "spent_tokens",
-        sa.Column("issuer", sa.Text, primary_key=True),
-        sa.Column("jti", sa.Text, primary_key=True),
+        sa.Column("issuer", TEXT, primary_key=True),
+        sa.Column("jti", TEXT, primary_key=True),
         sa.Column("expires_utc", sa.Double, nullable=False),
         sqlite_with_rowid=False,
     )
@@ -38,12 +40,12 @@ def _create_spent_tokens() -> None:
 def _create_deliveries() -> None:
     op.create_table(
         "deliveries",
-        sa.Column("source", sa.Text, primary_key=True),
-        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("source", TEXT, primary_key=True),
+        sa.Column("key", TEXT, primary_key=True),
         _text("digest"),
         sa.Column("begun_utc", sa.Double, nullable=False),
-        sa.Column("status", sa.Integer, nullable=True),
-        sa.Column("body", sa.Text, nullable=True),
+        sa.Column("status", WHOLE, nullable=True),
+        sa.Column("body", TEXT, nullable=True),
     )
     op.create_index("deliveries_by_age", "deliveries", ["begun_utc"])
 
@@ -51,12 +53,12 @@ def _create_deliveries() -> None:
 def _create_wearable_alerts() -> None:
     op.create_table(
         "wearable_alerts",
-        sa.Column("tenant", sa.Text, primary_key=True),
-        sa.Column("fhir_base", sa.Text, primary_key=True),
-        sa.Column("patient_id", sa.Text, primary_key=True),
-        sa.Column("source", sa.Text, primary_key=True),
-        sa.Column("id", sa.Text, primary_key=True),
-        sa.Column("rev", sa.Integer, nullable=False),
+        sa.Column("tenant", TEXT, primary_key=True),
+        sa.Column("fhir_base", TEXT, primary_key=True),
+        sa.Column("patient_id", TEXT, primary_key=True),
+        sa.Column("source", TEXT, primary_key=True),
+        sa.Column("id", TEXT, primary_key=True),
+        sa.Column("rev", WHOLE, nullable=False),
         _text("type"),
         _text("metric"),
         sa.Column("value", sa.Double, nullable=True),
@@ -64,7 +66,7 @@ def _create_wearable_alerts() -> None:
         _text("stat"),
         sa.Column("threshold", sa.Double, nullable=True),
         _text("start"),
-        sa.Column("end", sa.Text, nullable=True),
+        sa.Column("end", TEXT, nullable=True),
         sa.Column("start_utc", sa.Double, nullable=False),
         sa.Column("end_utc", sa.Double, nullable=True),
         _text("opened"),
@@ -72,14 +74,14 @@ def _create_wearable_alerts() -> None:
         _text("origin"),
         _text("device"),
         sa.Column("coverage", sa.Double, nullable=True),
-        sa.Column("n", sa.Integer, nullable=True),
+        sa.Column("n", WHOLE, nullable=True),
     )
 
 
 def _create_calls() -> None:
     op.create_table(
         "calls",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", WHOLE, primary_key=True),
         _text("at"),
         _text("tenant"),
         _text("client"),
@@ -88,8 +90,8 @@ def _create_calls() -> None:
         _text("hook_instance"),
         _text("fhir_base"),
         _text("patient_id"),
-        sa.Column("user", sa.Text, nullable=True),
-        sa.Column("encounter", sa.Text, nullable=True),
+        sa.Column("user", TEXT, nullable=True),
+        sa.Column("encounter", TEXT, nullable=True),
         _text("rulebook"),
         _text("sources"),
         _text("evaluations"),
@@ -101,8 +103,8 @@ def _create_calls() -> None:
 def _create_cards() -> None:
     op.create_table(
         "cards",
-        sa.Column("uuid", sa.Text, primary_key=True),
-        sa.Column("call_id", sa.Integer, nullable=False),
+        sa.Column("uuid", TEXT, primary_key=True),
+        sa.Column("call_id", WHOLE, nullable=False),
         _text("tenant"),
         _text("client"),
         _text("service"),
@@ -121,7 +123,7 @@ def _create_cards() -> None:
 def _create_feedback() -> None:
     op.create_table(
         "feedback",
-        sa.Column("digest", sa.Text, primary_key=True),
+        sa.Column("digest", TEXT, primary_key=True),
         _text("received_at"),
         _text("tenant"),
         _text("client"),
@@ -130,13 +132,13 @@ def _create_feedback() -> None:
         _text("outcome"),
         _text("outcome_at"),
         _text("accepted_suggestions"),
-        sa.Column("reason_system", sa.Text, nullable=True),
-        sa.Column("reason_code", sa.Text, nullable=True),
-        sa.Column("reason_display", sa.Text, nullable=True),
-        sa.Column("user_comment", sa.Text, nullable=True),
+        sa.Column("reason_system", TEXT, nullable=True),
+        sa.Column("reason_code", TEXT, nullable=True),
+        sa.Column("reason_display", TEXT, nullable=True),
+        sa.Column("user_comment", TEXT, nullable=True),
         sa.Column("known_card", sa.Boolean, nullable=False),
-        sa.Column("rule", sa.Text, nullable=True),
-        sa.Column("version", sa.Text, nullable=True),
+        sa.Column("rule", TEXT, nullable=True),
+        sa.Column("version", TEXT, nullable=True),
     )
     op.create_index("feedback_by_rule", "feedback", ["rule", "version"])
 
@@ -144,9 +146,9 @@ def _create_feedback() -> None:
 def _create_audit() -> None:
     op.create_table(
         "audit",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", WHOLE, primary_key=True),
         _text("writer"),
-        sa.Column("sequence", sa.Integer, nullable=False),
+        sa.Column("sequence", WHOLE, nullable=False),
         _text("previous_hash"),
         _text("hash"),
         _text("at"),

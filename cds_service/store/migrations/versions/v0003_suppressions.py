@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from cds_service.store.tables import TEXT, WHOLE
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -13,14 +15,14 @@ def upgrade() -> None:
     """Make the table of suppressions and two indexes."""
     op.create_table(
         "suppressions",
-        sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("call_id", sa.Integer, nullable=False),
+        sa.Column("id", WHOLE, primary_key=True),
+        sa.Column("call_id", WHOLE, nullable=False),
         _text("rule"),
         _text("version"),
-        sa.Column("card_index", sa.Integer, nullable=False),
+        sa.Column("card_index", WHOLE, nullable=False),
         _text("dedup_key"),
         _text("why"),
-        sa.Column("until", sa.Text, nullable=True),
+        sa.Column("until", TEXT, nullable=True),
         _text("detail"),
     )
     op.create_index("suppressions_by_rule", "suppressions", ["rule", "version"])
@@ -32,4 +34,4 @@ def upgrade() -> None:
 
 
 def _text(name: str) -> sa.Column[str]:
-    return sa.Column(name, sa.Text, nullable=False)
+    return sa.Column(name, TEXT, nullable=False)

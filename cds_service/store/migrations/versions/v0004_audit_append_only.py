@@ -1,6 +1,6 @@
 """No row of the audit trail is changed or removed by a statement of this program."""
 
-from alembic import op
+from cds_service.store.migrations import refuse_changes
 
 revision = "0004"
 down_revision = "0003"
@@ -14,8 +14,4 @@ def upgrade() -> None:
     Who owns the database can take the triggers away; the chain of hashes shows what
     was done then.
     """
-    for verb in ("UPDATE", "DELETE"):
-        op.execute(
-            f"CREATE TRIGGER audit_is_append_only_{verb.lower()} BEFORE {verb} ON audit"
-            " BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END"
-        )
+    refuse_changes("audit", "audit_is_append_only", "the audit trail is append-only")

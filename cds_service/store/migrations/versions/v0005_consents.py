@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from cds_service.store.tables import TEXT
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
@@ -13,11 +15,11 @@ def upgrade() -> None:
     """Make the table of consents."""
     op.create_table(
         "consents",
-        sa.Column("tenant", sa.Text, primary_key=True),
-        sa.Column("fhir_base", sa.Text, primary_key=True),
-        sa.Column("patient_id", sa.Text, primary_key=True),
-        sa.Column("id", sa.Text, primary_key=True),
-        sa.Column("updated", sa.Text, nullable=False),
-        sa.Column("source", sa.Text, nullable=False),
-        sa.Column("resource", sa.Text, nullable=False),
+        sa.Column("tenant", TEXT, primary_key=True),
+        sa.Column("fhir_base", TEXT, primary_key=True),
+        sa.Column("patient_id", TEXT, primary_key=True),
+        sa.Column("id", TEXT, primary_key=True),
+        sa.Column("updated", TEXT, nullable=False),
+        sa.Column("source", TEXT, nullable=False),
+        sa.Column("resource", TEXT, nullable=False),
     )

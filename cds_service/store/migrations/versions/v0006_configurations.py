@@ -3,6 +3,9 @@
 import sqlalchemy as sa
 from alembic import op
 
+from cds_service.store.migrations import refuse_changes
+from cds_service.store.tables import TEXT, WHOLE
+
 revision = "0006"
 down_revision = "0005"
 branch_labels = None
@@ -13,16 +16,15 @@ def upgrade() -> None:
     """Make the table of configurations; no statement of this program changes a row."""
     op.create_table(
         "configurations",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", WHOLE, primary_key=True),
         *(_text(name) for name in ("at", "server", "digest", "inventory")),
     )
-    for verb in ("UPDATE", "DELETE"):
-        op.execute(
-            f"CREATE TRIGGER configurations_are_append_only_{verb.lower()}"
-            f" BEFORE {verb} ON configurations"
-            " BEGIN SELECT RAISE(ABORT, 'configurations are append-only'); END"
-        )
+    refuse_changes(
+        "configurations",
+        "configurations_are_append_only",
+        "configurations are append-only",
+    )
 
 
 def _text(name: str) -> sa.Column[str]:
-    return sa.Column(name, sa.Text, nullable=False)
+    return sa.Column(name, TEXT, nullable=False)

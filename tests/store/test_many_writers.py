@@ -1,0 +1,256 @@
+"""Many nodes on one PostgreSQL: what wins waits for nobody's luck, what breaks is said.
+
+Each store here is as one node has it.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from cds_service.audit import build_consent_event, verify
+from cds_service.store.records import (
+    Attempt,
+    AuditEvent,
+    CallRecord,
+    ConsentsChanged,
+    ConsentUse,
+    DeliveryState,
+    Intake,
+    StoreBusy,
+    StoreError,
+)
+from cds_service.store.store import Store
+from cds_service.wearables.consent import ConsentRecord
+from cds_service.wearables.consent_gate import ConsentChange, stamp_of
+from cds_service.wearables.records import PatientKey
+from tests.postgresql import Server, running_server
+
+
+@pytest.fixture
+def kind() -> str:
+    return "postgresql"
+
+
+NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
+UPDATED = datetime(2026, 11, 1, tzinfo=UTC)
+
+Rows = Callable[[str], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def nodes(url: str) -> Iterator[list[Store]]:
+    """Three of them."""
+    with ExitStack() as opened:
+        stores = [Store.open(url) for _ in range(3)]
+        for store in stores:
+            opened.callback(store.close)
+        yield stores
+
+
+def consent(patient: PatientKey, status: str) -> ConsentRecord:
+    return ConsentRecord(patient, "c", UPDATED, "app", {"id": "c", "status": status})
+
+
+def tell(store: Store, change: ConsentChange) -> None:
+    event = build_consent_event(NOW, "demo", "app", [change], {})
+    store.consents.record([change], event)
+
+
+def call_under(patient: PatientKey, use: ConsentUse | None = None) -> CallRecord:
+    return CallRecord(
+        NOW, "ehr", "review", "patient-view", "i", patient, "digest", consent=use
+    )
+
+
+def at_once(work: Callable[[int], Any], number: int) -> list[Any]:
+    gate = threading.Barrier(number)
+
+    def start(each: int) -> Any:
+        gate.wait()
+        return work(each)
+
+    with ThreadPoolExecutor(number) as pool:
+        return list(pool.map(start, range(number)))
+
+
+def test_no_call_is_recorded_under_a_consent_after_its_withdrawal_was_answered(
+    nodes: list[Store], rows: Rows
+) -> None:
+    """Without a lock on a row that is there, dozens of them are."""
+    patients = [PatientKey("demo", "-", f"p{number}") for number in range(25)]
+    for patient in patients:
+        tell(
+            nodes[0],
+            ConsentChange(patient, frozenset(), (consent(patient, "active"),)),
+        )
+
+    def work(number: int) -> None:
+        for patient in patients:
+            seen = stamp_of([consent(patient, "active")])
+            if number == 0:
+                time.sleep(0.01)
+                gone = ConsentChange(patient, seen, gone=("c",))
+                tell(nodes[0], gone)
+                continue
+            with suppress(ConsentsChanged):
+                while True:
+                    use = ConsentUse("permitted", seen=seen)
+                    node = nodes[number % 3]
+                    event = AuditEvent(NOW, "call", patient=patient)
+                    node.record_call(call_under(patient, use), event)
+
+    at_once(work, 7)
+
+    late = rows("""
+        SELECT call.patient_id FROM audit AS call JOIN audit AS withdrawal
+            ON withdrawal.patient_id = call.patient_id
+        WHERE call.kind = 'call' AND withdrawal.detail LIKE '%%"gone":[[%%'
+            AND pg_xact_commit_timestamp(call.xmin)
+                > pg_xact_commit_timestamp(withdrawal.xmin)
+    """)
+    assert late == []
+    recorded = rows("SELECT DISTINCT patient_id FROM audit WHERE kind = 'call'")
+    assert len(recorded) > 10
+    assert verify(nodes[0]) == []
+
+
+def test_of_many_nodes_with_one_token_exactly_one_wins(nodes: list[Store]) -> None:
+    won = at_once(
+        lambda each: nodes[each % 3].spend_token("https://ehr.example", "a", NOW, NOW),
+        20,
+    )
+
+    assert sorted(won) == [False] * 19 + [True]
+
+
+def test_of_many_nodes_with_one_delivery_one_works_on_it(nodes: list[Store]) -> None:
+    def begin(each: int, now: datetime = NOW) -> DeliveryState:
+        attempt = Attempt("watch", "key")
+        return nodes[each % 3].begin_delivery(attempt, "digest", now).state
+
+    first = at_once(begin, 20)
+    later = NOW + timedelta(minutes=6)
+    taken_over = at_once(lambda each: begin(each, later), 20)
+
+    for states in (first, taken_over):
+        assert states.count(DeliveryState.NEW) == 1
+        assert states.count(DeliveryState.IN_PROGRESS) == 19
+
+
+def test_every_connection_that_breaks_is_replaced_and_nothing_is_told_of_it(
+    nodes: list[Store], rows: Rows
+) -> None:
+    end_all = """
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()
+    """
+    for _ in range(3):
+        for node in nodes:
+            node.record_audit(AuditEvent(NOW, "call"))
+        rows(end_all)
+
+    assert verify(nodes[0]) == []
+    assert len(list(nodes[0].audit_entries())) == 9
+
+
+def test_a_trail_that_is_read_while_others_write_has_no_gap(nodes: list[Store]) -> None:
+    stop = threading.Event()
+
+    def write(each: int) -> None:
+        while not stop.is_set():
+            nodes[each % 3].record_audit(AuditEvent(NOW, "call"))
+
+    with ThreadPoolExecutor(6) as pool:
+        for each in range(6):
+            pool.submit(write, each)
+        try:
+            found = [verify(nodes[0]) for _ in range(12)]
+        finally:
+            stop.set()
+
+    assert found == [[]] * 12
+
+
+def test_a_lock_that_is_not_let_go_is_an_error_that_says_so(
+    nodes: list[Store], url: str
+) -> None:
+    plain = url.replace("+psycopg", "")
+    with psycopg.connect(plain) as other:
+        other.execute("LOCK TABLE calls")
+
+        with pytest.raises(StoreBusy, match="55P03"):
+            nodes[0].record_call(
+                call_under(PatientKey("demo", "-", "p")), AuditEvent(NOW, "call")
+            )
+
+
+def test_what_postgresql_cannot_keep_is_refused_without_a_word_of_it(
+    nodes: list[Store],
+) -> None:
+    for text in ("Okafor\0", "Okafor\ud800"):
+        with pytest.raises(StoreError) as refused:
+            nodes[0].record_call(
+                call_under(PatientKey("demo", "-", text)), AuditEvent(NOW, "call")
+            )
+        assert "Okafor" not in str(refused.value)
+        assert refused.value.__cause__ is None
+
+
+def test_what_was_acknowledged_outlives_a_server_that_is_killed() -> None:
+    with running_server() as server, ExitStack() as opened:
+        database = server.template()
+        nodes = [Store.open(server.url(database)) for _ in range(3)]
+        for node in nodes:
+            opened.callback(node.close)
+        nodes[0].migrate()
+        stop = threading.Event()
+        acknowledged: list[str] = []
+        refused: list[str] = []
+
+        def deliver(number: int) -> None:
+            node = nodes[number % 3]
+            while not stop.is_set():
+                attempt = Attempt("watch", f"{number}-{time.monotonic_ns()}")
+                try:
+                    node.begin_delivery(attempt, "digest", NOW)
+                    node.finish_delivery(
+                        attempt, 202, "{}", Intake(), AuditEvent(NOW, "delivery"), NOW
+                    )
+                    acknowledged.append(attempt.key)
+                except StoreError:
+                    refused.append(attempt.key)
+
+        threads = [threading.Thread(target=deliver, args=(each,)) for each in range(6)]
+        for thread in threads:
+            thread.start()
+        for _ in range(2):
+            kill(server, acknowledged)
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+        with server.connect(database) as connection:
+            kept = connection.execute(
+                "SELECT key FROM deliveries WHERE status IS NOT NULL"
+            ).fetchall()
+        assert set(acknowledged) <= {key for (key,) in kept}
+        assert verify(nodes[0]) == []
+        assert len(list(nodes[0].audit_entries())) == len(kept)
+
+
+def kill(server: Server, acknowledged: list[str]) -> None:
+    """Kill the server in the middle of work, and wait for more work after."""
+    for end in (server.kill, server.start):
+        before = len(acknowledged)
+        deadline = time.monotonic() + 30
+        while end == server.kill and len(acknowledged) < before + 30:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        end()
