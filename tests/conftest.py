@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from cds_service.config import Config
+from cds_service.config.settings import PREFIX
 from cds_service.store.store import Store
 
 from .keeper import keep_watch
@@ -151,6 +153,21 @@ def revise() -> Revise:
         return files
 
     return write
+
+
+@pytest.fixture
+def settings_table() -> list[tuple[str, str, str]]:
+    """Name, default and description of every setting, as docs/operators.md has them."""
+
+    def shown(default: object) -> str:
+        if isinstance(default, tuple):
+            return ", ".join(default)
+        return "" if default is None else str(default)
+
+    return [
+        (PREFIX + name.upper(), shown(field.default), field.description or "")
+        for name, field in Config.model_fields.items()
+    ]
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from cds_service.protocol.requests import parse_request
 from cds_service.protocol.responses import InvalidAnswer
 from cds_service.publishing.serving import Serving
 from cds_service.rulebook.engine.rulebook import Rulebook
-from cds_service.rulebook.load import load_rulebook
+from cds_service.rulebook.load import check_folder
 from cds_service.trust import TrustedClient
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -32,7 +32,7 @@ KEY = ("wearable-review", "patient-view")
 
 @pytest.fixture(scope="module")
 def rulebook() -> Rulebook:
-    return load_rulebook(RULES)
+    return check_folder(RULES).rulebook
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from flask.testing import FlaskClient
 
 from cds_service.app import build_world, create_app
 from cds_service.cli import VERBS, main
-from cds_service.config import WebhookSource, load_config, settings_table
+from cds_service.config import WebhookSource, load_config
 from cds_service.config.entries import (
     ClientEntry,
     ClientsFile,
@@ -31,7 +31,7 @@ from cds_service.config.entries import (
 from cds_service.protocol.hooks import HOOKS
 from cds_service.rulebook.language.diagnostics import Findings
 from cds_service.rulebook.language.source import parse_yaml
-from cds_service.rulebook.load import load_rulebook
+from cds_service.rulebook.load import check_folder
 from cds_service.wearables.adapters.alerts import parse_alerts
 from cds_service.wearables.adapters.consents import doubts, parse_consents, read_consent
 
@@ -89,7 +89,7 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
             "CDS_DATABASE_URL": f"sqlite:///{folder / 'store.sqlite'}",
         }
     )
-    world = build_world(config, load_rulebook(HOME / "rules"))
+    world = build_world(config, check_folder(HOME / "rules").rulebook)
     world.store.migrate()
     yield create_app(world=world).test_client()
     world.store.close()
@@ -121,7 +121,7 @@ def test_the_first_rule_is_served_as_it_stands(tmp_path: Path) -> None:
     rules = copytree(HOME / "rules", tmp_path / "rules")
     (rules / "cardiology" / "digoxin-slow-pulse.yaml").write_text(first)
 
-    assert "digoxin-slow-pulse" in load_rulebook(rules).rules
+    assert "digoxin-slow-pulse" in check_folder(rules).rulebook.rules
 
 
 def test_the_clients_file_is_of_the_right_shape() -> None:
@@ -156,15 +156,19 @@ def test_every_key_of_the_clients_file_is_explained() -> None:
         assert named <= explained, model.__name__
 
 
-def test_every_setting_is_listed_with_its_default_and_meaning() -> None:
+def test_every_setting_is_listed_with_its_default_and_meaning(
+    settings_table: list[tuple[str, str, str]],
+) -> None:
     page = TEXT["docs/operators.md"]
     listed = re.findall(r"^\| `(CDS_\w+)` \| `?([^`|]*?)`? \| (.*) \|$", page, re.M)
 
-    assert listed == settings_table()
+    assert listed == settings_table
 
 
-def test_every_variable_that_is_named_exists() -> None:
-    settings = {name for name, _, _ in settings_table()}
+def test_every_variable_that_is_named_exists(
+    settings_table: list[tuple[str, str, str]],
+) -> None:
+    settings = {name for name, _, _ in settings_table}
 
     assert settings <= set(re.findall(r"CDS_[A-Z_]+", TEXT["docs/operators.md"]))
     assert set(re.findall(r"CDS_[A-Z_]+", ALL)) == settings | {
@@ -257,7 +261,7 @@ def test_every_kind_of_block_is_held_by_a_test() -> None:
 def test_the_alert_that_is_shown_is_accepted() -> None:
     shown, _ = map(json.loads, blocks("json", TEXT["docs/wearables.md"]))
     sender = WebhookSource("watches", "default", "-", ())
-    types = load_rulebook(HOME / "rules").alert_types
+    types = check_folder(HOME / "rules").rulebook.alert_types
 
     (alert,), rejected = parse_alerts(shown, sender, types, NOW)
 

@@ -20,7 +20,7 @@ from cds_service.config import load_config
 from cds_service.ehr.fixture_server import load_records, serve_records
 from cds_service.ehr.fixtures import Case, fill_prefetch, load_case
 from cds_service.rulebook.engine.rulebook import Rulebook
-from cds_service.rulebook.load import load_rulebook
+from cds_service.rulebook.load import check_folder
 
 ROOT = Path(__file__).parent.parent
 CASES = sorted(path.parent for path in ROOT.glob("fixtures/*/*/request.json"))
@@ -30,7 +30,7 @@ SECRET = "whsec_Zml4dHVyZS1zZWNyZXQtb2YtdGhlLXdhdGNo"
 
 @pytest.fixture(scope="module")
 def rulebook() -> Rulebook:
-    return load_rulebook(ROOT / "rules")
+    return check_folder(ROOT / "rules").rulebook
 
 
 def play(

@@ -17,10 +17,10 @@ from cds_service.fhir.gather import gather
 from cds_service.http.addresses import ListedServer
 from cds_service.protocol.requests import parse_request
 from cds_service.protocol.services import discovery
-from cds_service.rulebook.cards.cards import build_cards
+from cds_service.rulebook.cards.cards import draft_cards, identify
 from cds_service.rulebook.engine.evaluate import Evaluation, Outcome, evaluate
 from cds_service.rulebook.engine.rulebook import Rulebook, ServiceRules
-from cds_service.rulebook.load import load_rulebook
+from cds_service.rulebook.load import check_folder
 
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
 RULES = Path(__file__).parent.parent / "rules"
@@ -31,7 +31,7 @@ SUBJECT = {"subject": {"reference": "Patient/p1"}}
 
 @cache
 def shipped() -> Rulebook:
-    return load_rulebook(RULES)
+    return check_folder(RULES).rulebook
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def including(tmp_path_factory: pytest.TempPathFactory) -> Rulebook:
     text = (RULES / "services.yaml").read_text("utf-8")
     text = text.replace("include_medications: false", "include_medications: true")
     (rules / "services.yaml").write_text(text)
-    return load_rulebook(rules)
+    return check_folder(rules).rulebook
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def fired(service: ServiceRules, chart: Chart) -> list[str]:
     evaluations = evaluate(service, chart, (), NOW)
     return [
         each.card.extension.get("org.cds-service.rule", {"id": "unchecked"})["id"]
-        for each in build_cards(evaluations, service.service, "seed")
+        for each in identify(draft_cards(evaluations, service.service), "seed")
     ]
 
 

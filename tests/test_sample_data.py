@@ -23,7 +23,7 @@ from cds_service.fhir.chart import SOURCES, SourceState
 from cds_service.http.addresses import ListedServer
 from cds_service.protocol.cards import as_json
 from cds_service.protocol.requests import parse_request
-from cds_service.rulebook.load import load_rulebook
+from cds_service.rulebook.load import check_folder
 from cds_service.store.records import Attempt, AuditEvent, DeliveryState, Intake
 from cds_service.wearables.records import PatientKey, WearableAlert
 
@@ -47,7 +47,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         gather_deadline_ms=30_000,
         body_limit=16 * 1024 * 1024,
     )
-    world = replace(build_world(config, load_rulebook(RULES)), clock=lambda: NOW)
+    world = replace(
+        build_world(config, check_folder(RULES).rulebook), clock=lambda: NOW
+    )
     world.store.migrate()
     yield world
     world.store.close()

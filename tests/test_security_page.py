@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from cds_service.config import settings_table
-
 HOME = Path(__file__).parents[1]
 PAGE = (HOME / "docs" / "security.md").read_text("utf-8")
 NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)
@@ -50,8 +48,10 @@ def test_every_kind_of_threat_is_looked_for(part: str) -> None:
     assert len(re.findall(rf"^\| (?:\w, )*{part}(?:, \w)* \|", PAGE, re.M)) >= 4
 
 
-def test_every_setting_that_is_named_exists() -> None:
-    known = {name for name, _, _ in settings_table()}
+def test_every_setting_that_is_named_exists(
+    settings_table: list[tuple[str, str, str]],
+) -> None:
+    known = {name for name, _, _ in settings_table}
     named = set(re.findall(r"CDS_[A-Z_]+", PAGE))
 
     assert named and named <= known

@@ -31,10 +31,10 @@ from cds_service.fhir.gather import gather
 from cds_service.http.addresses import ListedServer
 from cds_service.protocol.cards import as_json
 from cds_service.protocol.requests import parse_request
-from cds_service.rulebook.cards.cards import build_cards
+from cds_service.rulebook.cards.cards import draft_cards, identify
 from cds_service.rulebook.engine.evaluate import Outcome, ask_all, evaluate, open_case
 from cds_service.rulebook.engine.rulebook import Rulebook, ServiceRules
-from cds_service.rulebook.load import load_rulebook
+from cds_service.rulebook.load import check_folder
 from cds_service.wearables.records import PatientKey, WearableAlert
 
 FOLDER = Path(os.environ.get("CDS_SAMPLE_DATA") or "/nowhere")
@@ -283,7 +283,7 @@ def service() -> ServiceRules:
 
 @cache
 def shipped() -> Rulebook:
-    return load_rulebook(RULES)
+    return check_folder(RULES).rulebook
 
 
 @pytest.fixture(scope="module")
@@ -374,7 +374,10 @@ def said(service: ServiceRules, chart: Chart) -> tuple[list[str], str]:
     """The rules that fire, and the cards."""
     found = evaluate(service, chart, worn(chart.patient_id), NOW)
     fired = [each.rule.id for each in found.items if each.outcome is Outcome.FIRES]
-    wire = [as_json(each.card) for each in build_cards(found, service.service, "seed")]
+    wire = [
+        as_json(each.card)
+        for each in identify(draft_cards(found, service.service), "seed")
+    ]
     for card in wire:
         for each in (card, *card.get("suggestions", ())):
             del each["uuid"]  # made of the patient's id, among others
@@ -576,5 +579,5 @@ def test_p_20_what_is_spoilt_is_read_or_counted_and_never_an_exception(
             assert all(each.reason for each in source.unusable)
     case = open_case(service, chart, worn(patient_id), NOW)
     found = ask_all(service, case)
-    assert build_cards(found, service.service, "seed") is not None
+    assert identify(draft_cards(found, service.service), "seed") is not None
     assert all(type in SOURCES.values() and why for type, why in case.unusable())

@@ -2,7 +2,7 @@
 
 from .choices import Auth, ConsentMode, Discovery, LogLevel, Profile, Reload
 from .clients import Clients, WebhookSource, load_clients
-from .environment import load_config, settings_table
+from .environment import load_config
 from .problems import InvalidConfig
 from .settings import Config, warnings
 
@@ -19,6 +19,5 @@ __all__ = [
     "WebhookSource",
     "load_clients",
     "load_config",
-    "settings_table",
     "warnings",
 ]

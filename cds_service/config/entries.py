@@ -126,7 +126,6 @@ def _queries(value: dict[str, "QueryEntry"]) -> dict[str, "QueryEntry"]:
 
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\w.:@+-]+$")]
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
-Url = Annotated[str, AfterValidator(_url)]
 FhirUrl = Annotated[str, AfterValidator(_fhir_url)]
 Actor = Annotated[str, AfterValidator(_actor)]
 FhirBase = Annotated[str, AfterValidator(_fhir_base)]

@@ -34,14 +34,6 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
     return config
 
 
-def settings_table() -> list[tuple[str, str, str]]:
-    """Name, default and description of every setting, as docs/operators.md has them."""
-    return [
-        (PREFIX + name.upper(), _shown(field.default), field.description or "")
-        for name, field in Config.model_fields.items()
-    ]
-
-
 def _misspelt(environ: Mapping[str, str]) -> list[str]:
     known = [PREFIX + name.upper() for name in Config.model_fields]
     problems = []
@@ -57,9 +49,3 @@ def _sentence(error: dict[str, Any]) -> str:
     if not error["loc"]:
         return message
     return f"{PREFIX}{str(error['loc'][0]).upper()}: {message[0].lower()}{message[1:]}"
-
-
-def _shown(default: Any) -> str:
-    if isinstance(default, tuple):
-        return ", ".join(default)
-    return "" if default is None else str(default)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..protocol.conformance import Reply, read_json
-from ..protocol.prefetch_tokens import Filling, Unfillable, fill_template
+from ..protocol.prefetch_tokens import Filling
 from .fixture_server import Records, answer, load_records
 from .prefetch import Fetch, Prefetched, Unread, fill_templates
 
@@ -95,14 +95,6 @@ def fetch_from(records: Records) -> Fetch:
             raise Unread("the query was not understood") from error
 
     return fetch
-
-
-def expand(template: str, context: Mapping[str, Any]) -> str | None:
-    """The query that a template means; None if a token in it has no value."""
-    try:
-        return fill_template(template, Filling(context))
-    except Unfillable:
-        return None
 
 
 def _load(file: Path, now: datetime) -> Any:

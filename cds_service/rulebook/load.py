@@ -68,20 +68,6 @@ def read_files(folder: Path | str) -> tuple[Mapping[str, str], tuple[Finding, ..
     return files, tuple(findings)
 
 
-def load_rulebook(
-    folder: Path | str, check_resource: CheckResource = unchecked
-) -> Rulebook:
-    """The rulebook that the files below *folder* make.
-
-    Raises:
-        InvalidRulebook: if anything is wrong with them; with every finding.
-    """
-    checked = check_folder(folder, check_resource)
-    if checked.rulebook is None:
-        raise InvalidRulebook(checked.findings)
-    return checked.rulebook
-
-
 def check_folder(
     folder: Path | str,
     check_resource: CheckResource = unchecked,

@@ -16,6 +16,8 @@ from ..store.records import StoreError
 MOST = 10
 """Errors that are shown; the log has more, and `cds-service check` all."""
 
+_IMPORTED, _NOT_IMPORTED = "imported", "not imported: products match by name"
+
 
 def summarise(world: World) -> Mapping[str, Any]:
     """How this worker and the rules that it serves are; nothing of a patient.
@@ -34,6 +36,7 @@ def summarise(world: World) -> Mapping[str, Any]:
             "rules": len(rulebook.rules),
             "services": len(rulebook.services),
             "review_overdue": _overdue(world),
+            "rxnorm": _IMPORTED if rulebook.has_rxnorm else _NOT_IMPORTED,
         },
     }
     problems = [serving.problem] if serving.problem else []

@@ -14,7 +14,6 @@ from cds_service.config import (
     InvalidConfig,
     Profile,
     load_config,
-    settings_table,
     warnings,
 )
 from cds_service.http.addresses import ListedServer, Reach
@@ -224,23 +223,26 @@ def test_what_is_safe_is_not_spoken_of(write: Callable[[str], Path]) -> None:
     assert config.warnings() == []
 
 
-def test_every_setting_says_what_it_is() -> None:
-    table = settings_table()
-
-    assert len(table) == len(Config.model_fields)
-    assert ("CDS_PORT", "8080", "Port to listen on.") in table
+def test_every_setting_says_what_it_is(
+    settings_table: list[tuple[str, str, str]],
+) -> None:
+    assert len(settings_table) == len(Config.model_fields)
+    assert ("CDS_PORT", "8080", "Port to listen on.") in settings_table
     assert all(
-        name.startswith("CDS_") and text.endswith(".") for name, _, text in table
+        name.startswith("CDS_") and text.endswith(".")
+        for name, _, text in settings_table
     )
 
 
-def test_rates_are_limited_in_production_and_only_on_request_in_development() -> None:
+def test_rates_are_limited_in_production_and_only_on_request_in_development(
+    settings_table: list[tuple[str, str, str]],
+) -> None:
     development = load_config(DEVELOPMENT)
     wanted = load_config({**DEVELOPMENT, "CDS_RATE_LIMIT": "60"})
 
     assert (development.rate_limit, development.refusal_limit) == (0, 0)
     assert wanted.rate_limit == 60
-    defaults = {name: default for name, default, _ in settings_table()}
+    defaults = {name: default for name, default, _ in settings_table}
     assert (defaults["CDS_RATE_LIMIT"], defaults["CDS_REFUSAL_LIMIT"]) == (
         "6000",
         "1200",

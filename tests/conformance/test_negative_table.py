@@ -33,7 +33,7 @@ from cds_service.ehr.fixture_server import (
 from cds_service.ehr.fixtures import Case, load_case
 from cds_service.ehr.hook_calls import build_bare, build_prefetched
 from cds_service.ehr.tokens import generate_key
-from cds_service.rulebook.load import load_rulebook
+from cds_service.rulebook.load import check_folder
 
 HOME = Path(__file__).parents[2]
 CASE = HOME / "fixtures" / "patient-view" / "fires-without-anticoagulant"
@@ -277,7 +277,7 @@ def ehr(tmp_path: Path) -> Iterator[Ehr]:
             "CDS_DATABASE_URL": f"sqlite:///{database}",
             "CDS_GATHER_DEADLINE_MS": "30000",
         }
-        rulebook = load_rulebook(HOME / "rules")
+        rulebook = check_folder(HOME / "rules").rulebook
         world = build_world(load_config(environ), rulebook)
         world = replace(world, clock=lambda: NOW)
         world.store.migrate()

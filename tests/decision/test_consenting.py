@@ -19,7 +19,7 @@ from cds_service.fhir.chart import Source, SourceState
 from cds_service.protocol.errors import Unavailable, UnmetPrecondition
 from cds_service.protocol.requests import parse_request
 from cds_service.rulebook.engine.rulebook import Rulebook
-from cds_service.rulebook.load import load_rulebook
+from cds_service.rulebook.load import check_folder
 from cds_service.store.records import Attempt, AuditEvent, Intake
 from cds_service.store.store import Store
 from cds_service.wearables.adapters.consents import keep_consent
@@ -102,7 +102,7 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rulebook]:
         services = rules / "services.yaml"
         asked = services.read_text().replace("consents: skip", f"consents: {policy}")
         services.write_text(asked)
-        found[policy] = load_rulebook(rules)
+        found[policy] = check_folder(rules).rulebook
     return found
 
 

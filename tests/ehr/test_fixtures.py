@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cds_service.ehr.fixtures import expand, fill_prefetch, load_case, resolve_times
+from cds_service.ehr.fixtures import fill_prefetch, load_case, resolve_times
 
 NOW = datetime(2026, 3, 31, 9, 30, tzinfo=timezone(timedelta(hours=-5)))
 
@@ -64,22 +64,6 @@ def test_a_file_that_is_not_json_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="request.json"):
         load_case(tmp_path, NOW)
-
-
-@pytest.mark.parametrize(
-    ("template", "query"),
-    [
-        ("Patient/{{context.patientId}}", "Patient/p%C3%A91"),
-        ("{{ context.userId }}", "Practitioner/a"),
-        ("Encounter/{{context.encounterId}}", None),
-        ("Observation?date=ge{{today() - 8 days}}", None),
-        ("Condition?category=x", "Condition?category=x"),
-    ],
-)
-def test_a_template_is_expanded_or_left_out(template: str, query: str | None) -> None:
-    context = {"patientId": "pé1", "userId": "Practitioner/a"}
-
-    assert expand(template, context) == query
 
 
 def test_prefetch_is_what_an_ehr_holding_the_chart_would_send() -> None:

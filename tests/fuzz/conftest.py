@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from cds_service.app import build_world, create_app
 from cds_service.config import load_config
-from cds_service.rulebook.load import load_rulebook
+from cds_service.rulebook.load import check_folder
 
 RULES = Path(__file__).parents[2] / "rules"
 EXAMPLES = int(os.environ.get("CDS_FUZZ_EXAMPLES", "60"))
@@ -48,7 +48,7 @@ def app(tmp_path_factory: pytest.TempPathFactory, secret: str) -> Iterator[Flask
             "CDS_DATABASE_URL": f"sqlite:///{folder / 'fuzz.sqlite'}",
         }
     )
-    world = build_world(config, load_rulebook(RULES))
+    world = build_world(config, check_folder(RULES).rulebook)
     world.store.migrate()
     yield create_app(world=world)
     world.store.close()

@@ -7,7 +7,6 @@ from cds_service.rulebook.language.diagnostics import Finding
 from cds_service.rulebook.load import (
     InvalidRulebook,
     check_folder,
-    load_rulebook,
     read_files,
     read_folder,
 )
@@ -27,7 +26,7 @@ def told(folder: Path) -> tuple[str, int, int, str]:
 
 
 def test_the_rules_of_the_project_load() -> None:
-    rulebook = load_rulebook(RULES)
+    rulebook = check_folder(RULES).rulebook
 
     assert "beta-blocker-resting-tachycardia" in rulebook.rules
 
@@ -189,13 +188,15 @@ def test_one_wrong_file_keeps_the_whole_rulebook_from_loading(tmp_path: Path) ->
     for name, text in read_folder(RULES).items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text, "utf-8")
-    load_rulebook(tmp_path)
+    assert check_folder(tmp_path).rulebook is not None
     (tmp_path / "cardiology" / "bad.yaml").write_text("a: b: c\n")
 
-    with pytest.raises(
-        InvalidRulebook, match=r"cardiology/bad.yaml:1:5: error\[CDS005\]"
-    ):
-        load_rulebook(tmp_path)
+    checked = check_folder(tmp_path)
+
+    assert checked.rulebook is None
+    assert "cardiology/bad.yaml:1:5: error[CDS005]" in str(
+        InvalidRulebook(checked.findings)
+    )
 
 
 def test_a_file_that_cannot_be_read_keeps_the_rulebook_from_loading(
@@ -263,4 +264,4 @@ def test_a_wrong_test_file_keeps_no_rulebook_from_loading(
         (tmp_path / name).write_text(text, "utf-8")
     (tmp_path / "cardiology" / "a.test.yaml").write_bytes(content)
 
-    assert load_rulebook(tmp_path).rules
+    assert check_folder(tmp_path).rulebook.rules

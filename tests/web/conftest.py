@@ -19,7 +19,7 @@ from cds_service.config import load_config
 from cds_service.decision import World
 from cds_service.ehr.tokens import generate_key
 from cds_service.rulebook.engine.rulebook import Rulebook
-from cds_service.rulebook.load import load_rulebook
+from cds_service.rulebook.load import check_folder
 
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
 PUBLIC = "https://cds.example.org/base"
@@ -147,7 +147,7 @@ def request_body() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def rulebook() -> Rulebook:
     """The shipped rules."""
-    return load_rulebook(RULES)
+    return check_folder(RULES).rulebook
 
 
 @pytest.fixture(scope="session")

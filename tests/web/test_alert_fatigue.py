@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from cds_service.app import build_world, create_app
 from cds_service.config import load_config
 from cds_service.decision import World
-from cds_service.rulebook.load import load_rulebook
+from cds_service.rulebook.load import check_folder
 
 NOW = datetime.fromisoformat("2026-11-22T09:00:00-05:00")
 RULE = """\
@@ -124,7 +124,7 @@ class Clinic:
                 "CDS_DATABASE_URL": f"sqlite:///{self.folder}/cds.sqlite",
             }
         )
-        rulebook = load_rulebook(self.folder / "rules")
+        rulebook = check_folder(self.folder / "rules").rulebook
         world = replace(build_world(config, rulebook), clock=lambda: self.now)
         world.store.migrate()
         self.worlds.append(world)
@@ -316,7 +316,7 @@ def test_of_a_group_one_card_is_shown_with_the_others_on_it(open_clinic: Open) -
     second = clinic.says()
 
     assert first["summary"] == "b fast: 120 /min"
-    assert "- **Rule a**: a fast: 120 /min" in first["detail"]
+    assert first["detail"].startswith("**Also:** a fast: 120 /min.")
     assert other["summary"] == "c fast: 120 /min"
     assert second == [other["summary"]]
     assert clinic.audited()[0] == [["a@1.0.0", 1, "grouped", "group rate, told by b"]]
@@ -499,7 +499,7 @@ def test_a_line_on_a_card_for_which_there_was_no_room_was_not_shown(
 
     assert clinic.says() == ["a fast: 120 /min"]
     (card,) = clinic.ask()
-    assert "**Rule c**" in card["detail"]
+    assert card["detail"].startswith("**Also:** c fast: 120 /min.")
     assert clinic.says() == []
 
 

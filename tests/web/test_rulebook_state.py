@@ -10,6 +10,7 @@ import pytest
 
 from cds_service.decision import World
 from cds_service.publishing.serving import Serving
+from cds_service.rulebook.terminology.expansions import Known
 from cds_service.store.publications import Draft
 from cds_service.store.records import AuditEvent
 from cds_service.store.store import Store
@@ -124,6 +125,24 @@ def test_the_metrics_follow_swaps_and_refusals(ehr: Any) -> None:
     assert 'digest="another"' in info
     assert metric(ehr, "cds_rulebook_refused")[0].endswith(" 1.0")
     assert metric(ehr, "cds_rulebook_swaps_total")[0].endswith(" 1.0")
+
+
+def test_health_says_whether_products_are_told_by_their_codes(
+    build: Build, connect: Connect
+) -> None:
+    world = build()
+    name, drugs = next(
+        each for each in world.rulebook.valuesets.items() if each[1].names
+    )
+    filled = replace(drugs, known=Known(frozenset({"866436"})))
+    sets = {**world.rulebook.valuesets, name: filled}
+    imported = Serving(replace(world.rulebook, valuesets=sets), world.clock())
+
+    without = connect(world).http.get("/health").json["rulebook"]["rxnorm"]
+    with_it = connect(replace(world, serving=imported)).http.get("/health").json
+
+    assert without == "not imported: products match by name"
+    assert with_it["rulebook"]["rxnorm"] == "imported"
 
 
 @pytest.mark.parametrize(("days", "count"), [(0, 0), (1, 1)])

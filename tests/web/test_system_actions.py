@@ -14,7 +14,7 @@ from cds_service.audit import build_audit_event
 from cds_service.decision import World
 from cds_service.fhir.models import check_resource
 from cds_service.publishing.serving import Serving
-from cds_service.rulebook.load import load_rulebook
+from cds_service.rulebook.load import check_folder
 
 RULES = Path(__file__).parents[2] / "rules"
 ISSUER = "https://ehr.example.org"
@@ -147,7 +147,7 @@ def open_site(
         (folder / "services.yaml").write_text(listed)
         (folder / "site.yaml").write_text((RULES / "site.yaml").read_text() + site)
         shutil.copy(RULES / "alert-types.yaml", folder)
-        rulebook = load_rulebook(folder, check_resource)
+        rulebook = check_folder(folder, check_resource).rulebook
 
         told = {"system_actions": True, **profile}
         clients = [

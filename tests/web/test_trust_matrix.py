@@ -26,7 +26,7 @@ from werkzeug.test import TestResponse
 from cds_service.app import build_world, create_app
 from cds_service.config import Profile, load_config
 from cds_service.decision import World
-from cds_service.rulebook.load import load_rulebook
+from cds_service.rulebook.load import check_folder
 
 RULES = Path(__file__).parents[2] / "rules"
 PUBLIC = "https://cds.example.org/base"
@@ -131,7 +131,7 @@ def setting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting]:
         "CDS_DATABASE_URL": f"sqlite:///{folder / 'store.sqlite'}",
     }
     now = [datetime(2026, 11, 22, 14, 0, tzinfo=UTC)]
-    world = build_world(load_config(environ), load_rulebook(RULES))
+    world = build_world(load_config(environ), check_folder(RULES).rulebook)
     # Development for a key server on loopback; the answers are those of production.
     config = world.config.model_copy(update={"profile": Profile.PRODUCTION})
     world = replace(world, clock=lambda: now[0], config=config)

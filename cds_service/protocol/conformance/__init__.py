@@ -10,7 +10,7 @@ Source: CDS Hooks 3.0.0, with its invariants; 1.0 to 2.0.1 where they differ.
 from .answer import Asked, judge_answer, judge_preflight
 from .discovery import judge_discovery
 from .reply import Reply, read_json
-from .violations import Level, Violation, worst
+from .violations import Level, Violation
 
 __all__ = [
     "Asked",
@@ -21,5 +21,4 @@ __all__ = [
     "judge_discovery",
     "judge_preflight",
     "read_json",
-    "worst",
 ]

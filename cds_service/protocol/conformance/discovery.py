@@ -1,6 +1,7 @@
 """The answer to discovery, judged: what each entry says, and its templates.
 
-Source: CDS Hooks 3.0.0 "Discovery", "Prefetch Template", "Prefetch tokens".
+Source: CDS Hooks 3.0.0 "Discovery", "Prefetch Template", "Prefetch tokens", "Prefetch
+query restrictions".
 """
 
 import re
@@ -11,7 +12,6 @@ from typing import Any
 from ..formats import is_reverse_domain
 from ..hooks import HOOKS
 from ..prefetch_tokens import TOKEN, keys_read
-from ..templates import problems_in_query
 from ..token_grammar import BadToken, BadType, Day, Path, Term, User, parse_token
 from .members import others, text_member
 from .reply import Reply, find_empty, judge_media_type, read_json
@@ -23,6 +23,12 @@ _ENTRY = frozenset(
 _ROOT = frozenset(("services",))
 _BREAKS_A_PATH = re.compile(r"[/?#%\s]")
 _SEMANTIC = re.compile(r"\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.+-]+)?")
+_READ = re.compile(r"[A-Z][A-Za-z]*/[A-Za-z0-9.{}-]+")
+_SEARCH = re.compile(r"[A-Z][A-Za-z]*\?([^?]+)")
+_PARAMETER = re.compile(
+    r"[a-z][A-Za-z0-9-]*(:in)?|_id|_lastUpdated|_count|_maxresults|_sort"
+)
+_OTHER_PREFIX = re.compile(r"(ne|sa|eb|ap)[0-9]")
 _USER_AS_ID = re.compile(r"(/|\b_id=)\{\{\s*context\.(userId|performer)\s*\}\}")
 
 
@@ -167,8 +173,26 @@ def _template(template: str, path: str, hook: str) -> Iterator[Violation]:
         text = "puts a token that holds Type/id where an id is meant."
         yield should("P-3", path, text)
     if not TOKEN.fullmatch(template):
-        for text in problems_in_query(TOKEN.sub("token", template)):
+        for text in _outside_the_subset(TOKEN.sub("token", template)):
             yield should("P-4", path, f"{text[:100]}.")
+
+
+def _outside_the_subset(query: str) -> Iterator[str]:
+    """Return what leads a query out of what clients widely support."""
+    if _READ.fullmatch(query):
+        return
+    search = _SEARCH.fullmatch(query)
+    if not search:
+        yield "must be Type/id or Type?query"
+        return
+    for parameter in search[1].split("&"):
+        name, equals, value = parameter.partition("=")
+        if not equals or not value:
+            yield f"the parameter {name} has no value"
+        if not _PARAMETER.fullmatch(name):
+            yield f"{name} is outside the widely supported subset"
+        if _OTHER_PREFIX.match(value):
+            yield f"{value[:2]} is outside the prefixes eq, lt, gt, ge, le"
 
 
 def _terms(terms: list[Term], path: str, hook: str) -> Iterator[Violation]:

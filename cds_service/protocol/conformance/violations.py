@@ -55,12 +55,6 @@ def note(id: str, path: str, text: str) -> Violation:
     return Violation(id, Level.NOTE, path, text)
 
 
-def worst(violations: Iterable[Violation]) -> Level | None:
-    """The most binding level among them."""
-    found = {each.level for each in violations}
-    return next((level for level in Level if level in found), None)
-
-
 def as_of(version: str, found: Iterable[Violation]) -> list[Violation]:
     """What was found, told to a service of *version* of the standard.
 

@@ -25,8 +25,6 @@ from ..errors import Problem
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator as Explainer
 
-NAMES = ("response", "discovery", "operation-outcome", "feedback", "hook-request")
-"""The schemas; each is the file of that name."""
 NO_JSON = "json"
 """What a value breaks that JSON in UTF-8 has no way to write."""
 

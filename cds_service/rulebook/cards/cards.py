@@ -58,17 +58,6 @@ class BuiltCard:
     """What may be done without a person, where the card is shown."""
 
 
-def build_cards(
-    evaluations: Evaluations, service: Service, seed: str
-) -> tuple[BuiltCard, ...]:
-    """The cards of one response as if none had been shown before.
-
-    Args:
-        seed: Who asked what about whom; equal only for an identical retry.
-    """
-    return identify(draft_cards(evaluations, service), seed)
-
-
 def draft_cards(
     evaluations: Evaluations, service: Service, call: Mapping[str, str | None] = {}
 ) -> tuple[BuiltCard, ...]:
@@ -189,8 +178,7 @@ def _detail(evaluation: Evaluation, template: CardTemplate) -> str:
     rule = evaluation.rule
     said = []
     if evaluation.by_name:
-        imported = evaluation.case.has_rxnorm
-        said.append(sentences.matched_by_name(evaluation.by_name, imported))
+        said.append(sentences.matched_by_name(evaluation.by_name))
     if evaluation.reasons:
         chart = evaluation.case.chart
         said.append(sentences.not_known(rule, evaluation.reasons, chart))

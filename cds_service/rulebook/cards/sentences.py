@@ -11,6 +11,7 @@ from ..engine.evaluate import Evaluation
 from ..engine.rules import Rule
 from ..values.escaping import escape_markdown
 from ..values.truth import GOVERNED, Reason, ReasonKind
+from .shape import ALSO
 
 UNCHECKED_SUMMARY = "Some checks could not be made"
 AWAITS_APPROVAL = "This rule awaits local clinical approval."
@@ -41,10 +42,9 @@ _KINDS: Mapping[ReasonKind, str] = {
 }
 
 
-def matched_by_name(names: Iterable[str], has_rxnorm: bool) -> str:
-    """That medicines were recognised by name, and which, and that no release helped."""
-    why = "" if has_rxnorm else " (RxNorm is not imported)"
-    return f"Recognised by name{why}: {_quoted(names)}."
+def matched_by_name(names: Iterable[str]) -> str:
+    """That medicines were recognised by name, and which."""
+    return f"Recognised by name only: {_quoted(names)}."
 
 
 def not_known(rule: Rule, reasons: Sequence[Reason], chart: Chart) -> str:
@@ -52,13 +52,13 @@ def not_known(rule: Rule, reasons: Sequence[Reason], chart: Chart) -> str:
     return f"Not known: {_joined(rule, reasons, chart)}."
 
 
-def also_true(others: Iterable[tuple[str, str]]) -> str:
-    """Titles and summaries of what else is true and has no card of its own."""
-    lines = (
-        f"- **{escape_markdown(title)}**: {escape_markdown(summary)}"
-        for title, summary in others
+def also_true(summaries: Iterable[str]) -> str:
+    """What else is true and has no card of its own."""
+    said = (escape_markdown(each) for each in summaries)
+    lines = " ".join(
+        each if each.endswith((".", "?", "!")) else f"{each}." for each in said
     )
-    return "Also true of this patient:\n\n" + "\n".join(lines)
+    return f"{ALSO} {lines}"
 
 
 def held_back(count: int) -> str:

@@ -1,8 +1,9 @@
 """The shape that all cards share, so that each is read in five seconds.
 
-The first line of a detail is what to do, the second why; then at most three bullets
-and, under one heading, what limits all of it. A card that is too long is not read, and
-one that says "none found" is believed where nothing could have been found.
+The first line of a detail is what to do, the second why; then come at most three
+bullets, what else is true, and after one heading what limits all of it. A card that is
+too long is not read, and one that says "none found" is believed where nothing could
+have been found.
 """
 
 import re
@@ -12,8 +13,11 @@ from ...protocol.cards import Indicator
 from ..engine.facts import REDUCERS, Fact
 from ..values.text import count_words, format_unit
 
-HEADING = "**Limits and data**"
-"""Over all that the reader must know of the card itself."""
+HEADING = "**Limits and data:**"
+"""Before all that the reader must know of the card itself. It stands in their line, so
+that what can be done about it is still on the screen."""
+ALSO = "**Also:**"
+"""Before what other cards of the group say."""
 SUMMARY_ROOM = 100
 """Characters of a summary whose placeholders hold the longest that they may."""
 WORD_ROOM: Mapping[Indicator, int] = {
@@ -41,13 +45,28 @@ _NAMING = frozenset({"name", "code", "ingredient"})
 def compose_detail(detail: str, limits: str, said: Iterable[str]) -> str:
     """Return the whole detail: the rule's text, then its limits and what we say."""
     tail = " ".join(each for each in (limits.strip(), *said) if each)
-    return "\n\n".join(filter(None, (detail, HEADING if tail else "", tail)))
+    return with_note(detail, tail) if tail else detail
+
+
+def with_note(detail: str, note: str) -> str:
+    """Return the detail with a sentence at the end of its limits."""
+    if HEADING in detail:
+        return f"{detail} {note}"
+    return f"{detail}\n\n{HEADING} {note}".lstrip()
+
+
+def with_also(detail: str, also: str) -> str:
+    """Return the detail with what else is true, before its limits."""
+    body, heading, tail = detail.partition(HEADING)
+    return "\n\n".join(filter(None, (body.rstrip(), also, f"{heading}{tail}")))
 
 
 def flaws(detail: str, severity: Indicator) -> Iterator[str]:
     """Return what a whole detail lacks of the shape, in words; nothing if nothing."""
     body, _, tail = detail.partition(HEADING)
     blocks = [each for each in re.split(r"\n\s*\n", body.strip()) if each]
+    if blocks and blocks[-1].startswith(ALSO):
+        blocks.pop()
     if not blocks or not _ACTION.fullmatch(blocks[0].strip()):
         yield "the first line is not what to do, in bold and alone"
     elif len(blocks) < 2 or _BULLET.match(blocks[1]):
@@ -87,7 +106,7 @@ def longest_value(fact: Fact, attribute: str, ingredients: Iterable[str]) -> str
     if attribute == "ingredient":
         return max(ingredients, key=len, default=fact.title)
     if attribute == "recorded":
-        return f"{fact.title}: none recorded among 99 problems"
+        return f"{fact.title}: none current among 99 entries; name ended 2026-11-22"
     if attribute in ("name", "title") and fact.kind in ("wearable_alert", "score"):
         return fact.title
     if attribute == "counted":

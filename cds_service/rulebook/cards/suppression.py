@@ -27,6 +27,7 @@ from ..engine.rulebook import ServiceRules
 from . import sentences
 from .cards import BuiltCard, draft_cards
 from .disputes import disputes, judge_without, weigh
+from .shape import with_also, with_note
 
 HELD_BACK_EXTENSION = "org.cds-service.held-back"
 
@@ -205,7 +206,7 @@ def say_held_back(cards: Sequence[BuiltCard], held: Held) -> tuple[BuiltCard, ..
     if not cards or not count:
         return tuple(cards)
     first, *others = cards
-    detail = f"{first.card.detail}\n\n{sentences.held_back(count)}".lstrip()
+    detail = with_note(first.card.detail, sentences.held_back(count))
     return (replace(first, card=replace(first.card, detail=detail)), *others)
 
 
@@ -389,8 +390,8 @@ def _group(
 def _with_lines(card: BuiltCard, others: Sequence[BuiltCard]) -> BuiltCard:
     if not others:
         return card
-    also = sentences.also_true((each.title, each.card.summary) for each in others)
-    detail = f"{card.card.detail}\n\n{also}".lstrip()
+    also = sentences.also_true(each.card.summary for each in others)
+    detail = with_also(card.card.detail, also)
     return replace(card, card=replace(card.card, detail=detail))
 
 

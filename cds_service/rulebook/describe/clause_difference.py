@@ -9,12 +9,11 @@ from typing import Any
 
 from ..compile.limits import size
 from ..language.document import Path
-from ..values.intervals import Duration
+from ..values.intervals import RISING, Duration
 from .fact_words import value_text
 from .meaning import Bound, Clause, canonical
 from .versions import Change, Step
 
-RISING, FALLING = ("above", "at_least"), ("below", "at_most")
 _NARROWS = ("days", "share", "readings", "times", "apart")
 """Options of which more is harder to meet."""
 _WIDENS = ("over",)

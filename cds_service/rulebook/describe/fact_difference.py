@@ -10,7 +10,8 @@ from ..engine.rulebook import Rulebook
 from ..language.document import Path
 from ..terminology.parts import Measure
 from ..terminology.valuesets import ValueSet
-from .clause_difference import RISING, Report
+from ..values.intervals import RISING
+from .clause_difference import Report
 from .meaning import Clause, canonical
 from .valueset_words import named_system, written
 from .versions import Change, Step

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...protocol.cards import Indicator
 from ..compile.limits import number_or_duration
 from ..compile.prefetch import askings_of, derive
 from ..engine.alerting import ANY_REASON, AboutData
@@ -200,7 +201,8 @@ def _overridden(source: RuleFile, rulebook: Rulebook) -> Iterator[str]:
     for length, reasons in about_data.items():
         yield (
             f"Overridden because of {', '.join(reasons)}: for {length}, no rule shows "
-            f"that user a card that rests on the same alert or reading{also}."
+            "that user a card that rests on the same alert or reading, but for "
+            f"critical ones{also}."
         )
     for length, reasons in about_advice.items():
         yield (
@@ -213,6 +215,9 @@ def _overridden(source: RuleFile, rulebook: Rulebook) -> Iterator[str]:
             f"Overridden for {other}, or for none: for {alerting.snooze[ANY_REASON]}, "
             f"{whom} shown this rule's card."
         )
+    critical = any(card.severity is Indicator.CRITICAL for card in source.rule.cards)
+    if critical and not alerting.allow_suppress:
+        yield "Its critical card is shown all the same."
 
 
 def _snoozing(

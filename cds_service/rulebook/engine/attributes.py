@@ -1,13 +1,14 @@
 """What card text shows of a fact: numbers that we format, names that we quote."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
-from ...fhir.moments import EVER, Moment
+from ...fhir.moments import EVER
 from ...wearables.records import WearableAlert
 from ..values.intervals import INFINITY, Duration, Interval
 from ..values.text import (
     Text,
+    format_age,
     format_date,
     format_duration,
     format_number,
@@ -20,13 +21,11 @@ from .alert_tests import NO_CLOCK, alert_number
 from .case import Case
 from .facts import CHANGES, REDUCERS, Fact
 from .person import birth
+from .recorded import begun_text, called, distinct, recorded, some, start_of
 from .rows.readings import Row, text_of
 from .rules import Param
 from .scores import tally
 from .series import change, reduce_rows, span, text_rows
-
-NAMES_SHOWN = 3
-"""Distinct names of one fact in a text; more are counted."""
 
 
 def show(case: Case, fact: Fact, attribute: str) -> Text | None:
@@ -37,13 +36,13 @@ def show(case: Case, fact: Fact, attribute: str) -> Text | None:
     if attribute == "count":
         return _trusted(str(_count(case, fact, rows)))
     if attribute == "recorded":
-        return _recorded(case, fact, rows)
+        return recorded(case, fact, rows)
     if not rows:
         return None
     if attribute == "name":
-        return _names(fact, rows)
+        return _names(case, fact, rows)
     if attribute == "ingredient":
-        return Text(_some(_called(case, fact, rows)) or fact.title, False)
+        return Text(some(called(case, fact, rows)) or fact.title, False)
     if fact.kind == "wearable_alert":
         return _of_alert(case, fact, rows, attribute)
     if attribute in CHANGES:
@@ -125,49 +124,12 @@ def _trusted(text: str) -> Text:
     return Text(text, True)
 
 
-def _names(fact: Fact, rows: Sequence[Row]) -> Text:
+def _names(case: Case, fact: Fact, rows: Sequence[Row]) -> Text:
     if fact.kind == "wearable_alert":
         return _trusted(fact.title or rows[-1].name)
-    names = _distinct(rows)
-    if not names:
-        return _trusted(fact.title)
-    return Text(_some(names), False)
-
-
-def _called(case: Case, fact: Fact, rows: Sequence[Row]) -> list[str]:
-    """The ingredients of medicines, the newest first."""
-    names = (name for row in reversed(rows) for name in case.called(fact, row))
-    return list(dict.fromkeys(names))
-
-
-_ENTRIES = {"condition": "problems", "medication": "medicines"}
-
-
-def _recorded(case: Case, fact: Fact, rows: Sequence[Row]) -> Text:
-    """What is recorded, or that nothing is: only where all was read and understood."""
-    title = fact.title or fact.name.replace("_", " ")
-    if rows:
-        named = (
-            _called(case, fact, rows) if fact.kind == "medication" else _distinct(rows)
-        )
-        return Text(f"{title}: {_some(named) or 'recorded'}", False)
-    if case.heeding_unresolved().found(fact).doubts(unresolved=True):
-        return _trusted(f"{title}: not known")
-    read = case.entries_read(fact)
-    entries = _ENTRIES[fact.kind] if read != 1 else _ENTRIES[fact.kind][:-1]
-    none = "none current" if case.has_others(fact) else "none recorded"
-    return _trusted(f"{title}: {none} among {read} {entries}")
-
-
-def _distinct(rows: Sequence[Row]) -> list[str]:
-    """What the rows are called, the newest first."""
-    return list(dict.fromkeys(row.name for row in reversed(rows) if row.name))
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:NAMES_SHOWN])
-    more = len(names) - NAMES_SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown
+    names = distinct(rows) or [fact.title]
+    within = some([*map(case.within_sentence, names)])
+    return Text(some(names), not distinct(rows), within)
 
 
 def _code(case: Case, fact: Fact, rows: Sequence[Row]) -> Text | None:
@@ -184,44 +146,16 @@ def _latest_date(case: Case, fact: Fact, rows: Sequence[Row]) -> Text | None:
 def _begun(case: Case, fact: Fact, rows: Sequence[Row]) -> Text | None:
     """When what is named began: a date, or one for each of several names."""
     begun: dict[str, str | None] = {}
-    for name in _distinct(rows) or [""]:
+    for name in distinct(rows) or [""]:
         own = [row for row in rows if row.name == name or not name]
-        first = min(own, key=lambda row: _start(row).high)
-        begun[name] = _begun_text(first, case)
+        first = min(own, key=lambda row: start_of(row).high)
+        begun[name] = begun_text(first, case)
     if not any(begun.values()):
         return None
     if len(begun) == 1:
         return _trusted(begun.popitem()[1] or "")
     said = [f"{start or 'not dated'} ({name})" for name, start in begun.items()]
-    return Text(_some(said), False)
-
-
-def _start(row: Row) -> Moment:
-    return row.since or row.moment
-
-
-def _begun_text(row: Row, case: Case) -> str | None:
-    """A start as exactly as it is recorded; None where nothing is known of it."""
-    low, high = _start(row)
-    if row.since and row.untimed:
-        return f"{format_date(_day(high, case))} or earlier"
-    if not row.dated or low == EVER.low:
-        return None
-    first = _day(low, case)
-    last = first if high == EVER.high else _day(high, case)
-    if first == last:
-        return format_date(first)
-    if (first.month, first.day, last.month, last.day) == (1, 1, 12, 31):
-        ends = (f"{first.year}", f"{last.year}")
-    elif first.day == 1 and (last + timedelta(days=1)).day == 1:
-        ends = (f"{first:%Y-%m}", f"{last:%Y-%m}")
-    else:
-        ends = (format_date(first), format_date(last))
-    return " to ".join(dict.fromkeys(ends))
-
-
-def _day(at: datetime, case: Case) -> date:
-    return at.astimezone(case.zone).date()
+    return Text(some(said), False)
 
 
 def _unit(case: Case, fact: Fact, rows: Sequence[Row]) -> Text | None:
@@ -261,8 +195,9 @@ def _of_alert(
     if alert is None:
         return None
     if attribute in ("duration", "age"):
-        number = alert_number(row, attribute, case.now)
-        return _trusted(format_duration(timedelta(seconds=number or 0)))
+        length = timedelta(seconds=alert_number(row, attribute, case.now) or 0)
+        form = format_duration if attribute == "duration" else format_age
+        return _trusted(form(length))
     if attribute in ("value", "min", "max"):
         over = [row] if attribute == "value" else rows
         value = reduce_rows("latest" if attribute == "value" else attribute, over)

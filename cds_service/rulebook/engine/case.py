@@ -17,7 +17,7 @@ from ..values.truth import ReasonKind, Verdict
 from .facts import Fact, Found, Window
 from .rows.filing import SOURCES_OF, fill_sheet
 from .rows.index import Selectors, Sheet
-from .rows.problems import Reading, usual_reading
+from .rows.problems import Ending, Reading, usual_reading
 from .rows.readings import (
     Row,
     alert_reference,
@@ -34,6 +34,12 @@ def _others(
     resources: Sequence[Resource], references: Collection[str]
 ) -> tuple[Resource, ...]:
     return tuple(each for each in resources if reference_of(each) not in references)
+
+
+def _ended(ending: Ending) -> datetime:
+    """About when something ended; a beginning is better than nothing."""
+    moment = ending.at or ending.ordered
+    return moment.high if moment else EVER.low
 
 
 class Case:
@@ -108,10 +114,28 @@ class Case:
         """Return whether entries of the fact's kind are there and do not count."""
         return any(self.sheet.matches.get(slot) for slot in fact.slots)
 
-    @property
-    def has_rxnorm(self) -> bool:
-        """Whether a release of RxNorm tells what products hold."""
-        return self._selectors.has_import
+    def within_sentence(self, name: str) -> str:
+        """Return what a record calls something as it stands within a sentence."""
+        return self._selectors.lexicon.within_sentence(name)
+
+    def status_of(self, fact: Fact) -> str:
+        """Return the status that entries of the fact must have."""
+        return self._selectors.all[fact.slots[0]].status
+
+    def outside(self, fact: Fact) -> list[Row]:
+        """Return what counts but for its time, oldest first."""
+        inside = {id(row) for row in self.found(fact).rows}
+        rows = (row for slot in fact.slots for row in self.sheet.filed(slot).rows)
+        kept = (row for row in rows if id(row) not in inside)
+        return sorted(kept, key=lambda row: row.moment.high)
+
+    def past(self, fact: Fact) -> list[tuple[Row, Ending]]:
+        """Return the entries of the fact that are said to be over, the last one last.
+
+        Those of which nobody says when come first.
+        """
+        over = [each for slot in fact.slots for each in self.sheet.past(slot)]
+        return sorted(over, key=lambda each: _ended(each[1]))
 
     def heeding_unresolved(self) -> "Case":
         """The case as of a site that passes over nothing; itself where this one is."""

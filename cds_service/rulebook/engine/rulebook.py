@@ -43,3 +43,8 @@ class Rulebook:
     alert_types: Mapping[str, AlertType]
     valuesets: Mapping[str, ValueSet]
     lexicon: Lexicon = Lexicon()
+
+    @property
+    def has_rxnorm(self) -> bool:
+        """Whether a release of RxNorm tells what products hold."""
+        return any(each.known.codes for each in self.valuesets.values())

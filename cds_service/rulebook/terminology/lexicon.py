@@ -84,6 +84,21 @@ class Lexicon:
     no_medicines: tuple[Phrase, ...] = ()
     """Things that are ordered as medicines are, and are none: "insulin syringe"."""
 
+    common_words: frozenset[str] = frozenset()
+    """Words that problems are called by and that are no names, in small letters."""
+
+    def within_sentence(self, name: str) -> str:
+        """Return *name* without its capital, where that is surely no name's.
+
+        The first word is a common one, and no other word has a capital: a title in
+        capitals, another language and the name of a person stay as they are.
+        """
+        first, *others = _LETTERS.findall(name) or [""]
+        common = name.startswith(first) and first.lower() in self.common_words
+        if not (common and _is_titled(first)) or any(map(_is_titled, others)):
+            return name
+        return name[0].lower() + name[1:]
+
     def form(self, word: str) -> DoseForm:
         """Return the form that a value set names by *word*; else that word alone."""
         found = self.forms.get(word)
@@ -119,6 +134,14 @@ class Lexicon:
         return Mention.DOUBTFUL if leading or following else Mention.MEANT
 
 
+_LETTERS = re.compile(r"[^\W\d_]+")
+
+
+def _is_titled(word: str) -> bool:
+    """Whether a word is written with a capital and small letters."""
+    return word[:1].isupper() and word[1:].islower()
+
+
 def build_lexicon(
     documents: Iterable[Document], overlays: Collection[str] = ()
 ) -> Lexicon:
@@ -144,6 +167,9 @@ def build_lexicon(
         other_things=_cues(mentions, "other_things"),
         no_medicines=_phrases(
             word for data in used for word in data.get("no_medicines", ())
+        ),
+        common_words=frozenset(
+            fold(word) for data in used for word in data.get("common_words", ())
         ),
     )
 

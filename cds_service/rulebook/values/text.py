@@ -28,6 +28,8 @@ class Text:
     text: str
     trusted: bool
     """True for what the engine formatted, false for words out of a record."""
+    within: str = ""
+    """The same within a sentence; empty where it is no different there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +187,9 @@ def _render(template: Template, resolve: Resolve, escape: Callable[[str], str]) 
     """The text, without the lines of which all that may be missing is missing."""
     shown = []
     for line in _lines(template):
-        values = [_value(part, resolve, escape) for part in line]
+        values: list[str] = []
+        for part in line:
+            values.append(_value(part, resolve, escape, "".join(values)))
         optional = [
             value for part, value in zip(line, values, strict=True) if _may_go(part)
         ]
@@ -213,14 +217,24 @@ def _may_go(part: str | Placeholder) -> bool:
 
 
 def _value(
-    part: str | Placeholder, resolve: Resolve, escape: Callable[[str], str]
+    part: str | Placeholder,
+    resolve: Resolve,
+    escape: Callable[[str], str],
+    before: str,
 ) -> str:
     if isinstance(part, str):
         return part
     value = resolve(part.fact, part.attribute)
     if value is None:
         return NOT_AVAILABLE if part.otherwise is None else part.otherwise
-    return value.text if value.trusted else escape(value.text)
+    shown = value.within if value.within and _goes_on(before) else value.text
+    return shown if value.trusted else escape(shown)
+
+
+def _goes_on(before: str) -> bool:
+    """Whether what follows in a line goes on with a sentence that it does not begin."""
+    said = before.rstrip(" *_([\"'“‘")
+    return said[-1:].isalnum() or said[-1:] in {",", ";", ")", "%"}
 
 
 def _plain(text: str) -> str:
@@ -275,24 +289,44 @@ _UNITS = {
 _MINUTE = timedelta(minutes=1)
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
-_DURATIONS = (
-    (2 * _MINUTE, timedelta(seconds=1), "s"),
-    (2 * _HOUR, _MINUTE, "min"),
+_LENGTHS = (
+    (90 * _MINUTE, _MINUTE, "min"),
     (2 * _DAY, _HOUR, "h"),
     (90 * _DAY, _DAY, "d"),
     (731 * _DAY, _DAY * 365.25 / 12, "mo"),
     (timedelta.max, _DAY * 365.25, "y"),
 )
+"""Below which length which unit is the natural one."""
+_SECONDS_BELOW = 2 * _MINUTE
 _TENTHS_BELOW = 10
 
 
 def format_duration(duration: timedelta) -> str:
-    """The duration in its natural unit: ``42 min``, ``26 h``, ``2.5 d``."""
+    """How long something lasts in its natural unit: ``42 min``, ``26 h``, ``2.5 d``."""
     duration = max(duration, timedelta(0))
-    unit, word = next((u, w) for end, u, w in _DURATIONS if duration < end)
+    if duration < _SECONDS_BELOW:
+        return f"{_whole(Decimal(duration.total_seconds()))} s"
+    unit, word = _natural(duration)
     count = Decimal(duration / unit)
-    places = Decimal("0.1") if count < _TENTHS_BELOW and unit >= _HOUR else Decimal(1)
-    return f"{format_number(count.quantize(places, ROUND_HALF_UP))} {word}"
+    if count < _TENTHS_BELOW and unit >= _HOUR:
+        count = count.quantize(Decimal("0.1"), ROUND_HALF_UP)
+        return f"{format_number(count)} {word}"
+    return f"{_whole(count)} {word}"
+
+
+def format_age(age: timedelta) -> str:
+    """How long ago something was, in whole units: ``42 min``, ``5 h``, ``3 d``."""
+    age = max(age, timedelta(0))
+    unit, word = _natural(age)
+    return f"{_whole(Decimal(age / unit))} {word}"
+
+
+def _natural(length: timedelta) -> tuple[timedelta, str]:
+    return next((unit, word) for end, unit, word in _LENGTHS if length < end)
+
+
+def _whole(count: Decimal) -> str:
+    return str(count.quantize(Decimal(1), ROUND_HALF_UP))
 
 
 def format_date(day: date) -> str:

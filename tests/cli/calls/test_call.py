@@ -22,7 +22,7 @@ from cds_service.config import load_config
 from cds_service.ehr.fixture_server import FixtureServer, load_records, serve_records
 from cds_service.ehr.fixtures import load_case
 from cds_service.ehr.tokens import generate_key
-from cds_service.rulebook.load import load_rulebook
+from cds_service.rulebook.load import check_folder
 
 HOME = Path(__file__).parents[3]
 CASE = HOME / "fixtures" / "patient-view" / "fires"
@@ -50,7 +50,7 @@ def ours(fhir: FixtureServer, tmp_path: Path) -> Iterator[str]:
             "CDS_GATHER_DEADLINE_MS": "30000",
         }
     )
-    world = build_world(config, load_rulebook(HOME / "rules"))
+    world = build_world(config, check_folder(HOME / "rules").rulebook)
     world.store.migrate()
     server = make_server("127.0.0.1", 0, create_app(world=world), threaded=True)
     thread = Thread(target=server.serve_forever)

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cds_service.cli import main
-from cds_service.rulebook.load import load_rulebook
+from cds_service.rulebook.load import check_folder
 
 RULES = Path(__file__).parents[3] / "rules"
 
@@ -24,7 +24,7 @@ def queries() -> dict[str, Any]:
 
 
 def test_the_templates_are_those_that_discovery_advertises() -> None:
-    (service,) = load_rulebook(RULES).services.values()
+    (service,) = check_folder(RULES).rulebook.services.values()
 
     advertised = {
         key: each["template"]
@@ -116,7 +116,7 @@ def test_medications_that_come_along_are_in_what_is_printed(tmp_path: Path) -> N
 
     shown = CliRunner().invoke(main, ["prefetch", "--rules", str(rules)]).stdout
 
-    (service,) = load_rulebook(rules).services.values()
+    (service,) = check_folder(rules).rulebook.services.values()
     assert "&_include=MedicationRequest:medication" in shown
     for template in (service.service.prefetch or {}).values():
         assert template in shown

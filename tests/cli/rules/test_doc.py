@@ -9,11 +9,11 @@ from click.testing import CliRunner, Result
 from markdown_it import MarkdownIt
 
 from cds_service.cli import main
-from cds_service.rulebook.load import load_rulebook
+from cds_service.rulebook.load import check_folder
 
 HOME = Path(__file__).parents[3]
 RULES = HOME / "rules"
-NAMES = sorted(load_rulebook(RULES).rules)
+NAMES = sorted(check_folder(RULES).rulebook.rules)
 RULE = "beta-blocker-resting-tachycardia"
 
 
@@ -185,8 +185,12 @@ def test_an_override_about_the_data_is_told_apart_from_one_about_the_advice() ->
     assert (
         "- Overridden because of “Device artifact or poor fit”, “Somebody else wore "
         "the device”: for 30 days, no rule shows that user a card that rests on the "
-        "same alert or reading.\n"
+        "same alert or reading, but for critical ones.\n"
     ) in page
+    assert "shown all the same" not in page
+    assert ("- Its critical card is shown all the same.\n") in run(
+        "opioid-low-breathing"
+    ).stdout
     assert (
         "- Overridden because of “Normal for this patient”: for 30 days, that user is "
         "not shown this rule's card.\n"
@@ -211,7 +215,8 @@ def test_an_override_for_any_reason_is_told_as_such(rules: Path) -> None:
     assert (
         "- Overridden because of “Device artifact or poor fit”, “Somebody else wore "
         "the device”: for 5 days, no rule shows that user a card that rests on the "
-        "same alert or reading, and this rule shows it to nobody.\n"
+        "same alert or reading, but for critical ones, and this rule shows it to "
+        "nobody.\n"
         "- Overridden for any other reason, or for none: for 5 days, nobody is shown "
         "this rule's card.\n"
     ) in page

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from cds_service.cli import main
 from cds_service.fhir.models import check_resource
-from cds_service.rulebook.load import load_rulebook
+from cds_service.rulebook.load import check_folder
 
 FILES = {
     "site.yaml": "format: 1\ntime_zone: America/New_York\nunapproved: serve\n",
@@ -127,7 +127,7 @@ def test_products_are_imported_and_match_by_code(rules: Path, release: Path) -> 
     assert "not in this release, so nobody is prescribed them now: 703" in (
         imported.output
     )
-    found = load_rulebook(rules).valuesets["beta-blockers"]
+    found = check_folder(rules).rulebook.valuesets["beta-blockers"]
     assert found.codes["http://www.nlm.nih.gov/research/umls/rxnorm"] == {
         *("6918", "10600", "703", "866435", "866436", "866438", "866427"),
     }
@@ -344,7 +344,7 @@ def test_a_fhir_value_set_becomes_a_file_that_loads(
     assert "unchanged" in again.output
     assert named.exit_code == 1 and "--replace writes over it" in named.output
     assert odd.exit_code == 2
-    assert load_rulebook(rules).valuesets["essential-hypertension"].codes == {
+    assert check_folder(rules).rulebook.valuesets["essential-hypertension"].codes == {
         "http://hl7.org/fhir/sid/icd-10-cm": {"I10"}
     }
 

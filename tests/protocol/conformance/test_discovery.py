@@ -104,6 +104,62 @@ def test_a_template_is_read_token_by_token(template: str, found: list[Any]) -> N
     assert judged(entry(prefetch={"own": template, "later": "A/1"})) == found
 
 
+def told_of(template: str) -> list[str]:
+    """What is said of a template, whatever the rule."""
+    content = json.dumps(entry(prefetch={"own": template})).encode()
+    return [each.text for each in judge_discovery(Reply(200, JSON, content))]
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "Patient/{{context.patientId}}",
+        "Encounter/{{context.encounterId}}",
+        "Condition?patient={{context.patientId}}",
+        "PractitionerRole?practitioner={{context.userId}}",
+        "Observation?patient={{context.patientId}}"
+        "&code=http://loinc.org|4548-4&_sort=-date&_count=1",
+        "MedicationRequest?patient={{context.patientId}}"
+        "&code:in=http://example.org/valueset&authoredon=ge2025-01-01",
+        "Patient?_id={{context.patientId}}&_maxresults=1",
+    ],
+)
+def test_p_1_to_p_4_templates_by_the_letter_pass(template: str) -> None:
+    assert told_of(template) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "complaint"),
+    [
+        ("sort:desc=date", "sort:desc"),
+        ("_include=MedicationRequest:medication", "_include"),
+        ("_has:Group:member:_id=1", "_has"),
+        ("subject.name=x", "subject.name"),
+        ("code:not=x", "code:not"),
+        ("patient:Patient=1", "patient:Patient"),
+        ("date=sa2025-01-01", "sa is outside the prefixes"),
+        ("date=ne2025-01-01", "ne is outside the prefixes"),
+        ("code=", "has no value"),
+        ("code", "has no value"),
+    ],
+)
+def test_p_4_queries_stay_in_the_widely_supported_subset(
+    query: str, complaint: str
+) -> None:
+    (text,) = told_of("Condition?patient={{context.patientId}}&" + query)
+
+    assert complaint in text
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["Condition", "/Condition?x=1", "condition?x=1", "Patient/1/_history"]
+    + ["https://ehr.example.org/Patient/1", "Condition?"],
+)
+def test_p_4_a_template_is_a_read_or_a_search(template: str) -> None:
+    assert told_of(template) == ["must be Type/id or Type?query."]
+
+
 def test_another_service_of_the_same_server_is_not_judged() -> None:
     broken = {**GOOD, "id": "other", "title": None, "hook": "x"}
 

@@ -11,7 +11,7 @@ from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.language.diagnostics import Findings
 from cds_service.rulebook.language.schemas import NAMES, bundle
 from cds_service.rulebook.language.source import parse_yaml
-from cds_service.rulebook.load import load_rulebook, read_folder
+from cds_service.rulebook.load import check_folder, read_folder
 
 RULES = Path(__file__).parents[3] / "rules"
 FACTS = {"palliative-care": "Palliative care", "pregnancy": "Pregnant"}
@@ -19,7 +19,7 @@ FACTS = {"palliative-care": "Palliative care", "pregnancy": "Pregnant"}
 
 @pytest.fixture(scope="module")
 def rulebook() -> Rulebook:
-    return load_rulebook(RULES)
+    return check_folder(RULES).rulebook
 
 
 def data(kind: str) -> list[Any]:

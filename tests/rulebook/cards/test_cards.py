@@ -14,7 +14,7 @@ from cds_service.fhir.code_systems import SYSTEMS
 from cds_service.protocol import schemas
 from cds_service.protocol.cards import CardSource, Coding, Indicator, Link, as_json
 from cds_service.protocol.services import Service
-from cds_service.rulebook.cards.cards import BuiltCard, build_cards, draft_cards
+from cds_service.rulebook.cards.cards import BuiltCard, draft_cards, identify
 from cds_service.rulebook.engine.alerting import Alerting
 from cds_service.rulebook.engine.case import Case
 from cds_service.rulebook.engine.evaluate import Evaluation, Evaluations, Outcome
@@ -128,7 +128,9 @@ def unknown(*reasons: Reason, of: Rule | None = None, **parts: Any) -> Evaluatio
 
 
 def build(*evaluations: Evaluation, seed: str = "seed") -> tuple[BuiltCard, ...]:
-    return build_cards(Evaluations(evaluations, evaluations[0].case), SERVICE, seed)
+    return identify(
+        draft_cards(Evaluations(evaluations, evaluations[0].case), SERVICE), seed
+    )
 
 
 def detail_of(*evaluations: Evaluation) -> str:
@@ -351,7 +353,7 @@ def test_a_medicine_matched_by_name_only_is_said_and_never_critical() -> None:
 
     assert built.card.indicator is Indicator.WARNING
     assert built.card.detail == (
-        "Why.\n\n**Limits and data**\n\nRecognised by name (RxNorm is not imported): "
+        "Why.\n\n**Limits and data:** Recognised by name only: "
         "Metoprolol \\[x\\](y), Beloc."
     )
 
@@ -371,7 +373,7 @@ def test_a_name_match_does_not_raise_a_milder_card() -> None:
 
 def test_a_card_served_unapproved_says_so() -> None:
     assert detail_of(fires(of=rule(approved=False))) == (
-        "Why.\n\n**Limits and data**\n\nThis rule awaits local clinical approval."
+        "Why.\n\n**Limits and data:** This rule awaits local clinical approval."
     )
 
 
@@ -380,7 +382,7 @@ def test_what_stayed_open_is_said_on_the_card() -> None:
     seen = case(ORDER, medication_requests=SourceState.PARTIAL)
 
     assert detail_of(fires(reasons=(reason,), severity_uncertain=True, case=seen)) == (
-        "Why.\n\n**Limits and data**\n\n"
+        "Why.\n\n**Limits and data:** "
         "Not known: medication orders could be read only in part."
     )
 
@@ -390,7 +392,7 @@ def test_a_card_without_a_detail_of_its_own_still_says_what_the_server_must() ->
 
     assert detail_of(fires(bare)) == ""
     assert detail_of(fires(bare, rule(approved=False))) == (
-        "**Limits and data**\n\nThis rule awaits local clinical approval."
+        "**Limits and data:** This rule awaits local clinical approval."
     )
 
 
@@ -410,8 +412,8 @@ def test_limits_and_what_the_server_says_stand_last_in_one_order() -> None:
     )
 
     assert said == (
-        "Why.\n\n**Limits and data**\n\nNo ECG. Recognised by name (RxNorm is not "
-        "imported): metoprolol. Not known: medication orders could not be read. This "
+        "Why.\n\n**Limits and data:** No ECG. Recognised by name "
+        "only: metoprolol. Not known: medication orders could not be read. This "
         "rule awaits local clinical approval."
     )
 

@@ -6,11 +6,14 @@ import pytest
 
 from cds_service.protocol.cards import Indicator
 from cds_service.rulebook.cards.shape import (
+    ALSO,
     HEADING,
     absence_in,
     claims_absence,
     compose_detail,
     flaws,
+    with_also,
+    with_note,
 )
 
 GOOD = f"""\
@@ -22,9 +25,7 @@ Heart rate 42 /min for 12 min, 5 h ago, on diltiazem.
   In the chart: 52 /min.
 - Syncope: none recorded among 3 problems.
 
-{HEADING}
-
-No ECG. This rule awaits local clinical approval."""
+{HEADING} No ECG. This rule awaits local clinical approval."""
 
 
 def told(detail: str, severity: Indicator = Indicator.WARNING) -> list[str]:
@@ -44,7 +45,8 @@ def test_an_action_a_reason_bullets_and_limits_are_the_shape() -> None:
         (GOOD.replace("- Syncope", "\nSyncope"), "after the reason come bullets"),
         (GOOD.replace("\n\nHeart", "\n- a\n- b\n\nHeart"), "the first line is not"),
         (GOOD.replace("- Syncope", "- a\n- b\n- Syncope"), "there are 4 bullets"),
-        (GOOD + f"\n\n{HEADING}\n\nMore.", "the heading of the limits"),
+        (GOOD + f"\n\n{HEADING} More.", "the heading of the limits"),
+        (GOOD.replace("\n\n- Alerts", f"\n\n{ALSO} x.\n\n- Alerts"), "after the"),
         (GOOD.replace("No ECG.", "word " * 70), "words, 90 are read"),
     ],
 )
@@ -62,8 +64,20 @@ def test_a_critical_card_may_be_a_little_longer() -> None:
 def test_what_there_is_nothing_of_has_no_heading() -> None:
     assert compose_detail("Why.", "", []) == "Why."
     assert compose_detail("Why.", "No ECG.", ["Not known: x."]) == (
-        f"Why.\n\n{HEADING}\n\nNo ECG. Not known: x."
+        f"Why.\n\n{HEADING} No ECG. Not known: x."
     )
+
+
+def test_what_else_is_true_stands_before_the_limits_and_what_is_held_back_after() -> (
+    None
+):
+    detail = with_also(GOOD, "**Also:** b. c.")
+
+    assert told(detail) == []
+    assert detail == GOOD.replace(f"{HEADING}", f"**Also:** b. c.\n\n{HEADING}")
+    assert with_also("Why.", "**Also:** b.") == "Why.\n\n**Also:** b."
+    assert with_note(GOOD, "1 card.") == f"{GOOD} 1 card."
+    assert with_note("Why.", "1 card.") == f"Why.\n\n{HEADING} 1 card."
 
 
 @pytest.mark.parametrize(

@@ -233,10 +233,7 @@ def test_of_a_group_the_first_is_shown_and_the_others_stand_in_its_detail() -> N
     assert rules(held) == ["a", "c"]
     assert whys(held) == [("b", Why.GROUPED), ("d", Why.GROUPED)]
     assert [each.detail for each in held.suppressed] == ["group g, told by a"] * 2
-    assert held.shown[0].card.detail == (
-        "Why.\n\nAlso true of this patient:\n\n"
-        "- **Title of b**: b says\n- **Title of d**: d says"
-    )
+    assert held.shown[0].card.detail == ("Why.\n\n**Also:** b says. d says.")
     assert held.shown[1].card.detail == "Why."
 
 
@@ -244,8 +241,7 @@ def test_words_out_of_a_record_stay_words_in_the_line_of_a_group() -> None:
     held = hold(card("a", group="g"), card("<b>[x](http://y)", group="g"))
 
     assert held.shown[0].card.detail.endswith(
-        "- **Title of \\<b\\>\\[x\\](http:\u2060//y)**: "
-        "\\<b\\>\\[x\\](http:\u2060//y) says"
+        "**Also:** \\<b\\>\\[x\\](http:\u2060//y) says."
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cds_service.fhir.chart import SourceState
-from cds_service.rulebook.cards.cards import build_cards
+from cds_service.rulebook.cards.cards import draft_cards, identify
 from cds_service.rulebook.compile.life_cycle import check_dates, overdue
 
 FACTS = "dm: {condition: {in: diabetes}}"
@@ -37,7 +37,7 @@ def codes(findings: Any) -> list[tuple[str, str]]:
 def shown(rules: Any, chart: Any, when: str = "dm: present", **read: Any) -> list[Any]:
     found = rules.evaluate(FACTS, when, chart(**read))
     (service,) = rules.compile().rulebook.services.values()
-    return [each.card for each in build_cards(found, service.service, "seed")]
+    return [each.card for each in identify(draft_cards(found, service.service), "seed")]
 
 
 @pytest.mark.parametrize("status", ["draft", "shadow", "active", "retired"])
@@ -102,7 +102,7 @@ def test_an_active_rule_needs_approval_unless_the_site_serves_it_without(
     )
     result = rules.compile()
     (service,) = result.rulebook.services.values()
-    built = build_cards(found, service.service, "seed")
+    built = identify(draft_cards(found, service.service), "seed")
 
     assert codes(result.findings) == says
     assert len(built) == cards

@@ -1,9 +1,12 @@
 """A service asks for what its rules read, in a form that clients can follow."""
 
+import json
+
 import pytest
 
 from cds_service.fhir.chart import Policy, SourceQuery
-from cds_service.protocol.templates import check_templates
+from cds_service.protocol.conformance import Reply, judge_discovery
+from cds_service.protocol.services import Service, discovery
 from cds_service.rulebook.compile.prefetch import (
     DEFAULT_POLICIES,
     derive_queries,
@@ -165,11 +168,17 @@ def test_the_patient_cannot_be_skipped() -> None:
     assert [each.key for each in derive(patient=Policy.SKIP)] == ["patient"]
 
 
+JSON = {"content-type": "application/json"}
+
+
 @pytest.mark.parametrize("hook", ["patient-view", "order-sign", "order-dispatch"])
 def test_p_1_to_p_4_every_template_passes_the_protocols_own_check(hook: str) -> None:
     found = templates(CONDITION, MEDICATION, HEART_RATE, PRESSURE)
 
-    assert check_templates(hook, found) == []
+    service = Service("review", hook, "Review", "Reviews the chart.", prefetch=found)
+    content = json.dumps(discovery([service])).encode()
+
+    assert judge_discovery(Reply(200, JSON, content)) == []
 
 
 @pytest.mark.parametrize("word", ["status", "_count", "today", "date=", "userId", "%"])

@@ -10,6 +10,7 @@ from cds_service.rulebook.values.text import (
     TemplateError,
     Text,
     count_words,
+    format_age,
     format_date,
     format_duration,
     format_number,
@@ -240,6 +241,9 @@ def test_no_unit_can_be_read_as_markdown() -> None:
         (timedelta(seconds=1), "1 s"),
         (timedelta(minutes=42), "42 min"),
         (timedelta(minutes=5, seconds=30), "6 min"),
+        (timedelta(minutes=89), "89 min"),
+        (timedelta(minutes=105), "1.8 h"),
+        (timedelta(minutes=120), "2 h"),
         (timedelta(minutes=150), "2.5 h"),
         (timedelta(hours=26), "26 h"),
         (timedelta(days=3), "3 d"),
@@ -253,6 +257,64 @@ def test_a_duration_is_told_in_its_natural_unit(
     duration: timedelta, shown: str
 ) -> None:
     assert format_duration(duration) == shown
+
+
+@pytest.mark.parametrize(
+    ("age", "shown"),
+    [
+        (timedelta(seconds=-5), "0 min"),
+        (timedelta(seconds=50), "1 min"),
+        (timedelta(minutes=42), "42 min"),
+        (timedelta(minutes=89, seconds=59), "90 min"),
+        (timedelta(minutes=90), "2 h"),
+        (timedelta(minutes=117), "2 h"),
+        (timedelta(hours=5, minutes=20), "5 h"),
+        (timedelta(hours=30), "30 h"),
+        (timedelta(days=2, hours=20), "3 d"),
+        (timedelta(days=31), "31 d"),
+        (timedelta(days=89, hours=23), "90 d"),
+        (timedelta(days=365), "12 mo"),
+        (timedelta(days=3653), "10 y"),
+    ],
+)
+def test_how_long_ago_something_was_is_told_in_whole_units(
+    age: timedelta, shown: str
+) -> None:
+    assert format_age(age) == shown
+
+
+SPOKEN = {
+    ("af", "name"): Text(
+        "Atrial fibrillation, Flutter", False, "atrial fibrillation, flutter"
+    )
+}
+
+
+@pytest.mark.parametrize(
+    ("template", "shown"),
+    [
+        ("In {{ af.name }}.", "In atrial fibrillation, flutter."),
+        ("Fast, {{ af.name }}.", "Fast, atrial fibrillation, flutter."),
+        ("In **{{ af.name }}**.", "In **atrial fibrillation, flutter**."),
+        (
+            "For 5 min in ({{ af.name }}).",
+            "For 5 min in (atrial fibrillation, flutter).",
+        ),
+        ("{{ af.name }}.", "Atrial fibrillation, Flutter."),
+        ("- {{ af.name }}.", "- Atrial fibrillation, Flutter."),
+        ("Fast. {{ af.name }}.", "Fast. Atrial fibrillation, Flutter."),
+        ("Recorded: {{ af.name }}.", "Recorded: Atrial fibrillation, Flutter."),
+        ("Fast\n{{ af.name }}.", "Fast\nAtrial fibrillation, Flutter."),
+    ],
+)
+def test_a_name_loses_its_capital_within_a_sentence_only(
+    template: str, shown: str
+) -> None:
+    parsed = parse_template(template)
+
+    assert render_markdown(parsed, lambda *name: SPOKEN.get(name)) == shown
+    if "\n" not in template:
+        assert render_plain(parsed, lambda *name: SPOKEN.get(name)) == shown
 
 
 def test_a_day_is_written_year_first() -> None:

@@ -13,7 +13,13 @@ from ...terminology.parts import UNSAID
 from ...terminology.valuesets import ValueSet
 from ...values.truth import ReasonKind
 from .matching import Coded, CodeIndex, Hit, Selector
-from .problems import Times, condition_moment, entered_moment, without_onset
+from .problems import (
+    Ending,
+    Times,
+    condition_moment,
+    entered_moment,
+    without_onset,
+)
 from .quantities import quantity
 from .readings import (
     Row,
@@ -29,8 +35,17 @@ from .standing import (
     condition_standing,
     medication_standing,
     observation_standing,
+    problem_ending,
 )
-from .treatments import Course, Entry, Product, follow, read_entry, same_medicine
+from .treatments import (
+    Course,
+    Entry,
+    Product,
+    follow,
+    medicine_ending,
+    read_entry,
+    same_medicine,
+)
 
 
 class Selectors:
@@ -43,6 +58,7 @@ class Selectors:
         lexicon: Lexicon = Lexicon(),
     ) -> None:
         self.all = tuple(selectors)
+        self.lexicon = lexicon
         self._valuesets = valuesets
         self.measures = tuple(
             valuesets[each.valueset].measure if each.valueset else UNSAID
@@ -224,6 +240,19 @@ class Sheet:
                     row.why = _unclear(match.resource)
                     filed.unclear.append(row)
         return filed
+
+    def past(self, slot: int) -> Iterator[tuple[Row, Ending]]:
+        """Give what matched and is said to be over, with its end."""
+        for match in self.matches.get(slot, ()):
+            ending = self._ending(self._selectors.all[slot], match)
+            if ending:
+                yield self._row(slot, match, ""), ending
+
+    def _ending(self, selector: Selector, match: Match) -> Ending | None:
+        if selector.kind == "condition":
+            return problem_ending(match.resource, self._times)
+        index = self._selectors.indexes[selector.kind, selector.origin]
+        return medicine_ending(self._entry(match, index))
 
     def judged(self, slot: int) -> Sequence[tuple[Match, Course]]:
         """What matched and may count, with what all of it makes of each."""

@@ -115,6 +115,20 @@ def entered_moment(resource: Resource, times: Times) -> tuple[Moment | None, str
     return Moment(min(since, times.now), times.now), NOT_ENTERED
 
 
+class Ending(NamedTuple):
+    """How a record says that a problem, or the use of a medicine, is over."""
+
+    word: str
+    at: Moment | None
+    ordered: Moment | None = None
+    """Of a medicine: when it was ordered, where its end is not dated."""
+
+
+def abatement_moment(resource: Resource, times: Times) -> Moment | None:
+    """When a condition ended; None where no day, month or year is said."""
+    return _time(resource, "abatement", times)
+
+
 def is_long_ago(resource: Resource, times: Times) -> bool | None:
     """Whether what is said of an encounter was long ago; None where no time is said."""
     at = recorded_moment(resource, times) or condition_moment(resource, times)

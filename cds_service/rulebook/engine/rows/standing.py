@@ -10,7 +10,14 @@ from typing import Any
 
 from ....fhir.chart import Resource
 from ....fhir.moments import parse_moment
-from .problems import Abated, Times, abated, is_long_ago
+from .problems import (
+    Abated,
+    Ending,
+    Times,
+    abated,
+    abatement_moment,
+    is_long_ago,
+)
 from .readings import codings, flag, is_misshapen, is_true, items, text_of
 
 
@@ -76,6 +83,24 @@ def condition_standing(
     if said is Standing.COUNTS and categories and not of:
         return Standing.UNCATEGORISED
     return said
+
+
+_ENDED = {"resolved": "resolved", "inactive": "inactive", "remission": "in remission"}
+
+
+def problem_ending(resource: Resource, times: Times) -> Ending | None:
+    """How a Condition is over; None where it is not, or never was.
+
+    Source: FHIR R4 Condition.clinicalStatus, abatement[x].
+    """
+    if _status(resource.get("verificationStatus"), _VERIFIED) in _NEVER:
+        return None
+    clinical = _status(resource.get("clinicalStatus"), _CLINICAL)
+    at = abatement_moment(resource, times)
+    if not clinical and abated(resource, times) is Abated.YES:
+        return Ending("ended", at)
+    word = _ENDED.get(clinical)
+    return Ending(word, at) if word else None
 
 
 _ENCOUNTER, _LISTED = "encounter-diagnosis", "problem-list-item"

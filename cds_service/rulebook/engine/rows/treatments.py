@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from ....fhir.chart import Resource
 from ....fhir.moments import EVER, Moment, parse_moment
 from ...values.intervals import Duration
-from .problems import Times
+from .problems import Ending, Times
 from .readings import flag, items, length_of, medication_moment
 from .standing import Standing, medication_standing, statement_status, word_of
 
@@ -119,6 +119,30 @@ def read_entry(resource: Resource, product: Product, times: Times) -> Entry:
     return Entry(says, product, began, until, told, has_end=says in _OVER)
 
 
+_WORDS: Mapping[Says, str] = {
+    Says.STOPPED: "stopped",
+    Says.ENDED: "ended",
+    Says.USED_UP: "completed",
+    Says.NOT_TAKEN: "recorded as not taken",
+}
+
+
+def medicine_ending(entry: Entry) -> Ending | None:
+    """How an entry says that its medicine is not taken any more; None if it does not.
+
+    An order seldom tells when it was stopped, and an end that was planned is none.
+    """
+    word = _WORDS.get(entry.says)
+    if word is None:
+        return None
+    if entry.has_end:
+        return Ending(word, entry.until)
+    ordered = entry.began if entry.says in _BY_ORDER else None
+    return Ending(word, None, ordered)
+
+
+_BY_ORDER = (Says.STOPPED, Says.USED_UP)
+"""What an order without a day of its end says."""
 _ORDERS: Mapping[str, Says] = {
     "active": Says.TAKEN,
     "on-hold": Says.HELD,

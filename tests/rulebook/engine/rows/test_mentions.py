@@ -529,3 +529,47 @@ def test_what_an_included_set_rules_out_stays_out_unless_another_part_has_it(
     both = rules.verdict("x: {medication: {in: both}}", "x: present", patient)
 
     assert (one, both) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "within"),
+    [
+        ("Chronic atrial fibrillation, unspecified", "chronic atrial fibrillation, "),
+        ("Essential (primary) hypertension", "essential (primary) hypertension"),
+        ("Type 2 diabetes mellitus", "type 2 diabetes mellitus"),
+        ("Syncope", "syncope"),
+        ("Syncope, cardiogenic", "syncope, cardiogenic"),
+        ("Left-sided heart failure with reduced EF", "left-sided heart failure with "),
+        # A name, an abbreviation, another language, a title: as the record has it.
+        ("Wolff-Parkinson-White syndrome", "Wolff-Parkinson-White syndrome"),
+        ("Parkinson's disease", "Parkinson's disease"),
+        ("Chronic Chagas disease", "Chronic Chagas disease"),
+        ("COPD", "COPD"),
+        ("TIA of 2019", "TIA of 2019"),
+        ("HFrEF", "HFrEF"),
+        ("ATRIAL FIBRILLATION", "ATRIAL FIBRILLATION"),
+        ("Atrial Fibrillation", "Atrial Fibrillation"),
+        ("Vorhofflimmern", "Vorhofflimmern"),
+        ("Diabetes mellitus Typ 2", "Diabetes mellitus Typ 2"),
+        ("chronic cough", "chronic cough"),
+        ("", ""),
+    ],
+)
+def test_only_a_word_that_is_no_name_loses_its_capital_within_a_sentence(
+    name: str, within: str
+) -> None:
+    assert LEXICON.within_sentence(name).startswith(within)
+
+
+def test_a_card_speaks_of_a_problem_within_its_sentence(rules: Any, chart: Any) -> None:
+    known = {"system": SNOMED, "code": "49436004"}
+    concept = {"coding": [known], "text": "Paroxysmal atrial fibrillation"}
+    patient = chart(conditions=[{**problem(""), "code": concept}])
+
+    (found,) = rules.evaluate(FLUTTER, "af: present", patient).items
+    shown = found.text("af", "name")
+
+    assert (shown.text, shown.within) == (
+        "Paroxysmal atrial fibrillation",
+        "paroxysmal atrial fibrillation",
+    )
