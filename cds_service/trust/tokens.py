@@ -119,6 +119,8 @@ def read_jti(claims: Mapping[str, Any]) -> str:
         raise Unauthenticated(f"jti is no text of up to {LONGEST_JTI} characters")
     if not is_whole(value):
         raise Unauthenticated("jti holds half a character")
+    if "\0" in value:
+        raise Unauthenticated("jti holds a NUL")
     return value
 
 

@@ -493,6 +493,13 @@ def test_s_21_a_token_that_asks_for_an_extension_is_refused(
     )
 
 
+def test_s_15_a_token_whose_name_no_database_may_keep_is_refused() -> None:
+    """PostgreSQL keeps no NUL: it would be 503 there, and good on SQLite."""
+    named = token(jti="x\0")
+
+    assert reason(f"Bearer {named}") == "jti holds a NUL"
+
+
 @pytest.mark.parametrize("jti", ["x\ud83d", "\ude00", "x\ufffd"])
 def test_s_15_a_token_named_by_half_a_character_is_refused(jti: str) -> None:
     assert reason(f"Bearer {token(jti=jti)}") == "jti holds half a character"
