@@ -3,18 +3,21 @@
 Each store here is as one node has it.
 """
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
 from cds_service.audit import build_consent_event, verify
+from cds_service.store.publications import Draft
 from cds_service.store.records import (
     Attempt,
     AuditEvent,
@@ -201,6 +204,47 @@ def test_what_postgresql_cannot_keep_is_refused_without_a_word_of_it(
             )
         assert "Okafor" not in str(refused.value)
         assert refused.value.__cause__ is None
+
+
+@pytest.fixture
+def two_roles(postgresql: Server) -> Iterator[Callable[[str], str]]:
+    """What the page for operators has them make; gives the URL of a role."""
+    page = (Path(__file__).parents[2] / "docs" / "operators.md").read_text("utf-8")
+    (block,) = re.findall(r"^```sql\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    before, after = block.split("\\connect cds cds_owner\n")
+    with postgresql.connect("postgres") as connection:
+        for statement in before.strip().split(";\n"):
+            connection.execute(statement)
+    url = postgresql.url("cds").replace("nobody@", "{}@")
+    with psycopg.connect(url.format("cds_owner").replace("+psycopg", "")) as owner:
+        owner.execute(after)
+    yield url.format
+    postgresql.drop("cds")
+    with postgresql.connect("postgres") as connection:
+        connection.execute("DROP ROLE cds; DROP ROLE cds_owner")
+
+
+def test_a_server_needs_no_right_to_change_the_tables(
+    two_roles: Callable[[str], str], now: datetime, event: AuditEvent, make_call: Any
+) -> None:
+    owner, store = Store.open(two_roles("cds_owner")), Store.open(two_roles("cds"))
+    with pytest.raises(StoreError):
+        store.migrate()
+    owner.migrate()
+    owner.close()
+
+    store.migrate()
+    store.record_call(make_call(), event)
+    store.publications.publish(Draft("d", {}, "c", 1), event, "node")
+
+    assert store.publications.take_lease("a", now, 60)
+    assert store.spend_token("https://ehr.example", "a", now, now)
+    assert verify(store) == []
+    store.close()
+    plain = two_roles("cds").replace("+psycopg", "")
+    for statement in ("DROP TABLE audit", "TRUNCATE audit", "DELETE FROM audit"):
+        with psycopg.connect(plain) as connection, pytest.raises(psycopg.Error):
+            connection.execute(statement)
 
 
 def test_what_was_acknowledged_outlives_a_server_that_is_killed() -> None:
