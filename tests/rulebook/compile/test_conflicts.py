@@ -133,14 +133,70 @@ def hooks(rules: Any, chart: Any, written: str, drafts: bool = True) -> list[Fin
     return [e for e in rules.compile().findings if e.code in ("CDS640", "CDS641")]
 
 
-@pytest.mark.parametrize("written", ["[patient-view]", "[order-sign, patient-view]"])
-def test_draft_orders_need_a_hook_that_has_them(
-    rules: Any, chart: Any, written: str
-) -> None:
-    told, *_ = hooks(rules, chart, written)
+def serve(rules: Any, served: str) -> None:
+    """Let the service be on these hooks."""
+    text = rules.files["services.yaml"]
+    rules.files["services.yaml"] = text.replace("[patient-view]", served)
 
-    assert (told.code, told.level) == ("CDS640", "warning")
-    assert "order-select, order-sign" in told.help
+
+@pytest.mark.parametrize(
+    ("written", "without"),
+    [
+        ("[patient-view]", ["patient-view"]),
+        ("[encounter-start]", ["encounter-start"]),
+        ("[order-sign, patient-view]", ["patient-view"]),
+        ("[order-sign, encounter-start]", ["encounter-start"]),
+        ("[patient-view, order-sign]", ["patient-view"]),
+        ("[patient-view, encounter-start]", ["patient-view", "encounter-start"]),
+    ],
+)
+def test_draft_orders_need_a_hook_that_has_them_on_each_hook_of_the_service(
+    rules: Any, chart: Any, written: str, without: list[str]
+) -> None:
+    hooks(rules, chart, "[patient-view]", drafts=False)
+    serve(rules, "[patient-view, encounter-start, order-sign]")
+
+    found = hooks(rules, chart, written)
+
+    assert [(each.code, each.level) for each in found] == [
+        ("CDS640", "warning") for _ in without
+    ]
+    line = rules.files["test.yaml"].splitlines()[found[0].line - 1]
+    for each, hook in zip(found, without, strict=True):
+        assert line[each.column - 1 :].startswith(hook)
+        assert f"`{hook}` has no draft orders, which `bb` reads" in each.message
+        assert "order-select, order-sign" in each.help
+
+
+DRAFTS = "{medication: {in: beta-blockers, from: draft_orders}}"
+SHARED = (
+    "format: 1\nfact: drafted\nmedication: {in: beta-blockers, from: draft_orders}\n"
+)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        f"a: {DRAFTS}\nb: {{medication: {{in: beta-blockers}}}}\nx: {{any_of: [a, b]}}",
+        "x: {use: drafted}",
+        f"x: {DRAFTS}",
+    ],
+)
+@pytest.mark.parametrize(
+    ("served", "codes"), [("order-sign", []), ("encounter-start", ["CDS640"])]
+)
+def test_drafts_among_other_orders_or_in_a_shared_fact_need_that_hook_too(
+    rules: Any, facts: str, served: str, codes: list[str]
+) -> None:
+    rules.files["facts/drafted.yaml"] = SHARED
+    serve(rules, f"[{served}]")
+    rules.rule(facts, "x: present")
+    text = rules.files["test.yaml"]
+    rules.files["test.yaml"] = text.replace("[patient-view]", f"[{served}]")
+
+    found = [e for e in rules.compile().findings if e.level != "note"]
+
+    assert [each.code for each in found] == codes
 
 
 @pytest.mark.parametrize(
@@ -149,10 +205,7 @@ def test_draft_orders_need_a_hook_that_has_them(
 def test_draft_orders_may_be_read_on_hooks_that_have_them(
     rules: Any, chart: Any, written: str
 ) -> None:
-    rules.files["services.yaml"] = rules.files["services.yaml"].replace(
-        "[patient-view]",
-        "[patient-view, order-select, order-sign, org.example-drafts.x]",
-    )
+    serve(rules, "[patient-view, order-select, order-sign, org.example-drafts.x]")
 
     assert hooks(rules, chart, "[patient-view]", drafts=False) == []
     assert hooks(rules, chart, written) == []
