@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -432,24 +432,81 @@ def test_the_example_of_every_key_of_a_test_works() -> None:
     assert rulebook is not None and "digoxin-by-watch" in rulebook.rules
 
 
-def keys(schema: Any) -> Iterator[str]:
+Key = tuple[str, str]
+"""What an object is, by the description of its schema, and one of its keys."""
+
+
+def keys(schema: Any) -> set[Key]:
     """Every key that a schema knows, at any depth."""
-    waiting, seen = [schema], set[int]()
+    waiting, seen, found = [schema], set[int](), set[Key]()
     while waiting:
         node = waiting.pop()
         if id(node) in seen or not isinstance(node, (dict, list)):
             continue
         seen.add(id(node))
         if isinstance(node, dict):
-            yield from node.get("properties", {})
+            names = node.get("properties", {})
+            found |= {(node.get("description", ""), name) for name in names}
         waiting += node.values() if isinstance(node, dict) else node
+    return found
 
 
-def test_every_key_of_a_test_and_of_an_action_has_an_example() -> None:
-    shown = "".join(read_blocks())
-    known = {*keys(whole_schema("rule-test")), "create", "update", "set", "remove"}
+def used(schema: Any, data: Any) -> set[Key]:
+    """The keys of a schema that *data* has where the schema knows them."""
+    if isinstance(data, list):
+        inner = schema.get("items", {})
+        return {key for each in data for key in used(inner, each)}
+    if not isinstance(data, dict):
+        return set()
+    if "else" in schema:
+        return used(schema["else"], data)
+    known = schema.get("properties", {})
+    found = {(schema.get("description", ""), name) for name in known if name in data}
+    for name, value in data.items():
+        inner = known.get(name) or schema.get("additionalProperties")
+        found |= used(inner, value) if isinstance(inner, dict) else set()
+    return found
 
-    assert {each for each in known if not re.search(rf"\b{each}:", shown)} == set()
+
+def without_example(schema: Any, examples: list[Any]) -> set[Key]:
+    shown = set[Key]().union(*(used(schema, each) for each in examples))
+    return keys(schema) - shown
+
+
+def test_every_key_of_a_test_file_has_an_example_where_it_belongs() -> None:
+    blocks = [parsed(block) for block in read_blocks()]
+    tests = [each for each in blocks if isinstance(each, dict) and "test" in each]
+
+    assert without_example(whole_schema("rule-test"), tests) == set()
+
+
+def test_a_key_of_a_test_without_an_example_is_noticed() -> None:
+    block = parsed(read_block("test", "by-watch"))
+    for reading in block["patients"]["base"]["observations"]:
+        del reading["status"]
+
+    missing = without_example(whole_schema("rule-test"), [block])
+
+    assert [name for _, name in missing] == ["status"]
+
+
+def actions_in(value: Any) -> list[Any]:
+    """Every action that blocks of the page show."""
+    if isinstance(value, list):
+        return [found for each in value for found in actions_in(each)]
+    if not isinstance(value, dict):
+        return []
+    own = [*value.get("actions", ()), *value.get("system_actions", ())]
+    return own + [found for each in value.values() for found in actions_in(each)]
+
+
+def test_every_key_of_an_action_has_an_example() -> None:
+    blocks = [parsed(block) for block in read_blocks()]
+    action = whole_schema("rule")["definitions"]["grammar.action"]
+    shown = [each for each in actions_in(blocks) if isinstance(each, dict)]
+
+    assert without_example(action, shown) == set()
+    assert {"create", "update", "set", "remove"} <= {name for _, name in keys(action)}
 
 
 def test_the_first_rule_of_the_page_for_authors_works() -> None:
