@@ -172,7 +172,7 @@ def test_x_1_x_2_x_3_extensions_are_objects_under_names_of_our_own(
 
 
 def test_x_6_what_is_needed_is_said_in_words_too(card: dict[str, Any]) -> None:
-    assert "awaits local clinical approval" in card["detail"]
+    assert "awaits local approval" in card["detail"]
     assert "name only" not in card["detail"]
 
 

@@ -14,7 +14,7 @@ from ..values.truth import GOVERNED, Reason, ReasonKind
 from .shape import ALSO
 
 UNCHECKED_SUMMARY = "Some checks could not be made"
-AWAITS_APPROVAL = "This rule awaits local clinical approval."
+AWAITS_APPROVAL = "This rule awaits local approval."
 
 NAMES_SHOWN = 5
 """Names out of the record in one sentence; more are counted."""

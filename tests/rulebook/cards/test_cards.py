@@ -373,7 +373,7 @@ def test_a_name_match_does_not_raise_a_milder_card() -> None:
 
 def test_a_card_served_unapproved_says_so() -> None:
     assert detail_of(fires(of=rule(approved=False))) == (
-        "Why.\n\n**Limits and data:** This rule awaits local clinical approval."
+        "Why.\n\n**Limits and data:** This rule awaits local approval."
     )
 
 
@@ -392,7 +392,7 @@ def test_a_card_without_a_detail_of_its_own_still_says_what_the_server_must() ->
 
     assert detail_of(fires(bare)) == ""
     assert detail_of(fires(bare, rule(approved=False))) == (
-        "**Limits and data:** This rule awaits local clinical approval."
+        "**Limits and data:** This rule awaits local approval."
     )
 
 
@@ -414,7 +414,7 @@ def test_limits_and_what_the_server_says_stand_last_in_one_order() -> None:
     assert said == (
         "Why.\n\n**Limits and data:** No ECG. Recognised by name "
         "only: metoprolol. Not known: medication orders could not be read. This "
-        "rule awaits local clinical approval."
+        "rule awaits local approval."
     )
 
 

@@ -25,7 +25,7 @@ Heart rate 42 /min for 12 min, 5 h ago, on diltiazem.
   In the chart: 52 /min.
 - Syncope: none recorded among 3 problems.
 
-{HEADING} No ECG. This rule awaits local clinical approval."""
+{HEADING} No ECG. This rule awaits local approval."""
 
 
 def told(detail: str, severity: Indicator = Indicator.WARNING) -> list[str]:
@@ -55,7 +55,7 @@ def test_what_is_not_the_shape_is_told(detail: str, flaw: str) -> None:
 
 
 def test_a_critical_card_may_be_a_little_longer() -> None:
-    longer = GOOD.replace("No ECG.", "word " * 60)
+    longer = GOOD.replace("No ECG.", "word " * 61)
 
     assert told(longer) == ["the detail may have 100 words, 90 are read"]
     assert told(longer, Indicator.CRITICAL) == []
