@@ -16,10 +16,9 @@ from cds_service.decision.stopwatch import Stopwatch
 from cds_service.ehr.fixture_server import load_records, serve_records
 from cds_service.fhir.forms import Added, Form
 from cds_service.http.addresses import ListedServer, Reach
-from cds_service.protocol.cards import CardSource
+from cds_service.protocol.cards import CardSource, InvalidAnswer
 from cds_service.protocol.errors import UnmetPrecondition
 from cds_service.protocol.requests import parse_request
-from cds_service.protocol.responses import InvalidAnswer
 from cds_service.publishing.serving import Serving
 from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.load import check_folder

@@ -21,10 +21,9 @@ from ..fhir.client import FhirLimits, FhirPool, open_reader
 from ..fhir.gather import gather
 from ..fhir.scopes import is_for_another, why_not_fetched
 from ..protocol.capabilities import gate_card
-from ..protocol.cards import Card
+from ..protocol.cards import Card, build_response
 from ..protocol.errors import Unavailable
 from ..protocol.requests import HookRequest
-from ..protocol.responses import build_response
 from ..publishing.serving import Serving
 from ..rulebook.cards import (
     BuiltCard,

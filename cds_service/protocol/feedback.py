@@ -1,4 +1,8 @@
-"""Feedback: what a clinician did with a card, as the client reports it."""
+"""Feedback: what a clinician did with a card, as the client reports it.
+
+The codes of the reasons that every rule may offer are HL7's; the words shown beside
+them are ours.
+"""
 
 import unicodedata
 from collections.abc import Mapping
@@ -203,3 +207,28 @@ def _comment(value: Any, path: str, remarks: Remarks) -> str:
 def _keepable(text: str) -> bool:
     """Whether every database can keep *text*: no control characters, no half pairs."""
     return not any(unicodedata.category(each) in ("Cc", "Cs") for each in text)
+
+
+# Reasons for overriding a card, whatever its rule. Source: CDS Hooks 3.0.0 "Reasons for
+# rejecting a card" (clinical value set)
+
+NON_ADHERENCE = "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes"
+
+OVERRIDE_REASONS: Mapping[str, Coding] = {
+    code: Coding(NON_ADHERENCE, code, display)
+    for code, display in (
+        ("action-completed", "Already done"),
+        ("cds-not-applicable", "Does not apply to this patient"),
+        ("cds-suboptimal-context", "Wrong time or place for this advice"),
+        ("does-not-align-preferences", "Does not fit the patient's preferences"),
+        ("not-convenient-feasible", "Not convenient or feasible"),
+        ("patient-contraindication", "Contraindicated in this patient"),
+        ("patient-refuses", "Patient declines"),
+        ("recipient-concerns-outcomes", "Concerned about the outcome"),
+        ("recipient-disagrees-evidence", "Disagree with the evidence"),
+        ("recipient-does-not-understand", "Advice is not clear"),
+        ("service-not-available", "Service is not available"),
+        ("too-costly-uncovered", "Too costly or not covered"),
+    )
+}
+"""By code."""

@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .context import parse_context, parse_id
 from .errors import InvalidRequest, Problem, Remarks, WrongPatient
 from .formats import is_opaque, is_reverse_domain, parse_base_url, parse_uuid
-from .hooks import HOOKS, Hook, build_own_hook
+from .hooks import HOOKS, Hook, build_own_hook, parse_context, parse_id
 
 _LARGEST_INTEGER = 2**31 - 1
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,10}")

@@ -12,8 +12,8 @@ from typing import Any
 from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException
 
+from ..protocol.cards import InvalidAnswer
 from ..protocol.errors import CdsError, Unauthenticated, Unavailable
-from ..protocol.responses import InvalidAnswer
 from ..store.records import StoreError
 from .json import render_json
 from .notes import note

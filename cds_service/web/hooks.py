@@ -18,10 +18,10 @@ from ..decision import Answer, World, answer, heed_token
 from ..decision.recording import type_of
 from ..decision.stopwatch import Stopwatch
 from ..protocol.capabilities import Capabilities, gate_service
+from ..protocol.cards import checked
 from ..protocol.errors import CdsError, Throttled, Unauthenticated, UnknownService
 from ..protocol.feedback import parse_feedback
 from ..protocol.requests import HookRequest, parse_request
-from ..protocol.responses import checked
 from ..protocol.services import Service, discovery, find_service
 from ..rulebook.engine import Rulebook
 from ..trust import Keyring, TrustedClient, authenticate

@@ -20,8 +20,8 @@ from cds_service.protocol.cards import (
     Link,
     Suggestion,
     as_json,
+    build_response,
 )
-from cds_service.protocol.responses import build_response
 from cds_service.protocol.services import Service
 
 UUID = "00000000-0000-4000-8000-00000000000"

@@ -2,8 +2,15 @@
 
 import pytest
 
-from cds_service.protocol.cards import Action, Card, CardSource, Indicator
-from cds_service.protocol.responses import InvalidAnswer, build_response, checked
+from cds_service.protocol.cards import (
+    Action,
+    Card,
+    CardSource,
+    Indicator,
+    InvalidAnswer,
+    build_response,
+    checked,
+)
 
 CARD = Card(
     uuid="8a3f0ed8-5a4b-4c29-9b87-0f2a8d6a3f11",

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from .actions import judge_actions
-from .cards import Secrets, judge_cards
-from .members import others
+from .cards import Secrets, judge_actions, judge_cards
 from .reply import Body, Reply, find_empty, judge_media_type, read_json
-from .violations import Violation, as_of, must, note, should
+from .violations import Violation, as_of, must, note, others, should
 
 QUICK_SECONDS = 0.5
 """The order of time in which a service is to answer."""

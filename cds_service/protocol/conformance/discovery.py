@@ -13,9 +13,8 @@ from ..formats import is_reverse_domain
 from ..hooks import HOOKS
 from ..prefetch_tokens import TOKEN, keys_read
 from ..token_grammar import BadToken, BadType, Day, Path, Term, User, parse_token
-from .members import others, text_member
 from .reply import Reply, find_empty, judge_media_type, read_json
-from .violations import Violation, as_of, must, note, should
+from .violations import Violation, as_of, must, note, others, should, text_member
 
 _ENTRY = frozenset(
     "hook title description id prefetch usageRequirements version hookVersion".split()

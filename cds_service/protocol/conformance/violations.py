@@ -1,8 +1,17 @@
-"""Violation: one rule that is not kept, how binding it is, and where it shows."""
+"""Violation: one rule that is not kept, how binding it is, and where it shows.
 
-from collections.abc import Iterable
+Below, the rules that single members of an object may break: there, of the right kind,
+well written.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+from ..formats import is_reverse_domain
 
 
 class Level(StrEnum):
@@ -93,3 +102,117 @@ _SINCE = {
     "X-3": (2, 0),
 }
 """The version that first had a rule, where it was not there from 1.0 on."""
+
+
+# Single members
+
+Members: TypeAlias = Mapping[str, Any]
+
+_WHITE = re.compile(r"[\s\x00-\x1f]")
+
+
+def text_member(
+    id: str, value: Members, name: str, path: str, required: bool = False
+) -> Iterator[Violation]:
+    """A member that holds text; *required* text must not be blank."""
+    held = value.get(name)
+    if held is None:
+        if required and name not in value:
+            yield must(id, f"{path}.{name}", "is required.")
+    elif not isinstance(held, str):
+        yield must(id, f"{path}.{name}", "must be a string.")
+    elif held and not held.strip():
+        yield must("J-7" if required else id, f"{path}.{name}", "is blank.")
+
+
+def enum_member(
+    id: str, value: Members, name: str, path: str, allowed: Iterable[str]
+) -> Iterator[Violation]:
+    """A required member that is one of a few words."""
+    held = value.get(name)
+    choices = ", ".join(allowed)
+    if name not in value:
+        yield must(id, f"{path}.{name}", f"is required: one of {choices}.")
+    elif held is not None and held not in tuple(allowed):
+        shown = f"{str(held)[:40]!r} is" if isinstance(held, str) else "is"
+        yield must(id, f"{path}.{name}", f"{shown} none of {choices}.")
+
+
+def flag_member(id: str, value: Members, name: str, path: str) -> Iterator[Violation]:
+    """An optional member that is true or false."""
+    if not isinstance(value.get(name, False), bool | None):
+        yield must(id, f"{path}.{name}", "must be true or false.")
+
+
+def url_member(
+    id: str, value: Members, name: str, path: str, required: bool = False
+) -> Iterator[Violation]:
+    """A member that holds an absolute web address."""
+    yield from text_member(id, value, name, path, required)
+    held = value.get(name)
+    if not isinstance(held, str) or not held.strip():
+        return
+    where = f"{path}.{name}"
+    scheme, host = _address(held)
+    if scheme == "data":
+        yield note(id, where, "holds the data itself; many clients show no such URL.")
+    elif scheme not in ("http", "https") or not host:
+        text = f"is no absolute http(s) URL: {held[:40]!r}."
+        yield must(id, where, text)
+    elif scheme == "http":
+        yield note(id, where, "is http; a client over https may refuse to show it.")
+
+
+def _address(text: str) -> tuple[str, str]:
+    if _WHITE.search(text):
+        return "", ""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme, parts.hostname or ""
+    except ValueError:
+        return "", ""
+
+
+def coding(
+    id: str, value: Any, path: str, display: bool = False
+) -> Iterator[Violation]:
+    """A Coding with code and system, and a *display* where people choose by it."""
+    if not isinstance(value, dict):
+        yield must(id, path, "must be a Coding: an object with code and system.")
+        return
+    for name in ("code", "system", *(["display"] if display else [])):
+        yield from text_member(id, value, name, path, required=True)
+    if not display:
+        yield from text_member(id, value, "display", path)
+
+
+def list_member(
+    id: str, value: Members, name: str, path: str
+) -> Iterator[Violation | tuple[str, Any]]:
+    """The items of an optional array with their paths; or that it is none."""
+    held = value.get(name)
+    if held is None:
+        return
+    if not isinstance(held, list):
+        yield must(id, f"{path}.{name}", "must be an array.")
+        return
+    yield from ((f"{path}.{name}[{place}]", each) for place, each in enumerate(held))
+
+
+def others(value: Members, known: frozenset[str], path: str) -> Iterator[Violation]:
+    """The extension of an object, and members that the standard does not know."""
+    for name in value:
+        if name not in known and name != "extension":
+            where = f"{path}.{name[:60]}"
+            text = "is not in the standard; additions belong into extension."
+            yield note("X-1", where, text)
+    held = value.get("extension")
+    if held is None:
+        return
+    if not isinstance(held, dict):
+        yield must("X-2", f"{path}.extension", "must be an object.")
+        return
+    for name in held:
+        if not is_reverse_domain(name):
+            text = f"the key {name[:40]!r} is not unique, as org.example.name would be."
+            yield should("X-3", f"{path}.extension", text)

@@ -8,8 +8,8 @@ import copy
 from collections.abc import Mapping
 
 from ...fhir.code_systems import SYSTEMS
+from ...protocol.feedback import OVERRIDE_REASONS
 from ...protocol.hooks import HOOKS
-from ...protocol.override_reasons import OVERRIDE_REASONS
 from ..engine.rulebook import Rulebook
 from ..language.schemas import FROM_GRAMMAR, Schema, bundle
 from ..terminology.valuesets import ValueSet

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...protocol.cards import Coding, Indicator
+from ...protocol.feedback import OVERRIDE_REASONS
 from ...protocol.hooks import HOOKS
-from ...protocol.override_reasons import OVERRIDE_REASONS
 from ..engine import criteria, person
 from ..engine.alerting import Alerting
 from ..engine.facts import Criterion, Fact

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.protocol.cards import Card, CardSource, Indicator
+from cds_service.protocol.cards import Card, CardSource, Indicator, build_response
 from cds_service.protocol.conformance import (
     Asked,
     Level,
@@ -12,7 +12,6 @@ from cds_service.protocol.conformance import (
     judge_preflight,
 )
 from cds_service.protocol.errors import UnknownService
-from cds_service.protocol.responses import build_response
 
 HEADERS = {"content-type": "application/json", "cache-control": "no-store"}
 UUID = "26214666-7ffb-5ff2-a946-7481f7bb2d25"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.protocol.override_reasons import SYSTEM
+from cds_service.protocol.feedback import NON_ADHERENCE
 from cds_service.rulebook.engine.alerting import ANY_REASON, Alerting, Limits
 from cds_service.rulebook.language.diagnostics import Level
 from cds_service.rulebook.values.intervals import Duration
@@ -52,7 +52,7 @@ def test_everything_that_a_rule_may_say(rules: Any, chart: Any) -> None:
         once_per=("patient", "user", "encounter", "drug.code"),
         repeat_after=Duration(2, "week"),
         snooze={
-            f"{SYSTEM}|action-completed": Duration(3, "month"),
+            f"{NON_ADHERENCE}|action-completed": Duration(3, "month"),
             "urn:s|artifact": Duration(12, "hour"),
             ANY_REASON: Duration(1, "day"),
         },
@@ -74,7 +74,7 @@ def test_a_reason_that_is_not_named_does_not_snooze(rules: Any, chart: Any) -> N
         rules, chart, "{snooze_on_override: {action-completed: 90 days}}"
     )
 
-    assert built.snoozed_for(f"{SYSTEM}|patient-refuses") is None
+    assert built.snoozed_for(f"{NON_ADHERENCE}|patient-refuses") is None
     assert built.snoozed_for("urn:other-system|action-completed") is None
     assert built.snoozed_for(ANY_REASON) is None
 
