@@ -30,15 +30,13 @@ from .store.configurations import Configuration
 from .store.publications import Publication
 from .store.records import StoreError
 from .store.store import Store
-from .web.cors import allow_origins
-from .web.description import build_description
 from .web.errors import register_errors
-from .web.headers import add_headers
-from .web.health import build_health, build_logger, observe_requests
+from .web.headers import add_headers, allow_origins
+from .web.health import build_description, build_health, build_logger, observe_requests
 from .web.hooks import build_hooks
 from .web.limits import limit_requests
+from .web.notes import tell_timing
 from .web.refusals import Refusals
-from .web.timing import tell_timing
 from .web.wearables import build_wearables
 
 READS_A_CALL = 8

@@ -50,7 +50,7 @@ PURE = [
     "fhir.demographics",
     "fhir.entries", "fhir.foreign_text", "fhir.forms",
     "fhir.models", "fhir.moments", "fhir.questions", "fhir.reading",
-    "fhir.refusals", "fhir.rows", "fhir.scopes", "fhir.subjects", "http.addresses",
+    "fhir.refusals", "fhir.scopes", "fhir.subjects", "http.addresses",
     "http.bodies", "http.pacing",
 ]  # fmt: skip
 NOT_PURE = ["rulebook.load", "rulebook.watch"]

@@ -6,14 +6,10 @@ holds patient data, unlike the log, and is read by other people.
 """
 
 from .audit_event import build_audit_event
-from .configuration import (
-    Change,
-    build_configuration_event,
-    compare_inventories,
-    describe_change,
-)
 from .events import (
+    Change,
     build_call_event,
+    build_configuration_event,
     build_consent_event,
     build_delivery_event,
     build_feedback_event,
@@ -21,6 +17,8 @@ from .events import (
     build_refusal_event,
     build_repeats_event,
     build_rules_refusal_event,
+    compare_inventories,
+    describe_change,
 )
 from .trail import Anchor, Break, anchors, entries, export, verify
 

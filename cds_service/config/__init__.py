@@ -1,10 +1,18 @@
 """Settings: the environment and the clients file, read once, refused loudly."""
 
-from .choices import Auth, ConsentMode, Discovery, LogLevel, Profile, Reload
 from .clients import Clients, WebhookSource, load_clients
-from .environment import load_config
 from .problems import InvalidConfig
-from .settings import Config, warnings
+from .settings import (
+    Auth,
+    Config,
+    ConsentMode,
+    Discovery,
+    LogLevel,
+    Profile,
+    Reload,
+    load_config,
+    warnings,
+)
 
 __all__ = [
     "Auth",

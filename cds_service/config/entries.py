@@ -22,7 +22,7 @@ from ..protocol.capabilities import SINCE, VERSIONS
 from ..rulebook.language import suggest
 from ..trust import ALGORITHMS, DEFAULT_ALGORITHMS, REFRESH, KeyFormat
 from ..wearables.clock import find_zone
-from .reporting import Reporter
+from .problems import Reporter
 
 
 def _algorithm(value: str) -> str:

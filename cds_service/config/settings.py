@@ -5,26 +5,115 @@ a slip of the pen. Other variables that begin with ``CDS_`` are left alone: Kube
 sets some for a service of that name.
 """
 
+import difflib
+import ipaddress
+import os
+from collections.abc import Mapping
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
+    BeforeValidator,
     Field,
+    ValidationError,
     model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
 from ..http.addresses import ListedServer, Reach
 from ..trust import DEFAULT_LIFETIME, ClientProfile, TrustedClient
-from .choices import Auth, ConsentMode, Discovery, LogLevel, Profile, Reload
 from .clients import Clients, load_clients
+from .entries import FhirUrl
 from .problems import InvalidConfig
-from .values import BaseUrl, FhirUrls, Networks
+
+
+def _split(value: Any) -> Any:
+    return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+def _base_url(value: str) -> str:
+    if not value:
+        return value
+    url = urlsplit(value)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise ValueError("must be a URL that begins with http:// or https://")
+    if url.query or url.fragment or url.username is not None:
+        raise ValueError("must be a URL without user, query or fragment")
+    return value.rstrip("/")
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        message = "must be addresses or networks, such as 10.0.0.7 or 10.0.0.0/24"
+        raise ValueError(f"{message}; {value!r} is neither") from None
+
+
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+FhirUrls = Annotated[tuple[FhirUrl, ...], NoDecode, BeforeValidator(_split)]
+Networks = Annotated[
+    tuple[Annotated[str, AfterValidator(_network)], ...],
+    NoDecode,
+    BeforeValidator(_split),
+]
+
+
+class Profile(StrEnum):
+    """How careful the server is."""
+
+    PRODUCTION = "production"
+    DEVELOPMENT = "development"
+
+
+class Auth(StrEnum):
+    """Whether callers prove who they are."""
+
+    ON = "on"
+    OFF = "off"
+
+
+class Discovery(StrEnum):
+    """Who may list the services."""
+
+    OPEN = "open"
+    AUTHENTICATED = "authenticated"
+
+
+class ConsentMode(StrEnum):
+    """Whether patients have to agree to wearable data first."""
+
+    REQUIRED = "required"
+    """What no Consent permits is neither stored nor shown."""
+    ASSUMED = "assumed"
+    """Patients agree until they say anything about wearable data."""
+
+
+class Reload(StrEnum):
+    """Whether rules that change on disk are tested and served by themselves."""
+
+    ON = "on"
+    OFF = "off"
+
+
+class LogLevel(StrEnum):
+    """The least that is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
 
 PREFIX = "CDS_"
 
@@ -280,3 +369,42 @@ def _anonymous(fhir_servers: tuple[str, ...]) -> TrustedClient:
         ),
         profile=ClientProfile(),
     )
+
+
+def load_config(environ: Mapping[str, str] | None = None) -> Config:
+    """The settings that the environment makes; an empty variable counts as unset.
+
+    Raises:
+        InvalidConfig: naming everything that is wrong, in the clients file as well.
+    """
+    given = os.environ if environ is None else environ
+    source = EnvSettingsSource(Config)
+    source.env_vars = {name.lower(): value for name, value in given.items() if value}
+    problems = _misspelt(given)
+    try:
+        config = Config(**source())
+    except ValidationError as error:
+        for each in error.errors():
+            problems += _sentence(dict(each)).split("\n")
+        raise InvalidConfig(problems) from error
+    if problems:
+        raise InvalidConfig(problems)
+    config.clients  # noqa: B018  reads the file, so that a fault shows at start
+    return config
+
+
+def _misspelt(environ: Mapping[str, str]) -> list[str]:
+    known = [PREFIX + name.upper() for name in Config.model_fields]
+    problems = []
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+            problems += [f"{name}: unknown; did you mean {each}?" for each in near]
+    return problems
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if not error["loc"]:
+        return message
+    return f"{PREFIX}{str(error['loc'][0]).upper()}: {message[0].lower()}{message[1:]}"

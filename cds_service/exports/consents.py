@@ -1,18 +1,29 @@
 """All Consents of a FHIR server, page by page, by the patient whose they are."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ..audit import build_consent_event
 from ..config import Clients
+from ..fhir.entries import is_resource
 from ..fhir.foreign_text import clean
-from ..fhir.rows import is_resource
+from ..ingestion import TRIES
 from ..store.chain import canonical_json
+from ..store.records import ConsentsChanged
+from ..store.store import Store
 from ..wearables.adapters.consents import Unreadable, keep_consent, patient_of
 from ..wearables.consent import FHIR_SERVER, ConsentRecord
-from ..wearables.consent_gate import ConsentGate
+from ..wearables.consent_gate import (
+    ConsentChange,
+    ConsentGate,
+    Stamp,
+    plan_change,
+    stamp_of,
+)
 from ..wearables.records import PatientKey
 from .entries import (
     BARREN,
@@ -164,3 +175,88 @@ def read_consents(
             say(f"{told.consents}{of} consents, {told.pages} pages")
     except ServerFailure as failure:
         told.failure = str(failure)
+
+
+# What was told, stored patient by patient. Pages take minutes, and meanwhile calls and
+# webhooks go on telling. What came after the reading began is newer than a page that
+# may lack it: it is neither forgotten nor told again by an older page. Where something
+# may not have come, no new permission is stored: what is missing may deny it
+
+NOTHING: Stamp = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """Stores what a FHIR server has told."""
+
+    store: Store
+    gate: ConsentGate
+    server: str
+    """Its base, for the audit trail."""
+    before: Mapping[PatientKey, Stamp]
+    """What was kept of what it had told when the reading began."""
+    clock: Callable[[], datetime]
+    is_sure: Callable[[PatientKey], bool] = lambda patient: True
+    """Whether all that the server has of a patient surely came."""
+
+    def keep(
+        self,
+        patients: Iterable[PatientKey],
+        told: Callable[[PatientKey], Sequence[ConsentRecord]],
+        *,
+        whole: bool,
+    ) -> Iterator[ConsentChange]:
+        """What changes of each patient, each stored before the next is looked at.
+
+        Args:
+            patients: Of whom anything was told.
+            told: What was told of one.
+            whole: Whether the server has nothing that it did not tell: then the rest
+                of what is kept of it is forgotten.
+
+        Raises:
+            StoreError: if the database refuses.
+        """
+        for patient in sorted({*patients, *(self.before if whole else ())}):
+            yield self._keep_of(patient, told(patient), whole)
+
+    def _keep_of(
+        self, patient: PatientKey, told: Sequence[ConsentRecord], whole: bool
+    ) -> ConsentChange:
+        for _ in range(TRIES):
+            change = self._plan(patient, told, whole)
+            if change.is_empty:
+                return change
+            event = build_consent_event(
+                self.clock(),
+                patient.tenant,
+                FHIR_SERVER,
+                [change],
+                {"server": self.server},
+            )
+            with suppress(ConsentsChanged):
+                self.store.consents.record([change], event)
+                return change
+        raise ConsentsChanged("consents change faster than they are stored")
+
+    def _plan(
+        self, patient: PatientKey, told: Sequence[ConsentRecord], whole: bool
+    ) -> ConsentChange:
+        known = self.store.consents.of([patient])[patient]
+        before = self.before.get(patient, NOTHING)
+        forgotten = {id for id, *_ in before} - {each.id for each in known}
+        newer = [
+            each
+            for each in known
+            if each.source == FHIR_SERVER and not stamp_of([each]) <= before
+        ]
+        return plan_change(
+            patient,
+            known,
+            [*(each for each in told if each.id not in forgotten), *newer],
+            self.store.consents.lasting_alerts(patient),
+            self.gate,
+            self.clock(),
+            whole_of=FHIR_SERVER if whole else "",
+            sure=self.is_sure(patient),
+        )

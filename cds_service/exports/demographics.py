@@ -8,7 +8,6 @@ from typing import Any
 
 from ..fhir.demographics import COLUMNS, Demographics, NoPatientId, read_demographics
 from ..fhir.questions import with_count
-from .csv_text import csv_lines
 from .entries import (
     BARREN,
     NAMED,
@@ -19,6 +18,7 @@ from .entries import (
     refuses_size,
     total_of,
 )
+from .files import csv_lines
 from .journal import ExportFiles, Position
 from .server import GONE, FhirServer, ServerFailure
 

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from ..fhir.entries import Place, grave_issues, place_of
+from ..fhir.entries import Place, grave_issues, is_resource, place_of
 from ..fhir.foreign_text import outcome_text
 from ..fhir.questions import with_count
-from ..fhir.rows import is_resource
 from .server import FhirServer, ServerFailure
 
 NAMED = 50

@@ -15,8 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .csv_text import first_cells
-from .files import write_atomically
+from .files import first_cells, write_atomically
 
 FORMAT = 1
 _PRIVATE = 0o600

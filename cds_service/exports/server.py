@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 from ..fhir.backend_services import TokenFailure
 from ..fhir.client import FhirPool
+from ..fhir.entries import is_resource, next_link
 from ..fhir.foreign_text import outcome_text
-from ..fhir.rows import is_resource, next_link
 from ..http.addresses import Base, Reach, resolve
 from ..http.bodies import parse_body
 from ..http.exchange import PASSING, ReadFailure, Request, Response, send

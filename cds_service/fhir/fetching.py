@@ -9,9 +9,9 @@ from typing import Any, Self
 
 from ..http.exchange import ReadFailure
 from .client import FhirReader
+from .entries import is_resource, joined
 from .questions import Obtained, Question, medication_queries
 from .reading import MEDICATION_SOURCES, all_pages, lacking_medications
-from .rows import is_resource, joined
 from .scopes import parse_scope
 from .subjects import Identity
 

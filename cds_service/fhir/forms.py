@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
+from .entries import joined
 from .questions import is_search, with_count
-from .rows import joined
 
 PAGE_SIZE = 200
 OPTIONAL = ("_count", "_include", "_sort")

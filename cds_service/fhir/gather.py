@@ -58,7 +58,7 @@ def gather(
     pages = came.pages(drafts)
     identity = identify(patient, pages)
     sources = read_sources(asked, came.by_key, identity)
-    _refuse_unmet(asked, sources, Spent(deadline, allowed or deadline, came.took))
+    _refuse_unmet(asked, sources, TimeSpent(deadline, allowed or deadline, came.took))
     orders = read_drafts(drafts, identity)
     chart = build_chart(asked, sources, orders, pages, identity)
     halves = reader.halves if reader else 0
@@ -78,7 +78,7 @@ def _refuse_other_patients(questions: Sequence[Question], patient: Identity) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class TimeSpent:
     """The time for reading a chart, and what became of it; in seconds."""
 
     left: float
@@ -104,7 +104,7 @@ def _milliseconds(seconds: float) -> str:
 
 
 def _refuse_unmet(
-    asked: Sequence[SourceQuery], sources: Mapping[str, Source], spent: Spent
+    asked: Sequence[SourceQuery], sources: Mapping[str, Source], spent: TimeSpent
 ) -> None:
     """Raises UnmetPrecondition where a required key is missing; those come first."""
     unmet = [each for each in asked if _is_unmet(each, sources[each.key])]
@@ -135,7 +135,7 @@ def _is_unmet(query: SourceQuery, source: Source) -> bool:
     return query.policy is Policy.REQUIRED and source.state is SourceState.MISSING
 
 
-def _what_became(query: SourceQuery, source: Source, spent: Spent) -> str:
+def _what_became(query: SourceQuery, source: Source, spent: TimeSpent) -> str:
     """What came of a key that is not why the call is refused."""
     came = {
         SourceState.LOADED: "data were read",

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from ..protocol.requests import HookRequest
 from .chart import SourceQuery
-from .rows import next_link
+from .entries import next_link
 from .scopes import Grant, Scope, grant
 
 _TOKEN = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")

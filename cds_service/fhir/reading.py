@@ -7,8 +7,8 @@ from typing import Any
 from ..protocol.errors import Problem, WrongPatient
 from ..protocol.formats import is_whole
 from .chart import Chart, Resource, Source, SourceQuery, SourceState, medication_of
+from .entries import Rows, is_resource, joined, reference_of
 from .questions import Obtained, is_search
-from .rows import Rows, is_resource, joined, reference_of
 from .subjects import Identity, bundle_resources, identify, relative_form
 
 DRAFTS = "draft_orders"

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .entries import is_resource
 from .forms import DEMANDED, OPTIONAL, Form
-from .rows import is_resource
 
 COMBINATIONS = (
     "http://hl7.org/fhir/StructureDefinition/"

@@ -12,7 +12,7 @@ from ..config import WebhookSource
 from ..protocol.errors import Forbidden, Problem, Unprocessable
 from ..store.records import AuditEvent, Intake
 from ..wearables.adapters.alerts import parse_alerts
-from ..wearables.adapters.items import Rejected
+from ..wearables.adapters.members import Rejected
 from ..wearables.consent import ConsentAction
 from ..wearables.consent_gate import stamp_of
 from ..wearables.records import WearableAlert

@@ -9,7 +9,7 @@ from ..config import WebhookSource
 from ..protocol.errors import Problem
 from ..store.records import AuditEvent, Intake
 from ..store.store import Store
-from ..wearables.adapters.items import Rejected
+from ..wearables.adapters.members import Rejected
 from ..wearables.consent_gate import ConsentGate
 
 

@@ -3,8 +3,17 @@
 ``authenticate`` is the way in; ``Keyring`` holds the keys that clients publish.
 """
 
-from .algorithms import ALGORITHMS, DEFAULT_ALGORITHMS
-from .authentication import Check, Spend, Trust, authenticate, examine, find_client
+from .authentication import (
+    LEEWAY,
+    Check,
+    Spend,
+    Token,
+    Trust,
+    authenticate,
+    examine,
+    find_client,
+    read_token,
+)
 from .clients import (
     DEFAULT_LIFETIME,
     REFRESH,
@@ -17,6 +26,8 @@ from .clients import (
 )
 from .keyring import Keyring
 from .keys import (
+    ALGORITHMS,
+    DEFAULT_ALGORITHMS,
     InvalidKey,
     InvalidKeySet,
     KeySet,
@@ -25,7 +36,6 @@ from .keys import (
     read_key_set,
     thumbprint,
 )
-from .tokens import LEEWAY, Token, read_token
 
 __all__ = [
     "ALGORITHMS",

@@ -8,8 +8,7 @@ from typing import Protocol
 from ..fhir.forms import Form
 from ..http.addresses import ListedServer
 from ..protocol.capabilities import Capabilities
-from .algorithms import DEFAULT_ALGORITHMS
-from .keys import VerificationKey
+from .keys import DEFAULT_ALGORITHMS, VerificationKey
 
 DEFAULT_LIFETIME = 3600
 """Seconds between ``iat`` and ``exp``."""

@@ -1,9 +1,19 @@
-"""Headers that every answer carries, whatever it is.
+"""Headers that every answer carries, and CORS for the browsers of listed EHRs.
 
-Source: OWASP REST Security Cheat Sheet "Security Headers"; RFC 6797.
+Every other origin gets no header of CORS at all. A preflight carries no token, so it is
+answered without one, for every origin that some client lists. The answer itself goes to
+an origin of the very client that called: with the token of one EHR, no page of another
+reads anything.
+
+Source: OWASP REST Security Cheat Sheet "Security Headers"; RFC 6797; CDS Hooks 3.0.0
+"Cross-Origin Resource Sharing"; Fetch "HTTP-network-or-cache".
 """
 
-from flask import Flask, Response
+import re
+from collections.abc import Iterable
+
+from flask import Flask, Response, g, request
+from flask_cors import CORS
 
 from ..config import Config
 
@@ -33,3 +43,78 @@ def add_headers(app: Flask, config: Config) -> None:
 
 
 _SNIFFING = "X-Content-Type-Options"
+
+
+# CORS
+
+PATHS = re.compile(r"/cds-services(/|\Z)")
+MINUTES_TO_REMEMBER = 10
+EXPOSED = ["Retry-After", "Server-Timing", "WWW-Authenticate", "X-Request-Id"]
+
+
+SANDBOX = "https://sandbox.cds-hooks.org"
+"""Where the public CDS Hooks sandbox is."""
+LOOPBACK = re.compile(
+    r"https?://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?\Z", re.IGNORECASE
+)
+
+
+def allow_origins(app: Flask, origins: Iterable[str], *, try_out: bool = False) -> None:
+    """Let pages of *origins* call discovery, services and feedback.
+
+    To *try_out* a server that asks nobody for a token, pages on the same machine and
+    the public sandbox may call as well.
+
+    A listed origin may reach a server in a private network (Private Network Access):
+    who lists it has said that it may call, and a call needs a token still.
+    """
+    listed = [compile_origin(each) for each in origins]
+    if try_out:
+        listed += [LOOPBACK, compile_origin(SANDBOX)]
+
+    # What runs after a request runs in the reverse order: this sees the headers set.
+    @app.after_request
+    def keep_to_the_client(response: Response) -> Response:
+        if PATHS.match(request.path):
+            response.vary.add("Origin")
+        origin = request.headers.get("Origin", "")
+        if "Server-Timing" in response.headers and any(
+            each.match(origin) for each in listed
+        ):
+            response.headers["Timing-Allow-Origin"] = origin
+        client = g.get("client")
+        if client and client.issuer and not is_own(client.origins):
+            for name in [each for each, _ in response.headers if _is_cors(each)]:
+                response.headers.remove(name)
+        return response
+
+    if listed:
+        CORS(
+            app,
+            resources=PATHS.pattern,
+            origins=listed,
+            methods=["GET", "POST", "OPTIONS"],
+            allow_headers="*",
+            expose_headers=EXPOSED,
+            max_age=MINUTES_TO_REMEMBER * 60,
+            supports_credentials=False,
+            send_wildcard=False,
+            always_send=False,
+            intercept_exceptions=False,
+            allow_private_network=True,
+        )
+
+
+def is_own(origins: Iterable[str]) -> bool:
+    """Whether the page that sent this request is of one of these origins."""
+    sent = request.headers.get("Origin", "")
+    return any(compile_origin(each).match(sent) for each in origins)
+
+
+def compile_origin(origin: str) -> re.Pattern[str]:
+    """What matches this origin and nothing longer, in either case."""
+    return re.compile(re.escape(origin) + r"\Z", re.IGNORECASE)
+
+
+def _is_cors(name: str) -> bool:
+    return name.lower().startswith(("access-control-", "timing-allow-"))

@@ -1,4 +1,6 @@
-"""Is it alive, is it ready, what did it do: health, metrics and one log line a request.
+"""Is it alive, ready, what did it do, what does it offer: for an operator's machinery.
+
+Health, metrics, one log line a request, and the interface described for programs.
 
 Counters live in each worker process and are not added up: with several workers a scrape
 sees one of them, named by the label ``worker``. Neither stream holds patient data.
@@ -14,8 +16,10 @@ import structlog
 from flask import Blueprint, Flask, Response, current_app, g, request
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
+from .. import __version__
 from ..decision import World
 from ..protocol.errors import Unavailable
+from ..protocol.openapi import build_openapi
 from ..store.records import StoreError
 from .json import render_json
 from .notes import read_notes
@@ -211,3 +215,17 @@ def _serialize(event: Mapping[str, Any], **_: Any) -> bytes:
 
 def _json(value: Any) -> Response:
     return Response(render_json(value), mimetype="application/json")
+
+
+def build_description(world: World) -> Blueprint:
+    """The URL that describes all others."""
+    description = Blueprint("description", __name__)
+
+    @description.get("/openapi.json")
+    def openapi() -> Response:
+        services = (each.service for each in world.rulebook.services.values())
+        url = world.config.public_url
+        document = build_openapi(services, __version__, url)
+        return Response(render_json(document), mimetype="application/json")
+
+    return description

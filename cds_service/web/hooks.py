@@ -27,9 +27,8 @@ from ..rulebook.engine import Rulebook
 from ..trust import Keyring, TrustedClient, authenticate
 from ..trust.documents import fetcher
 from ..trust.keyring import Log, keep_quiet
-from .bodies import read_body
 from .health import Metrics, count_halves
-from .json import parse_json, render_json
+from .json import parse_json, read_body, render_json
 from .limits import Deadline, admit
 from .notes import note
 from .refusals import Refusals

@@ -15,9 +15,8 @@ from ..ingestion import (
     refusals_audited,
 )
 from ..protocol.errors import UnsupportedMediaType
-from .bodies import read_body
 from .health import count_halves
-from .json import parse_json, render_json
+from .json import parse_json, read_body, render_json
 from .limits import admit
 from .notes import note
 

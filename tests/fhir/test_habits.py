@@ -1,6 +1,6 @@
 """What was learned of servers is bounded, and forgotten in time."""
 
-from cds_service.fhir.client.habits import REMEMBERED_SECONDS, Habits
+from cds_service.fhir.client.asking import REMEMBERED_SECONDS, Habits
 
 
 def test_what_is_kept_is_known_of_that_server_and_type_alone():

@@ -3,9 +3,9 @@
 import pytest
 
 from cds_service.fhir.chart import SourceQuery, SourceState, Unusable
+from cds_service.fhir.entries import next_link
 from cds_service.fhir.questions import Obtained
 from cds_service.fhir.reading import merge, read_source
-from cds_service.fhir.rows import next_link
 from cds_service.fhir.subjects import Identity
 from cds_service.protocol.errors import WrongPatient
 

@@ -31,8 +31,8 @@ from cds_service.trust import (
     authenticate,
     read_key,
 )
-from cds_service.trust.algorithms import DECOYS
 from cds_service.trust.documents import Document
+from cds_service.trust.keys import DECOYS
 
 NOW = datetime(2026, 3, 1, 7, 0, tzinfo=timezone(timedelta(hours=-5)))
 AT = int(NOW.timestamp())

@@ -4,7 +4,7 @@ import pytest
 from flask import Flask
 
 from cds_service.protocol.errors import InvalidRequest, TooLarge, UnsupportedMediaType
-from cds_service.web.bodies import read_body
+from cds_service.web.json import read_body
 
 LIMIT = 100
 

@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 
 from cds_service.app import build_world, create_app
 from cds_service.config import load_config
-from cds_service.web.cors import allow_origins
 from cds_service.web.errors import register_errors
+from cds_service.web.headers import allow_origins
 
 EHR = "https://ehr.example.org"
 

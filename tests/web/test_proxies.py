@@ -1,6 +1,6 @@
 import pytest
 
-from cds_service.web.proxies import Proxies, find_address, find_network
+from cds_service.web.limits import Proxies, find_address, find_network
 
 PROXIES = Proxies.of(["10.0.0.0/24", "2001:db8:1::1"])
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cds_service.decision.stopwatch import Stopwatch
-from cds_service.web.timing import in_milliseconds, render_timing
+from cds_service.web.notes import in_milliseconds, render_timing
 
 Body = dict[str, Any]
 Caller = Any

@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 
 import click
 
-from ...exports.consents import CONSENTS, Tenancy, Told, read_consents
+from ...exports.consents import CONSENTS, Keeper, Tenancy, Told, read_consents
 from ...exports.entries import counted
-from ...exports.keeping import Keeper
 from ...exports.server import FhirServer
 from ...fhir.scopes import Grant
 from ...store.records import StoreError

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import click
 
-from ...exports.csv_text import as_csv
-from ...exports.files import write_atomically
+from ...exports.files import as_csv, write_atomically
 from ...store.records import StoreError
 from ...store.reports import Period
 from .database import database_option, open_store, shown

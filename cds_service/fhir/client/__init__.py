@@ -25,12 +25,11 @@ from ...http.connections import (
 )
 from ...http.exchange import Exchange, Limits, ReadFailure
 from ...protocol.requests import HookRequest
+from ..entries import is_resource, next_link
 from ..forms import Form
 from ..questions import is_search
-from ..rows import is_resource, next_link
 from ..scopes import parse_scope
-from .asking import Server, Spent, search
-from .habits import Habits
+from .asking import Habits, Server, Spent, search
 
 __all__ = ["FhirLimits", "FhirPool", "FhirReader", "open_reader"]
 

@@ -2,23 +2,56 @@
 
 What is refused is asked again in another form, a few times and within the deadline;
 every form says what it may miss. No form asks for more than the token's scope allows.
+
+What servers were found to take is kept for a while by each worker. No chart and no
+token is in it: the form of a search, and what a CapabilityStatement says. A server that
+has learned better is asked as before within the hour.
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, wait
 from dataclasses import dataclass, field
+from threading import Lock
+from time import monotonic
 from typing import Any, Protocol
 
 from ...http.exchange import ReadFailure
-from ..entries import Told, judge_outcome
+from ..entries import Told, is_resource, joined, judge_outcome
 from ..forms import Form, Part, combine, counts, settle, write
 from ..questions import is_search
 from ..refusals import Statement, amend, read_refusal, read_statement
-from ..rows import is_resource, joined
 from ..scopes import Grant, Scope, grant
 from ..subjects import bundle_resources
-from .habits import Habits
+
+REMEMBERED_SECONDS = 3600.0
+
+
+class Habits:
+    """What is known of each server; the oldest is forgotten, and all of it in time."""
+
+    def __init__(self, size: int = 512, clock: Callable[[], float] = monotonic) -> None:
+        self._size = size
+        self._clock = clock
+        self._lock = Lock()
+        self._held: OrderedDict[tuple[str, str], tuple[float, Any]] = OrderedDict()
+
+    def find(self, server: str, what: str) -> Any:
+        """What is known; None if nothing is."""
+        with self._lock:
+            until, value = self._held.get((server, what), (0.0, None))
+            return value if self._clock() < until else None
+
+    def keep(self, server: str, what: str, value: Any) -> None:
+        """Remembers *value*; None forgets."""
+        with self._lock:
+            self._held.pop((server, what), None)
+            if value is not None:
+                until = self._clock() + REMEMBERED_SECONDS
+                self._held[server, what] = until, value
+            while len(self._held) > self._size:
+                self._held.popitem(last=False)
+
 
 MOST_FORMS = 7
 """In which one search is asked before it is given up."""

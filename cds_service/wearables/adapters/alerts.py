@@ -27,8 +27,7 @@ from ...protocol.errors import Problem, Unprocessable
 from ...units import Substance, scales
 from ..clock import ClocksDiffer, Stamp, find_zone, read_clock
 from ..records import PATIENT_ID, AlertType, PatientKey, WearableAlert
-from .items import Rejected, Sender
-from .members import ZONE_TEXT, Members
+from .members import ZONE_TEXT, Members, Rejected, Sender
 
 MOST_ITEMS = 1000
 AHEAD = timedelta(minutes=5)

@@ -14,7 +14,7 @@ from ...fhir.moments import parse_moment
 from ...protocol.errors import Problem, Unprocessable
 from ..consent import Consent, ConsentRecord, Provision
 from ..records import PATIENT_ID, PatientKey
-from .items import Rejected, Sender
+from .members import Rejected, Sender
 from .provisions import codings, read_provision, word
 
 KEPT = (

@@ -1,15 +1,50 @@
-"""The members of a JSON object, read one by one; all that is wrong is collected."""
+"""Deliveries of any format: who sent them, and their members, read one by one.
+
+All that is wrong with an item is collected.
+"""
 
 import math
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from ...protocol.errors import Problem
 from ...protocol.formats import is_whole
 from ..clock import Stamp, find_zone, parse_offset, parse_stamp
+
+
+class Sender(Protocol):
+    """Who sent the delivery: a webhook source of the clients file."""
+
+    @property
+    def id(self) -> str:
+        """The source's name in the clients file."""
+
+    @property
+    def tenant(self) -> str:
+        """Whose patients it speaks of."""
+
+    @property
+    def fhir_base(self) -> str:
+        """Whose patient ids it uses; ``-`` where the tenant has one FHIR server."""
+
+    @property
+    def time_zone(self) -> str:
+        """Where all its wearers are; empty where they may be in several zones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An item that cannot be stored, with everything that is wrong with it."""
+
+    index: int
+    id: str
+    """Empty where the item has no usable id."""
+    problems: tuple[Problem, ...]
+
 
 LARGEST_COUNT = 2**31 - 1
 EARLIEST_YEAR = 2000

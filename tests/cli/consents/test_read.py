@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from cds_service.cli import main
 from cds_service.config import ConsentMode, WebhookSource
-from cds_service.exports.keeping import Keeper
+from cds_service.exports.consents import Keeper
 from cds_service.store.records import Attempt, AuditEvent, ConsentsChanged, Intake
 from cds_service.store.store import Store
 from cds_service.wearables.consent import FHIR_SERVER, ConsentRecord
