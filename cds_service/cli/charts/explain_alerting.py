@@ -27,7 +27,7 @@ from ...rulebook.engine import (
 )
 from ...store.records import StoreError
 from ...wearables.records import PatientKey
-from ..database.database import open_store
+from ..database import open_store
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,249 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ...rulebook.engine import ServiceRules
+from ...rulebook.describe import TraceLine, trace
+from ...rulebook.engine import (
+    Case,
+    Evaluation,
+    Outcome,
+    Rule,
+    ServiceRules,
+    judge_rule,
+    open_case,
+)
 from ..rules.compiled import Compilation, compile_folder
-from .patient_files import read_moment
-from .replayed import OFF, Change, Replay, Told, change_json, replay_corpus
+from .patient_files import (
+    Patient,
+    Unreadable,
+    find_patients,
+    read_moment,
+    read_patients,
+)
 
+OFF = "not evaluated"
+"""The outcome of a rule that is a draft, retired, or not in force on the day."""
 _COLUMNS = ("fires", "no", "unknown", OFF)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came of one rule for one patient."""
+
+    outcome: str
+    severity: str = ""
+    """Of the card, where it fires."""
+    could_not_check: bool = False
+
+    def __str__(self) -> str:
+        more = [self.severity] if self.severity else []
+        more += ["could not check"] if self.could_not_check else []
+        return f"{self.outcome} ({', '.join(more)})" if more else self.outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """A criterion that says something else than before."""
+
+    place: str
+    """``file:line``."""
+    text: str
+    before: str
+    """Its truth before; empty where there was no such criterion."""
+    after: str
+    """Empty where the criterion is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A patient whose outcome of a rule changed."""
+
+    patient: str
+    rule: str
+    before: Told
+    after: Told
+    turned: tuple[Turned, ...]
+
+
+@dataclass(slots=True)
+class Replay:
+    """What came of all rules for all patients."""
+
+    patients: int = 0
+    broken: list[tuple[str, str]] = field(default_factory=list)
+    """File, and why it could not be replayed."""
+    after: dict[str, Counter[Told]] = field(default_factory=dict)
+    before: dict[str, Counter[Told]] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One rule asked of one patient."""
+
+    rule: Rule
+    case: Case
+    told: Told
+
+
+def replay_corpus(
+    corpus: Path,
+    after: Compilation,
+    before: Compilation | None,
+    services: Sequence[ServiceRules],
+    now: datetime,
+    tell: Callable[[int, int], None] = lambda done, all: None,
+) -> Replay:
+    """Every rule of *services* over every patient, before and after.
+
+    A file that cannot be read is named, and the others go on. *tell* hears how many
+    files are done.
+    """
+    replay = Replay()
+    files = find_patients(corpus)
+    known = _services_of(before) if before else []
+    for number, file in enumerate(files):
+        tell(number, len(files))
+        name = file.relative_to(corpus).as_posix() if file != corpus else file.name
+        try:
+            for patient in read_patients(file, name, now):
+                now_asked = dict(_asked(patient, services, after, now))
+                asked = dict(_asked(patient, known, before, now)) if before else {}
+                _count(replay, patient, now_asked, asked, after, before)
+        except Unreadable as error:
+            replay.broken.append((name, error.message))
+    tell(len(files), len(files))
+    return replay
+
+
+def _services_of(compiled: Compilation) -> list[ServiceRules]:
+    return list(compiled.rulebook.services.values())
+
+
+def _asked(
+    patient: Patient,
+    services: Sequence[ServiceRules],
+    compiled: Compilation | None,
+    now: datetime,
+) -> Iterator[tuple[str, Asked]]:
+    """Every rule once, in the first service that has it."""
+    assert compiled is not None
+    seen: set[str] = set()
+    alerts = patient.wearable_alerts(compiled.rulebook.alert_types, now)
+    for service in services:
+        rules = [rule for rule in service.rules if rule.id not in seen]
+        if not rules:
+            continue
+        seen.update(rule.id for rule in rules)
+        case = open_case(service, patient.chart(service), alerts, now)
+        candidates = set(map(id, service.program.candidates(case.sheet)))
+        for rule in rules:
+            yield rule.id, Asked(rule, case, _told(rule, case, id(rule) in candidates))
+
+
+def _told(rule: Rule, case: Case, is_candidate: bool) -> Told:
+    if not rule.in_force(case.today):
+        return Told(OFF)
+    if not is_candidate:
+        return Told(Outcome.NO.value)
+    found: Evaluation = judge_rule(rule, case)
+    severity = found.card.severity.name.lower() if found.card else ""
+    return Told(found.outcome.value, severity, found.could_not_check)
+
+
+def _count(
+    replay: Replay,
+    patient: Patient,
+    after: dict[str, Asked],
+    before: dict[str, Asked],
+    new: Compilation,
+    old: Compilation | None,
+) -> None:
+    replay.patients += 1
+    for name, asked in after.items():
+        replay.after.setdefault(name, Counter())[asked.told] += 1
+    for name, asked in before.items():
+        replay.before.setdefault(name, Counter())[asked.told] += 1
+    if old is None:
+        return
+    for name in sorted({*after, *before}):
+        then, now = before.get(name), after.get(name)
+        was, told = _of(then), _of(now)
+        if was != told:
+            turned = tuple(_turned(then, now, new, old))
+            replay.changes.append(Change(patient.name, name, was, told, turned))
+
+
+def _of(asked: Asked | None) -> Told:
+    return asked.told if asked else Told(OFF)
+
+
+def _turned(
+    before: Asked | None, after: Asked | None, new: Compilation, old: Compilation
+) -> Iterator[Turned]:
+    """The criteria that differ: those with a counterpart, then the new and the gone."""
+    if before is None or after is None:
+        return
+    was, now = _leaves(before), _leaves(after)
+    old_by_text = {line.text: line for line in was}
+    new_texts = {line.text for line in now}
+    gone = [line for line in was if line.text not in new_texts]
+    for line in now:
+        place = f"{new.place(after.rule.file)}:{line.line}"
+        then = old_by_text.get(line.text) or _counterpart(line, gone)
+        if then is None:
+            yield Turned(place, line.text, "", line.truth)
+        elif then.truth != line.truth:
+            text = line.text
+            if then.text != text:
+                text = f"{text} (was: {then.text})"
+            yield Turned(place, text, then.truth, line.truth)
+    for line in gone:
+        place = f"{old.place(before.rule.file)}:{line.line}"
+        yield Turned(place, line.text, line.truth, "")
+
+
+def _leaves(asked: Asked) -> list[TraceLine]:
+    lines = trace(asked.rule, asked.case)
+    return [line for line in lines if line.text not in ("any", "none", "all")]
+
+
+def _counterpart(line: TraceLine, gone: list[TraceLine]) -> TraceLine | None:
+    """What a changed criterion was before: the same fact asked otherwise."""
+    fact = line.text.split()[0]
+    found = next((each for each in gone if each.text.split()[0] == fact), None)
+    if found is not None:
+        gone.remove(found)
+    return found
+
+
+def change_json(change: Change) -> dict[str, Any]:
+    """A change for tools."""
+    return {
+        "patient": change.patient,
+        "rule": change.rule,
+        "before": str(change.before),
+        "after": str(change.after),
+        "turned": [
+            {
+                "place": each.place,
+                "text": each.text,
+                "before": each.before,
+                "after": each.after,
+            }
+            for each in change.turned
+        ],
+    }
+
+
+# The verb, and how it writes what was found
 
 
 @click.command()

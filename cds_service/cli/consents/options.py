@@ -13,7 +13,7 @@ from ...decision.consenting import open_gate
 from ...exports.consents import Tenancy
 from ...trust import DEFAULT_LIFETIME
 from ..rules.compiled import compile_folder
-from ..valuesets.folder import rules_option
+from ..valuesets import rules_option
 
 
 def tenancy_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -15,7 +15,7 @@ from ...store.records import StoreError
 from ...store.store import Store
 from ...wearables.consent import FHIR_SERVER
 from ...wearables.consent_gate import ConsentChange
-from ..database.database import database_option, open_store
+from ..database import database_option, open_store
 from ..exports.access import (
     Access,
     access_options,

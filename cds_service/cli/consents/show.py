@@ -20,8 +20,8 @@ from ...wearables.adapters.consents import doubts
 from ...wearables.consent import Consent, ConsentAction, ConsentRecord
 from ...wearables.records import PatientKey
 from ..cards import build_console
-from ..database.database import database_option, open_store
-from ..valuesets.folder import form_option
+from ..database import database_option, open_store
+from ..valuesets import form_option
 from .options import tenancy_options
 
 

@@ -12,7 +12,7 @@ from ...audit import Anchor, anchors, build_audit_event, entries, export, verify
 from ...exports.files import write_atomically
 from ...store.records import StoreError
 from ...store.store import Store
-from .database import database_option, open_store, shown
+from . import database_option, open_store, shown
 from .feedback import read_period, since_option, until_option
 
 out_option = click.option(

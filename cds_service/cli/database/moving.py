@@ -7,7 +7,7 @@ from ...store.copying import Progress
 from ...store.copying import copy as copy_rows
 from ...store.records import StoreError
 from ...store.store import Store
-from .database import database_option, shown
+from . import database_option, shown
 
 
 @click.group()

@@ -1,6 +1,10 @@
 """``cds-service diff``: what a change of rules means, and whether versions say so."""
 
+import io
 import json
+import shutil
+import subprocess
+import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +20,16 @@ from ...rulebook.describe import (
     compare_books,
     compare_settings,
 )
-from ...rulebook.language import Finding, render
-from ...rulebook.load import read_folder
+from ...rulebook.language import SIZE_LIMIT, Finding, render
+from ...rulebook.load import SUFFIX, read_folder
 from ..charts.patient_files import read_moment
-from ..charts.replay import change_lines, show_progress
-from ..charts.replayed import Replay, change_json, replay_corpus
+from ..charts.replay import (
+    Replay,
+    change_json,
+    change_lines,
+    replay_corpus,
+    show_progress,
+)
 from .check import rules_folder
 from .compiled import (
     Compilation,
@@ -29,7 +38,6 @@ from .compiled import (
     compile_texts,
     default_folder,
 )
-from .git_rules import files_at
 
 _HERE = click.Path(exists=True, path_type=Path)
 
@@ -266,3 +274,64 @@ def _change_json(change: Change, after: Compilation) -> dict[str, Any]:
         "step": change.step.name.lower() if change.step is not Step.NONE else None,
         "effect": change.effect or None,
     }
+
+
+# Rules folders as they were at a revision, by the git command
+
+PATIENCE = 60
+"""Seconds that git may take."""
+
+
+def files_at(revision: str, folder: Path) -> dict[str, str]:
+    """The rule files of *folder* as they were at a git revision.
+
+    Raises:
+        CouldNotRun: if there is no git, no repository or no such revision.
+    """
+    commit = _git(
+        folder, "rev-parse", "--verify", "--quiet", "--end-of-options",
+        f"{revision}^{{commit}}",
+    )  # fmt: skip
+    archive = _git(folder, "archive", "--format=tar", commit.decode().strip())
+    files: dict[str, str] = {}
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        for member in tar:
+            parts = member.name.split("/")
+            hidden = any(each.startswith((".", "#", "~")) for each in parts)
+            if not member.isfile() or hidden or not member.name.endswith(SUFFIX):
+                continue
+            if member.size > SIZE_LIMIT:
+                raise CouldNotRun(f"{revision}:{member.name} is too large")
+            content = tar.extractfile(member)
+            assert content is not None
+            files[member.name] = _decoded(content.read(), f"{revision}:{member.name}")
+    if not files:
+        raise CouldNotRun(f"{folder} holds no rules at {revision}")
+    return files
+
+
+def _decoded(content: bytes, name: str) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CouldNotRun(f"{name} is not UTF-8") from error
+
+
+def _git(folder: Path, *words: str) -> bytes:
+    program = shutil.which("git")
+    if program is None:
+        raise CouldNotRun("the git command is not there; name two folders instead")
+    try:
+        done = subprocess.run(  # nosec B603 # git, no shell, words of ours
+            [program, "-C", str(folder), *words],
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CouldNotRun(f"git took longer than {PATIENCE} seconds") from error
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        reason = said[-1] if said else f"{words[-1].partition('^')[0]} is no revision"
+        raise CouldNotRun(f"git: {reason}")
+    return done.stdout

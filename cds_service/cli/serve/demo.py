@@ -9,13 +9,17 @@ folder that goes when the demo ends.
 """
 
 import json
+import os
 import shlex
 import signal
+import socket
+import subprocess
 import sys
 import tempfile
+import time
 from base64 import b64encode
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,7 +45,6 @@ from ..calls.deliveries import read, webhook_url
 from ..calls.simulate import send
 from ..cards import build_console, print_answer
 from ..consents.send import Wish, ask, build_consent, said, usual_id
-from .child import choose_port, serve_as_child
 
 SHIPPED = Path(__file__).parents[2] / "shipped"
 CASE = (SHIPPED / "fixtures/patient-view/fires").resolve()
@@ -252,3 +255,84 @@ def wait_for(end: Event) -> None:
     """Return when it is set; signals are heard while this waits."""
     while not end.wait(1):
         pass
+
+
+# The server as a child process
+
+START = 60
+"""Seconds that a start may take on a busy machine."""
+USUAL_PORT = 8080
+LISTENING = b"Listening at: "
+"""What gunicorn logs once the port is its own."""
+
+
+@contextmanager
+def serve_as_child(settings: Mapping[str, str], log: Path, base: str) -> Iterator[None]:
+    """`cds-service serve` with *settings*, ready, for as long as the block lasts.
+
+    Raises:
+        Unanswered: if it does not come up, with what it said last.
+    """
+    inherited = {
+        name: value for name, value in os.environ.items() if name[:4] != "CDS_"
+    }
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # nosec B603 # this program, no shell
+            [sys.executable, "-m", "cds_service.cli", "serve"],
+            env={**inherited, **settings},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        _wait_until_ready(process, base, log)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def choose_port() -> int:
+    """``CDS_PORT``; without it the usual port, or a free one where that is taken.
+
+    Raises:
+        Unanswered: if the port that was asked for is taken.
+    """
+    wanted = os.environ.get("CDS_PORT", "")
+    if not wanted:
+        return _free(USUAL_PORT) or _free(0) or 0
+    if not wanted.isdigit() or not _free(int(wanted)):
+        raise Unanswered(f"CDS_PORT={wanted} cannot be used; name a free port.")
+    return int(wanted)
+
+
+def _free(port: int) -> int | None:
+    """The port if it can be bound; any free one for 0."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            return None
+        bound: int = probe.getsockname()[1]
+        return bound
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], base: str, log: Path) -> None:
+    deadline = time.monotonic() + START
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise Unanswered(f"The server did not start:\n{_last_words(log)}")
+        # Before that, whoever answers is another server that was quicker.
+        if LISTENING in log.read_bytes():
+            with suppress(requests.ConnectionError):
+                ready = requests.get(f"{base}/health/ready", timeout=START)
+                if ready.status_code == 200:
+                    return
+        time.sleep(0.1)
+    raise Unanswered(f"The server was not ready in {START} s:\n{_last_words(log)}")
+
+
+def _last_words(log: Path) -> str:
+    lines = log.read_text("utf-8", "replace").strip().splitlines()
+    return "\n".join(lines[-30:])

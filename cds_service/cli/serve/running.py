@@ -15,13 +15,13 @@ import click
 import gunicorn.arbiter
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
 
 from ...app import build_world, open_rulebook, record_configuration, start_app
 from ...config import Config, InvalidConfig, Reload
 from ...rulebook.load import InvalidRulebook
 from ...store.records import StoreError
 from ...store.store import Store
-from .log import Log, keep_quiet
 from .tls import Contexts
 
 SLACK = 30
@@ -198,3 +198,22 @@ def build_tls_settings(config: Config) -> dict[str, Any]:
         "keyfile": str(config.tls_key),
         "ssl_context": lambda conf, usual: contexts.current(),
     }
+
+
+# gunicorn's log, without what callers sent
+
+
+class Log(Logger):
+    """Leaves the values out of gunicorn's lines for debugging.
+
+    They quote the head of a message that broke off, and its token with it.
+    """
+
+    def debug(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        """Write the sentence alone."""
+        sentence = str(msg).replace("%s", "…")
+        super().debug("%s", sentence)  # type: ignore[no-untyped-call]
+
+
+def keep_quiet(worker: Any, request: Any) -> None:
+    """Say nothing of a request; gunicorn would tell its path, whatever is in it."""

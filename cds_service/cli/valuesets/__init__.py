@@ -1,1 +1,85 @@
-"""Verbs about value sets."""
+"""``cds-service valueset``: the codes that rules mean by a name.
+
+Here too is what its verbs share: the folder and its value sets.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ...rulebook.language import Document, suggest
+from ...rulebook.terminology import ValueSet
+from .. import Verbs
+from ..rules.compiled import Compilation
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@click.group(
+    cls=Verbs,
+    package=__name__,
+    verbs={
+        "compare": "compare",
+        "coverage": "coverage",
+        "expand": "show",
+        "import": "import_codes:import_codes",
+        "licences": "licences",
+        "list": "show:list_sets",
+        "lock": "lock",
+        "outdated": "lock",
+        "show": "show",
+    },
+)
+def valueset() -> None:
+    """Look at value sets, bring in terminology, and see what it changes."""
+
+
+def rules_option(command: Command) -> Command:
+    """The option ``--rules`` on a command."""
+    option = click.option(
+        "--rules",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        help="The rules folder; by default CDS_RULES, or ./rules.",
+    )
+    return option(command)
+
+
+def form_option(*forms: str) -> Callable[[Command], Command]:
+    """The option ``--format`` on a command, as its argument ``form``."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(forms),
+        default=forms[0],
+        show_default=True,
+        help="How it is written.",
+    )
+
+
+def find_set(compiled: Compilation, name: str) -> ValueSet:
+    """The value set that a user names.
+
+    Raises:
+        click.UsageError: if there is none, with what may have been meant.
+    """
+    sets = compiled.rulebook.valuesets
+    if name not in sets:
+        help = suggest(name, sets)
+        raise click.UsageError(f"there is no value set {name}; {help}".rstrip("; "))
+    return sets[name]
+
+
+def set_documents(compiled: Compilation) -> list[Document]:
+    """The files of the folder that hold value sets."""
+    return [
+        document
+        for file, document in compiled.documents.items()
+        if file.startswith("valuesets/")
+    ]
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """``1 code``, ``2 codes``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -19,7 +19,7 @@ from ...rulebook.describe import (
 from ...rulebook.language import printable
 from ...rulebook.terminology import Concept, ValueSet
 from ..rules.compiled import compile_folder
-from .folder import counted, find_set, rules_option, set_documents
+from . import counted, find_set, rules_option, set_documents
 from .import_codes import read_imported, read_text
 
 SHOWN = 20

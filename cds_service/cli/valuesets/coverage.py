@@ -19,7 +19,7 @@ from ...rulebook.compile import derive_queries
 from ...rulebook.describe import Entry, Survey, Surveyor, Verdict
 from ...rulebook.engine import Selector
 from ..rules.compiled import CouldNotRun, compile_folder
-from .folder import counted, form_option, rules_option
+from . import counted, form_option, rules_option
 
 _QUERIES = derive_queries([Selector("condition"), Selector("medication")], {}, {})
 _SHOWN = {

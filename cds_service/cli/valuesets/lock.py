@@ -22,8 +22,8 @@ from ...rulebook.terminology import (
     write_lock,
 )
 from ..rules.compiled import Compilation, CouldNotRun, compile_folder, compile_texts
-from .folder import counted, form_option, rules_option, set_documents
-from .release import expand_release, is_release
+from . import counted, form_option, rules_option, set_documents
+from .import_codes import expand_release, is_release
 
 Held = Mapping[str, frozenset[str]]
 """What each value set holds, a line each."""

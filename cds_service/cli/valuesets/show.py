@@ -20,7 +20,7 @@ from ...rulebook.terminology import (
     names_in,
 )
 from ..rules.compiled import Compilation, compile_folder
-from .folder import counted, find_set, form_option, rules_option, set_documents
+from . import counted, find_set, form_option, rules_option, set_documents
 
 
 @click.command("list")

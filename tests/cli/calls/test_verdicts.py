@@ -4,7 +4,7 @@ import json
 import pytest
 from rich.console import Console
 
-from cds_service.cli.calls.verdicts import print_violations, size, timing
+from cds_service.cli.calls.call import print_violations, size, timing
 from cds_service.ehr.fixtures import as_text
 from cds_service.protocol.conformance import Level, Reply, Violation
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cds_service.cli.rules.test_watch import affected, changes
+from cds_service.cli.rules.test import affected, changes
 
 from ...waiting import PATIENCE, until
 

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from cds_service.cli.serve.child import choose_port
+from cds_service.cli.serve.demo import choose_port
 from cds_service.ehr.exchange import Unanswered
 
 
