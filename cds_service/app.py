@@ -46,7 +46,7 @@ MOST_READS = 256
 
 
 def create_app(config: Config | None = None, world: World | None = None) -> Flask:
-    """The WSGI app; without a world it is set up from the settings, and follows.
+    """Return the WSGI app; without a world it is set up from the settings, and follows.
 
     Build it after a fork: it holds connections, and a thread.
     """
@@ -81,7 +81,7 @@ def create_app(config: Config | None = None, world: World | None = None) -> Flas
 
 
 def start_app(world: World) -> Flask:
-    """The app of a process that only serves, at the newest rulebook from now on."""
+    """Return the app of a process that only serves, from the newest rulebook on."""
     app = create_app(world=world)
     follower = Follower(world.serving, world.store, world.clock, say)
     follower.look()
@@ -128,7 +128,7 @@ class Opening:
 
 
 def open_rulebook(config: Config, store: Store, holder: str) -> Opening:
-    """What the folder makes, published; where it is broken, what was published last.
+    """Return what the folder makes, published; if it is broken, what was before.
 
     Where another process has the lease, its folder decides, not ours: an old server
     that starts again must not bring old rules back. Else *holder* has it afterwards.
@@ -193,7 +193,7 @@ def record_configuration(config: Config, store: Store, now: datetime) -> str:
 
 
 def build_publisher(config: Config, store: Store, log: Log) -> Publisher:
-    """The publisher of the rules folder that the settings name."""
+    """Return the publisher of the rules folder that the settings name."""
     name = f"{socket.gethostname()}:{config.rules}"
     return Publisher(
         config.rules, store, name, check_resource, lambda: datetime.now(UTC), log
@@ -203,7 +203,7 @@ def build_publisher(config: Config, store: Store, log: Log) -> Publisher:
 def build_world(
     config: Config, rulebook: Rulebook, store: Store | None = None
 ) -> World:
-    """What the app needs of the world, as the settings say.
+    """Return what the app needs of the world, as the settings say.
 
     Raises:
         StoreError: if the database URL is wrong.

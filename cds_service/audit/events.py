@@ -20,7 +20,7 @@ LONGEST = 300
 
 
 def build_call_event(call: CallRecord) -> AuditEvent:
-    """A call that is about to be answered: what was read, what each rule said."""
+    """Return the row of a call to be answered: what was read, what each rule said."""
     detail = {
         "service": call.service,
         "hook": call.hook,
@@ -77,7 +77,7 @@ def build_refusal_event(
     hook_request: HookRequest | None = None,
     address: str = "",
 ) -> AuditEvent:
-    """Somebody who was not answered, and why; the reason never left the server.
+    """Return the row of who was not answered; the reason never left the server.
 
     *address* is where the message came from, as the server saw it.
     """
@@ -104,7 +104,7 @@ def build_refusal_event(
 def build_repeats_event(
     at: datetime, since: datetime, repeats: Sequence[tuple[str, str, str, int]]
 ) -> AuditEvent:
-    """Refusals of nobody in particular that were like one with a row of its own.
+    """Return the row of refusals that were like one with a row of its own.
 
     *repeats* are address, route, reason, and how many more there were *since*.
     """
@@ -127,7 +127,7 @@ def build_delivery_event(
     alerts: Sequence[WearableAlert] = (),
     detail: Mapping[str, Any] | None = None,
 ) -> AuditEvent:
-    """A wearable delivery: what was stored about whom, and how it was answered.
+    """Return the row of a delivery: what was stored about whom, how it was answered.
 
     *detail* adds what else is worth knowing, such as the items that were rejected.
     """
@@ -152,7 +152,7 @@ def build_consent_event(
     changes: Sequence[ConsentChange],
     detail: Mapping[str, Any],
 ) -> AuditEvent:
-    """What *teller* has told of patients' Consents, and the alerts that end with it."""
+    """Return the row of Consents that *teller* told, and alerts that end with them."""
     patients = [each.patient for each in changes]
     told = {**detail, **_changes_detail(changes)}
     patient = patients[0] if len(patients) == 1 else None
@@ -186,7 +186,7 @@ def _changes_detail(changes: Sequence[ConsentChange]) -> dict[str, Any]:
 def build_feedback_event(
     service: str, entries: Sequence[FeedbackEntry], client: Caller, at: datetime
 ) -> AuditEvent:
-    """What became of cards; without the clinician's own words, which are kept once."""
+    """Return the row of feedback, without the clinician's words, kept elsewhere."""
     told = [
         [
             entry.card,
@@ -207,7 +207,7 @@ def build_publication_event(
     previous: str,
     changed: Sequence[str],
 ) -> AuditEvent:
-    """Rules that every process serves from now on, and the files that made it so."""
+    """Return the row of rules that all serve from now on, and of their files."""
     detail = {"published": digest, "previous": previous, "changed": list(changed)}
     return AuditEvent(at, "rulebook", client=publisher, detail=detail)
 
@@ -215,7 +215,7 @@ def build_publication_event(
 def build_rules_refusal_event(
     at: datetime, publisher: str, errors: Sequence[str]
 ) -> AuditEvent:
-    """Rules that are not served, and what is wrong with them."""
+    """Return the row of rules that are not served, and what is wrong with them."""
     detail = {"refused": [each[:LONGEST] for each in errors]}
     return AuditEvent(at, "rulebook", client=publisher, detail=detail)
 
@@ -236,7 +236,7 @@ class Change:
 
 
 def compare_inventories(before: Mapping[str, Any], after: Mapping[str, Any]) -> Change:
-    """What is otherwise in *after*."""
+    """Return what is otherwise in *after*."""
     return Change(
         added={name: after[name] for name in after if name not in before},
         removed={name: before[name] for name in before if name not in after},
@@ -251,7 +251,7 @@ def compare_inventories(before: Mapping[str, Any], after: Mapping[str, Any]) -> 
 def build_configuration_event(
     at: datetime, configuration: Configuration, before: Configuration, release: str
 ) -> AuditEvent:
-    """A server that starts with another configuration than *before*.
+    """Return the row of a server that starts otherwise than *before*.
 
     *release* is the version of this program.
     """
@@ -269,7 +269,7 @@ def build_configuration_event(
 
 
 def describe_change(change: Change) -> str:
-    """Who and what is otherwise, by name and without values; empty where nothing is."""
+    """Return who and what is otherwise, by name, without values; else nothing."""
     told: dict[str, dict[str, None]] = {}
     for name in sorted({*change.added, *change.removed, *change.changed}):
         group, subject = _subject(name, change)

@@ -29,20 +29,20 @@ class Break:
 
 
 def export(store: Store, period: Period | None = None) -> Iterator[str]:
-    """Every row of the trail as a line of JSON, in the order of arrival."""
+    """Yield every row of the trail as a line of JSON, in the order of arrival."""
     for entry in entries(store, period):
         row = {**asdict(entry), "detail": json.loads(entry.detail)}
         yield json.dumps(row, ensure_ascii=False, separators=(",", ":"))
 
 
 def entries(store: Store, period: Period | None = None) -> Iterator[AuditEntry]:
-    """The rows of the trail, or those of a period, in the order of arrival."""
+    """Return the rows of the trail, or those of a period, in the order of arrival."""
     since, until = period.bounds if period else ("", "~")
     return (each for each in store.audit_entries() if since <= each.at < until)
 
 
 def anchors(store: Store) -> tuple[Anchor, ...]:
-    """The newest row of each writer, to be kept where nobody can change it."""
+    """Return the newest row of each writer, to be kept where nobody can change it."""
     newest = {entry.writer: entry for entry in store.audit_entries()}
     return tuple(
         Anchor(entry.writer, entry.sequence, entry.hash)
@@ -51,7 +51,7 @@ def anchors(store: Store) -> tuple[Anchor, ...]:
 
 
 def verify(store: Store, kept: Iterable[Anchor] = ()) -> list[Break]:
-    """Every place where a row was changed, removed or put in; empty if there is none.
+    """Return every place where a row was changed, removed or put in.
 
     What the rows alone cannot show: that the last rows of a writer were cut off, that
     all rows of a writer are gone, and that somebody who can write the database wrote a

@@ -21,7 +21,7 @@ WIDTH = 100
 
 
 def build_console() -> Console:
-    """A console with colours on a terminal only, and readable width everywhere."""
+    """Return a console: colours on a terminal only, readable width everywhere."""
     console = Console(highlight=False)
     console.width = min(console.width, WIDTH) if console.is_terminal else WIDTH
     return console

@@ -73,12 +73,12 @@ class Clients:
         return tuple(dict.fromkeys(listed))
 
     def without_trust(self, anonymous: TrustedClient) -> "Clients":
-        """The same, answering everybody as *anonymous*."""
+        """Return the same, answering everybody as *anonymous*."""
         return replace(self, anonymous=anonymous)
 
 
 def load_clients(file: Path, *, development: bool, lifetime: int) -> Clients:
-    """The clients file, checked whole.
+    """Return the clients file, checked whole.
 
     *lifetime* is how many seconds a token may live where a profile does not say.
 
@@ -294,8 +294,9 @@ SHORTEST_SECRET = 24
 def read_own_keys(
     entry: ClientEntry, path: FieldPath, folder: Path, reporter: Reporter
 ) -> Mapping[str, VerificationKey]:
-    """The client's public keys by ``kid``, where the file has them; problems go to
-    the reporter.
+    """Return the client's public keys by ``kid``, where the file has them.
+
+    Problems go to the reporter.
     """
     given = (entry.keys is not None, entry.keys_file is not None, bool(entry.jku))
     if given.count(True) != 1:
@@ -325,7 +326,7 @@ def read_own_keys(
 def read_secrets(
     entry: WebhookEntry, path: FieldPath, folder: Path, reporter: Reporter
 ) -> tuple[str, ...]:
-    """The source's secrets; problems go to the reporter."""
+    """Return the source's secrets; problems go to the reporter."""
     secrets = list(entry.secrets)
     for index, secret in enumerate(secrets):
         _check_secret(secret, (*path, "secrets", index), "", reporter)
@@ -352,8 +353,9 @@ def read_authorities(
     folder: Path,
     reporter: Reporter,
 ) -> str:
-    """The full path of the server's authorities, empty where none are its own;
-    problems go to the reporter.
+    """Return the full path of the server's own authorities; empty for none.
+
+    Problems go to the reporter.
     """
     if entry.ca_file is None:
         return ""

@@ -271,7 +271,7 @@ class ClientsFile(_Entry):
 
 
 def read_shape(data: Any, reporter: Reporter) -> ClientsFile | None:
-    """The file's entries; None, with problems, where their shape is wrong."""
+    """Return the file's entries; None, with problems, where their shape is wrong."""
     try:
         return ClientsFile.model_validate(data)
     except ValidationError as error:

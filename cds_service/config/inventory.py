@@ -39,7 +39,7 @@ _PRIVATE = re.compile(
 def build_inventory(
     config: Config, clients: Clients, digest_file: DigestFile
 ) -> Inventory:
-    """Every setting, client, webhook source and actor of consents, by name.
+    """Return every setting, client, webhook source and actor of consents, by name.
 
     A secret is its fingerprint, a key its ``kid``, thumbprint and algorithms, a file
     its path and, as ``….sha256``, its content; of a private key the path alone.

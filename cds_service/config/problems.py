@@ -35,6 +35,6 @@ class Reporter:
 
 
 def field_name(path: Path) -> str:
-    """The path as a person writes it: ``clients[0].keys``."""
+    """Return the path as a person writes it: ``clients[0].keys``."""
     steps = (f"[{each}]" if isinstance(each, int) else f".{each}" for each in path)
     return "".join(steps).removeprefix(".")

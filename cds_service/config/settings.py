@@ -333,12 +333,12 @@ class Config(BaseSettings):
         return clients
 
     def warnings(self) -> list[str]:
-        """What must be said loudly at start, a sentence each."""
+        """Return what must be said loudly at start, a sentence each."""
         return warnings(self, self.clients)
 
 
 def warnings(config: Config, clients: Clients) -> list[str]:
-    """What must be said loudly at start, a sentence each; empty where all is safe."""
+    """Return what must be said loudly at start, a sentence each."""
     loud = []
     if config.profile is Profile.DEVELOPMENT:
         loud.append(
@@ -372,7 +372,7 @@ def _anonymous(fhir_servers: tuple[str, ...]) -> TrustedClient:
 
 
 def load_config(environ: Mapping[str, str] | None = None) -> Config:
-    """The settings that the environment makes; an empty variable counts as unset.
+    """Return the settings of the environment; an empty variable counts as unset.
 
     Raises:
         InvalidConfig: naming everything that is wrong, in the clients file as well.

@@ -73,7 +73,7 @@ class World:
         return self.serving.rulebook
 
     def consent_gate(self, tenant: str) -> ConsentGate:
-        """How the consents of a tenant's patients are read at this moment."""
+        """Return how the consents of a tenant's patients are read at this moment."""
         mode = self.config.wearables_consent
         return open_gate(self.rulebook, self.clients, tenant, mode)
 
@@ -103,7 +103,7 @@ def answer(
     watch: Stopwatch | None = None,
     check_time: Callable[[], None] = lambda: None,
 ) -> Answer:
-    """The cards for one call; recorded before they are returned.
+    """Return the cards for one call; recorded before they are returned.
 
     The *watch* has run since the call arrived; it is told of every phase. *check_time*
     refuses what comes too late: before the record, since a card that was recorded
@@ -158,7 +158,7 @@ def read_chart(
     world: World,
     watch: Stopwatch,
 ) -> Chart:
-    """The chart: from the prefetch, and the rest from the EHR's FHIR server."""
+    """Return the chart: from the prefetch, and the rest from the EHR's FHIR server."""
     config = world.config
     # Of the time, what it took to know the caller is spent.
     left = max(0.0, config.gather_deadline_ms / 1000 - watch.elapsed)
@@ -186,7 +186,7 @@ def read_chart(
 
 
 def heed_token(hook_request: HookRequest, client: TrustedClient) -> HookRequest:
-    """The request, with a deviation where its token was made for somebody else.
+    """Return the request, with a deviation where its token was made for somebody else.
 
     Source: CDS Hooks 3.0.0 "Passing the Access Token to the CDS Service".
     """
@@ -204,7 +204,7 @@ def read_alerts(
     world: World,
     now: datetime,
 ) -> Heeded:
-    """The patient's wearable alerts that the rules of the service may look at."""
+    """Return the patient's wearable alerts that the service's rules may look at."""
     since = alerts_since(service, now)
     if since is None:
         return Heeded(())
@@ -222,7 +222,7 @@ def read_alerts(
 
 
 def told_of(hook_request: HookRequest) -> dict[str, str | None]:
-    """What a rule may name of the call to say what makes cards the same."""
+    """Return what a rule may name of the call to say what makes cards the same."""
     return {"user": hook_request.user_id, "encounter": hook_request.encounter_id}
 
 
@@ -235,7 +235,7 @@ def hold(
     client: TrustedClient,
     store: Store,
 ) -> Held:
-    """What of the cards is shown, by what was shown and answered before."""
+    """Return what of the cards is shown, by what was shown and answered before."""
     site, call = service.site, told_of(hook_request)
     now, zone = evaluations.case.now, site.time_zone
     lookback = look_back(drafts, site.limits, now, zone, service.about_data)
@@ -252,7 +252,7 @@ def hold(
 
 
 def has_own_instance(hook_request: HookRequest, client: TrustedClient) -> bool:
-    """Whether the hookInstance tells this call from every other but its retry.
+    """Check whether the hookInstance tells this call from every other but its retry.
 
     Source: decision on card ids.
     """
@@ -260,7 +260,7 @@ def has_own_instance(hook_request: HookRequest, client: TrustedClient) -> bool:
 
 
 def seed_of(service_id: str, hook_request: HookRequest, client: TrustedClient) -> str:
-    """Who asks what about whom: equal only for an identical retry.
+    """Return who asks what about whom: equal only for an identical retry.
 
     Source: decision on card ids; a hookInstance that is no UUID tells calls apart no
     better than chance, so each gets a seed of its own.

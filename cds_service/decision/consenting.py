@@ -35,7 +35,7 @@ class Heeded:
 def open_gate(
     rulebook: Rulebook, clients: Clients, tenant: str, mode: ConsentMode
 ) -> ConsentGate:
-    """How the consents of a tenant's patients are read."""
+    """Return how the consents of a tenant's patients are read."""
     return ConsentGate(
         rulebook.alert_types,
         rulebook.site.time_zone,

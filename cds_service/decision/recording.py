@@ -40,7 +40,7 @@ def build_call_record(
     client: TrustedClient,
     decided: Decided,
 ) -> CallRecord:
-    """Who asked what about whom, and what was decided."""
+    """Return who asked what about whom, and what was decided."""
     return CallRecord(
         at=decided.at,
         client=client.id,
@@ -62,7 +62,7 @@ def build_call_record(
 
 
 def unusable_of(evaluations: Evaluations) -> tuple[tuple[str, str], ...]:
-    """Type and reason of what was not read at all, then of what no rule could use."""
+    """Return type and reason of what was not read, then of what no rule could use."""
     case = evaluations.case
     unread = [
         (type_of(source), each.reason)
@@ -77,12 +77,12 @@ def unusable_of(evaluations: Evaluations) -> tuple[tuple[str, str], ...]:
 
 
 def type_of(source: Source) -> str:
-    """The resource type that a source holds; ``other`` for orders of any type."""
+    """Return the resource type of a source; ``other`` for orders of any type."""
     return SOURCES.get(source.name, "other")
 
 
 def source_records(chart: Chart) -> tuple[SourceRecord, ...]:
-    """How each part of the chart was read."""
+    """Return how each part of the chart was read."""
     return tuple(
         SourceRecord(
             name=source.name,
@@ -98,7 +98,7 @@ def source_records(chart: Chart) -> tuple[SourceRecord, ...]:
 
 
 def evaluation_records(evaluations: Evaluations) -> tuple[EvaluationRecord, ...]:
-    """What each rule that had something to say said; a rule not listed did not fire."""
+    """Return what each rule said; a rule that is not listed did not fire."""
     return tuple(
         EvaluationRecord(
             each.rule.id,
@@ -112,7 +112,7 @@ def evaluation_records(evaluations: Evaluations) -> tuple[EvaluationRecord, ...]
 
 
 def card_records(built: tuple[BuiltCard, ...], now: datetime) -> tuple[CardRecord, ...]:
-    """The cards that are about to be shown."""
+    """Return the cards that are about to be shown."""
     return tuple(
         CardRecord(
             uuid=each.card.uuid,
@@ -128,7 +128,7 @@ def card_records(built: tuple[BuiltCard, ...], now: datetime) -> tuple[CardRecor
 
 
 def suppression_records(held: Held) -> tuple[SuppressionRecord, ...]:
-    """The cards that are held back, and why."""
+    """Return the cards that are held back, and why."""
     return tuple(
         SuppressionRecord(
             rule=each.card.rule,
@@ -148,7 +148,7 @@ def suppression_records(held: Held) -> tuple[SuppressionRecord, ...]:
 def system_action_records(
     built: tuple[BuiltCard, ...],
 ) -> tuple[SystemActionRecord, ...]:
-    """What is about to be done without a person, and which rule asked for it."""
+    """Return what is about to be done without a person, and which rule asked for it."""
     return tuple(
         SystemActionRecord(each.rule, each.version, action.type, target_of(action))
         for each in built

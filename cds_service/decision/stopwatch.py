@@ -19,7 +19,7 @@ class Stopwatch:
         """By prefetch key."""
 
     def enter(self, phase: str) -> None:
-        """Ends the phase before and begins another; an empty name begins none."""
+        """End the phase before and begin another; an empty name begins none."""
         now = perf_counter()
         if self._phase:
             before = self.phases.get(self._phase, 0.0)
@@ -27,7 +27,7 @@ class Stopwatch:
         self._phase, self._since = phase, now
 
     def note_fetch(self, key: str, seconds: float) -> None:
-        """Notes how long a fetch took; of several for one key, the longest counts."""
+        """Note how long a fetch took; of several for one key, the longest counts."""
         self.fetched[key] = max(seconds, self.fetched.get(key, 0.0))
 
     @property

@@ -47,11 +47,11 @@ class Ehr:
         return f"{self.base}/cds-services"
 
     def service_url(self, service_id: str) -> str:
-        """Where a service is."""
+        """Return where a service is."""
         return f"{self.discovery_url}/{service_id}"
 
     def discover(self) -> list[dict[str, Any]]:
-        """The services that the server offers."""
+        """Return the services that the server offers."""
         answer = self._read("GET", self.discovery_url, None)
         if answer.status != 200 or "services" not in answer.body:
             raise Unanswered(f"{self.discovery_url} answered {answer.status}")
@@ -59,11 +59,11 @@ class Ehr:
         return services
 
     def call(self, service_id: str, body: Mapping[str, Any]) -> ServiceAnswer:
-        """The answer of a service."""
+        """Return the answer of a service."""
         return self._read("POST", self.service_url(service_id), body)
 
     def ask(self, method: str, url: str, body: Any = None) -> Reply:
-        """The whole answer, whatever it is, to a signed message."""
+        """Return the whole answer, whatever it is, to a signed message."""
         headers = {"Accept": "application/json"}
         if self.key:
             headers["Authorization"] = f"Bearer {self.sign(url)}"
@@ -76,7 +76,7 @@ class Ehr:
         return exchange(method, url, headers=headers, body=data, patience=self.patience)
 
     def preflight(self, url: str) -> Reply:
-        """The answer to what a browser asks before a page may call *url*."""
+        """Return the answer to what a browser asks before a page may call *url*."""
         headers = {
             "Origin": self.origin,
             "Access-Control-Request-Method": "POST",
@@ -85,7 +85,7 @@ class Ehr:
         return exchange("OPTIONS", url, headers=headers, patience=self.patience)
 
     def sign(self, audience: str) -> str:
-        """A token for one call of the URL *audience*.
+        """Return a token for one call of the URL *audience*.
 
         Source: CDS Hooks 3.0.0 "Trusting CDS Clients".
         """

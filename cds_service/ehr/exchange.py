@@ -32,7 +32,7 @@ def exchange(
     body: bytes | None = None,
     patience: float = PATIENCE,
 ) -> Reply:
-    """The whole answer, whatever its status.
+    """Return the whole answer, whatever its status.
 
     Raises:
         Unanswered: if none came within *patience* seconds, or it cannot be read.

@@ -33,12 +33,12 @@ class Records:
     by_type: dict[str, dict[str, Resource]] = field(default_factory=dict)
 
     def of(self, resource_type: str) -> dict[str, Resource]:
-        """All resources of a type."""
+        """Return all resources of a type."""
         return self.by_type.get(resource_type, {})
 
 
 def load_records(bundles: Iterable[Resource]) -> Records:
-    """The resources of bundles of any type, as a server that took them in holds them.
+    """Return the resources of bundles, as a server that took them in holds them.
 
     A resource without id gets one, and references to what is in the same bundle, by
     ``urn:uuid`` or by absolute URL, become ``Type/id``.
@@ -63,7 +63,7 @@ def load_records(bundles: Iterable[Resource]) -> Records:
 def answer(
     records: Records, target: str, base: str = "", page_size: int | None = 100
 ) -> tuple[int, dict[str, Any]]:
-    """Status and body for a read (``Type/id``) or search (``Type?…``) below the base.
+    """Return status and body for a read (``Type/id``) or a search (``Type?…``).
 
     A page size of None means that everything fits on one page.
     """
@@ -223,7 +223,7 @@ def _relink(value: Any, names: Mapping[str, str]) -> Any:
 
 
 def build_outcome(code: str, text: str) -> dict[str, Any]:
-    """An OperationOutcome with one error."""
+    """Return an OperationOutcome with one error."""
     issue = {"severity": "error", "code": code, "details": {"text": text}}
     return {"resourceType": "OperationOutcome", "issue": [issue]}
 

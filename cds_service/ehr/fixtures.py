@@ -40,7 +40,7 @@ class Case:
 
 
 def load_case(folder: Path, now: datetime) -> Case:
-    """The case in *folder*, its relative times counted from *now*.
+    """Return the case in *folder*, its relative times counted from *now*.
 
     Raises:
         FileNotFoundError: if there is no ``request.json``.
@@ -59,7 +59,7 @@ def load_case(folder: Path, now: datetime) -> Case:
 
 
 def resolve_times(value: Any, now: datetime) -> Any:
-    """The value with every time token replaced by the time it means."""
+    """Return the value with every time token replaced by the time it means."""
     if isinstance(value, str):
         return _resolve(value, now) if value.startswith("@") else value
     if isinstance(value, dict):
@@ -162,7 +162,7 @@ class Played:
 
 
 def refuse_taken(folder: Path) -> None:
-    """Raises Unsaved if there is something where the case is to be."""
+    """Raise Unsaved if there is something where the case is to be."""
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise Unsaved(f"{folder} is no folder; name one that is not there yet.")
     if folder.is_dir() and any(folder.iterdir()):
@@ -170,7 +170,7 @@ def refuse_taken(folder: Path) -> None:
 
 
 def save_case(folder: Path, played: Played) -> list[Path]:
-    """Writes the case; the files that were written, which only their owner can read.
+    """Write the case and return its files, which only their owner can read.
 
     Raises:
         Unsaved: if the folder is taken, cannot be written, or a secret would be.
@@ -194,7 +194,7 @@ def save_case(folder: Path, played: Played) -> list[Path]:
 
 
 def build_case(played: Played) -> dict[str, Any]:
-    """The files of a case by name, as data.
+    """Return the files of a case by name, as data.
 
     The prefetch is part of the request only where the chart was not read whole.
     """
@@ -328,7 +328,7 @@ def _moment(text: str, now: datetime) -> str:
 
 
 def as_text(value: Any) -> str:
-    """Plain data as JSON text that can be written anywhere."""
+    """Return plain data as JSON text that can be written anywhere."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     # Half of a surrogate pair is legal in JSON, and no character.
     return text.encode("utf-8", "replace").decode()

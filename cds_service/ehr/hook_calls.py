@@ -97,7 +97,7 @@ class Called:
 
 
 def discover(ehr: Ehr, service_id: str = "") -> Discovered:
-    """The answer to discovery, judged as far as it is about *service_id*."""
+    """Return the answer to discovery, judged as far as it is about *service_id*."""
     reply = ehr.ask("GET", ehr.discovery_url)
     if reply.status != 200:
         return Discovered(reply)
@@ -108,7 +108,7 @@ def discover(ehr: Ehr, service_id: str = "") -> Discovered:
 
 
 def find_entry(services: Sequence[Any], id: str, hook: str) -> Mapping[str, Any]:
-    """The entry of a service; the first of several unless the hook says which.
+    """Return the entry of a service; the first of several unless the hook says which.
 
     A service that is not listed can be called where its hook is named.
 
@@ -137,7 +137,7 @@ def call_service(
     case: Case | None,
     now: datetime,
 ) -> Called:
-    """Fills what is to be filled, calls, and judges what comes back."""
+    """Fill what is to be filled, call, and judge what comes back."""
     held = entry.get("prefetch")
     templates = held if isinstance(held, dict) else {}
     written = (case.request if case else {}).get("prefetch")
@@ -248,7 +248,7 @@ def build_context(
     encounter_id: str = "",
     more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The context of a hook, as its definition names the fields; *more* wins.
+    """Return the context of a hook, as its definition names the fields; *more* wins.
 
     Raises:
         Incomplete: if a required field has no value.
@@ -279,7 +279,7 @@ def build_request(
     prefetch: Mapping[str, Any] | None,
     access: Access | None,
 ) -> dict[str, Any]:
-    """The body of a call."""
+    """Return the body of a call."""
     request: dict[str, Any] = {
         "hook": hook,
         "hookInstance": str(uuid4()),
@@ -308,7 +308,7 @@ def _authorization(access: Access, context: Mapping[str, Any]) -> dict[str, Any]
 
 
 def derive_scope(templates: Iterable[Any]) -> str:
-    """The SMART scopes that running *templates* takes, reading alone."""
+    """Return the SMART scopes that running *templates* takes, reading alone."""
     types = {"Medication"}
     for template in templates:
         head = str(template).partition("?")[0].partition("/")[0]
@@ -317,7 +317,7 @@ def derive_scope(templates: Iterable[Any]) -> str:
 
 
 def find_templates(services: list[dict[str, Any]], service_id: str) -> dict[str, str]:
-    """The prefetch templates of a service, from the answer to discovery."""
+    """Return the prefetch templates of a service, from the answer to discovery."""
     for service in services:
         if service.get("id") == service_id:
             templates: dict[str, str] = service.get("prefetch", {})
@@ -327,7 +327,7 @@ def find_templates(services: list[dict[str, Any]], service_id: str) -> dict[str,
 
 
 def build_prefetched(case: Case, templates: Mapping[str, str]) -> dict[str, Any]:
-    """The case's request with every template filled from its chart.
+    """Return the case's request with every template filled from its chart.
 
     Prefetch that the case writes itself stays as written.
     """
@@ -338,7 +338,7 @@ def build_prefetched(case: Case, templates: Mapping[str, str]) -> dict[str, Any]
 
 
 def build_bare(case: Case, fhir_server: str, token: str) -> dict[str, Any]:
-    """The case's request without prefetch: the server has to ask *fhir_server*."""
+    """Return the case's request without prefetch: *fhir_server* has to be asked."""
     request = {name: each for name, each in case.request.items() if name != "prefetch"}
     request["fhirServer"] = fhir_server
     request["fhirAuthorization"] = {

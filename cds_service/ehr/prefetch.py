@@ -49,7 +49,7 @@ def fill_templates(
     fetch: Fetch,
     errors_as_outcome: bool = False,
 ) -> Prefetched:
-    """Every template answered, in the order given.
+    """Return every template answered, in the order given.
 
     A read that finds nothing is null. A template that cannot be filled, or whose query
     fails, is left out; a failure may be told by an OperationOutcome instead.
@@ -80,7 +80,7 @@ def fill_templates(
 
 
 def has_next(value: Any) -> bool:
-    """Whether a Bundle says that there are more pages."""
+    """Check whether a Bundle says that there are more pages."""
     links = value.get("link") if isinstance(value, Mapping) else None
     return isinstance(links, list) and any(
         isinstance(each, Mapping) and each.get("relation") == "next" for each in links
@@ -136,7 +136,7 @@ class FhirSource:
     patience: float = PATIENCE
 
     def fetch(self, query: str) -> tuple[int, Any]:
-        """Status and body of a read or search relative to the base.
+        """Return status and body of a read or search relative to the base.
 
         Raises:
             Unread: if the answer is no JSON, or none came, or it leads elsewhere.
@@ -165,7 +165,7 @@ class FhirSource:
         return reply.status, body.value
 
     def _follow(self, url: str, bundle: dict[str, Any]) -> None:
-        """Adds the pages that follow; what could not be had stays as the next link."""
+        """Add the pages that follow; what could not be had stays as the next link."""
         seen, link = {url}, _next(bundle)
         while link and len(seen) < MOST_PAGES:
             following = resolve(self.base, link, url)

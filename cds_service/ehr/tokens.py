@@ -138,7 +138,7 @@ def _clients_with(
 def build_token(
     private: Any, claims: Claims, now: datetime, alg: str | None = None
 ) -> str:
-    """A token for one call, signed with the private key.
+    """Return a token for one call, signed with the private key.
 
     Raises:
         ValueError, TypeError, jwt.PyJWTError: if the key cannot sign so.
@@ -160,14 +160,14 @@ def build_token(
 
 
 def usual_algorithm(private: Any) -> str:
-    """The algorithm that a key signs with where nobody says which."""
+    """Return the algorithm that a key signs with where nobody says which."""
     if isinstance(private, ec.EllipticCurvePrivateKey):
         return _CURVES.get(private.curve.name, "ES384")
     return "RS384"
 
 
 def generate_key() -> tuple[str, dict[str, Any]]:
-    """A new private key as PEM, and its public half as JWK."""
+    """Return a new private key as PEM, and its public half as JWK."""
     key = ec.generate_private_key(ec.SECP384R1())
     pem = key.private_bytes(
         serialization.Encoding.PEM,
@@ -181,7 +181,7 @@ def generate_key() -> tuple[str, dict[str, Any]]:
 
 
 def read_key(file: Path) -> str:
-    """A private key from a PEM file.
+    """Return a private key from a PEM file.
 
     Raises:
         Unanswered: if it holds none.
@@ -193,7 +193,7 @@ def read_key(file: Path) -> str:
 
 
 def choose_algorithm(pem: str, wanted: str = "") -> str:
-    """What a private key signs with: *wanted*, or what the standard recommends for it.
+    """Return what a key signs with: *wanted*, or what the standard recommends.
 
     Raises:
         Unanswered: if the key cannot be read, or cannot sign so.

@@ -55,7 +55,7 @@ class Tenancy:
     """None where no clients file is named."""
 
     def patient(self, id: str) -> PatientKey:
-        """A patient of the tenant."""
+        """Return a patient of the tenant."""
         return PatientKey(self.tenant, self.fhir_base, id)
 
 
@@ -97,7 +97,7 @@ class Told:
         return bool(self.failure or self.errors) or short
 
     def records_of(self, patient: PatientKey) -> list[ConsentRecord]:
-        """The Consents of a patient, in every version that came."""
+        """Return the Consents of a patient, in every version that came."""
         return [
             ConsentRecord(
                 patient, each.id, each.updated, FHIR_SERVER, json.loads(each.text)
@@ -106,7 +106,7 @@ class Told:
         ]
 
     def take(self, page: Mapping[str, Any], now: datetime) -> bool:
-        """Takes the Consents of a page read at *now*; whether one was new."""
+        """Take the Consents of a page read at *now*; return whether one was new."""
         before = self.consents
         for entry in entries_of(page, CONSENTS.kind):
             # A Consent is what it is, whether it matched or is said to come beside.
@@ -123,7 +123,7 @@ class Told:
         return self.consents > before
 
     def why_not_whole(self) -> Iterator[str]:
-        """A sentence for each reason why there may be more."""
+        """Yield a sentence for each reason why there may be more."""
         tally = Tally(
             self.consents, self.total, self.unreadable, self.names, self.errors
         )
@@ -163,7 +163,7 @@ def read_consents(
     clock: Callable[[], datetime],
     say: Callable[[str], None],
 ) -> None:
-    """Takes every page of the server, or what comes before one that fails."""
+    """Take every page of the server, or what comes before one that fails."""
     barren = 0
     try:
         for page in pages_of(server, CONSENTS.kind, count):
@@ -206,7 +206,7 @@ class Keeper:
         *,
         whole: bool,
     ) -> Iterator[ConsentChange]:
-        """What changes of each patient, each stored before the next is looked at.
+        """Yield what changes of each patient, each stored before the next is looked at.
 
         Args:
             patients: Of whom anything was told.

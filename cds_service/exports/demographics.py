@@ -37,7 +37,7 @@ class PageContent:
 
 
 def read_page(page: Mapping[str, Any], seen: set[str], today: date) -> PageContent:
-    """The rows of a page for patients not in *seen*, to which theirs are added."""
+    """Return the rows of a page for patients not in *seen*, which learns theirs."""
     rows: list[Demographics] = []
     unreadable: list[str] = []
     errors: list[str] = []
@@ -65,7 +65,7 @@ def read_page(page: Mapping[str, Any], seen: set[str], today: date) -> PageConte
 
 
 def start_of(server: FhirServer, query: str, count: int, today: date) -> Position:
-    """Where an export begins."""
+    """Return where an export begins."""
     return Position(today.isoformat(), f"{server.base}/{with_count(query, count)}")
 
 
@@ -78,7 +78,7 @@ def export(
     form: str,
     say: Say = lambda position: None,
 ) -> Position:
-    """Writes what is left of an export and says after each page where it is.
+    """Write what is left of an export and say after each page where it is.
 
     A server that has forgotten the page where an export stopped is read from the start,
     and whoever is there already is left out. Raises ServerFailure.
@@ -107,12 +107,12 @@ def export(
 
 
 def header(form: str) -> str:
-    """What stands before the first row."""
+    """Return what stands before the first row."""
     return csv_lines([COLUMNS]) if form == "csv" else ""
 
 
 def written(rows: Sequence[Demographics], form: str) -> str:
-    """The rows as text."""
+    """Return the rows as text."""
     members = [asdict(row) for row in rows]
     if form == "csv":
         return csv_lines([list(each.values()) for each in members])
@@ -120,7 +120,7 @@ def written(rows: Sequence[Demographics], form: str) -> str:
 
 
 def tally(position: Position) -> Tally:
-    """What came of a whole export."""
+    """Return what came of a whole export."""
     return Tally(
         position.rows,
         position.total,

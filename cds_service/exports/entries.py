@@ -53,7 +53,7 @@ class Tally:
 
 
 def entries_of(page: Mapping[str, Any], kind: str) -> Iterator[Entry]:
-    """Every entry of a page of a search for resources of a type."""
+    """Yield every entry of a page of a search for resources of a type."""
     for place, entry in enumerate(page.get("entry") or (), 1):
         name = _name(entry, place)
         resource = entry.get("resource") if isinstance(entry, Mapping) else None
@@ -70,14 +70,14 @@ def entries_of(page: Mapping[str, Any], kind: str) -> Iterator[Entry]:
 
 
 def errors_of(resource: Mapping[str, Any]) -> Iterator[str]:
-    """What went wrong or is lacking, where an entry beside the matches tells of it."""
+    """Yield what went wrong or is lacking, as entries beside the matches tell."""
     if is_resource(resource, "OperationOutcome"):
         for issue in grave_issues(resource):
             yield outcome_text({**resource, "issue": [issue]}) or "no reason given"
 
 
 def total_of(page: Mapping[str, Any]) -> int | None:
-    """How many matches there are; none where the server does not say."""
+    """Return how many matches there are; none where the server does not say."""
     total = page.get("total")
     known = isinstance(total, int) and not isinstance(total, bool)
     return total if known else None
@@ -86,7 +86,7 @@ def total_of(page: Mapping[str, Any]) -> int | None:
 def pages_of(
     server: FhirServer, search: str, count: int
 ) -> Iterator[Mapping[str, Any]]:
-    """Every page of a search, in turn. Raises ServerFailure.
+    """Yield every page of a search, in turn. Raises ServerFailure.
 
     As elsewhere, a server that refuses our page size is asked without one.
     """
@@ -107,12 +107,12 @@ def pages_of(
 
 
 def refuses_size(failure: ServerFailure) -> bool:
-    """Whether a first page may come where no size is asked for."""
+    """Check whether a first page may come where no size is asked for."""
     return 400 <= failure.status < 500 and failure.status not in _NOT_THE_SIZE
 
 
 def complaints(tally: Tally, many: str, left: str) -> Iterator[str]:
-    """A sentence for each reason why a search may not have found all there is.
+    """Yield a sentence for each reason why a search may not have found all there is.
 
     Args:
         many: What was searched, such as ``patients``.
@@ -133,7 +133,7 @@ def complaints(tally: Tally, many: str, left: str) -> Iterator[str]:
 
 
 def counted(number: int, one: str, many: str) -> str:
-    """A number with its noun."""
+    """Return a number with its noun."""
     return f"{number} {one if number == 1 else many}"
 
 

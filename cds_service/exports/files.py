@@ -53,13 +53,13 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]], header: Sequence[str] = ()) -> str:
-    """The rows below their header, which is given for where there are none."""
+    """Return the rows below their header, which is given for where there are none."""
     columns = list(rows[0]) if rows else list(header)
     return csv_lines([columns, *([row[name] for name in columns] for row in rows)])
 
 
 def csv_lines(rows: Iterable[Sequence[Any]]) -> str:
-    """The rows, without a header."""
+    """Return the rows, without a header."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerows([_cell(value) for value in row] for row in rows)
@@ -67,7 +67,7 @@ def csv_lines(rows: Iterable[Sequence[Any]]) -> str:
 
 
 def first_cells(text: str) -> list[str]:
-    """The first cell of each row that ``csv_lines`` wrote, as it was before."""
+    """Return the first cell of each row that ``csv_lines`` wrote, as it was before."""
     rows = csv.reader(io.StringIO(text, newline=""))
     return [_before(row[0]) for row in rows if row]
 

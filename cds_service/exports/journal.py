@@ -79,14 +79,14 @@ class ExportFiles:
         return self.state.exists()
 
     def begin(self, position: Position, header: str) -> Position:
-        """Starts anew; what was unfinished is gone. Gives where it stands."""
+        """Start anew, without what was unfinished, and return where it stands."""
         rows = self._open()
         self.state.unlink(missing_ok=True)
         rows.truncate(0)
         return self.add(header, position)
 
     def go_on(self) -> tuple[Position, list[str]]:
-        """Where the export stopped, and the first cells of its rows: ids, in order.
+        """Return where the export stopped, and the ids of its rows, in order.
 
         Raises CannotGoOn, and OSError.
         """
@@ -105,7 +105,7 @@ class ExportFiles:
         return position, ids
 
     def add(self, text: str, position: Position) -> Position:
-        """Adds what a page gave, for good; *position*, after it, gets its offset."""
+        """Add what a page gave, for good; *position*, after it, gets its offset."""
         rows = self._open()
         rows.seek(0, os.SEEK_END)
         rows.write(text.encode())
@@ -117,7 +117,7 @@ class ExportFiles:
         return Position(**members)
 
     def finish(self) -> None:
-        """Gives the rows their name; nothing is unfinished any more."""
+        """Give the rows their name; nothing is unfinished any more."""
         if self.partial.exists():
             os.replace(self.partial, self.out)
             folder = os.open(self.out.parent, os.O_RDONLY)
@@ -128,12 +128,12 @@ class ExportFiles:
         self.state.unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Takes away what is unfinished."""
+        """Take away what is unfinished."""
         self.state.unlink(missing_ok=True)
         self.partial.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Lets others write."""
+        """Let others write."""
         if self._rows is not None:
             self._rows.close()
             self._rows = None

@@ -52,10 +52,10 @@ class Credentials(Protocol):
     """Where tokens come from."""
 
     def token(self) -> str:
-        """The token to send; empty for none."""
+        """Return the token to send; empty for none."""
 
     def renew(self, refused: str) -> str:
-        """Another token than the refused one, or the same if there is no other."""
+        """Return another token than the refused one, or the same if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +65,11 @@ class FixedToken:
     value: str = field(default="", repr=False)
 
     def token(self) -> str:
-        """The token."""
+        """Return the token."""
         return self.value
 
     def renew(self, refused: str) -> str:
-        """The same: there is no other."""
+        """Return the same: there is no other."""
         return self.value
 
 
@@ -135,7 +135,7 @@ class FhirServer:
         self._not_before = 0.0
 
     def page(self, address: str) -> Mapping[str, Any]:
-        """The Bundle at an address. Raises ServerFailure."""
+        """Return the Bundle at an address. Raises ServerFailure."""
         failed = 0
         while True:
             try:
@@ -148,7 +148,7 @@ class FhirServer:
                 self._wait(failed, trouble)
 
     def following(self, page: Mapping[str, Any], address: str) -> str:
-        """The address of the page after *page*; empty where it is the last.
+        """Return the address of the page after *page*; empty where it is the last.
 
         Raises ServerFailure for an address outside the base.
         """

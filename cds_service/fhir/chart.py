@@ -102,13 +102,13 @@ class Chart:
     """Half characters that were replaced in what was fetched."""
 
     def state(self, name: str) -> SourceState:
-        """The state of a source; one that nobody asked for is missing."""
+        """Return the state of a source; one that nobody asked for is missing."""
         source = self.sources.get(name)
         return source.state if source else SourceState.MISSING
 
 
 def medication_of(resource: Resource) -> tuple[Any, Any]:
-    """The concept and the Reference by which a resource names its medicine.
+    """Return the concept and the Reference by which a resource names its medicine.
 
     Source: FHIR R4 MedicationRequest.medication[x]; R5 has both in ``medication``.
     """

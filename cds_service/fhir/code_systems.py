@@ -52,7 +52,7 @@ _FORMS = {
 
 
 def canonical_system(text: str) -> str:
-    """The URI of a code system named by URI, OID or short name; else *text* itself.
+    """Return the URI of a code system named by URI, OID or short name, or *text*.
 
     A version after a bar is no part of the name.
     """
@@ -60,7 +60,7 @@ def canonical_system(text: str) -> str:
 
 
 def normalise_code(system: str, code: str) -> str:
-    """A code as it is compared: in ICD-10-CM upper case and without the dot."""
+    """Return a code as it is compared: in ICD-10-CM upper case and without the dot."""
     if system == _ICD10CM:
         return code.strip().replace(".", "").upper()
     if system == _ATC:
@@ -69,19 +69,19 @@ def normalise_code(system: str, code: str) -> str:
 
 
 def written_code(system: str, code: str) -> str:
-    """A normalised code as people write it: in ICD-10-CM with its dot."""
+    """Return a normalised code as people write it: in ICD-10-CM with its dot."""
     if system == _ICD10CM and len(code) > 3:
         return f"{code[:3]}.{code[3:]}"
     return code
 
 
 def short_name(system: str) -> str:
-    """What rule files call a code system: its short name, else its URI."""
+    """Return what rule files call a code system: its short name, else its URI."""
     return _NAMES.get(system, system)
 
 
 def is_well_formed(system: str, code: str) -> bool:
-    """Whether a normalised code could be one of *system*; unknown systems take any."""
+    """Check whether a normalised code could be one of *system*; unknown ones may."""
     form = _FORMS.get(system)
     return bool(code) if form is None else bool(re.fullmatch(form, code))
 
@@ -99,7 +99,7 @@ _LOOK_ALIKE = str.maketrans("OoIl", "0011")
 
 
 def has_good_check_digit(system: str, code: str) -> bool:
-    """Whether the last digit fits the others, where the system has a check digit."""
+    """Check whether the last digit fits the others, if the system has such a one."""
     if system == SYSTEMS["loinc"]:
         return _luhn(code.replace("-", ""))
     if system == SYSTEMS["snomed"]:

@@ -63,7 +63,7 @@ COLUMNS = tuple(each.name for each in fields(Demographics))
 
 
 def read_demographics(patient: Element, today: date) -> Demographics:
-    """The row of a Patient; *today* tells what is over.
+    """Return the row of a Patient; *today* tells what is over.
 
     Raises NoPatientId.
     """
@@ -97,7 +97,7 @@ def read_demographics(patient: Element, today: date) -> Demographics:
 
 
 def choose_name(names: Any, today: date) -> Element:
-    """The official name, else the usual one, else the first; one that is over last."""
+    """Return the official name, else the usual, else the first; past ones last."""
 
     def order(name: Element) -> tuple[bool, int]:
         return _is_over(name, today), _place(name.get("use"), _NAME_USES)
@@ -106,7 +106,7 @@ def choose_name(names: Any, today: date) -> Element:
 
 
 def choose_address(addresses: Any, today: date) -> Element:
-    """Where the patient lives now, else is to be found; none where all are over."""
+    """Return where the patient lives now, else is to be found; none if all are over."""
 
     def order(address: Element) -> tuple[bool, int, bool]:
         unfit = address.get("use") in _NO_HOME
@@ -118,7 +118,7 @@ def choose_address(addresses: Any, today: date) -> Element:
 
 
 def choose_contact(contacts: Any, system: str, today: date) -> str:
-    """The phone number or e-mail address that the patient prefers; empty for none."""
+    """Return the phone number or e-mail address that the patient prefers."""
 
     def order(contact: Element) -> tuple[int, int]:
         rank = contact.get("rank")

@@ -197,7 +197,7 @@ class Rows:
     """Those of ``resources`` that have an id, by ``Type/id``."""
 
     def take_pages(self, pages: Iterable[Any]) -> None:
-        """Takes every entry of every Bundle."""
+        """Take every entry of every Bundle."""
         for page in pages:
             if not is_resource(page, "Bundle"):
                 self.unusable.append(Unusable("not a Bundle"))
@@ -216,7 +216,7 @@ class Rows:
             self.is_chart = self.is_chart or self._is_chart(page)
 
     def take(self, resource: Any, place: Place = Place.BESIDE) -> None:
-        """Takes what stands in one entry."""
+        """Take what stands in one entry."""
         if not isinstance(resource, dict):
             self.unusable.append(Unusable("entry without a resource"))
             return
@@ -237,7 +237,7 @@ class Rows:
             self._take_other(resource, place)
 
     def source(self, name: str, why: str, origin: str) -> Source:
-        """The source that the rows make; *why* says why more may exist."""
+        """Return the source that the rows make; *why* says why more may exist."""
         nothing = not self.matched and len(self.unusable) == self.strays
         if self.told is Told.FAILED and nothing:
             failure = joined(["OperationOutcome", why])
@@ -303,7 +303,7 @@ class Rows:
                 self.by_name[reference] = resource
 
     def _take_again(self, resource: Resource, reference: str) -> None:
-        """Takes a resource whose id came before: the newer version of it counts.
+        """Take a resource whose id came before: the newer version of it counts.
 
         Two that are not versions of one another are not told apart by that id.
         """

@@ -13,20 +13,20 @@ _SECRET = re.compile(r"[\w.+/=~-]{32,}")
 
 
 def shown(text: str) -> str:
-    """The text on one line, cut, and without what could be a token or a signature."""
+    """Return the text on one line, cut, without what could be a token or signature."""
     printable = "".join(each if each.isprintable() else " " for each in text[:10_000])
     return _SECRET.sub("…", " ".join(printable.split()))[:_LONGEST]
 
 
 def clean(value: Any) -> str:
-    """Text from outside without what could steer a terminal; of other values none."""
+    """Return text from outside without what could steer a terminal; else nothing."""
     if not isinstance(value, str):
         return ""
     return _CONTROLS.sub("\ufffd", value[:_LONGEST_TEXT].replace("\r\n", "\n"))
 
 
 def outcome_text(value: Any) -> str:
-    """What an OperationOutcome says first; empty where it is none or says nothing."""
+    """Return what an OperationOutcome says first; empty where it says nothing."""
     if not isinstance(value, Mapping) or value.get("resourceType") != _OUTCOME:
         return ""
     issues = value.get("issue")

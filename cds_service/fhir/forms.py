@@ -110,7 +110,7 @@ class Added:
 
 
 def vouch(kind: str, name: str, values: Sequence[str]) -> Added:
-    """The parameter with what somebody who knows the server says it has; or with all.
+    """Return the parameter with what the server is said to have; or with all.
 
     What is needed cannot be vouched away: without it the answer is not whole.
     """
@@ -136,15 +136,15 @@ class Form:
     """Whether what is searched for by ``_id`` is read, one by one, instead."""
 
     def leaving_out(self, names: Iterable[str]) -> "Form":
-        """The same without these parameters."""
+        """Return the same without these parameters."""
         return replace(self, without=_union(self.without, names))
 
     def separating(self, names: Iterable[str]) -> "Form":
-        """The same with one value at a time in these parameters."""
+        """Return the same with one value at a time in these parameters."""
         return replace(self, one_by_one=_union(self.one_by_one, names))
 
     def asking_for(self, names: Iterable[str]) -> "Form":
-        """The same with all values of these parameters, where they are known."""
+        """Return the same with all values of these parameters, where they are known."""
         known = DEMANDED.get(self.kind, {})
         more = tuple(
             Added(name, known[name].every, bool(known[name].needed))
@@ -154,7 +154,7 @@ class Form:
         return replace(self, added=self.added + more)
 
     def facts(self) -> dict[str, object]:
-        """What it says, as the clients file would."""
+        """Return what it says, as the clients file would."""
         added = {each.name: list(each.values) for each in self.added}
         said = {
             "without": list(self.without),
@@ -183,7 +183,7 @@ class Part:
 
 
 def combine(forms: Sequence[Form], kind: str) -> Form:
-    """What *forms* say of a resource type, those for every type included."""
+    """Return what *forms* say of a resource type, those for every type included."""
     found = Form(kind)
     for form in forms:
         if form.kind in ("", kind):
@@ -197,7 +197,7 @@ def combine(forms: Sequence[Form], kind: str) -> Form:
 
 
 def write(query: str, form: Form) -> tuple[Part, ...]:
-    """The searches, or reads, that *query* becomes in a form; at least one.
+    """Return the searches, or reads, that *query* becomes in a form; at least one.
 
     With our page size, where the form does not forbid it.
     """
@@ -222,13 +222,13 @@ def write(query: str, form: Form) -> tuple[Part, ...]:
 
 
 def counts(query: str) -> dict[str, int]:
-    """How many values each parameter of a query has."""
+    """Return how many values each parameter of a query has."""
     pairs = [_pair(each) for each in query.partition("?")[2].split("&") if each]
     return {name: len(value.split(",")) for name, value in pairs}
 
 
 def settle(form: Form, refused: Iterable[tuple[str, str]]) -> Form:
-    """The form without the values that a server does not know, which it refused alone.
+    """Return the form without the values that a server refused alone.
 
     A row that has such a value cannot be there, unless one that is needed is unknown.
     """

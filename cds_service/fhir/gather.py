@@ -71,7 +71,7 @@ def _why_no_reader(hook_request: HookRequest) -> str:
 
 
 def _refuse_other_patients(questions: Sequence[Question], patient: Identity) -> None:
-    """Raises WrongPatient before anything is asked about the context's patient."""
+    """Raise WrongPatient before anything is asked about the context's patient."""
     for each in questions:
         if each.query.resource_type == "Patient" and each.came.origin == "prefetch":
             read_source(each.query, each.came, patient)
@@ -106,7 +106,7 @@ def _milliseconds(seconds: float) -> str:
 def _refuse_unmet(
     asked: Sequence[SourceQuery], sources: Mapping[str, Source], spent: TimeSpent
 ) -> None:
-    """Raises UnmetPrecondition where a required key is missing; those come first."""
+    """Raise UnmetPrecondition where a required key is missing; those come first."""
     unmet = [each for each in asked if _is_unmet(each, sources[each.key])]
     if unmet:
         others = [each for each in asked if each not in unmet]

@@ -16,7 +16,7 @@ _instantiate: Any = FHIRElementFactory.instantiate
 
 
 def check_resource(resource: Resource) -> list[str]:
-    """What is wrong with *resource* by FHIR R4, a line a problem, sorted."""
+    """Return what is wrong with *resource* by FHIR R4, a line a problem, sorted."""
     kind = resource.get("resourceType")
     if not isinstance(kind, str) or not kind:
         return ["resourceType: is missing"]

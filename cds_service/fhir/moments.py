@@ -31,7 +31,7 @@ _ODD_TIME = re.compile(
 
 
 def parse_moment(text: object, zone: tzinfo) -> Moment | None:
-    """The time that a FHIR date, dateTime or instant names; None if it is no such.
+    """Return the time that a FHIR date, dateTime or instant names; else None.
 
     A year, a month or a day is the whole of it in *zone*. A time without an offset is
     read in *zone*.

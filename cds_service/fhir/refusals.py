@@ -73,7 +73,7 @@ class Statement:
 
 
 def read_refusal(outcome: Any, kind: str, sent: Mapping[str, int]) -> Complaint:
-    """What an OperationOutcome says of the parameters of a search.
+    """Return what an OperationOutcome says of the parameters of a search.
 
     *sent* has for each parameter how many values it had.
     Source: FHIR R4 OperationOutcome; ``http.name`` in a location is a parameter.
@@ -92,7 +92,7 @@ def read_refusal(outcome: Any, kind: str, sent: Mapping[str, int]) -> Complaint:
 
 
 def read_statement(value: Any) -> Statement:
-    """What a CapabilityStatement lists; nothing where it is none."""
+    """Return what a CapabilityStatement lists; nothing where it is none."""
     searched, combinations = {}, {}
     for rest in _dicts(value, "rest"):
         for each in _dicts(rest, "resource"):

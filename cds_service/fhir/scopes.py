@@ -48,7 +48,7 @@ class Scope:
 
 
 def parse_scope(text: str) -> Scope:
-    """The permissions in *text*, of SMART 1 and 2 in any mixture."""
+    """Return the permissions in *text*, of SMART 1 and 2 in any mixture."""
     permissions = []
     unclear = False
     for token in text.split():
@@ -69,7 +69,7 @@ def parse_scope(text: str) -> Scope:
 
 
 def grant(scope: Scope, query: str) -> Grant:
-    """What *scope* lets the filled query, a search or a read, find.
+    """Return what *scope* lets the filled query, a search or a read, find.
 
     A scope of which something cannot be read grants everything that it does not narrow:
     the FHIR server decides.
@@ -92,10 +92,11 @@ def grant(scope: Scope, query: str) -> Grant:
 def why_not_fetched(
     granted: FhirAuthorization | None, client_id: str, seconds: float
 ) -> str:
-    """Why a token must be left alone; empty where it may be used for so many seconds.
+    """Return why a token must be left alone; empty where it may be used.
 
-    *client_id* is who we are at the client's authorization server; empty where that is
-    not known, and then nobody can tell for whom the token was made.
+    It has to last for *seconds*. *client_id* is who we are at the client's
+    authorization server; empty where that is not known, and then nobody can tell for
+    whom the token was made.
 
     Source: CDS Hooks 3.0.0 "Passing the Access Token to the CDS Service".
     """
@@ -109,7 +110,7 @@ def why_not_fetched(
 
 
 def is_for_another(granted: FhirAuthorization | None, client_id: str) -> bool:
-    """Whether the token was issued to a client that we know we are not."""
+    """Check whether the token was issued to a client that we know we are not."""
     return granted is not None and client_id not in ("", granted.subject)
 
 

@@ -21,7 +21,7 @@ _DIGITS = 18
 def parse_body(
     content: bytes, note: Callable[[int], None] = lambda halves: None
 ) -> tuple[Any, str]:
-    """The JSON value, or why there is none; errors may quote what they stumble on.
+    """Return the JSON value, or why there is none; errors may quote the body.
 
     *note* is told how many halves of characters were replaced, where there were any.
     """

@@ -52,7 +52,7 @@ class Waiter(Protocol):
     """Whoever wants to know on which connection a thread waits."""
 
     def wait_on(self, connection: HTTPConnection) -> None:
-        """Notes that this thread awaits an answer on *connection*."""
+        """Note that this thread awaits an answer on *connection*."""
 
     @property
     def over(self) -> bool:
@@ -60,7 +60,7 @@ class Waiter(Protocol):
 
 
 def resolve_by_system(host: str, port: int) -> Sequence[str]:
-    """The addresses of *host*, as the operating system finds them."""
+    """Return the addresses of *host*, as the operating system finds them."""
     try:
         found = getaddrinfo(host, port, type=SOCK_STREAM, proto=IPPROTO_TCP)
     except UnicodeError as error:
@@ -69,7 +69,7 @@ def resolve_by_system(host: str, port: int) -> Sequence[str]:
 
 
 def keep_quiet(event: str, **facts: object) -> None:
-    """Logs nothing."""
+    """Log nothing."""
 
 
 class ConnectionPool:
@@ -90,22 +90,22 @@ class ConnectionPool:
         }
 
     def session(self, reach: Reach) -> requests.Session:
-        """The connections to servers whose addresses may lie so far inside."""
+        """Return the connections to servers whose addresses may lie so far inside."""
         return self._sessions[reach]
 
     def close(self) -> None:
-        """Closes every idle connection."""
+        """Close every idle connection."""
         for session in self._sessions.values():
             session.close()
 
 
 def set_waiter(waiter: Waiter | None) -> None:
-    """Tells *waiter* from now on what this thread waits on."""
+    """Tell *waiter* from now on what this thread waits on."""
     _thread.waiter = waiter
 
 
 def cut(waiting: socket | None) -> None:
-    """Ends the wait of whatever thread reads from the socket."""
+    """End the wait of whatever thread reads from the socket."""
     if waiting is not None:
         with suppress(OSError):
             # The plain shutdown: that of a TLS socket is not for another thread.
@@ -143,7 +143,7 @@ class _Door:
         self._quiet_until: dict[str, float] = {}
 
     def open(self, connection: HTTPConnection) -> socket:
-        """A socket to one of the host's addresses, all of which were looked at.
+        """Return a socket to one of the host's addresses, all of which were looked at.
 
         Raises AddressRefused, and urllib3's errors where none answers.
         """
@@ -203,7 +203,7 @@ def _note_wait(connection: HTTPConnection) -> None:
 
 
 def _refuse_late(connection: HTTPConnection) -> None:
-    """Lets nothing be sent, the token least of all, once nobody waits for an answer.
+    """Let nothing be sent, the token least of all, once nobody waits for an answer.
 
     Names may be slow to resolve and handshakes slow to end, and neither can be cut off.
     """

@@ -30,7 +30,7 @@ class Backoff:
     longest_seconds: float = 60.0
 
     def pause(self, failed: int, asked: float | None, random: Random) -> float:
-        """Seconds to wait after *failed* attempts, at least the *asked* ones.
+        """Return seconds to wait after *failed* attempts, at least the *asked* ones.
 
         Source: Amazon Builders' Library, "Timeouts, retries, and backoff with jitter":
         full jitter.
@@ -42,7 +42,7 @@ class Backoff:
 
 
 def parse_retry_after(text: str | None, now: datetime) -> float | None:
-    """Seconds to wait, from a number of seconds or a date; none where it is neither.
+    """Return seconds to wait, by a number of seconds or a date; else none.
 
     Source: RFC 9110 §10.2.3.
     """
@@ -61,7 +61,7 @@ def parse_retry_after(text: str | None, now: datetime) -> float | None:
 
 
 def seconds_until_reset(headers: Mapping[str, str], now: datetime) -> float:
-    """Seconds until more may be asked, where the headers say that nothing is left.
+    """Return seconds until more may be asked, if the headers say nothing is left.
 
     The reset may be seconds to wait or a point in time in Unix seconds or milliseconds.
     """

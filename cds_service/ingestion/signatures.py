@@ -28,7 +28,7 @@ def find_source(
     webhooks: Iterable[WebhookSource],
     now: datetime,
 ) -> WebhookSource:
-    """The source whose secret has signed the body. Header names in lower case.
+    """Return the source whose secret has signed the body. Header names in lower case.
 
     Every secret is tried against every signature, whichever fits: the time it takes
     says nothing about the secrets.
@@ -62,7 +62,7 @@ def sign(secret: str, message: bytes) -> bytes:
 
 
 def delivery_key(fields: Mapping[str, str]) -> str:
-    """What tells this delivery from others: ``Idempotency-Key``, or ``webhook-id``.
+    """Return what tells a delivery apart: ``Idempotency-Key``, or ``webhook-id``.
 
     Raises:
         InvalidRequest: if it is empty, too long or not printable.

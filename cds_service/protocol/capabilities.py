@@ -47,7 +47,7 @@ class Capabilities:
 
 
 def gate_card(card: Card, capabilities: Capabilities) -> Card:
-    """The card as the client may be sent it; its words and identity stay.
+    """Return the card as the client may be sent it; its words and identity stay.
 
     A suggestion whose actions are a choice is left out where that cannot be said:
     without its ``actionSelectionBehavior`` it would mean that all are to be taken.
@@ -78,14 +78,14 @@ def gate_card(card: Card, capabilities: Capabilities) -> Card:
 def gate_system_actions(
     actions: tuple[Action, ...], capabilities: Capabilities
 ) -> tuple[Action, ...]:
-    """The actions that may be proposed for taking without a person: mostly none."""
+    """Return the actions that may be proposed to be taken by themselves."""
     if not capabilities.system_actions:
         return ()
     return tuple(_gate_action(each, capabilities) for each in actions)
 
 
 def gate_service(service: Service, capabilities: Capabilities) -> Service:
-    """The service without the prefetch templates that the client cannot fill."""
+    """Return the service without the prefetch templates that the client cannot fill."""
     if capabilities.fhirpath_tokens or not service.prefetch:
         return service
     plain = {key: each for key, each in service.prefetch.items() if is_plain(each)}
@@ -93,7 +93,7 @@ def gate_service(service: Service, capabilities: Capabilities) -> Service:
 
 
 def is_plain(template: str) -> bool:
-    """Whether a client of any version can fill the template's tokens."""
+    """Check whether a client of any version can fill the template's tokens."""
     tokens = _TOKEN.findall(template)
     return all(_PLAIN.fullmatch(each) or each == _PLAIN_USER for each in tokens)
 

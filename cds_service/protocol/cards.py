@@ -104,7 +104,7 @@ class Card:
 
 
 def as_json(card: Card) -> dict[str, Any]:
-    """The card as JSON, without any empty member.
+    """Return the card as JSON, without any empty member.
 
     Source: CDS Hooks 3.0.0 "Card Attributes"; "Use of JSON" (no null, no empty value).
     """
@@ -148,7 +148,7 @@ def _suggestion(suggestion: Suggestion) -> dict[str, Any]:
 
 
 def action_as_json(action: Action) -> dict[str, Any]:
-    """The action as JSON; what it acts on is told by its type alone.
+    """Return the action as JSON; what it acts on is told by its type alone.
 
     Source: CDS Hooks 3.0.0 "Action"; invariant cds-resp-2.
     """
@@ -205,7 +205,7 @@ def build_response(
     system_actions: Sequence[Action] = (),
     extension: Mapping[str, Any] = {},
 ) -> dict[str, Any]:
-    """The body that answers a call.
+    """Return the body that answers a call.
 
     Raises:
         InvalidAnswer: if a card breaks the protocol; nothing of it may be shown.

@@ -57,7 +57,7 @@ class CdsError(Exception):
         super().__init__("; ".join(str(each.text) for each in self.problems))
 
     def as_json(self) -> dict[str, Any]:
-        """The error as a FHIR R4 OperationOutcome, one issue a problem."""
+        """Return the error as a FHIR R4 OperationOutcome, one issue a problem."""
         return {
             "resourceType": "OperationOutcome",
             "issue": [self._issue(problem) for problem in self.problems]
@@ -108,7 +108,7 @@ class Unauthenticated(CdsError):
         """What would have been right; told in development alone."""
 
     def explained(self) -> dict[str, Any]:
-        """The error as an OperationOutcome that says which check failed."""
+        """Return the error as an OperationOutcome that says which check failed."""
         outcome = self.as_json()
         told = "; ".join(filter(None, (self.reason, self.hint)))
         outcome["issue"][0]["diagnostics"] = told
@@ -191,16 +191,16 @@ class Remarks:
     deviations: list[str] = field(default_factory=list)
 
     def wrong(self, path: str, text: str) -> None:
-        """Notes a problem at *path*, such as ``$.context.patientId``."""
+        """Note a problem at *path*, such as ``$.context.patientId``."""
         self.problems.append(Problem(f"{path}: {text}", path))
 
     def wrong_items(self, path: str, indexes: Iterable[int], text: str) -> None:
-        """Notes the first few wrong items of the array at *path*."""
+        """Note the first few wrong items of the array at *path*."""
         for index in islice(indexes, MOST_ITEMS):
             self.wrong(f"{path}[{index}]", text)
 
     def deviates(self, path: str, text: str) -> None:
-        """Notes something at *path* that is forgiven, or under strict is not."""
+        """Note something at *path* that is forgiven, or under strict is not."""
         if self.strict:
             self.wrong(path, text)
         else:

@@ -49,7 +49,7 @@ class FeedbackEntry:
 
 
 def parse_feedback(body: Any) -> tuple[FeedbackEntry, ...]:
-    """The entries of one feedback message, in its order.
+    """Return the entries of one feedback message, in its order.
 
     Raises:
         InvalidRequest: naming the index of the entries that are wrong.

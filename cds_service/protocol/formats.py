@@ -36,7 +36,7 @@ _RFC_3339 = re.compile(
 
 
 def is_id(text: str) -> bool:
-    """Whether *text* can stand in a URL path or a search as a FHIR id.
+    """Check whether *text* can stand in a URL path or a search as a FHIR id.
 
     Refuses what breaks out of either; a comma in a search would mean a second patient.
     """
@@ -50,7 +50,7 @@ def is_id(text: str) -> bool:
 
 
 def is_reference(text: str) -> bool:
-    """Whether *text* is ``Type/id``.
+    """Check whether *text* is ``Type/id``.
 
     Source: FHIR invariant ord-1, with ids as ``is_id`` has them.
     """
@@ -59,7 +59,7 @@ def is_reference(text: str) -> bool:
 
 
 def is_opaque(text: str) -> bool:
-    """Whether *text* can be kept as an identifier that means nothing to us."""
+    """Check whether *text* can be kept as an identifier that means nothing to us."""
     printable = text.isprintable() and not text.isspace()
     return 0 < len(text) <= LONGEST and printable and is_whole(text)
 
@@ -116,18 +116,18 @@ def _whole_escape(escape: re.Match[str]) -> str:
 
 
 def is_reverse_domain(text: str) -> bool:
-    """Whether *text* is a name such as ``org.example.patient-transmogrify``."""
+    """Check whether *text* is a name such as ``org.example.patient-transmogrify``."""
     return len(text) <= LONGEST and _REVERSE_DOMAIN.fullmatch(text) is not None
 
 
 def parse_uuid(text: str) -> str | None:
-    """The UUID in lower case without ``urn:uuid:``; none if *text* is not one."""
+    """Return the UUID in lower case without ``urn:uuid:``; none if it is no UUID."""
     match = _UUID.fullmatch(text)
     return match[1].lower() if match else None
 
 
 def parse_base_url(text: str) -> str | None:
-    """The http or https base URL in one spelling; none if *text* is not one.
+    """Return the http or https base URL in one spelling; none if *text* is not one.
 
     Scheme and host in lower case, no default port, no slash at the end: one FHIR
     server has one name here, whoever writes it.
@@ -151,7 +151,7 @@ def parse_base_url(text: str) -> str | None:
 
 
 def parse_instant(text: str) -> datetime | None:
-    """The moment in UTC; none if *text* is not an RFC 3339 date-time with its zone.
+    """Return the moment in UTC; none if it is no RFC 3339 date-time with its zone.
 
     Source: RFC 3339 section 5.6. A leap second is the next second.
     """

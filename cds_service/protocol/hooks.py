@@ -111,7 +111,7 @@ HOOKS: Mapping[str, Hook] = {hook.name: hook for hook in _LIBRARY}
 
 
 def build_own_hook(name: str) -> Hook:
-    """A hook outside the library, of which only what every hook has is known."""
+    """Return a hook outside the library, of which only what every hook has is known."""
     return Hook(name, "", (PATIENT,), (USER, ENCOUNTER))
 
 
@@ -119,7 +119,7 @@ def build_own_hook(name: str) -> Hook:
 
 
 def parse_context(value: Any, hook: Hook, remarks: Remarks) -> dict[str, Any]:
-    """The context with its fields named and written as the hook defines them.
+    """Return the context with its fields named and written as the hook defines them.
 
     A field without a value is left out; a field unknown to the hook stays as sent.
 
@@ -164,7 +164,7 @@ def _miss(field: ContextField, path: str, hook: Hook, remarks: Remarks) -> None:
 
 
 def parse_id(value: Any, resource_type: str, path: str, remarks: Remarks) -> str | None:
-    """The bare id of a resource; ``Type/id`` is forgiven."""
+    """Return the bare id of a resource; ``Type/id`` is forgiven."""
     if not isinstance(value, str):
         remarks.wrong(path, "must be a string")
         return None

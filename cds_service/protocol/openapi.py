@@ -24,7 +24,7 @@ _NAMES = {
 
 
 def build_openapi(services: Iterable[Service], release: str, url: str) -> Document:
-    """The description of a server at *url* that offers *services*."""
+    """Return the description of a server at *url* that offers *services*."""
     ids = sorted({service.id for service in services})
     return {
         "openapi": "3.1.0",

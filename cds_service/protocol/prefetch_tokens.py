@@ -63,7 +63,7 @@ class _Node:
 
 
 def fill_template(template: str, filling: Filling) -> str:
-    """The query, relative to the FHIR server's base, that *template* means.
+    """Return the query, relative to the FHIR server's base, that *template* means.
 
     Raises:
         Unfillable: if a token has no value here.
@@ -83,7 +83,7 @@ def fill_template(template: str, filling: Filling) -> str:
 
 
 def keys_read(template: str) -> list[str]:
-    """The other prefetch keys that a template builds on."""
+    """Return the other prefetch keys that a template builds on."""
     keys = []
     for token in TOKEN.findall(template):
         try:

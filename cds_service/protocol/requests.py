@@ -63,7 +63,7 @@ class HookRequest:
 def parse_request(
     body: Any, *, strict: bool = False, https_only: bool = True
 ) -> HookRequest:
-    """One call of a CDS Service, from its JSON.
+    """Return one call of a CDS Service, from its JSON.
 
     Unknown members, extensions among them, are ignored.
 

@@ -27,7 +27,7 @@ class Service:
 
 
 def find_service(services: Iterable[Service], service_id: str, hook: str) -> Service:
-    """The service *service_id* on *hook*.
+    """Return the service *service_id* on *hook*.
 
     Raises:
         UnknownService: if no service has the id.
@@ -44,7 +44,7 @@ def find_service(services: Iterable[Service], service_id: str, hook: str) -> Ser
 
 
 def discovery(services: Iterable[Service], *, release: str = "") -> dict[str, Any]:
-    """The answer to discovery: every service, in the order given.
+    """Return the answer to discovery: every service, in the order given.
 
     Source: CDS Hooks 3.0.0 "Discovery".
     """

@@ -79,7 +79,7 @@ Term: TypeAlias = Path | Day | User
 
 
 def parse_token(text: str) -> tuple[Term, ...]:
-    """The terms of a token; their values are joined.
+    """Return the terms of a token; their values are joined.
 
     Raises:
         BadToken: if it is outside the grammar.

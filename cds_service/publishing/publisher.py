@@ -85,7 +85,7 @@ class Publisher:
         return verdict
 
     def read(self) -> "Mapping[str, str] | InvalidRulebook":
-        """The files of the folder, or why they cannot be read."""
+        """Return the files of the folder, or why they cannot be read."""
         try:
             return read_folder(self.folder)
         except InvalidRulebook as error:

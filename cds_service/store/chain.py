@@ -23,18 +23,18 @@ class Tail:
 
 
 def canonical_json(value: Any) -> str:
-    """The value as JSON that is always the same text for the same value."""
+    """Return the value as JSON that is always the same text for the same value."""
     return _ENCODER.encode(value)
 
 
 def instant(at: datetime) -> str:
-    """An aware instant as text of fixed width in UTC: text order is time order."""
+    """Return an aware instant as UTC text of fixed width: text order is time order."""
     text = at.astimezone(UTC).isoformat(timespec="microseconds")
     return text.removesuffix("+00:00") + "Z"
 
 
 def unchained(event: AuditEvent) -> AuditEntry:
-    """The row of *event*, before it has its place in a chain."""
+    """Return the row of *event*, before it has its place in a chain."""
     patient = event.patient
     return AuditEntry(
         writer="",
@@ -52,7 +52,7 @@ def unchained(event: AuditEvent) -> AuditEntry:
 
 
 def chained(entry: AuditEntry, tail: Tail) -> AuditEntry:
-    """The row in its place after *tail*, with its hash."""
+    """Return the row in its place after *tail*, with its hash."""
     row = {name: getattr(entry, name) for name in _HASHED}
     row["writer"] = tail.writer
     row["sequence"] = tail.sequence + 1
@@ -61,7 +61,7 @@ def chained(entry: AuditEntry, tail: Tail) -> AuditEntry:
 
 
 def entry_hash(entry: AuditEntry) -> str:
-    """The hash that a row must have, by its other fields."""
+    """Return the hash that a row must have, by its other fields."""
     return _hash({name: getattr(entry, name) for name in _HASHED})
 
 

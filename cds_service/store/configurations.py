@@ -54,8 +54,9 @@ class Configurations:
         self._recorder = recorder
 
     def newest(self, server: str) -> Configuration:
-        """What the server was started with last; that of any other before its first
-        start, and ``NOTHING`` before all.
+        """Return what the server was started with last.
+
+        Before its first start that of any other, and ``NOTHING`` before all.
         """
         with self._database.reading() as connection:
             return _newest(connection, server)

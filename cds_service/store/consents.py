@@ -47,12 +47,12 @@ class Consents:
         self._recorder = recorder
 
     def of(self, patients: Collection[PatientKey]) -> Found:
-        """The Consents of each of the patients."""
+        """Return the Consents of each of the patients."""
         with self._database.reading() as connection:
             return read(connection, patients)
 
     def lasting_alerts(self, patient: PatientKey) -> tuple[WearableAlert, ...]:
-        """The patient's alerts that are open: they end if nobody may collect them."""
+        """Return the patient's open alerts: they end if nobody may collect them."""
         with self._database.reading() as connection:
             found = LASTING_ALERTS.ask(connection, patient._asdict()).all()
         return tuple(rows.wearable_alert(row) for row in found)
@@ -60,7 +60,7 @@ class Consents:
     def told_by(
         self, tenant: str, fhir_base: str, source: str
     ) -> Mapping[PatientKey, Stamp]:
-        """The patients of whom a source has told, each with what of it is kept."""
+        """Return the patients of whom a source has told, with what of it is kept."""
         consent = CONSENTS.c
         asked = select(CONSENTS).where(
             consent.tenant == tenant,
@@ -90,7 +90,7 @@ class Consents:
 
 
 def read(connection: Connection, patients: Collection[PatientKey]) -> Found:
-    """The Consents of each patient, by id; none for one who has none."""
+    """Return the Consents of each patient, by id; none for one who has none."""
     found: dict[PatientKey, list[ConsentRecord]] = {each: [] for each in patients}
     consent = CONSENTS.c
     for tenant, base in {(each.tenant, each.fhir_base) for each in patients}:

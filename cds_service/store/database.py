@@ -147,7 +147,7 @@ def lock_table(connection: Connection, table: Table) -> None:
 
 
 def read_url(url: str) -> URL:
-    """The parts of a database URL.
+    """Return the parts of a database URL.
 
     Raises:
         StoreError: if it is none.
@@ -159,7 +159,7 @@ def read_url(url: str) -> URL:
 
 
 def mask_url(url: str) -> str:
-    """A database URL for people to read: without its query, ``***`` for a password.
+    """Return a database URL for people: no query, ``***`` for a password.
 
     Raises:
         StoreError: if it is none.

@@ -54,7 +54,7 @@ def read(
     lookback: Lookback,
     call: OwnCall | None,
 ) -> tuple[Display, ...]:
-    """What *lookback* asks for, newest first."""
+    """Return what *lookback* asks for, newest first."""
     since = {"info_since": lookback.info_since, "heard_since": lookback.heard_since}
     asks = {name: instant(each) for name, each in since.items() if each is not None}
     if not lookback.keys and not asks:

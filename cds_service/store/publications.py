@@ -84,14 +84,14 @@ class Publications:
         self._recorder = recorder
 
     def newest(self) -> Publication | None:
-        """What is to be served; None before anything was published."""
+        """Return what is to be served; None before anything was published."""
         asked = select(PUBLICATIONS).order_by(PUBLICATIONS.c.id.desc()).limit(1)
         with self._database.reading() as connection:
             row = connection.execute(asked).first()
         return Publication(*row) if row else None
 
     def files(self, digest: str) -> Mapping[str, str]:
-        """The texts of a rulebook, by path.
+        """Return the texts of a rulebook, by path.
 
         Raises:
             StoreError: if it was never published.
@@ -105,7 +105,7 @@ class Publications:
         return files
 
     def has_passed(self, checked: str) -> bool:
-        """Whether exactly these files, tests included, were found good before."""
+        """Check whether exactly these files, tests included, were found good before."""
         asked = select(RULEBOOKS.c.digest).where(RULEBOOKS.c.checked == checked)
         with self._database.reading() as connection:
             return connection.execute(asked).first() is not None
@@ -164,7 +164,7 @@ class Publications:
         self._recorder.record(event, work)
 
     def refusal(self) -> Refusal | None:
-        """Why the newest rules are not served; None where they are."""
+        """Return why the newest rules are not served; None where they are."""
         asked = (
             select(
                 REFUSALS.c.at,
@@ -183,7 +183,7 @@ class Publications:
         return Refusal(row.at, row.publisher, row.checked, json.loads(row.findings))
 
     def take_lease(self, holder: str, now: datetime, seconds: float) -> bool:
-        """Whether *holder* alone may publish for the next *seconds*.
+        """Check whether *holder* alone may publish for the next *seconds*.
 
         Who has it takes it anew; who died loses it when the time is up.
 
@@ -218,7 +218,7 @@ class Publications:
         )
 
     def lease_holder(self, now: datetime) -> str:
-        """Who may publish now, as in ``take_lease``; empty where nobody does."""
+        """Return who may publish now, as in ``take_lease``; empty where nobody does."""
         with self._database.reading() as connection:
             return _holder(connection, now)
 

@@ -63,7 +63,7 @@ class RuleReport:
         return self.shown - self.accepted - self.overridden
 
     def share(self, number: int) -> float | None:
-        """A number of cards as a share of those shown; None if none was."""
+        """Return a number of cards as a share of those shown; None if none was."""
         return number / self.shown if self.shown else None
 
 
@@ -102,7 +102,7 @@ class Reports:
         self._database = database
 
     def rules(self, period: Period) -> tuple[RuleReport, ...]:
-        """What became of each rule and version in a period, in their order.
+        """Return what became of each rule and version in a period, in their order.
 
         Feedback is counted with its card, by the time at which that was shown.
         """
@@ -127,7 +127,7 @@ class Reports:
         return tuple(reports[key] for key in sorted(reports))
 
     def feedback(self, period: Period) -> Iterator[FeedbackRecord]:
-        """Every word of feedback on what was done in a period, in order of time."""
+        """Yield every word of feedback on what was done in a period, by time."""
         with self._database.reading() as connection:
             for row in connection.execute(_feedback(period, "outcome_at")):
                 yield _record(row)

@@ -22,7 +22,7 @@ Values = Mapping[str, Any]
 
 
 def call_row(call: CallRecord) -> Values:
-    """The row of ``calls``."""
+    """Return the row of ``calls``."""
     return {
         "at": instant(call.at),
         "tenant": call.patient.tenant,
@@ -42,7 +42,7 @@ def call_row(call: CallRecord) -> Values:
 
 
 def card_row(card: CardRecord, call: CallRecord) -> dict[str, Any]:
-    """The row of ``cards``, but for the key of its call."""
+    """Return the row of ``cards``, but for the key of its call."""
     return {
         "uuid": card.uuid,
         "tenant": call.patient.tenant,
@@ -60,7 +60,7 @@ def card_row(card: CardRecord, call: CallRecord) -> dict[str, Any]:
 
 
 def suppression_row(suppression: SuppressionRecord) -> dict[str, Any]:
-    """The row of ``suppressions``, but for the key of its call."""
+    """Return the row of ``suppressions``, but for the key of its call."""
     return {
         "rule": suppression.rule,
         "version": suppression.version,
@@ -75,7 +75,7 @@ def suppression_row(suppression: SuppressionRecord) -> dict[str, Any]:
 
 
 def alert_row(alert: WearableAlert) -> Values:
-    """The row of ``wearable_alerts``."""
+    """Return the row of ``wearable_alerts``."""
     return {
         **alert.patient._asdict(),
         "source": alert.source,
@@ -102,7 +102,7 @@ def alert_row(alert: WearableAlert) -> Values:
 
 
 def retraction_row(alert: WearableAlert) -> Values:
-    """What names an alert that is taken back, and the revision that does so."""
+    """Return what names an alert that is taken back, and the revision that does so."""
     return {
         **{f"of_{name}": value for name, value in alert.patient._asdict().items()},
         "of_source": alert.source,
@@ -112,17 +112,17 @@ def retraction_row(alert: WearableAlert) -> Values:
 
 
 def audit_row(entry: AuditEntry) -> Values:
-    """The row of ``audit``."""
+    """Return the row of ``audit``."""
     return {name: getattr(entry, name) for name in AuditEntry.__slots__}
 
 
 def audit_entry(row: RowMapping) -> AuditEntry:
-    """The entry that a row of ``audit`` holds."""
+    """Return the entry that a row of ``audit`` holds."""
     return AuditEntry(**{name: row[name] for name in AuditEntry.__slots__})
 
 
 def wearable_alert(row: Row[Any]) -> WearableAlert:
-    """The alert that a row of ``wearable_alerts`` holds."""
+    """Return the alert that a row of ``wearable_alerts`` holds."""
     return WearableAlert(
         id=row.id,
         patient=PatientKey(row.tenant, row.fhir_base, row.patient_id),
@@ -153,5 +153,5 @@ def _json(records: Sequence[SourceRecord | EvaluationRecord]) -> str:
 
 
 def digest(*values: Any) -> str:
-    """A SHA-256 of the values, in hexadecimal."""
+    """Return a SHA-256 of the values, in hexadecimal."""
     return hashlib.sha256(canonical_json(values).encode()).hexdigest()

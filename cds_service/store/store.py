@@ -73,7 +73,7 @@ class Store:
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> "Store":
-        """The store at a database URL; nothing is read yet.
+        """Return the store at a database URL; nothing is read yet.
 
         Args:
             url: ``sqlite:///file`` or ``postgresql+psycopg://user@host/database``.
@@ -126,7 +126,7 @@ class Store:
     def spend_token(
         self, issuer: str, jti: str, expires_at: datetime, now: datetime
     ) -> bool:
-        """Whether the token is new; from now on it is not, in any process."""
+        """Check whether the token is new; from now on it is not, in any process."""
         row = {"issuer": issuer, "jti": jti, "expires_utc": expires_at.timestamp()}
 
         def work(connection: Connection) -> bool:
@@ -138,7 +138,7 @@ class Store:
     def wearable_alerts(
         self, patient: PatientKey, since: datetime
     ) -> tuple[WearableAlert, ...]:
-        """The patient's alerts that lasted until *since* or later, oldest first.
+        """Return the patient's alerts that lasted until *since* or later, oldest first.
 
         Without those that were retracted.
         """
@@ -150,7 +150,7 @@ class Store:
     def displays(
         self, patient: PatientKey, lookback: Lookback, call: OwnCall | None = None
     ) -> tuple[Display, ...]:
-        """What was shown for the patient before, newest first, at most ``MOST``.
+        """Return what was shown for the patient before, newest first, at most ``MOST``.
 
         Args:
             call: The call that asks: what an earlier answer to it showed is its own.
@@ -275,7 +275,7 @@ class Store:
         self._recorder.record(event, lambda connection: None)
 
     def audit_entries(self) -> Iterator[AuditEntry]:
-        """The audit trail in the order of arrival, a page at a time.
+        """Yield the audit trail in the order of arrival, a page at a time.
 
         Each writer's rows are there up to one of them, without a gap.
         """
@@ -312,7 +312,7 @@ class Store:
 
 
 def open_database(url: str, *, create: bool = False) -> Database:
-    """The connections to the database at a URL, as ``Store.open`` takes it."""
+    """Return the connections to the database at a URL, as ``Store.open`` takes it."""
     parsed = read_url(url)
     if parsed.drivername in POSTGRESQL:
         # Imported where it is asked for: who serves from a file needs no driver.

@@ -48,7 +48,7 @@ class Token:
 
 
 def read_token(authorization: str | None) -> Token:
-    """The token that a header ``Authorization`` carries, whatever blanks are in it.
+    """Return the token of a header ``Authorization``, whatever blanks are in it.
 
     Raises:
         Unauthenticated: if there is none, or it is no JWT in its compact form.
@@ -100,7 +100,7 @@ def check_audience(claims: Mapping[str, Any], audience: str) -> None:
 
 
 def check_times(claims: Mapping[str, Any], lifetime: int, now: datetime) -> datetime:
-    """Until when the token could be used.
+    """Return until when the token could be used.
 
     Raises:
         Unauthenticated: if it cannot be used now, or for longer than *lifetime*.
@@ -119,7 +119,7 @@ def check_times(claims: Mapping[str, Any], lifetime: int, now: datetime) -> date
 
 
 def read_jti(claims: Mapping[str, Any]) -> str:
-    """The token's own name.
+    """Return the token's own name.
 
     Raises:
         Unauthenticated: if it has none.
@@ -191,7 +191,7 @@ def authenticate(
     now: datetime,
     decoys: Mapping[str, Any] = DECOYS,
 ) -> TrustedClient:
-    """The client whose token this is, made for this *audience* and not seen before.
+    """Return the client whose token this is: for this *audience*, not seen before.
 
     Raises:
         Unauthenticated: always with the same words, and a reason for the audit trail.
@@ -225,7 +225,7 @@ def _hint(check: Check, audience: str) -> str:
 def examine(
     token: Token, audience: str, trust: Trust, now: datetime
 ) -> Iterator[Check]:
-    """Every check of a token in its order, up to whether it was seen before.
+    """Yield every check of a token in its order, up to whether it was seen before.
 
     Whoever stops at the first problem does as much work for an unknown issuer as for
     one that is known: the signature is verified in any case.
@@ -252,7 +252,7 @@ def examine(
 def find_client(
     claims: Mapping[str, Any], clients: Sequence[RegisteredClient]
 ) -> RegisteredClient | None:
-    """The client whose issuer and tenant the claims name."""
+    """Return the client whose issuer and tenant the claims name."""
     issuer, tenant = claims.get("iss"), claims.get("tenant")
     for each in clients:
         if each.client.issuer == issuer and (

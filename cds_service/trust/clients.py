@@ -58,7 +58,7 @@ class TrustedClient:
     profile: ClientProfile = ClientProfile()
 
     def may_call(self, service_id: str) -> bool:
-        """Whether the service exists for this client."""
+        """Check whether the service exists for this client."""
         return not self.services or service_id in self.services
 
 

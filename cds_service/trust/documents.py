@@ -51,7 +51,7 @@ Fetch = Callable[[KeyServer], Document]
 
 
 def fetcher(pool: ConnectionPool, seconds: float = SECONDS) -> Fetch:
-    """Fetches over connections whose addresses were looked at."""
+    """Return what fetches over connections whose addresses were looked at."""
 
     def fetch(server: KeyServer) -> Document:
         listed = server.server
@@ -78,7 +78,7 @@ def fetcher(pool: ConnectionPool, seconds: float = SECONDS) -> Fetch:
 
 
 def read_document(value: Any, server: KeyServer, age: float = USUAL_AGE) -> Document:
-    """What the JSON value of a key server's answer publishes.
+    """Return what the JSON value of a key server's answer publishes.
 
     Raises:
         Unreadable: if it is nothing of the kind that the server should publish.
@@ -95,7 +95,7 @@ def read_document(value: Any, server: KeyServer, age: float = USUAL_AGE) -> Docu
 
 
 def max_age(cache_control: str) -> float:
-    """Seconds that an answer is good for, by its ``Cache-Control``, within bounds."""
+    """Return seconds that an answer is good for, by ``Cache-Control``, in bounds."""
     if _NEVER.search(cache_control):
         return SHORTEST_AGE
     said = _MAX_AGE.search(cache_control)

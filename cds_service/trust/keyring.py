@@ -29,12 +29,12 @@ Run = Callable[[Callable[[], None]], None]
 
 
 def run_beside(work: Callable[[], None]) -> None:
-    """Does *work* in a thread that no process waits for."""
+    """Do *work* in a thread that no process waits for."""
     Thread(target=work, daemon=True).start()
 
 
 def keep_quiet(event: str, **facts: object) -> None:
-    """Logs nothing."""
+    """Log nothing."""
 
 
 class Keyring:
@@ -51,7 +51,7 @@ class Keyring:
     def find(
         self, servers: Sequence[KeyServer], jku: str | None, kid: str, now: datetime
     ) -> tuple[VerificationKey | None, str]:
-        """The key *kid* of a client with these servers, or why there is none."""
+        """Return the key *kid* of a client with these servers, or why there is none."""
         asked = self._servers(servers, jku, now)
         if not asked:
             return None, "jku is not the client's"
@@ -132,12 +132,12 @@ class _Shelf:
         self._asked: datetime | None = None
 
     def is_usable(self, now: datetime) -> bool:
-        """Whether there is anything to look at."""
+        """Check whether there is anything to look at."""
         published = self._published
         return published is not None and published.is_usable(now)
 
     def look(self, now: datetime) -> Document:
-        """What was published; fetched first where nothing usable is there."""
+        """Return what was published; fetched first where nothing usable is there."""
         published = self._published
         if published is None or not published.is_usable(now):
             return self.look_again(now)
@@ -146,7 +146,7 @@ class _Shelf:
         return published.document
 
     def look_again(self, now: datetime) -> Document:
-        """What is published now, as far as the server may be asked again."""
+        """Return what is published now, as far as the server may be asked again."""
         seen = self._asked
         if self._may_ask(now) or self._lock.locked():
             self._refresh(now, PATIENCE, seen)

@@ -49,7 +49,7 @@ def is_signed(token: str, algorithm: str, key: Any) -> bool:
 
 
 def public_jwk(algorithm: str, key: Any) -> Mapping[str, str]:
-    """The JWK of a public key that *algorithm* verifies with."""
+    """Return the JWK of a public key that *algorithm* verifies with."""
     jwk: Mapping[str, str] = _JWS.get_algorithm_by_name(algorithm).to_jwk(
         key, as_dict=True
     )
@@ -126,7 +126,7 @@ class KeySet:
 
 
 def read_key_set(listed: Any) -> KeySet:
-    """The keys in the list of a JWK Set; one that is wrong costs only itself.
+    """Return the keys in the list of a JWK Set; one that is wrong costs only itself.
 
     One that is for something else, such as for encryption, is not wrong.
 
@@ -173,7 +173,7 @@ def _named_key(jwk: Any) -> tuple[str, VerificationKey]:
 
 
 def read_key(jwk: Mapping[str, Any]) -> VerificationKey:
-    """The public key that a JWK describes.
+    """Return the public key that a JWK describes.
 
     Raises:
         OtherKey: if it is for something else.
@@ -212,7 +212,7 @@ def _kind(jwk: Mapping[str, Any]) -> str:
 
 
 def thumbprint(key: VerificationKey) -> str:
-    """The key's JWK thumbprint: SHA-256 in base64url.
+    """Return the key's JWK thumbprint: SHA-256 in base64url.
 
     Source: RFC 7638 section 3; RFC 8037 section 2 for Ed25519.
     """

@@ -195,7 +195,7 @@ LONGEST = 64
 
 @lru_cache(maxsize=4096)
 def fold(text: str) -> str:
-    """The text as spellings are compared, its capitals kept.
+    """Return the text as spellings are compared, its capitals kept.
 
     Without blanks and invisible characters, with plain digits for raised ones, one sign
     for degrees, for micro and for minus, and a slash for the word "per".

@@ -53,7 +53,7 @@ NOTHING_SAID = Substance()
 
 @lru_cache(maxsize=4096)
 def scales(text: str, to: str, of: Substance = NOTHING_SAID) -> tuple[Scale, ...]:
-    """How to come from a value in *text*, as it was written, to the UCUM unit *to*.
+    """Return how to come from a value in *text*, as written, to the UCUM unit *to*.
 
     None where *text* is no unit that can be converted. Two where it says that a number
     is a share, and percent is asked for: so it should be, and percentages are sent.
@@ -73,7 +73,7 @@ def scales(text: str, to: str, of: Substance = NOTHING_SAID) -> tuple[Scale, ...
 
 @lru_cache(maxsize=4096)
 def canonical_unit(text: str) -> str | None:
-    """The unit of UCUM that *text* most likely is; none where it is no unit.
+    """Return the unit of UCUM that *text* most likely is; none where it is no unit.
 
     For helping whoever wrote it: a reading is never converted by it.
     """
@@ -88,7 +88,7 @@ def canonical_unit(text: str) -> str | None:
 
 
 def spelled(text: str, dimension: str) -> str | None:
-    """The UCUM code that *text* stands for where *dimension* is measured, if any."""
+    """Return the UCUM code that *text* stands for where *dimension* is measured."""
     if len(text) > LONGEST:
         return None
     table, folded = SPELLINGS[dimension], fold(text)
@@ -118,7 +118,7 @@ def _meanings(text: str, to: str, of: Substance) -> Iterator[str]:
 
 @lru_cache(maxsize=1024)
 def dimensions_of(unit: str) -> tuple[str, ...]:
-    """The dimensions whose spellings count where a UCUM unit is asked for."""
+    """Return the dimensions whose spellings count where a UCUM unit is asked for."""
     plain = unit
     if is_count(unit):
         plain = "1" if unit in SHARES else "{count}"

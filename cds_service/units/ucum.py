@@ -22,7 +22,7 @@ PLAIN = _OF_TABLES | frozenset(
 
 
 def is_ucum(text: str) -> bool:
-    """Whether *text* is a unit of UCUM that somebody may mean by it."""
+    """Check whether *text* is a unit of UCUM that somebody may mean by it."""
     return text in PLAIN or _quantity(text) is not None
 
 
@@ -112,7 +112,7 @@ def _registry() -> Any:
 
 
 def without_annotations(unit: str) -> str:
-    """The unit without what stands in braces; alone, an annotation is the unit 1.
+    """Return the unit without what stands in braces; an annotation alone is 1.
 
     Source: UCUM §12, "curly braces".
     """
@@ -122,12 +122,12 @@ def without_annotations(unit: str) -> str:
 
 
 def is_count(unit: str) -> bool:
-    """Whether the unit is only a word in braces: ``{steps}``."""
+    """Check whether the unit is only a word in braces: ``{steps}``."""
     return _ANNOTATION.fullmatch(unit) is not None
 
 
 def is_divided_by_surface(unit: str) -> bool:
-    """Whether braces say that the unit is one for a body surface of 1.73 m²."""
+    """Check whether braces say that the unit is one for a body surface of 1.73 m²."""
     return _SURFACE.search(unit) is not None
 
 

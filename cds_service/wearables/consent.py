@@ -104,7 +104,7 @@ class Asked:
 def is_permitted(
     consents: Iterable[Consent], asked: Asked, *, assumed: bool = False
 ) -> bool:
-    """Whether a patient's consents permit what is asked.
+    """Check whether a patient's consents permit what is asked.
 
     Args:
         assumed: A patient is taken to agree until they say anything about wearable
@@ -120,7 +120,7 @@ def is_permitted(
 
 
 def permits(provision: Provision, asked: Asked) -> bool:
-    """Whether the rule certainly permits it."""
+    """Check whether the rule certainly permits it."""
     if not _surely_applies(provision, asked):
         return False
     if any(permits(each, asked) for each in provision.exceptions):
@@ -130,7 +130,7 @@ def permits(provision: Provision, asked: Asked) -> bool:
 
 
 def denies(provision: Provision, asked: Asked) -> bool:
-    """Whether the rule may deny it."""
+    """Check whether the rule may deny it."""
     if not _may_apply(provision, asked):
         return False
     if _excepted(provision, asked):

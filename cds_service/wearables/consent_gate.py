@@ -33,7 +33,7 @@ class ConsentGate:
     """Patients agree until they say anything about wearable data."""
 
     def read(self, records: Iterable[ConsentRecord]) -> tuple[Consent, ...]:
-        """What a patient's Consents say."""
+        """Return what a patient's Consents say."""
         return tuple(read_consent(each, self.zone) for each in records)
 
     def permits(
@@ -43,7 +43,7 @@ class ConsentGate:
         consents: Sequence[Consent],
         now: datetime,
     ) -> bool:
-        """Whether its patient's *consents* permit this to be done with an alert."""
+        """Check whether a patient's *consents* permit this of an alert."""
         known = self.types.get(alert.type)
         codes = known.codes if known else frozenset()
         at = alert.start.astimezone(UTC)
@@ -90,13 +90,13 @@ class ConsentChange:
         return not (self.kept or self.gone or self.ended)
 
     def after(self, known: Iterable[ConsentRecord]) -> tuple[ConsentRecord, ...]:
-        """The Consents that hold once it is done, where *known* held before."""
+        """Return the Consents that hold once it is done, where *known* held before."""
         held = {each.id: each for each in (*known, *self.kept)}
         return tuple(each for id, each in held.items() if id not in self.gone)
 
 
 def stamp_of(records: Iterable[ConsentRecord]) -> Stamp:
-    """What tells a patient's Consents from those of another time."""
+    """Return what tells a patient's Consents from those of another time."""
     return frozenset(
         (each.id, each.updated, json.dumps(each.resource, sort_keys=True))
         for each in records
@@ -114,7 +114,7 @@ def plan_change(
     whole_of: str = "",
     sure: bool = True,
 ) -> ConsentChange:
-    """What changes with what was *told* of a patient's Consents.
+    """Return what changes with what was *told* of a patient's Consents.
 
     An alert that lasts ends where collecting its data is not permitted any more, and
     also where it was not permitted until now: nobody sent it on in the meantime.

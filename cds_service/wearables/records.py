@@ -77,5 +77,5 @@ class WearableAlert:
     """How many readings it rests on."""
 
     def duration(self, now: datetime) -> timedelta:
-        """How long it lasted, or has lasted until *now*."""
+        """Return how long it lasted, or has lasted until *now*."""
         return (self.end or now) - self.start

@@ -65,7 +65,7 @@ def register_errors(app: Flask, *, tell_reasons: bool = False) -> None:
 
 
 def answer_refusal(error: CdsError) -> Response:
-    """The answer that one of our own errors is."""
+    """Return the answer that one of our own errors is."""
     response = _json(error.as_json(), error.status)
     if error.status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
@@ -75,14 +75,14 @@ def answer_refusal(error: CdsError) -> Response:
 
 
 def explain_refusal(error: Unauthenticated) -> Response:
-    """The answer to who is not recognised, with what failed and what was expected."""
+    """Return the answer to who is not recognised: what failed, what was expected."""
     response = answer_refusal(error)
     response.set_data(render_json(error.explained()))
     return response
 
 
 def answer_store_error(error: StoreError) -> Response:
-    """The database failed: nothing was stored, so nothing is answered."""
+    """Return the database failed: nothing was stored, so nothing is answered."""
     note(failure=type(error).__name__, at=places(error))
     return answer_refusal(Unavailable("This could not be recorded. Try again."))
 
@@ -98,7 +98,7 @@ def answer_http_error(error: HTTPException) -> Response:
 
 
 def answer_bug(error: Exception) -> Response:
-    """The same words for every bug; the log learns its type and where it arose."""
+    """Return the same words for every bug; the log learns its type and its place."""
     note(failure=type(error).__name__, at=places(error))
     if isinstance(error, InvalidAnswer):
         note(invalid=error.places)
@@ -106,7 +106,7 @@ def answer_bug(error: Exception) -> Response:
 
 
 def build_outcome(status: int, diagnostics: str = "") -> dict[str, Any]:
-    """An OperationOutcome in fixed words for an HTTP status."""
+    """Return an OperationOutcome in fixed words for an HTTP status."""
     issue: dict[str, Any] = {
         "severity": "error",
         "code": ISSUE_CODES.get(status, "invalid" if status < 500 else "exception"),
@@ -118,7 +118,7 @@ def build_outcome(status: int, diagnostics: str = "") -> dict[str, Any]:
 
 
 def places(error: BaseException) -> list[str]:
-    """Where an exception passed through our code, then where it arose."""
+    """Return where an exception passed through our code, then where it arose."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if Path(frame.filename).is_relative_to(PACKAGE)]
     return [f"{Path(each.filename).name}:{each.lineno}" for each in ours + frames[-1:]]

@@ -106,13 +106,13 @@ def allow_origins(app: Flask, origins: Iterable[str], *, try_out: bool = False) 
 
 
 def is_own(origins: Iterable[str]) -> bool:
-    """Whether the page that sent this request is of one of these origins."""
+    """Check whether the page that sent this request is of one of these origins."""
     sent = request.headers.get("Origin", "")
     return any(compile_origin(each).match(sent) for each in origins)
 
 
 def compile_origin(origin: str) -> re.Pattern[str]:
-    """What matches this origin and nothing longer, in either case."""
+    """Return what matches this origin and nothing longer, in either case."""
     return re.compile(re.escape(origin) + r"\Z", re.IGNORECASE)
 
 

@@ -31,7 +31,7 @@ BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
 def build_health(world: World) -> Blueprint:
-    """The URLs that an operator's machinery asks."""
+    """Return the URLs that an operator's machinery asks."""
     health = Blueprint("health", __name__)
 
     @health.get("/health")
@@ -197,7 +197,7 @@ def observe_requests(app: Flask, log: BinaryIO | None) -> None:
 
 
 def build_logger(log: BinaryIO) -> structlog.typing.FilteringBoundLogger:
-    """A log of one line of JSON an event."""
+    """Return a log of one line of JSON an event."""
     logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
         structlog.BytesLogger(log),
         wrapper_class=structlog.make_filtering_bound_logger(0),
@@ -218,7 +218,7 @@ def _json(value: Any) -> Response:
 
 
 def build_description(world: World) -> Blueprint:
-    """The URL that describes all others."""
+    """Return the URL that describes all others."""
     description = Blueprint("description", __name__)
 
     @description.get("/openapi.json")

@@ -46,7 +46,7 @@ class Desk:
 def build_hooks(
     world: World, log: Log = keep_quiet, refusals: Refusals | None = None
 ) -> Blueprint:
-    """The URLs that EHRs call."""
+    """Return the URLs that EHRs call."""
     hooks = Blueprint("hooks", __name__)
     refusals = refusals or Refusals(world.store, world.clock)
     desk = Desk(world, Keyring(fetcher(world.fhir), log), refusals)
@@ -140,7 +140,7 @@ def refusals_audited(desk: Desk) -> Iterator[None]:
 
 
 def recognise(desk: Desk, path: str) -> TrustedClient:
-    """Who calls. The audience is the public URL, whatever the proxy in front did.
+    """Return who calls. The audience is the public URL, whatever a proxy did.
 
     Source: CDS Hooks 3.0.0 "Trusting CDS Clients".
     """
@@ -160,7 +160,7 @@ def recognise(desk: Desk, path: str) -> TrustedClient:
 
 
 def visible(rulebook: Rulebook, client: TrustedClient | None) -> list[Service]:
-    """The services that exist for the client, as it may be told of them.
+    """Return the services that exist for the client, as it may be told of them.
 
     Who asks without being asked for a token is told what any client understands.
     """
@@ -180,7 +180,7 @@ def refuse_unknown(service_id: str, rulebook: Rulebook, client: TrustedClient) -
 
 
 def heed_halves(hook_request: HookRequest, told: Sequence[int]) -> HookRequest:
-    """The request, with a deviation where half characters were replaced in it.
+    """Return the request, with a deviation where half characters were replaced in it.
 
     A strict client is forgiven that as well: it passes on what stands in a record.
     """

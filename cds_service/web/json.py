@@ -37,7 +37,7 @@ def parse_json(
     most_values: int = MOST_VALUES,
     note: Callable[[int], None] = lambda halves: None,
 ) -> Any:
-    """The value that *body* holds.
+    """Return the value that *body* holds.
 
     *note* is told how many halves of characters were replaced, where there were any.
 
@@ -67,7 +67,7 @@ def parse_json(
 
 
 def render_json(value: Any) -> bytes:
-    """The value as compact UTF-8 JSON."""
+    """Return the value as compact UTF-8 JSON."""
     return orjson.dumps(value)
 
 
@@ -146,7 +146,7 @@ MEDIA_TYPES = {"application/json", "application/fhir+json"}
 
 
 def read_body(limit: int) -> bytes:
-    """The body of the current request.
+    """Return the body of the current request.
 
     What ``Content-Length`` says is believed only to refuse; the bytes that come are
     counted, in a body of unknown length too. What came of a body that broke off may be

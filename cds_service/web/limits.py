@@ -46,7 +46,7 @@ class Proxies:
 
 
 def find_address(environ: Mapping[str, Any], proxies: Proxies) -> str | None:
-    """The address a message came from, as far as that is known.
+    """Return the address a message came from, as far as that is known.
 
     It is a name to count under, not a proof: whoever is behind the first address that
     is no listed proxy shares it.
@@ -64,7 +64,7 @@ def find_address(environ: Mapping[str, Any], proxies: Proxies) -> str | None:
 
 
 def find_network(address: str | None) -> str:
-    """Whom an address belongs to: itself, or of IPv6 the network of a subscriber."""
+    """Return whom an address belongs to: itself, or IPv6's network of a subscriber."""
     known = parse_address(address or "")
     if isinstance(known, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((known, PREFIX), strict=False))
@@ -72,7 +72,7 @@ def find_network(address: str | None) -> str:
 
 
 def parse_address(text: str) -> IPAddress | None:
-    """An address as proxies write it, with or without port; None if it is none."""
+    """Return an address as proxies write it, with a port or not; else None."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -112,7 +112,7 @@ class Allowance:
         self._lock = threading.Lock()
 
     def wait(self, key: Hashable) -> float:
-        """Seconds until the key may again; 0 if it may now."""
+        """Return seconds until the key may again; 0 if it may now."""
         with self._lock:
             return self._wait(key, self._clock())
 
@@ -186,7 +186,7 @@ class Deadline:
 
     @classmethod
     def of(cls, config: Config, clock: Clock = time.monotonic) -> "Deadline":
-        """The deadline of a call that begins now."""
+        """Return the deadline of a call that begins now."""
         allowed = config.gather_deadline_ms + config.answer_deadline_ms
         return cls(clock() + allowed / 1000, clock)
 

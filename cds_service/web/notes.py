@@ -19,7 +19,7 @@ def note(**facts: Any) -> None:
 
 
 def read_notes() -> dict[str, Any]:
-    """The facts noted so far."""
+    """Return the facts noted so far."""
     facts: dict[str, Any] = g.setdefault("facts", {})
     return facts
 
@@ -38,7 +38,7 @@ def tell_timing(app: Flask) -> None:
 
 
 def render_timing(watch: Stopwatch) -> str:
-    """The value of the header, times in milliseconds."""
+    """Return the value of the header, times in milliseconds."""
     fetched = [
         f'fhir;dur={_milliseconds(seconds)};desc="{key}"'
         for key, seconds in watch.fetched.items()
@@ -52,7 +52,7 @@ def render_timing(watch: Stopwatch) -> str:
 
 
 def in_milliseconds(watch: Stopwatch) -> dict[str, float | dict[str, float]]:
-    """The same for the log line; fetches by prefetch key."""
+    """Return the same for the log line; fetches by prefetch key."""
     told: dict[str, float | dict[str, float]] = {
         phase: _milliseconds(seconds) for phase, seconds in watch.phases.items()
     }

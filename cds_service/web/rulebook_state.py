@@ -20,7 +20,7 @@ _IMPORTED, _NOT_IMPORTED = "imported", "not imported: products match by name"
 
 
 def summarise(world: World) -> Mapping[str, Any]:
-    """How this worker and the rules that it serves are; nothing of a patient.
+    """Return how this worker and the rules that it serves are; nothing of a patient.
 
     ``degraded``: calls are answered, and somebody should look.
     """
@@ -65,7 +65,7 @@ def _add_published(told: dict[str, Any], world: World) -> list[str]:
 
 
 def read_rulebook_error(world: World) -> Mapping[str, Any] | None:
-    """Why the newest rules are not served; None where they are or nobody can say."""
+    """Return why the newest rules are not served; None where they are."""
     try:
         return _error(world.store.publications.refusal())
     except StoreError:
@@ -126,7 +126,7 @@ class RulebookMetrics:
         }
 
     def collect(self) -> Any:
-        """The swaps so far."""
+        """Yield the swaps so far."""
         swaps = CounterMetricFamily(
             "cds_rulebook_swaps",
             "Times that this worker took another rulebook.",

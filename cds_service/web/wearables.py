@@ -25,7 +25,7 @@ FHIR = {"application/json", "application/fhir+json"}
 
 
 def build_wearables(world: World) -> Blueprint:
-    """The URLs that wearable sources call."""
+    """Return the URLs that wearable sources call."""
     wearables = Blueprint("wearables", __name__)
     ingestion = Ingestion(
         world.store,

@@ -302,7 +302,7 @@ def print_services(console: Console, services: Sequence[Any]) -> None:
 
 
 def timing(reply: Reply) -> str:
-    """Status, times and size in one line."""
+    """Return status, times and size in one line."""
     return (
         f"status {reply.status}, {reply.seconds * 1000:.0f} ms "
         f"(first byte {reply.first_byte * 1000:.0f} ms), {size(len(reply.content))}"
@@ -310,7 +310,7 @@ def timing(reply: Reply) -> str:
 
 
 def size(count: int) -> str:
-    """So many bytes, as people say it."""
+    """Return so many bytes, as people say it."""
     for unit, divisor in (("MB", 1_000_000), ("kB", 1_000)):
         if count >= divisor:
             return f"{count / divisor:.1f} {unit}"
@@ -318,7 +318,7 @@ def size(count: int) -> str:
 
 
 def reply_json(reply: Reply) -> dict[str, Any]:
-    """An answer as plain data; ``body`` is null where it is no JSON."""
+    """Return an answer as plain data; ``body`` is null where it is no JSON."""
     return {
         "status": reply.status,
         "milliseconds": round(reply.seconds * 1000, 1),

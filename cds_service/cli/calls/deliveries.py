@@ -32,7 +32,7 @@ class Delivery:
 
 
 def secret_option(command: Callable[..., None]) -> Callable[..., None]:
-    """The option ``--secret`` on a command; required where it sends."""
+    """Return the option ``--secret`` on a command; required where it sends."""
     option = click.option(
         "--secret",
         envvar="CDS_WEBHOOK_SECRET",
@@ -56,7 +56,7 @@ def _check_secret(
 def deliver(
     session: requests.Session, delivery: Delivery, url: str, secret: str
 ) -> requests.Response:
-    """The server's answer to one delivery. Raises ClickException if there is none."""
+    """Return the server's answer to one delivery. Raises ClickException without one."""
     signed_at = delivery.signed_at
     signature = Webhook(secret).sign(delivery.id, signed_at, delivery.body)
     headers = {
@@ -75,7 +75,7 @@ def deliver(
 
 
 def read(response: requests.Response) -> str:
-    """An answer in a few words."""
+    """Return an answer in a few words."""
     answer = answer_of(response)
     if "accepted" in answer:
         return f"{answer['accepted']} accepted, {answer.get('rejected')} rejected"
@@ -88,7 +88,7 @@ def read(response: requests.Response) -> str:
 
 
 def answer_of(response: requests.Response) -> dict[str, Any]:
-    """The JSON object of an answer; empty where it holds none."""
+    """Return the JSON object of an answer; empty where it holds none."""
     try:
         answer = response.json()
     except requests.JSONDecodeError:
@@ -97,5 +97,5 @@ def answer_of(response: requests.Response) -> dict[str, Any]:
 
 
 def webhook_url(url: str, path: str) -> str:
-    """The URL of a webhook of a server, where *url* may be that already."""
+    """Return the URL of a webhook of a server, where *url* may be that already."""
     return url if url.rstrip("/").endswith(path) else url.rstrip("/") + path

@@ -58,7 +58,7 @@ class Options:
 
 
 def take_options(command: Command) -> Command:
-    """The command with the arguments and options that ``Options`` holds."""
+    """Return the command with the arguments and options that ``Options`` holds."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -175,7 +175,7 @@ _OPTIONS: tuple[Callable[[Command], Command], ...] = (
 
 
 def read_context(text: str) -> dict[str, Any]:
-    """The fields that ``--context`` names, as JSON or in a file after ``@``.
+    """Return the fields that ``--context`` names, as JSON or in a file after ``@``.
 
     Raises:
         click.UsageError: if it is no JSON object, or the file cannot be read.

@@ -111,14 +111,14 @@ def send_all(steps: list[Step], url: str, secret: str, speed: float) -> int:
 def send(
     session: requests.Session, step: Step, url: str, secret: str
 ) -> requests.Response:
-    """The server's answer to one delivery."""
+    """Return the server's answer to one delivery."""
     signed_at = datetime.now(UTC) + step.clock
     delivery = Delivery(step.delivery, body_of(step), signed_at)
     return deliver(session, delivery, url, FORGER if step.forged else secret)
 
 
 def faults(step: Step, response: requests.Response, before: str) -> Iterator[str]:
-    """What is not as a right server would answer."""
+    """Yield what is not as a right server would answer."""
     if response.status_code != step.expected:
         yield f"expected {step.expected}"
     elif step.repeats and response.text != before:
@@ -128,7 +128,7 @@ def faults(step: Step, response: requests.Response, before: str) -> Iterator[str
 
 
 def describe(step: Step) -> str:
-    """A delivery in a line."""
+    """Return a delivery in a line."""
     return f"{step.says}: {', '.join(map(_alert_line, step.alerts))}"
 
 
@@ -139,5 +139,5 @@ def _alert_line(alert: dict[str, Any]) -> str:
 
 
 def body_of(step: Step) -> str:
-    """The body of a delivery; the same text for the same step."""
+    """Return the body of a delivery; the same text for the same step."""
     return json.dumps({"alerts": step.alerts})

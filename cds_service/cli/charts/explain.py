@@ -153,7 +153,7 @@ def scene_of_bundle(
     folder: Path | None,
     now: datetime,
 ) -> Scene:
-    """A rule and the patient of a Bundle, whether a service asks the rule or none."""
+    """Return a rule and the patient of a Bundle, whether a service asks it or not."""
     rulebook = compile_folder(folder).rulebook
     rule = rulebook.rules.get(name)
     if rule is None:
@@ -173,7 +173,7 @@ def scene_of_bundle(
 
 
 def ask_alone(rule: Rule, rulebook: Rulebook) -> ServiceRules:
-    """A service that asks one rule that no service of the site asks."""
+    """Return a service that asks one rule that no service of the site asks."""
     some = next(iter(rulebook.services.values()))
     selectors = some.program.selectors
     slots = {slot for fact in rule.facts.values() for slot in fact.slots}
@@ -186,7 +186,7 @@ def ask_alone(rule: Rule, rulebook: Rulebook) -> ServiceRules:
 
 
 def scene_of_example(name: str, case: str, folder: Path | None) -> Scene:
-    """A rule and the patient of one of its test cases."""
+    """Return a rule and the patient of one of its test cases."""
     chosen = folder or default_folder()
     try:
         files = read_folder(chosen)
@@ -206,7 +206,7 @@ def scene_of_example(name: str, case: str, folder: Path | None) -> Scene:
 
 
 def find_example(examples: list[Example], rule: str, name: str) -> Example:
-    """The case of that name, or the only one whose name has it.
+    """Return the case of that name, or the only one whose name has it.
 
     Raises:
         click.ClickException: if there is none, or more than one.
@@ -238,13 +238,13 @@ def show_text(scene: Scene, history: History | None) -> None:
 
 
 def is_whole(source: Source) -> bool:
-    """Whether a source was read, and all of it could be used."""
+    """Check whether a source was read, and all of it could be used."""
     loaded = source.state is SourceState.LOADED
     return loaded and not source.unusable and not source.foreign
 
 
 def describe(source: Source) -> str:
-    """How a source was read: its state and why, and what of it could not be used."""
+    """Return how a source was read: its state, why, and what could not be used."""
     why = f" ({source.why})" if source.why else ""
     said = [f"{source.state.name.lower()}{why}"]
     reasons = dict.fromkeys(each.reason for each in source.unusable)
@@ -276,7 +276,7 @@ def show_json(scene: Scene, history: History | None) -> None:
 
 
 def as_source(source: Source) -> dict[str, Any]:
-    """How a source was read, as plain data."""
+    """Return how a source was read, as plain data."""
     return {
         "name": source.name,
         "state": source.state.name.lower(),

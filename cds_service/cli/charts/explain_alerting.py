@@ -53,7 +53,7 @@ class Told:
 
 
 def history_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Options that name a history; the command gets it as ``history``, or None."""
+    """Return options that name a history; the command gets it as ``history``."""
 
     @wraps(command)
     def with_history(
@@ -95,14 +95,14 @@ def tell_alerting(
 def alerting_json(
     rule: Rule, service: ServiceRules, case: Case, history: History
 ) -> dict[str, Any]:
-    """What alerting would do now, for a program."""
+    """Return what alerting would do now, for a program."""
     return as_json(ask_alerting(rule, service, case, history))
 
 
 def ask_alerting(
     rule: Rule, service: ServiceRules, case: Case, history: History
 ) -> Told:
-    """What alerting would do now; the database is read and not changed.
+    """Return what alerting would do now; the database is read and not changed.
 
     All rules of the service are asked, since they share groups and limits.
     """
@@ -124,7 +124,7 @@ def ask_alerting(
 def read_displays(
     patient: str, lookback: Lookback | None, history: History
 ) -> tuple[Display, ...]:
-    """The patient's earlier displays.
+    """Return the patient's earlier displays.
 
     Raises:
         click.ClickException: if they cannot be read.
@@ -142,7 +142,7 @@ def read_displays(
 
 
 def as_lines(told: Told) -> Iterator[str]:
-    """What alerting would do, and the displays and overrides that it rests on."""
+    """Yield what alerting would do, and the displays and overrides that it rests on."""
     if told.card is None:
         yield "alerting: there is no card to show or hold back"
         return
@@ -161,7 +161,7 @@ def as_lines(told: Told) -> Iterator[str]:
 
 
 def why_always(card: BuiltCard) -> str:
-    """Why the card is shown whatever was before; empty where that matters."""
+    """Return why the card is shown whatever was before; empty where that matters."""
     if not may_be_held(card):
         return ", as every critical card whose rule does not allow to hold it back"
     if card.alerting.looks_back and not card.comparable:
@@ -170,7 +170,7 @@ def why_always(card: BuiltCard) -> str:
 
 
 def as_json(told: Told) -> dict[str, Any]:
-    """The same for a program."""
+    """Return the same for a program."""
     held = told.suppressed
     return {
         "shown": told.card is not None and held is None,

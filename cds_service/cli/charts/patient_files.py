@@ -29,7 +29,7 @@ class Sender:
 
 
 def read_moment(text: str | None) -> datetime:
-    """The moment that was named, or this one."""
+    """Return the moment that was named, or this one."""
     if text is None:
         return datetime.now(UTC)
     try:
@@ -40,7 +40,7 @@ def read_moment(text: str | None) -> datetime:
 
 
 def read_json(file: Path, now: datetime) -> Any:
-    """The content of a JSON file, times such as ``@now-6h`` counted from *now*."""
+    """Return the content of a JSON file, times such as ``@now-6h`` from *now*."""
     try:
         content = json.loads(mend(file.read_bytes())[0])
     except (ValueError, RecursionError) as error:
@@ -55,7 +55,7 @@ def read_json(file: Path, now: datetime) -> Any:
 
 
 def choose_patient(bundle: Any, wanted: str | None) -> str:
-    """The id of the Bundle's patient; of several, the one that is *wanted*.
+    """Return the id of the Bundle's patient; of several, the one that is *wanted*.
 
     Raises:
         click.ClickException: if there is none, or it is not said which.
@@ -80,7 +80,7 @@ def choose_patient(bundle: Any, wanted: str | None) -> str:
 def read_chart(
     queries: Sequence[SourceQuery], bundle: Any, patient: str, hook: str
 ) -> Chart:
-    """The chart of a patient whose whole record the Bundle is.
+    """Return the chart of a patient whose whole record the Bundle is.
 
     Nothing is sorted out beforehand: what is about somebody else, or cannot be used, is
     counted as it would be in a call.
@@ -156,7 +156,7 @@ def _page(entries: Sequence[Entry], kind: str = "MedicationRequest") -> dict[str
 def read_alerts(
     file: Path | None, patient: str, types: Mapping[str, AlertType], now: datetime
 ) -> tuple[WearableAlert, ...]:
-    """The patient's alerts in a file; none without one."""
+    """Return the patient's alerts in a file; none without one."""
     if file is None:
         return ()
     try:
@@ -193,7 +193,7 @@ class Patient:
     """The body of a delivery to the webhook; None where there is none."""
 
     def chart(self, service: ServiceRules) -> Chart:
-        """The patient's chart as *service* would have gathered it.
+        """Return the patient's chart as *service* would have gathered it.
 
         Raises:
             Unreadable: if the call would have been refused.
@@ -210,7 +210,7 @@ class Patient:
     def wearable_alerts(
         self, types: Mapping[str, AlertType], now: datetime
     ) -> tuple[WearableAlert, ...]:
-        """The patient's alerts.
+        """Return the patient's alerts.
 
         Raises:
             Unreadable: if one cannot be used.
@@ -229,7 +229,7 @@ class Patient:
 
 
 def find_patients(corpus: Path) -> list[Path]:
-    """The Bundles and fixture cases at or below a path, in an order that stays."""
+    """Return the Bundles and cases at or below a path, in an order that stays."""
     if corpus.is_file() or (corpus / REQUEST).is_file():
         return [corpus]
     found: list[Path] = []
@@ -253,7 +253,7 @@ def _leads_back(path: Path) -> bool:
 
 
 def read_patients(path: Path, name: str, now: datetime) -> Iterator[Patient]:
-    """Every patient in a Bundle's file, or the one of a fixture case.
+    """Yield every patient in a Bundle's file, or the one of a fixture case.
 
     Raises:
         Unreadable: if there is none, or a file is not what it should be.

@@ -53,7 +53,7 @@ class Reason:
     """Criteria in the author's words, each with its line."""
 
     def as_json(self) -> dict[str, Any]:
-        """The reason for tools."""
+        """Return the reason for tools."""
         return {
             "rule": self.rule,
             "fact": self.fact,
@@ -108,7 +108,7 @@ def prefetch(wanted: str | None, rules: Path | None, form: str) -> None:
 def explained(
     service: ServiceRules, compiled: Compilation
 ) -> list[tuple[SourceQuery, list[Reason]]]:
-    """The queries of a service, skipped ones too, each with the facts it is for."""
+    """Return the queries of a service, skipped ones too, each with its facts."""
     selectors = service.program.selectors.all
     askings = [
         asking for rule in service.rules for asking in askings_of(rule, selectors)

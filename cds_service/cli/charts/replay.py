@@ -103,7 +103,7 @@ def replay_corpus(
     now: datetime,
     tell: Callable[[int, int], None] = lambda done, all: None,
 ) -> Replay:
-    """Every rule of *services* over every patient, before and after.
+    """Return every rule of *services* over every patient, before and after.
 
     A file that cannot be read is named, and the others go on. *tell* hears how many
     files are done.
@@ -227,7 +227,7 @@ def _counterpart(line: TraceLine, gone: list[TraceLine]) -> TraceLine | None:
 
 
 def change_json(change: Change) -> dict[str, Any]:
-    """A change for tools."""
+    """Return a change for tools."""
     return {
         "patient": change.patient,
         "rule": change.rule,
@@ -299,7 +299,7 @@ def replay(
 
 
 def chosen_services(compiled: Compilation, wanted: str | None) -> list[ServiceRules]:
-    """The services that are meant.
+    """Return the services that are meant.
 
     Raises:
         click.UsageError: if there is none of that name.
@@ -321,7 +321,7 @@ def show_progress(done: int, all: int) -> None:
 
 
 def change_lines(changes: list[Change]) -> Iterator[str]:
-    """Each patient whose outcome changes, by rule, with what turned."""
+    """Yield each patient whose outcome changes, by rule, with what turned."""
     for rule in sorted({each.rule for each in changes}):
         own = [each for each in changes if each.rule == rule]
         yield f"{rule}: {len(own)} changed"

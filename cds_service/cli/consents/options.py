@@ -17,7 +17,7 @@ from ..valuesets import rules_option
 
 
 def tenancy_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Options that name a tenant; the command gets it as ``tenancy``."""
+    """Return options that name a tenant; the command gets it as ``tenancy``."""
 
     @wraps(command)
     def with_tenancy(

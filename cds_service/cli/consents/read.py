@@ -38,7 +38,7 @@ class Counts:
     ended: int = 0
 
     def add(self, change: ConsentChange) -> None:
-        """Counts what changed of one patient more."""
+        """Count what changed of one patient more."""
         self.patients += 1
         self.changed += len(change.kept)
         self.forgotten += len(change.gone)
@@ -121,13 +121,13 @@ def check_tenancy(tenancy: Tenancy) -> None:
 
 
 def why_narrowed(server: FhirServer) -> Iterator[str]:
-    """A sentence where the token is known to show a part only."""
+    """Yield a sentence where the token is known to show a part only."""
     if granted(server.credentials, CONSENTS.kind) is not Grant.FULL:
         yield f"The token shows some {CONSENTS.many} only."
 
 
 def why_emptied(told: Told, before: Sized) -> Iterator[str]:
-    """A sentence where nothing came of a server that had told of patients before."""
+    """Yield a sentence where nothing came of a server that had told of patients."""
     if told.pages and not told.consents and before:
         of = counted(len(before), "patient", "patients")
         yield f"The server has no Consent at all, and told of {of} before."

@@ -46,7 +46,7 @@ class Wish:
 def read_actions(
     context: click.Context, parameter: click.Parameter, text: str
 ) -> tuple[ConsentAction, ...]:
-    """The actions in a list with commas, each once."""
+    """Return the actions in a list with commas, each once."""
     try:
         named = [ConsentAction(each.strip()) for each in text.split(",")]
     except ValueError as error:
@@ -58,7 +58,7 @@ def read_actions(
 def read_codes(
     context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
 ) -> tuple[tuple[str, str], ...]:
-    """System and code of each ``system|code``."""
+    """Return system and code of each ``system|code``."""
     found = []
     for text in texts:
         named, _, code = text.rpartition("|")
@@ -117,12 +117,12 @@ def send(
 
 
 def usual_id(patient: str) -> str:
-    """The id of the Consent that is made for a patient, the same each time."""
+    """Return the id of the Consent that is made for a patient, the same each time."""
     return f"trial-{uuid5(NAMESPACE_URL, f'Patient/{patient}')}"
 
 
 def build_consent(wish: Wish, now: datetime) -> dict[str, Any]:
-    """The FHIR R4 Consent that says so."""
+    """Return the FHIR R4 Consent that says so."""
     provision: dict[str, Any] = {
         "type": "permit",
         "action": [_concept(ACTIONS, str(each)) for each in wish.permits],
@@ -163,7 +163,7 @@ def refuse_nonsense(resource: dict[str, Any]) -> None:
 
 
 def ask(resource: dict[str, Any], url: str, secret: str) -> dict[str, Any]:
-    """What the server says of the Consent.
+    """Return what the server says of the Consent.
 
     Raises:
         click.ClickException: if it does not keep it.
@@ -185,7 +185,7 @@ def ask(resource: dict[str, Any], url: str, secret: str) -> dict[str, Any]:
 
 
 def said(result: dict[str, Any], wish: Wish) -> Iterator[str]:
-    """The answer in plain words."""
+    """Yield the answer in plain words."""
     how = "withdrawn" if wish.withdrawn else "kept"
     yield f"Consent {wish.id} of patient {wish.patient} is {how}."
     listed = result.get("permits")

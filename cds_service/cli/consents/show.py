@@ -66,7 +66,7 @@ def show(database: str, patient: str, form: str, tenancy: Tenancy) -> None:
 
 
 def read_kept(url: str, patient: str, tenancy: Tenancy, now: datetime) -> Kept:
-    """What a database keeps of a patient.
+    """Return what a database keeps of a patient.
 
     Raises:
         click.ClickException: if it cannot be read.
@@ -86,7 +86,7 @@ def read_kept(url: str, patient: str, tenancy: Tenancy, now: datetime) -> Kept:
 
 
 def as_json(kept: Kept) -> dict[str, Any]:
-    """The same for a program."""
+    """Return the same for a program."""
     return {
         **kept.patient._asdict(),
         "now": stamp(kept.now),

@@ -11,7 +11,7 @@ from ...store.store import Store
 
 
 def default_url() -> str:
-    """The database that the environment names, or the usual one."""
+    """Return the database that the environment names, or the usual one."""
     usual = Config.model_fields["database_url"].default
     return os.environ.get("CDS_DATABASE_URL") or str(usual)
 
@@ -25,7 +25,7 @@ database_option = click.option(
 
 
 def open_store(url: str) -> Store:
-    """The store at a database URL, which a server has made; nothing is created.
+    """Return the store at a database URL, which a server has made; nothing is created.
 
     Raises:
         click.ClickException: if there is none, or it cannot be read.
@@ -40,7 +40,7 @@ def open_store(url: str) -> Store:
 
 
 def shown(url: str) -> str:
-    """A database URL for people to read, without its password."""
+    """Return a database URL for people to read, without its password."""
     try:
         return mask_url(url)
     except StoreError:

@@ -121,7 +121,7 @@ def verify_rows(context: click.Context, database: str, kept: Path | None) -> Non
 
 
 def read_anchors(file: Path) -> list[Anchor]:
-    """The anchors in a file, one a line."""
+    """Return the anchors in a file, one a line."""
     try:
         lines = file.read_text("utf-8").splitlines()
         return [Anchor(**json.loads(line)) for line in lines if line.strip()]
@@ -131,7 +131,7 @@ def read_anchors(file: Path) -> list[Anchor]:
 
 
 def count(store: Store) -> int:
-    """How many rows the trail has."""
+    """Return how many rows the trail has."""
     return sum(1 for _ in store.audit_entries())
 
 

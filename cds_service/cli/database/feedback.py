@@ -124,7 +124,7 @@ def export(
 
 
 def read_period(since: str | None, until: str | None) -> Period:
-    """The period that the options name."""
+    """Return the period that the options name."""
     end = _moment(until, "--until") if until else datetime.now(UTC)
     start = _moment(since, "--since") if since else end - timedelta(days=30)
     if start >= end:
@@ -166,7 +166,7 @@ EXPORT_COLUMNS = (
 
 
 def report_json(each: RuleReport) -> Mapping[str, Any]:
-    """The report of one rule as plain data."""
+    """Return the report of one rule as plain data."""
     return {
         "rule": each.rule,
         "version": each.version,
@@ -199,7 +199,7 @@ def flat_report(each: RuleReport) -> Mapping[str, Any]:
 
 
 def report_lines(reports: Sequence[RuleReport], period: Period) -> Iterable[str]:
-    """The report as a table, and below it why cards were overridden."""
+    """Yield the report as a table, and below it why cards were overridden."""
     yield f"from {_day(period.since)} until {_day(period.until)}"
     if not reports:
         yield "no call in this time"
@@ -242,7 +242,7 @@ def _day(moment: datetime) -> str:
 
 
 def export_json(record: FeedbackRecord, with_comment: bool) -> Mapping[str, Any]:
-    """One word of feedback with the fields that a hospital has to export."""
+    """Return one word of feedback with the fields that a hospital has to export."""
     said: dict[str, Any] = {
         "reason_system": record.reason_system,
         "reason_code": record.reason_code,

@@ -46,7 +46,7 @@ class Access:
 
 
 def access_options(wanted: Wanted) -> Decorator:
-    """Options of a command that reads such resources; it gets them as ``access``."""
+    """Return options of a command that reads so; it gets them as ``access``."""
 
     def decorate(command: Command) -> Command:
         @wraps(command)
@@ -77,7 +77,7 @@ def access_options(wanted: Wanted) -> Decorator:
 
 
 def count_option(wanted: Wanted) -> Decorator:
-    """The option ``--count`` of a command that reads such resources."""
+    """Return the option ``--count`` of a command that reads such resources."""
     return click.option(
         "--count",
         type=click.IntRange(1, 10_000),
@@ -140,7 +140,7 @@ _MANNERS: tuple[Decorator, ...] = (
 
 
 def read_base(text: str) -> Base:
-    """The FHIR server's base. Raises UsageError."""
+    """Return the FHIR server's base. Raises UsageError."""
     base = parse_base(text)
     if base is None:
         raise click.UsageError(
@@ -177,7 +177,7 @@ def reach(
 def choose_credentials(
     access: Access, wanted: Wanted, base: Base, pool: FhirPool
 ) -> Credentials:
-    """Where tokens come from. Raises UsageError."""
+    """Return where tokens come from. Raises UsageError."""
     if not access.bearer_file and not access.client_id:
         if access.key or access.kid or access.token_url or access.scope:
             raise click.UsageError("--key needs --client-id")
@@ -208,7 +208,7 @@ def choose_credentials(
 
 
 def check_scope(credentials: Credentials, wanted: Wanted, search: str) -> None:
-    """Gets a first token, and says so if it shows some of what is wanted only.
+    """Get a first token, and say so if it shows some of what is wanted only.
 
     Raises ClickException if there is none, or it permits no such search.
     """
@@ -230,7 +230,7 @@ def check_scope(credentials: Credentials, wanted: Wanted, search: str) -> None:
 
 
 def granted(credentials: Credentials, search: str) -> Grant:
-    """What the token in use lets a search find, as far as its scope is known."""
+    """Return what the token in use lets a search find, as far as its scope is known."""
     if not isinstance(credentials, BackendServices):
         return Grant.FULL
     return grant(parse_scope(credentials.scope), search)

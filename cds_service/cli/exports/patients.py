@@ -102,7 +102,7 @@ def export(
 
 
 def read_query(text: str) -> str:
-    """A search of Patient, encoded. Raises UsageError."""
+    """Return a search of Patient, encoded. Raises UsageError."""
     path, _, parameters = text.partition("?")
     if path != "Patient" or "#" in text:
         raise click.UsageError("--query is a search of Patient: 'Patient?active=true'")

@@ -105,7 +105,7 @@ def _import_missing(checked: Checked) -> Iterator[Finding]:
 def held_to_lock(
     findings: Iterable[Finding], files: Mapping[str, str], locked: bool
 ) -> Iterator[Finding]:
-    """The findings; if *locked*, those about the lock are errors, as is its lack."""
+    """Yield the findings; if *locked*, those about the lock, or its lack, as errors."""
     for each in findings:
         about_lock = each.code in ("CDS219", "CDS220")
         yield replace(each, level=Level.ERROR) if locked and about_lock else each
@@ -115,7 +115,7 @@ def held_to_lock(
 
 
 def rules_folder(path: Path) -> Path:
-    """The folder whose settings hold for *path*: the nearest with site or services."""
+    """Return the folder whose settings hold for *path*: the nearest that has some."""
     start = path if path.is_dir() else path.parent
     for folder in (start, *start.absolute().parents):
         if (folder / SITE).is_file() or (folder / SERVICES).is_file():

@@ -40,16 +40,16 @@ class Compilation:
     rulebook: Rulebook
 
     def place(self, file: str) -> str:
-        """A file of the folder, as the caller would name it."""
+        """Return a file of the folder, as the caller would name it."""
         return f"{self.name}/{file}" if self.name != "." else file
 
     def rule_file(self, rule: str) -> RuleFile:
-        """A rule beside its file."""
+        """Return a rule beside its file."""
         found = self.rulebook.rules[rule]
         return RuleFile(found, self.documents[found.file])
 
     def find(self, rule: str) -> RuleFile:
-        """The rule that a user names.
+        """Return the rule that a user names.
 
         Raises:
             click.UsageError: if there is none, with what may have been meant.
@@ -61,12 +61,12 @@ class Compilation:
 
 
 def default_folder() -> Path:
-    """The rules folder where none is named: CDS_RULES, or ./rules."""
+    """Return the rules folder where none is named: CDS_RULES, or ./rules."""
     return Path(os.environ.get("CDS_RULES") or "rules")
 
 
 def compile_folder(folder: Path | None) -> Compilation:
-    """The rulebook of a folder, by default the usual one.
+    """Return the rulebook of a folder, by default the usual one.
 
     Raises:
         CouldNotRun: if the folder cannot be read or its rules have errors.
@@ -80,7 +80,7 @@ def compile_folder(folder: Path | None) -> Compilation:
 
 
 def compile_texts(name: str, files: Mapping[str, str]) -> Compilation:
-    """The rulebook of files that were read, or held, somewhere.
+    """Return the rulebook of files that were read, or held, somewhere.
 
     Raises:
         CouldNotRun: if the rules have errors.

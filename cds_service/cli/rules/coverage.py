@@ -105,7 +105,7 @@ def _listed(words: tuple[str, ...]) -> str:
 
 
 def as_json(covered: Iterable[Covered], findings: Iterable[Finding]) -> dict[str, Any]:
-    """What was counted, as plain data."""
+    """Return what was counted, as plain data."""
     return {
         "rules": [_rule_as_json(*each) for each in covered],
         "findings": [each.as_json() for each in findings],

@@ -283,7 +283,7 @@ PATIENCE = 60
 
 
 def files_at(revision: str, folder: Path) -> dict[str, str]:
-    """The rule files of *folder* as they were at a git revision.
+    """Return the rule files of *folder* as they were at a git revision.
 
     Raises:
         CouldNotRun: if there is no git, no repository or no such revision.

@@ -112,14 +112,14 @@ def save(file: Path, text: str) -> None:
 
 
 def changes(name: str, old: str, new: str) -> Iterator[str]:
-    """The lines that differ, as ``diff -u`` writes them."""
+    """Yield the lines that differ, as ``diff -u`` writes them."""
     before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
     for line in difflib.unified_diff(before, after, name, name):
         yield line if line.endswith("\n") else line + "\n"
 
 
 def summary(tally: Tally, only_looked: bool) -> str:
-    """The closing line: ``3 files in order, 1 file put in order``."""
+    """Return the closing line: ``3 files in order, 1 file put in order``."""
     said = [f"{_files(tally.right)} in order"]
     if tally.changed:
         done = "not in order" if only_looked else "put in order"

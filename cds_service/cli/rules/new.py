@@ -121,7 +121,7 @@ def new(
 
 
 def from_options(stock: Stock, given: Mapping[str, Any]) -> Answers:
-    """The answers that the options give.
+    """Return the answers that the options give.
 
     Raises:
         Slip: where one of them is no answer.
@@ -161,7 +161,7 @@ def texts(
     source: str,
     files: Mapping[str, str],
 ) -> dict[str, str]:
-    """The new files, by their path in the rules folder.
+    """Return the new files, by their path in the rules folder.
 
     Raises:
         Slip: if the id or the folder cannot be used.
@@ -252,7 +252,7 @@ def write(file: Path, text: str) -> None:
 
 
 def ask(stock: Stock, given: Mapping[str, Any]) -> Answers:
-    """The answers to the five questions; each is asked until it can be used.
+    """Return the answers to the five questions; each is asked until it can be used.
 
     Raises:
         Slip: if none of the questions is answered.
@@ -330,6 +330,6 @@ def _prompt(question: str, read: Callable[[str], Any]) -> Any:
 
 
 def excluded(stock: Stock, answer: str) -> str:
-    """The value set that a rule stays silent with: of a drug or of a diagnosis."""
+    """Return the value set that a rule is silent with: of a drug or a diagnosis."""
     offered = stock.sets_of("drug")
     return stock.choose("drug" if answer in offered else "diagnosis", answer)

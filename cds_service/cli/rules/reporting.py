@@ -35,12 +35,12 @@ class Report:
     """Errors in files of the same folder that were not asked about."""
 
     def count(self, level: Level) -> int:
-        """How many findings are of a level."""
+        """Return how many findings are of a level."""
         return sum(each.level is level for each in self.findings)
 
 
 def format_option(command: Command) -> Command:
-    """The option ``--format`` on a command, as its argument ``form``."""
+    """Return the option ``--format`` on a command, as its argument ``form``."""
     option = click.option(
         "--format",
         "form",
@@ -72,7 +72,7 @@ def exit_code(report: Report, lint_fatal: bool = False) -> int:
 
 
 def summary(report: Report) -> str:
-    """The closing line: ``12 files, 3 rules: 2 errors, 1 warning``."""
+    """Return the closing line: ``12 files, 3 rules: 2 errors, 1 warning``."""
     found = [
         _counted(report.count(level), level.value)
         for level in Level
@@ -106,7 +106,7 @@ def _print(report: Report) -> None:
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """The report as plain data."""
+    """Return the report as plain data."""
     return {
         "files": len(report.texts),
         "rules": report.rules,
@@ -116,7 +116,7 @@ def as_json(report: Report) -> dict[str, Any]:
 
 
 def as_workflow_command(finding: Finding) -> str:
-    """The finding as a command of GitHub Actions, which annotates the line.
+    """Return the finding as a command of GitHub Actions, which annotates the line.
 
     Source: GitHub Docs, "Workflow commands for GitHub Actions"; what is escaped is what
     actions/toolkit escapes.
@@ -142,7 +142,7 @@ def _property(value: str | int) -> str:
 
 
 def as_sarif(report: Report) -> dict[str, Any]:
-    """The report as a SARIF log.
+    """Return the report as a SARIF log.
 
     Source: OASIS, SARIF 2.1.0.
     """

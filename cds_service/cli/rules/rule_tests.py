@@ -64,11 +64,11 @@ class FolderTests:
     asked: tuple[Path, ...]
 
     def place(self, file: str) -> str:
-        """A file of the folder, as the caller would name it."""
+        """Return a file of the folder, as the caller would name it."""
         return str(self.folder / file)
 
     def rules(self, only: Container[str] | None = None) -> tuple[str, ...]:
-        """The rules that are tested, or those that the files *only* test."""
+        """Return the rules that are tested, or those that the files *only* test."""
         return tuple(
             dict.fromkeys(
                 each.rule
@@ -78,7 +78,7 @@ class FolderTests:
         )
 
     def examples(self, rule: str) -> Iterator[Example]:
-        """The cases of a rule."""
+        """Yield the cases of a rule."""
         for test in self.tests:
             if test.rule == rule:
                 yield from test.examples
@@ -115,7 +115,7 @@ class RunResult:
 
 
 def default_paths(paths: Sequence[Path]) -> tuple[Path, ...]:
-    """The *paths* that were given, or the folder where none is.
+    """Return the *paths* that were given, or the folder where none is.
 
     Raises:
         click.UsageError: if one is not there.
@@ -130,7 +130,7 @@ def default_paths(paths: Sequence[Path]) -> tuple[Path, ...]:
 
 
 def open_folders(paths: Iterable[Path]) -> tuple[FolderTests, ...]:
-    """The tests that *paths* stand for: rules folders, folders or files in one."""
+    """Return the tests that *paths* stand for: folders of rules, or files in one."""
     wanted: dict[Path, list[Path]] = {}
     for path in paths:
         wanted.setdefault(rules_folder(path), []).append(path)
@@ -170,7 +170,7 @@ def _is_meant(test: ExampleFile, folder: Path, asked: tuple[Path, ...]) -> bool:
 
 
 def stands_for(file: Path, asked: Iterable[Path]) -> bool:
-    """Whether a file is meant by one of the paths: it, its rule, or a folder around."""
+    """Check whether a path means a file: it, its rule, or a folder around it."""
     rule = file.with_name(file.name.removesuffix(".test.yaml") + ".yaml")
     here, there = _absolute(file), _absolute(rule)
     return any(
@@ -202,7 +202,7 @@ def _traced(runner: ExampleRunner, example: Example) -> Iterable[str]:
 
 
 def owed(tests: FolderTests) -> Iterator[Finding]:
-    """The tests that the rules which were asked about owe."""
+    """Yield the tests that the rules which were asked about owe."""
     checked = check_folder(tests.folder)
     for each in duties(checked.files, checked.documents):
         file = tests.folder / each.file
@@ -214,7 +214,7 @@ _DUTIES = ("CDS701", "CDS702", "CDS703", "CDS704", "CDS706")
 
 
 def mutated(tests: FolderTests, rule: str) -> Mutation | None:
-    """What the tests of a rule notice; None if it does not compile, as cases told."""
+    """Return what a rule's tests notice; None if it does not compile, as cases told."""
     try:
         return mutate(tests.runner, rule, tests.examples(rule))
     except ExampleError:
@@ -222,6 +222,6 @@ def mutated(tests: FolderTests, rule: str) -> Mutation | None:
 
 
 def owed_mutants(tests: FolderTests, mutation: Mutation) -> Finding | None:
-    """What the rule owes whose mutants live."""
+    """Return what the rule owes whose mutants live."""
     found = check_mutation(mutation)
     return found and replace(found, file=tests.place(found.file))

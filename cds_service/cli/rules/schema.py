@@ -80,7 +80,7 @@ def schema(
 
 
 def project_schemas(folder: Path) -> dict[str, dict[str, Any]]:
-    """The schema of every kind of file, with the names in a rules folder.
+    """Return the schema of every kind of file, with the names in a rules folder.
 
     Raises:
         click.ClickException: if the rules have errors.
@@ -103,7 +103,7 @@ def project_schemas(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def as_text(made: dict[str, Any]) -> str:
-    """A schema as it stands in its file."""
+    """Return a schema as it stands in its file."""
     return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -134,7 +134,7 @@ def point(folder: Path, schemas: Path) -> None:
 
 
 def advice(folder: Path, schemas: Path) -> str:
-    """How an editor comes to use the schemas."""
+    """Return how an editor comes to use the schemas."""
     settings = {
         f"./{shown(schemas / f'{kind}.schema.json')}": [
             pattern.format(folder.name) for pattern in patterns
@@ -151,7 +151,7 @@ def advice(folder: Path, schemas: Path) -> str:
 
 
 def shown(path: Path) -> str:
-    """A path as the caller would name it."""
+    """Return a path as the caller would name it."""
     here = Path.cwd()
     absolute = path.absolute()
     return str(absolute.relative_to(here) if absolute.is_relative_to(here) else path)

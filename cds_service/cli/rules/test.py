@@ -246,7 +246,7 @@ def _wait(
 
 
 def changes(before: Fingerprint, now: Fingerprint) -> frozenset[str]:
-    """The files that are new, gone or different."""
+    """Return the files that are new, gone or different."""
     return frozenset(
         name for name in {*before, *now} if before.get(name) != now.get(name)
     )
@@ -255,7 +255,7 @@ def changes(before: Fingerprint, now: Fingerprint) -> frozenset[str]:
 def affected(
     folders: tuple[Path, ...], changed: frozenset[str]
 ) -> frozenset[str] | None:
-    """The test files whose outcome a change may change; None for all.
+    """Return the test files whose outcome a change may change; None for all.
 
     Tests affect themselves, a rule its tests, a patient the tests that name it. What
     rules share may affect all.

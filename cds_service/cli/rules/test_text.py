@@ -54,7 +54,7 @@ def _headline(difference: Difference) -> str:
 
 
 def difference_lines(difference: Difference) -> Iterator[str]:
-    """What was wanted after ``-`` and what came after ``+``, where that is text."""
+    """Yield what was wanted after ``-`` and what came after ``+``, if it is text."""
     if difference.what not in ("summary", "detail"):
         return
     if difference.expected:
@@ -120,7 +120,7 @@ def _counted(number: int, noun: str) -> str:
 
 
 def as_json(outcome: RunResult) -> dict[str, Any]:
-    """The outcome of a run as plain data."""
+    """Return the outcome of a run as plain data."""
     return {
         "passed": outcome.passed,
         "failed": outcome.failed,
@@ -171,7 +171,7 @@ def _mutation_as_json(tests: FolderTests, mutation: Mutation) -> dict[str, Any]:
 
 
 def all_findings(outcome: RunResult) -> Iterable[Finding]:
-    """What is wrong with files, and each case that failed."""
+    """Yield what is wrong with files, and each case that failed."""
     yield from outcome.findings
     yield from (each.finding for each in outcome.results if each.differences)
 
@@ -190,7 +190,7 @@ def write_junit(outcome: RunResult, path: Path) -> None:
 
 
 def as_junit(outcome: RunResult) -> Element:
-    """The outcome as a tree: a suite a file, and one for what is wrong with files."""
+    """Return the outcome as a tree: a suite a file, and one for what is wrong."""
     root = Element("testsuites", name="cds-service test")
     by_file: dict[str, list[Result]] = {}
     for each in outcome.results:

@@ -185,7 +185,7 @@ def show(
 
 
 def texts(answer: ServiceAnswer) -> list[tuple[str, str]]:
-    """What the cards of an answer say."""
+    """Return what the cards of an answer say."""
     cards = answer.body["cards"]
     return [(card["summary"], card.get("detail", "")) for card in cards]
 
@@ -197,7 +197,7 @@ def expect(status: int, expected: int, body: str) -> None:
 
 
 def write_clients(public_key: dict[str, Any], fhir_base: str, secret: str) -> str:
-    """The clients file: one EHR and one source of wearable alerts.
+    """Return the clients file: one EHR and one source of wearable alerts.
 
     It is JSON, which every YAML reader reads.
     """
@@ -240,7 +240,7 @@ def as_typed(path: Path) -> str:
 
 
 def listen_for_the_end() -> Event:
-    """What is set on Ctrl-C, and when the demo is told to terminate."""
+    """Return what is set on Ctrl-C, and when the demo is told to terminate."""
     end = Event()
 
     def stop(number: int, frame: Any) -> None:

@@ -96,7 +96,7 @@ class Server(BaseApplication):
             settings.set(name, value)
 
     def load(self) -> Flask:
-        """The app of one worker, built after the fork."""
+        """Return the app of one worker, built after the fork."""
         return self._build()
 
 

@@ -22,7 +22,7 @@ SOON = timedelta(days=14)
 
 
 def check_tls(config: Config, now: datetime) -> list[str]:
-    """What must be said about the certificate at start, a sentence each.
+    """Return what must be said about the certificate at start, a sentence each.
 
     Raises:
         InvalidConfig: if a file cannot be read or used, or the key does not fit.
@@ -43,7 +43,7 @@ def check_tls(config: Config, now: datetime) -> list[str]:
 
 
 def build_context(config: Config) -> ssl.SSLContext:
-    """What is offered to clients: TLS 1.2 or 1.3, and asked of them.
+    """Return what is offered to clients: TLS 1.2 or 1.3, and asked of them.
 
     Raises:
         InvalidConfig: if a file cannot be read or used, or the key does not fit.
@@ -77,7 +77,7 @@ class Contexts:
         self._lock = threading.Lock()
 
     def current(self) -> ssl.SSLContext:
-        """The newest context that could be made."""
+        """Return the newest context that could be made."""
         with self._lock:
             stamp = self._stamp()
             if stamp != self._read:

@@ -150,7 +150,7 @@ class Worker(ThreadWorker):
 
 
 def find_status(error: Exception) -> int:
-    """The HTTP status that a fault in HTTP itself deserves."""
+    """Return the HTTP status that a fault in HTTP itself deserves."""
     if isinstance(error, LimitRequestLine):
         return 414
     if isinstance(error, LimitRequestHeaders):

@@ -37,7 +37,7 @@ def valueset() -> None:
 
 
 def rules_option(command: Command) -> Command:
-    """The option ``--rules`` on a command."""
+    """Return the option ``--rules`` on a command."""
     option = click.option(
         "--rules",
         type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -47,7 +47,7 @@ def rules_option(command: Command) -> Command:
 
 
 def form_option(*forms: str) -> Callable[[Command], Command]:
-    """The option ``--format`` on a command, as its argument ``form``."""
+    """Return the option ``--format`` on a command, as its argument ``form``."""
     return click.option(
         "--format",
         "form",
@@ -59,7 +59,7 @@ def form_option(*forms: str) -> Callable[[Command], Command]:
 
 
 def find_set(compiled: Compilation, name: str) -> ValueSet:
-    """The value set that a user names.
+    """Return the value set that a user names.
 
     Raises:
         click.UsageError: if there is none, with what may have been meant.
@@ -72,7 +72,7 @@ def find_set(compiled: Compilation, name: str) -> ValueSet:
 
 
 def set_documents(compiled: Compilation) -> list[Document]:
-    """The files of the folder that hold value sets."""
+    """Return the files of the folder that hold value sets."""
     return [
         document
         for file, document in compiled.documents.items()

@@ -126,7 +126,7 @@ def fhir(file: Path, name: str | None, replace: bool, rules: Path | None) -> Non
 
 
 def read_text(file: Path) -> str:
-    """The text of a file of terminology.
+    """Return the text of a file of terminology.
 
     Raises:
         click.ClickException: if it is too large, or not UTF-8.
@@ -143,7 +143,7 @@ def read_text(file: Path) -> str:
 
 
 def read_imported(file: Path, text: str) -> Imported:
-    """The ValueSet that is the text of a file.
+    """Return the ValueSet that is the text of a file.
 
     Raises:
         click.ClickException: with everything that is wrong with it.
@@ -169,12 +169,12 @@ _LONGEST = 64 * 1024
 
 
 def is_release(folder: Path) -> bool:
-    """Whether a folder, or its folder ``rrf``, holds RxNorm."""
+    """Check whether a folder, or its folder ``rrf``, holds RxNorm."""
     return any((each / CONCEPTS.file).is_file() for each in (folder, folder / "rrf"))
 
 
 def expand_release(folder: Path, documents: list[Document]) -> str:
-    """The text of an expansion of the ingredients that value-set files name.
+    """Return the text of an expansion of the ingredients that value-set files name.
 
     Raises:
         click.ClickException: if the folder does not hold a whole release.
@@ -229,7 +229,7 @@ def _lines(file: Path) -> Iterator[bytes]:
 
 
 def read_set_documents(folder: Path) -> list[Document]:
-    """The value-set files of a rules folder, of the right shape.
+    """Return the value-set files of a rules folder, of the right shape.
 
     Other files may have errors: an import mends some.
 

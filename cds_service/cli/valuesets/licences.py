@@ -44,7 +44,7 @@ def licences(context: click.Context, rules: Path | None, form: str) -> None:
 
 
 def licence_findings(folder: Path, files: Mapping[str, str]) -> tuple[Finding, ...]:
-    """What the licence lint finds in the files of a rules folder and its notice."""
+    """Return what the licence lint finds in a rules folder and its notice."""
     findings = Findings()
     notice = folder / NOTICE
     held = dict(files)

@@ -98,7 +98,7 @@ class Registration:
     """PEM file of the authorities to trust instead of the usual ones."""
 
     def asking_for(self, scope: str) -> "Registration":
-        """The same with another scope to ask for, if one is given."""
+        """Return the same with another scope to ask for, if one is given."""
         return replace(self, scopes=(scope, scope)) if scope else self
 
 
@@ -132,12 +132,12 @@ class BackendServices:
         return self._scope
 
     def token(self) -> str:
-        """A token that is good at the moment. Raises TokenFailure."""
+        """Return a token that is good at the moment. Raises TokenFailure."""
         with self._lock:
             return self._current()
 
     def renew(self, refused: str) -> str:
-        """Another token than the *refused* one. Raises TokenFailure.
+        """Return another token than the *refused* one. Raises TokenFailure.
 
         Of several threads that were refused with one token, the first renews it.
         """

@@ -32,7 +32,7 @@ class SmartConfiguration:
 
 
 def read_configuration(value: Any) -> SmartConfiguration:
-    """What a configuration says. Raises NotConfigured."""
+    """Return what a configuration says. Raises NotConfigured."""
     endpoint = value.get("token_endpoint") if isinstance(value, Mapping) else None
     if not isinstance(endpoint, str) or not endpoint:
         raise NotConfigured("The SMART configuration names no token_endpoint.")
@@ -44,7 +44,7 @@ def read_configuration(value: Any) -> SmartConfiguration:
 
 
 def reach_of(endpoint: str, base: Base, *, given: bool) -> Reach:
-    """How far inside a token endpoint may lie: a *given* one anywhere.
+    """Return how far inside a token endpoint may lie: a *given* one anywhere.
 
     One that the FHIR server names may be on its own host, on the internet or in a
     private network, and is https unless it is on this machine as the FHIR server is.
@@ -68,7 +68,7 @@ def reach_of(endpoint: str, base: Base, *, given: bool) -> Reach:
 
 
 def is_loopback(place: Base) -> bool:
-    """Whether an address is on this machine by its own words."""
+    """Check whether an address is on this machine by its own words."""
     named = place.host == "localhost" or place.host.endswith(".localhost")
     return named or kind_of(place.host) == "loopback"
 

@@ -39,7 +39,7 @@ class SigningKey:
 
 
 def load_signing_key(file: Path, kid: str = "") -> SigningKey:
-    """The private key in a PEM, JWK or JWK Set file.
+    """Return the private key in a PEM, JWK or JWK Set file.
 
     Raises InvalidSigningKey, and OSError where the file cannot be read.
     """
@@ -55,14 +55,14 @@ def load_signing_key(file: Path, kid: str = "") -> SigningKey:
 
 
 def is_exposed(file: Path) -> bool:
-    """Whether others than its owner may read or change a file."""
+    """Check whether others than its owner may read or change a file."""
     return bool(file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
 
 
 def sign_assertion(
     key: SigningKey, client_id: str, audience: str, now: float, jti: str
 ) -> str:
-    """The assertion with which a client proves to *audience* who it is.
+    """Return the assertion with which a client proves to *audience* who it is.
 
     It does not say when it was made: a server whose clock is behind would refuse it.
     """

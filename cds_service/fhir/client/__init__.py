@@ -65,7 +65,7 @@ class FhirPool(ConnectionPool):
         self.threads = ThreadPoolExecutor(size, "fhir")
 
     def close(self) -> None:
-        """Closes every idle connection, and ends every thread that waits for work."""
+        """Close every idle connection, and end every thread that waits for work."""
         self.threads.shutdown(wait=False, cancel_futures=True)
         super().close()
 
@@ -115,7 +115,7 @@ class FhirReader:
 
     @contextmanager
     def until(self, ends: float) -> Iterator[None]:
-        """Lets reads run until *ends*, as ``time.monotonic`` counts.
+        """Let reads run until *ends*, as ``time.monotonic`` counts.
 
         Whatever still waits when the block is left is cut off.
         """
@@ -126,7 +126,7 @@ class FhirReader:
             self._exchange.stop()
 
     def pages(self, query: str) -> Iterator[Any]:
-        """The pages that *query*, relative to the base, gives; plain JSON.
+        """Yield the pages that *query*, relative to the base, gives; plain JSON.
 
         Raises ReadFailure where one cannot be had, after yielding those before it.
         """
@@ -136,17 +136,17 @@ class FhirReader:
             yield self.first(query, Spent())
 
     def pages_after(self, page: Any, query: str) -> Iterator[Any]:
-        """The pages after *page*, which came in the prefetch for *query*."""
+        """Yield the pages after *page*, which came in the prefetch for *query*."""
         yield from self.rest(query, page, Spent())
 
     def first(self, query: str, spent: Spent) -> Any:
-        """The first page of *query* just as it is written. Raises ReadFailure."""
+        """Return the first page of *query* as it is written. Raises ReadFailure."""
         if spent.bytes >= self._limits.bytes:
             raise ReadFailure("size limit")
         return self._get(self._address(query), spent)
 
     def rest(self, query: str, page: Any, spent: Spent) -> Iterator[Any]:
-        """The pages after *page* of *query*.
+        """Yield the pages after *page* of *query*.
 
         Raises ReadFailure where one cannot be had, after yielding those before it.
         """
@@ -194,7 +194,7 @@ def open_reader(
     limits: FhirLimits = FhirLimits(),
     forms: Sequence[Form] = (),
 ) -> FhirReader | None:
-    """A reader of the request's FHIR server; none where it may not be read.
+    """Return a reader of the request's FHIR server; none where it may not be read.
 
     Without a token only *open_servers* may be read, with one *allowed_servers* too.
     *forms* say how the server wants to be asked, where that is known.

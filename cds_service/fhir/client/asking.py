@@ -37,13 +37,13 @@ class Habits:
         self._held: OrderedDict[tuple[str, str], tuple[float, Any]] = OrderedDict()
 
     def find(self, server: str, what: str) -> Any:
-        """What is known; None if nothing is."""
+        """Return what is known; None if nothing is."""
         with self._lock:
             until, value = self._held.get((server, what), (0.0, None))
             return value if self._clock() < until else None
 
     def keep(self, server: str, what: str, value: Any) -> None:
-        """Remembers *value*; None forgets."""
+        """Remember *value*; None forgets."""
         with self._lock:
             self._held.pop((server, what), None)
             if value is not None:
@@ -73,10 +73,10 @@ class Asks(Protocol):
     """Whoever sends GETs to one server."""
 
     def first(self, query: str, spent: Spent) -> Any:
-        """The first page, or the resource. Raises ReadFailure."""
+        """Return the first page, or the resource. Raises ReadFailure."""
 
     def rest(self, query: str, page: Any, spent: Spent) -> Iterator[Any]:
-        """The pages after *page*. Raises ReadFailure."""
+        """Return the pages after *page*. Raises ReadFailure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class _PartResult:
 
 
 def search(server: Server, query: str) -> Iterator[Any]:
-    """The pages that a search gives, in whatever form the server takes.
+    """Yield the pages that a search gives, in whatever form the server takes.
 
     Raises ReadFailure where one cannot be had, or rows may be missed, after yielding
     what came. A search that no form makes good fails as it did in the first.
@@ -258,7 +258,7 @@ def _ask_part(server: Server, query: str, page: Any, spent: Spent) -> _PartResul
 
 
 def _settle_total(outcome: _PartResult, kind: str) -> None:
-    """Raises ReadFailure where a part has less than its total.
+    """Raise ReadFailure where a part has less than its total.
 
     It is taken out of the pages: there it would be read as that of the whole.
     """

@@ -44,7 +44,7 @@ class Asked:
 
 
 def judge_answer(reply: Reply, asked: Asked) -> list[Violation]:
-    """Every rule that the answer to a call does not keep."""
+    """Return every rule that the answer to a call does not keep."""
     body = read_json(reply.content)
     found = [*_transport(reply, asked)]
     if reply.status == 200:
@@ -62,7 +62,7 @@ def judge_answer(reply: Reply, asked: Asked) -> list[Violation]:
 
 
 def judge_preflight(reply: Reply, origin: str) -> list[Violation]:
-    """Whether a page of *origin* may call, going by the answer to OPTIONS."""
+    """Check whether a page of *origin* may call, going by the answer to OPTIONS."""
     found = []
     if not 200 <= reply.status < 300:
         text = f"the preflight was answered with {reply.status}."

@@ -48,7 +48,7 @@ class Secrets:
 
 
 def judge_cards(cards: list[Any], secrets: Secrets) -> Iterator[Violation]:
-    """Every card, and that no two are named alike."""
+    """Yield what is wrong with each card, and with two that are named alike."""
     names: set[str] = set()
     for place, card in enumerate(cards):
         path = f"$.cards[{place}]"
@@ -177,7 +177,7 @@ _REFERENCE = re.compile(r"[A-Z][A-Za-z]*/[^/?#%&\s]+")
 
 
 def judge_suggestions(card: dict[str, Any], path: str) -> Iterator[Violation]:
-    """The suggestions of a card, and how they may be chosen."""
+    """Yield what is wrong with a card's suggestions, and how they may be chosen."""
     suggestions = []
     for found in list_member("C-9", card, "suggestions", path):
         if isinstance(found, Violation):
@@ -229,7 +229,7 @@ def _suggestion(suggestion: dict[str, Any], path: str) -> Iterator[Violation]:
 def judge_actions(
     holder: dict[str, Any], name: str, path: str, described: bool
 ) -> Iterator[Violation]:
-    """An array of actions; of a suggestion each is *described*."""
+    """Yield what is wrong with actions; each of a suggestion is *described*."""
     id = "C-14" if described else "R-3"
     touched: set[str] = set()
     for found in list_member(id, holder, name, path):

@@ -32,7 +32,7 @@ _USER_AS_ID = re.compile(r"(/|\b_id=)\{\{\s*context\.(userId|performer)\s*\}\}")
 
 
 def judge_discovery(reply: Reply, service_id: str = "") -> list[Violation]:
-    """Every rule that discovery does not keep; of one service where an id is given."""
+    """Return every rule that discovery does not keep, or that one service does not."""
     body = read_json(reply.content)
     found = [*body.violations, *judge_media_type(reply, body)]
     value = body.value

@@ -36,7 +36,7 @@ class Body:
 
 
 def read_json(content: bytes) -> Body:
-    """A body as data, with everything in its form that JSON does not allow.
+    """Return a body as data, with everything in its form that JSON does not allow.
 
     Source: RFC 8259; CDS Hooks 3.0.0 "Use of JSON".
     """
@@ -84,7 +84,7 @@ def read_json(content: bytes) -> Body:
 def find_empty(
     value: Any, root: str, allowed: frozenset[str] = frozenset()
 ) -> Iterator[Violation]:
-    """Every null and empty value outside FHIR resources and extensions.
+    """Yield every null and empty value outside FHIR resources and extensions.
 
     *root* is the path of the value; at those *allowed* an empty array may stand.
     """
@@ -111,7 +111,7 @@ def find_empty(
 
 
 def judge_media_type(reply: Reply, body: Body) -> Iterator[Violation]:
-    """Whether the answer says what it is."""
+    """Yield what is wrong where the answer does not say what it is."""
     sent = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
     if sent in ("application/json", "application/fhir+json") or not reply.content:
         return

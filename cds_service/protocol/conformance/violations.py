@@ -40,7 +40,7 @@ class Violation:
     """The version that first had the rule, where its id alone does not tell."""
 
     def as_json(self) -> dict[str, str]:
-        """The violation as plain data."""
+        """Return the violation as plain data."""
         return {
             "id": self.id,
             "level": self.level.value,
@@ -50,12 +50,12 @@ class Violation:
 
 
 def must(id: str, path: str, text: str) -> Violation:
-    """A rule that binds."""
+    """Return a rule that binds."""
     return Violation(id, Level.MUST, path, text)
 
 
 def should(id: str, path: str, text: str) -> Violation:
-    """A rule that is recommended."""
+    """Return a rule that is recommended."""
     return Violation(id, Level.SHOULD, path, text)
 
 
@@ -65,7 +65,7 @@ def note(id: str, path: str, text: str) -> Violation:
 
 
 def as_of(version: str, found: Iterable[Violation]) -> list[Violation]:
-    """What was found, told to a service of *version* of the standard.
+    """Return what was found, told to a service of *version* of the standard.
 
     A rule of a later version is a note. Without a version all of them hold.
     """

@@ -41,7 +41,7 @@ OPERATORS = (">", ">=", "<", "<=")
 def parse_alerts(
     body: Any, sender: Sender, alert_types: Mapping[str, AlertType], now: datetime
 ) -> tuple[tuple[WearableAlert, ...], tuple[Rejected, ...]]:
-    """The alerts of a delivery, and the items that are none.
+    """Return the alerts of a delivery, and the items that are none.
 
     Raises:
         Unprocessable: if *body* is no delivery at all.

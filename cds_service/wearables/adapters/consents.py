@@ -53,7 +53,7 @@ class Unreadable(Exception):
 def parse_consents(
     body: Any, sender: Sender, now: datetime
 ) -> tuple[dict[int, ConsentRecord], tuple[Rejected, ...]]:
-    """The Consents of a delivery by their place in it, and the items that are none.
+    """Return the Consents of a delivery by their place, and what is none.
 
     A delivery is one Consent, or a Bundle of any type with Consents as entries.
 
@@ -103,7 +103,7 @@ def _items(body: Any) -> list[tuple[str, Any]]:
 
 
 def patient_of(resource: Any, tenant: str, fhir_base: str, server: str) -> PatientKey:
-    """Whose Consent it is; R5 has the patient as ``subject``.
+    """Return whose Consent it is; R5 has the patient as ``subject``.
 
     Args:
         server: The base of references that are whole URLs.
@@ -137,7 +137,7 @@ def _patient_id(member: Any, server: str) -> str | None:
 def keep_consent(
     resource: Any, patient: PatientKey, source: str, read_at: datetime | None = None
 ) -> ConsentRecord:
-    """What is kept of a Consent about *patient* of which *source* told.
+    """Return what is kept of a Consent about *patient* of which *source* told.
 
     Args:
         read_at: When it was read where it is kept, and so the latest that it can be:
@@ -171,7 +171,7 @@ def _exactly(stamp: Any) -> datetime | None:
 
 
 def read_consent(record: ConsentRecord, zone: tzinfo) -> Consent:
-    """What a Consent says.
+    """Return what a Consent says.
 
     Args:
         zone: Of the site: a date without a time is the whole of that day.
@@ -181,7 +181,7 @@ def read_consent(record: ConsentRecord, zone: tzinfo) -> Consent:
 
 
 def doubts(consent: Consent) -> Iterator[str]:
-    """Why a Consent permits less than its author may have meant, a sentence each."""
+    """Yield why a Consent permits less than its author may have meant, in sentences."""
     for place in _unjudged(consent.provision):
         yield f"{place} cannot be judged here."
     if consent.provision.foreign:

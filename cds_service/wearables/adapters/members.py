@@ -66,7 +66,7 @@ class Members:
         self.problems.append(Problem(text, f"{self._path}.{name}"))
 
     def has(self, name: str) -> bool:
-        """Whether the member is there and not null."""
+        """Check whether the member is there and not null."""
         return self._members.get(name) is not None
 
     def require(self, *names: str) -> None:
@@ -76,7 +76,7 @@ class Members:
                 self.refuse(name, "Required.")
 
     def inside(self, name: str) -> "Members | None":
-        """The object that a member holds; None where it holds something else."""
+        """Return the object that a member holds; None where it holds something else."""
         value = self._members.get(name)
         if not isinstance(value, dict):
             return None
@@ -94,7 +94,7 @@ class Members:
         return text
 
     def identifier(self, name: str, longest: int) -> str:
-        """Text that names something, so that nothing else may look like it."""
+        """Return text that names something, so that nothing else may look like it."""
         text = self.text(name, longest)
         if not is_whole(text):
             self.refuse(name, "Must not hold half a character.")
@@ -102,7 +102,7 @@ class Members:
         return text
 
     def choice(self, name: str, allowed: Collection[str], default: str = "") -> str:
-        """One of the allowed words."""
+        """Return one of the allowed words."""
         if not self.has(name):
             return default
         value = self._members[name]
@@ -114,7 +114,10 @@ class Members:
         return default
 
     def stamp(self, name: str) -> Stamp | None:
-        """A date and time with an offset. Source: RFC 3339 §5.6, RFC 9557 §4.1."""
+        """Return a date and time with an offset.
+
+        Source: RFC 3339 §5.6, RFC 9557 §4.1.
+        """
         if not self.has(name):
             return None
         value = self._members[name]
@@ -129,7 +132,7 @@ class Members:
         return stamp
 
     def offset(self, name: str) -> timedelta | None:
-        """How far a clock is ahead of UTC, like ``-05:00``."""
+        """Return how far a clock is ahead of UTC, like ``-05:00``."""
         if not self.has(name):
             return None
         value = self._members[name]
@@ -139,7 +142,7 @@ class Members:
         return offset
 
     def zone(self, name: str) -> ZoneInfo | None:
-        """A time zone of the IANA database."""
+        """Return a time zone of the IANA database."""
         if not self.has(name):
             return None
         value = self._members[name]
@@ -149,7 +152,7 @@ class Members:
         return zone
 
     def number(self, name: str) -> float | None:
-        """A finite number."""
+        """Return a finite number."""
         if not self.has(name):
             return None
         value = self._members[name]
@@ -164,7 +167,7 @@ class Members:
         return None
 
     def whole(self, name: str) -> int | None:
-        """A whole number, 0 or more."""
+        """Return a whole number, 0 or more."""
         if not self.has(name):
             return None
         value = self._members[name]

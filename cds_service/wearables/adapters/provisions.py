@@ -46,12 +46,12 @@ _JUDGED = frozenset(
 
 
 def word(value: Any) -> bool | None:
-    """Whether ``permit`` is said; False for ``deny``, None for anything else."""
+    """Check whether ``permit`` is said; False for ``deny``, None for anything else."""
     return _WORDS.get(value) if isinstance(value, str) else None
 
 
 def codings(concepts: Any) -> Iterator[tuple[str, str]]:
-    """System and code of every coding in a list of CodeableConcepts or Codings.
+    """Yield system and code of every coding in a list of CodeableConcepts or Codings.
 
     Empty both where an entry has no code that can be read.
     """
@@ -77,7 +77,7 @@ def read_provision(
     turns: bool = False,
     depth: int = 0,
 ) -> Provision:
-    """The rule that a provision is, with its exceptions.
+    """Return the rule that a provision is, with its exceptions.
 
     Args:
         otherwise: What it says where it has no ``type``.
@@ -137,11 +137,11 @@ class _Limits:
         self._doubted[name] = None
 
     def unjudged(self) -> tuple[str, ...]:
-        """The paths of what was noted."""
+        """Return the paths of what was noted."""
         return tuple(f"{self._path}.{name}" for name in self._doubted)
 
     def bound(self, name: str, side: str) -> datetime | None:
-        """Where a period begins or ends; a day without a time counts as a whole."""
+        """Return where a period begins or ends; a day without a time counts whole."""
         period = self._written.get(name)
         if period is None:
             return None
@@ -157,7 +157,7 @@ class _Limits:
         return moment.low if side == "start" else moment.high
 
     def actions(self) -> frozenset[str] | None:
-        """The actions that it names; None where it names none."""
+        """Return the actions that it names; None where it names none."""
         if self._written.get("action") is None:
             return None
         named = set()
@@ -169,7 +169,7 @@ class _Limits:
         return frozenset(named)
 
     def codes(self) -> frozenset[tuple[str, str]]:
-        """The kinds of data that it names."""
+        """Return the kinds of data that it names."""
         if self._written.get("code") is None:
             return frozenset()
         named = frozenset(codings(self._written["code"]))
@@ -178,7 +178,7 @@ class _Limits:
         return named
 
     def actors(self) -> frozenset[str]:
-        """Whom it names."""
+        """Return whom it names."""
         written = self._written.get("actor")
         named = set()
         for actor in [] if written is None else _listed(written):
@@ -190,7 +190,7 @@ class _Limits:
         return frozenset(named)
 
     def are_foreign(self) -> bool:
-        """Whether it is about other data or other purposes."""
+        """Check whether it is about other data or other purposes."""
         return self._is_other_data() or self._is_other_purpose()
 
     def _is_other_data(self) -> bool:
