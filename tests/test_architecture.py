@@ -84,7 +84,7 @@ DOORS = {
     "click": ["cli"],
     "rich": ["cli"],
     "structlog": ["web.health"],
-    "prometheus_client": ["web.health", "web.rulebook_state"],
+    "prometheus_client": ["web.health"],
     "flask_cors": ["web"],
     "standardwebhooks": ["cli"],
     "ucumvert": ["units"],

@@ -36,7 +36,7 @@ from ...ehr.tokens import Signer, choose_algorithm, name_signer, read_key
 from ...fhir.foreign_text import clean
 from ...http.addresses import parse_base
 from ...protocol.conformance import Level, Reply, Violation, read_json
-from ..cards import print_answer
+from ..terminal import print_answer
 from .options import FHIR_TOKEN, Options, read_context, take_options
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from ...ehr.exchange import PATIENCE
 from ...ehr.tokens import ALGORITHMS
-from ..cards import build_console
+from ..terminal import build_console
 
 FHIR_TOKEN = "FHIR_BEARER_TOKEN"  # nosec B105 # the name of a variable
 """The environment variable that can hold the token for the FHIR server."""

@@ -24,7 +24,7 @@ from ..exports.access import (
     reach,
     read_base,
 )
-from ..progress import Progress
+from ..terminal import Progress
 from .options import tenancy_options
 
 

@@ -19,8 +19,8 @@ from ...store.records import StoreError
 from ...wearables.adapters.consents import doubts
 from ...wearables.consent import Consent, ConsentAction, ConsentRecord
 from ...wearables.records import PatientKey
-from ..cards import build_console
 from ..database import database_option, open_store
+from ..terminal import build_console
 from ..valuesets import form_option
 from .options import tenancy_options
 

@@ -13,7 +13,7 @@ from ...exports.demographics import header, start_of, tally
 from ...exports.entries import complaints
 from ...exports.journal import CannotGoOn, ExportFiles, InUse, Position, Subject
 from ...exports.server import FhirServer, ServerFailure, Wanted
-from ..progress import Progress
+from ..terminal import Progress
 from .access import Access, access_options, count_option, reach, read_base
 
 PATIENTS = Wanted("Patient")

@@ -11,7 +11,7 @@ from ...rulebook.language import Finding
 from ...rulebook.load import read_files
 from ...rulebook.testing import TEST_SUFFIX, fhir_files, read_examples
 from ...rulebook.watch import Fingerprint, take_fingerprint
-from ..progress import Progress
+from ..terminal import Progress
 from .check import rules_folder
 from .reporting import as_workflow_command
 from .rule_tests import (

@@ -43,8 +43,8 @@ from ...ingestion import ALERTS, CONSENTS
 from ...wearables.consent import ConsentAction
 from ..calls.deliveries import read, webhook_url
 from ..calls.simulate import send
-from ..cards import build_console, print_answer
 from ..consents.send import Wish, ask, build_consent, said, usual_id
+from ..terminal import build_console, print_answer
 
 SHIPPED = Path(__file__).parents[2] / "shipped"
 CASE = (SHIPPED / "fixtures/patient-view/fires").resolve()

@@ -1,12 +1,15 @@
-"""Cards on a terminal, as a clinician would read them.
+"""What is shown on a terminal: cards as a clinician reads them, and how far a run is.
 
 What a server sends is never trusted: of a card in the wrong shape what is there is
 shown, and no control character reaches the terminal.
 """
 
+import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
+import click
 from rich.console import Console, Group, RenderableType
 from rich.markdown import Markdown
 from rich.panel import Panel
@@ -125,3 +128,36 @@ def _items(value: Any) -> list[Any]:
 
 def _objects(value: Any) -> Iterator[dict[str, Any]]:
     return (each for each in _items(value) if isinstance(each, dict))
+
+
+# A line that says how far a long run is, and goes when it is over
+
+_PATIENCE = 1.0
+"""Seconds of work before anything is said."""
+_EVERY = 0.1
+"""Seconds between two changes of the line."""
+
+
+class Progress:
+    """One line on standard error, and only where that is a terminal."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+        self._said_at = 0.0
+        self._shown = False
+        self._terminal = sys.stderr.isatty()
+
+    def say(self, text: str) -> None:
+        """Show *text* in place of what is there, once the run is a long one."""
+        now = time.monotonic()
+        if not self._terminal or now - self._begun < _PATIENCE:
+            return
+        if now - self._said_at >= _EVERY:
+            self._said_at, self._shown = now, True
+            click.echo(f"\r\x1b[K{text}", nl=False, err=True)
+
+    def clear(self) -> None:
+        """Take the line away, before something else is written."""
+        if self._shown:
+            self._shown = False
+            click.echo("\r\x1b[K", nl=False, err=True)

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from cds_service.cli.cards import print_answer
+from cds_service.cli.terminal import print_answer
 from cds_service.ehr.client import ServiceAnswer
 
 CARD = {
