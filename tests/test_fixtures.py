@@ -18,7 +18,7 @@ from standardwebhooks import Webhook
 from cds_service.app import build_world, create_app
 from cds_service.config import load_config
 from cds_service.ehr.fixture_server import load_records, serve_records
-from cds_service.ehr.fixtures import Case, fill_prefetch, load_case
+from cds_service.ehr.fixtures import FixtureCase, fill_prefetch, load_case
 from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.load import check_folder
 
@@ -35,7 +35,7 @@ def rulebook() -> Rulebook:
 
 def play(
     folder: Path, tmp_path: Path, rulebook: Rulebook, *, prefetched: bool
-) -> tuple[Case, int, Any]:
+) -> tuple[FixtureCase, int, Any]:
     """One case on a fresh server: what was expected, the status and the body."""
     case = load_case(folder, NOW)
     clients = tmp_path / "clients.yaml"
@@ -73,7 +73,7 @@ def play(
     return case, answer.status_code, answer.json
 
 
-def deliver(http: FlaskClient, case: Case) -> None:
+def deliver(http: FlaskClient, case: FixtureCase) -> None:
     """The case's wearable alerts, by signed webhook."""
     if case.alerts is None:
         return
@@ -94,7 +94,7 @@ def deliver(http: FlaskClient, case: Case) -> None:
     assert answer.json["rejected"] == 0
 
 
-def told(case: Case, status: int, body: Any) -> Iterator[str]:
+def told(case: FixtureCase, status: int, body: Any) -> Iterator[str]:
     """Where the answer is not what the case expects."""
     expected = case.expected
     if status != expected["status"]:

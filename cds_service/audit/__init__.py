@@ -7,7 +7,7 @@ holds patient data, unlike the log, and is read by other people.
 
 from .audit_event import build_audit_event
 from .events import (
-    Change,
+    InventoryChange,
     build_call_event,
     build_configuration_event,
     build_consent_event,
@@ -25,7 +25,7 @@ from .trail import Anchor, Break, anchors, entries, export, verify
 __all__ = [
     "Anchor",
     "Break",
-    "Change",
+    "InventoryChange",
     "anchors",
     "build_audit_event",
     "build_call_event",

@@ -226,7 +226,7 @@ _OWNER = re.compile(r'(?:(client|webhook)\.("[^"]+"|[^."]+)|anonymous)\.')
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class InventoryChange:
     """What is otherwise in one inventory than in another."""
 
     added: Mapping[str, Any]
@@ -235,9 +235,11 @@ class Change:
     """Name to what was and what is."""
 
 
-def compare_inventories(before: Mapping[str, Any], after: Mapping[str, Any]) -> Change:
+def compare_inventories(
+    before: Mapping[str, Any], after: Mapping[str, Any]
+) -> InventoryChange:
     """Return what is otherwise in *after*."""
-    return Change(
+    return InventoryChange(
         added={name: after[name] for name in after if name not in before},
         removed={name: before[name] for name in before if name not in after},
         changed={
@@ -268,7 +270,7 @@ def build_configuration_event(
     return AuditEvent(at, "configuration", client=configuration.server, detail=detail)
 
 
-def describe_change(change: Change) -> str:
+def describe_change(change: InventoryChange) -> str:
     """Return who and what is otherwise, by name, without values; else nothing."""
     told: dict[str, dict[str, None]] = {}
     for name in sorted({*change.added, *change.removed, *change.changed}):
@@ -280,7 +282,7 @@ def describe_change(change: Change) -> str:
     )
 
 
-def _subject(name: str, change: Change) -> tuple[str, str]:
+def _subject(name: str, change: InventoryChange) -> tuple[str, str]:
     """What became of whom, for an entry of a client or a source; else the setting."""
     owner = _OWNER.match(name)
     if owner is None:

@@ -26,7 +26,7 @@ TIME = re.compile(r"@(now|today)(?:([+-])(\d+)(s|mo|m|h|d|w|y))?")
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class FixtureCase:
     """One fixture case, its times made real."""
 
     name: str
@@ -39,7 +39,7 @@ class Case:
     """What ``response.json`` says; None where the case has none."""
 
 
-def load_case(folder: Path, now: datetime) -> Case:
+def load_case(folder: Path, now: datetime) -> FixtureCase:
     """Return the case in *folder*, its relative times counted from *now*.
 
     Raises:
@@ -49,7 +49,7 @@ def load_case(folder: Path, now: datetime) -> Case:
     request = _load(folder / "request.json", now)
     if request is None:
         raise FileNotFoundError(f"{folder / 'request.json'} is not there")
-    return Case(
+    return FixtureCase(
         name=folder.name,
         request=request,
         chart=_load(folder / "chart.json", now) or _EMPTY_CHART,

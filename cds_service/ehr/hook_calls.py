@@ -26,7 +26,7 @@ from ..protocol.prefetch_tokens import Filling
 from .client import Ehr
 from .exchange import PATIENCE, Incomplete, Unanswered
 from .fixture_server import load_records, serve_records
-from .fixtures import Case, fetch_from, fill_prefetch
+from .fixtures import FixtureCase, fetch_from, fill_prefetch
 from .prefetch import Fetch, FhirSource, Prefetched, fill_templates, has_next
 
 SOMEBODY = "Practitioner/1"
@@ -35,7 +35,7 @@ LIFETIME = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class FhirAccess:
     """How the service may read the FHIR server."""
 
     server: str
@@ -134,7 +134,7 @@ def call_service(
     service_id: str,
     entry: Mapping[str, Any],
     wishes: Wishes,
-    case: Case | None,
+    case: FixtureCase | None,
     now: datetime,
 ) -> Called:
     """Fill what is to be filled, call, and judge what comes back."""
@@ -167,7 +167,7 @@ def call_service(
 
 
 def _opening(
-    wishes: Wishes, entry: Mapping[str, Any], case: Case | None
+    wishes: Wishes, entry: Mapping[str, Any], case: FixtureCase | None
 ) -> tuple[str, dict[str, Any]]:
     """The hook and its context."""
     if case is not None:
@@ -190,8 +190,8 @@ def _opening(
 
 @contextmanager
 def _chart_source(
-    wishes: Wishes, case: Case | None, templates: Mapping[str, Any]
-) -> Iterator[tuple[Fetch | None, Access | None]]:
+    wishes: Wishes, case: FixtureCase | None, templates: Mapping[str, Any]
+) -> Iterator[tuple[Fetch | None, FhirAccess | None]]:
     """Where the chart is read, and how the service may read it."""
     scope = wishes.scope or derive_scope(templates.values())
     if case is not None:
@@ -201,7 +201,7 @@ def _chart_source(
             yield fetch, None
             return
         with serve_records(records, token=token, port=wishes.fhir_port) as server:
-            yield fetch, Access(server.base, token, scope, wishes.subject)
+            yield fetch, FhirAccess(server.base, token, scope, wishes.subject)
         return
     base = parse_base(wishes.fhir) if wishes.fhir else None
     if base is None:
@@ -210,7 +210,7 @@ def _chart_source(
         yield None, None
         return
     source = FhirSource(base, wishes.token, wishes.all_pages, wishes.patience)
-    yield source.fetch, Access(str(base), wishes.token, scope, wishes.subject)
+    yield source.fetch, FhirAccess(str(base), wishes.token, scope, wishes.subject)
 
 
 def _sent(chart: Prefetched, wishes: Wishes) -> dict[str, Any]:
@@ -225,9 +225,9 @@ def _sent(chart: Prefetched, wishes: Wishes) -> dict[str, Any]:
 def _tells_where(
     sent: Mapping[str, Any],
     chart: Prefetched,
-    access: Access | None,
+    access: FhirAccess | None,
     wishes: Wishes,
-    case: Case | None,
+    case: FixtureCase | None,
 ) -> bool:
     """Whether the request names the FHIR server: a token for it, or more to read."""
     if access is None:
@@ -277,7 +277,7 @@ def build_request(
     hook: str,
     context: Mapping[str, Any],
     prefetch: Mapping[str, Any] | None,
-    access: Access | None,
+    access: FhirAccess | None,
 ) -> dict[str, Any]:
     """Return the body of a call."""
     request: dict[str, Any] = {
@@ -294,7 +294,7 @@ def build_request(
     return request
 
 
-def _authorization(access: Access, context: Mapping[str, Any]) -> dict[str, Any]:
+def _authorization(access: FhirAccess, context: Mapping[str, Any]) -> dict[str, Any]:
     told = {
         "access_token": access.token,
         "token_type": "Bearer",  # nosec B105 # the name of a type
@@ -326,7 +326,7 @@ def find_templates(services: list[dict[str, Any]], service_id: str) -> dict[str,
     raise Unanswered(f"There is no service {service_id}; offered: {offered}.")
 
 
-def build_prefetched(case: Case, templates: Mapping[str, str]) -> dict[str, Any]:
+def build_prefetched(case: FixtureCase, templates: Mapping[str, str]) -> dict[str, Any]:
     """Return the case's request with every template filled from its chart.
 
     Prefetch that the case writes itself stays as written.
@@ -337,7 +337,7 @@ def build_prefetched(case: Case, templates: Mapping[str, str]) -> dict[str, Any]
     return _fresh({**case.request, "prefetch": filled})
 
 
-def build_bare(case: Case, fhir_server: str, token: str) -> dict[str, Any]:
+def build_bare(case: FixtureCase, fhir_server: str, token: str) -> dict[str, Any]:
     """Return the case's request without prefetch: *fhir_server* has to be asked."""
     request = {name: each for name, each in case.request.items() if name != "prefetch"}
     request["fhirServer"] = fhir_server

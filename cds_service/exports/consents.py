@@ -28,9 +28,9 @@ from ..wearables.records import PatientKey
 from .entries import (
     BARREN,
     NAMED,
-    Entry,
+    PageEntry,
     Role,
-    Tally,
+    SearchTally,
     complaints,
     entries_of,
     errors_of,
@@ -60,7 +60,7 @@ class Tenancy:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldConsent:
     """A Consent that waits to be stored, packed: a server may have half a million."""
 
     id: str
@@ -70,13 +70,13 @@ class Held:
 
 
 @dataclass(slots=True)
-class Told:
+class ConsentsTold:
     """What a server has told so far."""
 
     tenancy: Tenancy
     server: str
     """Its base: references that are whole URLs lead there."""
-    held: dict[PatientKey, list[Held]] = field(default_factory=dict)
+    held: dict[PatientKey, list[HeldConsent]] = field(default_factory=dict)
     consents: int = 0
     pages: int = 0
     total: int | None = None
@@ -124,14 +124,14 @@ class Told:
 
     def why_not_whole(self) -> Iterator[str]:
         """Yield a sentence for each reason why there may be more."""
-        tally = Tally(
+        tally = SearchTally(
             self.consents, self.total, self.unreadable, self.names, self.errors
         )
         if self.failure:
             yield self.failure
         yield from complaints(tally, CONSENTS.many, "stored")
 
-    def _take_consent(self, entry: Entry, now: datetime) -> None:
+    def _take_consent(self, entry: PageEntry, now: datetime) -> None:
         tenant, base = self.tenancy.tenant, self.tenancy.fhir_base
         patient = None
         try:
@@ -147,7 +147,7 @@ class Told:
         same = [each for each in own if each.id == record.id]
         text = canonical_json(record.resource)
         if not any(each.text == text for each in same):
-            own.append(Held(record.id, record.updated, text))
+            own.append(HeldConsent(record.id, record.updated, text))
             self.consents += not same
 
     def _lose(self, name: str) -> None:
@@ -158,7 +158,7 @@ class Told:
 
 def read_consents(
     server: FhirServer,
-    told: Told,
+    told: ConsentsTold,
     count: int,
     clock: Callable[[], datetime],
     say: Callable[[str], None],

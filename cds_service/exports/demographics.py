@@ -12,17 +12,17 @@ from .entries import (
     BARREN,
     NAMED,
     Role,
-    Tally,
+    SearchTally,
     entries_of,
     errors_of,
     refuses_size,
     total_of,
 )
 from .files import csv_lines
-from .journal import ExportFiles, Position
+from .journal import ExportFiles, ExportPosition
 from .server import GONE, FhirServer, ServerFailure
 
-Say = Callable[[Position], None]
+Say = Callable[[ExportPosition], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +64,22 @@ def read_page(page: Mapping[str, Any], seen: set[str], today: date) -> PageConte
     )
 
 
-def start_of(server: FhirServer, query: str, count: int, today: date) -> Position:
+def start_of(server: FhirServer, query: str, count: int, today: date) -> ExportPosition:
     """Return where an export begins."""
-    return Position(today.isoformat(), f"{server.base}/{with_count(query, count)}")
+    return ExportPosition(
+        today.isoformat(), f"{server.base}/{with_count(query, count)}"
+    )
 
 
 def export(
     server: FhirServer,
     files: ExportFiles,
-    position: Position,
+    position: ExportPosition,
     seen: set[str],
     query: str,
     form: str,
     say: Say = lambda position: None,
-) -> Position:
+) -> ExportPosition:
     """Write what is left of an export and say after each page where it is.
 
     A server that has forgotten the page where an export stopped is read from the start,
@@ -119,9 +121,9 @@ def written(rows: Sequence[Demographics], form: str) -> str:
     return "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in members)
 
 
-def tally(position: Position) -> Tally:
+def tally(position: ExportPosition) -> SearchTally:
     """Return what came of a whole export."""
-    return Tally(
+    return SearchTally(
         position.rows,
         position.total,
         position.unreadable,
@@ -133,10 +135,10 @@ def tally(position: Position) -> Tally:
 def _other_start(
     server: FhirServer,
     query: str,
-    position: Position,
-    first: Position,
+    position: ExportPosition,
+    first: ExportPosition,
     failure: ServerFailure,
-) -> Position | None:
+) -> ExportPosition | None:
     """Where to begin instead, if the page that failed was the first to be asked for."""
     if position is not first:
         return None
@@ -160,8 +162,11 @@ def _other_start(
 
 
 def _after(
-    position: Position, page: Mapping[str, Any], content: PageContent, following: str
-) -> Position:
+    position: ExportPosition,
+    page: Mapping[str, Any],
+    content: PageContent,
+    following: str,
+) -> ExportPosition:
     names = (*position.unreadable_names, *content.unreadable)[:NAMED]
     total = total_of(page)
     return replace(

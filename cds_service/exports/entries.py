@@ -28,7 +28,7 @@ class Role(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PageEntry:
     """One entry of a page."""
 
     role: Role
@@ -39,7 +39,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class SearchTally:
     """What came of a search."""
 
     found: int
@@ -52,21 +52,21 @@ class Tally:
     """What the server says went wrong, beside what it found."""
 
 
-def entries_of(page: Mapping[str, Any], kind: str) -> Iterator[Entry]:
+def entries_of(page: Mapping[str, Any], kind: str) -> Iterator[PageEntry]:
     """Yield every entry of a page of a search for resources of a type."""
     for place, entry in enumerate(page.get("entry") or (), 1):
         name = _name(entry, place)
         resource = entry.get("resource") if isinstance(entry, Mapping) else None
         if not isinstance(resource, Mapping) or _is_unclear(resource, kind):
-            yield Entry(Role.UNREADABLE, name, {})
+            yield PageEntry(Role.UNREADABLE, name, {})
         elif _is_astray(entry, page, kind):
-            yield Entry(Role.UNREADABLE, f"{name} (not a {kind})", {})
+            yield PageEntry(Role.UNREADABLE, f"{name} (not a {kind})", {})
         elif resource["resourceType"] != kind or not _matches(entry):
-            yield Entry(Role.OTHER, name, resource)
+            yield PageEntry(Role.OTHER, name, resource)
         else:
-            yield Entry(Role.MATCH, name, resource)
+            yield PageEntry(Role.MATCH, name, resource)
     if is_resource(page.get("issues"), "OperationOutcome"):  # where R5 has it
-        yield Entry(Role.OTHER, "issues", page["issues"])
+        yield PageEntry(Role.OTHER, "issues", page["issues"])
 
 
 def errors_of(resource: Mapping[str, Any]) -> Iterator[str]:
@@ -111,7 +111,7 @@ def refuses_size(failure: ServerFailure) -> bool:
     return 400 <= failure.status < 500 and failure.status not in _NOT_THE_SIZE
 
 
-def complaints(tally: Tally, many: str, left: str) -> Iterator[str]:
+def complaints(tally: SearchTally, many: str, left: str) -> Iterator[str]:
     """Yield a sentence for each reason why a search may not have found all there is.
 
     Args:

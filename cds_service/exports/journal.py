@@ -40,7 +40,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class ExportPosition:
     """How far an export is."""
 
     today: str
@@ -78,14 +78,14 @@ class ExportFiles:
         """Whether an export stopped before its end."""
         return self.state.exists()
 
-    def begin(self, position: Position, header: str) -> Position:
+    def begin(self, position: ExportPosition, header: str) -> ExportPosition:
         """Start anew, without what was unfinished, and return where it stands."""
         rows = self._open()
         self.state.unlink(missing_ok=True)
         rows.truncate(0)
         return self.add(header, position)
 
-    def go_on(self) -> tuple[Position, list[str]]:
+    def go_on(self) -> tuple[ExportPosition, list[str]]:
         """Return where the export stopped, and the ids of its rows, in order.
 
         Raises CannotGoOn, and OSError.
@@ -104,7 +104,7 @@ class ExportFiles:
         rows.truncate(position.offset)
         return position, ids
 
-    def add(self, text: str, position: Position) -> Position:
+    def add(self, text: str, position: ExportPosition) -> ExportPosition:
         """Add what a page gave, for good; *position*, after it, gets its offset."""
         rows = self._open()
         rows.seek(0, os.SEEK_END)
@@ -114,7 +114,7 @@ class ExportFiles:
         members = asdict(position) | {"offset": rows.tell()}
         state = {"format": FORMAT, **asdict(self.subject), **members}
         write_atomically(self.state, json.dumps(state, indent=1) + "\n", _PRIVATE)
-        return Position(**members)
+        return ExportPosition(**members)
 
     def finish(self) -> None:
         """Give the rows their name; nothing is unfinished any more."""
@@ -160,13 +160,13 @@ class ExportFiles:
         except (ValueError, KeyError, TypeError):
             return []
 
-    def _read_state(self) -> Position:
+    def _read_state(self) -> ExportPosition:
         try:
             state = json.loads(self.state.read_text("utf-8"))
             subject = Subject(**_members(Subject, state))
             if state["format"] != FORMAT:
                 raise KeyError("format")
-            position = Position(**_members(Position, state))
+            position = ExportPosition(**_members(ExportPosition, state))
         except (ValueError, KeyError, TypeError) as error:
             raise CannotGoOn(f"{self.state} cannot be read") from error
         if subject != self.subject:

@@ -174,7 +174,7 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class QueryPart:
     """One of the queries that a search becomes."""
 
     query: str
@@ -196,19 +196,19 @@ def combine(forms: Sequence[Form], kind: str) -> Form:
     return found
 
 
-def write(query: str, form: Form) -> tuple[Part, ...]:
+def write(query: str, form: Form) -> tuple[QueryPart, ...]:
     """Return the searches, or reads, that *query* becomes in a form; at least one.
 
     With our page size, where the form does not forbid it.
     """
     if not is_search(query):
-        return (Part(query),)
+        return (QueryPart(query),)
     path, _, parameters = query.partition("?")
     pairs = [_pair(each) for each in parameters.split("&") if each]
     asked = [each for each in pairs if each[0] not in form.without]
     ids = [value for name, value in asked if name == "_id"]
     if form.as_reads and ids:
-        return tuple(Part(f"{path}/{each}") for each in ids[0].split(","))
+        return tuple(QueryPart(f"{path}/{each}") for each in ids[0].split(","))
     more = [(each.name, ",".join(each.values)) for each in form.added]
     named = {name for name, _ in asked}
     asked += [each for each in more if each[0] not in named]
@@ -257,8 +257,8 @@ def _part(
     asked: Sequence[tuple[str, str]],
     chosen: tuple[tuple[str, str], ...],
     size: int,
-) -> Part:
+) -> QueryPart:
     alone = dict(chosen)
     text = "&".join(f"{name}={alone.get(name, value)}" for name, value in asked)
     query = f"{path}?{text}" if text else path
-    return Part(with_count(query, size) if size else query, chosen)
+    return QueryPart(with_count(query, size) if size else query, chosen)

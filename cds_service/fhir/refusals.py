@@ -48,7 +48,7 @@ _ERRORS = ("error", "fatal", None)
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class QueryComplaint:
     """What a server said of the parameters of a search, each by name."""
 
     refused: frozenset[str] = frozenset()
@@ -72,18 +72,18 @@ class Statement:
     """Resource type to the parameters that are to be used together."""
 
 
-def read_refusal(outcome: Any, kind: str, sent: Mapping[str, int]) -> Complaint:
+def read_refusal(outcome: Any, kind: str, sent: Mapping[str, int]) -> QueryComplaint:
     """Return what an OperationOutcome says of the parameters of a search.
 
     *sent* has for each parameter how many values it had.
     Source: FHIR R4 OperationOutcome; ``http.name`` in a location is a parameter.
     """
     issues = outcome.get("issue") if is_resource(outcome, "OperationOutcome") else None
-    found = Complaint()
+    found = QueryComplaint()
     for issue in issues if isinstance(issues, list) else ():
         if isinstance(issue, dict) and issue.get("severity") in _ERRORS:
             more = _read_issue(issue, kind, sent)
-            found = Complaint(
+            found = QueryComplaint(
                 found.refused | more.refused,
                 found.demanded | more.demanded,
                 found.alone | more.alone,
@@ -109,7 +109,7 @@ def amend(
     form: Form,
     sent: Mapping[str, int],
     status: int,
-    complaint: Complaint,
+    complaint: QueryComplaint,
     statement: Callable[[], Statement],
 ) -> Iterator[Form]:
     """Forms in which a search may be taken that was refused in *form*, the best first.
@@ -176,7 +176,7 @@ def _by_statement(bare: Form, sent: set[str], said: Statement) -> Iterator[Form]
 
 def _read_issue(
     issue: Mapping[str, Any], kind: str, sent: Mapping[str, int]
-) -> Complaint:
+) -> QueryComplaint:
     text = _ALLOWED.split(" ".join(_texts(issue)))[0]
     named = set(_NAME.findall(text))
     named |= {name for name, words in _HINTS.items() if words.search(text)}
@@ -190,7 +190,7 @@ def _read_issue(
     if forbids and not alone:
         refused |= named & {"code"} & set(sent)
     demanded = (named & set(DEMANDED.get(kind, {}))) - set(sent) if demands else set()
-    return Complaint(frozenset(refused), frozenset(demanded), frozenset(alone))
+    return QueryComplaint(frozenset(refused), frozenset(demanded), frozenset(alone))
 
 
 def _texts(issue: Mapping[str, Any]) -> Iterator[str]:

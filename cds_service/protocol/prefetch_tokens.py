@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from .token_grammar import BadToken, Day, Path, Step, Term, User, parse_token
+from .token_grammar import BadToken, Day, Path, PathStep, Term, User, parse_token
 
 TOKEN = re.compile(r"\{\{(.*?)\}\}")
 _LITERAL = re.compile(
@@ -146,7 +146,7 @@ def _follow(path: Path, filling: Filling) -> list[_Node]:
     return nodes
 
 
-def _take(node: _Node, step: Step, filling: Filling) -> Iterator[_Node]:
+def _take(node: _Node, step: PathStep, filling: Filling) -> Iterator[_Node]:
     if step.resolves:
         yield from _resolve(node, filling)
     elif step.resource_type:

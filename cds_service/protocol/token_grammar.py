@@ -39,7 +39,7 @@ class BadType(BadToken):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PathStep:
     """One step of a path: an element, ``ofType()`` or ``resolve()``."""
 
     element: str = ""
@@ -51,7 +51,7 @@ class Step:
 class Path:
     """A way through the context, or through what another key gave."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[PathStep, ...]
     key: str = ""
     """The other key; empty for the context."""
 
@@ -118,14 +118,14 @@ def _day(text: str) -> Day:
     return Day(int(f"{sign}{days}") if days else 0)
 
 
-def _step(found: re.Match[str]) -> Step:
+def _step(found: re.Match[str]) -> PathStep:
     if found["resolve"]:
-        return Step(resolves=True)
+        return PathStep(resolves=True)
     if found["type"]:
         if not found["type"][0].isupper() or found["type"] in DATA_TYPES:
             raise BadType(f"ofType({found['type']}) names no FHIR resource type")
-        return Step(resource_type=found["type"])
-    return Step(element=found["element"].strip("`"))
+        return PathStep(resource_type=found["type"])
+    return PathStep(element=found["element"].strip("`"))
 
 
 def _unknown(rest: str) -> BadToken:

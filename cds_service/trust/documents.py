@@ -31,12 +31,12 @@ _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=\"?(\d{1,10})", re.IGNORECASE)
 _NEVER = re.compile(r"(?:^|[,\s])no-(?:store|cache)\b", re.IGNORECASE)
 
 
-class Unreadable(Exception):
+class KeyServerUnread(Exception):
     """A key server could not be read; the message is a constant phrase."""
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class PublishedKeys:
     """What a key server published."""
 
     keys: KeySet = KeySet({})
@@ -46,14 +46,14 @@ class Document:
     """Seconds that it is good for."""
 
 
-Fetch = Callable[[KeyServer], Document]
+Fetch = Callable[[KeyServer], PublishedKeys]
 """Raises Unreadable."""
 
 
 def fetcher(pool: ConnectionPool, seconds: float = SECONDS) -> Fetch:
     """Return what fetches over connections whose addresses were looked at."""
 
-    def fetch(server: KeyServer) -> Document:
+    def fetch(server: KeyServer) -> PublishedKeys:
         listed = server.server
         request = Request(
             listed.url,
@@ -65,33 +65,35 @@ def fetcher(pool: ConnectionPool, seconds: float = SECONDS) -> Fetch:
         try:
             answer = send(pool.session(listed.reach), request)
         except ReadFailure as failure:
-            raise Unreadable(failure.reason) from None
+            raise KeyServerUnread(failure.reason) from None
         if answer.status != 200:
-            raise Unreadable(f"HTTP {answer.status}")
+            raise KeyServerUnread(f"HTTP {answer.status}")
         value, problem = parse_body(answer.content)
         if problem:
-            raise Unreadable(problem)
+            raise KeyServerUnread(problem)
         age = max_age(answer.headers.get("Cache-Control", ""))
         return read_document(value, server, age)
 
     return fetch
 
 
-def read_document(value: Any, server: KeyServer, age: float = USUAL_AGE) -> Document:
+def read_document(
+    value: Any, server: KeyServer, age: float = USUAL_AGE
+) -> PublishedKeys:
     """Return what the JSON value of a key server's answer publishes.
 
     Raises:
         Unreadable: if it is nothing of the kind that the server should publish.
     """
     if server.format is KeyFormat.URL_LIST:
-        return Document(urls=_urls(value, server), age=age)
+        return PublishedKeys(urls=_urls(value, server), age=age)
     listed = value.get("keys") if isinstance(value, dict) else None
     if isinstance(value, list) and server.format is KeyFormat.JWK_LIST:
         listed = value
     try:
-        return Document(read_key_set(listed), age=age)
+        return PublishedKeys(read_key_set(listed), age=age)
     except InvalidKeySet as error:
-        raise Unreadable(str(error)) from error
+        raise KeyServerUnread(str(error)) from error
 
 
 def max_age(cache_control: str) -> float:
@@ -111,14 +113,14 @@ def _urls(value: Any, server: KeyServer) -> frozenset[str]:
         lists = [each for each in value.values() if isinstance(each, list)]
         listed = lists[0] if len(lists) == 1 else None
     if not isinstance(listed, list) or len(listed) > MOST_URLS:
-        raise Unreadable("is no list of URLs")
+        raise KeyServerUnread("is no list of URLs")
     urls = set()
     for each in listed:
         url = each
         if isinstance(each, dict):
             url = each.get("jku", each.get("jwks_uri"))
         if not isinstance(url, str):
-            raise Unreadable("is no list of URLs")
+            raise KeyServerUnread("is no list of URLs")
         if _is_safe(url, server.server.reach):
             urls.add(url)
     return frozenset(urls)

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from threading import Lock, Thread
 
 from .clients import KeyFormat, KeyServer
-from .documents import Document, Fetch, Unreadable
+from .documents import Fetch, KeyServerUnread, PublishedKeys
 from .keys import VerificationKey
 
 STALE = timedelta(hours=12)
@@ -105,7 +105,7 @@ def _listed(lister: KeyServer, url: str) -> KeyServer:
 class _Published:
     """A document, and from when until when it may be used."""
 
-    document: Document
+    document: PublishedKeys
     since: datetime
 
     def is_fresh(self, now: datetime) -> bool:
@@ -116,7 +116,7 @@ class _Published:
         return self.since - STALE <= now < until
 
 
-_NOTHING = Document()
+_NOTHING = PublishedKeys()
 
 
 class _Shelf:
@@ -136,7 +136,7 @@ class _Shelf:
         published = self._published
         return published is not None and published.is_usable(now)
 
-    def look(self, now: datetime) -> Document:
+    def look(self, now: datetime) -> PublishedKeys:
         """Return what was published; fetched first where nothing usable is there."""
         published = self._published
         if published is None or not published.is_usable(now):
@@ -145,7 +145,7 @@ class _Shelf:
             self._run(lambda: self._refresh(now, PATIENCE))
         return published.document
 
-    def look_again(self, now: datetime) -> Document:
+    def look_again(self, now: datetime) -> PublishedKeys:
         """Return what is published now, as far as the server may be asked again."""
         seen = self._asked
         if self._may_ask(now) or self._lock.locked():
@@ -178,7 +178,7 @@ class _Shelf:
         url = self._server.url
         try:
             document = self._fetch(self._server)
-        except Unreadable as error:
+        except KeyServerUnread as error:
             self._log(
                 "keys not fetched",
                 url=url,

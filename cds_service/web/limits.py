@@ -143,7 +143,7 @@ class Allowance:
         self._full_at = owing if len(owing) <= self._most // 2 else {}
 
 
-class Limits:
+class CallerLimits:
     """What each caller has left, in this worker."""
 
     def __init__(self, config: Config, clock: Clock = time.monotonic) -> None:
@@ -202,7 +202,7 @@ class Deadline:
 
 def limit_requests(app: Flask, config: Config) -> None:
     """Refuse, before anything is read, whom there is no room for."""
-    limits = app.extensions["cds_limits"] = Limits(config)
+    limits = app.extensions["cds_limits"] = CallerLimits(config)
     proxies = Proxies.of(config.trusted_proxies)
 
     @app.before_request
@@ -230,5 +230,5 @@ def admit(kind: str, name: str) -> None:
     Raises:
         Throttled: if it made too many.
     """
-    limits: Limits = current_app.extensions["cds_limits"]
+    limits: CallerLimits = current_app.extensions["cds_limits"]
     limits.admit(kind, name)

@@ -30,7 +30,7 @@ from cds_service.ehr.fixture_server import (
     load_records,
     serve_records,
 )
-from cds_service.ehr.fixtures import Case, load_case
+from cds_service.ehr.fixtures import FixtureCase, load_case
 from cds_service.ehr.hook_calls import build_bare, build_prefetched
 from cds_service.ehr.tokens import generate_key
 from cds_service.rulebook.load import check_folder
@@ -79,7 +79,7 @@ class Ehr:
     http: FlaskClient
     world: World
     pem: str
-    case: Case
+    case: FixtureCase
     fhir: FixtureServer
     database: Path
 
@@ -288,7 +288,7 @@ def ehr(tmp_path: Path) -> Iterator[Ehr]:
         world.fhir.close()
 
 
-def deliver(http: FlaskClient, case: Case) -> None:
+def deliver(http: FlaskClient, case: FixtureCase) -> None:
     raw = json.dumps(case.alerts)
     headers = {
         "webhook-id": "msg-1",

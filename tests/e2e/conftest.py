@@ -26,7 +26,7 @@ from standardwebhooks import Webhook
 
 from cds_service.cli.calls.simulate import send
 from cds_service.ehr.client import Ehr
-from cds_service.ehr.fixtures import Case, load_case
+from cds_service.ehr.fixtures import FixtureCase, load_case
 from cds_service.ehr.hook_calls import build_prefetched, find_templates
 from cds_service.ehr.scenarios import Step
 from cds_service.ehr.tokens import generate_key
@@ -285,7 +285,7 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
 class Chart:
     """The patient of the fixture case, under a name that stands nowhere else."""
 
-    case: Case
+    case: FixtureCase
     templates: Mapping[str, str]
 
     def request(self, **members: Any) -> dict[str, Any]:
@@ -320,7 +320,7 @@ def open_chart() -> Callable[[Server], Chart]:
     return make
 
 
-def _rename(case: Case, patient: str) -> Case:
+def _rename(case: FixtureCase, patient: str) -> FixtureCase:
     def renamed(value: Any) -> Any:
         return json.loads(json.dumps(value).replace(case.name, patient))
 

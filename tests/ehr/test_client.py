@@ -11,11 +11,11 @@ import pytest
 
 from cds_service.ehr.client import Ehr
 from cds_service.ehr.exchange import Unanswered
-from cds_service.ehr.fixtures import Case
+from cds_service.ehr.fixtures import FixtureCase
 from cds_service.ehr.hook_calls import build_bare, build_prefetched, find_templates
 from cds_service.ehr.tokens import generate_key, read_key
 
-CASE = Case(
+CASE = FixtureCase(
     name="case",
     request={
         "hook": "patient-view",
@@ -135,7 +135,7 @@ def test_a_prefetched_call_has_every_template_filled_and_an_instance_of_its_own(
 
 
 def test_prefetch_that_a_case_writes_itself_stays() -> None:
-    case = Case("own", {**CASE.request, "prefetch": {"x": None}}, {}, None, None)
+    case = FixtureCase("own", {**CASE.request, "prefetch": {"x": None}}, {}, None, None)
 
     assert build_prefetched(case, TEMPLATES)["prefetch"] == {"x": None}
 

@@ -2,7 +2,7 @@ import pytest
 
 from cds_service.ehr.exchange import Incomplete
 from cds_service.ehr.hook_calls import (
-    Access,
+    FhirAccess,
     build_context,
     build_request,
     derive_scope,
@@ -39,8 +39,8 @@ def test_a_required_field_that_is_missing_is_asked_for() -> None:
 def test_a_request_says_where_to_read_only_when_told_to() -> None:
     context = {"patientId": "1"}
     plain = build_request("patient-view", context, {}, None)
-    open_server = build_request("patient-view", context, None, Access("http://f"))
-    token = Access("http://f", "secret", "patient/Patient.rs")
+    open_server = build_request("patient-view", context, None, FhirAccess("http://f"))
+    token = FhirAccess("http://f", "secret", "patient/Patient.rs")
     closed = build_request("patient-view", context, {"p": None}, token)
 
     assert plain.keys() == {"hook", "hookInstance", "context"}

@@ -2,7 +2,12 @@
 
 import pytest
 
-from cds_service.fhir.refusals import Complaint, Statement, read_refusal, read_statement
+from cds_service.fhir.refusals import (
+    QueryComplaint,
+    Statement,
+    read_refusal,
+    read_statement,
+)
 
 SENT = {"patient": 1, "code": 3, "_sort": 1, "_count": 1}
 
@@ -84,7 +89,7 @@ def test_a_warning_demands_nothing(severity):
     ],
 )
 def test_an_outcome_of_another_shape_tells_nothing(outcome):
-    assert read_refusal(outcome, "Observation", SENT) == Complaint()
+    assert read_refusal(outcome, "Observation", SENT) == QueryComplaint()
 
 
 @pytest.mark.parametrize(

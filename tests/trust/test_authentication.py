@@ -31,7 +31,7 @@ from cds_service.trust import (
     authenticate,
     read_key,
 )
-from cds_service.trust.documents import Document
+from cds_service.trust.documents import PublishedKeys
 from cds_service.trust.keys import DECOYS
 
 NOW = datetime(2026, 3, 1, 7, 0, tzinfo=timezone(timedelta(hours=-5)))
@@ -50,7 +50,7 @@ KEYS: dict[str, Any] = {
 FOREIGN = ec.generate_private_key(ec.SECP384R1())
 
 
-def refuse_to_fetch(server: KeyServer) -> Document:
+def refuse_to_fetch(server: KeyServer) -> PublishedKeys:
     raise AssertionError(f"{server.url} is not to be asked")
 
 

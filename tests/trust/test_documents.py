@@ -15,8 +15,8 @@ from cds_service.http.addresses import ListedServer, Reach
 from cds_service.http.connections import ConnectionPool
 from cds_service.trust import KeyFormat, KeyServer
 from cds_service.trust.documents import (
-    Document,
-    Unreadable,
+    KeyServerUnread,
+    PublishedKeys,
     fetcher,
     max_age,
     read_document,
@@ -112,7 +112,7 @@ def fetch(
     host: str = "127.0.0.1",
     reach: Reach = Reach.LOCAL,
     format: KeyFormat = KeyFormat.JWK_SET,
-) -> Document:
+) -> PublishedKeys:
     pool = ConnectionPool()
     url = f"http://{host}:{site.server_port}/{page}"
     try:
@@ -146,7 +146,7 @@ def test_a_key_set_is_read_and_good_for_as_long_as_it_says(site: Site) -> None:
 def test_s_12_what_is_no_key_set_is_refused_in_constant_words(
     site: Site, page: str, problem: str
 ) -> None:
-    with pytest.raises(Unreadable) as refused:
+    with pytest.raises(KeyServerUnread) as refused:
         fetch(site, page)
 
     assert str(refused.value) == problem
@@ -155,12 +155,12 @@ def test_s_12_what_is_no_key_set_is_refused_in_constant_words(
 
 @pytest.mark.parametrize("page", ["slow", "drip"])
 def test_a_server_that_does_not_come_to_an_end_is_left(site: Site, page: str) -> None:
-    with pytest.raises(Unreadable, match="timeout"):
+    with pytest.raises(KeyServerUnread, match="timeout"):
         fetch(site, page, seconds=0.5)
 
 
 def test_a_name_that_leads_inside_is_not_contacted(site: Site) -> None:
-    with pytest.raises(Unreadable, match="address refused"):
+    with pytest.raises(KeyServerUnread, match="address refused"):
         fetcher(ConnectionPool(resolve=lambda host, port: ["127.0.0.1"]))(
             KeyServer(ListedServer(f"http://ehr.example:{site.server_port}/good"))
         )
@@ -172,7 +172,7 @@ def test_a_name_that_leads_inside_is_not_contacted(site: Site) -> None:
 def test_a_name_that_leads_to_another_inner_address_is_refused(address: str) -> None:
     server = KeyServer(ListedServer("http://ehr.example:1/jwks"))
 
-    with pytest.raises(Unreadable, match="address refused"):
+    with pytest.raises(KeyServerUnread, match="address refused"):
         fetcher(ConnectionPool(resolve=lambda host, port: [address]))(server)
 
 
@@ -235,5 +235,5 @@ def test_a_listed_url_that_is_no_plain_https_address_is_left_out(url: str) -> No
     "value", [None, 7, "https://ehr.example/one", {}, [7], [[]], [ONE] * 101]
 )
 def test_what_is_no_list_of_urls_is_refused(value: Any) -> None:
-    with pytest.raises(Unreadable, match="is no list of URLs"):
+    with pytest.raises(KeyServerUnread, match="is no list of URLs"):
         read_document(value, LISTER)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from cds_service.http.addresses import ListedServer
 from cds_service.trust import KeyFormat, Keyring, KeyServer, KeySet, VerificationKey
-from cds_service.trust.documents import Document, Unreadable
+from cds_service.trust.documents import KeyServerUnread, PublishedKeys
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 URL = "https://ehr.example/jwks"
@@ -23,14 +23,14 @@ class Publisher:
         self.down = False
         self.asked: list[str] = []
 
-    def __call__(self, server: KeyServer) -> Document:
+    def __call__(self, server: KeyServer) -> PublishedKeys:
         self.asked.append(server.url)
         if self.down:
-            raise Unreadable("timeout")
+            raise KeyServerUnread("timeout")
         if server.format is KeyFormat.URL_LIST:
-            return Document(urls=self.urls, age=900)
+            return PublishedKeys(urls=self.urls, age=900)
         keys = {kid: VerificationKey(("ES384",), kid) for kid in self.kids}
-        return Document(KeySet(keys), age=900)
+        return PublishedKeys(KeySet(keys), age=900)
 
 
 def at_once(work: Callable[[], None]) -> None:
@@ -163,9 +163,9 @@ def test_s_10_a_foreign_jku_is_refused_and_not_contacted() -> None:
 def test_of_several_urls_the_jku_chooses_and_without_one_any_may_have_the_key() -> None:
     other = KeyServer(ListedServer("https://ehr.example/other"))
 
-    def fetch(server: KeyServer) -> Document:
+    def fetch(server: KeyServer) -> PublishedKeys:
         kid = server.url.rpartition("/")[2]
-        return Document(KeySet({kid: VerificationKey(("ES384",), kid)}))
+        return PublishedKeys(KeySet({kid: VerificationKey(("ES384",), kid)}))
 
     keyring = Keyring(fetch)
     servers = (SERVER, other)

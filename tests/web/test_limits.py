@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cds_service.protocol.errors import Throttled, Unavailable
-from cds_service.web.limits import OVERLOADED, Allowance, Deadline, Limits
+from cds_service.web.limits import OVERLOADED, Allowance, CallerLimits, Deadline
 
 Build = Callable[..., Any]
 Connect = Callable[[Any], Any]
@@ -125,7 +125,7 @@ def test_threads_share_one_allowance() -> None:
 
 def test_the_first_refusal_in_a_minute_is_told_from_the_rest(build: Build) -> None:
     clock = Clock()
-    limits = Limits(build(rate_limit="1").config, clock)
+    limits = CallerLimits(build(rate_limit="1").config, clock)
     limits.admit("client", "a")
 
     again = []

@@ -15,7 +15,7 @@ from rich.text import Text
 from ...ehr.client import Ehr, ServiceAnswer
 from ...ehr.exchange import Incomplete, Unanswered
 from ...ehr.fixtures import (
-    Case,
+    FixtureCase,
     Played,
     Unsaved,
     as_text,
@@ -162,7 +162,7 @@ def _call(options: Options, ehr: Ehr, found: Discovered, service: str) -> bool:
     return called.reply.status != 200 or _fatal(violations, options.strict)
 
 
-def _load(folder: Path | None, now: datetime) -> Case | None:
+def _load(folder: Path | None, now: datetime) -> FixtureCase | None:
     try:
         return load_case(folder, now) if folder else None
     except ValueError as error:
@@ -218,7 +218,9 @@ def _plain(violations: tuple[Violation, ...]) -> list[dict[str, str]]:
     return [each.as_json() for each in violations]
 
 
-def _print_call(options: Options, url: str, called: Called, case: Case | None) -> None:
+def _print_call(
+    options: Options, url: str, called: Called, case: FixtureCase | None
+) -> None:
     console, request = options.console, called.request
     name = case.name if case else clean(request["context"].get("patientId"))
     sent = request.get("prefetch", {})

@@ -21,7 +21,7 @@ TIMEOUTS = (5, 30)
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class OutgoingDelivery:
     """What is sent once."""
 
     id: str
@@ -54,7 +54,7 @@ def _check_secret(
 
 
 def deliver(
-    session: requests.Session, delivery: Delivery, url: str, secret: str
+    session: requests.Session, delivery: OutgoingDelivery, url: str, secret: str
 ) -> requests.Response:
     """Return the server's answer to one delivery. Raises ClickException without one."""
     signed_at = delivery.signed_at

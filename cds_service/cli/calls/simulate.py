@@ -13,7 +13,7 @@ import requests
 from ...ehr.scenarios import SCENARIOS, Step, play
 from ...ingestion import ALERTS
 from .deliveries import (
-    Delivery,
+    OutgoingDelivery,
     answer_of,
     deliver,
     read,
@@ -113,7 +113,7 @@ def send(
 ) -> requests.Response:
     """Return the server's answer to one delivery."""
     signed_at = datetime.now(UTC) + step.clock
-    delivery = Delivery(step.delivery, body_of(step), signed_at)
+    delivery = OutgoingDelivery(step.delivery, body_of(step), signed_at)
     return deliver(session, delivery, url, FORGER if step.forged else secret)
 
 

@@ -42,7 +42,7 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class AlertingNow:
     """What alerting would do with the rule's card now, and what that rests on."""
 
     card: BuiltCard | None
@@ -101,7 +101,7 @@ def alerting_json(
 
 def ask_alerting(
     rule: Rule, service: ServiceRules, case: Case, history: History
-) -> Told:
+) -> AlertingNow:
     """Return what alerting would do now; the database is read and not changed.
 
     All rules of the service are asked, since they share groups and limits.
@@ -118,7 +118,7 @@ def ask_alerting(
     why = (each for each in held.suppressed if each.card.rule == rule.id)
     key = card.dedup_key if card else None
     same = tuple(each for each in displays if each.dedup_key == key)
-    return Told(card, next(why, None), same)
+    return AlertingNow(card, next(why, None), same)
 
 
 def read_displays(
@@ -141,7 +141,7 @@ def read_displays(
         store.close()
 
 
-def as_lines(told: Told) -> Iterator[str]:
+def as_lines(told: AlertingNow) -> Iterator[str]:
     """Yield what alerting would do, and the displays and overrides that it rests on."""
     if told.card is None:
         yield "alerting: there is no card to show or hold back"
@@ -169,7 +169,7 @@ def why_always(card: BuiltCard) -> str:
     return ""
 
 
-def as_json(told: Told) -> dict[str, Any]:
+def as_json(told: AlertingNow) -> dict[str, Any]:
     """Return the same for a program."""
     held = told.suppressed
     return {

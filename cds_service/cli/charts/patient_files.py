@@ -22,7 +22,7 @@ from ...wearables.adapters.alerts import parse_alerts
 from ...wearables.records import AlertType, WearableAlert
 
 
-class Sender:
+class FileSender:
     """Whoever sent alerts that are read from a file."""
 
     id, tenant, fhir_base, time_zone = "file", "default", "-", ""
@@ -160,7 +160,9 @@ def read_alerts(
     if file is None:
         return ()
     try:
-        accepted, rejected = parse_alerts(read_json(file, now), Sender(), types, now)
+        accepted, rejected = parse_alerts(
+            read_json(file, now), FileSender(), types, now
+        )
     except CdsError as error:
         raise click.ClickException(f"{file}: {error}") from error
     for each in rejected:
@@ -175,7 +177,7 @@ BESIDE = ".alerts.json"
 """How the alerts of ``jane.json`` are called: ``jane.alerts.json``."""
 
 
-class Unreadable(click.ClickException):
+class NoPatient(click.ClickException):
     """A file is no patient's; says why in one sentence."""
 
 
@@ -205,7 +207,7 @@ class Patient:
             hook = service.service.hook
             return read_chart(service.queries, self.bundle, self.patient_id, hook)
         except (CdsError, click.ClickException) as error:
-            raise Unreadable(str(error)) from error
+            raise NoPatient(str(error)) from error
 
     def wearable_alerts(
         self, types: Mapping[str, AlertType], now: datetime
@@ -218,11 +220,11 @@ class Patient:
         if self.alerts is None:
             return ()
         try:
-            accepted, rejected = parse_alerts(self.alerts, Sender(), types, now)
+            accepted, rejected = parse_alerts(self.alerts, FileSender(), types, now)
         except CdsError as error:
-            raise Unreadable(f"the alerts cannot be used: {error}") from error
+            raise NoPatient(f"the alerts cannot be used: {error}") from error
         for each in rejected:
-            raise Unreadable(f"alert {each.index} cannot be used")
+            raise NoPatient(f"alert {each.index} cannot be used")
         return tuple(
             each for each in accepted if each.patient.patient_id == self.patient_id
         )
@@ -270,7 +272,7 @@ def read_patients(path: Path, name: str, now: datetime) -> Iterator[Patient]:
         if isinstance(each.get("id"), str)
     )
     if not named:
-        raise Unreadable("the Bundle has no Patient with an id")
+        raise NoPatient("the Bundle has no Patient with an id")
     for patient_id in named:
         shown = name if len(named) == 1 else f"{name}#{patient_id}"
         yield Patient(shown, patient_id, bundle, None, alerts)
@@ -281,7 +283,7 @@ def _read_case(folder: Path, name: str, now: datetime) -> Patient:
     context = request.get("context") if isinstance(request, dict) else None
     patient_id = context.get("patientId") if isinstance(context, dict) else None
     if not isinstance(request, dict) or not isinstance(patient_id, str):
-        raise Unreadable(f"{REQUEST} names no patient")
+        raise NoPatient(f"{REQUEST} names no patient")
     held, sent = folder / CHART, folder / ALERTS
     bundle = _read_bundle(held, now) if held.is_file() else {}
     alerts = _read(sent, now) if sent.is_file() else None
@@ -292,7 +294,7 @@ def _read_case(folder: Path, name: str, now: datetime) -> Patient:
 def _read_bundle(file: Path, now: datetime) -> dict[str, Any]:
     bundle = _read(file, now)
     if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
-        raise Unreadable(f"{file.name} is no FHIR Bundle")
+        raise NoPatient(f"{file.name} is no FHIR Bundle")
     entries = bundle.get("entry")
     if isinstance(entries, list):
         bundle["entry"] = [_with_id(each) for each in entries]
@@ -315,6 +317,6 @@ def _read(file: Path, now: datetime) -> Any:
     try:
         return read_json(file, now)
     except click.ClickException as error:
-        raise Unreadable(error.message.replace(str(file), file.name)) from error
+        raise NoPatient(error.message.replace(str(file), file.name)) from error
     except RecursionError as error:
-        raise Unreadable(f"{file.name} is nested too deeply") from error
+        raise NoPatient(f"{file.name} is nested too deeply") from error

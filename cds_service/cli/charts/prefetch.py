@@ -38,7 +38,7 @@ _SCOPES["medication_statements"] = _SCOPES["medication_requests"]
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class QueryReason:
     """A fact of a rule that a query is for."""
 
     rule: str
@@ -107,7 +107,7 @@ def prefetch(wanted: str | None, rules: Path | None, form: str) -> None:
 
 def explained(
     service: ServiceRules, compiled: Compilation
-) -> list[tuple[SourceQuery, list[Reason]]]:
+) -> list[tuple[SourceQuery, list[QueryReason]]]:
     """Return the queries of a service, skipped ones too, each with its facts."""
     selectors = service.program.selectors.all
     askings = [
@@ -124,18 +124,18 @@ def explained(
 
 def _reasons(
     derived: Derived, service: ServiceRules, compiled: Compilation
-) -> list[Reason]:
+) -> list[QueryReason]:
     if derived.query.source == "patient":
         return list(_patient_reasons(service, compiled))
     return [_reason(each, derived.query, compiled) for each in derived.askings]
 
 
-def _reason(asking: Asking, query: SourceQuery, compiled: Compilation) -> Reason:
+def _reason(asking: Asking, query: SourceQuery, compiled: Compilation) -> QueryReason:
     source = compiled.rule_file(asking.rule)
     valueset = compiled.rulebook.valuesets.get(asking.selector.valueset)
     named = query.template.partition("&code=")[2].partition("&")[0].split(",")
     uses = uses_of(source.rule, asking.fact)
-    return Reason(
+    return QueryReason(
         asking.rule,
         asking.fact,
         compiled.place(source.rule.file),
@@ -151,7 +151,9 @@ def _reason(asking: Asking, query: SourceQuery, compiled: Compilation) -> Reason
     )
 
 
-def _patient_reasons(service: ServiceRules, compiled: Compilation) -> Iterable[Reason]:
+def _patient_reasons(
+    service: ServiceRules, compiled: Compilation
+) -> Iterable[QueryReason]:
     for rule in service.rules:
         leaves = dict.fromkeys(
             (each.text, each.position.line)
@@ -160,7 +162,7 @@ def _patient_reasons(service: ServiceRules, compiled: Compilation) -> Iterable[R
         )
         if leaves:
             file, line = compiled.place(rule.file), min(each[1] for each in leaves)
-            yield Reason(rule.id, "patient", file, line, "", "", (), tuple(leaves))
+            yield QueryReason(rule.id, "patient", file, line, "", "", (), tuple(leaves))
 
 
 def _service_json(service: ServiceRules, compiled: Compilation) -> Mapping[str, Any]:
@@ -202,7 +204,7 @@ def _scope(query: SourceQuery) -> str:
     return _SCOPES[query.source]
 
 
-def _why(reason: Reason) -> Iterable[str]:
+def _why(reason: QueryReason) -> Iterable[str]:
     yield f"    - {reason.rule}: {reason.fact}  {reason.file}:{reason.line}"
     if reason.valueset:
         yield f"        {reason.title} (value set {reason.valueset})"

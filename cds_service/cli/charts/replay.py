@@ -23,8 +23,8 @@ from ...rulebook.engine import (
 )
 from ..rules.compiled import Compilation, compile_folder
 from .patient_files import (
+    NoPatient,
     Patient,
-    Unreadable,
     find_patients,
     read_moment,
     read_patients,
@@ -36,7 +36,7 @@ _COLUMNS = ("fires", "no", "unknown", OFF)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class RuleResult:
     """What came of one rule for one patient."""
 
     outcome: str
@@ -64,13 +64,13 @@ class Turned:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PatientChange:
     """A patient whose outcome of a rule changed."""
 
     patient: str
     rule: str
-    before: Told
-    after: Told
+    before: RuleResult
+    after: RuleResult
     turned: tuple[Turned, ...]
 
 
@@ -81,18 +81,18 @@ class Replay:
     patients: int = 0
     broken: list[tuple[str, str]] = field(default_factory=list)
     """File, and why it could not be replayed."""
-    after: dict[str, Counter[Told]] = field(default_factory=dict)
-    before: dict[str, Counter[Told]] = field(default_factory=dict)
-    changes: list[Change] = field(default_factory=list)
+    after: dict[str, Counter[RuleResult]] = field(default_factory=dict)
+    before: dict[str, Counter[RuleResult]] = field(default_factory=dict)
+    changes: list[PatientChange] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RuleAsked:
     """One rule asked of one patient."""
 
     rule: Rule
     case: Case
-    told: Told
+    told: RuleResult
 
 
 def replay_corpus(
@@ -119,7 +119,7 @@ def replay_corpus(
                 now_asked = dict(_asked(patient, services, after, now))
                 asked = dict(_asked(patient, known, before, now)) if before else {}
                 _count(replay, patient, now_asked, asked, after, before)
-        except Unreadable as error:
+        except NoPatient as error:
             replay.broken.append((name, error.message))
     tell(len(files), len(files))
     return replay
@@ -134,7 +134,7 @@ def _asked(
     services: Sequence[ServiceRules],
     compiled: Compilation | None,
     now: datetime,
-) -> Iterator[tuple[str, Asked]]:
+) -> Iterator[tuple[str, RuleAsked]]:
     """Every rule once, in the first service that has it."""
     assert compiled is not None
     seen: set[str] = set()
@@ -147,24 +147,26 @@ def _asked(
         case = open_case(service, patient.chart(service), alerts, now)
         candidates = set(map(id, service.program.candidates(case.sheet)))
         for rule in rules:
-            yield rule.id, Asked(rule, case, _told(rule, case, id(rule) in candidates))
+            yield rule.id, RuleAsked(
+                rule, case, _told(rule, case, id(rule) in candidates)
+            )
 
 
-def _told(rule: Rule, case: Case, is_candidate: bool) -> Told:
+def _told(rule: Rule, case: Case, is_candidate: bool) -> RuleResult:
     if not rule.in_force(case.today):
-        return Told(OFF)
+        return RuleResult(OFF)
     if not is_candidate:
-        return Told(Outcome.NO.value)
+        return RuleResult(Outcome.NO.value)
     found: Evaluation = judge_rule(rule, case)
     severity = found.card.severity.name.lower() if found.card else ""
-    return Told(found.outcome.value, severity, found.could_not_check)
+    return RuleResult(found.outcome.value, severity, found.could_not_check)
 
 
 def _count(
     replay: Replay,
     patient: Patient,
-    after: dict[str, Asked],
-    before: dict[str, Asked],
+    after: dict[str, RuleAsked],
+    before: dict[str, RuleAsked],
     new: Compilation,
     old: Compilation | None,
 ) -> None:
@@ -180,15 +182,18 @@ def _count(
         was, told = _of(then), _of(now)
         if was != told:
             turned = tuple(_turned(then, now, new, old))
-            replay.changes.append(Change(patient.name, name, was, told, turned))
+            replay.changes.append(PatientChange(patient.name, name, was, told, turned))
 
 
-def _of(asked: Asked | None) -> Told:
-    return asked.told if asked else Told(OFF)
+def _of(asked: RuleAsked | None) -> RuleResult:
+    return asked.told if asked else RuleResult(OFF)
 
 
 def _turned(
-    before: Asked | None, after: Asked | None, new: Compilation, old: Compilation
+    before: RuleAsked | None,
+    after: RuleAsked | None,
+    new: Compilation,
+    old: Compilation,
 ) -> Iterator[Turned]:
     """The criteria that differ: those with a counterpart, then the new and the gone."""
     if before is None or after is None:
@@ -212,7 +217,7 @@ def _turned(
         yield Turned(place, line.text, line.truth, "")
 
 
-def _leaves(asked: Asked) -> list[TraceLine]:
+def _leaves(asked: RuleAsked) -> list[TraceLine]:
     lines = trace(asked.rule, asked.case)
     return [line for line in lines if line.text not in ("any", "none", "all")]
 
@@ -226,7 +231,7 @@ def _counterpart(line: TraceLine, gone: list[TraceLine]) -> TraceLine | None:
     return found
 
 
-def change_json(change: Change) -> dict[str, Any]:
+def change_json(change: PatientChange) -> dict[str, Any]:
     """Return a change for tools."""
     return {
         "patient": change.patient,
@@ -320,7 +325,7 @@ def show_progress(done: int, all: int) -> None:
         click.echo(end, nl=False, err=True)
 
 
-def change_lines(changes: list[Change]) -> Iterator[str]:
+def change_lines(changes: list[PatientChange]) -> Iterator[str]:
     """Yield each patient whose outcome changes, by rule, with what turned."""
     for rule in sorted({each.rule for each in changes}):
         own = [each for each in changes if each.rule == rule]
@@ -360,14 +365,14 @@ def _cell(before: int | None, after: int) -> str:
     return str(after) if before is None or before == after else f"{before} → {after}"
 
 
-def _number(counts: Counter[Told] | None, head: str) -> int:
+def _number(counts: Counter[RuleResult] | None, head: str) -> int:
     told = (counts or Counter()).items()
     if head == "could not check":
         return sum(number for each, number in told if each.could_not_check)
     return sum(number for each, number in told if each.outcome == head)
 
 
-def _cards(counts: Counter[Told]) -> Iterator[str]:
+def _cards(counts: Counter[RuleResult]) -> Iterator[str]:
     for severity in ("critical", "warning", "info"):
         shown = sum(n for each, n in counts.items() if each.severity == severity)
         if shown:
@@ -394,7 +399,7 @@ def _json(found: Replay) -> dict[str, Any]:
     }
 
 
-def _rates(counts: Counter[Told]) -> dict[str, Any]:
+def _rates(counts: Counter[RuleResult]) -> dict[str, Any]:
     heads = {head: _number(counts, head) for head in (*_COLUMNS, "could not check")}
     severities = {
         severity: sum(n for each, n in counts.items() if each.severity == severity)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import click
 
-from ...exports.consents import CONSENTS, Keeper, Tenancy, Told, read_consents
+from ...exports.consents import CONSENTS, ConsentsTold, Keeper, Tenancy, read_consents
 from ...exports.entries import counted
 from ...exports.server import FhirServer
 from ...fhir.scopes import Grant
@@ -17,7 +17,7 @@ from ...wearables.consent import FHIR_SERVER
 from ...wearables.consent_gate import ConsentChange
 from ..database import database_option, open_store
 from ..exports.access import (
-    Access,
+    ServerAccess,
     access_options,
     count_option,
     granted,
@@ -70,7 +70,7 @@ def read(
     database: str,
     count: int,
     tenancy: Tenancy,
-    access: Access,
+    access: ServerAccess,
 ) -> None:
     """Store all Consents of a FHIR server, so that alerts need not wait for a chart.
 
@@ -82,7 +82,7 @@ def read(
     base = read_base(fhir)
     check_tenancy(tenancy)
     counts, progress = Counts(), Progress()
-    told = Told(tenancy, str(base))
+    told = ConsentsTold(tenancy, str(base))
     with _opened(database, counts, progress) as store:
         before = store.consents.told_by(tenancy.tenant, tenancy.fhir_base, FHIR_SERVER)
         with reach(base, CONSENTS, CONSENTS.kind, access, progress.say) as server:
@@ -126,14 +126,16 @@ def why_narrowed(server: FhirServer) -> Iterator[str]:
         yield f"The token shows some {CONSENTS.many} only."
 
 
-def why_emptied(told: Told, before: Sized) -> Iterator[str]:
+def why_emptied(told: ConsentsTold, before: Sized) -> Iterator[str]:
     """Yield a sentence where nothing came of a server that had told of patients."""
     if told.pages and not told.consents and before:
         of = counted(len(before), "patient", "patients")
         yield f"The server has no Consent at all, and told of {of} before."
 
 
-def conclude(told: Told, counts: Counts, reasons: list[str], blind: bool) -> None:
+def conclude(
+    told: ConsentsTold, counts: Counts, reasons: list[str], blind: bool
+) -> None:
     """Say what was read and what has changed.
 
     Raises:

@@ -18,7 +18,7 @@ from ...wearables.adapters.consents import Unreadable, keep_consent, patient_of
 from ...wearables.adapters.provisions import ACTIONS
 from ...wearables.consent import ConsentAction
 from ..calls.deliveries import (
-    Delivery,
+    OutgoingDelivery,
     answer_of,
     deliver,
     read,
@@ -168,7 +168,7 @@ def ask(resource: dict[str, Any], url: str, secret: str) -> dict[str, Any]:
     Raises:
         click.ClickException: if it does not keep it.
     """
-    delivery = Delivery(str(uuid4()), json.dumps(resource), datetime.now(UTC))
+    delivery = OutgoingDelivery(str(uuid4()), json.dumps(resource), datetime.now(UTC))
     with requests.Session() as session:
         response = deliver(session, delivery, url, secret)
     results = answer_of(response).get("results")

@@ -33,7 +33,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class ServerAccess:
     """How we prove who we are, and how politely we ask, as the options say."""
 
     bearer_file: Path | None
@@ -65,7 +65,9 @@ def access_options(wanted: Wanted) -> Decorator:
         ) -> None:
             trusted = str(ca_file or "")
             manners = Manners(Backoff(max_attempts), rate or 0.0, timeout, trusted)
-            access = Access(bearer_file, client_id, key, kid, token_url, scope, manners)
+            access = ServerAccess(
+                bearer_file, client_id, key, kid, token_url, scope, manners
+            )
             command(access=access, **arguments)
 
         wrapped: Command = with_access
@@ -155,7 +157,7 @@ def reach(
     base: Base,
     wanted: Wanted,
     search: str,
-    access: Access,
+    access: ServerAccess,
     waits: Callable[[str], None],
 ) -> Iterator[FhirServer]:
     """The server at a base, of which a first token is had if it takes one.
@@ -175,7 +177,7 @@ def reach(
 
 
 def choose_credentials(
-    access: Access, wanted: Wanted, base: Base, pool: FhirPool
+    access: ServerAccess, wanted: Wanted, base: Base, pool: FhirPool
 ) -> Credentials:
     """Return where tokens come from. Raises UsageError."""
     if not access.bearer_file and not access.client_id:

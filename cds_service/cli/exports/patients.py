@@ -11,10 +11,10 @@ import click
 from ...exports.demographics import export as run_export
 from ...exports.demographics import header, start_of, tally
 from ...exports.entries import complaints
-from ...exports.journal import CannotGoOn, ExportFiles, InUse, Position, Subject
+from ...exports.journal import CannotGoOn, ExportFiles, ExportPosition, InUse, Subject
 from ...exports.server import FhirServer, ServerFailure, Wanted
 from ..terminal import Progress
-from .access import Access, access_options, count_option, reach, read_base
+from .access import ServerAccess, access_options, count_option, reach, read_base
 
 PATIENTS = Wanted("Patient")
 
@@ -63,7 +63,7 @@ def export(
     count: int,
     resume: bool,
     fresh: bool,
-    access: Access,
+    access: ServerAccess,
 ) -> None:
     """Write the demographics of a FHIR server's patients to a file, one row a patient.
 
@@ -132,7 +132,7 @@ def _files(out: Path, subject: Subject) -> Iterator[ExportFiles]:
 
 def _position(
     server: FhirServer, files: ExportFiles, count: int, resume: bool, fresh: bool
-) -> tuple[Position, set[str]]:
+) -> tuple[ExportPosition, set[str]]:
     if files.unfinished and resume:
         position, ids = files.go_on()
         return position, set(ids)
@@ -146,7 +146,7 @@ def _position(
     return files.begin(start, header(files.subject.form)), set()
 
 
-def _where(position: Position) -> str:
+def _where(position: ExportPosition) -> str:
     total = f" of {position.total}" if position.total else ""
     return f"{position.rows}{total} patients, {position.pages} pages"
 
@@ -163,7 +163,7 @@ def _kept(files: ExportFiles) -> str:
     return f"{_where(position)} are kept in {files.partial}; --resume goes on."
 
 
-def _conclude(position: Position, out: Path) -> None:
+def _conclude(position: ExportPosition, out: Path) -> None:
     click.echo(f"{_where(position)}, written to {out}", err=True)
     problems = list(complaints(tally(position), PATIENTS.many, "in the file"))
     if problems:

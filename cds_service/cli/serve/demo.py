@@ -35,7 +35,7 @@ from rich.console import Console
 from ...ehr.client import Ehr, ServiceAnswer
 from ...ehr.exchange import Unanswered
 from ...ehr.fixture_server import FixtureServer, load_records, serve_records
-from ...ehr.fixtures import Case, load_case
+from ...ehr.fixtures import FixtureCase, load_case
 from ...ehr.hook_calls import build_bare, build_prefetched, find_templates
 from ...ehr.scenarios import Step
 from ...ehr.tokens import generate_key
@@ -59,7 +59,7 @@ class Stage:
     """What the demo plays on."""
 
     folder: Path
-    case: Case
+    case: FixtureCase
     ehr: Ehr
     secret: str
     """Of the webhook."""

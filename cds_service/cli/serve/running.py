@@ -71,12 +71,12 @@ def run(config: Config) -> None:
         f"discovery at {config.public_url}/cds-services",
         err=True,
     )
-    server = Server(config, lambda: start_app(build_world(config, rulebook)))
-    watcher = Watcher(config, holder) if config.reload is Reload.ON else None
+    server = GunicornServer(config, lambda: start_app(build_world(config, rulebook)))
+    watcher = PublishingChild(config, holder) if config.reload is Reload.ON else None
     Arbiter(server, watcher).run()  # type: ignore[no-untyped-call]
 
 
-class Server(BaseApplication):
+class GunicornServer(BaseApplication):
     """gunicorn, set up from our own settings; each worker builds an app of its own."""
 
     def __init__(self, config: Config, build: Callable[[], Flask]) -> None:
@@ -103,7 +103,9 @@ class Server(BaseApplication):
 class Arbiter(gunicorn.arbiter.Arbiter):
     """gunicorn's master, which keeps the watcher of the rules alive as well."""
 
-    def __init__(self, server: Server, watcher: "Watcher | None") -> None:
+    def __init__(
+        self, server: GunicornServer, watcher: "PublishingChild | None"
+    ) -> None:
         self._watcher = watcher
         super().__init__(server)  # type: ignore[no-untyped-call]
 
@@ -120,7 +122,7 @@ class Arbiter(gunicorn.arbiter.Arbiter):
         super().stop(graceful)  # type: ignore[no-untyped-call]
 
 
-class Watcher:
+class PublishingChild:
     """``cds-service publish --watch`` as a child of this process."""
 
     def __init__(self, config: Config, holder: str) -> None:

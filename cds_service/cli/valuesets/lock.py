@@ -53,7 +53,7 @@ def lock(rules: Path | None) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class LockComparison:
     """Two states of the value sets."""
 
     since: str
@@ -92,7 +92,7 @@ def outdated(
     context.exit(1 if compared.changes else 0)
 
 
-def _compare(compiled: Compilation, against: Path | None) -> Comparison:
+def _compare(compiled: Compilation, against: Path | None) -> LockComparison:
     now = _held(compiled)
     names = names_in(compiled.files.get(EXPANSION, ""))
     if against is None:
@@ -102,20 +102,22 @@ def _compare(compiled: Compilation, against: Path | None) -> Comparison:
                 f"there is no {place}; `cds-service valueset lock` makes it"
             )
         then = _locked(compiled.files[LOCK], compiled.place(LOCK))
-        return Comparison(f"since {compiled.place(LOCK)}", changes(then, now), names)
+        return LockComparison(
+            f"since {compiled.place(LOCK)}", changes(then, now), names
+        )
     if against.is_dir() and is_release(against):
         text = expand_release(against, set_documents(compiled))
         tried = compile_texts(compiled.name, {**compiled.files, EXPANSION: text})
         heading = f"with the RxNorm in {against}"
-        return Comparison(
+        return LockComparison(
             heading, changes(now, _held(tried)), {**names, **names_in(text)}
         )
     if against.is_dir():
         other = compile_folder(against)
         names = {**names_in(other.files.get(EXPANSION, "")), **names}
-        return Comparison(f"since {against}", changes(_held(other), now), names)
+        return LockComparison(f"since {against}", changes(_held(other), now), names)
     then = _locked(against.read_text("utf-8", "replace"), str(against))
-    return Comparison(f"since {against}", changes(then, now), names)
+    return LockComparison(f"since {against}", changes(then, now), names)
 
 
 def _held(compiled: Compilation) -> Held:
@@ -133,7 +135,9 @@ def _locked(text: str, place: str) -> Held:
 
 
 def _print(
-    compared: Comparison, used: Mapping[str, tuple[Rule, ...]], compiled: Compilation
+    compared: LockComparison,
+    used: Mapping[str, tuple[Rule, ...]],
+    compiled: Compilation,
 ) -> None:
     for change in compared.changes:
         click.echo(
@@ -153,7 +157,9 @@ def _print(
 
 
 def _as_json(
-    compared: Comparison, used: Mapping[str, tuple[Rule, ...]], compiled: Compilation
+    compared: LockComparison,
+    used: Mapping[str, tuple[Rule, ...]],
+    compiled: Compilation,
 ) -> str:
     written = [
         {

@@ -29,7 +29,7 @@ from ..entries import is_resource, next_link
 from ..forms import Form
 from ..questions import is_search
 from ..scopes import parse_scope
-from .asking import Habits, Server, Spent, search
+from .asking import AskedServer, Habits, Spent, search
 
 __all__ = ["FhirLimits", "FhirPool", "FhirReader", "open_reader"]
 
@@ -95,7 +95,7 @@ class FhirReader:
         if token:
             state = {"app_id": "cds-service", "access_token": token}
             self._client.auth = _new_auth("oauth2", state=state)
-        self._server = Server(
+        self._server = AskedServer(
             str(base),
             parse_scope(scope),
             self,

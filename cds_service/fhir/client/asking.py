@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from ...http.exchange import ReadFailure
 from ..entries import Told, is_resource, joined, judge_outcome
-from ..forms import Form, Part, combine, counts, settle, write
+from ..forms import Form, QueryPart, combine, counts, settle, write
 from ..questions import is_search
 from ..refusals import Statement, amend, read_refusal, read_statement
 from ..scopes import Grant, Scope, grant
@@ -80,7 +80,7 @@ class Asks(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class AskedServer:
     """A server, and how it is asked."""
 
     base: str
@@ -98,7 +98,7 @@ class _Taken:
     """A form that the server takes."""
 
     form: Form
-    parts: tuple[Part, ...]
+    parts: tuple[QueryPart, ...]
     page: Any
     """The first page of the first part; None where the parts are reads."""
     spent: Spent
@@ -114,7 +114,7 @@ class _PartResult:
     failure: ReadFailure | None = None
 
 
-def search(server: Server, query: str) -> Iterator[Any]:
+def search(server: AskedServer, query: str) -> Iterator[Any]:
     """Yield the pages that a search gives, in whatever form the server takes.
 
     Raises ReadFailure where one cannot be had, or rows may be missed, after yielding
@@ -136,14 +136,14 @@ def search(server: Server, query: str) -> Iterator[Any]:
         raise ReadFailure(why)
 
 
-def _find_form(server: Server, query: str) -> _Taken:
+def _find_form(server: AskedServer, query: str) -> _Taken:
     """The first form that the server does not refuse. Raises ReadFailure."""
     kind = query.partition("?")[0]
     plain = combine(server.forms, kind)
     known: Form | None = server.habits.find(server.base, kind)
     form = known or plain
     refusal: ReadFailure | None = None
-    tried: set[tuple[Part, ...]] = set()
+    tried: set[tuple[QueryPart, ...]] = set()
     for _ in range(MOST_FORMS):
         parts = write(query, form)
         tried.add(parts)
@@ -167,7 +167,7 @@ def _find_form(server: Server, query: str) -> _Taken:
 
 
 def _ask_first(
-    server: Server, form: Form, parts: tuple[Part, ...]
+    server: AskedServer, form: Form, parts: tuple[QueryPart, ...]
 ) -> tuple[Any, Spent]:
     """The first page of the first part. Raises ReadFailure, a 200 that is none too."""
     spent = Spent()
@@ -181,11 +181,11 @@ def _ask_first(
 
 
 def _next_form(
-    server: Server,
+    server: AskedServer,
     query: str,
     form: Form,
     failure: ReadFailure,
-    tried: set[tuple[Part, ...]],
+    tried: set[tuple[QueryPart, ...]],
 ) -> Form | None:
     """The best form that was not tried and asks for nothing out of scope."""
     sent = counts(write(query, form)[0].query)
@@ -203,7 +203,7 @@ def _next_form(
     return None
 
 
-def _read_statement(server: Server) -> Statement:
+def _read_statement(server: AskedServer) -> Statement:
     """The server's CapabilityStatement, read once in a while."""
     said: Statement | None = server.habits.find(server.base, "")
     if said is None:
@@ -215,7 +215,7 @@ def _read_statement(server: Server) -> Statement:
     return said
 
 
-def _ask_parts(server: Server, taken: _Taken) -> list[_PartResult]:
+def _ask_parts(server: AskedServer, taken: _Taken) -> list[_PartResult]:
     """What each part came to, in their order; some are asked at the same time.
 
     This thread asks too, so that nobody waits for a thread that is not to be had.
@@ -240,7 +240,7 @@ def _ask_parts(server: Server, taken: _Taken) -> list[_PartResult]:
     return outcomes
 
 
-def _ask_part(server: Server, query: str, page: Any, spent: Spent) -> _PartResult:
+def _ask_part(server: AskedServer, query: str, page: Any, spent: Spent) -> _PartResult:
     outcome = _PartResult()
     try:
         page = server.asks.first(query, spent) if page is None else page
@@ -302,7 +302,7 @@ def _is_refusal(failure: ReadFailure) -> bool:
     return 400 <= failure.status < 500 and failure.status not in _NOT_ABOUT_FORM
 
 
-def _narrowed(server: Server, query: str, taken: _Taken) -> str:
+def _narrowed(server: AskedServer, query: str, taken: _Taken) -> str:
     """Why the scope hides rows of this form that it would not of the query."""
     if grant(server.scope, query) is not Grant.FULL:
         return ""
@@ -310,6 +310,6 @@ def _narrowed(server: Server, query: str, taken: _Taken) -> str:
     return "" if granted == {Grant.FULL} else Grant.NARROWED.value
 
 
-def _remember(server: Server, form: Form) -> None:
+def _remember(server: AskedServer, form: Form) -> None:
     server.habits.keep(server.base, form.kind, form)
     server.log("FHIR server asked otherwise", server=server.base, **form.facts())
