@@ -9,9 +9,9 @@ from typing import Any
 from ..protocol.errors import CdsError, Unauthenticated
 from ..protocol.feedback import FeedbackEntry
 from ..protocol.requests import HookRequest
-from ..store.chain import instant
 from ..store.configurations import Configuration
 from ..store.records import AuditEvent, Caller, CallRecord, ConsentUse
+from ..store.rows import instant
 from ..wearables.consent_gate import ConsentChange
 from ..wearables.records import PatientKey, WearableAlert
 

@@ -12,8 +12,8 @@ from ..config import Clients
 from ..fhir.entries import is_resource
 from ..fhir.foreign_text import clean
 from ..ingestion import TRIES
-from ..store.chain import canonical_json
 from ..store.records import ConsentsChanged
+from ..store.rows import canonical_json
 from ..store.store import Store
 from ..wearables.adapters.consents import Unreadable, keep_consent, patient_of
 from ..wearables.consent import FHIR_SERVER, ConsentRecord

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from .chain import canonical_json, instant
 from .database import Database, lock_table
 from .recorder import Recorder
 from .records import AuditEvent, StoreError
+from .rows import canonical_json, instant
 from .tables import CONFIGURATIONS
 
 

@@ -27,10 +27,10 @@ from ..wearables.consent import ConsentRecord
 from ..wearables.consent_gate import ConsentChange, Stamp, stamp_of
 from ..wearables.records import PatientKey, WearableAlert
 from . import rows
-from .chain import canonical_json, instant
 from .database import Database
 from .recorder import Recorder
 from .records import AuditEvent, ConsentsChanged
+from .rows import canonical_json, instant
 from .statements import ADD_GUARD, HOLD_GUARD, LASTING_ALERTS, SAVE_CONSENT
 from .tables import CONSENTS, WEARABLE_ALERTS
 

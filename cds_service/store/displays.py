@@ -1,7 +1,7 @@
-"""Earlier displays of a patient's cards, with what was heard of them since."""
+"""Earlier displays of a patient's cards, and what was heard of them since."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import groupby
@@ -23,13 +23,15 @@ from sqlalchemy import (
     select,
     union_all,
 )
+from sqlalchemy.dialects.postgresql import insert
 
 from ..protocol.cards import Indicator
-from ..protocol.feedback import FeedbackOutcome
+from ..protocol.feedback import FeedbackEntry, FeedbackOutcome
 from ..rulebook.engine import ANY_REASON, Display, Lookback
 from ..wearables.records import PatientKey
-from .chain import instant
 from .database import Prepared
+from .records import Caller
+from .rows import canonical_json, digest, instant
 from .tables import CALLS, CARDS, FEEDBACK, SUPPRESSIONS
 
 NEWEST = 20
@@ -207,3 +209,59 @@ def _display(row: Row[Any]) -> Display:
         user=row.seen_by,
         encounter=row.seen_in,
     )
+
+
+# Feedback, joined to the rule and version that gave the card
+
+
+def save_feedback(
+    connection: Connection,
+    service: str,
+    entries: Sequence[FeedbackEntry],
+    client: Caller,
+    now: datetime,
+) -> None:
+    """Keep each entry once, however often it is sent."""
+    for entry in entries:
+        row = {
+            **_said(service, entry, client),
+            **_about(connection, service, entry, client),
+            "received_at": instant(now),
+        }
+        connection.execute(insert(FEEDBACK).values(row).on_conflict_do_nothing())
+
+
+def _said(service: str, entry: FeedbackEntry, client: Caller) -> dict[str, Any]:
+    said = {
+        "tenant": client.tenant,
+        "client": client.id,
+        "service": service,
+        "card": entry.card,
+        "outcome": entry.outcome.value,
+        "outcome_at": instant(entry.at),
+        "accepted_suggestions": canonical_json(entry.accepted),
+        "reason_system": entry.reason.system if entry.reason else None,
+        "reason_code": entry.reason.code if entry.reason else None,
+        "reason_display": entry.reason.display if entry.reason else None,
+        "user_comment": entry.comment or None,
+    }
+    return {**said, "digest": digest(said)}
+
+
+def _about(
+    connection: Connection, service: str, entry: FeedbackEntry, client: Caller
+) -> dict[str, Any]:
+    """The rule behind the card, if it was shown to this client by this service."""
+    card = CARDS.c
+    shown = select(card.rule, card.version).where(
+        card.uuid == entry.card.lower(),
+        card.tenant == client.tenant,
+        card.client == client.id,
+        card.service == service,
+    )
+    found = connection.execute(shown).first()
+    return {
+        "known_card": found is not None,
+        "rule": found.rule if found else None,
+        "version": found.version if found else None,
+    }

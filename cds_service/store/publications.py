@@ -26,10 +26,10 @@ from sqlalchemy import (
     update,
 )
 
-from .chain import canonical_json, instant
 from .database import Database, lock_table
 from .recorder import Recorder
 from .records import AuditEvent, StoreError
+from .rows import canonical_json, instant
 from .tables import LEASES, PUBLICATIONS, REFUSALS, RULEBOOKS
 
 PUBLISHING = "rulebook"

@@ -18,9 +18,9 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Select, select
 
 from . import rows
-from .chain import Tail, chained, unchained
 from .database import Database
 from .records import AuditEntry, AuditEvent, StoreBusy, StoreError
+from .rows import Tail, chained, unchained
 from .sqlite import SqliteDatabase, translated_errors
 from .statements import ADD_AUDIT
 from .tables import AUDIT

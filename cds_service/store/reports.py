@@ -15,8 +15,8 @@ from typing import Any
 
 from sqlalchemy import Row, Select, and_, func, select
 
-from .chain import instant
 from .database import Database
+from .rows import instant
 from .tables import CALLS, CARDS, FEEDBACK, SUPPRESSIONS
 
 PAGE = 1000

@@ -18,12 +18,12 @@ from sqlalchemy.engine import URL
 from ..protocol.feedback import FeedbackEntry
 from ..rulebook.engine import Display, Lookback
 from ..wearables.records import PatientKey, WearableAlert
-from . import deliveries, displays, feedback, rows, tables
+from . import deliveries, displays, rows, tables
 from .configurations import Configurations
 from .consents import Consents, apply_change, expect_consents, guard
 from .database import Database, read_url
 from .displays import OwnCall
-from .migrate import upgrade
+from .migrations import upgrade
 from .publications import Publications
 from .recorder import build_recorder
 from .records import (
@@ -267,7 +267,9 @@ class Store:
         """
         self._recorder.record(
             audit_event,
-            lambda connection: feedback.save(connection, service, entries, client, now),
+            lambda connection: displays.save_feedback(
+                connection, service, entries, client, now
+            ),
         )
 
     def record_audit(self, event: AuditEvent) -> None:

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from cds_service.store.chain import (
+from cds_service.store.records import AuditEntry, AuditEvent
+from cds_service.store.rows import (
     GENESIS,
     Tail,
     canonical_json,
@@ -14,7 +15,6 @@ from cds_service.store.chain import (
     instant,
     unchained,
 )
-from cds_service.store.records import AuditEntry, AuditEvent
 from cds_service.wearables.records import PatientKey
 
 EVENT = AuditEvent(

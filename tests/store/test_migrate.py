@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from cds_service.protocol.cards import Indicator
 from cds_service.rulebook.engine.alerting import Display, Lookback
-from cds_service.store.migrate import MIGRATIONS
+from cds_service.store.migrations import MIGRATIONS
 from cds_service.store.records import AuditEvent, StoreError
 from cds_service.store.store import Store
 from cds_service.store.tables import METADATA

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import Connection
 
 from cds_service.audit import verify
-from cds_service.store.chain import GENESIS, entry_hash
 from cds_service.store.recorder import Recorder, build_recorder
 from cds_service.store.records import AuditEvent, StoreError
+from cds_service.store.rows import GENESIS, entry_hash
 from cds_service.store.store import Store, open_database
 
 Rows = Callable[[str], list[dict[str, Any]]]
