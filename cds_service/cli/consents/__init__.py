@@ -1,8 +1,23 @@
-"""``cds-service consent``: what patients permit of their wearable data."""
+"""``cds-service consent``: what patients permit of their wearable data.
+
+Here too is what its verbs share: whose Consents, and how a server reads them.
+"""
+
+import os
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
 
 import click
 
+from ...config import Clients, ConsentMode, InvalidConfig, Profile, load_clients
+from ...decision.consenting import open_gate
+from ...exports.consents import Tenancy
+from ...trust import DEFAULT_LIFETIME
 from .. import Verbs
+from ..rules.compiled import compile_folder
+from ..valuesets import rules_option
 
 
 @click.group(
@@ -12,3 +27,71 @@ from .. import Verbs
 )
 def consent() -> None:
     """See what patients permit of their wearable data, and let the server know it."""
+
+
+def tenancy_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Return options that name a tenant; the command gets it as ``tenancy``."""
+
+    @wraps(command)
+    def with_tenancy(
+        tenant: str,
+        fhir_base: str,
+        rules: Path | None,
+        clients: Path | None,
+        assumed: bool,
+        **arguments: Any,
+    ) -> None:
+        known = _load(clients) if clients else None
+        rulebook = compile_folder(rules).rulebook
+        mode = ConsentMode.ASSUMED if assumed else ConsentMode.REQUIRED
+        gate = open_gate(rulebook, known or Clients(), tenant, mode)
+        tenancy = Tenancy(tenant, fhir_base.rstrip("/"), gate, known)
+        command(tenancy=tenancy, **arguments)
+
+    wrapped: Callable[..., None] = with_tenancy
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def _assumed() -> bool:
+    """Whether a server with this environment takes patients to agree."""
+    told = os.environ.get("CDS_WEARABLES_CONSENT")
+    if not told:
+        return os.environ.get("CDS_PROFILE") == Profile.DEVELOPMENT
+    return told == ConsentMode.ASSUMED
+
+
+def _load(file: Path) -> Clients:
+    # As in development: nobody is let in here, and no server of the file is asked.
+    try:
+        return load_clients(file, development=True, lifetime=DEFAULT_LIFETIME)
+    except InvalidConfig as error:
+        raise click.UsageError(str(error)) from error
+
+
+_OPTIONS: tuple[Callable[[Callable[..., None]], Callable[..., None]], ...] = (
+    click.option(
+        "--tenant", default="default", show_default=True, help="Whose patients."
+    ),
+    click.option(
+        "--fhir-base",
+        default="-",
+        show_default=True,
+        help="The FHIR server whose patient ids they are, if the tenant has several.",
+    ),
+    rules_option,
+    click.option(
+        "--clients",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        envvar="CDS_CLIENTS_FILE",
+        show_envvar=True,
+        help="The clients file: what the hospital is called in Consents.",
+    ),
+    click.option(
+        "--assumed/--required",
+        default=_assumed,
+        show_default="CDS_WEARABLES_CONSENT",
+        help="Whether patients agree until they say anything about wearable data.",
+    ),
+)

@@ -25,7 +25,7 @@ from ..exports.access import (
     read_base,
 )
 from ..terminal import Progress
-from .options import tenancy_options
+from . import tenancy_options
 
 
 @dataclass(slots=True)

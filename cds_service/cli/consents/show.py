@@ -22,7 +22,7 @@ from ...wearables.records import PatientKey
 from ..database import database_option, open_store
 from ..terminal import build_console
 from ..valuesets import form_option
-from .options import tenancy_options
+from . import tenancy_options
 
 
 @dataclass(frozen=True, slots=True)
