@@ -6,6 +6,7 @@
 import re
 from calendar import monthrange
 from datetime import date, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -38,22 +39,31 @@ def parse_moment(text: object, zone: tzinfo) -> Moment | None:
     """
     if not isinstance(text, str):
         return None
-    partial = _PARTIAL.match(text)
+    if len(text) <= _DAY:
+        return _parse_day(text, zone)
+    if len(text) < 16 or text[10] != "T":
+        return _oddly_written(text, zone)
     try:
-        if partial:
-            return _whole(partial, zone)
-        if len(text) < 16 or text[10] != "T":
-            return _oddly_written(text, zone)
-        instant = datetime.fromisoformat(text)
+        return _at(datetime.fromisoformat(text), zone)
     except (ValueError, OverflowError):
         return _oddly_written(text, zone)
-    return _at(instant, zone)
+
+
+_DAY = len("2024-11-30")
+
+
+@lru_cache(maxsize=4096)
+def _parse_day(text: str, zone: tzinfo) -> Moment | None:
+    """A day, a month or a year, of which the same come in many records."""
+    partial = _PARTIAL.match(text)
+    try:
+        return _whole(partial, zone) if partial else _oddly_written(text, zone)
+    except (ValueError, OverflowError):
+        return _oddly_written(text, zone)
 
 
 def _at(instant: datetime, zone: tzinfo) -> Moment:
-    if instant.tzinfo is None:
-        instant = instant.replace(tzinfo=zone)
-    utc = _utc(instant)
+    utc = _utc(instant if instant.tzinfo else instant.replace(tzinfo=zone))
     return Moment(utc, utc)
 
 

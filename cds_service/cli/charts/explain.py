@@ -54,7 +54,7 @@ class Scene:
             yield "it is not approved, so no card is shown"
         if rule.is_evaluated and not rule.in_force(day):
             yield f"it is not in force on {day}"
-        if rule not in self.service.program.candidates(self.case.sheet):
+        if rule not in self.service.program.candidates(self.case.index):
             yield "it is not asked in a call: something that it needs is not there"
 
 

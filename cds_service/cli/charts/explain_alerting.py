@@ -106,7 +106,7 @@ def ask_alerting(
 
     All rules of the service are asked, since they share groups and limits.
     """
-    rules = service.program.candidates(case.sheet)
+    rules = service.program.candidates(case.index)
     items = tuple(judge_rule(each, case) for each in rules if each.in_force(case.today))
     evaluations = Evaluations(items, case)
     drafts = draft_cards(evaluations, service.service, history.call)

@@ -145,7 +145,7 @@ def _asked(
             continue
         seen.update(rule.id for rule in rules)
         case = open_case(service, patient.chart(service), alerts, now)
-        candidates = set(map(id, service.program.candidates(case.sheet)))
+        candidates = set(map(id, service.program.candidates(case.index)))
         for rule in rules:
             yield rule.id, RuleAsked(
                 rule, case, _told(rule, case, id(rule) in candidates)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from ..engine.rows.index import Selectors
+from ..engine.rows.selectors import Selectors
 from ..engine.rulebook import Rulebook
 from ..engine.rules import CheckResource, Rule, Site, unchecked
 from ..language.diagnostics import Finding, Findings, quote, suggest

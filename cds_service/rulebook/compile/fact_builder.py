@@ -7,7 +7,7 @@ from typing import Any
 from ...units import scales
 from ...wearables.records import AlertType
 from ..engine.facts import KINDS, Fact, Window
-from ..engine.rows.matching import Selector
+from ..engine.rows.selectors import Selector
 from ..engine.rules import CheckResource, unchecked
 from ..language.diagnostics import Findings, quote, suggest
 from ..language.document import Document, Path

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from ...fhir.chart import Policy, SourceQuery
-from ..engine.rows.matching import Selector
+from ..engine.rows.selectors import Selector
 from ..engine.rules import Rule
 from ..terminology.valuesets import ValueSet
 

@@ -9,7 +9,7 @@ from ...protocol.hooks import HOOKS
 from ...protocol.services import Service
 from ..engine.alerting import AboutData
 from ..engine.program import Program
-from ..engine.rows.index import Selectors
+from ..engine.rows.selectors import Selectors
 from ..engine.rulebook import ServiceRules
 from ..engine.rules import Rule, Site
 from ..language.diagnostics import Findings, quote, suggest

@@ -7,9 +7,14 @@ from enum import StrEnum
 
 from ...fhir.chart import Chart, Resource
 from ...fhir.code_systems import SYSTEMS, short_name
-from ..engine.rows.matching import Coded, CodeIndex
-from ..engine.rows.medicines import coded_medication
-from ..engine.rows.readings import codings, texts_of
+from ..engine.rows.coded import (
+    Coded,
+    coded_as,
+    coded_medication,
+    codings,
+    texts_of,
+)
+from ..engine.rows.matching import CodeIndex
 from ..terminology.lexicon import Lexicon
 from ..terminology.valuesets import ValueSet
 
@@ -89,8 +94,8 @@ class Surveyor:
 
     def _problem(self, resource: Resource) -> tuple[Entry, Verdict]:
         concept = resource.get("code")
-        coded = Coded(codings(concept), texts_of(concept))
-        hits = self._problem_index.find(Coded(coded.codings)).hits
+        coded = Coded(codings(concept), resource, texts_of(concept))
+        hits = self._problem_index.find(coded_as(concept, resource)).hits
         entry = _entry(coded, tuple(sorted({self._problems[slot] for slot in hits})))
         if hits:
             return entry, Verdict.BY_CODE

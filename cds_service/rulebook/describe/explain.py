@@ -12,8 +12,8 @@ from ..engine.attributes import PATIENT_SHOWS, show, show_patient
 from ..engine.case import Case
 from ..engine.evaluate import Evaluation, Evaluations, judge_rule
 from ..engine.facts import CHANGES, KINDS, Criterion, Found
-from ..engine.rows.medicines import coded_medication
-from ..engine.rows.readings import Row, codings, text_of
+from ..engine.rows.coded import coded_medication, codings
+from ..engine.rows.readings import Row, text_of
 from ..engine.rules import Rule
 from ..language.diagnostics import printable
 from ..values.intervals import parse_duration

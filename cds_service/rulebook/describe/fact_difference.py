@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..engine.facts import Fact, Window
-from ..engine.rows.matching import Selector
+from ..engine.rows.selectors import Selector
 from ..engine.rulebook import Rulebook
 from ..language.document import Path
 from ..terminology.parts import Measure

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..engine.facts import Fact
-from ..engine.rows.matching import Selector
+from ..engine.rows.selectors import Selector
 from ..values.escaping import inert
 from ..values.intervals import Duration
 from ..values.text import format_quantity

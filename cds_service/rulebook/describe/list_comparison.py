@@ -19,8 +19,8 @@ from ...fhir.code_systems import (
     normalise_code,
     written_code,
 )
+from ..engine.rows.coded import coded_medication
 from ..engine.rows.matching import CodeIndex
-from ..engine.rows.medicines import coded_medication
 from ..language.document import Document
 from ..terminology.checks import entries
 from ..terminology.fhir_import import Concept, Imported
@@ -267,7 +267,7 @@ class _Judge:
         coded = coded_medication(resource, Chart("", None, {}, {}))
         hit = self.index.find(coded)[0].get(0)
         if hit is not None:
-            return ("by_name", hit.name) if hit.by_name else ("found", "")
+            return ("by_name", hit.text) if hit.by_name else ("found", "")
         sure = system != RXNORM or plain in self.valueset.known.codes
         sure = sure and system in self.valueset.systems
         return ("missing" if sure or display else "not_judged"), ""

@@ -12,7 +12,7 @@ from .evaluate import (
     open_case,
 )
 from .program import Program
-from .rows.matching import Selector
+from .rows.selectors import Selector
 from .rulebook import Rulebook, ServiceRules
 from .rules import CheckResource, Rule
 

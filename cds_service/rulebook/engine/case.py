@@ -12,19 +12,20 @@ from datetime import date, datetime, timedelta, tzinfo
 from ...fhir.chart import Chart, Resource
 from ...fhir.moments import EVER, Moment
 from ...wearables.records import WearableAlert
-from ..values.intervals import Duration
 from ..values.truth import ReasonKind, Verdict
 from .facts import Fact, Found, Window
-from .rows.filing import SOURCES_OF, fill_sheet
-from .rows.index import Selectors, Sheet
-from .rows.problems import Ending, Reading, usual_reading
+from .person import birth_moment
+from .rows.chart_index import ChartIndex
+from .rows.indexing import SOURCES_OF, index_chart
+from .rows.observations import observation_moment
+from .rows.problems import Ending, Reading, Times, usual_reading
 from .rows.readings import (
     Row,
     alert_reference,
-    observation_moment,
     reference_of,
     text_of,
 )
+from .rows.selectors import Selectors
 
 LATE = timedelta(minutes=5)
 """How far ahead of us a clock may be. Source: decision on windows, now + 5 minutes."""
@@ -63,9 +64,10 @@ class Case:
         self._selectors = selectors
         self._ignore_unresolved = ignore_unresolved
         self._reading = reading or usual_reading()
-        self.sheet: Sheet = fill_sheet(
-            selectors, chart, alerts, now, zone, self._reading
-        )
+        self.born = birth_moment(chart.patient or {}, now, zone)
+        """When the patient was born; None where no birth that can be true is known."""
+        times = Times(now, zone, self.born, self._reading)
+        self.index: ChartIndex = index_chart(selectors, chart, alerts, times)
         self._found: dict[int, Found] = {}
         self._certain: dict[int, bool | None] = {}
         self._starts: dict[Window, datetime] = {}
@@ -74,8 +76,8 @@ class Case:
         """The day of the site's calendar."""
         self.may_disclose = True
         """Whether a resource for the EHR may quote the patient's wearable alerts."""
-        self.ages: dict[tuple[str, Duration], Verdict] = {}
-        """What was answered about the patient's age, by comparison and limit."""
+        self.of_patient: dict[str, Verdict] = {}
+        """What was answered about the patient, by what was asked."""
 
     def found(self, fact: Fact) -> Found:
         """The rows of a fact."""
@@ -84,7 +86,7 @@ class Case:
             found = self._found[fact.reader] = self._read(fact)
         if found.fact is not fact:
             # Another rule asks the same under its own name.
-            return replace(found, fact=fact)
+            return found.asked_as(fact)
         return found
 
     def called(self, fact: Fact, row: Row) -> tuple[str, ...]:
@@ -92,7 +94,7 @@ class Case:
         found: dict[str, None] = {}
         for slot in fact.slots:
             # A set of one ingredient would name it for a medicine of another set.
-            matches = self.sheet.matches.get(slot, ())
+            matches = self.index.matches.get(slot, ())
             if all(match.resource is not row.resource for match in matches):
                 continue
             selector = self._selectors.all[slot]
@@ -112,7 +114,7 @@ class Case:
 
     def has_others(self, fact: Fact) -> bool:
         """Return whether entries of the fact's kind are there and do not count."""
-        return any(self.sheet.matches.get(slot) for slot in fact.slots)
+        return any(self.index.matches.get(slot) for slot in fact.slots)
 
     def within_sentence(self, name: str) -> str:
         """Return what a record calls something as it stands within a sentence."""
@@ -125,7 +127,7 @@ class Case:
     def outside(self, fact: Fact) -> list[Row]:
         """Return what counts but for its time, oldest first."""
         inside = {id(row) for row in self.found(fact).rows}
-        rows = (row for slot in fact.slots for row in self.sheet.filed(slot).rows)
+        rows = (row for slot in fact.slots for row in self.index.rows_of(slot).rows)
         kept = (row for row in rows if id(row) not in inside)
         return sorted(kept, key=lambda row: row.moment.high)
 
@@ -134,7 +136,7 @@ class Case:
 
         Those of which nobody says when come first.
         """
-        over = [each for slot in fact.slots for each in self.sheet.past(slot)]
+        over = [each for slot in fact.slots for each in self.index.past(slot)]
         return sorted(over, key=lambda each: _ended(each[1]))
 
     def heeding_unresolved(self) -> "Case":
@@ -183,11 +185,11 @@ class Case:
     def _at_a_glance(self, fact: Fact) -> bool | None:
         if fact.parts:
             return None
-        if not any(map(self.sheet.has, fact.slots)):
-            doubtful = self._unread(fact) or any(self._strays(fact))
+        if not any(map(self.index.has, fact.slots)):
+            doubtful = self._unread(fact) or any(self._doubtful(fact))
             return None if doubtful else False
         if fact.window is None and fact.kind != "observation":
-            return any(map(self.sheet.counts, fact.slots)) or None
+            return any(map(self.index.counts, fact.slots)) or None
         return None
 
     def _read(self, fact: Fact) -> Found:
@@ -195,7 +197,7 @@ class Case:
             return self._union(fact)
         found = Found(fact, [], [], [], [], self._unread(fact))
         for slot in fact.slots:
-            filed = self.sheet.filed(slot, fact.unit)
+            filed = self.index.rows_of(slot, fact.unit)
             for row in filed.rows:
                 self._place(fact, row, found)
             for row in filed.unclear:
@@ -204,11 +206,11 @@ class Case:
             for row in filed.open:
                 if self._may_lie_in(fact.window, row):
                     found.uncertain.append(row)
-        self._add_strays(found)
+        self._add_doubtful(found)
         found.rows.sort(key=lambda row: row.moment.high)
         return found
 
-    def _add_strays(self, found: Found) -> None:
+    def _add_doubtful(self, found: Found) -> None:
         """Add what may belong to the fact and may lie in its window.
 
         Not the other parts of a panel of which one is known to belong.
@@ -218,9 +220,9 @@ class Case:
             ReasonKind.NOT_READ: found.unobtained,
             ReasonKind.UNUSABLE: found.unusable,
         }
-        strays = list(self._strays(found.fact))
-        known = {id(row.resource) for row in found.rows} if strays else set()
-        for row in strays:
+        doubtful = list(self._doubtful(found.fact))
+        known = {id(row.resource) for row in found.rows} if doubtful else set()
+        for row in doubtful:
             apart = id(row.resource) not in known
             if row.doubt and apart and self._may_lie_in(found.fact.window, row):
                 kept[row.doubt].append(row)
@@ -241,23 +243,26 @@ class Case:
             [row for part in parts for row in part.uncertain],
         )
 
-    def _strays(self, fact: Fact) -> Iterator[Row]:
+    def _doubtful(self, fact: Fact) -> Iterator[Row]:
         """What may belong to the fact, but for what the site passes over."""
-        strays, meant = self.sheet.strays, self.sheet.meant
-        if not (strays or meant):
+        unplaced, meant = self.index.unplaced, self.index.meant
+        if not (unplaced or meant):
             return
         group_of = self._selectors.group_of
         groups = {group_of[slot] for slot in fact.slots if slot in group_of}
         rows = [each for slot in fact.slots for each in meant.get(slot, ())]
-        rows += [each for group in groups for each in strays.get(group, ())]
+        rows += [each for group in groups for each in unplaced.get(group, ())]
         for row in rows:
             if not (self._ignore_unresolved and row.doubt is ReasonKind.UNRESOLVED):
                 yield row
 
     def _unread(self, fact: Fact) -> tuple[str, ...]:
+        unread = self.index.unread
+        if len(fact.origins) == 1:
+            return unread.get(fact.origins[0], ())
         names: dict[str, None] = {}
         for origin in fact.origins:
-            names.update(dict.fromkeys(self.sheet.unread.get(origin, ())))
+            names.update(dict.fromkeys(unread.get(origin, ())))
         return tuple(names)
 
     def _place(self, fact: Fact, row: Row, found: Found) -> None:

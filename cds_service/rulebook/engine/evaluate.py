@@ -95,7 +95,7 @@ def evaluate(
 
 def evaluate_case(service: ServiceRules, case: Case) -> Evaluations:
     """Every rule of *service* that may have something to say about the case."""
-    return _judge(service.program.candidates(case.sheet), case)
+    return _judge(service.program.candidates(case.index), case)
 
 
 def ask_all(service: ServiceRules, case: Case) -> Evaluations:
@@ -183,7 +183,7 @@ def _named_only(rule: Rule, case: Case) -> Mapping[str, Iterable[str]]:
     """The facts of which no code identified a medicine, with those names."""
     named: dict[str, Iterable[str]] = {}
     for name, fact in rule.facts.items():
-        if fact.kind == "medication" and case.sheet.has_names(fact.slots):
+        if fact.kind == "medication" and not case.index.named.isdisjoint(fact.slots):
             rows = case.found(fact).rows
             if rows and all(row.by_name for row in rows):
                 called = (each for row in rows for each in case.called(fact, row))

@@ -10,6 +10,7 @@ from datetime import date, datetime, tzinfo
 from typing import NamedTuple, Protocol
 
 from ...fhir.chart import Chart
+from ...fhir.moments import Moment
 from ..language.document import Position
 from ..values.intervals import Duration
 from ..values.truth import Reason, ReasonKind, Verdict
@@ -167,12 +168,34 @@ class Found:
     uncertain: list[Row] = field(default_factory=list)
     """Of these the record leaves open whether they count; each says why."""
 
+    def asked_as(self, fact: Fact) -> "Found":
+        """Return the same rows for a fact that reads the same under another name."""
+        return Found(
+            fact,
+            self.rows,
+            self.possible,
+            self.unusable,
+            self.unresolved,
+            self.unread,
+            self.unobtained,
+            self.uncertain,
+        )
+
     def doubts(self, *, unresolved: bool) -> list[Reason]:
         """Why there may be more rows than are known; none if all are known.
 
         Args:
             unresolved: Whether what a code tells of and no value set can place counts.
         """
+        if not (
+            self.unread
+            or self.unobtained
+            or self.unusable
+            or self.uncertain
+            or self.possible
+            or self.unresolved
+        ):
+            return []
         name = self.fact.name
         doubts = []
         if self.unread:
@@ -182,9 +205,9 @@ class Found:
         doubts += _by_why(ReasonKind.UNCERTAIN, name, self.uncertain)
         if self.possible:
             doubts.append(Reason(ReasonKind.BOUNDARY, name))
-        strays = [row for row in self.unresolved if unresolved or row.is_heeded]
-        if strays:
-            called = _names(strays)
+        doubtful = [row for row in self.unresolved if unresolved or row.is_heeded]
+        if doubtful:
+            called = _names(doubtful)
             doubts.append(Reason(ReasonKind.UNRESOLVED, name, (), called))
         return doubts
 
@@ -209,8 +232,10 @@ class CaseFacts(Protocol):
     today: date
     """The day of the site's calendar."""
     chart: Chart
-    ages: dict[tuple[str, Duration], Verdict]
-    """What was answered about the patient's age, by comparison and limit."""
+    born: Moment | None
+    """When the patient was born; None where no birth that can be true is known."""
+    of_patient: dict[str, Verdict]
+    """What was answered about the patient, by what was asked."""
 
     def found(self, fact: Fact) -> Found:
         """The rows of a fact."""

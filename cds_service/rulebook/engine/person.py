@@ -8,14 +8,16 @@ Source: FHIR R4 Patient.birthDate, gender, deceased[x].
 
 import operator
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Any
 
-from ...fhir.moments import parse_moment
+from ...fhir.chart import Resource
+from ...fhir.moments import Moment, parse_moment
 from ..values.intervals import Duration
 from ..values.truth import Reason, ReasonKind, Unknown, Verdict, unknown
 from .facts import CaseFacts, Judge
-from .rows.readings import birth_moment, earliest_birth, flag, text_of
+from .rows.readings import flag, text_of
 
 _SEXES = ("female", "male", "other")
 
@@ -29,7 +31,7 @@ def age(comparison: str, length: Duration) -> Judge:
         "at_most": operator.ge,
     }[comparison]
 
-    def work_out(case: CaseFacts) -> Verdict:
+    def judge(case: CaseFacts) -> Verdict:
         if case.chart.patient is None:
             return _unread()
         born = birth(case)
@@ -40,14 +42,43 @@ def age(comparison: str, length: Duration) -> Judge:
             return answers.pop()
         return unknown([Reason(ReasonKind.BOUNDARY, "patient")])
 
-    def judge(case: CaseFacts) -> Verdict:
-        # Nearly every rule asks, and most ask the same.
-        answer = case.ages.get((comparison, length))
+    return _once(f"age {comparison} {length.count!r} {length.unit}", judge)
+
+
+def _once(question: str, judge: Judge) -> Judge:
+    """The same, worked out once a case: every rule asks, and most ask the same."""
+
+    def known(case: CaseFacts) -> Verdict:
+        answer = case.of_patient.get(question)
         if answer is None:
-            answer = case.ages[comparison, length] = work_out(case)
+            answer = case.of_patient[question] = judge(case)
         return answer
 
-    return judge
+    return known
+
+
+OLDEST = 130
+"""Years; the longest life that is on record is of 122."""
+
+
+def birth_moment(patient: Resource, now: datetime, zone: tzinfo) -> Moment | None:
+    """When a patient was born; None where no birth that can be true is recorded.
+
+    What lies ahead, or makes the patient older than anybody, is none.
+    """
+    born = parse_moment(patient.get("birthDate"), zone)
+    if born is None:
+        return None
+    today = now.astimezone(zone).date()
+    first, last = (each.astimezone(zone).date() for each in born)
+    ahead = first > today
+    return None if ahead or last < earliest_birth(today) else born
+
+
+@lru_cache(maxsize=8)
+def earliest_birth(today: date) -> date:
+    """The first day on which somebody who is not older than anybody may be born."""
+    return Duration(OLDEST + 1, "year").shift(today, -1) + timedelta(days=1)
 
 
 def birth(case: CaseFacts) -> tuple[date, date] | ReasonKind:
@@ -59,10 +90,9 @@ def birth(case: CaseFacts) -> tuple[date, date] | ReasonKind:
     patient = case.chart.patient or {}
     if patient.get("birthDate") is None:
         return ReasonKind.NOT_RECORDED
-    born = birth_moment(patient, case.now, case.zone)
-    if born is None:
+    if case.born is None:
         return ReasonKind.UNUSABLE
-    first, last = (each.astimezone(case.zone).date() for each in born)
+    first, last = (each.astimezone(case.zone).date() for each in case.born)
     return max(first, earliest_birth(case.today)), min(last, case.today)
 
 
@@ -104,7 +134,7 @@ def alive() -> Judge:
             return unknown([Reason(ReasonKind.UNUSABLE, "patient")])
         return True not in said
 
-    return judge
+    return _once("alive", judge)
 
 
 def _by_word(written: Any, case: CaseFacts) -> bool | None:

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
 
 from .facts import Criterion, Fact
-from .rows.index import Selectors, Sheet
+from .rows.chart_index import ChartIndex
+from .rows.selectors import Selectors
 from .rules import Rule
 
 Wanted = tuple[tuple[int, ...], tuple[str, ...]]
@@ -36,6 +37,8 @@ class Program:
         self._wanted: list[tuple[Wanted, ...]] = []
         """Of each rule: the facts that must have a row; empty if it is always asked."""
         needs = [list(_needs(rule)) for rule in self.rules]
+        self._surely = [_single_slots(facts) for facts in needs]
+        """Of each rule: slots of which each must have a row, where all was read."""
         uses = Counter(slot for facts in needs for fact in facts for slot in fact.slots)
         for number, (rule, facts) in enumerate(zip(self.rules, needs, strict=True)):
             if not facts:
@@ -51,22 +54,40 @@ class Program:
             for origin in rarest.origins:
                 self._by_origin.setdefault(origin, []).append(number)
 
-    def candidates(self, sheet: Sheet) -> list[Rule]:
-        """The rules that may fire or be unknown on this sheet, in rule order."""
-        there = {slot for slot in sheet.matches if sheet.has(slot)}
-        there.update(sheet.alerts)
-        there.update(sheet.slots_in_doubt())
-        unread = {origin for origin, names in sheet.unread.items() if names}
+    def candidates(self, index: ChartIndex) -> list[Rule]:
+        """The rules that may fire or be unknown of this chart, in rule order.
+
+        Whether what matched also counts is read for those rules alone that have a match
+        for all that they need.
+        """
+        unread = {origin for origin, names in index.unread.items() if names}
+        sure = {*index.alerts, *index.slots_in_doubt()}
+        there = sure.union(index.matches)
         numbers = set(self._always)
         for slot in there:
             numbers.update(self._by_slot.get(slot, ()))
         for origin in unread:
             numbers.update(self._by_origin.get(origin, ()))
-        return [
-            self.rules[number]
-            for number in sorted(numbers)
-            if _may_have_all(self._wanted[number], there, unread)
+        if not unread:
+            # Most charts are read whole: then one look tells of most rules.
+            numbers = {each for each in numbers if self._surely[each] <= there}
+        wanted = self._wanted
+        matched = [
+            each for each in numbers if _may_have_all(wanted[each], there, unread)
         ]
+        asked = {
+            slot for each in matched for slots, _ in wanted[each] for slot in slots
+        }
+        counting = sure.union(filter(index.has, asked & there))
+        return [
+            self.rules[each]
+            for each in sorted(matched)
+            if _may_have_all(wanted[each], counting, unread)
+        ]
+
+
+def _single_slots(facts: Iterable[Fact]) -> frozenset[int]:
+    return frozenset(fact.slots[0] for fact in facts if len(fact.slots) == 1)
 
 
 def _may_have_all(wanted: Iterable[Wanted], there: set[int], unread: set[str]) -> bool:

@@ -9,6 +9,7 @@ from calendar import monthrange
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from typing import NamedTuple
 
 INFINITY = float("inf")
@@ -121,10 +122,7 @@ class Duration:
     @property
     def length(self) -> timedelta:
         """The length, with a month of 30 and a year of 365 days."""
-        days = {"month": 30, "year": 365}.get(self.unit)
-        if days:
-            return timedelta(days=days * self.count)
-        return timedelta(**{self.unit + "s": self.count})
+        return _length(self.count, self.unit)
 
     def before(self, moment: datetime, zone: tzinfo) -> datetime:
         """The time that lies this long before *moment*, by the calendar of *zone*."""
@@ -158,6 +156,12 @@ class Duration:
         index = day.year * 12 + day.month - 1 + sign * int(self.count) * months
         year, month = divmod(index, 12)
         return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+
+
+@lru_cache(maxsize=256)
+def _length(count: float, unit: str) -> timedelta:
+    days = {"month": 30, "year": 365}.get(unit)
+    return timedelta(days=days * count) if days else timedelta(**{unit + "s": count})
 
 
 def parse_duration(text: object) -> Duration | None:

@@ -19,8 +19,7 @@ from cds_service.rulebook.engine.alerting import Alerting
 from cds_service.rulebook.engine.case import Case
 from cds_service.rulebook.engine.evaluate import Evaluation, Evaluations, Outcome
 from cds_service.rulebook.engine.facts import Criterion, Fact
-from cds_service.rulebook.engine.rows.index import Selectors
-from cds_service.rulebook.engine.rows.matching import Selector
+from cds_service.rulebook.engine.rows.selectors import Selector, Selectors
 from cds_service.rulebook.engine.rules import (
     ActionTemplate,
     CardTemplate,

@@ -12,7 +12,7 @@ from cds_service.rulebook.compile.prefetch import (
     derive_queries,
     requirements,
 )
-from cds_service.rulebook.engine.rows.matching import Selector
+from cds_service.rulebook.engine.rows.selectors import Selector
 from cds_service.rulebook.terminology.valuesets import ValueSet
 
 LOINC = "http://loinc.org"

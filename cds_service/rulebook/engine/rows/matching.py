@@ -5,36 +5,18 @@ costs one look-up that fails.
 """
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from ....fhir.code_systems import HIERARCHIES, SYSTEMS, normalise_code
 from ...terminology.expansions import Known
 from ...terminology.folding import Phrase, fold, phrase_of, words_of
 from ...terminology.lexicon import DoseForm, Lexicon, Mention
 from ...terminology.valuesets import ValueSet
-from .readings import Lack
+from .coded import Coded, Stated
 
 RXNORM, ATC = SYSTEMS["rxnorm"], SYSTEMS["atc"]
-
-
-@dataclass(frozen=True, slots=True)
-class Selector:
-    """What a fact takes from the chart; rules that ask for the same share it."""
-
-    kind: str
-    valueset: str = ""
-    types: tuple[str, ...] = ()
-    """For wearable alerts."""
-    status: str = ""
-    confirmed: bool = False
-    categories: tuple[str, ...] = ()
-    """For conditions; empty for all."""
-    origin: str = "chart"
-    """``chart`` or ``draft_orders``."""
 
 
 class Hit(NamedTuple):
@@ -42,52 +24,122 @@ class Hit(NamedTuple):
 
     code: str
     """``system|code``; empty if by name."""
-    name: str
-    """What the coding, or the text, that matched calls it."""
-    by_name: bool
+    text: str = ""
+    """The text that names it; empty if by code."""
+
+    @property
+    def by_name(self) -> bool:
+        """Whether no code tells it."""
+        return not self.code
 
 
 class Placing(NamedTuple):
     """Where a resource belongs, as far as its codes and names tell."""
 
-    hits: dict[int, Hit]
+    hits: Mapping[int, Hit]
     """By slot."""
     known: bool
     """Whether any value set knows what it is."""
-    meant: dict[int, str]
-    """By slot: words for what may be meant, and may not."""
+    meant: Mapping[int, str]
+    """By slot that has no hit: words for what may be meant, and may not."""
 
 
-class Stated(NamedTuple):
-    """One CodeableConcept that says in which form or by which route."""
-
-    texts: Sequence[str]
-    codings: Sequence[tuple[str, str, str]]
-
-
-class Shape(NamedTuple):
-    """How a medicine is given, as far as the record states it."""
-
-    routes: Sequence[Stated] = ()
-    forms: Sequence[Stated] = ()
-
-
-@dataclass(slots=True)
-class Coded:
-    """What is needed of a resource to find its facts."""
-
-    codings: list[tuple[str, str, str]]
-    """Canonical system, code and display."""
-    names: Sequence[str] = ()
-    """Texts that may name an ingredient; medicines only."""
-    read_shape: Callable[[], Shape] = Shape
-    """Dose form and route, read only if a set excludes some."""
-    lack: Lack | None = None
-    """Why its codes are not known; None where they are, or words stand for them."""
-
-
+_NOWHERE, _KNOWN = Placing({}, False, {}), Placing({}, True, {})
 Named = tuple[Mention, str, tuple[int, ...]]
 """What a text says of an ingredient in it, its name, and the slots that want it."""
+
+
+class _SystemIndex:
+    """Codes and beginnings of codes of one system, to slots."""
+
+    def __init__(self, system: str, release: Known) -> None:
+        self._system = system
+        self._is_flat = system not in HIERARCHIES
+        """Whether it matters only which codes are listed, as they are written."""
+        self._release = release if system == RXNORM else Known()
+        self._codes: dict[str, tuple[int, ...]] = {}
+        self._prefixes: dict[int, dict[str, list[int]]] = {}
+        """By length."""
+        self._broader: dict[str, set[int]] = {}
+        """Codes of which only a part is in a set."""
+        # Most codes come again: in this patient's record, and in the next one's.
+        self._kept = lru_cache(maxsize=4096)(self._place)
+
+    def add(self, valueset: ValueSet, slots: tuple[int, ...]) -> None:
+        """Take in what a value set, which *slots* want, has in the system."""
+        codes = valueset.codes.get(self._system, frozenset())
+        self._add_codes(codes if slots else codes - self._release.codes, slots)
+        for prefix in valueset.prefixes.get(self._system, ()):
+            starts = self._prefixes.setdefault(len(prefix), {})
+            starts.setdefault(prefix, []).extend(slots)
+        if not self._is_flat:
+            for code in _parents(valueset, self._system):
+                self._broader.setdefault(code, set()).update(slots)
+
+    def _add_codes(self, codes: frozenset[str], slots: tuple[int, ...]) -> None:
+        """Put codes under slots; thousands of products share one tuple of them."""
+        held = self._codes
+        again = codes & held.keys()
+        held.update(dict.fromkeys(codes - again, slots))
+        joined: dict[tuple[int, ...], tuple[int, ...]] = {}
+        for code in again:
+            before = held[code]
+            if before not in joined:
+                joined[before] = before + slots
+            held[code] = joined[before]
+
+    def place(self, written: str, display: str) -> Placing:
+        """Return where a code belongs, which the record calls *display*."""
+        if self._is_flat and written not in self._codes:
+            return _KNOWN if self._is_known(written) else _NOWHERE
+        short = len(written) <= _LONGEST
+        placing, parts = (self._kept if short else self._place)(written)
+        if parts:
+            meant = dict.fromkeys(parts, display or written)
+            return Placing(placing.hits, placing.known, meant)
+        return placing
+
+    def _place(self, written: str) -> tuple[Placing, Sequence[int]]:
+        """Where a code belongs, and the slots that mean only a part of what it says."""
+        code = normalise_code(self._system, written)
+        exact = self._codes.get(code)
+        found: list[Sequence[int]] = [] if exact is None else [exact]
+        for length, prefixes in self._prefixes.items():
+            begun = prefixes.get(code[:length])
+            if begun is not None:
+                found.append(begun)
+        hit = Hit(f"{self._system}|{written}")
+        hits = dict.fromkeys((slot for slots in found for slot in slots), hit)
+        known = bool(found) and written not in self._release.mixed
+        known = known or self._is_known(written)
+        parts = self._broader.get(code, set()) - hits.keys()
+        return Placing(hits, known, {}), tuple(parts)
+
+    def _is_known(self, written: str) -> bool:
+        """Whether the release tells all that a product holds."""
+        release = self._release
+        return written in release.codes and written not in release.mixed
+
+
+_LONGEST = 40
+"""Characters; no code is longer, and what is longer is not kept."""
+
+
+def _joined(placings: Sequence[Placing]) -> Placing:
+    """What several codes of one resource tell together; the first to match counts."""
+    if not placings:
+        return _NOWHERE
+    hits = {k: hit for each in reversed(placings) for k, hit in each.hits.items()}
+    meant = {slot: text for each in placings for slot, text in each.meant.items()}
+    known = any(each.known for each in placings)
+    return Placing(hits, known, _without(meant, hits))
+
+
+_T = TypeVar("_T")
+
+
+def _without(by_slot: Mapping[int, _T], slots: Container[int]) -> Mapping[int, _T]:
+    return {slot: each for slot, each in by_slot.items() if slot not in slots}
 
 
 class CodeIndex:
@@ -101,17 +153,13 @@ class CodeIndex:
     ) -> None:
         """*slots* are the numbers of the selectors, each with its value set's name."""
         self._lexicon = lexicon
-        self._codes: dict[str, dict[str, tuple[int, ...]]] = defaultdict(dict)
-        self._prefixes: dict[str, dict[int, dict[str, list[int]]]] = {}
-        self._broader: dict[str, dict[str, set[int]]] = {}
-        """By system: codes of which only a part is in a set."""
         self._names: dict[str, list[tuple[Phrase, tuple[int, ...]]]] = {}
         self._settled = {
             slot: _settled_by(valuesets[name]) for slot, name in slots.items()
         }
         self._sets = {slot: valuesets[name] for slot, name in slots.items()}
         self._known = {slot: valuesets[name].known for slot, name in slots.items()}
-        self._release = next(
+        release = next(
             (each.known for each in valuesets.values() if each.known.codes), Known()
         )
         self._excluding = {
@@ -124,52 +172,30 @@ class CodeIndex:
             for slot, name in slots.items()
             for word in valuesets[name].words
         ]
-        by_set: dict[str, list[int]] = {name: [] for name in valuesets}
-        for slot, name in slots.items():
-            by_set[name].append(slot)
-        for name, valueset in valuesets.items():
-            self._add(valueset, tuple(by_set[name]))
         self._called = {
             " ".join(words_of(name)): first
             for each in valuesets.values()
             for name, first in each.called.items()
         }
-        # Most texts come again: of this patient's record, and of the next one's.
+        self._systems = {
+            system: _SystemIndex(system, release)
+            for system in {RXNORM}.union(*(each.systems for each in valuesets.values()))
+        }
+        by_set: dict[str, list[int]] = {name: [] for name in valuesets}
+        for slot, name in slots.items():
+            by_set[name].append(slot)
+        for name, valueset in valuesets.items():
+            self._add(valueset, tuple(by_set[name]))
         self._named = lru_cache(maxsize=2048)(self._read_name)
         self._worded = lru_cache(maxsize=2048)(self._read_words)
 
     def _add(self, valueset: ValueSet, slots: tuple[int, ...]) -> None:
-        for system, codes in valueset.codes.items():
-            if not slots and system == RXNORM:
-                codes = codes - self._release.codes
-            self._add_codes(self._codes[system], codes, slots)
-        for system, prefixes in valueset.prefixes.items():
-            by_length = self._prefixes.setdefault(system, {})
-            for prefix in prefixes:
-                starts = by_length.setdefault(len(prefix), {})
-                starts.setdefault(prefix, []).extend(slots)
-        for system in HIERARCHIES & valueset.systems:
-            broader = self._broader.setdefault(system, {})
-            for code in _parents(valueset, system):
-                broader.setdefault(code, set()).update(slots)
+        for system in valueset.systems:
+            self._systems[system].add(valueset, slots)
         for name in valueset.names:
             words = words_of(name)
             if words:
                 self._names.setdefault(words[0], []).append((Phrase(words), slots))
-
-    @staticmethod
-    def _add_codes(
-        held: dict[str, tuple[int, ...]], codes: frozenset[str], slots: tuple[int, ...]
-    ) -> None:
-        """File codes under slots; thousands of products share one tuple of them."""
-        again = codes & held.keys()
-        held.update(dict.fromkeys(codes - again, slots))
-        joined: dict[tuple[int, ...], tuple[int, ...]] = {}
-        for code in again:
-            before = held[code]
-            if before not in joined:
-                joined[before] = before + slots
-            held[code] = joined[before]
 
     def find(self, coded: Coded) -> Placing:
         """Return where a resource belongs.
@@ -177,41 +203,21 @@ class CodeIndex:
         A code decides first, exact or by its beginning. A medicine's name decides as
         well, unless its code is of a release that tells all that the product holds.
         """
-        hits: dict[int, Hit] = {}
-        meant: dict[int, str] = {}
-        known = False
-        for coding in coded.codings:
-            known = known or self._holds_nothing_else(coding)
-            for slots in self._slots_of(coding):
-                known = known or coding[1].strip() not in self._release.mixed
-                hit = Hit(f"{coding[0]}|{coding[1]}", coding[2], False)
-                for slot in slots:
-                    hits.setdefault(slot, hit)
-            if coding[0] in self._broader:
-                self._find_broader(coding, meant)
+        placings = [
+            self._systems[system].place(code, display)
+            for system, code, display in coded.codings
+            if system in self._systems
+        ]
+        placing = placings[0] if len(placings) == 1 else _joined(placings)
         if self._names and coded.names:
-            known = self._find_named(coded, known, hits, meant)
-        if self._excluding:
-            for slot in [s for s in (*hits, *meant) if self._is_excluded(s, coded)]:
-                hits.pop(slot, None)
-                meant.pop(slot, None)
-        if meant:
-            meant = {slot: text for slot, text in meant.items() if slot not in hits}
-        return Placing(hits, known, meant)
+            placing = self._with_names(coded, placing)
+        if self._excluding and (placing.hits or placing.meant):
+            placing = self._without_excluded(coded, placing)
+        return placing
 
-    def _find_broader(
-        self, coding: tuple[str, str, str], meant: dict[int, str]
-    ) -> None:
-        """Note the sets that hold only a part of what a code says."""
-        system, written, display = coding
-        slots = self._broader[system].get(normalise_code(system, written), ())
-        meant.update(dict.fromkeys(slots, display or written))
-
-    def _find_named(
-        self, coded: Coded, known: bool, hits: dict[int, Hit], meant: dict[int, str]
-    ) -> bool:
-        """Add what names say; gives whether the medicine is known then."""
-        coded_known = known
+    def _with_names(self, coded: Coded, placing: Placing) -> Placing:
+        """What codes tell, and what names add to it."""
+        hits, known, meant = dict(placing.hits), placing.known, dict(placing.meant)
         for text in coded.names:
             for mention, _, slots in self._named(text):
                 known = known or mention in (Mention.MEANT, Mention.OTHER_THING)
@@ -221,10 +227,18 @@ class CodeIndex:
                     if self._knows_all(slot, coded):
                         continue
                     if mention is Mention.MEANT:
-                        hits[slot] = Hit("", text, True)
-                    elif not (coded_known or self._settles(slot, coded)):
+                        hits[slot] = Hit("", text)
+                        meant.pop(slot, None)
+                    elif not (placing.known or self._settles(slot, coded)):
                         meant[slot] = text
-        return known
+        return Placing(hits, known, meant)
+
+    def _without_excluded(self, coded: Coded, placing: Placing) -> Placing:
+        hits, known, meant = placing
+        out = {slot for slot in (*hits, *meant) if self._is_excluded(slot, coded)}
+        if not out:
+            return placing
+        return Placing(_without(hits, out), known, _without(meant, out))
 
     def worded(self, texts: Sequence[str]) -> set[int]:
         """Return the slots whose words for a problem stand in *texts*."""
@@ -239,27 +253,6 @@ class CodeIndex:
             if self._lexicon.says(text, range(place, place + len(phrase.words)))
             >= Mention.DOUBTFUL
         )
-
-    def _holds_nothing_else(self, coding: tuple[str, str, str]) -> bool:
-        """Whether all that a product holds is known, in whichever sets that is."""
-        system, code, _ = coding
-        known = self._release
-        return system == RXNORM and code in known.codes and code not in known.mixed
-
-    def _slots_of(self, coding: tuple[str, str, str]) -> list[Sequence[int]]:
-        """The slots of each value set that knows the code, or a code's beginning."""
-        system, written, _ = coding
-        code = normalise_code(system, written)
-        found: list[Sequence[int]] = []
-        exact = self._codes[system].get(code) if system in self._codes else None
-        if exact is not None:
-            found.append(exact)
-        if system in self._prefixes:
-            for length, prefixes in self._prefixes[system].items():
-                begun = prefixes.get(code[:length])
-                if begun is not None:
-                    found.append(begun)
-        return found
 
     def _read_name(self, text: str) -> tuple[Named, ...]:
         """What a text names, and whether it means it."""
@@ -380,7 +373,7 @@ class _Exclusion:
         """
         if not self._set.forms:
             return False
-        shape = coded.read_shape()
+        shape = coded.shape()
         for stated in (shape.routes, shape.forms):
             verdicts = {self._judge(each) for each in stated} - {None}
             if verdicts:

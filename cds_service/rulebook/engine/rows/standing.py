@@ -10,6 +10,7 @@ from typing import Any
 
 from ....fhir.chart import Resource
 from ....fhir.moments import parse_moment
+from .coded import codings, is_misshapen
 from .problems import (
     Abated,
     Ending,
@@ -18,7 +19,7 @@ from .problems import (
     abatement_moment,
     is_long_ago,
 )
-from .readings import codings, flag, is_misshapen, is_true, items, text_of
+from .readings import flag, is_true, items, text_of
 
 
 class Standing(Enum):
@@ -117,6 +118,8 @@ _CATEGORIES: Mapping[str, str] = {
 def _categories(resource: Resource) -> set[str]:
     """The categories of a Condition, of those that a fact may ask for."""
     written = resource.get("category")
+    if written is None:
+        return set()
     several = written if isinstance(written, list) else [written]
     said = {_status(each, _CATEGORIES) for each in several}
     return {_CATEGORIES[each] for each in said & _CATEGORIES.keys()}
@@ -202,10 +205,9 @@ def medication_standing(
     if said is Standing.DOES_NOT:
         return said
     if is_request and policy != "draft":
-        intent = word_of(resource.get("intent"))
-        if intent not in _ORDERS and not (intent == "plan" and _is_reported(resource)):
-            known = intent in _NOT_ORDERS
-            return Standing.DOES_NOT if known else Standing.UNCLEAR
+        ordered = intent_standing(resource)
+        if ordered is not Standing.COUNTS:
+            return ordered
     not_to_give = flag(resource.get("doNotPerform"))
     if not_to_give is None:
         return Standing.UNCLEAR
@@ -214,6 +216,14 @@ def medication_standing(
     if policy == "current" and not is_request:
         return _by_end(resource, said, now, zone)
     return said
+
+
+def intent_standing(request: Resource) -> Standing:
+    """Whether a MedicationRequest is an order, or tells of one by somebody else."""
+    intent = word_of(request.get("intent"))
+    if intent in _ORDERS or (intent == "plan" and _is_reported(request)):
+        return Standing.COUNTS
+    return Standing.DOES_NOT if intent in _NOT_ORDERS else Standing.UNCLEAR
 
 
 def _by_status(status: str, counting: Collection[str], policy: str) -> Standing:
@@ -309,6 +319,8 @@ def _status(concept: Any, known: Collection[str]) -> str:
     Of several codings the first that is *known*. Empty where nothing is said; no code
     at all where it is said in a shape that FHIR does not know.
     """
+    if concept is None:
+        return ""
     if isinstance(concept, str):
         return concept.strip().lower()
     codes = [code.lower() for _, code, _ in codings(concept)]

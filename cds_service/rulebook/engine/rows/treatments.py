@@ -20,8 +20,8 @@ from ....fhir.chart import Resource
 from ....fhir.moments import EVER, Moment, parse_moment
 from ...values.intervals import Duration
 from .problems import Ending, Times
-from .readings import flag, items, length_of, medication_moment
-from .standing import Standing, medication_standing, statement_status, word_of
+from .readings import flag, items, length_of
+from .standing import Standing, intent_standing, statement_status, word_of
 
 GAP = "its orders leave a gap before the last start"
 
@@ -42,8 +42,7 @@ class Says(Enum):
     """A plan, a draft, a mistake, or what cannot be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(NamedTuple):
     """What an entry calls its medicine."""
 
     codes: frozenset[tuple[str, str]] = frozenset()
@@ -53,10 +52,10 @@ class Product:
 
     def is_medicine(self, other: "Product") -> bool:
         """Whether both hold the same, in whichever strength."""
-        return bool(
-            self.codes & other.codes
-            or self.names & other.names
-            or self.ingredients & other.ingredients
+        return not (
+            self.codes.isdisjoint(other.codes)
+            and self.names.isdisjoint(other.names)
+            and self.ingredients.isdisjoint(other.ingredients)
         )
 
     def is_product(self, other: "Product") -> bool:
@@ -65,8 +64,8 @@ class Product:
         A code may be an ingredient's, so entries that are called otherwise are not.
         """
         if self.names and other.names:
-            return bool(self.names & other.names)
-        return bool(self.codes & other.codes)
+            return not self.names.isdisjoint(other.names)
+        return not self.codes.isdisjoint(other.codes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +97,56 @@ class Course(NamedTuple):
 _OVER = (Says.STOPPED, Says.ENDED)
 
 
-def read_entry(resource: Resource, product: Product, times: Times) -> Entry:
-    """What a MedicationRequest or MedicationStatement says of its medicine."""
+def medication_moment(resource: Resource, zone: tzinfo) -> Moment | None:
+    """When a medicine was started, as far as the record says."""
+    if resource.get("resourceType") == "MedicationStatement":
+        period = resource.get("effectivePeriod")
+        start = period.get("start") if isinstance(period, dict) else None
+        return parse_moment(start or resource.get("effectiveDateTime"), zone)
+    dosed = _dosed_from(resource)
+    return parse_moment(resource.get("authoredOn") if dosed is None else dosed, zone)
+
+
+def _dosed_from(order: Resource) -> Any:
+    """From when a dosage of an order is meant, as it is written; None if not said."""
+    for dosage in items(order.get("dosageInstruction")):
+        bounds: Any = dosage
+        for member in ("timing", "repeat", "boundsPeriod", "start"):
+            bounds = bounds.get(member) if isinstance(bounds, dict) else None
+        if bounds is not None:
+            return bounds
+    return None
+
+
+def without_start(resource: Resource) -> str:
+    """What is missing where a record does not say when a medicine was started."""
+    said = (
+        "authoredOn" in resource
+        or "effectiveDateTime" in resource
+        or "effectivePeriod" in resource
+    )
+    return "" if said else "start not recorded"
+
+
+def read_entry(
+    resource: Resource, product: Product, began: Moment | None, times: Times
+) -> Entry:
+    """What a MedicationRequest or MedicationStatement says of its medicine.
+
+    Args:
+        began: Its ``medication_moment``.
+    """
     zone = times.zone
-    began = medication_moment(resource, zone)
+    until = _until(resource, began, zone)
     if resource.get("resourceType") == "MedicationRequest":
-        until = _meant_until(resource, began, zone)
-        says, told = _of_order(resource, times), resource.get("authoredOn")
+        says = _of_order(resource)
         changed = parse_moment(resource.get("statusChanged"), zone)
         if says is Says.STOPPED and changed:
             return Entry(says, product, began, changed, changed, has_end=True)
-        return Entry(says, product, began, until, parse_moment(told, zone) or began)
-    until = _end(resource.get("effectivePeriod"), zone)
+        told = began
+        if _dosed_from(resource) is not None:
+            told = parse_moment(resource.get("authoredOn"), zone) or began
+        return Entry(says, product, began, until, told)
     status = statement_status(resource, word_of(resource.get("status")))
     says = _STATEMENTS.get(status, Says.NOTHING)
     if says is Says.TAKEN and until and until.high < times.now:
@@ -159,18 +196,24 @@ _STATEMENTS: Mapping[str, Says] = {
 }
 
 
-def _of_order(resource: Resource, times: Times) -> Says:
+def _of_order(resource: Resource) -> Says:
     says = _ORDERS.get(word_of(resource.get("status")), Says.NOTHING)
-    if flag(resource.get("doNotPerform")):
+    not_to_give = flag(resource.get("doNotPerform"))
+    if not_to_give:
         return Says.HELD if says in (Says.TAKEN, Says.HELD) else Says.NOTHING
-    counts = medication_standing(resource, "any", times.now, times.zone)
-    return says if counts is Standing.COUNTS else Says.NOTHING
+    if says is Says.NOTHING or not_to_give is None:
+        return Says.NOTHING
+    return says if intent_standing(resource) is Standing.COUNTS else Says.NOTHING
 
 
-def _meant_until(
-    resource: Resource, began: Moment | None, zone: tzinfo
-) -> Moment | None:
-    """The end of an order: of its dosages, else of what may be dispensed by it."""
+def _until(resource: Resource, began: Moment | None, zone: tzinfo) -> Moment | None:
+    """How long a medicine is meant, or went on.
+
+    The end of a statement; of an order that of its dosages, else of what may be
+    dispensed by it.
+    """
+    if resource.get("resourceType") != "MedicationRequest":
+        return _end(resource.get("effectivePeriod"), zone)
     ends = [
         _bounds(each, began, zone) for each in items(resource.get("dosageInstruction"))
     ]
@@ -223,6 +266,22 @@ def _end(period: Any, zone: tzinfo) -> Moment | None:
     return end if end and end.low.year < EVER.high.year else None
 
 
+def follow_alone(
+    resource: Resource, began: Moment | None, standing: Standing, times: Times
+) -> Course:
+    """What an order or statement says of a medicine of which there is no other.
+
+    Args:
+        began: Its ``medication_moment``.
+    """
+    if standing in (Standing.DOES_NOT, Standing.UNCLEAR):
+        return Course(standing)
+    until = _until(resource, began, times.zone)
+    if standing is Standing.COUNTS and _is_over(until, times):
+        standing = Standing.SUPPLY_ENDED
+    return Course(standing, began)
+
+
 def follow(
     entries: Sequence[Entry], standings: Sequence[Standing], times: Times
 ) -> list[Course]:
@@ -233,10 +292,11 @@ def follow(
         if standing in (Standing.DOES_NOT, Standing.UNCLEAR):
             courses.append(Course(standing))
             continue
-        if entry.product not in medicines:
-            alike = same_medicine(entry, entries)
-            medicines[entry.product] = _arrange(alike, times)
-        courses.append(_follow(entry, standing, medicines[entry.product], times))
+        medicine = medicines.get(entry.product)
+        if medicine is None:
+            medicine = _arrange(same_medicine(entry, entries), times)
+            medicines[entry.product] = medicine
+        courses.append(_follow(entry, standing, medicine, times))
     return courses
 
 
@@ -245,9 +305,10 @@ def same_medicine(entry: Entry, entries: Iterable[Entry]) -> list[Entry]:
     return [each for each in entries if each.product.is_medicine(entry.product)]
 
 
-class _Last(NamedTuple):
-    """Until when a medicine was taken by one entry."""
+class _Use(NamedTuple):
+    """From when and until when a medicine was taken by one entry."""
 
+    began: Moment
     end: datetime
     stopped: bool
     """Whether it was stopped then; otherwise it may have gone on."""
@@ -259,8 +320,8 @@ class _Medicine:
 
     against: Sequence[tuple[Moment, Entry]]
     """What may speak against an earlier entry, and as of when, the newest first."""
-    before: Sequence[tuple[Moment, _Last]]
-    """From when and until when it was taken, the newest first."""
+    uses: Sequence[_Use]
+    """When it was taken, the newest first."""
     undated: bool
     """Whether it was taken at a time that is not recorded."""
     taken_again: datetime
@@ -275,7 +336,9 @@ _WAS_TAKEN = (Says.TAKEN, *_OVER, Says.USED_UP, Says.HELD)
 def _arrange(entries: Sequence[Entry], times: Times) -> _Medicine:
     taken = [each for each in entries if each.says in _WAS_TAKEN]
     stops = [each for each in entries if each.says in _OVER and each.told]
-    before = [(each.began, _last(each, stops, times)) for each in taken if each.began]
+    uses = [
+        _Use(each.began, *_last(each, stops, times)) for each in taken if each.began
+    ]
     against = [
         (each.told, each)
         for each in entries
@@ -284,7 +347,7 @@ def _arrange(entries: Sequence[Entry], times: Times) -> _Medicine:
     said = (e.told.low for e in entries if e.says is Says.TAKEN and e.told)
     return _Medicine(
         sorted(against, key=lambda each: each[0].low, reverse=True),
-        sorted(before, key=lambda each: each[0].low, reverse=True),
+        sorted(uses, key=lambda each: each.began.low, reverse=True),
         any(each.began is None for each in taken),
         max(said, default=EVER.low),
         times.reading.supply_grace.length,
@@ -304,17 +367,18 @@ def _follow(
         # What was said before the medicine was taken again is past.
         if open_still is Standing.COUNTS and told.high >= medicine.taken_again:
             open_still = said
-    if open_still is Standing.COUNTS and _is_over(entry, times):
+    if open_still is Standing.COUNTS and _is_over(entry.until, times):
         open_still = Standing.SUPPLY_ENDED
     if standing is Standing.COUNTS:
         standing = open_still
     return _begun(standing, entry, medicine)
 
 
-def _is_over(entry: Entry, times: Times) -> bool:
+def _is_over(until: Moment | None, times: Times) -> bool:
     """Whether what an order was meant for ended long ago."""
-    grace = times.reading.supply_grace.length
-    return entry.until is not None and times.now - entry.until.high > grace
+    return until is not None and (
+        times.now - until.high > times.reading.supply_grace.length
+    )
 
 
 _OPEN: Mapping[Says, Standing] = {
@@ -342,16 +406,16 @@ def _begun(standing: Standing, entry: Entry, medicine: _Medicine) -> Course:
     if entry.began is None:
         return Course(standing)
     since = entry.began
-    for began, last in medicine.before:
-        most = _DAY if last.stopped else medicine.grace
-        if began.low < since.low and since.low - last.end <= most:
-            since = began
+    for use in medicine.uses:
+        most = _DAY if use.stopped else medicine.grace
+        if use.began.low < since.low and since.low - use.end <= most:
+            since = use.began
     earliest = since.low
-    for began, last in medicine.before:
-        if began.low < since.low:
-            if last.stopped and since.low - last.end > medicine.grace:
+    for use in medicine.uses:
+        if use.began.low < since.low:
+            if use.stopped and since.low - use.end > medicine.grace:
                 break  # what came after was a new start
-            earliest = began.low
+            earliest = use.began.low
     if medicine.undated:
         earliest = EVER.low
     if earliest == since.low:
@@ -362,13 +426,16 @@ def _begun(standing: Standing, entry: Entry, medicine: _Medicine) -> Course:
 _DAY = timedelta(days=1)
 
 
-def _last(entry: Entry, stops: Iterable[Entry], times: Times) -> _Last:
-    """Until when a medicine was taken by an entry that tells when it began."""
+def _last(entry: Entry, stops: Iterable[Entry], times: Times) -> tuple[datetime, bool]:
+    """Until when a medicine was taken by an entry that tells when it began.
+
+    With that, whether it was stopped then.
+    """
     assert entry.began is not None and entry.told is not None
     if entry.has_end:
-        return _Last(entry.told.low, True)
+        return entry.told.low, True
     later = [
-        _Last(each.told.low, each.has_end)
+        (each.told.low, each.has_end)
         for each in stops
         if each.told is not None
         and entry.told.high < each.told.low
@@ -376,11 +443,11 @@ def _last(entry: Entry, stops: Iterable[Entry], times: Times) -> _Last:
     ]
     if later:
         return min(later)
-    if entry.says is Says.TAKEN and not _is_over(entry, times):
-        return _Last(times.now, False)
+    if entry.says is Says.TAKEN and not _is_over(entry.until, times):
+        return times.now, False
     if entry.until:
-        return _Last(entry.until.low, False)
+        return entry.until.low, False
     if entry.says is Says.USED_UP:
         lasted = times.reading.completed_order
-        return _Last(lasted.after(entry.began.low, times.zone), False)
-    return _Last(entry.began.low, False)
+        return lasted.after(entry.began.low, times.zone), False
+    return entry.began.low, False

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_service.rulebook.engine.rows.quantities import (
+from cds_service.rulebook.engine.rows.observations import (
     A_SHARE,
     NO_NUMBER,
     UNSAID,

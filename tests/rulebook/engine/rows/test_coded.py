@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cds_service.fhir.chart import Chart
-from cds_service.rulebook.engine.rows.medicines import coded_medication
+from cds_service.rulebook.engine.rows.coded import coded_medication
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 METOPROLOL = {"coding": [{"system": RXNORM, "code": "6918", "display": "metoprolol"}]}
@@ -94,7 +94,7 @@ def test_the_dose_form_of_either_release_is_read(medication: dict[str, Any]) -> 
         at("Medication/x"), Chart("p", None, {}, {"Medication/x": medication})
     )
 
-    (form,) = coded.read_shape().forms
+    (form,) = coded.shape().forms
     assert list(form.texts) == ["Ophthalmic solution"]
 
 
@@ -106,7 +106,7 @@ def test_the_route_of_an_order_or_a_statement_is_read_and_its_text_is_not(
     dosage = {"route": route, "site": {"text": "left eye"}, "text": "one drop"}
     resource = {"medicationCodeableConcept": METOPROLOL, member: [dosage, "odd"]}
 
-    shape = coded_medication(resource, Chart("p", None, {})).read_shape()
+    shape = coded_medication(resource, Chart("p", None, {})).shape()
 
     assert [(list(each.texts), each.codings) for each in shape.routes] == [
         ([], [("http://snomed.info/sct", "54485002", "")]),
