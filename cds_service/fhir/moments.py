@@ -105,6 +105,14 @@ def _whole(partial: re.Match[str], zone: tzinfo) -> Moment:
     return Moment(start, _utc(end) - timedelta(microseconds=1))
 
 
+def day_of(instant: datetime, zone: tzinfo) -> date:
+    """Return the day in *zone*; the calendar begins and ends with its own."""
+    try:
+        return instant.astimezone(zone).date()
+    except OverflowError:
+        return date.min if instant.year == 1 else date.max
+
+
 def _utc(instant: datetime) -> datetime:
     """The same in UTC; the first and the last days of the calendar stay within it."""
     try:

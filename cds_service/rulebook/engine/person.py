@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from ...fhir.chart import Resource
-from ...fhir.moments import Moment, parse_moment
+from ...fhir.moments import Moment, day_of, parse_moment
 from ..values.intervals import Duration
 from ..values.truth import Reason, ReasonKind, Unknown, Verdict, unknown
 from .facts import CaseFacts, Judge
@@ -69,8 +69,8 @@ def birth_moment(patient: Resource, now: datetime, zone: tzinfo) -> Moment | Non
     born = parse_moment(patient.get("birthDate"), zone)
     if born is None:
         return None
-    today = now.astimezone(zone).date()
-    first, last = (each.astimezone(zone).date() for each in born)
+    today = day_of(now, zone)
+    first, last = (day_of(each, zone) for each in born)
     ahead = first > today
     return None if ahead or last < earliest_birth(today) else born
 
@@ -92,7 +92,7 @@ def birth(case: CaseFacts) -> tuple[date, date] | ReasonKind:
         return ReasonKind.NOT_RECORDED
     if case.born is None:
         return ReasonKind.UNUSABLE
-    first, last = (each.astimezone(case.zone).date() for each in case.born)
+    first, last = (day_of(each, case.zone) for each in case.born)
     return max(first, earliest_birth(case.today)), min(last, case.today)
 
 

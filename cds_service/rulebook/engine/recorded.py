@@ -8,7 +8,7 @@ for, is named: a medicine that was stopped last month is not one that never was.
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 
-from ...fhir.moments import EVER, Moment
+from ...fhir.moments import EVER, Moment, day_of
 from ..values.text import Text, format_date
 from .case import Case
 from .facts import Fact
@@ -131,4 +131,4 @@ def _moment_text(moment: Moment, case: Case) -> str:
 
 
 def _day(at: datetime, case: Case) -> date:
-    return at.astimezone(case.zone).date()
+    return day_of(at, case.zone)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta, tzinfo
 
+from ...fhir.moments import day_of
 from ..values.intervals import Interval, exactly, hull
 from .facts import Fact
 from .rows.readings import Row
@@ -85,7 +86,7 @@ def sustained_rows(rows: Sequence[Row], period: timedelta) -> list[Row]:
     if not rows:
         return []
     last = max(row.moment.low for row in rows)
-    return [row for row in rows if row.moment.low > last - period]
+    return [row for row in rows if last - row.moment.low < period]
 
 
 def span(rows: Sequence[Row]) -> timedelta:
@@ -94,12 +95,19 @@ def span(rows: Sequence[Row]) -> timedelta:
     return max(starts) - min(starts) if starts else timedelta(0)
 
 
-def by_day(rows: Sequence[Row], zone: tzinfo) -> Mapping[date, list[Row]]:
-    """The rows of each local day."""
+def by_day(
+    rows: Sequence[Row], zone: tzinfo
+) -> tuple[Mapping[date, list[Row]], list[Row]]:
+    """The rows of each local day, and those of which the day is not known."""
     days: dict[date, list[Row]] = {}
+    vague = []
     for row in rows:
-        days.setdefault(row.moment.low.astimezone(zone).date(), []).append(row)
-    return days
+        day, last = (day_of(each, zone) for each in row.moment)
+        if day == last:
+            days.setdefault(day, []).append(row)
+        else:
+            vague.append(row)
+    return days, vague
 
 
 def change(word: str, rows: Sequence[Row], period: timedelta) -> Interval | None:

@@ -5,10 +5,13 @@ undone by a newer one, since an older one can only make the lowest lower; and wh
 found often enough stays found.
 """
 
+from collections.abc import Iterable
+
 from ..values.intervals import RISING, Duration, Limit
 from ..values.truth import Reason, ReasonKind, Verdict, unknown
 from .criteria import newest_is_known
 from .facts import CaseFacts, Fact, Judge
+from .rows.readings import Row
 from .series import by_day, change, most_apart, span, sustained_rows
 
 
@@ -43,17 +46,18 @@ def sustained(
 def on_days(fact: Fact, limit: Limit, days: int) -> Judge:
     """Whether on at least so many local days a reading meets a limit.
 
-    Unknown where so few days have readings that the answer cannot be no.
+    Unknown where so few days have readings that the answer cannot be no, and where it
+    hangs on readings of which the day is not known.
     """
 
     def judge(case: CaseFacts) -> Verdict:
         found = case.found(fact)
-        certain = possible = 0
-        read = by_day(found.rows, case.zone)
-        for rows in read.values():
-            verdicts = [limit.of(row.value) for row in rows if row.value is not None]
-            certain += any(verdict is True for verdict in verdicts)
-            possible += any(verdict is not False for verdict in verdicts)
+        read, vague = by_day(found.rows, case.zone)
+        met = [_any_met(rows, limit) for rows in read.values()]
+        # What has no day of its own may be of any: one of theirs, or another.
+        undated = [_any_met([row], limit) for row in vague]
+        certain = met.count(True) or int(True in undated)
+        possible = len(met) - met.count(False) + len(undated) - undated.count(False)
         if certain >= days:
             return True
         doubts = found.doubts(unresolved=False)
@@ -61,11 +65,19 @@ def on_days(fact: Fact, limit: Limit, days: int) -> Judge:
             return unknown(doubts)
         if possible >= days:
             return unknown([Reason(ReasonKind.BOUNDARY, fact.name)])
-        if len(read) < days:
+        if len(read) + len(vague) < days:
             return unknown([Reason(ReasonKind.NOT_RECORDED, fact.name)])
         return False
 
     return judge
+
+
+def _any_met(rows: Iterable[Row], limit: Limit) -> bool | None:
+    """Whether a limit is met by any of the rows; None if one may meet it."""
+    verdicts = [limit.of(row.value) for row in rows if row.value is not None]
+    if True in verdicts:
+        return True
+    return None if None in verdicts else False
 
 
 def changed(fact: Fact, word: str, limit: Limit, over: Duration) -> Judge:

@@ -133,11 +133,15 @@ class Duration:
         return self._from(moment, zone, 1)
 
     def _from(self, moment: datetime, zone: tzinfo, sign: int) -> datetime:
-        if self.unit not in _CALENDAR:
-            return moment + sign * self.length
-        local = moment.astimezone(zone)
-        day = self.shift(local.date(), sign)
-        return datetime.combine(day, local.timetz()).astimezone(timezone.utc)
+        try:
+            if self.unit not in _CALENDAR:
+                return moment + sign * self.length
+            local = moment.astimezone(zone)
+            day = self.shift(local.date(), sign)
+            return datetime.combine(day, local.timetz()).astimezone(timezone.utc)
+        except OverflowError:  # what would leave the calendar ends with it
+            end = datetime.max if sign > 0 else datetime.min
+            return end.replace(tzinfo=timezone.utc)
 
     def shift(self, day: date, sign: int = 1) -> date:
         """*day* moved by this duration; the last of a month stays within it.
