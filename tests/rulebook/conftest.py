@@ -182,7 +182,7 @@ class Bench:
         rule = compiled.rulebook.rules["test"]
         service = compiled.rulebook.services["review", "patient-view"]
         case = evaluate(service, chart, alerts or [], self.now).case
-        return rule.when.judge(case)
+        return rule.when.predicate(case)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from ...rulebook.engine import (
     Lookback,
     Rule,
     ServiceRules,
-    judge_rule,
+    evaluate_rule,
 )
 from ...store.records import StoreError
 from ...wearables.records import PatientKey
@@ -107,7 +107,9 @@ def ask_alerting(
     All rules of the service are asked, since they share groups and limits.
     """
     rules = service.program.candidates(case.index)
-    items = tuple(judge_rule(each, case) for each in rules if each.in_force(case.today))
+    items = tuple(
+        evaluate_rule(each, case) for each in rules if each.in_force(case.today)
+    )
     evaluations = Evaluations(items, case)
     drafts = draft_cards(evaluations, service.service, history.call)
     limits, zone = service.site.limits, service.site.time_zone

@@ -18,7 +18,7 @@ from ...rulebook.engine import (
     Outcome,
     Rule,
     ServiceRules,
-    judge_rule,
+    evaluate_rule,
     open_case,
 )
 from ..rules.compiled import Compilation, compile_folder
@@ -157,7 +157,7 @@ def _told(rule: Rule, case: Case, is_candidate: bool) -> RuleResult:
         return RuleResult(OFF)
     if not is_candidate:
         return RuleResult(Outcome.NO.value)
-    found: Evaluation = judge_rule(rule, case)
+    found: Evaluation = evaluate_rule(rule, case)
     severity = found.card.severity.name.lower() if found.card else ""
     return RuleResult(found.outcome.value, severity, found.could_not_check)
 

@@ -11,7 +11,7 @@ from datetime import datetime, tzinfo
 
 from ..engine.alerting import AboutData, Alerting, Display
 from ..engine.case import Case
-from ..engine.evaluate import Evaluation, Outcome, judge_rule
+from ..engine.evaluate import Evaluation, Outcome, evaluate_rule
 from ..engine.facts import Criterion, Fact
 from ..engine.rows.readings import Row
 from ..engine.series import newest, oldest, sustained_rows
@@ -32,7 +32,7 @@ def evidence_of(evaluation: Evaluation) -> tuple[str, ...]:
 
 
 def _rows(node: Criterion, facts: Mapping[str, Fact], case: Case) -> Iterator[Row]:
-    verdict = node.judge(case)
+    verdict = node.predicate(case)
     if verdict is False or node.operator in ("none", "absent"):
         return
     for child in node.children:
@@ -114,14 +114,14 @@ def disputes(displays: Iterable[Display], alerting: Alerting) -> list[Display]:
     ]
 
 
-def judge_without(
+def evaluate_without(
     evaluation: Evaluation, references: Collection[str]
 ) -> Evaluation | None:
     """What the rule says without these observations and alerts; None for no card.
 
     Where what was not read may show a card without them, it is said so.
     """
-    again = judge_rule(evaluation.rule, evaluation.case.without(references))
+    again = evaluate_rule(evaluation.rule, evaluation.case.without(references))
     if again.outcome is Outcome.FIRES:
         return again
     return replace(again, noted=False) if again.could_not_check else None

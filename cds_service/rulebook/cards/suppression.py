@@ -26,7 +26,7 @@ from ..engine.evaluate import Evaluation, Evaluations, Outcome
 from ..engine.rulebook import ServiceRules
 from . import sentences
 from .cards import BuiltCard, draft_cards
-from .disputes import disputes, judge_without, weigh
+from .disputes import disputes, evaluate_without, weigh
 from .shape import with_also, with_note
 
 HELD_BACK_EXTENSION = "org.cds-service.held-back"
@@ -157,7 +157,7 @@ def _without_disputed(
         wrong = {reference for each in said for reference in each.evidence}
         if wrong.isdisjoint(card.evidence):
             continue
-        again = anew[card.rule] = judge_without(judged[card.rule], wrong)
+        again = anew[card.rule] = evaluate_without(judged[card.rule], wrong)
         if again is None or again.outcome is not Outcome.FIRES:
             suppressed.append(_called_wrong(card, said))
     items = (anew.get(each.rule.id, each) for each in evaluations.items)

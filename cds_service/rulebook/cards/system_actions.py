@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ...protocol.cards import Action, Suggestion
 from ..engine.criteria import newest_is_known
-from ..engine.evaluate import Evaluation, judge_rule
+from ..engine.evaluate import Evaluation, evaluate_rule
 from ..engine.rules import CardTemplate
 from ..engine.series import newest
 from .suggestions import build_actions, build_suggestions, changed_by, occasion_of
@@ -49,7 +49,7 @@ def _passing_over_nothing(evaluation: Evaluation) -> Evaluation:
     case = evaluation.case.heeding_unresolved()
     if case is evaluation.case:
         return evaluation
-    return judge_rule(evaluation.rule, case)
+    return evaluate_rule(evaluation.rule, case)
 
 
 def _is_certain(evaluation: Evaluation, template: CardTemplate) -> bool:

@@ -27,7 +27,7 @@ class LimitReader:
         self.used_params: set[str] = set()
 
     def single(self, fact: Fact, body: Mapping[str, Any], path: Path) -> Limit | None:
-        """The one comparison of a test of the course of readings."""
+        """The one comparison of a test of the trend of readings."""
         comparison = next(name for name in intervals.COMPARISONS if name in body)
         where = (*path, comparison)
         value = self._number(body[comparison], where, "", fact)

@@ -137,8 +137,8 @@ class _RuleBuilder:
         if self.data.get("deceased") == "any":
             return when
         alive = Criterion(ALIVE, when.position, person.alive())
-        judge = criteria.conjunction([alive.judge, when.judge])
-        return Criterion("all", when.position, judge, (alive, when), operator="all")
+        predicate = criteria.conjunction([alive.predicate, when.predicate])
+        return Criterion("all", when.position, predicate, (alive, when), operator="all")
 
     def _check_name(self) -> None:
         stem = self.document.file.rpartition("/")[2].removesuffix(".yaml")

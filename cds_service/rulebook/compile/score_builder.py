@@ -40,6 +40,8 @@ def _items(whens: WhenBuilder, path: Path) -> tuple[Item, ...] | None:
         if asked is not None:
             text = f"{body['points']:+g} {body['label']}"
             place = whens.document.position(where)
-            criterion = Criterion(text, place, asked.judge, (asked,), operator="item")
+            criterion = Criterion(
+                text, place, asked.predicate, (asked,), operator="item"
+            )
             items.append(Item(body["points"], body["label"], criterion))
     return tuple(items) if len(items) == len(written) else None

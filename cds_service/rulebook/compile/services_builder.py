@@ -8,9 +8,8 @@ from ...fhir.chart import Policy
 from ...protocol.hooks import HOOKS
 from ...protocol.services import Service
 from ..engine.alerting import AboutData
-from ..engine.program import Program
 from ..engine.rows.selectors import Selectors
-from ..engine.rulebook import ServiceRules
+from ..engine.rulebook import Program, ServiceRules
 from ..engine.rules import Rule, Site
 from ..language.diagnostics import Findings, quote, suggest
 from ..language.document import Document, Path

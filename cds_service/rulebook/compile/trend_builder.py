@@ -1,20 +1,20 @@
-"""The tests of the course of readings, out of the ``when`` of a rule file."""
+"""The tests of the trend of readings, out of the ``when`` of a rule file."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..engine import trend as course
-from ..engine.facts import Fact, Judge
+from ..engine import trend
+from ..engine.facts import Fact, Predicate
 from ..language.diagnostics import Findings, quote
 from ..language.document import Document, Path
 from ..values.intervals import Duration
 from .limits import LimitReader, words
 
-Built = tuple[str, Path, Judge]
-"""How a test reads, where it stands, and how it is judged."""
+Built = tuple[str, Path, Predicate]
+"""How a test reads, where it stands, and its predicate."""
 
 
-class CourseBuilder:
+class TrendBuilder:
     """Builds ``sustained``, ``on_days``, ``rise``, ``fall`` and ``repeated``."""
 
     def __init__(
@@ -45,15 +45,15 @@ class CourseBuilder:
             return None
         self.sustained[fact.name] = period
         share, readings = body.get("share", 1.0), body.get("readings", 3)
-        judge = course.sustained(fact, limit, period, share, readings)
-        return f"sustained {words(limit, '', fact)} for {period}", path, judge
+        predicate = trend.sustained(fact, limit, period, share, readings)
+        return f"sustained {words(limit, '', fact)} for {period}", path, predicate
 
     def _on_days(self, fact: Fact, body: Mapping[str, Any], path: Path) -> Built | None:
         limit = self.limits.single(fact, body, path)
         if limit is None:
             return None
-        judge = course.on_days(fact, limit, body["days"])
-        return f"{words(limit, '', fact)} on {body['days']} days", path, judge
+        predicate = trend.on_days(fact, limit, body["days"])
+        return f"{words(limit, '', fact)} on {body['days']} days", path, predicate
 
     def _repeated(
         self, fact: Fact, body: Mapping[str, Any], path: Path
@@ -63,9 +63,9 @@ class CourseBuilder:
         apart = self.limits.duration(body["apart"], (*path, "apart"))
         if limit is None or times is None or apart is None:
             return None
-        judge = course.repeated(fact, limit, times, apart)
+        predicate = trend.repeated(fact, limit, times, apart)
         said = f"{words(limit, '', fact)} {times:g} times, {apart} apart"
-        return f"repeated {said}", path, judge
+        return f"repeated {said}", path, predicate
 
     def _change(
         self, fact: Fact, name: str, body: Mapping[str, Any], path: Path
@@ -88,14 +88,14 @@ class CourseBuilder:
         longest = self.changes.get(fact.name)
         if longest is None or over.length > longest.length:
             self.changes[fact.name] = over
-        judge = course.changed(fact, name, limit, over)
-        return f"{name} {words(limit, '', fact)} over {over}", path, judge
+        predicate = trend.changed(fact, name, limit, over)
+        return f"{name} {words(limit, '', fact)} over {over}", path, predicate
 
 
 _BUILDERS: Mapping[
-    str, Callable[[CourseBuilder, Fact, Mapping[str, Any], Path], Built | None]
+    str, Callable[[TrendBuilder, Fact, Mapping[str, Any], Path], Built | None]
 ] = {
-    "sustained": CourseBuilder._sustained,
-    "on_days": CourseBuilder._on_days,
-    "repeated": CourseBuilder._repeated,
+    "sustained": TrendBuilder._sustained,
+    "on_days": TrendBuilder._on_days,
+    "repeated": TrendBuilder._repeated,
 }

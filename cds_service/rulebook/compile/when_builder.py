@@ -1,4 +1,4 @@
-"""The ``when`` tree of a rule file, compiled to judges."""
+"""The ``when`` tree of a rule file, compiled to predicates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -6,13 +6,13 @@ from typing import Any
 
 from ..engine import alert_tests, criteria, person, scores
 from ..engine.alert_tests import AlertTest
-from ..engine.facts import CHANGES, COURSE, KINDS, REDUCERS, Criterion, Fact, Judge
+from ..engine.facts import CHANGES, KINDS, REDUCERS, TRENDS, Criterion, Fact, Predicate
 from ..engine.rules import Param
 from ..language.diagnostics import Findings, quote, suggest
 from ..language.document import Document, Path
 from ..values.intervals import Limit, exactly
 from .limits import LimitReader, words
-from .trend_builder import CourseBuilder
+from .trend_builder import TrendBuilder
 
 
 class WhenBuilder:
@@ -30,7 +30,7 @@ class WhenBuilder:
         self.findings = findings
         self.used_facts: set[str] = set()
         self.limits = LimitReader(document, params, findings)
-        self.course = CourseBuilder(document, self.limits, findings)
+        self.trend = TrendBuilder(document, self.limits, findings)
         self.alert_tests: dict[str, list[AlertTest]] = {}
         """What is asked of single alerts of each fact."""
         self.counted: dict[str, AlertTest] = {}
@@ -40,8 +40,8 @@ class WhenBuilder:
         """The fact with what the conditions ask of it, to which card text refers."""
         return replace(
             self.facts[name],
-            sustained_for=self.course.sustained.get(name),
-            change_over=self.course.changes.get(name),
+            sustained_for=self.trend.sustained.get(name),
+            change_over=self.trend.changes.get(name),
             alert_tests=tuple(self.alert_tests.get(name, ())),
             counted=self.counted.get(name),
         )
@@ -67,14 +67,14 @@ class WhenBuilder:
         children = tuple(child for child in built if child is not None)
         if len(children) < size:
             return None
-        judges = [child.judge for child in children]
+        predicates = [child.predicate for child in children]
         if word == "all":
-            judge = criteria.conjunction(judges)
+            predicate = criteria.conjunction(predicates)
         else:
-            judge = criteria.disjunction(judges)
+            predicate = criteria.disjunction(predicates)
         if word == "none":
-            judge = criteria.negation(judge)
-        return Criterion(word, self._place(path), judge, children, operator=word)
+            predicate = criteria.negation(predicate)
+        return Criterion(word, self._place(path), predicate, children, operator=word)
 
     def _patient(self, body: Mapping[str, Any], path: Path) -> Criterion | None:
         leaves: list[Criterion] = []
@@ -91,15 +91,17 @@ class WhenBuilder:
             if length is None:
                 return None
             text = f"patient age {comparison.replace('_', ' ')} {length}"
-            judge, sure = person.age(comparison, length), frozenset({"patient.age"})
-            leaves.append(Criterion(text, place, judge, sure=sure))
+            predicate, sure = person.age(comparison, length), frozenset({"patient.age"})
+            leaves.append(Criterion(text, place, predicate, sure=sure))
         return self._joined(leaves, path)
 
     def _joined(self, leaves: Sequence[Criterion], path: Path) -> Criterion:
         if len(leaves) == 1:
             return leaves[0]
-        judge = criteria.conjunction([leaf.judge for leaf in leaves])
-        return Criterion("all", self._place(path), judge, tuple(leaves), operator="all")
+        predicate = criteria.conjunction([leaf.predicate for leaf in leaves])
+        return Criterion(
+            "all", self._place(path), predicate, tuple(leaves), operator="all"
+        )
 
     def _test(self, fact: Fact, body: Any, path: Path) -> Criterion | None:
         if isinstance(body, str):
@@ -142,8 +144,8 @@ class WhenBuilder:
         )
         if "count" in body:
             return self._alert_count(fact, body["count"], test, said, path)
-        judge = criteria.some_alert(fact, test)
-        leaf = self._leaf(fact, said, path, judge, "compare")
+        predicate = criteria.some_alert(fact, test)
+        leaf = self._leaf(fact, said, path, predicate, "compare")
         return replace(leaf, sure=frozenset(f"{fact.name}.{name}" for name in names))
 
     def _alert_count(
@@ -160,16 +162,16 @@ class WhenBuilder:
             return None
         self.counted.setdefault(fact.name, test)
         number = " and ".join(words(limit, "count", fact) for limit in limits)
-        judges = [criteria.count_alerts(fact, test, limit) for limit in limits]
+        predicates = [criteria.count_alerts(fact, test, limit) for limit in limits]
         text = f"count {number} with {said}"
-        judge = criteria.conjunction(judges)
-        return self._leaf(fact, text, path, judge, _counts(fact, limits))
+        predicate = criteria.conjunction(predicates)
+        return self._leaf(fact, text, path, predicate, _counts(fact, limits))
 
     def _presence(self, fact: Fact, word: str, path: Path) -> Criterion | None:
         if not self._allowed(fact, word, path):
             return None
-        judge = {"present": criteria.present, "absent": criteria.absent}[word](fact)
-        return self._leaf(fact, word, path, judge, word)
+        predicate = {"present": criteria.present, "absent": criteria.absent}[word](fact)
+        return self._leaf(fact, word, path, predicate, word)
 
     def _one_test(
         self, fact: Fact, name: str, body: Any, path: Path
@@ -179,8 +181,8 @@ class WhenBuilder:
             return None
         if not self._has_unit(fact, name, where):
             return None
-        if name in COURSE:
-            built = self.course.build(fact, name, body, where)
+        if name in TRENDS:
+            built = self.trend.build(fact, name, body, where)
             leaf = self._leaf(fact, *built, "compare") if built else None
             sure = frozenset({f"{fact.name}.{name}"} if name in CHANGES else ())
             return replace(leaf, sure=sure) if leaf else None
@@ -190,10 +192,12 @@ class WhenBuilder:
         text = f"{name} " + " and ".join(words(each, name, fact) for each in limits)
         if fact.kind == "score":
             return self._score(fact, text, limits, where)
-        judges = [criteria.compare(fact, name, limit) for limit in limits]
-        judge = judges[0] if len(judges) == 1 else criteria.conjunction(judges)
+        predicates = [criteria.compare(fact, name, limit) for limit in limits]
+        predicate = (
+            predicates[0] if len(predicates) == 1 else criteria.conjunction(predicates)
+        )
         operator = _counts(fact, limits) if name == "count" else "compare"
-        leaf = self._leaf(fact, text, where, judge, operator)
+        leaf = self._leaf(fact, text, where, predicate, operator)
         needed = name != "count" or _needs_one(limits)
         there = {fact.name, f"{fact.name}.{name}"} if needed else ()
         return replace(leaf, sure=frozenset(there))
@@ -202,8 +206,8 @@ class WhenBuilder:
         self, fact: Fact, text: str, limits: Sequence[Limit], path: Path
     ) -> Criterion:
         """A limit on a score, with what it counts as its children."""
-        judges = [scores.compare(fact.items, limit) for limit in limits]
-        leaf = self._leaf(fact, text, path, criteria.conjunction(judges), "score")
+        predicates = [scores.compare(fact.items, limit) for limit in limits]
+        leaf = self._leaf(fact, text, path, criteria.conjunction(predicates), "score")
         return replace(leaf, children=tuple(item.criterion for item in fact.items))
 
     def _allowed(self, fact: Fact, name: str, path: Path) -> bool:
@@ -228,7 +232,7 @@ class WhenBuilder:
         return False
 
     def _has_unit(self, fact: Fact, name: str, path: Path) -> bool:
-        numeric = name in (*REDUCERS, *COURSE, "value", "threshold")
+        numeric = name in (*REDUCERS, *TRENDS, "value", "threshold")
         if fact.unit or not numeric or fact.kind == "score":
             return True
         message = f"{quote(fact.name)} has no unit, so its numbers mean nothing"
@@ -236,11 +240,11 @@ class WhenBuilder:
         return False
 
     def _leaf(
-        self, fact: Fact, words: str, path: Path, judge: Judge, operator: str
+        self, fact: Fact, words: str, path: Path, predicate: Predicate, operator: str
     ) -> Criterion:
         text = f"{fact.name} {words}"
         return Criterion(
-            text, self._place(path), judge, fact=fact.name, operator=operator
+            text, self._place(path), predicate, fact=fact.name, operator=operator
         )
 
     def _unknown_fact(self, name: str, path: Path) -> None:

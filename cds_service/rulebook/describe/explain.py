@@ -10,7 +10,7 @@ from ...protocol.services import Service
 from ..cards.cards import draft_cards
 from ..engine.attributes import PATIENT_SHOWS, show, show_patient
 from ..engine.case import Case
-from ..engine.evaluate import Evaluation, Evaluations, judge_rule
+from ..engine.evaluate import Evaluation, Evaluations, evaluate_rule
 from ..engine.facts import CHANGES, KINDS, Criterion, Found
 from ..engine.rows.coded import coded_medication, codings
 from ..engine.rows.readings import Row, text_of
@@ -73,7 +73,7 @@ class TraceLine:
 
 def explain(rule: Rule, case: Case) -> tuple[str, ...]:
     """What came of the rule, then a line for each of its criteria."""
-    evaluation = judge_rule(rule, case)
+    evaluation = evaluate_rule(rule, case)
     shown = indicator_of(evaluation)
     head = f"{rule.id} v{rule.version}  ->  {evaluation.outcome}"
     lines = [f"{head} ({shown})" if shown else head]
@@ -88,7 +88,7 @@ def explain(rule: Rule, case: Case) -> tuple[str, ...]:
 
 def explain_json(rule: Rule, case: Case) -> dict[str, Any]:
     """What came of the rule and each of its criteria, as plain data."""
-    evaluation = judge_rule(rule, case)
+    evaluation = evaluate_rule(rule, case)
     return {
         "rule": rule.id,
         "version": rule.version,
@@ -142,7 +142,7 @@ def _flat(node: TraceLine) -> Iterator[TraceLine]:
 def _node(node: Criterion, rule: Rule, case: Case, depth: int) -> TraceLine:
     found = case.found(rule.facts[node.fact]) if node.fact else None
     value = _number(node, found, case) if found else _of_patient(node, case)
-    verdict = node.judge(case)
+    verdict = node.predicate(case)
     below = depth + (node.operator != "all")
     return TraceLine(
         truth=_truth(verdict),

@@ -185,7 +185,7 @@ def compare_with(
 
     *documents* are the files of value sets, which name the ingredients.
     """
-    judge = _Judge(valueset, documents)
+    sorter = _Sorter(valueset, documents)
     listed: dict[str, list[Concept]] = {}
     malformed = []
     for concept in concepts:
@@ -195,20 +195,20 @@ def compare_with(
         else:
             malformed.append(concept)
     judged = [
-        judge.system(system, found)
+        sorter.system(system, found)
         for system, found in sorted(listed.items())
-        if judge.can(system, found)
+        if sorter.can(system, found)
     ]
     covered = {each.system for each in judged}
     return Comparison(
         tuple(judged),
         {s: len(found) for s, found in listed.items() if s not in covered},
-        {s: judge.size(s) for s in sorted(valueset.systems) if s not in listed},
+        {s: sorter.size(s) for s in sorted(valueset.systems) if s not in listed},
         tuple(malformed),
     )
 
 
-class _Judge:
+class _Sorter:
     def __init__(self, valueset: ValueSet, documents: Iterable[Document]) -> None:
         self.valueset = valueset
         self.index = CodeIndex({0: valueset.name}, {valueset.name: valueset})

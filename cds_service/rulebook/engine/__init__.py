@@ -8,12 +8,11 @@ from .evaluate import (
     Outcome,
     alerts_since,
     evaluate,
-    judge_rule,
+    evaluate_rule,
     open_case,
 )
-from .program import Program
 from .rows.selectors import Selector
-from .rulebook import Rulebook, ServiceRules
+from .rulebook import Program, Rulebook, ServiceRules
 from .rules import CheckResource, Rule
 
 __all__ = [
@@ -32,6 +31,6 @@ __all__ = [
     "ServiceRules",
     "alerts_since",
     "evaluate",
-    "judge_rule",
+    "evaluate_rule",
     "open_case",
 ]

@@ -1,6 +1,6 @@
 """One patient at one time, as the facts of rules see it.
 
-A ``Case`` is made once per call. Rows are filed once; what a fact makes of them, by
+A ``Case`` is made once per call. Rows are indexed once; what a fact makes of them, by
 window and unit, is worked out when first asked for and shared by all who ask the same.
 """
 
@@ -197,13 +197,13 @@ class Case:
             return self._union(fact)
         found = Found(fact, [], [], [], [], self._unread(fact))
         for slot in fact.slots:
-            filed = self.index.rows_of(slot, fact.unit)
-            for row in filed.rows:
+            known = self.index.rows_of(slot, fact.unit)
+            for row in known.rows:
                 self._place(fact, row, found)
-            for row in filed.unclear:
+            for row in known.unclear:
                 if self._may_lie_in(fact.window, row):
                     found.unusable.append(row)
-            for row in filed.open:
+            for row in known.open:
                 if self._may_lie_in(fact.window, row):
                     found.uncertain.append(row)
         self._add_doubtful(found)

@@ -10,32 +10,32 @@ from ..values import truth
 from ..values.intervals import INFINITY, RISING, Interval, Limit
 from ..values.truth import Reason, ReasonKind, Verdict, unknown
 from .alert_tests import AlertTest
-from .facts import CaseFacts, Fact, Found, Judge
+from .facts import CaseFacts, Fact, Found, Predicate
 from .series import reduce_rows
 
 _GROWS = {"count", "max"}
 _SHRINKS = {"min"}
 
 
-def conjunction(judges: Sequence[Judge]) -> Judge:
+def conjunction(predicates: Sequence[Predicate]) -> Predicate:
     """``all``."""
-    return lambda case: truth.all_of(judge(case) for judge in judges)
+    return lambda case: truth.all_of(predicate(case) for predicate in predicates)
 
 
-def disjunction(judges: Sequence[Judge]) -> Judge:
+def disjunction(predicates: Sequence[Predicate]) -> Predicate:
     """``any``."""
-    return lambda case: truth.any_of(judge(case) for judge in judges)
+    return lambda case: truth.any_of(predicate(case) for predicate in predicates)
 
 
-def negation(judge: Judge) -> Judge:
-    """``none``, of one judge."""
-    return lambda case: truth.negate(judge(case))
+def negation(predicate: Predicate) -> Predicate:
+    """``none``, of one predicate."""
+    return lambda case: truth.negate(predicate(case))
 
 
-def present(fact: Fact) -> Judge:
+def present(fact: Fact) -> Predicate:
     """Whether the fact has a row; what a code tells of and no set can place is none."""
 
-    def judge(case: CaseFacts) -> Verdict:
+    def predicate(case: CaseFacts) -> Verdict:
         sure = case.surely(fact)
         if sure is not None:
             return sure
@@ -45,13 +45,13 @@ def present(fact: Fact) -> Judge:
         doubts = found.doubts(unresolved=False)
         return unknown(doubts) if doubts else False
 
-    return judge
+    return predicate
 
 
-def absent(fact: Fact) -> Judge:
+def absent(fact: Fact) -> Predicate:
     """Whether the fact certainly has no row; anything in doubt may be one."""
 
-    def judge(case: CaseFacts) -> Verdict:
+    def predicate(case: CaseFacts) -> Verdict:
         sure = case.surely(fact)
         if sure is not None:
             return not sure
@@ -61,16 +61,16 @@ def absent(fact: Fact) -> Judge:
         doubts = found.doubts(unresolved=True)
         return unknown(doubts) if doubts else True
 
-    return judge
+    return predicate
 
 
-def compare(fact: Fact, reducer: str, limit: Limit) -> Judge:
+def compare(fact: Fact, reducer: str, limit: Limit) -> Predicate:
     """Whether a number made of the fact's rows meets a limit."""
     growing = reducer in _GROWS or reducer in _SHRINKS
     # Whether more rows can only move the answer towards true.
     settles_true = (reducer in _GROWS) == (limit.comparison in RISING)
 
-    def judge(case: CaseFacts) -> Verdict:
+    def predicate(case: CaseFacts) -> Verdict:
         found = case.found(fact)
         doubts = found.doubts(unresolved=reducer == "count")
         if not found.rows and (doubts or reducer != "count"):
@@ -89,13 +89,13 @@ def compare(fact: Fact, reducer: str, limit: Limit) -> Judge:
             return verdict
         return unknown(doubts)
 
-    return judge
+    return predicate
 
 
-def some_alert(fact: Fact, test: AlertTest) -> Judge:
+def some_alert(fact: Fact, test: AlertTest) -> Predicate:
     """Whether some alert of the fact passes the test."""
 
-    def judge(case: CaseFacts) -> Verdict:
+    def predicate(case: CaseFacts) -> Verdict:
         found = case.found(fact)
         answers = [test(row, case.now) for row in found.rows]
         if True in answers:
@@ -109,13 +109,13 @@ def some_alert(fact: Fact, test: AlertTest) -> Judge:
             return unknown(test.left_open(fact.name, found.rows, case.now))
         return False
 
-    return judge
+    return predicate
 
 
-def count_alerts(fact: Fact, test: AlertTest, limit: Limit) -> Judge:
+def count_alerts(fact: Fact, test: AlertTest, limit: Limit) -> Predicate:
     """Whether the number of the fact's alerts that pass a test meets a limit."""
 
-    def judge(case: CaseFacts) -> Verdict:
+    def predicate(case: CaseFacts) -> Verdict:
         found = case.found(fact)
         answers = [test(row, case.now) for row in found.rows]
         certain, doubtful = answers.count(True), answers.count(None)
@@ -127,7 +127,7 @@ def count_alerts(fact: Fact, test: AlertTest, limit: Limit) -> Judge:
             return unknown([*unsaid, *doubts])
         return verdict
 
-    return judge
+    return predicate
 
 
 def newest_is_known(case: CaseFacts, found: Found) -> bool:

@@ -95,17 +95,17 @@ def evaluate(
 
 def evaluate_case(service: ServiceRules, case: Case) -> Evaluations:
     """Every rule of *service* that may have something to say about the case."""
-    return _judge(service.program.candidates(case.index), case)
+    return _evaluate(service.program.candidates(case.index), case)
 
 
 def ask_all(service: ServiceRules, case: Case) -> Evaluations:
     """Every rule of *service*, also one that cannot fire for want of what it needs."""
-    return _judge(service.rules, case)
+    return _evaluate(service.rules, case)
 
 
-def _judge(rules: Iterable[Rule], case: Case) -> Evaluations:
+def _evaluate(rules: Iterable[Rule], case: Case) -> Evaluations:
     today = case.today
-    items = tuple(judge_rule(rule, case) for rule in rules if rule.in_force(today))
+    items = tuple(evaluate_rule(rule, case) for rule in rules if rule.in_force(today))
     return Evaluations(items, case)
 
 
@@ -128,9 +128,9 @@ def open_case(
     )
 
 
-def judge_rule(rule: Rule, case: Case) -> Evaluation:
+def evaluate_rule(rule: Rule, case: Case) -> Evaluation:
     """What one rule says of a case."""
-    verdict = rule.when.judge(case)
+    verdict = rule.when.predicate(case)
     if verdict is False:
         return Evaluation(rule, case, Outcome.NO)
     asked = [(card, _card_verdict(card, case)) for card in rule.cards]
@@ -158,7 +158,7 @@ def judge_rule(rule: Rule, case: Case) -> Evaluation:
 
 
 def _card_verdict(card: CardTemplate, case: Case) -> Verdict:
-    return True if card.when is None else card.when.judge(case)
+    return True if card.when is None else card.when.predicate(case)
 
 
 def _fires(

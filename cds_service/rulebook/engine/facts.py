@@ -22,8 +22,8 @@ REDUCERS = ("latest", "earliest", "min", "max", "mean", "median")
 
 CHANGES = ("rise", "fall")
 """What is asked of the newest reading and those before it."""
-COURSE = ("sustained", "on_days", "repeated", *CHANGES)
-"""What is asked of the course of readings."""
+TRENDS = ("sustained", "on_days", "repeated", *CHANGES)
+"""What is asked of how readings go on."""
 
 
 class Window(NamedTuple):
@@ -79,7 +79,7 @@ KINDS: Mapping[str, Kind] = {
         ),
         Kind(
             "observation",
-            tests=frozenset({"present", "absent", "count", *REDUCERS, *COURSE}),
+            tests=frozenset({"present", "absent", "count", *REDUCERS, *TRENDS}),
             shows=_ANY | {"unit", *REDUCERS},
             may_show=frozenset({"span", "latest_date", *CHANGES}),
             windows=("within",),
@@ -247,17 +247,17 @@ class CaseFacts(Protocol):
         """Whether the observations came newest first, as far as they came."""
 
 
-Judge = Callable[[CaseFacts], Verdict]
+Predicate = Callable[[CaseFacts], Verdict]
 
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """One node of a ``when`` tree: its words, its place and how it is judged."""
+    """One node of a ``when`` tree: its words, its place and its predicate."""
 
     text: str
     """As an author reads it: ``resting_hr latest above 100``."""
     position: Position
-    judge: "Judge"
+    predicate: "Predicate"
     children: tuple["Criterion", ...] = ()
     fact: str = ""
     """The fact that a leaf asks; empty for ``all``, ``any``, ``none``, ``patient``."""

@@ -16,13 +16,13 @@ from ...fhir.chart import Resource
 from ...fhir.moments import Moment, day_of, parse_moment
 from ..values.intervals import Duration
 from ..values.truth import Reason, ReasonKind, Unknown, Verdict, unknown
-from .facts import CaseFacts, Judge
+from .facts import CaseFacts, Predicate
 from .rows.readings import flag, text_of
 
 _SEXES = ("female", "male", "other")
 
 
-def age(comparison: str, length: Duration) -> Judge:
+def age(comparison: str, length: Duration) -> Predicate:
     """Whether the patient's age meets a limit, by the calendar."""
     held: Callable[[date, date], bool] = {
         "at_least": operator.le,
@@ -31,7 +31,7 @@ def age(comparison: str, length: Duration) -> Judge:
         "at_most": operator.ge,
     }[comparison]
 
-    def judge(case: CaseFacts) -> Verdict:
+    def predicate(case: CaseFacts) -> Verdict:
         if case.chart.patient is None:
             return _unread()
         born = birth(case)
@@ -42,16 +42,16 @@ def age(comparison: str, length: Duration) -> Judge:
             return answers.pop()
         return unknown([Reason(ReasonKind.BOUNDARY, "patient")])
 
-    return _once(f"age {comparison} {length.count!r} {length.unit}", judge)
+    return _once(f"age {comparison} {length.count!r} {length.unit}", predicate)
 
 
-def _once(question: str, judge: Judge) -> Judge:
+def _once(question: str, predicate: Predicate) -> Predicate:
     """The same, worked out once a case: every rule asks, and most ask the same."""
 
     def known(case: CaseFacts) -> Verdict:
         answer = case.of_patient.get(question)
         if answer is None:
-            answer = case.of_patient[question] = judge(case)
+            answer = case.of_patient[question] = predicate(case)
         return answer
 
     return known
@@ -96,10 +96,10 @@ def birth(case: CaseFacts) -> tuple[date, date] | ReasonKind:
     return max(first, earliest_birth(case.today)), min(last, case.today)
 
 
-def sex(allowed: Sequence[str]) -> Judge:
+def sex(allowed: Sequence[str]) -> Predicate:
     """Whether the patient's administrative gender is one of those allowed."""
 
-    def judge(case: CaseFacts) -> Verdict:
+    def predicate(case: CaseFacts) -> Verdict:
         if case.chart.patient is None:
             return _unread()
         written = case.chart.patient.get("gender")
@@ -110,17 +110,17 @@ def sex(allowed: Sequence[str]) -> Judge:
             return unknown([Reason(ReasonKind.UNUSABLE, "patient")])
         return gender in allowed
 
-    return judge
+    return predicate
 
 
-def alive() -> Judge:
+def alive() -> Predicate:
     """Whether the patient is not recorded as deceased, by word or by date.
 
     Unknown where one is recorded that cannot be read, or a reason in its place, and
     where they contradict one another.
     """
 
-    def judge(case: CaseFacts) -> Verdict:
+    def predicate(case: CaseFacts) -> Verdict:
         patient = case.chart.patient
         if patient is None:
             return _unread()
@@ -134,7 +134,7 @@ def alive() -> Judge:
             return unknown([Reason(ReasonKind.UNUSABLE, "patient")])
         return True not in said
 
-    return _once("alive", judge)
+    return _once("alive", predicate)
 
 
 def _by_word(written: Any, case: CaseFacts) -> bool | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ..values.intervals import RISING, Interval, Limit, exactly
 from ..values.truth import Reason, Unknown, Verdict
-from .facts import CaseFacts, Item, Judge
+from .facts import CaseFacts, Item, Predicate
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +40,18 @@ class Tally:
 
 def tally(items: Sequence[Item], case: CaseFacts) -> Tally:
     """What each item says of a case."""
-    return Tally(tuple((item, item.criterion.judge(case)) for item in items))
+    return Tally(tuple((item, item.criterion.predicate(case)) for item in items))
 
 
-def compare(items: Sequence[Item], limit: Limit) -> Judge:
+def compare(items: Sequence[Item], limit: Limit) -> Predicate:
     """Whether a score meets a limit."""
 
-    def judge(case: CaseFacts) -> Verdict:
+    def predicate(case: CaseFacts) -> Verdict:
         counts = tally(items, case)
         verdict = limit.of(counts.total)
         return _undecided(counts, limit) if verdict is None else verdict
 
-    return judge
+    return predicate
 
 
 def _undecided(counts: Tally, limit: Limit) -> Unknown:

@@ -1,4 +1,4 @@
-"""What may be asked of the course of readings: how long, how often, up or down.
+"""What may be asked of the trend of readings: how long, how often, up or down.
 
 More readings may exist than are known. A gain up to the newest reading can only be
 undone by a newer one, since an older one can only make the lowest lower; and what was
@@ -10,20 +10,20 @@ from collections.abc import Iterable
 from ..values.intervals import RISING, Duration, Limit
 from ..values.truth import Reason, ReasonKind, Verdict, unknown
 from .criteria import newest_is_known
-from .facts import CaseFacts, Fact, Judge
+from .facts import CaseFacts, Fact, Predicate
 from .rows.readings import Row
 from .series import by_day, change, most_apart, span, sustained_rows
 
 
 def sustained(
     fact: Fact, limit: Limit, period: Duration, share: float, readings: int
-) -> Judge:
+) -> Predicate:
     """Whether a share of the readings of a period, up to the newest, meets a limit.
 
     Unknown with fewer than *readings*, or if they span less than half of the period.
     """
 
-    def judge(case: CaseFacts) -> Verdict:
+    def predicate(case: CaseFacts) -> Verdict:
         found = case.found(fact)
         doubts = found.doubts(unresolved=False)
         rows = sustained_rows(found.rows, period.length)
@@ -40,17 +40,17 @@ def sustained(
             return False
         return unknown([Reason(ReasonKind.BOUNDARY, fact.name)])
 
-    return judge
+    return predicate
 
 
-def on_days(fact: Fact, limit: Limit, days: int) -> Judge:
+def on_days(fact: Fact, limit: Limit, days: int) -> Predicate:
     """Whether on at least so many local days a reading meets a limit.
 
     Unknown where so few days have readings that the answer cannot be no, and where it
     hangs on readings of which the day is not known.
     """
 
-    def judge(case: CaseFacts) -> Verdict:
+    def predicate(case: CaseFacts) -> Verdict:
         found = case.found(fact)
         read, vague = by_day(found.rows, case.zone)
         met = [_any_met(rows, limit) for rows in read.values()]
@@ -69,7 +69,7 @@ def on_days(fact: Fact, limit: Limit, days: int) -> Judge:
             return unknown([Reason(ReasonKind.NOT_RECORDED, fact.name)])
         return False
 
-    return judge
+    return predicate
 
 
 def _any_met(rows: Iterable[Row], limit: Limit) -> bool | None:
@@ -80,7 +80,7 @@ def _any_met(rows: Iterable[Row], limit: Limit) -> bool | None:
     return None if None in verdicts else False
 
 
-def changed(fact: Fact, word: str, limit: Limit, over: Duration) -> Judge:
+def changed(fact: Fact, word: str, limit: Limit, over: Duration) -> Predicate:
     """Whether the newest reading lies beyond an earlier one by as much as a limit.
 
     ``rise`` is the newest reading minus the lowest of those at most *over* before it,
@@ -89,7 +89,7 @@ def changed(fact: Fact, word: str, limit: Limit, over: Duration) -> Judge:
     # An older reading that is not known can only make a rise or a fall greater.
     settles = limit.comparison in RISING
 
-    def judge(case: CaseFacts) -> Verdict:
+    def predicate(case: CaseFacts) -> Verdict:
         found = case.found(fact)
         doubts = found.doubts(unresolved=False)
         size = change(word, found.rows, over.length)
@@ -102,16 +102,16 @@ def changed(fact: Fact, word: str, limit: Limit, over: Duration) -> Judge:
             return verdict
         return unknown(doubts)
 
-    return judge
+    return predicate
 
 
-def repeated(fact: Fact, limit: Limit, times: float, apart: Duration) -> Judge:
+def repeated(fact: Fact, limit: Limit, times: float, apart: Duration) -> Predicate:
     """Whether so many readings meet a limit, each *apart* from the one before it.
 
     Unknown without any reading; one reading that is not repeated is a no.
     """
 
-    def judge(case: CaseFacts) -> Verdict:
+    def predicate(case: CaseFacts) -> Verdict:
         found = case.found(fact)
         met = [(row, limit.of(row.value)) for row in found.rows if row.value]
         sure = [row for row, verdict in met if verdict is True]
@@ -127,4 +127,4 @@ def repeated(fact: Fact, limit: Limit, times: float, apart: Duration) -> Judge:
             return unknown([Reason(ReasonKind.BOUNDARY, fact.name)])
         return False
 
-    return judge
+    return predicate

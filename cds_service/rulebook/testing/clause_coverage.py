@@ -34,7 +34,7 @@ class Clause:
 
     def count(self, criterion: Criterion, case: Case) -> None:
         """Judge one case."""
-        verdict = criterion.judge(case)
+        verdict = criterion.predicate(case)
         if isinstance(verdict, Unknown):
             self.unknown += 1
         elif verdict:

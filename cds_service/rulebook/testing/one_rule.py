@@ -16,9 +16,8 @@ from ..compile.compiler import kind_of
 from ..compile.fact_builder import Shelf
 from ..compile.rule_builder import build_rule
 from ..compile.site_builder import build_site
-from ..engine.program import Program
 from ..engine.rows.selectors import Selectors
-from ..engine.rulebook import ServiceRules
+from ..engine.rulebook import Program, ServiceRules
 from ..engine.rules import Site
 from ..language.diagnostics import Finding, Findings, Level
 from ..language.document import Document

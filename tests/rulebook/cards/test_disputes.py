@@ -10,8 +10,8 @@ from cds_service.fhir.chart import SourceState
 from cds_service.protocol.cards import Indicator
 from cds_service.rulebook.cards.disputes import (
     disputes,
+    evaluate_without,
     evidence_of,
-    judge_without,
     weigh,
 )
 from cds_service.rulebook.engine.alerting import AboutData, Alerting, Display
@@ -112,8 +112,8 @@ def test_without_the_wrong_reading_the_rule_is_judged_by_the_others(
 ) -> None:
     fired = asked(RATE, "all: [hr: {max: {above: 104}}]")
 
-    again = judge_without(fired, {"Observation/o-120-2hours"})
-    none = judge_without(
+    again = evaluate_without(fired, {"Observation/o-120-2hours"})
+    none = evaluate_without(
         fired, {"Observation/o-120-2hours", "Observation/o-105-1hours"}
     )
 
@@ -125,7 +125,7 @@ def test_without_the_wrong_reading_the_rule_is_judged_by_the_others(
 def test_the_same_id_of_another_source_is_another_alert(asked: Any) -> None:
     fired = asked(SLOW, "all: [slow: {value: {below: 50}}]")
 
-    again = judge_without(fired, {"WearableAlert/watch/1"})
+    again = evaluate_without(fired, {"WearableAlert/watch/1"})
 
     assert again and evidence_of(again) == ("WearableAlert/ring/1",)
 
@@ -136,7 +136,7 @@ def test_what_was_not_read_may_hold_the_card_and_that_is_said(asked: Any) -> Non
         RATE, "all: [hr: {max: {above: 104}}]", observations=SourceState.PARTIAL
     )
 
-    again = judge_without(fired, every)
+    again = evaluate_without(fired, every)
 
     assert again and (again.outcome, again.could_not_check) == (Outcome.UNKNOWN, True)
 

@@ -10,7 +10,7 @@ from cds_service.rulebook.engine.evaluate import (
     Outcome,
     alerts_since,
     evaluate,
-    judge_rule,
+    evaluate_rule,
 )
 
 LOADED, PARTIAL, MISSING = SourceState
@@ -194,7 +194,7 @@ def test_the_trigger_index_overlooks_nothing(
     for c, r, o, a, s in product(conditions, requests, observations, alerts, states):
         patient = chart(conditions=c, requests=r, observations=o, states=s)
         found = evaluate(service, patient, a, rules.now)
-        asked = judge_rule(service.rules[0], found.case)
+        asked = evaluate_rule(service.rules[0], found.case)
         heard = asked.outcome is Outcome.FIRES or asked.could_not_check or asked.noted
         if heard:
             assert [each.outcome for each in found.items] == [asked.outcome]

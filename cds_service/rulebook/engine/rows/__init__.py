@@ -1,1 +1,1 @@
-"""The resources of one chart as rows, filed under what rules ask for."""
+"""The resources of one chart as rows, under what rules ask for."""

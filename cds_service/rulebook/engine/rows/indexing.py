@@ -118,7 +118,7 @@ class _Indexer:
                     self._leave(left, resource, coded, placing)
 
     def _read(self, resource: Resource) -> Sequence[Coded]:
-        """The codes of a resource; of an observation those of its parts as well."""
+        """The codes of a resource, and those of an observation's components."""
         if self._kind == "medication":
             return (coded_medication(resource, self._chart),)
         if self._kind == "observation":

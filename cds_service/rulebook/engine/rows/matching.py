@@ -375,14 +375,14 @@ class _Exclusion:
             return False
         shape = coded.shape()
         for stated in (shape.routes, shape.forms):
-            verdicts = {self._judge(each) for each in stated} - {None}
+            verdicts = {self._rules_out(each) for each in stated} - {None}
             if verdicts:
                 return False not in verdicts
         called = {display for system, _, display in coded.codings if system == RXNORM}
         said = [_form_words(text, text in called) for text in coded.names]
         return any(form.is_said(words) for form in self._set.forms for words in said)
 
-    def _judge(self, stated: Stated) -> bool | None:
+    def _rules_out(self, stated: Stated) -> bool | None:
         """Whether what is stated is ruled out; None if no known form is stated."""
         if _states(self._set.forms, stated):
             return True
