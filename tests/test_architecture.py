@@ -391,7 +391,7 @@ FOR_OTHERS = {
     "cli.list_commands", "cli.get_command",  # click
     "cli.serve.running.load", "cli.serve.worker.Worker",
     "cli.serve.worker.enqueue_req", "cli.serve.worker.handle_error",  # gunicorn
-    "config.choices.DEBUG", "config.entries.model_config",
+    "config.settings.DEBUG", "config.entries.model_config",
     "config.settings.model_config",  # pydantic
     "http.connections.get_redirect_target",
     "http.connections._new_conn",  # requests and urllib3
