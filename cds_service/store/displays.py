@@ -12,9 +12,11 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Connection,
+    FromClause,
     Label,
     Row,
     Select,
+    Table,
     Text,
     and_,
     bindparam,
@@ -96,7 +98,12 @@ def _statement(places: int, info: bool, heard: bool = False) -> Prepared:
             _select(*same, FEEDBACK.c.outcome.is_not(None)),
         ]
     if places:
-        questions.append(_told(places))
+        keys: list[BindParameter[str]] = [
+            bindparam(f"key_{number}") for number in range(places)
+        ]
+        lately = CALLS.c.at >= bindparam("since")
+        questions.append(_told(SUPPRESSIONS.c.dedup_key.in_(keys), lately))
+        questions.append(_told_on(card.dedup_key.in_(keys), recent))
     if info:
         mild = card.indicator == Indicator.INFO.name.lower()
         today = card.shown_at >= bindparam("info_since")
@@ -104,6 +111,8 @@ def _statement(places: int, info: bool, heard: bool = False) -> Prepared:
     if heard:
         since = card.shown_at >= bindparam("heard_since")
         questions.append(_select(since, FEEDBACK.c.outcome.is_not(None)))
+        taken = FEEDBACK.c.outcome == FeedbackOutcome.ACCEPTED.value
+        questions.append(_told_on(since, taken))
     both = union_all(*questions)
     columns = both.selected_columns
     order = (columns.shown_at.desc(), columns.uuid)
@@ -112,33 +121,51 @@ def _statement(places: int, info: bool, heard: bool = False) -> Prepared:
 
 def _select(*wanted: ColumnElement[bool]) -> Select[Any]:
     """The patient's cards, their calls and what was heard of them."""
-    card, call, feedback = CARDS.c, CALLS.c, FEEDBACK.c
-    about = and_(
+    card, call = CARDS.c, CALLS.c
+    said = (FEEDBACK.c[name] for name in SAID)
+    nothing = _nothing("told_under")
+    return (
+        select(*(card[name] for name in SHOWN), *_of_call(), nothing, *said)
+        .select_from(
+            CARDS.join(CALLS, call.id == card.call_id).outerjoin(FEEDBACK, _heard_of())
+        )
+        .where(*_of_patient(CARDS), *wanted)
+    )
+
+
+def _told_on(*wanted: ColumnElement[bool]) -> Select[Any]:
+    """The lines on the cards that are wanted, whoever saw them."""
+    line, card = SUPPRESSIONS.c, CARDS.c
+    leads = (
+        select(card.call_id, card.rule)
+        .select_from(CARDS.outerjoin(FEEDBACK, _heard_of()))
+        .where(*_of_patient(CARDS), *wanted)
+        .subquery()
+    )
+    under = and_(line.call_id == leads.c.call_id, line.told_under == leads.c.rule)
+    return _told(lines=SUPPRESSIONS.join(leads, under))
+
+
+def _heard_of() -> ColumnElement[bool]:
+    """What ties a card to what was heard of it from those who were shown it."""
+    card, feedback = CARDS.c, FEEDBACK.c
+    return and_(
         feedback.card == card.uuid,
         feedback.tenant == card.tenant,
         feedback.client == card.client,
         feedback.service == card.service,
     )
-    whose = (
-        card[name] == bindparam(name) for name in ("tenant", "fhir_base", "patient_id")
-    )
-    said = (feedback[name] for name in SAID)
-    nothing = _nothing("told_under")
-    return (
-        select(*(card[name] for name in SHOWN), *_of_call(), nothing, *said)
-        .select_from(
-            CARDS.join(CALLS, call.id == card.call_id).outerjoin(FEEDBACK, about)
-        )
-        .where(*whose, *wanted)
-    )
 
 
-def _told(places: int) -> Select[Any]:
-    """The lines for these keys on cards of other rules, and their calls."""
+def _of_patient(table: Table) -> Iterator[ColumnElement[bool]]:
+    return (table.c[name] == bindparam(name) for name in PatientKey._fields)
+
+
+def _told(
+    *wanted: ColumnElement[bool], lines: FromClause = SUPPRESSIONS
+) -> Select[Any]:
+    """The lines on cards of other rules that are wanted, and their calls."""
     line, call = SUPPRESSIONS.c, CALLS.c
-    keys: list[BindParameter[str]] = [
-        bindparam(f"key_{number}") for number in range(places)
-    ]
     known = {
         "uuid": "told " + cast(line.id, Text),
         "shown_at": call.at,
@@ -149,13 +176,12 @@ def _told(places: int) -> Select[Any]:
     )
     return (
         select(*shown, *_of_call(), line.told_under, *map(_nothing, SAID))
-        .select_from(SUPPRESSIONS.join(CALLS, call.id == line.call_id))
+        .select_from(lines.join(CALLS, call.id == line.call_id))
         .where(
-            *(call[name] == bindparam(name) for name in PatientKey._fields),
-            line.dedup_key.in_(keys),
+            *_of_patient(CALLS),
+            *wanted,
             line.told_under.is_not(None),
             line.indicator.is_not(None),
-            call.at >= bindparam("since"),
         )
     )
 

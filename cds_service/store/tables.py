@@ -164,6 +164,7 @@ SUPPRESSIONS = Table(
     Column("told_under", TEXT, nullable=True),
     Index("suppressions_by_rule", "rule", "version"),
     Index("suppressions_by_dedup_key", "dedup_key"),
+    Index("suppressions_by_call", "call_id"),
 )
 """Cards that were held back; whose they were, and when, stands in ``calls``. What stood
 as a line on the card of the rule ``told_under`` was shown in that form."""

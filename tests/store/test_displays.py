@@ -291,19 +291,22 @@ def test_an_override_is_found_behind_many_displays(
 
 
 @pytest.mark.parametrize("kind", ["sqlite"])
+@pytest.mark.parametrize("heard", [True, False])
 @pytest.mark.parametrize(("keys", "info"), [(2, True), (1, False), (0, True)])
 def test_the_question_is_answered_from_indexes(
-    store: Store, rows: Any, keys: int, info: bool
+    store: Store, rows: Any, keys: int, info: bool, heard: bool
 ) -> None:
-    sql = _statement(keys, info)._form(sqlite.dialect()).sql.replace("?", "'1'")
+    form = _statement(keys, info, heard)._form(sqlite.dialect())
+    sql = form.sql.replace("?", "'1'")
 
     plan = rows(f"explain query plan {sql}")
 
     steps = " / ".join(each["detail"] for each in plan)
-    for table in ("cards", "calls", "feedback"):
+    for table in ("cards", "calls", "feedback", "suppressions"):
         assert f"SCAN {table}" not in steps
     assert ("cards_by_dedup_key" in steps) is bool(keys)
-    assert ("cards_by_patient_and_time" in steps) is info
+    assert ("cards_by_patient_and_time" in steps) is (info or heard)
+    assert ("suppressions_by_call" in steps) is (bool(keys) or heard)
     assert "feedback_by_card" in steps
 
 
@@ -349,6 +352,37 @@ def test_a_line_on_another_card_is_a_display_of_its_own_rule(
     )
     assert ask("other") == ask("k", days=0.5) == ()
     assert ask("k", patient=PatientKey("default", "-", "p2")) == ()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "rules"),
+    [(FeedbackOutcome.ACCEPTED, {"a", "b"}), (FeedbackOutcome.OVERRIDDEN, {"a"})],
+)
+def test_what_stood_on_a_card_that_somebody_accepted_is_found_whoever_saw_it(
+    show: Show, say: Any, ask: Any, outcome: FeedbackOutcome, rules: set[str]
+) -> None:
+    under_a, under_c = (
+        SuppressionRecord("b", "1.2.0", 1, "l", "grouped", None, "", "info", lead)
+        for lead in "ac"
+    )
+    say(show("k", rule="a", suppressions=(under_a,)), outcome, reason=None)
+    show("m", rule="c", suppressions=(under_c,))
+
+    found = ask(heard=2 * DAY)
+
+    assert {each.rule for each in found} == rules
+    assert {each.told_under for each in found if each.rule == "b"} <= {"a"}
+
+
+def test_what_stood_on_a_card_is_found_with_the_card(show: Show, ask: Any) -> None:
+    line = SuppressionRecord("b", "1.2.0", 1, "l", "grouped", None, "", "info", "a")
+    show("k", rule="a", suppressions=(line,))
+
+    assert {(each.rule, each.told_under) for each in ask("k")} == {
+        ("a", ""),
+        ("b", "a"),
+    }
+    assert [each.rule for each in ask("l")] == ["b"]
 
 
 def test_what_was_held_back_and_told_nowhere_is_no_display(

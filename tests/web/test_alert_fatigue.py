@@ -549,6 +549,70 @@ def test_what_somebody_accepted_rests_for_everybody(open_clinic: Open) -> None:
     assert clinic.says(userId="Practitioner/physician") == ["a fast: 120 /min"]
 
 
+NURSE, PHYSICIAN = "Practitioner/nurse", "Practitioner/physician"
+
+
+def test_what_was_told_under_a_card_that_a_colleague_accepted_rests_with_it(
+    open_clinic: Open,
+) -> None:
+    clinic = open_clinic(
+        rule("a", "{group: rate, priority: 3, snooze_on_accept: 7 days}"),
+        rule("b", "{group: rate, priority: 2}"),
+        rule("c", "{group: rate, priority: 1}", above=130),
+    )
+
+    (card,) = clinic.ask(120, userId=NURSE)
+    clinic.accept(card)
+
+    assert clinic.says(120, userId=PHYSICIAN) == []
+    assert clinic.says(120, userId="") == []
+    assert clinic.says(140, userId=PHYSICIAN) == ["c fast: 140 /min"]
+    assert clinic.says(120, patient="p2", userId=PHYSICIAN) == ["a fast: 120 /min"]
+    clinic.now += 7 * DAY
+    assert clinic.says(120, userId=PHYSICIAN) == ["a fast: 120 /min"]
+
+
+def test_a_line_that_is_more_severe_than_a_colleague_was_told_is_shown(
+    open_clinic: Open,
+) -> None:
+    clinic = open_clinic(
+        rule("a", "{group: rate, priority: 3, snooze_on_accept: 7 days}"),
+        rule("b", "{group: rate, priority: 2}", severity="info"),
+    )
+
+    (card,) = clinic.ask(120, userId=NURSE)
+    clinic.accept(card)
+
+    assert clinic.says(120, userId=PHYSICIAN) == []
+    assert clinic.says(160, userId=PHYSICIAN) == ["b very fast: 160 /min"]
+
+
+def test_the_lines_of_a_card_that_is_shown_once_to_all_were_shown_with_it(
+    open_clinic: Open,
+) -> None:
+    clinic = open_clinic(
+        rule("a", "{group: g, priority: 3, once_per: [rule], repeat_after: 7 days}"),
+        rule("b", "{group: g, priority: 2}"),
+    )
+
+    assert clinic.says(userId=NURSE) == ["a fast: 120 /min"]
+    assert clinic.says(userId=PHYSICIAN) == []
+
+
+def test_a_line_that_only_a_colleague_was_told_is_not_held_back(
+    open_clinic: Open,
+) -> None:
+    clinic = open_clinic(
+        rule("a", "{group: rate, priority: 3, repeat_after: 7 days}"),
+        rule("b", "{group: rate, priority: 2}", above=130),
+    )
+
+    assert clinic.says(120, userId=PHYSICIAN) == ["a fast: 120 /min"]
+    clinic.now += DAY
+    assert clinic.says(140, userId=NURSE) == ["a fast: 140 /min"]
+    assert clinic.says(140, userId=PHYSICIAN) == ["b fast: 140 /min"]
+
+
 def test_without_snooze_on_accept_a_colleague_sees_what_was_accepted(
     open_clinic: Open,
 ) -> None:

@@ -269,13 +269,20 @@ class _Holding:
     def _told(
         self, card: BuiltCard, silenced: Iterable[Suppressed]
     ) -> Suppressed | None:
-        """A line on a card is held back with the card, if it was no less severe."""
+        """A line on a card is held back with the card, if it was no less severe.
+
+        Where a card that others were shown is the reason, so are the lines on it.
+        """
+        void = disputes(self.earlier, card.alerting)
+        lines = [e for e in self.earlier if e.told_under and e not in void]
         for lead in silenced:
             group = card.alerting.group
             if not (group and lead.shown and lead.card.alerting.group == group):
                 continue
-            for each in self._earlier(card):
-                under = each.told_under == lead.card.rule and each.at >= lead.shown
+            for each in lines:
+                own = card.comparable and _is_same(each, card) and each.at >= lead.shown
+                on_it = each.at == lead.shown and _is_shared(each, card)
+                under = each.told_under == lead.card.rule and (own or on_it)
                 if under and card.card.indicator <= each.indicator:
                     detail = f"told under {each.told_under}, {lead.detail}"
                     return replace(lead, card=card, shown=None, detail=detail)
