@@ -32,7 +32,8 @@ from cds_service.rulebook.testing.gate import gate
 
 RULES = Path(__file__).parent.parent / "rules"
 FILES = read_folder(RULES)
-RUNNER = ExampleRunner(FILES)
+KNOWN = compile_rulebook(FILES).documents
+RUNNER = ExampleRunner(FILES, KNOWN)
 RULE_FILES = [
     name
     for name in FILES
@@ -525,7 +526,8 @@ def as_files(block: str) -> dict[str, str]:
 def test_every_block_of_the_page_for_authors_is_accepted_where_it_belongs(
     block: str,
 ) -> None:
-    compiled = compile_rulebook({**FILES, **as_files(block)}, check_resource)
+    files = {**FILES, **as_files(block)}
+    compiled = compile_rulebook(files, check_resource, known=KNOWN)
 
     errors = [each for each in compiled.findings if each.level is Level.ERROR]
     assert [each.message for each in errors] == []

@@ -8,6 +8,7 @@ every site.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from ...fhir.chart import Chart, Resource
 from ...wearables.records import WearableAlert
@@ -16,6 +17,7 @@ from ..cards.system_actions import build_system_actions
 from ..engine.case import Case
 from ..engine.evaluate import Evaluation, Evaluations, Outcome, ask_all, open_case
 from ..engine.rulebook import ServiceRules
+from ..language.document import Document
 from .example_patients import PatientWriter
 from .examples import Example, Expectation, fhir_file
 from .notation import ExampleError
@@ -78,10 +80,18 @@ class Scene:
 
 
 class ExampleRunner:
-    """Runs examples against the files of one rules folder."""
+    """Runs examples against the files of one rules folder.
 
-    def __init__(self, files: Mapping[str, str]) -> None:
+    *known* are documents of it that were right before.
+    """
+
+    def __init__(
+        self,
+        files: Mapping[str, str],
+        known: Mapping[str, Document] = MappingProxyType({}),
+    ) -> None:
         self._files = files
+        self._known = known
         self._shared: SharedParts | None = None
         self._rules: dict[str, OneRule | ExampleError] = {}
         self._services: dict[tuple[str, str], ServiceRules] = {}
@@ -161,7 +171,7 @@ class ExampleRunner:
     def shared(self) -> SharedParts:
         """What all rules of the folder rest on."""
         if self._shared is None:
-            self._shared = build_shared_parts(self._files)
+            self._shared = build_shared_parts(self._files, self._known)
         return self._shared
 
     def scene(self, example: Example) -> Scene:

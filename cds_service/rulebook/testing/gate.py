@@ -29,9 +29,11 @@ def gate(
     compiled = compile_rulebook(files, check_resource)
     findings = Findings()
     findings.extend(compiled.findings)
-    findings.extend(duties(files, compiled.documents))
+    read = read_examples(files)
+    findings.extend(_judge(read, files, compiled.documents, ()))
     if compiled.rulebook is not None:
-        findings.extend(run_all(files))
+        runner = ExampleRunner(files, known=compiled.documents)
+        findings.extend(_failures(read[0], runner))
     rulebook = None if findings.has_errors else compiled.rulebook
     return rulebook, tuple(findings)
 
@@ -47,7 +49,16 @@ def duties(
         documents: The parsed files of the folder, as compiling gives them.
         unread: Files of the folder that could not be read.
     """
-    tests, found = read_examples(files)
+    return _judge(read_examples(files), files, documents, unread)
+
+
+def _judge(
+    read: tuple[Iterable[ExampleFile], Iterable[Finding]],
+    files: Mapping[str, str],
+    documents: Mapping[str, Document],
+    unread: Iterable[str],
+) -> tuple[Finding, ...]:
+    tests, found = read
     wrong = {each.file for each in found if each.level is Level.ERROR} | set(unread)
     names = [name for name in files if kind_of(name) == "rule"]
     rules = [
@@ -70,13 +81,6 @@ def _quantities(documents: Mapping[str, Document]) -> Quantities:
     if document is None or not check_shape("units", document, Findings()):
         return Quantities()
     return quantities_of(document)
-
-
-def run_all(files: Mapping[str, str]) -> tuple[Finding, ...]:
-    """Every case of every rule that is active or shadow, run; a finding a failure."""
-    runner = ExampleRunner(files)
-    tests, _ = read_examples(files)
-    return tuple(_failures(tests, runner))
 
 
 def _failures(tests: Iterable[ExampleFile], runner: ExampleRunner) -> Iterable[Finding]:

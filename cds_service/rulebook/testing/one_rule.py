@@ -7,6 +7,7 @@ override reasons) is compiled once; what the site has tuned is left out.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from ...protocol.services import Service
@@ -49,18 +50,26 @@ class SharedParts:
     facts: Mapping[str, Document]
     """Files of ``facts/`` by name."""
     errors: tuple[Finding, ...]
+    known: Mapping[str, Document]
+    """Documents that were right before."""
 
 
-def build_shared_parts(files: Mapping[str, str]) -> SharedParts:
-    """What the rules of a folder rest on; what is wrong with it is among its errors."""
+def build_shared_parts(
+    files: Mapping[str, str], known: Mapping[str, Document] = MappingProxyType({})
+) -> SharedParts:
+    """What the rules of a folder rest on; what is wrong with it is among its errors.
+
+    *known* are documents that were right before: a file whose text is still the same is
+    not parsed again.
+    """
     findings = Findings()
     kinds = ("fact", "valueset", "lexicon", "alert-types", "units")
     sound: dict[str, list[Document]] = {kind: [] for kind in kinds}
     for name in sorted(files):
         kind = kind_of(name)
         if kind in sound:
-            document = parse_yaml(files[name], name, findings)
-            if document is not None and check_shape(kind, document, findings):
+            document = _read(name, files[name], known, findings)
+            if document is not None:
                 sound[kind].append(document)
     kept = _site_data(files.get("site.yaml"))
     site_document = _as_document("site.yaml", {**kept, "format": 1})
@@ -81,7 +90,21 @@ def build_shared_parts(files: Mapping[str, str]) -> SharedParts:
         quantities=quantities,
         facts={each.data["fact"]: each for each in sound["fact"]},
         errors=_errors(findings),
+        known=known,
     )
+
+
+def _read(
+    name: str, text: str, known: Mapping[str, Document], findings: Findings
+) -> Document | None:
+    """The document; None, with findings, where it is not of the right shape."""
+    document = known.get(name)
+    if document is not None and document.text == text:
+        return document
+    document = parse_yaml(text, name, findings)
+    if document is None or not check_shape(kind_of(name), document, findings):
+        return None
+    return document
 
 
 @dataclass(slots=True)
@@ -142,9 +165,7 @@ def open_rule(shared: SharedParts, rule: str) -> OneRule:
     if not own:
         raise ExampleError(f"there is no rule `{rule}`")
     findings = Findings()
-    document = parse_yaml(shared.files[own[0]], own[0], findings)
-    if document is not None:
-        check_shape("rule", document, findings)
+    document = _read(own[0], shared.files[own[0]], shared.known, findings)
     errors = (*_errors(findings), *shared.errors)
     if document is None or errors:
         raise ExampleError(refusal(errors))
