@@ -13,7 +13,7 @@ from cds_service.rulebook.terminology.valuesets import ValueSet
 
 ICD = SYSTEMS["icd10cm"]
 FILES = {
-    name: yaml.safe_load(text)
+    name: yaml.load(text, Loader=yaml.CSafeLoader)
     for name, text in read_folder(Path(__file__).parents[2] / "rules").items()
     if name.startswith("valuesets/") and name.endswith(".yaml")
 }
