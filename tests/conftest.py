@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -11,10 +12,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
-
-from cds_service.config import Config
-from cds_service.config.settings import PREFIX
-from cds_service.store.store import Store
 
 from .keeper import keep_watch
 
@@ -109,14 +106,19 @@ KEEPER = pytest.StashKey[subprocess.Popen[bytes]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have the garbage collector come less often, and what tests start hear and end.
-
-    Thousands of tests are half a million objects that stay to the end. To walk over
-    them again and again would take a seventh of the time of the quick loop.
-    """
+    """Have the garbage collector come less often, and what tests start hear and end."""
     gc.set_threshold(10_000, 20, 20)
     hear_for_others()
     config.stash[KEEPER] = keep_watch(os.environ)
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector pass over the tests themselves.
+
+    Thousands of them are half a million objects that stay to the end. To walk over them
+    again and again would take a seventh of the time of the quick loop.
+    """
+    gc.freeze()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -159,6 +161,9 @@ def revise() -> Revise:
 def settings_table() -> list[tuple[str, str, str]]:
     """Name, default and description of every setting, as docs/operators.md has them."""
 
+    from cds_service.config import Config
+    from cds_service.config.settings import PREFIX
+
     def shown(default: object) -> str:
         if isinstance(default, tuple):
             return ", ".join(default)
@@ -171,8 +176,26 @@ def settings_table() -> list[tuple[str, str, str]]:
 
 
 @pytest.fixture(scope="session")
+def new_database(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], str]:
+    """Makes a file a database of our schema that holds nothing, and gives its URL."""
+    from cds_service.store.store import Store
+
+    template = tmp_path_factory.mktemp("template") / "cds.sqlite"
+    store = Store.open(f"sqlite:///{template}")
+    store.migrate()
+    store.close()
+
+    def copy(file: Path) -> str:
+        shutil.copy(template, file)
+        return f"sqlite:///{file}"
+
+    return copy
+
+
+@pytest.fixture(scope="session")
 def postgresql() -> Iterator["Server"]:
     """A server with a database of our schema, to copy from."""
+    from cds_service.store.store import Store
     from tests.postgresql import running_server
 
     with running_server() as server:
@@ -201,10 +224,15 @@ def empty(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator
 
 
 @pytest.fixture
-def url(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Where a database is, or will be; with our schema or without."""
+def url(
+    kind: str,
+    tmp_path: Path,
+    new_database: Callable[[Path], str],
+    request: pytest.FixtureRequest,
+) -> Iterator[str]:
+    """Where a database of our schema is that holds nothing."""
     if kind == "sqlite":
-        yield f"sqlite:///{tmp_path / 'cds.sqlite'}"
+        yield new_database(tmp_path / "cds.sqlite")
         return
     server: "Server" = request.getfixturevalue("postgresql")
     database = server.create()

@@ -56,10 +56,9 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(file: Path) -> Iterator[Store]:
+def store(file: Path, new_database: Callable[[Path], str]) -> Iterator[Store]:
     """A store with four rows in its audit trail."""
-    opened = Store.open(f"sqlite:///{file}")
-    opened.migrate()
+    opened = Store.open(new_database(file))
     for _ in range(4):
         opened.record_audit(EVENT)
     yield opened

@@ -1,7 +1,7 @@
 """The straight line of a call: what is recorded, and what is answered only then."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,14 +35,15 @@ def rulebook() -> Rulebook:
 
 
 @pytest.fixture
-def world(tmp_path: Path, rulebook: Rulebook) -> Iterator[World]:
+def world(
+    tmp_path: Path, rulebook: Rulebook, new_database: Callable[[Path], str]
+) -> Iterator[World]:
     config = Config(
         profile="development",
         auth="off",
-        database_url=f"sqlite:///{tmp_path}/cds.sqlite",
+        database_url=new_database(tmp_path / "cds.sqlite"),
     )
     world = replace(build_world(config, rulebook), clock=lambda: NOW)
-    world.store.migrate()
     yield world
     world.store.close()
     world.fhir.close()

@@ -5,7 +5,7 @@ with nothing, so that the server reads a FHIR server. Both must give the same.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,8 +33,14 @@ def rulebook() -> Rulebook:
     return check_folder(ROOT / "rules").rulebook
 
 
+@pytest.fixture
+def database(tmp_path: Path, new_database: Callable[[Path], str]) -> str:
+    """Where a database of our schema is that holds nothing."""
+    return new_database(tmp_path / "cds.sqlite")
+
+
 def play(
-    folder: Path, tmp_path: Path, rulebook: Rulebook, *, prefetched: bool
+    folder: Path, tmp_path: Path, url: str, rulebook: Rulebook, *, prefetched: bool
 ) -> tuple[FixtureCase, int, Any]:
     """One case on a fresh server: what was expected, the status and the body."""
     case = load_case(folder, NOW)
@@ -48,12 +54,11 @@ def play(
                 "CDS_AUTH": "off",
                 "CDS_CLIENTS_FILE": str(clients),
                 "CDS_FHIR_SERVERS": server.base,
-                "CDS_DATABASE_URL": f"sqlite:///{tmp_path}/cds.sqlite",
+                "CDS_DATABASE_URL": url,
                 "CDS_GATHER_DEADLINE_MS": "30000",
             }
         )
         world = replace(build_world(config, rulebook), clock=lambda: NOW)
-        world.store.migrate()
         http = create_app(world=world).test_client()
         try:
             deliver(http, case)
@@ -131,19 +136,21 @@ def told_of_card(card: Any, wanted: Any) -> Iterator[str]:
 @pytest.mark.parametrize("folder", CASES, ids=lambda path: path.name)
 @pytest.mark.parametrize("mode", ["prefetched", "fetched"])
 def test_the_answer_is_the_one_that_the_case_expects(
-    folder: Path, mode: str, tmp_path: Path, rulebook: Rulebook
+    folder: Path, mode: str, tmp_path: Path, database: str, rulebook: Rulebook
 ) -> None:
     case, status, body = play(
-        folder, tmp_path, rulebook, prefetched=mode == "prefetched"
+        folder, tmp_path, database, rulebook, prefetched=mode == "prefetched"
     )
 
     assert list(told(case, status, body)) == []
 
 
-def test_a_wrong_expectation_is_noticed(tmp_path: Path, rulebook: Rulebook) -> None:
+def test_a_wrong_expectation_is_noticed(
+    tmp_path: Path, database: str, rulebook: Rulebook
+) -> None:
     folder = ROOT / "fixtures" / "patient-view" / "fires"
 
-    case, status, body = play(folder, tmp_path, rulebook, prefetched=True)
+    case, status, body = play(folder, tmp_path, database, rulebook, prefetched=True)
 
     (card,) = case.expected["cards"]
     for wrong in (

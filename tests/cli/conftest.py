@@ -59,14 +59,15 @@ def alert_rules(tmp_path: Path, revise: Callable[[Path, int], dict[str, str]]) -
 
 
 @pytest.fixture
-def open_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
+def open_world(
+    tmp_path: Path, new_database: Callable[[Path], str]
+) -> Iterator[Callable[..., World]]:
     """Makes a world with some webhook sources, over a database of its own."""
     opened = []
+    url = new_database(tmp_path / "store.sqlite")
 
     def make(*webhooks: WebhookSource, consent: ConsentMode) -> World:
-        url = f"sqlite:///{tmp_path / 'store.sqlite'}"
         store = Store.open(url)
-        store.migrate()
         config = Config(
             profile=Profile.DEVELOPMENT, database_url=url, wearables_consent=consent
         )

@@ -258,7 +258,7 @@ def rows(checklist_id: str) -> pytest.MarkDecorator:
 
 
 @pytest.fixture
-def ehr(tmp_path: Path) -> Iterator[Ehr]:
+def ehr(tmp_path: Path, new_database: Callable[[Path], str]) -> Iterator[Ehr]:
     """An EHR that the server knows; the alert of the patient's watch has arrived."""
     case = load_case(CASE, NOW)
     case = replace(case, chart={**case.chart, "entry": case.chart["entry"][::-1]})
@@ -270,17 +270,17 @@ def ehr(tmp_path: Path) -> Iterator[Ehr]:
         clients = tmp_path / "clients.yaml"
         clients.write_text(json.dumps({"clients": [client], "webhooks": [watch]}))
         database = tmp_path / "store.sqlite"
+        url = new_database(database)
         environ = {
             "CDS_PROFILE": "development",
             "CDS_PUBLIC_URL": PUBLIC,
             "CDS_CLIENTS_FILE": str(clients),
-            "CDS_DATABASE_URL": f"sqlite:///{database}",
+            "CDS_DATABASE_URL": url,
             "CDS_GATHER_DEADLINE_MS": "30000",
         }
         rulebook = check_folder(HOME / "rules").rulebook
         world = build_world(load_config(environ), rulebook)
         world = replace(world, clock=lambda: NOW)
-        world.store.migrate()
         http = create_app(world=world).test_client()
         deliver(http, case)
         yield Ehr(http, world, pem, case, fhir, database)

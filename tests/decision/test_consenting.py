@@ -108,21 +108,21 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rulebook]:
 
 @pytest.fixture
 def open_world(
-    tmp_path: Path, books: dict[str, Rulebook]
+    tmp_path: Path, books: dict[str, Rulebook], new_database: Callable[[Path], str]
 ) -> Iterator[Callable[..., World]]:
     """Makes a server at NOW with a lasting alert, whose services ask for consents."""
     opened = []
+    url = new_database(tmp_path / "cds.sqlite")
 
     def make(policy: str = "skip", mode: str = "required") -> World:
         config = Config(
             profile="development",
             auth="off",
-            database_url=f"sqlite:///{tmp_path}/cds.sqlite",
+            database_url=url,
             wearables_consent=ConsentMode(mode),
         )
         world = replace(build_world(config, books[policy]), clock=lambda: NOW)
         opened.append(world)
-        world.store.migrate()
         deliver(world, ALERT)
         return world
 

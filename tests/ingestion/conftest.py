@@ -1,6 +1,6 @@
 """A database of each test's own."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,9 +9,8 @@ from cds_service.store.store import Store
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path, new_database: Callable[[Path], str]) -> Iterator[Store]:
     """An empty one."""
-    store = Store.open(f"sqlite:///{tmp_path / 'store.sqlite'}")
-    store.migrate()
+    store = Store.open(new_database(tmp_path / "store.sqlite"))
     yield store
     store.close()

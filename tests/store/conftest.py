@@ -40,7 +40,6 @@ def file(tmp_path: Path) -> Path:
 def store(url: str) -> Iterator[Store]:
     """A migrated store."""
     opened = Store.open(url)
-    opened.migrate()
     yield opened
     opened.close()
 

@@ -398,10 +398,13 @@ def test_a_url_that_cannot_be_used_is_a_store_error(url: str) -> None:
         Store.open(url)
 
 
-@pytest.mark.parametrize("kind", ["sqlite"])
-def test_only_the_owner_may_read_the_database(store: Store, file: Path) -> None:
+def test_only_the_owner_may_read_the_database(file: Path) -> None:
+    store = Store.open(f"sqlite:///{file}")
+    store.migrate()
+
     for each in (file, file.with_name(file.name + "-wal")):
         assert stat.S_IMODE(os.stat(each).st_mode) == 0o600
+    store.close()
 
 
 def test_a_store_opened_before_a_fork_serves_the_child_with_a_chain_of_its_own(

@@ -161,7 +161,10 @@ BuildWorld = Callable[..., World]
 
 @pytest.fixture
 def build(
-    tmp_path: Path, rulebook: Rulebook, keys: tuple[str, dict[str, Any]]
+    tmp_path: Path,
+    rulebook: Rulebook,
+    keys: tuple[str, dict[str, Any]],
+    new_database: Callable[[Path], str],
 ) -> Iterator[BuildWorld]:
     """Makes a world at NOW with other settings than the usual ones."""
     clients = tmp_path / "clients.yaml"
@@ -180,13 +183,14 @@ def build(
         "profile": {"strict": True},
     }
     clients.write_text(json.dumps({"clients": [client, strict]}))
+    url = new_database(tmp_path / "store.sqlite")
     with ExitStack() as opened:
 
         def make(**settings: str) -> World:
             environ = {
                 "CDS_PUBLIC_URL": PUBLIC,
                 "CDS_CLIENTS_FILE": str(clients),
-                "CDS_DATABASE_URL": f"sqlite:///{tmp_path / 'store.sqlite'}",
+                "CDS_DATABASE_URL": url,
                 "CDS_GATHER_DEADLINE_MS": "30000",
                 **{f"CDS_{name.upper()}": each for name, each in settings.items()},
             }
@@ -194,7 +198,6 @@ def build(
             world = replace(world, clock=lambda: NOW)
             opened.callback(world.store.close)
             opened.callback(world.fhir.close)
-            world.store.migrate()
             return world
 
         yield make

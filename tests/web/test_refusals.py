@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -33,9 +33,8 @@ class Clock:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(f"sqlite:///{tmp_path / 'cds.sqlite'}")
-    opened.migrate()
+def store(tmp_path: Path, new_database: Callable[[Path], str]) -> Iterator[Store]:
+    opened = Store.open(new_database(tmp_path / "cds.sqlite"))
     yield opened
     opened.close()
 

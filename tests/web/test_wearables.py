@@ -41,11 +41,10 @@ ITEM = {
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, new_database: Callable[[Path], str]) -> Iterator[World]:
     """A development server at NOW that knows one source and one type of alert."""
-    url = f"sqlite:///{tmp_path / 'store.sqlite'}"
+    url = new_database(tmp_path / "store.sqlite")
     store = Store.open(url)
-    store.migrate()
     alert_type = AlertType("low-heart-rate", "Low", "heart_rate", "/min")
     yield World(
         config=Config(

@@ -54,14 +54,13 @@ def ehr(serve):
 
 
 @pytest.fixture
-def database(tmp_path):
-    return f"sqlite:///{tmp_path / 'store.sqlite'}"
+def database(tmp_path, new_database):
+    return new_database(tmp_path / "store.sqlite")
 
 
 @pytest.fixture
 def store(database):
     store = Store.open(database)
-    store.migrate()
     yield store
     store.close()
 
