@@ -388,7 +388,7 @@ def unused(package: Path) -> list[str]:
 
 
 FOR_OTHERS = {
-    "cli.list_commands", "cli.get_command",  # click
+    "cli.list_commands", "cli.get_command", "cli.format_commands",  # click
     "cli.serve.running.load", "cli.serve.worker.Worker",
     "cli.serve.worker.enqueue_req", "cli.serve.worker.handle_error",  # gunicorn
     "config.settings.DEBUG", "config.entries.model_config",

@@ -6,65 +6,97 @@ not understood.
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from .. import __version__
 
-VERBS: Mapping[str, str] = {
-    "audit": "database.audit",
-    "call": "calls.call",
-    "check": "rules.check",
-    "consent": "consents",
-    "coverage": "rules.coverage",
-    "database": "database.moving",
-    "demo": "serve.demo",
-    "diff": "rules.diff",
-    "doc": "rules.doc",
-    "explain": "charts.explain",
-    "feedback": "database.feedback",
-    "fmt": "rules.fmt",
-    "new": "rules.new",
-    "patients": "exports.patients",
-    "prefetch": "charts.prefetch",
-    "publish": "rules.publish",
-    "replay": "charts.replay",
-    "schema": "rules.schema",
-    "serve": "serve",
-    "simulate": "calls.simulate",
-    "test": "rules.test",
-    "token": "calls.token",  # nosec B105 # the name of a module
-    "valueset": "valuesets",
-}
-"""Each with the module here that holds the command of this name."""
+
+class Verb(NamedTuple):
+    """Where a command stands, and what it does."""
+
+    module: str
+    """In the package of its group; the command is called as the verb is, or *name*."""
+    says: str
+    """In a line of the help above it, for which the module is not imported."""
+    name: str = ""
 
 
 class Verbs(click.Group):
-    """Finds a command in its module, which is imported no sooner."""
+    """Commands that are imported no sooner than they are asked for."""
 
     def __init__(
-        self, *args: Any, package: str, verbs: Mapping[str, str], **kwargs: Any
+        self, *args: Any, package: str, verbs: Mapping[str, Verb], **kwargs: Any
     ) -> None:
-        """Of each verb the module of *package* is given that holds its command; behind
-        a colon the command's name there, where it is another.
-        """
         super().__init__(*args, **kwargs)
         self._package, self._verbs = package, verbs
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return every verb, in the order of the alphabet."""
-        return sorted(self._verbs)
+        return list(self._verbs)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command of a verb."""
-        if cmd_name not in self._verbs:
+        """Return the command of a verb; None where there is none."""
+        verb = self._verbs.get(cmd_name)
+        if verb is None:
             return None
-        module, _, name = self._verbs[cmd_name].partition(":")
-        held = import_module(f"{self._package}.{module}")
-        command = getattr(held, name or cmd_name)
+        module = import_module(f"{self._package}.{verb.module}")
+        command = getattr(module, verb.name or cmd_name)
         assert isinstance(command, click.Command)
         return command
+
+    def format_commands(
+        self, ctx: click.Context, formatter: click.HelpFormatter
+    ) -> None:
+        """List the verbs with what each does."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, each.says) for name, each in self._verbs.items()]
+            )
+
+
+VERBS: Mapping[str, Verb] = {
+    "audit": Verb(
+        "database.audit", "Write the audit trail out, or see whether it was changed."
+    ),
+    "call": Verb("calls.call", "Call a service about a patient; judge its answer."),
+    "check": Verb(
+        "rules.check", "Check rule files: grammar, names, codes, units, text, tests."
+    ),
+    "consent": Verb("consents", "See what patients permit of their wearable data."),
+    "coverage": Verb(
+        "rules.coverage", "Name the clauses of rules that tests leave unseen."
+    ),
+    "database": Verb(
+        "database.moving", "Make the schema of a database, or copy one into another."
+    ),
+    "demo": Verb("serve.demo", "Start everything here and play the main job once."),
+    "diff": Verb("rules.diff", "Compare what two versions of rules mean."),
+    "doc": Verb("rules.doc", "Write a page about each rule."),
+    "explain": Verb(
+        "charts.explain", "Say why a rule said what it said, or what a finding means."
+    ),
+    "feedback": Verb(
+        "database.feedback", "Say what clinicians made of the cards, by rule."
+    ),
+    "fmt": Verb("rules.fmt", "Put rule files in order."),
+    "new": Verb("rules.new", "Write a new rule and its tests."),
+    "patients": Verb("exports.patients", "Read who is in a FHIR server."),
+    "prefetch": Verb("charts.prefetch", "Print what each service asks an EHR for."),
+    "publish": Verb(
+        "rules.publish", "Check and test the rules, then have every server serve them."
+    ),
+    "replay": Verb("charts.replay", "Ask every rule of every patient in a folder."),
+    "schema": Verb("rules.schema", "Write the JSON Schema of each kind of rule file."),
+    "serve": Verb("serve", "Serve over HTTP."),
+    "simulate": Verb(
+        "calls.simulate", "Deliver wearable alerts as scenarios have them."
+    ),
+    "test": Verb("rules.test", "Run the test cases of rules."),
+    "token": Verb("calls.token", "Make keys and tokens to test with."),
+    "valueset": Verb("valuesets", "Look at value sets, and bring in terminology."),
+}
 
 
 @click.group(

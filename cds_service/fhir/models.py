@@ -1,18 +1,34 @@
-"""Strict R4 models of what we write: the door to fhirclient's models. Pure."""
+"""Strict R4 models of what we write: the door to fhirclient's models. Pure.
+
+They are imported with a whole client, so not before there is something to check.
+"""
 
 import re
-from typing import Any
-
-from fhirclient.models.fhirabstractbase import FHIRValidationError
-from fhirclient.models.fhirelementfactory import FHIRElementFactory
-from fhirclient.models.resource import Resource as Model
+from functools import cache
+from typing import Any, NamedTuple
 
 from .chart import Resource
 
 _CARRIER = re.compile(r" (?:on|in data for) <[^>]*>")
 _TYPE = re.compile(r"<class '(?:\w+\.)*(\w+)'>")
 
-_instantiate: Any = FHIRElementFactory.instantiate
+
+class _Models(NamedTuple):
+    """fhirclient's."""
+
+    resource: type
+    error: Any
+    instantiate: Any
+    """From a name and its members; without a model for the name, an element."""
+
+
+@cache
+def _models() -> _Models:
+    from fhirclient.models.fhirabstractbase import FHIRValidationError
+    from fhirclient.models.fhirelementfactory import FHIRElementFactory
+    from fhirclient.models.resource import Resource as Model
+
+    return _Models(Model, FHIRValidationError, FHIRElementFactory.instantiate)
 
 
 def check_resource(resource: Resource) -> list[str]:
@@ -20,18 +36,19 @@ def check_resource(resource: Resource) -> list[str]:
     kind = resource.get("resourceType")
     if not isinstance(kind, str) or not kind:
         return ["resourceType: is missing"]
-    if not isinstance(_instantiate(kind, None), Model):
+    models = _models()
+    if not isinstance(models.instantiate(kind, None), models.resource):
         return [f"resourceType: {kind} is no FHIR R4 resource"]
     try:
-        _instantiate(kind, dict(resource))
-    except FHIRValidationError as error:
+        models.instantiate(kind, dict(resource))
+    except models.error as error:
         return sorted(_problems(error))
     return []
 
 
-def _problems(error: Exception, path: str = "") -> list[str]:
+def _problems(error: Any, path: str = "") -> list[str]:
     here = ".".join(filter(None, [path, getattr(error, "path", None)]))
-    if isinstance(error, FHIRValidationError):
+    if isinstance(error, _models().error):
         return [each for inner in error.errors for each in _problems(inner, here)]
     text = _TYPE.sub(r"\1", _CARRIER.sub("", str(error.args[0])))
     if isinstance(error, NameError):

@@ -15,7 +15,7 @@ from ...config import Clients, ConsentMode, InvalidConfig, Profile, load_clients
 from ...decision.consenting import open_gate
 from ...exports.consents import Tenancy
 from ...trust import DEFAULT_LIFETIME
-from .. import Verbs
+from .. import Verb, Verbs
 from ..rules.compiled import compile_folder
 from ..valuesets import rules_option
 
@@ -23,7 +23,11 @@ from ..valuesets import rules_option
 @click.group(
     cls=Verbs,
     package=__name__,
-    verbs={"read": "read", "send": "send", "show": "show"},
+    verbs={
+        "read": Verb("read", "Store all Consents of a FHIR server."),
+        "send": Verb("send", "Make a Consent of a patient and deliver it."),
+        "show": Verb("show", "Say what is kept of a patient, and permits by now."),
+    },
 )
 def consent() -> None:
     """See what patients permit of their wearable data, and let the server know it."""

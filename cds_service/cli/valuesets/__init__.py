@@ -11,7 +11,7 @@ import click
 
 from ...rulebook.language import Document, suggest
 from ...rulebook.terminology import ValueSet
-from .. import Verbs
+from .. import Verb, Verbs
 from ..rules.compiled import Compilation
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -21,15 +21,23 @@ Command = TypeVar("Command", bound=Callable[..., Any])
     cls=Verbs,
     package=__name__,
     verbs={
-        "compare": "compare",
-        "coverage": "coverage",
-        "expand": "show",
-        "import": "import_codes:import_codes",
-        "licences": "licences",
-        "list": "show:list_sets",
-        "lock": "lock",
-        "outdated": "lock",
-        "show": "show",
+        "compare": Verb(
+            "compare", "Tell recall and precision of a set against a list."
+        ),
+        "coverage": Verb(
+            "coverage", "Count the medicines and problems that no set covers."
+        ),
+        "expand": Verb("show", "Write every code of a value set."),
+        "import": Verb(
+            "import_codes",
+            "Bring RxNorm or a FHIR ValueSet into the rules.",
+            "import_codes",
+        ),
+        "licences": Verb("licences", "Find what licences speak of."),
+        "list": Verb("show", "List every value set.", "list_sets"),
+        "lock": Verb("lock", "Write down what every value set holds now."),
+        "outdated": Verb("lock", "Say which codes came and went since then."),
+        "show": Verb("show", "Show where the codes of a value set come from."),
     },
 )
 def valueset() -> None:

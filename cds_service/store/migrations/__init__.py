@@ -1,10 +1,10 @@
-"""The changes of the schema, how they are made, and what several of them need."""
+"""The changes of the schema, how they are made, and what several of them need.
+
+Alembic is imported when it is needed, which is once in the life of a server.
+"""
 
 from pathlib import Path
 
-from alembic import command, op
-from alembic.config import Config
-from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from ..records import StoreError
@@ -18,6 +18,10 @@ def upgrade(connection: Connection) -> None:
     Raises:
         StoreError: if it cannot be done, or the database is newer than this program.
     """
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
@@ -37,6 +41,8 @@ def refuse_changes(table: str, name: str, message: str) -> None:
     Args:
         name: Begins the names of the triggers.
     """
+    from alembic import op
+
     if op.get_bind().dialect.name == "sqlite":
         for verb in ("UPDATE", "DELETE"):
             op.execute(
