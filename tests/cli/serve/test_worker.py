@@ -21,7 +21,7 @@ PROGRAM = """
 import os, sys, time
 from pathlib import Path
 from flask import Flask
-from cds_service.cli.serve.running import Arbiter, Server
+from cds_service.cli.serve.running import Arbiter, GunicornServer
 from cds_service.config import load_config
 from cds_service.web.errors import register_errors
 from cds_service.web.limits import limit_requests
@@ -50,7 +50,7 @@ def build():
 
     return app
 
-class Slow(Server):
+class Slow(GunicornServer):
     def load_config(self):
         super().load_config()
         self.cfg.set("timeout", seconds)
