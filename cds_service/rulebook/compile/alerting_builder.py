@@ -1,19 +1,17 @@
 """The ``alerting`` section of a rule file, with what ``site.yaml`` makes of it."""
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from ...protocol.cards import Coding
-from ..engine.alerting import ANY_REASON, OF_THE_CALL, ONCE_PER, Alerting
+from ..engine.alerting import ANY_REASON, OF_THE_CALL, Alerting
 from ..engine.facts import KINDS, Fact
 from ..language.diagnostics import Findings, quote, suggest
 from ..language.document import Document, Path
+from ..language.tree import EVERY_REASON, Amount, RuleTree, Snooze
 from ..values.intervals import Duration, parse_duration
 
 PLAIN = ("patient", "rule", "severity", *OF_THE_CALL)
 """What ``once_per`` may name beside attributes of facts."""
-OTHER = "other"
-"""In ``snooze_on_override``: every reason that is not named, and none given."""
 
 
 class AlertingBuilder:
@@ -21,13 +19,13 @@ class AlertingBuilder:
 
     def __init__(
         self,
-        document: Document,
+        rule: RuleTree,
         site_document: Document | None,
         facts: Mapping[str, Fact],
         reasons: Mapping[str, Coding],
         findings: Findings,
     ) -> None:
-        self.document = document
+        self.rule = rule
         self.site_document = site_document
         self.facts = facts
         self.reasons = reasons
@@ -37,31 +35,31 @@ class AlertingBuilder:
 
     def build(self) -> Alerting:
         """What the rule says; the defaults where there is an error."""
-        data: Mapping[str, Any] = self.document.data.get("alerting", {})
+        node = self.rule.alerting
+        self._check_once_per(node.once_per)
         return Alerting(
-            once_per=self._once_per(data.get("once_per", ONCE_PER)),
-            repeat_after=self._repeat_after(data),
-            snooze=self._snooze(data.get("snooze_on_override")),
-            snooze_on_accept=self._snooze_on_accept(data),
-            group=data.get("group", ""),
-            priority=data.get("priority", 0),
-            allow_suppress=data.get("allow_suppress", False),
+            once_per=node.once_per,
+            repeat_after=self._repeat_after(node.repeat_after),
+            snooze=self._snooze(node.snooze_on_override),
+            snooze_on_accept=self._length(node.snooze_on_accept),
+            group=node.group,
+            priority=node.priority,
+            allow_suppress=node.allow_suppress,
         )
 
-    def _once_per(self, names: Collection[str]) -> tuple[str, ...]:
+    def _check_once_per(self, names: Iterable[str]) -> None:
         for index, name in enumerate(names):
             if name not in PLAIN:
                 self._check(name, ("alerting", "once_per", index))
         if "user" not in names:
             self.findings.note(
-                self.document,
+                self.rule.document,
                 ("alerting", "once_per"),
                 "CDS803",
                 "what one clinician saw or overrode holds this card back for all",
                 "add `user`, unless that is meant",
                 key=True,
             )
-        return tuple(names)
 
     def _check(self, name: str, path: Path) -> None:
         fact, _, attribute = name.partition(".")
@@ -76,55 +74,51 @@ class AlertingBuilder:
             message = f"{quote(fact)} has no {quote(attribute)} to show"
             self._error(path, "CDS503", message, suggest(attribute, shows))
 
-    def _repeat_after(self, data: Mapping[str, Any]) -> Duration | None:
+    def _repeat_after(self, own: Amount | None) -> Duration | None:
         """The site's own, else the rule's."""
         if self.site_document is not None:
-            local = ("rules", self.document.data["rule"], "repeat_after")
+            local = ("rules", self.rule.name, "repeat_after")
             written = self.site_document.value(local)
             if written is not None:
-                return self._duration(written, local, self.site_document)
-        if "repeat_after" not in data:
-            return None
-        path = ("alerting", "repeat_after")
-        return self._duration(data["repeat_after"], path, self.document)
+                length = parse_duration(written)
+                if length is None:
+                    self._no_duration(written, local, self.site_document)
+                return length
+        return self._length(own)
 
-    def _snooze_on_accept(self, data: Mapping[str, Any]) -> Duration | None:
-        if "snooze_on_accept" not in data:
-            return None
-        path = ("alerting", "snooze_on_accept")
-        return self._duration(data["snooze_on_accept"], path, self.document)
-
-    def _snooze(self, written: Any) -> dict[str, Duration]:
-        path = ("alerting", "snooze_on_override")
-        if written is None:
-            return {}
-        if isinstance(written, str):
-            length = self._duration(written, path, self.document)
-            return {ANY_REASON: length} if length else {}
+    def _snooze(self, nodes: Iterable[Snooze]) -> dict[str, Duration]:
         snooze = {}
-        for code, each in written.items():
-            length = self._duration(each, (*path, code), self.document)
-            reason = ANY_REASON if code == OTHER else self._reason(code, (*path, code))
+        for node in nodes:
+            length = self._length(node.length)
+            reason = self._reason(node)
             if length and reason is not None:
                 snooze[reason] = length
         return snooze
 
-    def _reason(self, code: str, path: Path) -> str | None:
-        known = self.reasons.get(code)
+    def _reason(self, node: Snooze) -> str | None:
+        if node.reason == EVERY_REASON:
+            return ANY_REASON
+        known = self.reasons.get(node.reason)
         if known is not None:
             return f"{known.system}|{known.code}"
-        message = f"{quote(code)} is no override reason"
-        help = suggest(code, self.reasons) or f"`{OTHER}` stands for all others"
-        self._error(path, "CDS507", message, help)
+        message = f"{quote(node.reason)} is no override reason"
+        help = suggest(node.reason, self.reasons)
+        help = help or f"`{EVERY_REASON}` stands for all others"
+        self._error(node.path, "CDS507", message, help)
         return None
 
-    def _duration(self, text: str, path: Path, document: Document) -> Duration | None:
-        length = parse_duration(text)
-        if length is None:
-            message = f"{quote(text)} is not a duration"
-            help = "write e.g. `24 hours`, `14 days`, `3 months`; at most 150 years"
-            self.findings.error(document, path, "CDS222", message, help)
-        return length
+    def _length(self, amount: Amount | None) -> Duration | None:
+        if amount is None:
+            return None
+        if isinstance(amount.value, Duration):
+            return amount.value
+        self._no_duration(str(amount.written), amount.path, self.rule.document)
+        return None
+
+    def _no_duration(self, written: str, path: Path, document: Document) -> None:
+        message = f"{quote(written)} is not a duration"
+        help = "write e.g. `24 hours`, `14 days`, `3 months`; at most 150 years"
+        self.findings.error(document, path, "CDS222", message, help)
 
     def _error(self, path: Path, code: str, message: str, help: str = "") -> None:
-        self.findings.error(self.document, path, code, message, help)
+        self.findings.error(self.rule.document, path, code, message, help)

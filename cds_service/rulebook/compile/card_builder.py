@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ...protocol.cards import CardSource, Coding, Indicator, Link
+from ...protocol.cards import CardSource, Coding, Indicator
 from ..cards import sentences
 from ..cards.shape import (
     SUMMARY_ROOM,
@@ -14,12 +14,18 @@ from ..cards.shape import (
     longest_value,
 )
 from ..cards.suggestions import Occasion, created, why_no_reason
-from ..engine.alert_tests import ATTRIBUTES
 from ..engine.attributes import PATIENT_SHOWS, show_param
 from ..engine.facts import KINDS, Criterion, Fact
 from ..engine.rules import ActionTemplate, CardTemplate, Param, SuggestionTemplate
 from ..language.diagnostics import Findings, quote, suggest
-from ..language.document import Document, Path
+from ..language.document import Path
+from ..language.tree import (
+    ALERT_ATTRIBUTES,
+    ActionNode,
+    CardNode,
+    RuleTree,
+    SuggestionNode,
+)
 from ..values.text import (
     PARAMETER,
     SUMMARY_LIMIT,
@@ -32,7 +38,7 @@ from ..values.text import (
     render_markdown,
     render_plain,
 )
-from .fact_builder import Shelf
+from .fact_builder import DRAFT_ORDERS, Shelf
 from .orders import coded
 from .when_builder import WhenBuilder
 
@@ -42,7 +48,7 @@ class CardBuilder:
 
     def __init__(
         self,
-        document: Document,
+        rule: RuleTree,
         facts: Mapping[str, Fact],
         params: Mapping[str, Param],
         reasons: Mapping[str, Coding],
@@ -51,7 +57,8 @@ class CardBuilder:
         whens: WhenBuilder,
         findings: Findings,
     ) -> None:
-        self.document = document
+        self.rule = rule
+        self.document = rule.document
         self.facts = facts
         self.params = params
         self.reasons = reasons
@@ -61,34 +68,24 @@ class CardBuilder:
         self.shelf = shelf
         self.whens = whens
         self.findings = findings
-        self.fires_unknown = document.data.get("if_unknown") == "fire"
+        self.fires_unknown = rule.if_unknown == "fire"
 
     def build_all(
         self, when: Criterion | None, limit: Indicator | None
     ) -> tuple[CardTemplate, ...]:
         """Every card; *limit* is the highest severity that the site allows."""
-        data = self.document.data
-        written: list[tuple[Path, Mapping[str, Any]]] = (
-            [(("card",), data["card"])]
-            if "card" in data
-            else [(("cards", index), each) for index, each in enumerate(data["cards"])]
-        )
-        defaults = data.get("card_defaults", {})
         cards = []
-        # All conditions come first: they decide which alert a text is about.
+        # All criteria come first: they decide which alert a text is about.
         owns = [
-            self.whens.build((*path, "when")) if "when" in body else None
-            for path, body in written
+            self.whens.build(card.when) if card.when is not None else None
+            for card in self.rule.cards
         ]
-        for index, (path, body) in enumerate(written):
-            own = owns[index]
-            if when is None or (own is None and "when" in body):
+        for index, (card, own) in enumerate(zip(self.rule.cards, owns, strict=True)):
+            if when is None or (own is None and card.when is not None):
                 sure = set(self.facts)
             else:
                 sure = self._sure([when] if own is None else [when, own])
-            cards.append(
-                self._card(index, path, {**defaults, **body}, own, sure, limit)
-            )
+            cards.append(self._card(index, card, own, sure, limit))
         return tuple(cards)
 
     def _sure(self, nodes: Sequence[Criterion]) -> set[str]:
@@ -102,67 +99,58 @@ class CardBuilder:
                 sure.add(name)
             if len(self.whens.alert_tests.get(name, ())) > 1:
                 # The text may be about an alert that passes another of the tests.
-                sure -= {f"{name}.{each}" for each in ATTRIBUTES}
+                sure -= {f"{name}.{each}" for each in ALERT_ATTRIBUTES}
         return sure
 
     def _card(
         self,
         index: int,
-        path: Path,
-        body: Mapping[str, Any],
+        card: CardNode,
         when: Criterion | None,
         sure: set[str],
         limit: Indicator | None,
     ) -> CardTemplate:
-        severity = Indicator[
-            body.get("severity", self.document.data.get("severity", "info")).upper()
-        ]
         texts = {
-            name: self._text(body, path, name, sure)
-            for name in ("summary", "detail", "limits")
+            name: self._text(text, card.place(name), sure)
+            for name, text in (
+                ("summary", card.summary),
+                ("detail", card.detail),
+                ("limits", card.limits),
+            )
         }
         summary = texts["summary"]
-        self._check_summary(summary, (*path, "summary"))
+        self._check_summary(summary, card.place("summary"))
         if texts["detail"]:
-            self._check_shape(texts, severity, self._where(path, "detail"))
-        suggested = self._where(path, "suggestions")
-        unasked = self._where(path, "system_actions")
+            self._check_shape(texts, card.severity, card.place("detail"))
         return CardTemplate(
             index=index,
-            severity=min(severity, limit) if limit else severity,
+            severity=min(card.severity, limit) if limit else card.severity,
             when=when,
             summary=summary,
-            detail=texts["detail"] if body.get("detail") else None,
+            detail=texts["detail"] if card.detail else None,
             limits=texts["limits"],
-            source=self._source(body, path),
-            override_reasons=self._reasons(body, path),
-            links=tuple(_link(each) for each in body.get("links", ())),
-            suggestions=tuple(
-                self._suggestion(each, (*suggested, number), sure)
-                for number, each in enumerate(body.get("suggestions", ()))
-            ),
-            selection=body.get("selection", "at-most-one"),
-            together=self._together(body, path),
-            system_actions=self._actions(body.get("system_actions", ()), unasked, sure),
+            source=self._source(card),
+            override_reasons=self._reasons(card),
+            links=card.links,
+            suggestions=tuple(self._suggestion(s, sure) for s in card.suggestions),
+            selection=card.selection,
+            together=self._together(card),
+            system_actions=self._actions(card.system_actions, sure),
         )
 
-    def _together(self, body: Mapping[str, Any], path: Path) -> str:
+    def _together(self, card: CardNode) -> str:
         """What all suggestions are called as one, where they can be taken together."""
-        written: str = body.get("together", "")
-        several = body.get("suggestions", ())
-        choice = any("action_selection" in each for each in several)
-        if written and (body.get("selection") != "any" or len(several) < 2 or choice):
+        choice = any(each.action_selection for each in card.suggestions)
+        several = card.selection == "any" and len(card.suggestions) > 1
+        if card.together and (choice or not several):
             message = "these suggestions cannot be taken together"
             help = "it needs `selection: any`, and several without `action_selection`"
-            self._error((*self._where(path, "together"),), "CDS676", message, help)
-        return written
+            self._error(card.place("together"), "CDS676", message, help)
+        return card.together
 
-    def _text(
-        self, body: Mapping[str, Any], path: Path, name: str, sure: set[str]
-    ) -> Template:
+    def _text(self, text: str, where: Path, sure: set[str]) -> Template:
         """A text that the clinician reads; it does not claim that nothing is there."""
-        where = self._where(path, name)
-        template = self._template(body.get(name, ""), where, sure, may_go=True)
+        template = self._template(text, where, sure, may_go=True)
         literal = "".join(part for part in template if isinstance(part, str))
         claims = [absence_in(literal)]
         claims += [
@@ -208,16 +196,12 @@ class CardBuilder:
             return show_param(self.params[attribute])
         if fact not in self.facts:
             return Text("99", True)
-        slots, names = self.facts[fact].slots, set[str]()
-        for selector, slot in self.shelf.slots.items():
-            if slot in slots and selector.valueset in self.shelf.valuesets:
-                names.update(self.shelf.valuesets[selector.valueset].called.values())
+        names = set[str]()
+        for slot in self.facts[fact].slots:
+            valueset = self.shelf.selectors[slot].valueset
+            if valueset in self.shelf.valuesets:
+                names.update(self.shelf.valuesets[valueset].called.values())
         return Text(longest_value(self.facts[fact], attribute, names), True)
-
-    def _where(self, path: Path, name: str) -> Path:
-        """Where a member of a card stands: on the card, or among the defaults."""
-        own = (*path, name)
-        return ("card_defaults", name) if self.document.value(own) is None else own
 
     def _template(
         self, text: str, path: Path, sure: set[str], may_go: bool = False
@@ -270,30 +254,21 @@ class CardBuilder:
                 help = f"write {{{{ {name}.{attribute} or 'not known' }}}}"
                 self._at(path, offset, "CDS504", message, help)
 
-    def _source(self, body: Mapping[str, Any], path: Path) -> CardSource:
-        written = body.get("source")
-        if written is None:
-            self._error(path, "CDS506", "the card has no `source`", "name who says so")
+    def _source(self, card: CardNode) -> CardSource:
+        if card.source is None:
+            message = "the card has no `source`"
+            self._error(card.path, "CDS506", message, "name who says so")
             return CardSource("")
-        topic = written.get("topic")
-        return CardSource(
-            written["label"],
-            written.get("url", ""),
-            (
-                Coding(topic["system"], topic["code"], topic.get("display", ""))
-                if topic
-                else None
-            ),
-        )
+        return card.source
 
-    def _reasons(self, body: Mapping[str, Any], path: Path) -> tuple[Coding, ...]:
+    def _reasons(self, card: CardNode) -> tuple[Coding, ...]:
         reasons = []
-        for index, code in enumerate(body.get("override_reasons", ())):
+        for index, code in enumerate(card.override_reasons):
             if code in self.reasons:
                 reasons.append(self.reasons[code])
                 continue
             self._error(
-                (*self._where(path, "override_reasons"), index),
+                (*card.place("override_reasons"), index),
                 "CDS507",
                 f"{quote(code)} is no override reason",
                 suggest(code, self.reasons)
@@ -301,75 +276,64 @@ class CardBuilder:
             )
         return tuple(reasons)
 
-    def _suggestion(
-        self, body: Mapping[str, Any], path: Path, sure: set[str]
-    ) -> SuggestionTemplate:
-        actions = self._actions(body["actions"], (*path, "actions"), sure)
+    def _suggestion(self, node: SuggestionNode, sure: set[str]) -> SuggestionTemplate:
+        actions = self._actions(node.actions, sure)
         return SuggestionTemplate(
-            body["label"],
-            body.get("recommended", False),
-            actions,
-            body.get("action_selection", ""),
+            node.label, node.recommended, actions, node.action_selection
         )
 
     def _actions(
-        self, written: Sequence[Mapping[str, Any]], path: Path, sure: set[str]
+        self, written: Sequence[ActionNode], sure: set[str]
     ) -> tuple[ActionTemplate, ...]:
-        actions = (
-            self._action(each, (*path, index), sure)
-            for index, each in enumerate(written)
-        )
+        actions = (self._action(each, sure) for each in written)
         return tuple(action for action in actions if action is not None)
 
-    def _action(
-        self, body: Mapping[str, Any], path: Path, sure: set[str]
-    ) -> ActionTemplate | None:
-        description = body["description"]
-        if "create" in body:
-            for where, text in _texts(body["create"], (*path, "create")):
-                self._template(text, where, sure)
-            resource = coded(body["create"], self.orders)
-            self._check_created(resource, (*path, "create"))
-            reasons = self._grounds(body, path)
-            return ActionTemplate("create", description, resource, reasons=reasons)
-        word = "update" if "update" in body else "remove"
-        name = body[word]
+    def _action(self, node: ActionNode, sure: set[str]) -> ActionTemplate | None:
+        if node.type == "create":
+            return self._create(node, sure)
+        name = node.fact
         if name not in self.facts:
-            message = f"there is no fact {quote(name)} in this rule"
-            self._error((*path, word), "CDS502", message, suggest(name, self.facts))
+            self._unknown_fact(name, (*node.path, node.type))
             return None
         self.whens.used_facts.add(name)
         kind = self.facts[name].kind
         if kind in _NO_RESOURCES:
             message = f"{_NO_RESOURCES[kind]} is no resource of the EHR"
             help = "name a fact that is read from the chart"
-            self._error((*path, word), "CDS508", message, help)
+            self._error((*node.path, node.type), "CDS508", message, help)
             return None
-        if word == "remove":
-            return ActionTemplate("delete", description, fact=name)
-        for member in sorted(_IDENTITY & body["set"].keys()):
+        if node.type == "remove":
+            return ActionTemplate("delete", node.description, fact=name)
+        for member in sorted(_IDENTITY & node.content.keys()):
             message = f"{quote(member)} says which record this is, and whose"
             help = "an update changes what a record says; create another one instead"
-            where = (*path, "set", member)
+            where = (*node.place, member)
             self.findings.error(self.document, where, "CDS510", message, help, key=True)
-        for where, text in _texts(body["set"], (*path, "set")):
+        for where, text in _texts(node.content, node.place):
             self._template(text, where, sure)
-        changes = coded(body["set"], self.orders)
-        return ActionTemplate("update", description, fact=name, changes=changes)
+        changes = coded(node.content, self.orders)
+        return ActionTemplate("update", node.description, fact=name, changes=changes)
 
-    def _grounds(self, body: Mapping[str, Any], path: Path) -> tuple[str, ...]:
+    def _create(self, node: ActionNode, sure: set[str]) -> ActionTemplate:
+        for where, text in _texts(node.content, node.place):
+            self._template(text, where, sure)
+        resource = coded(node.content, self.orders)
+        self._check_created(resource, node.place)
+        reasons = self._grounds(node)
+        return ActionTemplate("create", node.description, resource, reasons=reasons)
+
+    def _grounds(self, node: ActionNode) -> tuple[str, ...]:
         """The facts that are the reason for what is created."""
         grounds = []
-        for index, name in enumerate(body.get("reason", ())):
-            where = (*path, "reason", index)
+        for index, name in enumerate(node.reasons):
+            where = (*node.path, "reason", index)
             if name not in self.facts:
-                message = f"there is no fact {quote(name)} in this rule"
-                self._error(where, "CDS502", message, suggest(name, self.facts))
+                self._unknown_fact(name, where)
                 continue
             self.whens.used_facts.add(name)
             fact = self.facts[name]
-            why = why_no_reason(body["create"]["resourceType"], fact.kind)
-            if not why and DRAFTS in fact.origins:
+            why = why_no_reason(node.content["resourceType"], fact.kind)
+            if not why and DRAFT_ORDERS in fact.origins:
                 why = "a draft is not in the record yet"
             if why:
                 help = "name another fact, or write `reasonCode` with a `text`"
@@ -377,6 +341,10 @@ class CardBuilder:
                 continue
             grounds.append(name)
         return tuple(grounds)
+
+    def _unknown_fact(self, name: str, path: Path) -> None:
+        message = f"there is no fact {quote(name)} in this rule"
+        self._error(path, "CDS502", message, suggest(name, self.facts))
 
     def _check_created(self, resource: Mapping[str, Any], path: Path) -> None:
         """Hold a new resource to FHIR, with some text in its placeholders.
@@ -409,17 +377,12 @@ class CardBuilder:
         self.findings.error_at(self.document.file, line, column, code, message, help)
 
 
-DRAFTS = "draft_orders"
 _OCCASIONS = (
     Occasion("example", "2026-01-01"),
     Occasion("example", "2026-01-01", "example", "Practitioner/example"),
 )
 _IDENTITY = frozenset({"resourceType", "id", "meta", "subject", "patient", "for"})
 _NO_RESOURCES = {"wearable_alert": "a wearable alert", "score": "a score"}
-
-
-def _link(body: Mapping[str, Any]) -> Link:
-    return Link(body["label"], body["url"], body["type"], body.get("app_context", ""))
 
 
 def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:

@@ -13,6 +13,8 @@ from ..language.document import Document
 from ..language.schemas import check_shape
 from ..language.slips import check_slips
 from ..language.source import parse_yaml
+from ..language.tree import FactTree, RuleTree, SharedFact
+from ..language.tree_reader import read_fact, read_rule
 from ..terminology.files import terminology_kind
 from ..terminology.lexicon import FOLDER, build_lexicon
 from ..terminology.locks import check_lock
@@ -46,6 +48,8 @@ class Compiled:
     findings: tuple[Finding, ...]
     documents: Mapping[str, Document] = field(default_factory=dict)
     """Every file but tests that could be parsed, by its path in the folder."""
+    trees: Mapping[str, RuleTree] = field(default_factory=dict)
+    """Every rule file whose shape is right, by its path in the folder."""
 
 
 def kind_of(path: str) -> str:
@@ -116,12 +120,16 @@ class _Compilation:
         self.documents: dict[str, Document] = {}
         self.sound: dict[str, dict[str, Document]] = {}
         """Documents whose shape is right, by kind and path."""
+        self.trees: dict[str, RuleTree] = {}
+        """Of the rules among them, by path."""
 
     def run(self) -> Compiled:
         for path in sorted(self.files):
             if kind_of(path) not in OF_TESTS and not terminology_kind(path):
                 self._take(path)
                 self.pause()
+        for path, document in self.sound.get("rule", {}).items():
+            self.trees[path] = read_rule(document)
         for path in (SITE, SERVICES, ALERT_TYPES):
             if path not in self.files:
                 message, help = f"there is no {path}", "name the folder that has it"
@@ -148,7 +156,7 @@ class _Compilation:
         self._check_shared(shelf)
         rules = self._rules(shelf, site)
         self._check_said(shelf)
-        selectors = Selectors(tuple(shelf.slots), valuesets, lexicon)
+        selectors = Selectors(tuple(shelf.selectors), valuesets, lexicon)
         services = build_services(
             self._one(SERVICES),
             rules,
@@ -162,7 +170,7 @@ class _Compilation:
             check_served(services, rules, self.documents, self.findings)
         findings = tuple(self.findings)
         if self.findings.has_errors:
-            return Compiled(None, findings, self.documents)
+            return Compiled(None, findings, self.documents, self.trees)
         rulebook = Rulebook(
             digest=self.digest,
             site=site,
@@ -172,7 +180,7 @@ class _Compilation:
             valuesets=valuesets,
             lexicon=lexicon,
         )
-        return Compiled(rulebook, findings, self.documents)
+        return Compiled(rulebook, findings, self.documents, self.trees)
 
     def _take(self, path: str) -> None:
         kind, known = kind_of(path), self.known.get(path)
@@ -191,17 +199,16 @@ class _Compilation:
     def _one(self, path: str) -> Document | None:
         return self.sound.get(kind_of(path), {}).get(path)
 
-    def _shared(self) -> dict[str, Document]:
-        return {
-            document.data["fact"]: document
-            for document in self.sound.get("fact", {}).values()
-        }
+    def _shared(self) -> dict[str, FactTree]:
+        documents = self.sound.get("fact", {}).values()
+        return {tree.name: tree for tree in map(read_fact, documents)}
 
     def _check_shared(self, shelf: Shelf) -> None:
         """A shared fact that no rule uses is checked all the same."""
         trial = Shelf(shelf.valuesets, shelf.alert_types, shelf.shared, self.findings)
-        for name, document in shelf.shared.items():
-            FactBuilder(trial, document, ()).build_one(name, "use", name, ("fact",), ())
+        for name, tree in shelf.shared.items():
+            used = SharedFact(("fact",), name)
+            FactBuilder(trial, tree.document).build_one(name, used, ())
 
     def _check_said(self, shelf: Shelf) -> None:
         """Report sets that rules ask in a unit, and that do not say theirs."""
@@ -219,22 +226,22 @@ class _Compilation:
         site_document = self._one(SITE)
         settings = site_document.data.get("rules", {}) if site_document else {}
         rules: dict[str, Rule] = {}
-        written: dict[str, str] = {}
-        for path, document in self.sound.get("rule", {}).items():
-            name = document.data["rule"]
+        written: dict[str, RuleTree] = {}
+        for path, tree in self.trees.items():
+            name = tree.name
             if name in written:
-                message = f"{quote(name)} is also the name of {written[name]}"
+                first = written[name].document.file
+                message = f"{quote(name)} is also the name of {first}"
                 help = "rename one of the rules, and its file"
-                self.findings.error(document, ("rule",), "CDS606", message, help)
+                self.findings.error(tree.document, ("rule",), "CDS606", message, help)
                 continue
-            written[name] = path
-            rule = build_rule(document, shelf, site, site_document, self.findings)
+            written[name] = tree
+            rule = build_rule(tree, shelf, site, site_document, self.findings)
             if rule is not None:
                 rules[name] = rule
             self.pause()
-        sound = self.sound.get("rule", {})
-        check_successors({n: sound[written[n]] for n in written}, self.findings)
-        check_orders(site_document, sound.values(), self.findings)
+        check_successors(written, self.findings)
+        check_orders(site_document, self.trees.values(), self.findings)
         if site_document:
             for name in settings:
                 if name not in written:

@@ -4,14 +4,25 @@ What is joined by ``all`` is read as ranges: of an age, of a count, of the one n
 that a reducer makes of a fact. An empty range is a card that is never shown.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, assert_never
 
 from ..engine.facts import REDUCERS, Fact
 from ..engine.rules import Param
 from ..language.diagnostics import Findings, Level, quote
-from ..language.document import Document, Path
-from ..values.intervals import RISING, Duration, parse_duration, seconds
+from ..language.document import Path
+from ..language.tree import (
+    Amount,
+    Bound,
+    Branch,
+    Compared,
+    FactTest,
+    PatientTest,
+    Presence,
+    RuleTree,
+    When,
+)
+from ..values.intervals import RISING, Duration, seconds
 
 _OPPOSITE = {
     "above": "at_most",
@@ -21,7 +32,6 @@ _OPPOSITE = {
 }
 _SINGLE = frozenset({*REDUCERS, "count", "value"})
 """What is one number, whichever criterion asks for it."""
-_JOINTS = frozenset({"all", "any", "none"})
 _DAYS = {"month": 365.25 / 12, "year": 365.25}
 """So that 24 months are two years."""
 
@@ -39,55 +49,49 @@ class Demand(NamedTuple):
 
 
 def check_conflicts(
-    document: Document,
+    rule: RuleTree,
     facts: Mapping[str, Fact],
     params: Mapping[str, Param],
     findings: Findings,
 ) -> None:
-    """Report conditions of a rule that can never hold together."""
-    reader = _Reader(document, facts, params, findings)
-    whole = reader.check(document.data["when"], ("when",), ())
+    """Report criteria of a rule that can never hold together."""
+    reader = _Reader(rule, facts, params, findings)
+    whole = reader.check(rule.when, ())
     if whole is None:
         return
-    cards: list[tuple[Path, Any]] = [(("card",), document.data.get("card"))]
-    cards += [(("cards", n), c) for n, c in enumerate(document.data.get("cards", ()))]
-    for path, card in cards:
-        if card and "when" in card:
-            reader.check(card["when"], (*path, "when"), whole)
+    for card in rule.cards:
+        if card.when is not None:
+            reader.check(card.when, whole)
 
 
 class _Reader:
     def __init__(
         self,
-        document: Document,
+        rule: RuleTree,
         facts: Mapping[str, Fact],
         params: Mapping[str, Param],
         findings: Findings,
     ) -> None:
-        self.document = document
+        self.document = rule.document
         self.facts = facts
         self.params = params
         self.findings = findings
 
     def check(
-        self,
-        node: Any,
-        path: Path,
-        known: tuple[Demand, ...],
-        level: Level = Level.ERROR,
+        self, node: When, known: tuple[Demand, ...], level: Level = Level.ERROR
     ) -> tuple[Demand, ...] | None:
         """Return all that holds where *node* does; None, with a finding, if never."""
         demands = known
-        for demand in self._demands(node, path):
+        for demand in self._demands(node):
             other = next((each for each in demands if _clash(each, demand)), None)
             if other is not None:
                 self._tell(other, demand, level)
                 return None
             demands += (demand,)
-        for branches, where in _choices(node, path):
-            for index, branch in enumerate(branches):
+        for branch in _choices(node):
+            for child in branch.children:
                 # The others may hold still.
-                self.check(branch, (*where, index), demands, Level.WARNING)
+                self.check(child, demands, Level.WARNING)
         return demands
 
     def _tell(self, first: Demand, second: Demand, level: Level) -> None:
@@ -105,92 +109,95 @@ class _Reader:
             key=True,
         )
 
-    def _demands(self, node: Any, path: Path) -> Iterator[Demand]:
+    def _demands(self, node: When) -> Iterator[Demand]:
         """What must hold wherever *node* does."""
-        (word, body), *_ = node.items()
-        where = (*path, word)
-        if word == "all":
-            for index, each in enumerate(body):
-                yield from self._demands(each, (*where, index))
-        elif word == "none":
-            for index, each in enumerate(body):
-                yield from self._refused(each, (*where, index))
-        elif word == "any" and len(body) == 1:
-            yield from self._demands(body[0], (*where, 0))
-        elif word == "patient":
-            yield from self._of_patient(body, where)
-        elif word != "any":
-            yield from self._of_fact(word, body, where)
+        match node:
+            case Branch():
+                yield from self._of_branch(node)
+            case PatientTest():
+                yield from self._of_patient(node)
+            case Presence():
+                said = f"{node.fact} {node.word}"
+                comparison = "at_least" if node.word == "present" else "below"
+                yield self._count(node.fact, comparison, node.path, said)
+            case FactTest():
+                yield from self._of_fact(node)
+            case _:
+                assert_never(node)
 
-    def _refused(self, node: Any, path: Path) -> Iterator[Demand]:
+    def _of_branch(self, node: Branch) -> Iterator[Demand]:
+        if node.word == "none":
+            for child in node.children:
+                yield from self._refused(child)
+        elif node.word == "all" or len(node.children) == 1:
+            for child in node.children:
+                yield from self._demands(child)
+
+    def _refused(self, node: When) -> Iterator[Demand]:
         """What must hold where *node* does not: of a single test, its opposite."""
-        (word, body), *_ = node.items()
-        if word == "any" or (word == "all" and len(body) == 1):
-            for index, each in enumerate(body):
-                yield from self._refused(each, (*path, word, index))
-        found = [] if word in _JOINTS else list(self._demands(node, path))
+        if isinstance(node, Branch):
+            one = node.word == "all" and len(node.children) == 1
+            for child in node.children if node.word == "any" or one else ():
+                yield from self._refused(child)
+            return
+        found = list(self._demands(node))
         if len(found) == 1 and found[0].comparison in _OPPOSITE:
             only = found[0]
-            if only.subject[1] in ("count", "age") or isinstance(body, str):
+            if only.subject[1] in ("count", "age") or isinstance(node, Presence):
                 turned_to = _OPPOSITE[only.comparison]
                 yield only._replace(comparison=turned_to, said=f"not {only.said}")
 
-    def _of_patient(self, body: Mapping[str, Any], path: Path) -> Iterator[Demand]:
-        if "sex" in body:
-            said = "sex " + " or ".join(body["sex"]["in"])
-            where = (*path, "sex")
-            yield Demand(
-                ("patient", "sex"), "in", frozenset(body["sex"]["in"]), where, said
-            )
-        yield from self._compared("patient", "age", body.get("age"), path)
+    def _of_patient(self, node: PatientTest) -> Iterator[Demand]:
+        if node.sexes:
+            said = "sex " + " or ".join(node.sexes)
+            where, sexes = (*node.path, "sex"), frozenset(node.sexes)
+            yield Demand(("patient", "sex"), "in", sexes, where, said)
+        yield from self._compared("patient", node.ages)
 
-    def _of_fact(self, name: str, body: Any, path: Path) -> Iterator[Demand]:
-        there = Demand((name, "count"), "at_least", 1.0, path, f"{name} present")
-        if body == "absent":
-            yield there._replace(comparison="below", said=f"{name} absent")
-        elif body == "present":
-            yield there
-        else:
-            kind = self.facts[name].kind
-            if set(body) - {"count"} and kind != "score":
-                yield there._replace(said=f"{name} {next(iter(body))}")
-            for test in body:
-                # Each alert may have another value, and be counted otherwise.
-                if test in _SINGLE and kind != "wearable_alert":
-                    yield from self._compared(name, test, body[test], path)
+    def _of_fact(self, node: FactTest) -> Iterator[Demand]:
+        fact = self.facts.get(node.fact)
+        if fact is None:
+            return  # that there is none is told where it is compiled
+        names = {test.name for test in node.tests}
+        if names - {"count"} and fact.kind != "score":
+            said = f"{node.fact} {node.tests[0].name}"
+            yield self._count(node.fact, "at_least", node.path, said)
+        for test in node.tests:
+            # Each alert may have another value, and be counted otherwise.
+            if test.name in _SINGLE and fact.kind != "wearable_alert":
+                assert isinstance(test, Compared)
+                yield from self._compared(node.fact, test.bounds)
 
-    def _compared(self, name: str, of: str, body: Any, path: Path) -> Iterator[Demand]:
-        for comparison, limit in (body or {}).items():
-            where = (*path, of, comparison)
-            pairs = [(comparison, limit)]
-            if comparison == "between":
-                pairs = [("at_least", limit[0]), ("below", limit[1])]
-            for word, value in pairs:
-                number = self._number(value)
-                if number is not None:
-                    said = f"{name} {of} {word.replace('_', ' ')} {value}"
-                    yield Demand((name, of), word, number, where, said)
+    def _count(self, fact: str, comparison: str, path: Path, said: str) -> Demand:
+        return Demand((fact, "count"), comparison, 1.0, path, said)
 
-    def _number(self, value: Any) -> float | None:
-        if isinstance(value, str) and value.startswith("$"):
-            param = self.params.get(value[1:])
-            value = param.value if param else None
-        elif isinstance(value, str):
-            value = parse_duration(value)
+    def _compared(self, subject: str, bounds: Sequence[Bound]) -> Iterator[Demand]:
+        for each in bounds:
+            number = self._number(each.amount)
+            if number is not None:
+                of, word = each.attribute, each.comparison
+                compared = f"{word.replace('_', ' ')} {each.amount.written}"
+                said = f"{subject} {of} {compared}"
+                yield Demand((subject, of), word, number, each.key, said)
+
+    def _number(self, amount: Amount) -> float | None:
+        param = self.params.get(amount.param)
+        value = param.value if param else amount.quantity
         if isinstance(value, Duration):
             days = _DAYS.get(value.unit)
             return value.count * days * 86400 if days else seconds(value)
-        return float(value) if isinstance(value, int | float) else None
+        return value
 
 
-def _choices(node: Any, path: Path) -> Iterator[tuple[list[Any], Path]]:
+def _choices(node: When) -> Iterator[Branch]:
     """Every ``any`` of which one branch must hold where *node* does."""
-    (word, body), *_ = node.items()
-    if word == "any" and len(body) > 1:
-        yield body, (*path, word)
-    elif word in ("all", "any"):
-        for index, each in enumerate(body):
-            yield from _choices(each, (*path, word, index))
+    if not isinstance(node, Branch) or node.word == "none":
+        return
+    if node.word == "any" and len(node.children) > 1:
+        yield node
+    else:
+        for child in node.children:
+            yield from _choices(child)
 
 
 def _clash(one: Demand, other: Demand) -> bool:

@@ -2,19 +2,35 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, assert_never
 
 from ...units import scales
 from ...wearables.records import AlertType
-from ..engine.facts import KINDS, Fact, Window
+from ..engine.facts import Fact, Window
 from ..engine.rows.selectors import Selector
 from ..engine.rules import CheckResource, unchecked
 from ..language.diagnostics import Findings, quote, suggest
 from ..language.document import Document, Path
 from ..language.slips import check_unit
+from ..language.tree import (
+    AlertFact,
+    CodedFact,
+    ConditionFact,
+    FactNode,
+    FactTree,
+    JoinedFact,
+    MedicationFact,
+    ObservationFact,
+    Period,
+    ScoreFact,
+    SharedFact,
+)
 from ..terminology.measured import Quantities
 from ..terminology.valuesets import ValueSet
-from ..values.intervals import parse_duration
+from ..values.intervals import Duration
+
+DRAFT_ORDERS = "draft_orders"
+"""Where a medicine is read from that is only being ordered."""
 
 
 @dataclass(slots=True)
@@ -23,20 +39,25 @@ class Shelf:
 
     valuesets: Mapping[str, ValueSet]
     alert_types: Mapping[str, AlertType]
-    shared: Mapping[str, Document]
-    """Files of ``facts/`` by name."""
+    shared: Mapping[str, FactTree]
+    """The facts of ``facts/`` by name."""
     findings: Findings
     check_resource: CheckResource = unchecked
     quantities: Quantities = Quantities()
     """What codes measure."""
-    unsaid: dict[str, str] = field(default_factory=dict)
-    """The sets that a fact asks in a unit and that do not say theirs, with the unit."""
+    selectors: list[Selector] = field(default_factory=list)
+    """By slot."""
     slots: dict[Selector, int] = field(default_factory=dict)
     readers: dict[tuple[Any, ...], int] = field(default_factory=dict)
+    unsaid: dict[str, str] = field(default_factory=dict)
+    """The sets that a fact asks in a unit and that do not say theirs, with the unit."""
 
     def slot(self, selector: Selector) -> int:
         """The number of a selector, the same for all who ask for the same."""
-        return self.slots.setdefault(selector, len(self.slots))
+        slot = self.slots.setdefault(selector, len(self.selectors))
+        if slot == len(self.selectors):
+            self.selectors.append(selector)
+        return slot
 
     def reader(self, *key: Any) -> int:
         """The number of a way to read rows."""
@@ -54,36 +75,34 @@ def _widest(ranges: list[tuple[float, float] | None]) -> tuple[float, float] | N
 class FactBuilder:
     """Builds the facts of one file."""
 
-    def __init__(self, shelf: Shelf, document: Document, path: Path) -> None:
+    def __init__(self, shelf: Shelf, document: Document) -> None:
         self.shelf = shelf
         self.document = document
-        self.path = path
-        """Where the facts of the file stand."""
 
-    def build_all(self) -> dict[str, Fact]:
-        """Every fact that could be built; what could not is among the findings."""
-        written: Mapping[str, Any] = self.document.value(self.path) or {}
+    def build_all(self, written: Mapping[str, FactNode]) -> dict[str, Fact]:
+        """Every fact that could be built; what could not is among the findings.
+
+        Scores are left out: they are made of criteria, which speak of facts.
+        """
         built: dict[str, Fact] = {}
-        for name, body in written.items():
-            if "score" not in body:  # made of conditions, which speak of facts
-                self._build(name, written, built, ())
+        for name in written:
+            self._build(name, written, built, ())
         return built
 
     def _build(
         self,
         name: str,
-        written: Mapping[str, Any],
+        written: Mapping[str, FactNode],
         built: dict[str, Fact],
         chain: tuple[str, ...],
     ) -> Fact | None:
         if name in built:
             return built[name]
-        path = (*self.path, name)
-        kind, body = next(iter(written[name].items()))
-        if kind == "any_of":
-            fact = self._union(name, written, built, chain)
+        node = written[name]
+        if isinstance(node, JoinedFact):
+            fact = self._union(name, node, written, built, chain)
         else:
-            fact = self.build_one(name, kind, body, (*path, kind), ())
+            fact = self.build_one(name, node, ())
         if fact is not None:
             built[name] = fact
         return fact
@@ -91,14 +110,14 @@ class FactBuilder:
     def _union(
         self,
         name: str,
-        written: Mapping[str, Any],
+        node: JoinedFact,
+        written: Mapping[str, FactNode],
         built: dict[str, Fact],
         chain: tuple[str, ...],
     ) -> Fact | None:
-        path = (*self.path, name, "any_of")
         parts = []
-        for index, other in enumerate(written[name]["any_of"]):
-            where = (*path, index)
+        for index, other in enumerate(node.names):
+            where = (*node.path, index)
             if other == name or other in chain:
                 message = f"{quote(name)} is made of itself"
                 self._error(where, "CDS227", message, "name other facts")
@@ -106,7 +125,7 @@ class FactBuilder:
             if other not in written:
                 self._unknown_fact(where, other, written)
                 return None
-            if "score" in written[other]:
+            if isinstance(written[other], ScoreFact):
                 message = f"{quote(other)} is a score, which has no entries to join"
                 self._error(where, "CDS226", message)
                 return None
@@ -114,7 +133,7 @@ class FactBuilder:
             if part is None:
                 return None
             parts.append(part)
-        return self._joined(name, parts, path)
+        return self._joined(name, parts, node.path)
 
     def _joined(self, name: str, parts: list[Fact], path: Path) -> Fact | None:
         first = parts[0]
@@ -140,20 +159,31 @@ class FactBuilder:
         )
 
     def build_one(
-        self, name: str, kind: str, body: Any, path: Path, chain: tuple[str, ...]
+        self, name: str, node: FactNode, chain: tuple[str, ...]
     ) -> Fact | None:
-        """A fact of one kind, or a shared one."""
-        if kind == "use":
-            return self._use(name, body, path, chain)
-        if kind == "wearable_alert":
-            return self._wearable(name, body, path)
-        return self._coded(name, kind, body, path)
+        """A fact that stands for itself, or a shared one.
+
+        *chain* are the shared facts that it is part of.
+        """
+        match node:
+            case SharedFact():
+                return self._use(name, node.name, node.path, chain)
+            case JoinedFact():
+                return self._union_of_shared(name, node, chain)
+            case AlertFact():
+                return self._wearable(name, node)
+            case ConditionFact() | MedicationFact() | ObservationFact():
+                return self._coded(name, node)
+            case ScoreFact():
+                return None
+            case _:
+                assert_never(node)
 
     def _use(
         self, name: str, target: str, path: Path, chain: tuple[str, ...]
     ) -> Fact | None:
-        document = self.shelf.shared.get(target)
-        if document is None:
+        shared = self.shelf.shared.get(target)
+        if shared is None:
             self._error(
                 path,
                 "CDS223",
@@ -166,76 +196,60 @@ class FactBuilder:
             message = f"shared facts use each other: {cycle}"
             self._error(path, "CDS225", message, "remove one of the references")
             return None
-        builder = FactBuilder(self.shelf, document, ())
-        kind = next(key for key in (*KINDS, "any_of") if key in document.data)
-        body = document.data[kind]
-        if kind == "any_of":
-            parts = [
-                builder._use(other, other, (kind, index), (*chain, target))
-                for index, other in enumerate(body)
-            ]
-            known = [part for part in parts if part is not None]
-            if len(known) < len(parts):
-                return None
-            return builder._joined(name, known, (kind,))
-        fact = builder.build_one(name, kind, body, (kind,), (*chain, target))
+        builder = FactBuilder(self.shelf, shared.document)
+        fact = builder.build_one(name, shared.fact, (*chain, target))
         return replace(fact, name=name) if fact else None
 
-    def _wearable(self, name: str, body: Mapping[str, Any], path: Path) -> Fact | None:
-        types: list[str] = body["type"]
-        for index, each in enumerate(types):
+    def _union_of_shared(
+        self, name: str, node: JoinedFact, chain: tuple[str, ...]
+    ) -> Fact | None:
+        parts = [
+            self._use(other, other, (*node.path, index), chain)
+            for index, other in enumerate(node.names)
+        ]
+        known = [part for part in parts if part is not None]
+        return (
+            self._joined(name, known, node.path) if len(known) == len(parts) else None
+        )
+
+    def _wearable(self, name: str, node: AlertFact) -> Fact | None:
+        for index, each in enumerate(node.types):
             if each not in self.shelf.alert_types:
                 self._error(
-                    (*path, "type", index),
+                    (*node.path, "type", index),
                     "CDS224",
                     f"{quote(each)} is not in alert-types.yaml",
                     suggest(each, self.shelf.alert_types) or "add it there",
                 )
                 return None
-        units = {self.shelf.alert_types[each].unit for each in types}
-        selector = Selector(
-            "wearable_alert",
-            types=tuple(sorted(types)),
-            status=body.get("status", ""),
-        )
-        titles = " / ".join(self.shelf.alert_types[each].title for each in types)
-        return self._fact(
-            name,
-            "wearable_alert",
-            selector,
-            self._window("wearable_alert", body, path),
-            units.pop() if len(units) == 1 else "",
-            titles,
-        )
+        units = {self.shelf.alert_types[each].unit for each in node.types}
+        types = tuple(sorted(node.types))
+        selector = Selector("wearable_alert", types=types, status=node.status)
+        titles = " / ".join(self.shelf.alert_types[each].title for each in node.types)
+        window = self._window(node.period)
+        unit = units.pop() if len(units) == 1 else ""
+        return self._fact(name, "wearable_alert", selector, window, unit, titles)
 
-    def _coded(
-        self, name: str, kind: str, body: Mapping[str, Any], path: Path
-    ) -> Fact | None:
-        valueset = self.shelf.valuesets.get(body["in"])
+    def _coded(self, name: str, node: CodedFact) -> Fact | None:
+        valueset = self.shelf.valuesets.get(node.valueset)
         if valueset is None:
             self._error(
-                (*path, "in"),
+                (*node.path, "in"),
                 "CDS221",
-                f"value set {quote(body['in'])} does not exist",
-                suggest(body["in"], self.shelf.valuesets) or "write it to valuesets/",
+                f"value set {quote(node.valueset)} does not exist",
+                suggest(node.valueset, self.shelf.valuesets)
+                or "write it to valuesets/",
             )
             return None
-        unit = body.get("unit", "")
-        if unit and not self._is_measured_in(unit, valueset, (*path, "unit")):
+        unit = node.unit if isinstance(node, ObservationFact) else ""
+        if unit and not self._is_measured_in(unit, valueset, (*node.path, "unit")):
             return None
-        drafts = body.get("from") == "draft_orders"
-        selector = Selector(
-            kind,
-            valueset.name,
-            status="draft" if drafts else body.get("status", KINDS[kind].status),
-            confirmed="verification" in body,
-            categories=tuple(sorted(body.get("category", ()))),
-            origin="draft_orders" if drafts else "chart",
-        )
-        window = self._window(kind, body, path)
-        fact = self._fact(name, kind, selector, window, unit, valueset.title)
+        selector = _selector(node, valueset)
+        window = self._window(node.period)
         plausible = valueset.measure.range_in(unit) if unit else None
-        return replace(fact, plausible=plausible)
+        return self._fact(
+            name, node.kind, selector, window, unit, valueset.title, plausible
+        )
 
     def _is_measured_in(self, unit: str, valueset: ValueSet, path: Path) -> bool:
         """Whether results of a set can be told in *unit*; if not, with a finding."""
@@ -259,25 +273,21 @@ class FactBuilder:
         shelf.unsaid.setdefault(valueset.name, unit)
         return True
 
-    def _window(self, kind: str, body: Mapping[str, Any], path: Path) -> Window | None:
-        for key in KINDS[kind].windows:
-            if key in body:
-                length = parse_duration(body[key])
-                if length is None:
-                    self._error(
-                        (*path, key),
-                        "CDS222",
-                        f"{quote(body[key])} is not a duration",
-                        "write e.g. `7 days`, `24 hours`, `12 months`",
-                    )
-                    return None
-                if length.count == 0:
-                    message = f"{quote(body[key])} is no time at all"
-                    help = "say how far back the rule looks"
-                    self._error((*path, key), "CDS222", message, help)
-                    return None
-                return Window(key, length)
-        return None
+    def _window(self, period: Period | None) -> Window | None:
+        if period is None:
+            return None
+        length, written = period.length.quantity, quote(period.length.written)
+        if not isinstance(length, Duration):
+            message = f"{written} is not a duration"
+            help = "write e.g. `7 days`, `24 hours`, `12 months`"
+            self._error(period.path, "CDS222", message, help)
+            return None
+        if length.count == 0:
+            message = f"{written} is no time at all"
+            help = "say how far back the rule looks"
+            self._error(period.path, "CDS222", message, help)
+            return None
+        return Window(period.key, length)
 
     def _fact(
         self,
@@ -287,6 +297,7 @@ class FactBuilder:
         window: Window | None,
         unit: str,
         title: str,
+        plausible: tuple[float, float] | None = None,
     ) -> Fact:
         slot = self.shelf.slot(selector)
         return Fact(
@@ -298,9 +309,12 @@ class FactBuilder:
             window=window,
             unit=unit,
             title=title,
+            plausible=plausible,
         )
 
-    def _unknown_fact(self, path: Path, name: str, written: Mapping[str, Any]) -> None:
+    def _unknown_fact(
+        self, path: Path, name: str, written: Mapping[str, FactNode]
+    ) -> None:
         self._error(
             path,
             "CDS301",
@@ -310,3 +324,22 @@ class FactBuilder:
 
     def _error(self, path: Path, code: str, message: str, help: str = "") -> None:
         self.shelf.findings.error(self.document, path, code, message, help)
+
+
+def _selector(node: CodedFact, valueset: ValueSet) -> Selector:
+    """What of the chart a fact reads."""
+    kind, name = node.kind, valueset.name
+    match node:
+        case ConditionFact():
+            categories = tuple(sorted(node.categories))
+            return Selector(
+                kind,
+                name,
+                status=node.status,
+                confirmed=node.confirmed,
+                categories=categories,
+            )
+        case MedicationFact() if node.origin == DRAFT_ORDERS:
+            return Selector(kind, name, status="draft", origin=DRAFT_ORDERS)
+        case _:
+            return Selector(kind, name, status=node.status)

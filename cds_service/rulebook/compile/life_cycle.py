@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from ..engine.rules import Rule, Site
 from ..language.diagnostics import Findings, quote, suggest
 from ..language.document import Document, Path
+from ..language.tree import RuleTree
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,38 +25,35 @@ class LifeCycle:
 
 
 def build_life_cycle(
-    document: Document, site: Site, site_document: Document | None, findings: Findings
+    rule: RuleTree, site: Site, site_document: Document | None, findings: Findings
 ) -> LifeCycle:
     """Where the rule of a file stands; what it owes for that is a finding."""
-    data: Mapping[str, Any] = document.data
     settings = site_document.data.get("rules", {}) if site_document else {}
-    status = settings.get(data["rule"], {}).get("status", data["status"])
-    approved = "approved" in data.get("governance", {})
-    dates = {key: _date(document, key) for key in ("effective", "expires", "review_by")}
+    status = settings.get(rule.name, {}).get("status", rule.status)
+    governance = rule.governance
+    approved = governance.approved is not None
     if status == "active" and not approved:
-        _say_unapproved(document, site, data["status"], findings)
-    _check_retirement(document, status, site_document, findings)
-    start, end = dates["effective"], dates["expires"]
+        _say_unapproved(rule, site, findings)
+    _check_retirement(rule, status, site_document, findings)
+    start, end = governance.effective, governance.expires
     if start and end and end <= start:
         message = "the rule expires before it takes effect"
-        help = "correct one of the dates"
-        findings.error(document, ("governance", "expires"), "CDS608", message, help)
+        where, help = ("governance", "expires"), "correct one of the dates"
+        findings.error(rule.document, where, "CDS608", message, help)
     served = status == "active" and (approved or site.serve_unapproved)
-    return LifeCycle(status, approved, served, **dates)
+    return LifeCycle(status, approved, served, start, end, governance.review_by)
 
 
-def _say_unapproved(
-    document: Document, site: Site, written: str, findings: Findings
-) -> None:
+def _say_unapproved(rule: RuleTree, site: Site, findings: Findings) -> None:
     say = findings.note if site.serve_unapproved else findings.warning
     say(
-        document,
+        rule.document,
         ("status",),
         "CDS604",
         (
             "this active rule has no `governance.approved`"
-            if written == "active"
-            else f"this {written} rule is made active by site.yaml, and has no "
+            if rule.status == "active"
+            else f"this {rule.status} rule is made active by site.yaml, and has no "
             "`governance.approved`"
         ),
         (
@@ -67,62 +64,51 @@ def _say_unapproved(
             "have it approved, or make it `shadow`"
         ),
     )
-    for path in _system_actions(document):
+    for path in _system_actions(rule):
         message = "these are never sent: the rule has no `governance.approved`"
         help = "have the rule approved, or offer them to a person as `suggestions`"
-        findings.warning(document, path, "CDS618", message, help, key=True)
+        findings.warning(rule.document, path, "CDS618", message, help, key=True)
 
 
-def _system_actions(document: Document) -> Iterator[Path]:
-    """Where the cards of a rule say what is done without a person."""
-    cards: list[Path] = [("card",), ("card_defaults",)]
-    cards += [("cards", index) for index in range(len(document.data.get("cards", ())))]
-    for card in cards:
-        if document.value((*card, "system_actions")) is not None:
-            yield (*card, "system_actions")
+def _system_actions(rule: RuleTree) -> Iterator[Path]:
+    """Where a rule says what is done without a person."""
+    for action in rule.actions:
+        if action.path[-2] == "system_actions":
+            yield action.path[:-1]
 
 
 def _check_retirement(
-    document: Document, status: str, site_document: Document | None, findings: Findings
+    rule: RuleTree, status: str, site_document: Document | None, findings: Findings
 ) -> None:
     """A site may switch any rule off; who retires it says what comes instead."""
-    data: Mapping[str, Any] = document.data
-    if data["status"] != "retired":
+    if rule.status != "retired":
         return
-    if "replaced_by" not in data and "retired_because" not in data.get(
-        "governance", {}
-    ):
+    if not (rule.replaced_by or rule.governance.retired_because):
         message = "a retired rule says what replaces it, or why it went"
-        findings.error(
-            document, ("status",), "CDS603", message, "write `replaced_by: …`"
-        )
+        help = "write `replaced_by: …`"
+        findings.error(rule.document, ("status",), "CDS603", message, help)
     if status != "retired" and site_document is not None:
         findings.warning(
             site_document,
-            ("rules", data["rule"], "status"),
+            ("rules", rule.name, "status"),
             "CDS613",
-            f"this brings back {quote(data['rule'])}, which its author retired",
+            f"this brings back {quote(rule.name)}, which its author retired",
             "ask why it was retired, or use the rule that replaces it",
         )
 
 
-def _date(document: Document, key: str) -> date | None:
-    written = document.data.get("governance", {}).get(key)
-    return date.fromisoformat(written) if written else None
-
-
-def check_successors(rules: Mapping[str, Document], findings: Findings) -> None:
+def check_successors(rules: Mapping[str, RuleTree], findings: Findings) -> None:
     """Hold every ``replaced_by`` to the names of the rules that there are."""
-    for name, document in rules.items():
-        successor = document.data.get("replaced_by", name)
-        where = ("replaced_by",)
-        if successor not in rules:
+    for name, rule in rules.items():
+        successor, where = rule.replaced_by, ("replaced_by",)
+        if successor and successor not in rules:
             message = f"there is no rule {quote(successor)}"
             help = suggest(successor, rules)
-            findings.error(document, where, "CDS611", message, help)
-        elif successor == name and "replaced_by" in document.data:
+            findings.error(rule.document, where, "CDS611", message, help)
+        elif successor == name:
             message = "a rule cannot replace itself"
-            findings.error(document, where, "CDS611", message, "name the other rule")
+            help = "name the other rule"
+            findings.error(rule.document, where, "CDS611", message, help)
 
 
 def check_dates(

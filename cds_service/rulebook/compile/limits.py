@@ -1,14 +1,14 @@
 """The limits of a rule file as numbers: in the fact's unit, in seconds, or minutes."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from ..engine.facts import CHANGES, REDUCERS, Fact
 from ..engine.rules import Param
 from ..language.diagnostics import Findings, quote, suggest
 from ..language.document import Document, Path
+from ..language.tree import Amount, Bound, Compared
 from ..values import intervals
-from ..values.intervals import Duration, Limit, exactly, parse_duration
+from ..values.intervals import Duration, Limit, exactly
 
 _TIMES = {"duration", "age"}
 _PLAIN = {"count", "coverage"}
@@ -26,34 +26,31 @@ class LimitReader:
         self.findings = findings
         self.used_params: set[str] = set()
 
-    def single(self, fact: Fact, body: Mapping[str, Any], path: Path) -> Limit | None:
+    def single(self, fact: Fact, bound: Bound) -> Limit | None:
         """The one comparison of a test of the trend of readings."""
-        comparison = next(name for name in intervals.COMPARISONS if name in body)
-        where = (*path, comparison)
-        value = self._number(body[comparison], where, "", fact)
+        value = self._number(bound.amount, "", fact)
         if value is None:
             return None
-        limit = Limit(comparison, value)
-        if path[-1] not in CHANGES:
-            self._check_plausible(limit, where, fact)
+        limit = Limit(bound.comparison, value)
+        if bound.attribute not in CHANGES:
+            self._check_plausible(limit, bound.path, fact)
         return limit
 
-    def read(
-        self, fact: Fact, name: str, body: Mapping[str, Any], path: Path
-    ) -> list[Limit]:
+    def read(self, fact: Fact, test: Compared) -> list[Limit]:
         """What a value is compared with; nothing where there is an error."""
         limits = []
-        for comparison, value, where in self.comparisons(body, path[:-1], name):
-            number = self._number(value, where, name, fact)
+        for bound in test.bounds:
+            number = self._number(bound.amount, test.name, fact)
             if number is None:
                 return []
-            limits.append(Limit(comparison, number))
-            if name in REDUCERS:
-                self._check_plausible(limits[-1], where, fact)
-        if len(limits) == 2 and name != "local_time":
+            limits.append(Limit(bound.comparison, number))
+            if test.name in REDUCERS:
+                self._check_plausible(limits[-1], bound.path, fact)
+        if len(limits) == 2 and test.name != "local_time":
             if limits[0].value >= limits[1].value:
                 help = "write the smaller limit first"
-                self._error((*path, "between"), "CDS307", "this range is empty", help)
+                where = test.bounds[0].key
+                self._error(where, "CDS307", "this range is empty", help)
                 return []
         return limits
 
@@ -75,79 +72,66 @@ class LimitReader:
             "correct the limit, the unit, or what its value set calls plausible",
         )
 
-    def comparisons(
-        self, body: Mapping[str, Any] | None, path: Path, name: str
-    ) -> list[tuple[str, Any, Path]]:
-        """Comparison, limit and place; ``between`` is two of them."""
-        found: list[tuple[str, Any, Path]] = []
-        for comparison, value in (body or {}).items():
-            where = (*path, name, comparison)
-            if comparison == "between":
-                found.append(("at_least", value[0], (*where, 0)))
-                found.append(("below", value[1], (*where, 1)))
-            else:
-                found.append((comparison, value, where))
-        return found
-
-    def _number(self, value: Any, path: Path, name: str, fact: Fact) -> float | None:
+    def _number(self, amount: Amount, name: str, fact: Fact) -> float | None:
         """A limit as a number: in the fact's unit, in seconds, or minutes of a day."""
         if name in _TIMES:
-            length = self.duration(value, path)
+            length = self.duration(amount)
             return None if length is None else intervals.seconds(length)
         if name == "local_time":
-            return self._minutes(value, path)
-        self._compare_units(value, path, fact)
-        return self.number(value, path)
+            return self._minutes(amount)
+        self._compare_units(amount, fact)
+        return self.number(amount)
 
-    def _compare_units(self, value: Any, path: Path, fact: Fact) -> None:
+    def _compare_units(self, amount: Amount, fact: Fact) -> None:
         """A param that says its unit says the unit of what it is compared with."""
-        param = self.params.get(value[1:]) if _is_param(value) else None
+        param = self.params.get(amount.param)
         if param and param.unit and fact.unit and param.unit != fact.unit:
-            message = f"{quote(value)} is in {param.unit}, {quote(fact.name)} in "
+            name, unit = quote(amount.written), param.unit
+            message = f"{name} is in {unit}, {quote(fact.name)} in {fact.unit}"
             help = "give both the same unit; the number is not converted"
-            self._error(path, "CDS309", message + fact.unit, help)
+            self._error(amount.path, "CDS309", message, help)
 
-    def number(self, value: Any, path: Path) -> float | None:
+    def number(self, amount: Amount) -> float | None:
         """A number, or the param that holds one."""
-        found = self._param(value, path) if _is_param(value) else value
-        if isinstance(found, Duration) or isinstance(found, str):
+        found = self._param(amount) if amount.param else amount.value
+        if isinstance(found, Duration | str):
             help = "write a number, or name a param that is one"
-            self._error(path, "CDS304", f"{quote(value)} is not a number", help)
+            message = f"{quote(amount.written)} is not a number"
+            self._error(amount.path, "CDS304", message, help)
             return None
-        return None if found is None else float(found)
+        return found
 
-    def duration(self, value: Any, path: Path) -> Duration | None:
+    def duration(self, amount: Amount) -> Duration | None:
         """A duration, or the param that holds one."""
-        found = self._param(value, path) if _is_param(value) else parse_duration(value)
+        found = self._param(amount) if amount.param else amount.value
         if isinstance(found, Duration):
             return found
-        if found is not None or not _is_param(value):
+        if found is not None:
             self._error(
-                path,
+                amount.path,
                 "CDS222",
-                f"{quote(value)} is not a duration",
+                f"{quote(amount.written)} is not a duration",
                 "write e.g. `7 days`, `24 hours`, `18 years`",
             )
         return None
 
-    def _minutes(self, value: Any, path: Path) -> float | None:
-        hour, _, minute = str(value).partition(":")
+    def _minutes(self, amount: Amount) -> float | None:
+        hour, _, minute = str(amount.written).partition(":")
         if not (hour.isdigit() and minute.isdigit() and len(minute) == 2):
-            self._error(
-                path, "CDS304", f"{quote(value)} is not a time of day", "write `22:00`"
-            )
+            message = f"{quote(amount.written)} is not a time of day"
+            self._error(amount.path, "CDS304", message, "write `22:00`")
             return None
         return float(int(hour) * 60 + int(minute))
 
-    def _param(self, value: str, path: Path) -> float | Duration | None:
-        param = self.params.get(value[1:])
+    def _param(self, amount: Amount) -> float | Duration | None:
+        param = self.params.get(amount.param)
         if param is None:
             names = [f"${name}" for name in self.params]
             self._error(
-                path,
+                amount.path,
                 "CDS303",
-                f"there is no param {quote(value)}",
-                suggest(value, names) or "define it under `params`",
+                f"there is no param {quote(amount.written)}",
+                suggest(str(amount.written), names) or "define it under `params`",
             )
             return None
         self.used_params.add(param.name)
@@ -155,10 +139,6 @@ class LimitReader:
 
     def _error(self, path: Path, code: str, message: str, help: str = "") -> None:
         self.findings.error(self.document, path, code, message, help)
-
-
-def _is_param(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith("$")
 
 
 def words(limit: Limit, name: str, fact: Fact) -> str:
@@ -171,15 +151,3 @@ def words(limit: Limit, name: str, fact: Fact) -> str:
         return f"{comparison} {hour:02}:{minute:02}"
     unit = "" if name in _PLAIN or not fact.unit else f" {fact.unit}"
     return f"{comparison} {limit.value:g}{unit}"
-
-
-def number_or_duration(value: Any) -> float | Duration | None:
-    """What the value of a param is; None if it is neither."""
-    if isinstance(value, bool) or value is None:
-        return None
-    return float(value) if isinstance(value, int | float) else parse_duration(value)
-
-
-def size(value: float | Duration) -> float:
-    """A number by which values of one param compare."""
-    return intervals.seconds(value) if isinstance(value, Duration) else value

@@ -18,10 +18,9 @@ from ...fhir.code_systems import (
 from ...protocol.cards import Coding
 from ..language.diagnostics import Findings, quote, suggest
 from ..language.document import Document, Path
+from ..language.tree import RuleTree
 
 ORDER, TEXT = "order", "text"
-_CARDS = ("card", "card_defaults", "cards")
-_BEARERS = ("suggestions", "system_actions")
 
 
 def build_orders(document: Document, findings: Findings) -> dict[str, Coding | None]:
@@ -69,7 +68,7 @@ def coded(value: Any, orders: Mapping[str, Coding | None]) -> Any:
 
 
 def check_orders(
-    site: Document | None, rules: Iterable[Document], findings: Findings
+    site: Document | None, rules: Iterable[RuleTree], findings: Findings
 ) -> None:
     """Report orders without their text, that the site does not list, that none uses."""
     listed = site.data.get("orders", {}) if site else {}
@@ -80,11 +79,12 @@ def check_orders(
             if body.keys() != {ORDER, TEXT}:
                 message = "an order has its name and its text, and nothing else"
                 help = f"write `{{ order: {body[ORDER]}, text: … }}`"
-                findings.error(rule, path, "CDS674", message, help, key=True)
+                findings.error(rule.document, path, "CDS674", message, help, key=True)
             if listed and body[ORDER] not in listed:
                 message = f"site.yaml lists no order {quote(body[ORDER])}"
                 help = suggest(body[ORDER], listed) or f"list it: `{body[ORDER]}: {{}}`"
-                findings.warning(rule, (*path, ORDER), "CDS671", message, help)
+                where = (*path, ORDER)
+                findings.warning(rule.document, where, "CDS671", message, help)
     for name in listed:
         if site and name not in used:
             message, help = f"no rule uses the order {quote(name)}", "remove it"
@@ -92,15 +92,10 @@ def check_orders(
             findings.warning(site, path, "CDS672", message, help, key=True)
 
 
-def _orders(rule: Document) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+def _orders(rule: RuleTree) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     """Place and content of every order that a rule's actions name."""
-    for name in _CARDS:
-        written = rule.data.get(name, {})
-        cards = enumerate(written) if name == "cards" else [(None, written)]
-        for index, card in cards:
-            place = (name,) if index is None else (name, index)
-            for bearer in _BEARERS:
-                yield from _within(card.get(bearer), (*place, bearer))
+    for action in rule.actions:
+        yield from _within(action.content, action.place)
 
 
 def _within(value: Any, path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:

@@ -1,48 +1,123 @@
-"""The params of a rule, held to their own bounds and units."""
+"""The params of a rule: what its file says of them, and what a site makes of them."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from ..language.diagnostics import Findings
-from ..language.document import Document
+from ..engine.rules import Param
+from ..language.diagnostics import Findings, quote, suggest
+from ..language.document import Document, Path
 from ..language.slips import check_unit
-from ..values.intervals import Duration
-from .limits import number_or_duration, size
+from ..language.tree import Amount, ParamNode, RuleTree
+from ..values.intervals import Duration, parse_duration, size
 
 
-def check_param(
-    document: Document,
-    name: str,
-    default: float | Duration,
-    findings: Findings,
-) -> None:
-    """Report what of a param does not fit together: bounds, default and unit.
+class ParamBuilder:
+    """Builds the params of one rule."""
 
-    Bounds that shut out the rule's own default would let no site return to it.
-    """
-    path = ("params", name)
-    body: Mapping[str, Any] = document.value(path)
-    if "unit" in body:
-        check_unit(body["unit"], document, (*path, "unit"), findings)
-    bounds = {
-        word: number_or_duration(body[word]) for word in ("min", "max") if word in body
-    }
-    for word, bound in bounds.items():
-        if isinstance(bound, Duration) is not isinstance(default, Duration):
-            message = f"`{word}` and `default` are not of one kind"
-            help = "write both as numbers, or both as durations"
-            findings.error(document, (*path, word), "CDS310", message, help)
-            return
-    low, high = (bounds.get(word) for word in ("min", "max"))
-    if low is not None and high is not None and size(low) > size(high):
-        message = f"`min` is more than `max`: {body['min']} to {body['max']}"
-        findings.error(document, (*path, "min"), "CDS310", message, "swap them")
-        return
-    outside = (low is not None and size(default) < size(low)) or (
-        high is not None and size(default) > size(high)
+    def __init__(
+        self, rule: RuleTree, site_document: Document | None, findings: Findings
+    ) -> None:
+        self.rule = rule
+        self.site_document = site_document
+        self.findings = findings
+        self.path: Path = ("rules", rule.name, "params")
+        """Where ``site.yaml`` tunes them."""
+        local = site_document.value(self.path) if site_document else None
+        self.local: Mapping[str, Any] = local or {}
+
+    def build(self) -> dict[str, Param]:
+        """Every param that could be built, with the value that holds at the site."""
+        params = {}
+        for name, node in self.rule.params.items():
+            value = self._value(node)
+            if value is not None:
+                params[name] = Param(name, value, node.unit)
+        for name in self.local:
+            if name not in params:
+                message = f"the rule has no param {quote(name)}"
+                self._site_error(name, message, suggest(name, params) or "remove it")
+        return params
+
+    def _value(self, node: ParamNode) -> float | Duration | None:
+        default = node.default.quantity
+        if default is None:
+            written = quote(node.default.written)
+            message = f"{written} is neither a number nor a duration"
+            help = "write a number, or e.g. `7 days`"
+            self._error(node.default.path, "CDS222", message, help)
+            return None
+        self._check(node, default)
+        if node.name not in self.local:
+            return default
+        written = self.local[node.name]
+        value = number_or_duration(written)
+        if value is None or isinstance(value, Duration) is not isinstance(
+            default, Duration
+        ):
+            has = node.default.written
+            message = f"{quote(written)} does not fit; the rule has {has}"
+            self._site_error(node.name, message, "write a value of the same kind")
+            return default
+        if _is_outside(value, node):
+            message = f"{written} is outside what the rule allows: {_bounds(node)}"
+            help = "choose a value within, or have the rule itself changed"
+            self._site_error(node.name, message, help)
+        return value
+
+    def _check(self, node: ParamNode, default: float | Duration) -> None:
+        """Report what of a param does not fit together: bounds, default and unit.
+
+        Bounds that shut out the rule's own default would let no site return to it.
+        """
+        if node.unit:
+            check_unit(
+                node.unit, self.rule.document, (*node.path, "unit"), self.findings
+            )
+        for word, bound in (("min", node.least), ("max", node.most)):
+            of_time = bound and isinstance(bound.quantity, Duration)
+            if bound and of_time is not isinstance(default, Duration):
+                message = f"`{word}` and `default` are not of one kind"
+                help = "write both as numbers, or both as durations"
+                self._error(bound.path, "CDS310", message, help)
+                return
+        low, high = _quantity(node.least), _quantity(node.most)
+        if low is not None and high is not None and size(low) > size(high):
+            message = f"`min` is more than `max`: {_bounds(node)}"
+            self._error((*node.path, "min"), "CDS310", message, "swap them")
+        elif _is_outside(default, node):
+            written, bounds = node.default.written, _bounds(node)
+            message = f"{written} is outside the rule's own bounds: {bounds}"
+            help = "move the default or the bound"
+            self._error(node.default.path, "CDS310", message, help)
+
+    def _error(self, path: Path, code: str, message: str, help: str) -> None:
+        self.findings.error(self.rule.document, path, code, message, help)
+
+    def _site_error(self, name: str, message: str, help: str) -> None:
+        assert self.site_document is not None
+        where = (*self.path, name)
+        self.findings.error(self.site_document, where, "CDS018", message, help)
+
+
+def _quantity(amount: Amount | None) -> float | Duration | None:
+    return amount.quantity if amount else None
+
+
+def _is_outside(value: float | Duration, node: ParamNode) -> bool:
+    low, high = _quantity(node.least), _quantity(node.most)
+    return (low is not None and size(value) < size(low)) or (
+        high is not None and size(value) > size(high)
     )
-    if outside:
-        between = f"{body.get('min', '…')} to {body.get('max', '…')}"
-        message = f"{body['default']} is outside the rule's own bounds: {between}"
-        help = "move the default or the bound"
-        findings.error(document, (*path, "default"), "CDS310", message, help)
+
+
+def _bounds(node: ParamNode) -> str:
+    """The bounds as they are written."""
+    said = (each.written if each else "…" for each in (node.least, node.most))
+    return " to ".join(map(str, said))
+
+
+def number_or_duration(value: Any) -> float | Duration | None:
+    """What the value in ``site.yaml`` is; None if it is neither."""
+    if isinstance(value, bool) or value is None:
+        return None
+    return float(value) if isinstance(value, int | float) else parse_duration(value)

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..compile.limits import size
 from ..language.document import Path
-from ..values.intervals import RISING, Duration
+from ..values.intervals import RISING, Duration, size
 from .fact_words import value_text
 from .meaning import Bound, Clause, canonical
 from .versions import Change, Step

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..compile.limits import number_or_duration
-from ..engine.alert_tests import ATTRIBUTES
+from ..compile.params import number_or_duration
 from ..engine.facts import Criterion, Fact
 from ..engine.rules import Rule
 from ..language.document import Document, Path, Position
+from ..language.tree import ALERT_ATTRIBUTES
 from ..values.intervals import COMPARISONS, Duration, parse_duration
 
 Value = float | Duration | str
@@ -173,7 +173,7 @@ def read_clause(
         return _patient(body, here, params)
     if isinstance(body, str):
         return Clause(body, here, word)
-    single = [name for name in body if name in ATTRIBUTES]
+    single = [name for name in body if name in ALERT_ATTRIBUTES]
     if kinds.get(word) != "wearable_alert":
         single = []
     elif single:

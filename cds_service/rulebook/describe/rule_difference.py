@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..compile.limits import number_or_duration
+from ..compile.params import number_or_duration
 from ..engine.rulebook import Rulebook
 from ..language.document import Document, Path
 from .clause_difference import ClauseComparer, renamed

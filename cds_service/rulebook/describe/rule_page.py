@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...protocol.cards import Indicator
-from ..compile.limits import number_or_duration
+from ..compile.params import number_or_duration
 from ..compile.prefetch import askings_of, derive
 from ..engine.alerting import ANY_REASON, AboutData
 from ..engine.rulebook import Rulebook

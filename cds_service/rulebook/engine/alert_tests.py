@@ -12,9 +12,6 @@ from ..values.intervals import Limit, exactly
 from ..values.truth import Reason, ReasonKind
 from .rows.readings import Row
 
-ATTRIBUTES = ("value", "threshold", "coverage", "duration", "age", "local_time")
-"""What a test may ask of one alert."""
-
 NO_CLOCK = "wearer's local time not known"
 """What stays open where a delivery told its times in UTC alone."""
 

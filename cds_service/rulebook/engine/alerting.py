@@ -10,11 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ...protocol.cards import Indicator
+from ..language.tree import ONCE_PER
 from ..values.intervals import Duration
 
-ONCE_PER = ("patient", "rule", "user")
-"""What makes two cards the same, where a rule does not say. Where a call names no user,
-its encounter stands in."""
 OF_THE_CALL = ("user", "encounter")
 """What ``once_per`` may name of the call."""
 ANY_REASON = ""

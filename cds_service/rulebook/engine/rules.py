@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ...protocol.cards import CardSource, Coding, Indicator, Link
+from ..language.tree import Evidence
 from ..values.intervals import Duration
 from ..values.text import Template
 from .alerting import Alerting, Limits
@@ -72,15 +73,6 @@ class CardTemplate:
     """What limits the card: devices, what nobody knows; under a heading of its own."""
     system_actions: tuple[ActionTemplate, ...] = ()
     """What is done without a person, all together."""
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """A document that a rule rests on."""
-
-    citation: str
-    url: str = ""
-    year: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

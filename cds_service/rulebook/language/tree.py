@@ -16,13 +16,16 @@ from typing import Any, ClassVar
 
 from ...protocol.cards import CardSource, Indicator, Link
 from ..values.intervals import Duration
-from .document import Document, Path, Position
+from .document import Document, Path
 
 ONCE_PER = ("patient", "rule", "user")
 """What makes two cards the same, where a rule does not say. Where a call names no user,
 its encounter stands in."""
 EVERY_REASON = "other"
 """In ``snooze_on_override``: every reason that is not named, and none given."""
+
+ALERT_ATTRIBUTES = ("value", "threshold", "coverage", "duration", "age", "local_time")
+"""What a test may ask of one wearable alert."""
 
 Value = float | Duration | str
 """A number in the unit of its fact, a length of time, or a time of day."""
@@ -45,6 +48,11 @@ class Amount(Node):
     value: Value
     """The text that is written, where it is a param or no length of time."""
     param: str = ""
+
+    @property
+    def quantity(self) -> float | Duration | None:
+        """The number or length of time; None for a param, a time of day, a text."""
+        return None if isinstance(self.value, str) else self.value
 
     def settled(self, params: Mapping[str, float | Duration]) -> "Amount":
         """Return the amount with the value of its param, where *params* have it."""
@@ -158,6 +166,21 @@ class FactTest(Node):
 
     fact: str
     tests: tuple[Test, ...]
+
+    def parted(self, kind: str) -> tuple[tuple[Test, ...], tuple[Compared, ...]]:
+        """Return what is asked of all that a fact of a *kind* found, and of one alert.
+
+        What is asked of single wearable alerts must hold of one and the same; a count
+        beside it, which comes last, is of the alerts for which it does.
+        """
+        if kind != "wearable_alert":
+            return self.tests, ()
+        compared = [each for each in self.tests if isinstance(each, Compared)]
+        of_one = [each for each in compared if each.name in ALERT_ATTRIBUTES]
+        if of_one:
+            of_one += [each for each in compared if each.name == "count"]
+        of_all = tuple(each for each in self.tests if each not in of_one)
+        return of_all, tuple(of_one)
 
 
 When = Branch | PatientTest | Presence | FactTest
@@ -294,6 +317,11 @@ class ActionNode(Node):
     reasons: tuple[str, ...]
     """The facts that are the reason for what is created."""
 
+    @property
+    def place(self) -> Path:
+        """Where the content stands."""
+        return (*self.path, "set" if self.type == "update" else self.type)
+
 
 @dataclass(frozen=True, slots=True)
 class SuggestionNode(Node):
@@ -425,10 +453,6 @@ class RuleTree(Node):
     def line(self, path: Path) -> int:
         """Return the line of a key; of its nearest parent where it is not there."""
         return self.document.position(path, key=True).line
-
-    def position(self, path: Path) -> Position:
-        """Return where a key stands."""
-        return self.document.position(path, key=True)
 
 
 @dataclass(frozen=True, slots=True)

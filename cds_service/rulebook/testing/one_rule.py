@@ -24,6 +24,8 @@ from ..language.diagnostics import Finding, Findings, Level
 from ..language.document import Document
 from ..language.schemas import check_shape
 from ..language.source import parse_yaml
+from ..language.tree import FactTree
+from ..language.tree_reader import read_fact, read_rule
 from ..terminology.lexicon import Lexicon, build_lexicon
 from ..terminology.measured import Quantities, quantities_of
 from ..terminology.valuesets import ValueSet, build_valuesets
@@ -47,8 +49,8 @@ class SharedParts:
     lexicon: Lexicon
     alert_types: Mapping[str, AlertType]
     quantities: Quantities
-    facts: Mapping[str, Document]
-    """Files of ``facts/`` by name."""
+    facts: Mapping[str, FactTree]
+    """The facts of ``facts/`` by name."""
     errors: tuple[Finding, ...]
     known: Mapping[str, Document]
     """Documents that were right before."""
@@ -88,7 +90,7 @@ def build_shared_parts(
         lexicon=lexicon,
         alert_types=alert_types_of(next(iter(sound["alert-types"]), None)),
         quantities=quantities,
-        facts={each.data["fact"]: each for each in sound["fact"]},
+        facts={tree.name: tree for tree in map(read_fact, sound["fact"])},
         errors=_errors(findings),
         known=known,
     )
@@ -137,7 +139,7 @@ class OneRule:
             {**self.shared.site_data, "unapproved": "serve", "rules": {name: tuned}},
         )
         shelf = replace(self._shelf, findings=findings)
-        rule = build_rule(document, shelf, site, site_document, findings)
+        rule = build_rule(read_rule(document), shelf, site, site_document, findings)
         if rule is None or findings.has_errors:
             raise ExampleError(refusal(_errors(findings)))
         hook = next(iter(document.data.get("hooks") or ()), _HOOK)
@@ -146,7 +148,7 @@ class OneRule:
         return ServiceRules(service, (), {}, (rule,), program, site)
 
     def _interned(self) -> Selectors:
-        slots = tuple(self._shelf.slots)
+        slots = tuple(self._shelf.selectors)
         if self._selectors is None or self._selectors.all != slots:
             self._selectors = Selectors(
                 slots, self.shared.valuesets, self.shared.lexicon

@@ -183,3 +183,8 @@ def parse_duration(text: object) -> Duration | None:
 def seconds(length: Duration) -> float:
     """A duration as seconds, with a month of 30 and a year of 365 days."""
     return length.length / timedelta(seconds=1)
+
+
+def size(value: float | Duration) -> float:
+    """A number by which two numbers, or two lengths of time, compare."""
+    return seconds(value) if isinstance(value, Duration) else value

@@ -122,6 +122,19 @@ def test_a_card_whose_own_condition_contradicts_the_rule_is_never_shown(
     assert [each.code for each in told] == ["CDS330"]
 
 
+def test_a_card_that_asks_a_fact_that_is_not_there_is_told_of_that_alone(
+    rules: Any, chart: Any
+) -> None:
+    rules.evaluate(FACTS, USED, chart())
+    text = rules.files["test.yaml"]
+    card = "card:\n  when: {heart: {latest: {above: 100}}}"
+    rules.files["test.yaml"] = text.replace("card:", card, 1)
+
+    found = [each for each in rules.compile().findings if each.level == "error"]
+
+    assert [each.message for each in found] == ["there is no fact `heart` in this rule"]
+
+
 def hooks(rules: Any, chart: Any, written: str, drafts: bool = True) -> list[Finding]:
     rules.evaluate("bb: {medication: {in: beta-blockers}}", "bb: present", chart())
     text = rules.files["test.yaml"].replace("[patient-view]", written)
