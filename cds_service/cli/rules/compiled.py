@@ -16,6 +16,7 @@ from ...rulebook.language import (
     Finding,
     Findings,
     Level,
+    RuleTree,
     check_shape,
     parse_yaml,
     suggest,
@@ -37,6 +38,8 @@ class Compilation:
     """The folder, as the caller would name it."""
     files: Mapping[str, str]
     documents: Mapping[str, Document]
+    trees: Mapping[str, RuleTree]
+    """Of the rules, by file."""
     rulebook: Rulebook
 
     def place(self, file: str) -> str:
@@ -44,9 +47,9 @@ class Compilation:
         return f"{self.name}/{file}" if self.name != "." else file
 
     def rule_file(self, rule: str) -> RuleFile:
-        """Return a rule beside its file."""
+        """Return a rule beside its tree."""
         found = self.rulebook.rules[rule]
-        return RuleFile(found, self.documents[found.file])
+        return RuleFile(found, self.trees[found.file])
 
     def find(self, rule: str) -> RuleFile:
         """Return the rule that a user names.
@@ -89,7 +92,7 @@ def compile_texts(name: str, files: Mapping[str, str]) -> Compilation:
     if compiled.rulebook is None:
         raise CouldNotRun(_said(name, compiled.findings))
     documents = {**_tests(files), **compiled.documents}
-    return Compilation(name, files, documents, compiled.rulebook)
+    return Compilation(name, files, documents, compiled.trees, compiled.rulebook)
 
 
 def _tests(files: Mapping[str, str]) -> dict[str, Document]:

@@ -77,7 +77,7 @@ def diff(
     does not (CDS617); 2: usage, or rules have errors.
     """
     before, after, only = _sides(old, new, revision)
-    books = [Book(each.rulebook, each.documents) for each in (before, after)]
+    books = [Book(each.rulebook, each.trees) for each in (before, after)]
     found = [each for each in compare_books(*books) if only in (None, each.rule)]
     settings = [] if only else compare_settings(before.documents, after.documents)
     replay = None

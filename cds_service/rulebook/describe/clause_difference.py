@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..language.document import Path
+from ..language.tree import Bound
 from ..values.intervals import RISING, Duration, size
 from .fact_words import value_text
-from .meaning import Bound, Clause, canonical
+from .meaning import Clause, canonical
 from .versions import Change, Step
 
 _NARROWS = ("days", "share", "readings", "times", "apart")
@@ -110,11 +111,11 @@ class ClauseComparer:
     def _moved(self, clause: Clause, old: Bound, new: Bound, effect: str) -> Change:
         unit = self.units.get(clause.fact, "")
         was, now = _value(old, unit), _value(new, unit)
-        if new.param and new.param == old.param and old.comparison == new.comparison:
-            path: Path = ("params", new.param, "default")
-            return self._change(
-                path, f"${new.param} {now}, was {was}", Step.MINOR, effect
-            )
+        param = new.amount.param
+        same = param == old.amount.param and old.comparison == new.comparison
+        if param and same:
+            path: Path = ("params", param, "default")
+            return self._change(path, f"${param} {now}, was {was}", Step.MINOR, effect)
         before = replace(clause, bounds=(old,), options={})
         text = f"{self.words(replace(clause, bounds=(new,), options={}))}"
         said = self.words(before).removeprefix(f"{clause.fact or 'patient'} ")

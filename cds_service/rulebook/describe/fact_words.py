@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from ..engine.facts import Fact
 from ..engine.rows.selectors import Selector
+from ..language.tree import Bound, Value
 from ..values.escaping import inert
 from ..values.intervals import Duration
 from ..values.text import format_quantity
-from .meaning import Bound, Clause, Value
+from .meaning import Clause
 
 _LIMITS = {
     "above": "above {}",
@@ -78,8 +79,7 @@ class Words:
         if clause.kind in _REDUCED:
             said = limits(clause.bounds, fact)
             return f"{_REDUCED[clause.kind]} {self.value(fact)} is {said}"
-        say = _SERIES.get(clause.kind, _otherwise)
-        return say(self.value(fact), clause, fact)
+        return _SERIES[clause.kind](self.value(fact), clause, fact)
 
     def title(self, fact: Fact) -> str:
         """What a fact is about, in emphasis."""
@@ -293,14 +293,6 @@ def _repeated(subject: str, clause: Clause, fact: Fact) -> str:
         f"{subject} is {limits(clause.bounds, fact)} in at least {times:g} readings "
         f"that lie {apart} or more apart"
     )
-
-
-def _otherwise(subject: str, clause: Clause, fact: Fact) -> str:
-    """A test that has no words of its own, as the author writes it."""
-    name = clause.kind.replace("_", " ")
-    told = [f"{key} {value_text(value, '')}" for key, value in clause.options.items()]
-    said = [limits(clause.bounds, fact)] if clause.bounds else []
-    return f"{subject}: {' '.join([name, *said, *told])}"
 
 
 _SERIES: Mapping[str, Callable[[str, Clause, Fact], str]] = {

@@ -90,21 +90,22 @@ def _evidence(source: RuleFile) -> str:
 
 
 def _plain(key: str) -> Any:
-    return lambda source: source.data.get("governance", {}).get(key, "")
+    return lambda source: getattr(source.tree.governance, key)
 
 
 def _dates(source: RuleFile) -> str:
-    governance = source.data.get("governance", {})
-    told = {
-        "effective": "in effect from {}",
-        "review_by": "review due by {}",
-        "expires": "expires on {}",
-    }
+    governance = source.tree.governance
     said = [
-        text.format(governance[key]) for key, text in told.items() if key in governance
+        f"{text} {day}"
+        for text, day in (
+            ("in effect from", governance.effective),
+            ("review due by", governance.review_by),
+            ("expires on", governance.expires),
+        )
+        if day
     ]
-    if "approved" in governance:
-        said.append(f"approved on {governance['approved']['on']}")
+    if governance.approved:
+        said.append(f"approved on {governance.approved.on}")
     return f"version {source.rule.version}: {', '.join(said)}" if said else ""
 
 

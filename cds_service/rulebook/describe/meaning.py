@@ -1,40 +1,36 @@
-"""What the conditions of a rule file ask, without how they are written.
+"""What the criteria of a rule ask, without how they are written.
 
-Formatting, nesting that changes nothing and the names of parameters are gone; defaults
-are filled in. Pages say it in words, and comparing two files compares it.
+Nesting that changes nothing and the names of params are gone. Pages say it in words,
+and comparing two rules compares it.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, assert_never
 
-from ..compile.params import number_or_duration
 from ..engine.facts import Criterion, Fact
 from ..engine.rules import Rule
-from ..language.document import Document, Path, Position
-from ..language.tree import ALERT_ATTRIBUTES
-from ..values.intervals import COMPARISONS, Duration, parse_duration
-
-Value = float | Duration | str
-"""A limit: a number in the fact's unit, a length of time, or a time of day."""
+from ..language.document import Path, Position
+from ..language.tree import (
+    Bound,
+    Branch,
+    Compared,
+    FactTest,
+    OnDays,
+    PatientTest,
+    Presence,
+    Repeated,
+    RiseOrFall,
+    RuleTree,
+    ScoreFact,
+    ScoreItem,
+    Sustained,
+    Test,
+    When,
+)
+from ..values.intervals import Duration
 
 Params = Mapping[str, float | Duration]
-BRANCHES = ("all", "any", "none")
-_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    "sustained": {"share": 1.0, "readings": 3.0},
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """One comparison: ``above 100``."""
-
-    attribute: str
-    """What is compared, such as ``latest``, ``local_time`` or ``age``."""
-    comparison: str
-    value: Value
-    param: str = ""
-    """The parameter that the limit comes from; no part of what it means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +45,7 @@ class Clause:
     fact: str = ""
     bounds: tuple[Bound, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
-    """What a test is told beside its limit: ``for``, ``share``, ``days``; ``sex``."""
+    """What a test is told beside its bounds: ``for``, ``share``, ``days``; ``sex``."""
     children: tuple["Clause", ...] = ()
 
     def walk(self) -> Iterator["Clause"]:
@@ -61,87 +57,51 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class RuleFile:
-    """A compiled rule beside the file that it was compiled from."""
+    """A compiled rule beside the tree that it was compiled from."""
 
     rule: Rule
-    document: Document
-
-    @property
-    def data(self) -> Mapping[str, Any]:
-        """The file's content."""
-        data: Mapping[str, Any] = self.document.data
-        return data
+    tree: RuleTree
 
     def line(self, path: Path) -> int:
         """The line of a key; of its nearest parent where it is not there."""
-        return self.document.position(path, key=True).line
+        return self.tree.line(path)
 
     def defaults(self) -> dict[str, float | Duration]:
-        """The parameters as the file sets them, whatever a site tunes."""
-        found = {
-            name: number_or_duration(body["default"])
-            for name, body in self.data.get("params", {}).items()
-        }
+        """The params as the file sets them, whatever a site tunes."""
+        found = {name: node.default.quantity for name, node in self.tree.params.items()}
         return {name: value for name, value in found.items() if value is not None}
 
     def tuned(self) -> dict[str, float | Duration]:
-        """The parameters as they hold at this site."""
+        """The params as they hold at this site."""
         return {name: param.value for name, param in self.rule.params.items()}
 
     def when(self, params: Params) -> Clause:
         """What the rule asks."""
-        return simplified(self._read(("when",), params))
+        return self._reader(params).clause(self.tree.when)
 
     def scores(self, params: Params) -> dict[str, Clause]:
         """The scores among the facts, by name."""
+        reader = self._reader(params)
         return {
-            name: Clause(
-                "score", ("facts", name), name, (), {}, self._items(name, params)
-            )
-            for name, fact in self.rule.facts.items()
-            if fact.kind == "score"
+            name: reader.score(name, node)
+            for name, node in self.tree.facts.items()
+            if isinstance(node, ScoreFact)
         }
+
+    def card_whens(self, params: Params) -> list[Clause | None]:
+        """What each card asks beyond the rule; None if nothing."""
+        reader = self._reader(params)
+        whens = (card.when for card in self.tree.cards)
+        return [None if when is None else reader.clause(when) for when in whens]
 
     def clauses(self, params: Params) -> Iterator[Clause]:
         """Everything that the rule, its cards and its scores ask."""
-        yield from self.when(params).walk()
-        for path in self.card_paths():
-            when = self.card_when(path, params)
-            if when is not None:
-                yield from when.walk()
-        for score in self.scores(params).values():
-            yield from score.walk()
+        cards = (each for each in self.card_whens(params) if each is not None)
+        for asked in (self.when(params), *cards, *self.scores(params).values()):
+            yield from asked.walk()
 
-    def card_paths(self) -> list[Path]:
-        """Where the cards stand, in order."""
-        if "card" in self.data:
-            return [("card",)]
-        return [("cards", index) for index in range(len(self.data["cards"]))]
-
-    def card_when(self, path: Path, params: Params) -> Clause | None:
-        """What a card asks beyond the rule; None if nothing."""
-        where = (*path, "when")
-        if self.document.value(where) is None:
-            return None
-        return simplified(self._read(where, params))
-
-    def _read(self, path: Path, params: Params) -> Clause:
-        kinds = {name: fact.kind for name, fact in self.rule.facts.items()}
-        return read_clause(self.document.value(path), path, params, kinds)
-
-    def _items(self, name: str, params: Params) -> tuple[Clause, ...]:
-        where: Path = ("facts", name, "score", "items")
-        return tuple(
-            Clause(
-                "item",
-                (*where, index, "label"),
-                "",
-                (),
-                {"points": float(body["points"]), "label": body["label"]},
-                (simplified(self._read((*where, index, "when"), params)),),
-            )
-            for index, body in enumerate(self.document.value(where))
-        )
+    def _reader(self, params: Params) -> "_Reader":
+        return _Reader(params, {n: fact.kind for n, fact in self.rule.facts.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,40 +113,92 @@ class Use:
     position: Position
 
 
-def read_clause(
-    written: Mapping[str, Any], path: Path, params: Params, kinds: Mapping[str, str]
-) -> Clause:
-    """The node at *path* of a rule file that compiles, as it stands.
+class _Reader:
+    """Reads nodes as clauses, with the values of params and the kinds of facts."""
 
-    Args:
-        kinds: The kind of each fact.
-    """
-    word, body = next(iter(written.items()))
-    here = (*path, word)
-    if word in BRANCHES:
-        children = tuple(
-            read_clause(each, (*here, index), params, kinds)
-            for index, each in enumerate(body)
-        )
-        return Clause(word, here, children=children)
-    if word == "patient":
-        return _patient(body, here, params)
-    if isinstance(body, str):
-        return Clause(body, here, word)
-    single = [name for name in body if name in ALERT_ATTRIBUTES]
-    if kinds.get(word) != "wearable_alert":
-        single = []
-    elif single:
-        single += [name for name in body if name == "count"]
-    leaves = [
-        _test(word, name, body[name], (*here, name), params)
-        for name in body
-        if name not in single
-    ]
-    if single:
-        bounds = tuple(b for name in single for b in _bounds(name, body[name], params))
-        leaves.append(Clause("alert", here, word, bounds))
-    return leaves[0] if len(leaves) == 1 else Clause("all", here, children=(*leaves,))
+    def __init__(self, params: Params, kinds: Mapping[str, str]) -> None:
+        self.params = params
+        self.kinds = kinds
+
+    def clause(self, node: When) -> Clause:
+        """What a node asks, without nesting that adds nothing."""
+        return simplified(self._read(node))
+
+    def score(self, name: str, node: ScoreFact) -> Clause:
+        """A score with its items."""
+        items = tuple(map(self._item, node.items))
+        return Clause("score", ("facts", name), name, children=items)
+
+    def _item(self, node: ScoreItem) -> Clause:
+        options = {"points": float(node.points), "label": node.label}
+        children = (self.clause(node.when),)
+        return Clause("item", (*node.path, "label"), options=options, children=children)
+
+    def _read(self, node: When) -> Clause:
+        match node:
+            case Branch():
+                children = tuple(map(self._read, node.children))
+                return Clause(node.word, node.path, children=children)
+            case PatientTest():
+                return self._of_patient(node)
+            case Presence():
+                return Clause(node.word, node.path, node.fact)
+            case FactTest():
+                return self._of_fact(node)
+            case _:
+                assert_never(node)
+
+    def _of_patient(self, node: PatientTest) -> Clause:
+        leaves = []
+        if node.sexes:
+            options = {"sex": tuple(sorted(node.sexes))}
+            leaves.append(Clause("patient", node.path, options=options))
+        if node.ages:
+            bounds = self._settled(*node.ages)
+            leaves.append(Clause("patient", node.path, bounds=bounds))
+        return _joined(leaves, node.path)
+
+    def _of_fact(self, node: FactTest) -> Clause:
+        of_all, of_one = node.parted(self.kinds[node.fact])
+        leaves = [self._test(node.fact, test) for test in of_all]
+        if of_one:
+            bounds = self._settled(*(each for test in of_one for each in test.bounds))
+            leaves.append(Clause("alert", node.path, node.fact, bounds))
+        return _joined(leaves, node.path)
+
+    def _test(self, fact: str, test: Test) -> Clause:
+        options: Mapping[str, Any]
+        match test:
+            case Compared():
+                bounds, options = test.bounds, {}
+            case Sustained():
+                bounds = (test.bound,)
+                options = {
+                    "share": float(test.share),
+                    "readings": float(test.readings),
+                    "for": test.period.settled(self.params).value,
+                }
+            case OnDays():
+                bounds, options = (test.bound,), {"days": float(test.days)}
+            case Repeated():
+                bounds = (test.bound,)
+                options = {
+                    "times": test.times.settled(self.params).value,
+                    "apart": test.apart.settled(self.params).value,
+                }
+            case RiseOrFall():
+                bounds = (test.bound,)
+                options = {"over": test.over.settled(self.params).value}
+            case _:
+                assert_never(test)
+        return Clause(test.name, test.path, fact, self._settled(*bounds), options)
+
+    def _settled(self, *bounds: Bound) -> tuple[Bound, ...]:
+        return tuple(each.settled(self.params) for each in bounds)
+
+
+def _joined(leaves: list[Clause], path: Path) -> Clause:
+    return leaves[0] if len(leaves) == 1 else Clause("all", path, children=(*leaves,))
 
 
 def simplified(clause: Clause) -> Clause:
@@ -251,46 +263,3 @@ def within(fact: Fact) -> Iterator[Fact]:
     for part in fact.parts:
         yield part
         yield from within(part)
-
-
-def _patient(body: Mapping[str, Any], path: Path, params: Params) -> Clause:
-    leaves = []
-    if "sex" in body:
-        options = {"sex": tuple(sorted(body["sex"]["in"]))}
-        leaves.append(Clause("patient", path, "", (), options))
-    if "age" in body:
-        bounds = tuple(_bounds("age", body["age"], params))
-        leaves.append(Clause("patient", path, "", bounds))
-    return leaves[0] if len(leaves) == 1 else Clause("all", path, children=(*leaves,))
-
-
-def _test(fact: str, name: str, body: Any, path: Path, params: Params) -> Clause:
-    if not isinstance(body, Mapping):
-        return Clause(name, path, fact, (), {"value": _value(body, params)[0]})
-    options = dict(_DEFAULTS.get(name, {}))
-    for key, value in body.items():
-        if key not in COMPARISONS and key != "between":
-            options[key] = _value(value, params)[0]
-    bounds = tuple(_bounds(name, body, params))
-    return Clause(name, path, fact, bounds, options)
-
-
-def _bounds(attribute: str, body: Mapping[str, Any], params: Params) -> Iterator[Bound]:
-    for comparison, written in body.items():
-        if comparison == "between":
-            for word, each in zip(("at_least", "below"), written, strict=True):
-                yield Bound(attribute, word, *_value(each, params))
-        elif comparison in COMPARISONS:
-            yield Bound(attribute, comparison, *_value(written, params))
-
-
-def _value(written: Any, params: Params) -> tuple[Any, str]:
-    """A value with its parameter resolved, and the parameter's name."""
-    if isinstance(written, str) and written.startswith("$"):
-        name = written[1:]
-        return params.get(name, written), name
-    if isinstance(written, bool) or not isinstance(written, int | float | str):
-        return written, ""
-    if isinstance(written, str):
-        return parse_duration(written) or written, ""
-    return float(written), ""

@@ -96,7 +96,7 @@ class _Teller:
                 ages.append(f"aged {limits(clause.bounds, None)}")
             else:
                 sexes = " or ".join(clause.options["sex"]) + " "
-        life = ", living or dead" if self.source.data.get("deceased") == "any" else ""
+        life = ", living or dead" if self.source.tree.deceased else ""
         return f"{sexes}patients{' ' if ages else ''}{' and '.join(ages)}{life}"
 
     def _excludes(self, clause: Clause) -> bool:
@@ -176,14 +176,13 @@ class _Teller:
         return self.source.line(clause.path)
 
     def _cards(self) -> Iterable[CardWords]:
-        paths = self.source.card_paths()
-        for path, card in zip(paths, self.rule.cards, strict=True):
-            when = self.source.card_when(path, self.params)
+        nodes, whens = self.source.tree.cards, self.source.card_whens(self.params)
+        for card, node, when in zip(self.rule.cards, nodes, whens, strict=True):
             yield CardWords(
                 card.severity.name.lower(),
                 self._said(when) if when else None,
                 self._template(card.summary),
-                self.source.line((*path, "summary")),
+                self.source.line(node.place("summary")),
             )
 
     def _template(self, template: Template) -> str:

@@ -2,12 +2,23 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from datetime import date
 from typing import Any
 
-from ..compile.params import number_or_duration
 from ..engine.rulebook import Rulebook
-from ..language.document import Document, Path
+from ..language.document import Path
+from ..language.tree import (
+    ActionNode,
+    AlertingNode,
+    Amount,
+    CardNode,
+    GovernanceNode,
+    ParamNode,
+    RuleTree,
+    Snooze,
+    SuggestionNode,
+)
 from .clause_difference import ClauseComparer, renamed
 from .fact_difference import Side, compare_facts, renames
 from .meaning import Clause, RuleFile
@@ -20,7 +31,6 @@ _KEYS: Mapping[str, Step] = {
     "deceased": Step.MAJOR,
     "if_unknown": Step.MAJOR,
 }
-_DEFAULTS = {"if_unknown": "silent"}
 _CARD_KEYS: Mapping[str, Step] = {
     "severity": Step.MINOR,
     "summary": Step.PATCH,
@@ -39,15 +49,16 @@ _CARD_KEYS: Mapping[str, Step] = {
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """A compiled rulebook beside its files."""
+    """A compiled rulebook beside the trees of its rules."""
 
     rulebook: Rulebook
-    documents: Mapping[str, Document]
+    trees: Mapping[str, RuleTree]
+    """By file."""
 
     def source(self, rule: str) -> RuleFile:
-        """A rule beside its file."""
+        """A rule beside its tree."""
         found = self.rulebook.rules[rule]
-        return RuleFile(found, self.documents[found.file])
+        return RuleFile(found, self.trees[found.file])
 
 
 def compare_rules(was: str, now: str, old: Book, new: Book) -> list[Change]:
@@ -72,8 +83,8 @@ class _RuleComparer:
         yield from comparer.compare(self._old_when(), self.now.when(self.params))
         yield from self._scores()
         yield from self._cards()
-        for section, step in (("alerting", Step.MINOR), ("governance", Step.PATCH)):
-            yield from self._section(section, step)
+        yield from self._section("alerting", Step.MINOR)
+        yield from self._section("governance", Step.PATCH)
 
     def _old_when(self) -> Clause:
         return renamed(self.was.when(self.old_params), self.names)
@@ -86,29 +97,26 @@ class _RuleComparer:
         return Change(self.now.rule.file, self.now.line(path), text, step, effect)
 
     def _keys(self) -> Iterator[Change]:
+        was, now = self.was.tree, self.now.tree
         for key, step in _KEYS.items():
-            yield from self._key((key,), key, step, _DEFAULTS.get(key))
-        hooks = [sorted(each.data["hooks"]) for each in (self.was, self.now)]
+            before, after = (getattr(each, key) or None for each in (was, now))
+            if before != after:
+                text = _told(key, before, after)
+                yield self._report((key,), text, step, "")
+        hooks = [sorted(each.hooks) for each in (was, now)]
         if hooks[0] != hooks[1]:
             text = f"hooks {', '.join(hooks[1])}, was {', '.join(hooks[0])}"
             yield self._report(("hooks",), text, Step.MAJOR, "")
 
     def _section(self, section: str, step: Step) -> Iterator[Change]:
-        before = self.was.data.get(section, {})
-        after = self.now.data.get(section, {})
+        before, after = (_members(each.tree, section) for each in (self.was, self.now))
         for key in sorted({*before, *after}):
-            yield from self._key((section, key), key, step, None)
-
-    def _key(self, path: Path, name: str, step: Step, default: Any) -> Iterator[Change]:
-        before, after = self.was.document.value(path), self.now.document.value(path)
-        before = default if before is None else before
-        after = default if after is None else after
-        if before != after:
-            yield self._report(path, _told(name, before, after), step, "")
+            if before.get(key) != after.get(key):
+                text = _told(key, before.get(key), after.get(key))
+                yield self._report((section, key), text, step, "")
 
     def _params(self) -> Iterator[Change]:
-        before = self.was.data.get("params", {})
-        after = self.now.data.get("params", {})
+        before, after = self.was.tree.params, self.now.tree.params
         for name in sorted({*before, *after}):
             path: Path = ("params", name)
             if name not in after:
@@ -121,15 +129,12 @@ class _RuleComparer:
                 yield from self._param(name, before[name], after[name])
 
     def _param(
-        self, name: str, before: Mapping[str, Any], after: Mapping[str, Any]
+        self, name: str, before: ParamNode, after: ParamNode
     ) -> Iterator[Change]:
-        steps = {"min": Step.MINOR, "max": Step.MINOR, "unit": Step.MAJOR}
-        for key in ("unit", "min", "max", "describe"):
-            values = [number_or_duration(each.get(key)) for each in (before, after)]
-            same = values[0] == values[1] if values[0] and values[1] else False
-            if before.get(key) != after.get(key) and not same:
-                step = steps.get(key, Step.PATCH)
-                text = f"${name}: {_told(key, before.get(key), after.get(key))}"
+        for key, step in _PARAM_KEYS.items():
+            was, now = (_param_value(each, key) for each in (before, after))
+            if was != now:
+                text = f"${name}: {_told(key, _written(was), _written(now))}"
                 yield self._report(("params", name, key), text, step, "")
 
     def _facts(self) -> Iterator[Change]:
@@ -139,8 +144,7 @@ class _RuleComparer:
         yield from compare_facts(self.old, self.new, self.names, clauses, self._report)
 
     def _card_clauses(self) -> Iterator[Clause]:
-        for path in self.now.card_paths():
-            when = self.now.card_when(path, self.params)
+        for when in self.now.card_whens(self.params):
             if when is not None:
                 yield when
         yield from self.now.scores(self.params).values()
@@ -178,78 +182,125 @@ class _RuleComparer:
                 yield from comparer.compare(old, now[label].children[0])
 
     def _cards(self) -> Iterator[Change]:
-        before, after = self.was.card_paths(), self.now.card_paths()
+        before, after = self.was.tree.cards, self.now.tree.cards
         if len(before) != len(after):
             text = f"{len(after)} cards, was {len(before)}"
-            yield self._report(after[-1], text, Step.MAJOR, "")
-        for number, (was, now) in enumerate(zip(before, after, strict=False), start=1):
+            yield self._report(after[-1].path, text, Step.MAJOR, "")
+        whens = zip(
+            self.was.card_whens(self.old_params),
+            self.now.card_whens(self.params),
+            strict=False,
+        )
+        pairs = zip(before, after, whens, strict=False)
+        for number, (was, now, asked) in enumerate(pairs, start=1):
             shown = f"card {number}: " if len(after) > 1 else "card: "
-            yield from self._card(was, now, shown)
+            yield from self._card_members(was, now, shown)
+            yield from self._card_when(now.path, *asked, shown)
 
-    def _card(self, was: Path, now: Path, shown: str) -> Iterator[Change]:
+    def _card_members(
+        self, was: CardNode, now: CardNode, shown: str
+    ) -> Iterator[Change]:
         for key, step in _CARD_KEYS.items():
-            old = respelled(_card_value(self.was, was, key), self.names)
-            new = respelled(_card_value(self.now, now, key), {})
+            old = respelled(_card_value(was, key), self.names)
+            new = respelled(_card_value(now, key), {})
             if old != new:
-                path = (*now, key)
-                if self.now.document.value(path) is None:
-                    path = ("card_defaults", key)
-                yield self._report(path, f"{shown}{_told(key, old, new)}", step, "")
-        old_when = self.was.card_when(was, self.old_params)
-        new_when = self.now.card_when(now, self.params)
-        if old_when is not None and new_when is not None:
+                text = f"{shown}{_told(key, old, new)}"
+                yield self._report(now.place(key), text, step, "")
+
+    def _card_when(
+        self, card: Path, old: Clause | None, new: Clause | None, shown: str
+    ) -> Iterator[Change]:
+        if old is not None and new is not None:
             comparer = self._comparer(shown, False)
-            yield from comparer.compare(renamed(old_when, self.names), new_when)
-        elif old_when is not None or new_when is not None:
-            text = (
-                f"{shown}{'has a condition' if new_when else 'has no condition more'}"
-            )
-            yield self._report((*now, "when"), text, Step.MAJOR, "")
+            yield from comparer.compare(renamed(old, self.names), new)
+        elif old is not None or new is not None:
+            text = f"{shown}{'has a condition' if new else 'has no condition more'}"
+            yield self._report((*card, "when"), text, Step.MAJOR, "")
 
 
 def respelled(value: Any, names: Mapping[str, str]) -> Any:
-    """Text, or all text in a value, with its facts under other names."""
+    """Text, or all text in what a card says, with its facts under other names."""
     if isinstance(value, str):
         return _FACT.sub(lambda f: f"{{{{ {names.get(f[1], f[1])}.", value)
+    if isinstance(value, ActionNode):
+        return replace(
+            value,
+            description=respelled(value.description, names),
+            fact=names.get(value.fact, value.fact),
+            content=respelled(value.content, names),
+            reasons=tuple(names.get(each, each) for each in value.reasons),
+        )
+    if isinstance(value, SuggestionNode):
+        label, actions = value.label, value.actions
+        return replace(
+            value, label=respelled(label, names), actions=respelled(actions, names)
+        )
     if isinstance(value, Mapping):
-        return {
-            key: (
-                names.get(each, each)
-                if key in ("update", "remove") and isinstance(each, str)
-                else respelled(each, names)
-            )
-            for key, each in value.items()
-        }
-    if isinstance(value, list):
-        return [respelled(each, names) for each in value]
+        return {key: respelled(each, names) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(respelled(each, names) for each in value)
     return value
 
 
 _FACT = re.compile(r"\{\{\s*([a-z][a-z0-9_]*)\.")
 
 
-def _card_value(source: RuleFile, path: Path, key: str) -> Any:
-    """A member of a card, as the defaults fill it in."""
-    own = source.document.value((*path, key))
-    if own is None:
-        own = source.document.value(("card_defaults", key))
-    if own is None and key == "severity":
-        return source.data.get("severity", "info")
-    return own
+def _card_value(card: CardNode, key: str) -> Any:
+    """A member of a card; None where the file says nothing of it."""
+    if key == "severity":
+        return card.severity.name.lower()
+    return getattr(card, key) if card.says(key) else None
+
+
+_PARAM_KEYS: Mapping[str, Step] = {
+    "unit": Step.MAJOR,
+    "min": Step.MINOR,
+    "max": Step.MINOR,
+    "describe": Step.PATCH,
+}
+
+
+def _param_value(node: ParamNode, key: str) -> Amount | str | None:
+    if key in ("min", "max"):
+        return node.least if key == "min" else node.most
+    return (node.unit if key == "unit" else node.describe) or None
+
+
+def _members(tree: RuleTree, section: str) -> dict[str, Any]:
+    """What the file itself says in a section, as it is written there."""
+    node: AlertingNode | GovernanceNode = getattr(tree, section)
+    return {
+        each.name: _written(getattr(node, each.name))
+        for each in fields(node)
+        if each.name != "path" and tree.says(section, each.name)
+    }
+
+
+def _written(value: Any) -> Any:
+    """An amount as it is written; of a snooze for every reason, its length."""
+    match value:
+        case (Snooze(path=(_, _)) as only,):
+            return only.length.written
+        case Amount():
+            return value.written
+        case _:
+            return value
 
 
 def _told(name: str, before: Any, after: Any) -> str:
     """A changed value; long texts are only said to have changed."""
-    for value in (before, after):
-        if isinstance(value, list | dict) or len(str(value)) > _SHORT:
-            return (
-                f"{name} changed"
-                if None not in (before, after)
-                else (f"{name} {'added' if before is None else 'removed'}")
-            )
+    if not (_is_short(before) and _is_short(after)):
+        if before is None or after is None:
+            return f"{name} {'added' if before is None else 'removed'}"
+        return f"{name} changed"
     if before is None:
         return f"{name} {after}, was not there"
     return f"{name} {'removed' if after is None else after}, was {before}"
+
+
+def _is_short(value: Any) -> bool:
+    plain = value is None or isinstance(value, str | int | float | date)
+    return plain and len(str(value)) <= _SHORT
 
 
 _SHORT = 60

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...protocol.cards import Indicator
-from ..compile.params import number_or_duration
 from ..compile.prefetch import askings_of, derive
 from ..engine.alerting import ANY_REASON, AboutData
 from ..engine.rulebook import Rulebook
 from ..language.document import Document
-from ..values.intervals import Duration
+from ..language.tree import Amount
 from .fact_words import value_text
 from .hti1 import SourceAttribute, source_attributes
 from .meaning import RuleFile
@@ -73,7 +72,7 @@ def build_page(
         params=tuple(_params(source)),
         tests=tuple(_tests(source, documents)),
         alerting=tuple(_alerting(source, rulebook)),
-        unconfirmed=tuple(source.data.get("governance", {}).get("unconfirmed", ())),
+        unconfirmed=source.tree.governance.unconfirmed,
         prefetch=tuple(_prefetch(source, rulebook)),
         attributes=source_attributes(source, rulebook),
         history=history_of(source.rule.id, changelog),
@@ -104,51 +103,48 @@ def history_of(rule: str, changelog: str) -> tuple[str, ...]:
 
 
 def _status(source: RuleFile, rulebook: Rulebook) -> Iterator[str]:
-    rule, governance = source.rule, source.data.get("governance", {})
+    rule, tree, governance = source.rule, source.tree, source.tree.governance
     yield {
         "draft": "Draft: not evaluated.",
         "shadow": "Shadow: evaluated and recorded; no card is shown.",
         "active": "Active: evaluated, and its cards are shown.",
         "retired": "Retired: not evaluated any more.",
     }[rule.status if rule.status != "active" or rule.served else "shadow"]
-    if rule.status != source.data["status"]:
-        yield f"The file says {source.data['status']}; site.yaml decides otherwise."
-    if "approved" in governance:
-        approved = governance["approved"]
-        yield f"Approved by {approved['by']} on {approved['on']}."
+    if rule.status != tree.status:
+        yield f"The file says {tree.status}; site.yaml decides otherwise."
+    if governance.approved:
+        yield f"Approved by {governance.approved.by} on {governance.approved.on}."
     elif rule.served:
         yield "Nobody has approved it; each card says that it awaits local approval."
     else:
         yield "Nobody has approved it."
-    said = {
-        "effective": "In effect from {}.",
-        "expires": "Expires on {}.",
-        "review_by": "Review due by {}.",
-        "owner": "Owner: {}.",
-        "retired_because": "Retired because: {}.",
-    }
-    for key, text in said.items():
-        if key in governance:
-            yield text.format(str(governance[key]).rstrip("."))
-    if "replaced_by" in source.data:
-        yield f"Replaced by {source.data['replaced_by']}."
+    for said, value in (
+        ("In effect from", governance.effective),
+        ("Expires on", governance.expires),
+        ("Review due by", governance.review_by),
+        ("Owner:", governance.owner),
+        ("Retired because:", governance.retired_because),
+    ):
+        if value:
+            yield f"{said} {str(value).rstrip('.')}."
+    if tree.replaced_by:
+        yield f"Replaced by {tree.replaced_by}."
 
 
 def _params(source: RuleFile) -> Iterator[ParamWords]:
-    for name, body in source.data.get("params", {}).items():
-        unit = body.get("unit", "")
+    for name, node in source.tree.params.items():
         yield ParamWords(
             name,
-            body.get("describe", ""),
-            _shown(body["default"], unit),
-            _shown(body.get("min"), unit),
-            _shown(body.get("max"), unit),
-            value_text(source.rule.params[name].value, unit),
+            node.describe,
+            _shown(node.default, node.unit),
+            _shown(node.least, node.unit),
+            _shown(node.most, node.unit),
+            value_text(source.rule.params[name].value, node.unit),
         )
 
 
-def _shown(written: Any, unit: str) -> str:
-    value: float | Duration | None = number_or_duration(written)
+def _shown(amount: Amount | None, unit: str) -> str:
+    value = amount.quantity if amount else None
     return "" if value is None else value_text(value, unit)
 
 
@@ -172,23 +168,24 @@ def _expected(expect: Any) -> str:
 
 
 def _alerting(source: RuleFile, rulebook: Rulebook) -> Iterator[str]:
-    body: Mapping[str, Any] = source.data.get("alerting", {})
-    if "once_per" in body:
-        yield f"Shown once per {' and '.join(map(_plain, body['once_per']))}."
-    if "repeat_after" in body:
-        yield f"Shown again no sooner than {body['repeat_after']} after it was shown."
+    tree, node = source.tree, source.tree.alerting
+    if tree.says("alerting", "once_per"):
+        yield f"Shown once per {' and '.join(map(_plain, node.once_per))}."
+    if node.repeat_after:
+        length = node.repeat_after.written
+        yield f"Shown again no sooner than {length} after it was shown."
     yield from _overridden(source, rulebook)
-    if "snooze_on_accept" in body:
-        length = body["snooze_on_accept"]
+    if node.snooze_on_accept:
+        length = node.snooze_on_accept.written
         yield f"Stays away for {length}, for everybody, after somebody accepted it."
-    if "group" in body:
+    if node.group:
         yield (
-            f"Of the cards of the group {body['group']}, only the most severe is "
+            f"Of the cards of the group {node.group}, only the most severe is "
             "shown whole."
         )
-    if "priority" in body:
-        yield f"Priority {body['priority']} among cards of the same severity."
-    if body.get("allow_suppress"):
+    if tree.says("alerting", "priority"):
+        yield f"Priority {node.priority} among cards of the same severity."
+    if node.allow_suppress:
         yield "It may be held back even where it is critical."
 
 

@@ -15,6 +15,7 @@ from .json_source import parse_json
 from .pages import read_page, titles
 from .schemas import NAMES, bundle, check_shape
 from .source import SIZE_LIMIT, parse_yaml
+from .tree import RuleTree
 
 __all__ = [
     "Document",
@@ -22,6 +23,7 @@ __all__ = [
     "Findings",
     "Level",
     "NAMES",
+    "RuleTree",
     "SIZE_LIMIT",
     "bundle",
     "check_shape",

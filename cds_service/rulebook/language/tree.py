@@ -78,6 +78,15 @@ class Bound(Node):
         """The key that it stands under."""
         return self.path[:-1] if self.of_range else self.path
 
+    @property
+    def value(self) -> Value:
+        """What it compares with."""
+        return self.amount.value
+
+    def settled(self, params: Mapping[str, float | Duration]) -> "Bound":
+        """Return the bound with the value of its param, where *params* have it."""
+        return replace(self, amount=self.amount.settled(params))
+
 
 @dataclass(frozen=True, slots=True)
 class Compared(Node):
@@ -354,6 +363,10 @@ class CardNode(Node):
     system_actions: tuple[ActionNode, ...]
     places: Mapping[str, Path] = field(compare=False)
     """Where each member that is written stands: on the card or among the defaults."""
+
+    def says(self, member: str) -> bool:
+        """Return whether the file itself has a member of the card."""
+        return member in self.places
 
     def place(self, member: str) -> Path:
         """Return where a member stands, or would stand for all cards."""

@@ -60,7 +60,7 @@ def book(rules: Any, text: str, **files: str) -> Book:
     rules.files.update(files)
     compiled = rules.compile()
     assert compiled.rulebook, compiled.findings
-    return Book(compiled.rulebook, compiled.documents)
+    return Book(compiled.rulebook, compiled.trees)
 
 
 def changes_of(rules: Any, old: str, new: str, text: str = RULE) -> list[Change]:
@@ -96,6 +96,17 @@ def test_the_order_of_keys_and_clauses_is_no_change(rules: Any) -> None:
     new = "    - sugar: absent\n    - blocker: present\n"
 
     assert changes_of(rules, old, new) == []
+
+
+def test_a_renamed_fact_that_is_the_reason_for_an_order_is_no_change(
+    rules: Any,
+) -> None:
+    task = "create: {resourceType: Task}"
+    order = "create: {resourceType: ServiceRequest}, reason: [shown]"
+    text = RULE.replace(task, order)
+    renamed = text.replace("shown", "listed")
+
+    assert compare_rules("test", "test", book(rules, text), book(rules, renamed)) == []
 
 
 def test_any_within_none_is_the_same_as_none_of_all(rules: Any) -> None:
@@ -439,7 +450,7 @@ def book_of(rules: Any, files: dict[str, str]) -> Book:
     rules.files.update(files)
     compiled = rules.compile()
     assert compiled.rulebook, compiled.findings
-    return Book(compiled.rulebook, compiled.documents)
+    return Book(compiled.rulebook, compiled.trees)
 
 
 def test_what_a_site_tunes_is_no_change_of_the_rule(rules: Any) -> None:

@@ -39,7 +39,7 @@ def attributes_of(
     compiled = rules.compile()
     assert compiled.rulebook, compiled.findings
     rule = compiled.rulebook.rules["test"]
-    source = RuleFile(rule, compiled.documents[rule.file])
+    source = RuleFile(rule, compiled.trees[rule.file])
     found = source_attributes(source, compiled.rulebook)
     assert [each.number for each in found] == list(range(1, 14))
     return {each.number: each for each in found}

@@ -61,7 +61,7 @@ def logic_of(rules: Any, when: str, more: str = "") -> Logic:
     compiled = rules.compile()
     assert compiled.rulebook, compiled.findings
     rule = compiled.rulebook.rules["test"]
-    return tell(RuleFile(rule, compiled.documents[rule.file]), compiled.rulebook)
+    return tell(RuleFile(rule, compiled.trees[rule.file]), compiled.rulebook)
 
 
 def written(said: Said) -> str:
