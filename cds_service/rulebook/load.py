@@ -14,7 +14,9 @@ from .engine.rules import CheckResource, unchecked
 from .language.diagnostics import Finding, Findings, Level
 from .language.document import Document
 from .language.source import SIZE_LIMIT
+from .language.tree import FactTree, RuleTree
 from .terminology.files import SIZE_LIMITS, terminology_kind
+from .terminology.measured import Quantities
 from .testing.examples import fhir_files
 
 SUFFIX = ".yaml"
@@ -46,6 +48,12 @@ class Checked:
     """None where any finding is an error."""
     documents: Mapping[str, Document]
     """Every file but tests that could be parsed, by its path in the folder."""
+    trees: Mapping[str, RuleTree]
+    """Every rule file whose shape is right, by its path in the folder."""
+    facts: Mapping[str, FactTree]
+    """The shared facts whose files have the right shape, by name."""
+    quantities: Quantities
+    """What codes measure."""
 
 
 def read_folder(folder: Path | str) -> Mapping[str, str]:
@@ -91,7 +99,15 @@ def check_folder(
         rules = compiled.rulebook.rules.values()
         findings.extend(check_dates(rules, compiled.documents, day))
     rulebook = None if unread else compiled.rulebook
-    return Checked(files, tuple(findings), rulebook, compiled.documents)
+    return Checked(
+        files,
+        tuple(findings),
+        rulebook,
+        compiled.documents,
+        compiled.trees,
+        compiled.facts,
+        compiled.quantities,
+    )
 
 
 def _read(folder: Path, findings: Findings) -> dict[str, str]:

@@ -12,7 +12,7 @@ from cds_service.rulebook.language.diagnostics import Findings
 from cds_service.rulebook.language.source import parse_yaml
 from cds_service.rulebook.load import read_folder
 from cds_service.rulebook.terminology.measured import Quantities, quantities_of
-from cds_service.rulebook.testing.gate import duties
+from cds_service.rulebook.testing.gate import check_tests
 
 RULES = Path(__file__).parents[2] / "rules"
 FILES = read_folder(RULES)
@@ -102,7 +102,8 @@ def test_a_heart_rate_in_moles_is_told_in_a_test_of_a_shipped_rule() -> None:
     changed = {**FILES, name: FILES[name].replace(reading, wrong, 1)}
     compiled = compile_rulebook(changed)
 
-    found: Any = [e for e in duties(changed, compiled.documents) if e.file == name]
+    held = check_tests(changed, compiled.trees, compiled.facts, compiled.quantities)
+    found: Any = [each for each in held if each.file == name]
 
     assert [each.code for each in found] == ["CDS232"]
     assert "`8867-4` (Heart rate) is measured in `/min`" in found[0].message

@@ -13,7 +13,7 @@ from ...rulebook.compile import SERVICES, SITE, kind_of
 from ...rulebook.language import Finding, Level
 from ...rulebook.load import Checked, check_folder
 from ...rulebook.terminology import LOCK, tell_import
-from ...rulebook.testing import duties
+from ...rulebook.testing import check_tests
 from ..valuesets.licences import licence_findings
 from .reporting import Report, exit_code, format_option, write_findings
 
@@ -79,9 +79,11 @@ def look(
             if _is_within(folder / file, within):
                 texts[str(folder / file)] = text
                 rules += kind_of(file) == "rule"
-        owed = duties(
+        owed = check_tests(
             checked.files,
-            checked.documents,
+            checked.trees,
+            checked.facts,
+            checked.quantities,
             (each.file for each in checked.findings if each.level is Level.ERROR),
         )
         said = held_to_lock(checked.findings, checked.files, locked)

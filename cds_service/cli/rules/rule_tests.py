@@ -20,7 +20,7 @@ from ...rulebook.testing import (
     ExampleRunner,
     Mutation,
     check_mutation,
-    duties,
+    check_tests,
     mutate,
     read_examples,
 )
@@ -204,13 +204,14 @@ def _traced(runner: ExampleRunner, example: Example) -> Iterable[str]:
 def owed(tests: FolderTests) -> Iterator[Finding]:
     """Yield the tests that the rules which were asked about owe."""
     checked = check_folder(tests.folder)
-    for each in duties(checked.files, checked.documents):
+    found = check_tests(checked.files, checked.trees, checked.facts, checked.quantities)
+    for each in found:
         file = tests.folder / each.file
-        if each.code in _DUTIES and stands_for(file, tests.asked):
+        if each.code in _REQUIRED and stands_for(file, tests.asked):
             yield replace(each, file=str(file))
 
 
-_DUTIES = ("CDS701", "CDS702", "CDS703", "CDS704", "CDS706")
+_REQUIRED = ("CDS701", "CDS702", "CDS703", "CDS704", "CDS706")
 
 
 def mutated(tests: FolderTests, rule: str) -> Mutation | None:

@@ -83,7 +83,7 @@ def say_finding(finding: Finding, texts: Mapping[str, str]) -> None:
 
 def say_mutation(tests: FolderTests, mutation: Mutation) -> None:
     """The mutants of a rule that live, and how many there were."""
-    echo(tests.place(mutation.document.file))
+    echo(tests.place(mutation.rule.document.file))
     for line in survivors(tests, mutation):
         echo(f"  {click.style('survived', fg='yellow')} {line}")
     echo(f"  {_killed(mutation.killed, mutation.count)}")
@@ -91,7 +91,7 @@ def say_mutation(tests: FolderTests, mutation: Mutation) -> None:
 
 def survivors(tests: FolderTests, mutation: Mutation) -> Iterator[str]:
     """``rules/x.yaml:41:33: 45 -> 47.25`` for each mutant that lives."""
-    file = tests.place(mutation.document.file)
+    file = tests.place(mutation.rule.document.file)
     for mutant in mutation.survivors:
         yield f"{file}:{mutant.position.line}:{mutant.position.column}: {mutant.change}"
 
@@ -158,8 +158,8 @@ def _case_as_json(result: Result) -> dict[str, Any]:
 
 def _mutation_as_json(tests: FolderTests, mutation: Mutation) -> dict[str, Any]:
     return {
-        "rule": mutation.document.data["rule"],
-        "file": tests.place(mutation.document.file),
+        "rule": mutation.rule.name,
+        "file": tests.place(mutation.rule.document.file),
         "mutants": mutation.count,
         "killed": mutation.killed,
         "score": round(mutation.score, 4),

@@ -13,6 +13,7 @@ from ...fhir.code_systems import SYSTEMS, canonical_system, normalise_code
 from ...wearables.records import AlertType
 from ..compile.compiler import Compiled, kind_of
 from ..language.diagnostics import quote, suggest
+from ..language.tree import ObservationFact, RuleTree
 from ..terminology.valuesets import ValueSet
 
 
@@ -161,24 +162,24 @@ def build_stock(compiled: Compiled) -> Stock:
     rulebook = compiled.rulebook
     if rulebook is None:
         raise Slip("the rules have errors; put those right first")
-    kinds = {file: kind_of(file) for file in compiled.documents}
-    sets = [d.data for f, d in compiled.documents.items() if kinds[f] == "valueset"]
+    documents = compiled.documents.items()
+    sets = [each.data for file, each in documents if kind_of(file) == "valueset"]
     return Stock(
         rulebook.valuesets,
         rulebook.alert_types,
         frozenset(rulebook.rules),
         {each["valueset"]: each for each in sets if "valueset" in each},
-        _readings(d.data for f, d in compiled.documents.items() if kinds[f] == "rule"),
+        _readings(compiled.trees.values()),
     )
 
 
-def _readings(rules: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, str]]:
+def _readings(rules: Iterable[RuleTree]) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     for rule in rules:
-        for fact in rule["facts"].values():
-            read = fact.get("observation", {})
-            if "unit" in read:
-                found.setdefault(read["in"], (read["unit"], read.get("within", "")))
+        for node in rule.facts.values():
+            if isinstance(node, ObservationFact) and node.unit:
+                within = str(node.period.length.written) if node.period else ""
+                found.setdefault(node.valueset, (node.unit, within))
     return found
 
 

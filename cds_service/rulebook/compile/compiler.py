@@ -18,7 +18,7 @@ from ..language.tree_reader import read_fact, read_rule
 from ..terminology.files import terminology_kind
 from ..terminology.lexicon import FOLDER, build_lexicon
 from ..terminology.locks import check_lock
-from ..terminology.measured import UNITS, check_units, quantities_of
+from ..terminology.measured import UNITS, Quantities, check_units, quantities_of
 from ..terminology.valuesets import build_valuesets
 from .alert_types import alert_types_of, check_alert_types
 from .fact_builder import FactBuilder, Shelf
@@ -50,6 +50,10 @@ class Compiled:
     """Every file but tests that could be parsed, by its path in the folder."""
     trees: Mapping[str, RuleTree] = field(default_factory=dict)
     """Every rule file whose shape is right, by its path in the folder."""
+    facts: Mapping[str, FactTree] = field(default_factory=dict)
+    """The shared facts whose files have the right shape, by name."""
+    quantities: Quantities = Quantities()
+    """What codes measure."""
 
 
 def kind_of(path: str) -> str:
@@ -122,6 +126,8 @@ class _Compilation:
         """Documents whose shape is right, by kind and path."""
         self.trees: dict[str, RuleTree] = {}
         """Of the rules among them, by path."""
+        self.facts: dict[str, FactTree] = {}
+        """Of the shared facts among them, by name."""
 
     def run(self) -> Compiled:
         for path in sorted(self.files):
@@ -130,6 +136,8 @@ class _Compilation:
                 self.pause()
         for path, document in self.sound.get("rule", {}).items():
             self.trees[path] = read_rule(document)
+        shared = map(read_fact, self.sound.get("fact", {}).values())
+        self.facts = {tree.name: tree for tree in shared}
         for path in (SITE, SERVICES, ALERT_TYPES):
             if path not in self.files:
                 message, help = f"there is no {path}", "name the folder that has it"
@@ -148,7 +156,7 @@ class _Compilation:
         shelf = Shelf(
             valuesets,
             alert_types_of(self._one(ALERT_TYPES)),
-            self._shared(),
+            self.facts,
             self.findings,
             self.check_resource,
             quantities,
@@ -170,7 +178,7 @@ class _Compilation:
             check_served(services, rules, self.documents, self.findings)
         findings = tuple(self.findings)
         if self.findings.has_errors:
-            return Compiled(None, findings, self.documents, self.trees)
+            return self._compiled(None, findings)
         rulebook = Rulebook(
             digest=self.digest,
             site=site,
@@ -180,7 +188,15 @@ class _Compilation:
             valuesets=valuesets,
             lexicon=lexicon,
         )
-        return Compiled(rulebook, findings, self.documents, self.trees)
+        return self._compiled(rulebook, findings)
+
+    def _compiled(
+        self, rulebook: Rulebook | None, findings: tuple[Finding, ...]
+    ) -> Compiled:
+        quantities = quantities_of(self._one(UNITS))
+        return Compiled(
+            rulebook, findings, self.documents, self.trees, self.facts, quantities
+        )
 
     def _take(self, path: str) -> None:
         kind, known = kind_of(path), self.known.get(path)
@@ -198,10 +214,6 @@ class _Compilation:
 
     def _one(self, path: str) -> Document | None:
         return self.sound.get(kind_of(path), {}).get(path)
-
-    def _shared(self) -> dict[str, FactTree]:
-        documents = self.sound.get("fact", {}).values()
-        return {tree.name: tree for tree in map(read_fact, documents)}
 
     def _check_shared(self, shelf: Shelf) -> None:
         """A shared fact that no rule uses is checked all the same."""

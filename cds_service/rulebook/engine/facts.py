@@ -1,7 +1,6 @@
 """What a rule can read: one entry a kind of fact.
 
-Each kind says what it takes from the chart (its selector), within which time, which
-tests may be asked of it and what of it card text may show.
+Each kind says which tests may be asked of it and what of it card text may show.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -46,10 +45,6 @@ class Kind:
     """What text may show whenever the fact has rows."""
     may_show: frozenset[str]
     """What text may show, but a row may lack: needs an ``or``."""
-    windows: tuple[str, ...] = ()
-    """The keys that limit it in time."""
-    status: str = ""
-    """The status that it reads by default."""
     always: frozenset[str] = frozenset({"count"})
     """What text may show even where the fact has no row."""
 
@@ -65,8 +60,6 @@ KINDS: Mapping[str, Kind] = {
             shows=_ANY | {"recorded"},
             may_show=frozenset({"onset", "latest_date"}),
             always=frozenset({"count", "recorded"}),
-            windows=("onset_within", "recorded_within"),
-            status="active",
         ),
         Kind(
             "medication",
@@ -74,16 +67,12 @@ KINDS: Mapping[str, Kind] = {
             shows=_ANY | {"ingredient", "recorded"},
             may_show=frozenset({"started", "latest_date"}),
             always=frozenset({"count", "recorded"}),
-            windows=("started_within", "taken_for"),
-            status="current",
         ),
         Kind(
             "observation",
             tests=frozenset({"present", "absent", "count", *REDUCERS, *TRENDS}),
             shows=_ANY | {"unit", *REDUCERS},
             may_show=frozenset({"span", "latest_date", *CHANGES}),
-            windows=("within",),
-            status="final",
         ),
         Kind(
             "wearable_alert",
@@ -95,7 +84,6 @@ KINDS: Mapping[str, Kind] = {
             may_show=frozenset(
                 {"value", "min", "max", "threshold", "coverage", "device", "unit"}
             ),
-            windows=("within",),
         ),
         Kind(
             "score",

@@ -10,7 +10,7 @@ from .examples import (
     parse_examples,
     read_examples,
 )
-from .gate import duties, gate
+from .gate import check_tests, gate
 from .mutation import Mutation, mutate
 from .notation import ExampleError
 from .required_tests import check_mutation
@@ -26,8 +26,8 @@ __all__ = [
     "Mutation",
     "TEST_SUFFIX",
     "check_mutation",
+    "check_tests",
     "cover",
-    "duties",
     "fhir_files",
     "gate",
     "mutate",

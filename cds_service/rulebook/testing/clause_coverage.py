@@ -98,7 +98,7 @@ def cover(runner: ExampleRunner, rule: str, examples: Iterable[Example]) -> Cove
         for clause, criterion in zip(clauses, criteria, strict=True):
             clause.count(criterion, case)
     clauses.sort(key=lambda each: each.position)
-    return Coverage(rule, one.document.file, judged, tuple(clauses))
+    return Coverage(rule, one.tree.document.file, judged, tuple(clauses))
 
 
 def _clauses(rule: Rule) -> list[Criterion]:

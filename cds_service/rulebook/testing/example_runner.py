@@ -163,7 +163,7 @@ class ExampleRunner:
     def status(self, name: str) -> str:
         """The status of a rule in its own file; empty if it cannot be read."""
         try:
-            return str(self.rule(name).document.data["status"])
+            return self.rule(name).tree.status
         except ExampleError:
             return ""
 

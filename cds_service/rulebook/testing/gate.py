@@ -6,13 +6,12 @@ from ..compile.compiler import compile_rulebook, kind_of
 from ..engine.rulebook import Rulebook
 from ..engine.rules import CheckResource, unchecked
 from ..language.diagnostics import Finding, Findings, Level
-from ..language.document import Document
-from ..language.schemas import check_shape
-from ..terminology.measured import UNITS, Quantities, quantities_of
+from ..language.tree import FactTree, RuleTree
+from ..terminology.measured import Quantities
 from .example_runner import ExampleRunner
 from .examples import TEST_SUFFIX, ExampleFile, read_examples
 from .readings import check_readings
-from .required_tests import find_duties
+from .required_tests import check_required
 
 IN_FORCE = ("active", "shadow")
 """The statuses of rules that are evaluated."""
@@ -30,7 +29,8 @@ def gate(
     findings = Findings()
     findings.extend(compiled.findings)
     read = read_examples(files)
-    findings.extend(_judge(read, files, compiled.documents, ()))
+    rules, facts = compiled.trees, compiled.facts
+    findings.extend(_judge(read, files, rules, facts, compiled.quantities, ()))
     if compiled.rulebook is not None:
         runner = ExampleRunner(files, known=compiled.documents)
         findings.extend(_failures(read[0], runner))
@@ -38,49 +38,44 @@ def gate(
     return rulebook, tuple(findings)
 
 
-def duties(
+def check_tests(
     files: Mapping[str, str],
-    documents: Mapping[str, Document],
+    rules: Mapping[str, RuleTree],
+    facts: Mapping[str, FactTree],
+    quantities: Quantities = Quantities(),
     unread: Iterable[str] = (),
 ) -> tuple[Finding, ...]:
-    """What is wrong with the test files among *files*, and what the rules owe.
+    """Return what is wrong with the tests among *files*, and which the rules owe.
 
     Args:
-        documents: The parsed files of the folder, as compiling gives them.
+        rules: The rules of the folder, as compiling gives them.
+        facts: Its shared facts, likewise.
+        quantities: What codes measure, likewise.
         unread: Files of the folder that could not be read.
     """
-    return _judge(read_examples(files), files, documents, unread)
+    return _judge(read_examples(files), files, rules, facts, quantities, unread)
 
 
 def _judge(
     read: tuple[Iterable[ExampleFile], Iterable[Finding]],
     files: Mapping[str, str],
-    documents: Mapping[str, Document],
+    rules: Mapping[str, RuleTree],
+    facts: Mapping[str, FactTree],
+    quantities: Quantities,
     unread: Iterable[str],
 ) -> tuple[Finding, ...]:
     tests, found = read
     wrong = {each.file for each in found if each.level is Level.ERROR} | set(unread)
     names = [name for name in files if kind_of(name) == "rule"]
-    rules = [
-        documents[name]
-        for name in names
-        if name in documents and check_shape("rule", documents[name], Findings())
-    ]
+    known = [rules[name] for name in names if name in rules]
     stems = {name.rpartition("/")[2].removesuffix(".yaml") for name in names}
-    told_units, quantities = Findings(), _quantities(documents)
+    told_units = Findings()
     for test in tests:
-        check_readings(test, rules, documents, quantities, told_units)
+        check_readings(test, known, facts, quantities, told_units)
     found = (*found, *told_units)
     told = {name.removesuffix(TEST_SUFFIX) for name in wrong}
     told |= {each.rule for each in tests if each.document.file in wrong}
-    return (*found, *find_duties(rules, tests, stems, told))
-
-
-def _quantities(documents: Mapping[str, Document]) -> Quantities:
-    document = documents.get(UNITS)
-    if document is None or not check_shape("units", document, Findings()):
-        return Quantities()
-    return quantities_of(document)
+    return (*found, *check_required(known, tests, stems, told))
 
 
 def _failures(tests: Iterable[ExampleFile], runner: ExampleRunner) -> Iterable[Finding]:

@@ -24,7 +24,7 @@ from ..language.diagnostics import Finding, Findings, Level
 from ..language.document import Document
 from ..language.schemas import check_shape
 from ..language.source import parse_yaml
-from ..language.tree import FactTree
+from ..language.tree import FactTree, RuleTree
 from ..language.tree_reader import read_fact, read_rule
 from ..terminology.lexicon import Lexicon, build_lexicon
 from ..terminology.measured import Quantities, quantities_of
@@ -32,7 +32,6 @@ from ..terminology.valuesets import ValueSet, build_valuesets
 from .notation import ExampleError
 
 _SERVICE = "rule-test"
-_HOOK = "patient-view"
 _READING = ("unresolved", "reading")
 _SITE_KEYS = ("time_zone", "overlays", "override_reasons", "orders", *_READING)
 
@@ -114,36 +113,40 @@ class OneRule:
     """A rule that can be compiled again and again, as it stands or changed."""
 
     shared: SharedParts
-    document: Document
+    tree: RuleTree
     _shelf: Shelf
     _selectors: Selectors | None = field(default=None)
 
     def compile(
-        self, params: Mapping[str, Any], document: Document | None = None
+        self, params: Mapping[str, Any], tree: RuleTree | None = None
     ) -> ServiceRules:
         """A service that serves the rule alone, on the rule's first hook.
 
-        *document* is another version of the rule's file. Versions that read the same
-        selectors share them, and so may share what was read of a patient.
+        *tree* is another version of the rule. Versions that read the same selectors
+        share them, and so may share what was read of a patient.
 
         Raises:
             ExampleError: if the rule does not compile, with every error.
         """
-        document = document or self.document
+        tree = tree or self.tree
         findings = Findings()
-        name = document.data["rule"]
         tuned = {"status": "active", **({"params": dict(params)} if params else {})}
         site = self.shared.site
         site_document = _as_document(
             "site.yaml",
-            {**self.shared.site_data, "unapproved": "serve", "rules": {name: tuned}},
+            {
+                **self.shared.site_data,
+                "unapproved": "serve",
+                "rules": {tree.name: tuned},
+            },
         )
         shelf = replace(self._shelf, findings=findings)
-        rule = build_rule(read_rule(document), shelf, site, site_document, findings)
+        rule = build_rule(tree, shelf, site, site_document, findings)
         if rule is None or findings.has_errors:
             raise ExampleError(refusal(_errors(findings)))
-        hook = next(iter(document.data.get("hooks") or ()), _HOOK)
-        service = Service(_SERVICE, hook, "Rule test", "One rule under test.", "", {})
+        service = Service(
+            _SERVICE, tree.hooks[0], "Rule test", "One rule under test.", "", {}
+        )
         program = Program(self._interned(), (rule,))
         return ServiceRules(service, (), {}, (rule,), program, site)
 
@@ -178,7 +181,7 @@ def open_rule(shared: SharedParts, rule: str) -> OneRule:
         Findings(),
         quantities=shared.quantities,
     )
-    return OneRule(shared, document, shelf)
+    return OneRule(shared, read_rule(document), shelf)
 
 
 def refusal(errors: Iterable[Finding]) -> str:

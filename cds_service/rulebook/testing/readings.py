@@ -6,7 +6,15 @@ from typing import Any
 from ...fhir.code_systems import canonical_system, normalise_code
 from ...units import Substance, scales
 from ..language.diagnostics import Findings, quote
-from ..language.document import Document, Path
+from ..language.document import Path
+from ..language.tree import (
+    FactNode,
+    FactTree,
+    JoinedFact,
+    ObservationFact,
+    RuleTree,
+    SharedFact,
+)
 from ..terminology.measured import Quantities
 from .examples import ExampleFile
 
@@ -16,8 +24,8 @@ _OF_ANYTHING = Substance(1.0, 1)
 
 def check_readings(
     test: ExampleFile,
-    rules: Iterable[Document],
-    documents: Mapping[str, Document],
+    rules: Iterable[RuleTree],
+    facts: Mapping[str, FactTree],
     quantities: Quantities,
     findings: Findings,
 ) -> None:
@@ -25,8 +33,8 @@ def check_readings(
 
     A case that expects the rule not to know may be about such a reading.
     """
-    rule = next((each for each in rules if each.data["rule"] == test.rule), None)
-    units = _units_read(rule.data["facts"], documents) if rule else set()
+    rule = next((each for each in rules if each.name == test.rule), None)
+    units = set(_units_read(rule.facts.values(), facts, ())) if rule else set()
     for path, reading in _readings(test.document.data):
         unit = str(reading.get("unit", ""))
         where = (*path, "unit") if unit else path
@@ -60,15 +68,17 @@ def _readings(data: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str, Any]
 
 
 def _units_read(
-    facts: Mapping[str, Mapping[str, Any]], documents: Mapping[str, Document]
-) -> set[str]:
-    """The units of a rule's facts, shared ones included."""
-    units: set[str] = set()
-    for fact in facts.values():
-        shared = documents.get(f"facts/{fact.get('use')}.yaml")
-        named = shared.data if shared and isinstance(shared.data, dict) else {}
-        for other in named.get("any_of", ()):
-            units |= _units_read({other: {"use": other}}, documents)
-        read = fact.get("observation") or named.get("observation") or {}
-        units |= {read["unit"]} if "unit" in read else set()
-    return units
+    nodes: Iterable[FactNode], facts: Mapping[str, FactTree], above: tuple[str, ...]
+) -> Iterator[str]:
+    """The units of some facts, shared ones included, but for those *above* them."""
+    for node in nodes:
+        names: tuple[str, ...] = ()
+        if isinstance(node, ObservationFact) and node.unit:
+            yield node.unit
+        elif isinstance(node, SharedFact):
+            names = (node.name,)
+        elif isinstance(node, JoinedFact) and above:
+            names = node.names
+        for name in names:
+            if name in facts and name not in above:
+                yield from _units_read([facts[name].fact], facts, (*above, name))

@@ -7,9 +7,10 @@ status in the rule's own file: a site may lower it, and needs no tests for that.
 
 from collections.abc import Container, Iterable, Mapping
 
+from ...protocol.cards import Indicator
 from ..engine.evaluate import Outcome
 from ..language.diagnostics import Finding, Findings, quote, suggest
-from ..language.document import Document
+from ..language.tree import RuleTree
 from .examples import Example, ExampleFile
 from .mutation import Mutation
 
@@ -27,22 +28,21 @@ _SAID = {
 }
 
 
-def find_duties(
-    rules: Iterable[Document],
+def check_required(
+    rules: Iterable[RuleTree],
     tests: Iterable[ExampleFile],
     others: Container[str] = (),
     wrong: Iterable[str] = (),
 ) -> tuple[Finding, ...]:
-    """What the rules of these files still owe.
+    """Return which tests these rules still owe.
 
     Args:
-        rules: Files of the right shape, as are *tests*.
         others: Names of rules whose files have another fault, and owe that first.
         wrong: Names of rules whose tests have a mistake, and the paths of their files
             without `.yaml`: what they prove is not known, and nothing is said of it.
     """
     findings = Findings()
-    known = {each.data["rule"]: each for each in rules}
+    known = {each.name: each for each in rules}
     examples: dict[str, list[Example]] = {name: [] for name in known}
     for test in tests:
         if test.rule in known:
@@ -52,16 +52,16 @@ def find_duties(
             help = suggest(test.rule, known)
             findings.error(test.document, ("test",), "CDS706", message, help)
     told = frozenset(wrong)
-    for name, document in known.items():
-        if not {name, document.file.removesuffix(".yaml")} & told:
-            _check_outcomes(document, examples[name], findings)
+    for name, rule in known.items():
+        if not {name, rule.document.file.removesuffix(".yaml")} & told:
+            _check_outcomes(rule, examples[name], findings)
     return tuple(findings)
 
 
 def _check_outcomes(
-    document: Document, examples: Iterable[Example], findings: Findings
+    rule: RuleTree, examples: Iterable[Example], findings: Findings
 ) -> None:
-    status = document.data["status"]
+    status, document = rule.status, rule.document
     owed = _OWED.get(status, ())
     shown = {each.expect.outcome for each in examples if not each.todo}
     if owed and not shown:
@@ -80,8 +80,8 @@ def _check_outcomes(
 
 def check_mutation(mutation: Mutation) -> Finding | None:
     """What a critical active rule owes whose tests let too many mutants live."""
-    document = mutation.document
-    if document.data["status"] != "active" or not _is_critical(document):
+    rule = mutation.rule
+    if rule.status != "active" or rule.severity is not Indicator.CRITICAL:
         return None
     if mutation.score >= WANTED:
         return None
@@ -91,11 +91,5 @@ def check_mutation(mutation: Mutation) -> Finding | None:
         f"{mutation.count} mutants; {WANTED:.0%} are needed"
     )
     help = "write a case for each survivor that `cds-service test --mutate` names"
-    findings.error(document, ("rule",), "CDS705", message, help)
+    findings.error(rule.document, ("rule",), "CDS705", message, help)
     return next(iter(findings))
-
-
-def _is_critical(document: Document) -> bool:
-    own = document.data.get("severity", "info")
-    cards = document.data.get("cards") or [document.data["card"]]
-    return any(each.get("severity", own) == "critical" for each in cards)

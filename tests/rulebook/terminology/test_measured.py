@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.rulebook.testing.gate import duties
+from cds_service.rulebook.testing.gate import check_tests
 
 UNITS = """\
 format: 1
@@ -307,7 +307,9 @@ def test_a_reading_of_a_test_in_a_unit_that_its_code_cannot_have_is_told(
     text = TESTS.format(code=code, first=first, second=second, expect=expect)
     files = {**rules.files, "test.test.yaml": dedent(text)}
 
-    found = [e for e in duties(files, rules.compile().documents) if e.code == "CDS232"]
+    compiled = rules.compile()
+    held = check_tests(files, compiled.trees, compiled.facts, compiled.quantities)
+    found = [each for each in held if each.code == "CDS232"]
 
     assert [(each.line, each.level) for each in found] == [
         (n, "warning") for n in lines

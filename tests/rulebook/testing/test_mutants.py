@@ -5,25 +5,39 @@ from textwrap import dedent
 import pytest
 
 from cds_service.rulebook.language.diagnostics import Findings
-from cds_service.rulebook.language.document import Document
+from cds_service.rulebook.language.schemas import check_shape
 from cds_service.rulebook.language.source import parse_yaml
-from cds_service.rulebook.testing.mutants import Mutant, build_mutants
+from cds_service.rulebook.language.tree import Branch, FactTest, RuleTree
+from cds_service.rulebook.language.tree_reader import read_rule
+from cds_service.rulebook.testing.mutation import Mutant, build_mutants
+
+HEAD = """\
+format: 1
+rule: slow
+version: 1.0.0
+title: Slow
+status: draft
+hooks: [patient-view]
+"""
 
 
-def parse(text: str) -> Document:
-    document = parse_yaml(text, "slow.yaml", Findings())
+def parse(text: str) -> RuleTree:
+    findings = Findings()
+    document = parse_yaml(HEAD + text, "slow.yaml", findings)
     assert document is not None
-    return document
+    assert check_shape("rule", document, findings), list(findings)
+    return read_rule(document)
 
 
 def mutants(
     when: str, facts: str = "x: {use: x}", more: str = "card: {summary: Slow}"
 ) -> tuple[Mutant, ...]:
-    text = f"rule: slow\nfacts: {{{facts}}}\nwhen: {when}\n{dedent(more)}\n"
-    return build_mutants(parse(text))
+    return build_mutants(parse(f"facts: {{{facts}}}\nwhen: {when}\n{dedent(more)}\n"))
 
 
-def said(when: str, facts: str = "x: {use: x}", more: str = "card: {}") -> list[str]:
+def said(
+    when: str, facts: str = "x: {use: x}", more: str = "card: {summary: Slow}"
+) -> list[str]:
     return [each.change for each in mutants(when, facts, more)]
 
 
@@ -193,8 +207,8 @@ def test_parameters_cards_and_the_dead() -> None:
       long: {default: 10 days}
     deceased: any
     cards:
-      - {severity: critical, when: {x: present}}
-      - {severity: info}
+      - {summary: A, severity: critical, when: {x: present}}
+      - {summary: B, severity: info}
     """
     assert said("{x: absent}", more=more) == [
         "absent -> present",
@@ -212,9 +226,16 @@ def test_parameters_cards_and_the_dead() -> None:
     ]
 
 
+def test_what_a_file_leaves_to_its_default_is_left_alone() -> None:
+    plain = "{x: {sustained: {above: $limit, for: $long}}}"
+    asked = "{x: {sustained: {above: $limit, for: $long, share: 1, readings: 3}}}"
+
+    assert said(plain) == ["above -> at_least"]
+    assert said(asked) == ["above -> at_least", "1 -> 0.8", "3 -> 4", "3 -> 2"]
+
+
 def test_a_mutant_stands_in_its_place_and_differs_in_nothing_else() -> None:
     rule = parse(dedent("""\
-            rule: slow
             facts: {x: {use: x}}
             when:
               all:
@@ -222,18 +243,27 @@ def test_a_mutant_stands_in_its_place_and_differs_in_nothing_else() -> None:
                 - x: {latest: {below: 45}}
             card: {summary: Slow}
             """))
-    before = str(rule.data)
+    present, latest = branch(rule).children
 
     found = {each.change: each for each in build_mutants(rule)}
 
-    assert found["45 -> 47.25"].position == (6, 27)
-    assert found["below -> at_most"].position == (6, 20)
-    assert found["clause removed: x present"].position == (5, 7)
-    assert found["45 -> 47.25"].document.data == {
-        **rule.data,
-        "when": {"all": [{"x": "present"}, {"x": {"latest": {"below": 47.25}}}]},
-    }
-    assert found["clause removed: x present"].document.data["when"] == {
-        "all": [{"x": {"latest": {"below": 45}}}]
-    }
-    assert str(rule.data) == before
+    assert found["45 -> 47.25"].position == (11, 27)
+    assert found["below -> at_most"].position == (11, 20)
+    assert found["clause removed: x present"].position == (10, 7)
+    moved = found["45 -> 47.25"].tree
+    first, changed = branch(moved).children
+    assert first is present and isinstance(changed, FactTest)
+    (test,) = changed.tests
+    assert test == parse("""\
+facts: {x: {use: x}}
+when: {x: {latest: {below: 47.25}}}
+card: {summary: Slow}
+""").when.tests[0]
+    assert moved.facts is rule.facts and moved.cards is rule.cards
+    assert branch(found["clause removed: x present"].tree).children == (latest,)
+    assert branch(rule).children == (present, latest)
+
+
+def branch(rule: RuleTree) -> Branch:
+    assert isinstance(rule.when, Branch)
+    return rule.when

@@ -131,4 +131,4 @@ def test_a_rule_that_does_not_compile_has_no_mutants() -> None:
 
 
 def test_without_mutants_nothing_was_missed() -> None:
-    assert Mutation(score(SLOW).document, 0, ()).score == 1.0
+    assert Mutation(score(SLOW).rule, 0, ()).score == 1.0

@@ -3,25 +3,36 @@
 import pytest
 
 from cds_service.rulebook.language.diagnostics import Findings
-from cds_service.rulebook.language.document import Document
 from cds_service.rulebook.language.source import parse_yaml
+from cds_service.rulebook.language.tree import RuleTree
+from cds_service.rulebook.language.tree_reader import read_rule
 from cds_service.rulebook.testing.examples import read_examples
-from cds_service.rulebook.testing.gate import duties
-from cds_service.rulebook.testing.mutants import Mutant
-from cds_service.rulebook.testing.mutation import Mutation
-from cds_service.rulebook.testing.required_tests import check_mutation, find_duties
+from cds_service.rulebook.testing.gate import check_tests
+from cds_service.rulebook.testing.mutation import Mutant, Mutation
+from cds_service.rulebook.testing.required_tests import check_mutation, check_required
 
+OWING = "cardiology/slow.yaml"
 POSITIVE = "  - {name: a, expect: {card: info}}\n"
 NEGATIVE = "  - {name: b, expect: no card}\n"
 UNKNOWN = "  - {name: c, expect: unknown}\n"
 BECAUSE = "  - {name: d, expect: {unknown_because: [x]}}\n"
 
 
-def rule(status: str, more: str = "") -> Document:
-    text = f"format: 1\nrule: slow\nstatus: {status}\ncard: {{summary: a}}\n{more}"
-    document = parse_yaml(text, "cardiology/slow.yaml", Findings())
+def rule(status: str, more: str = "card: {summary: a}", unit: str = "/min") -> RuleTree:
+    text = f"""\
+format: 1
+rule: slow
+status: {status}
+version: 1.0.0
+title: Slow
+hooks: [patient-view]
+facts: {{hr: {{observation: {{in: heart-rate, unit: {unit}, within: 7 days}}}}}}
+when: {{hr: {{latest: {{below: 50}}}}}}
+{more}
+"""
+    document = parse_yaml(text, OWING, Findings())
     assert document is not None
-    return document
+    return read_rule(document)
 
 
 def owed(status: str, cases: str, name: str = "slow") -> list[tuple[str, int, str]]:
@@ -30,7 +41,7 @@ def owed(status: str, cases: str, name: str = "slow") -> list[tuple[str, int, st
     files = {"slow.test.yaml": head + cases} if cases else {}
     tests, wrong = read_examples(files)
     assert wrong == ()
-    found = find_duties([rule(status)], tests)
+    found = check_required([rule(status)], tests)
     return [(each.file, each.line, each.code) for each in found]
 
 
@@ -87,37 +98,36 @@ def test_a_rule_may_be_tested_in_several_files() -> None:
     head = "test: slow\nnow: 2026-11-22T12:00:00Z\ncases:\n"
     files = {"a.test.yaml": head + POSITIVE, "b.test.yaml": head + NEGATIVE + UNKNOWN}
 
-    assert find_duties([rule("active")], read_examples(files)[0]) == ()
+    assert check_required([rule("active")], read_examples(files)[0]) == ()
 
 
-CRITICAL = "severity: critical\n"
-SECOND_CARD = "cards: [{severity: info}, {severity: critical}]\n"
+CRITICAL = "severity: critical\ncard: {summary: a}"
+SECOND_CARD = "cards: [{summary: a}, {summary: b, severity: critical}]"
 
 
-def mutation(document: Document, killed: int, survived: int) -> Mutation:
-    mutant = Mutant(document.position(("rule",)), "present -> absent", document)
-    return Mutation(document, killed, (mutant,) * survived)
+def mutation(rule: RuleTree, killed: int, survived: int) -> Mutation:
+    mutant = Mutant(rule.document.position(("rule",)), "present -> absent", rule)
+    return Mutation(rule, killed, (mutant,) * survived)
 
 
 @pytest.mark.parametrize("more", [CRITICAL, SECOND_CARD])
 def test_a_critical_active_rule_owes_four_mutants_of_five(more: str) -> None:
-    document = rule("active", more)
+    critical = rule("active", more)
 
-    found = check_mutation(mutation(document, 79, 21))
+    found = check_mutation(mutation(critical, 79, 21))
 
     assert found is not None
     assert (found.file, found.line, found.code) == ("cardiology/slow.yaml", 2, "CDS705")
     assert "79 of 100" in found.message
-    assert check_mutation(mutation(document, 80, 20)) is None
+    assert check_mutation(mutation(critical, 80, 20)) is None
 
 
 def test_other_rules_owe_no_mutants() -> None:
-    for document in (rule("active"), rule("shadow", CRITICAL), rule("draft", CRITICAL)):
-        assert check_mutation(mutation(document, 0, 5)) is None
+    for other in (rule("active"), rule("shadow", CRITICAL), rule("draft", CRITICAL)):
+        assert check_mutation(mutation(other, 0, 5)) is None
 
 
 GOOD = "test: slow\nnow: 2026-11-22T12:00:00Z\ncases:\n" + POSITIVE
-OWING = "cardiology/slow.yaml"
 
 
 @pytest.mark.parametrize(
@@ -135,7 +145,7 @@ def test_a_broken_test_file_does_not_make_a_rule_that_has_no_tests(
 ) -> None:
     files = {OWING: "x", f"cardiology/{name}": text}
 
-    found = duties(files, {OWING: whole_rule()})
+    found = check_tests(files, {OWING: rule("active")}, {})
 
     assert found and {each.file for each in found} == {f"cardiology/{name}"}
 
@@ -143,25 +153,8 @@ def test_a_broken_test_file_does_not_make_a_rule_that_has_no_tests(
 def test_a_test_file_that_cannot_be_read_does_not_either() -> None:
     unread = ["cardiology/slow.test.yaml"]
 
-    assert duties({OWING: "x"}, {OWING: whole_rule()}, unread) == ()
-    assert duties({OWING: "x"}, {OWING: whole_rule()}) != ()
-
-
-def whole_rule() -> Document:
-    text = """\
-format: 1
-rule: slow
-version: 1.0.0
-title: Slow
-status: active
-hooks: [patient-view]
-facts: {hr: {observation: {in: heart-rate, unit: /min, within: 7 days}}}
-when: {hr: {latest: {below: 50}}}
-card: {summary: a, source: {label: b}}
-"""
-    document = parse_yaml(text, OWING, Findings())
-    assert document is not None
-    return document
+    assert check_tests({OWING: "x"}, {OWING: rule("active")}, {}, unread=unread) == ()
+    assert check_tests({OWING: "x"}, {OWING: rule("active")}, {}) != ()
 
 
 READS = """
@@ -196,18 +189,19 @@ def test_a_reading_of_a_test_in_a_unit_that_no_fact_reads_is_told(
 ) -> None:
     files = {OWING: "x", "cardiology/slow.test.yaml": READS % (first, second, expect)}
 
-    found = duties(files, {OWING: whole_rule()})
+    found = check_tests(files, {OWING: rule("active")}, {})
 
     told = [each for each in found if each.code == "CDS645"]
     assert [(each.line, each.level) for each in told] == [(n, "warning") for n in lines]
 
 
 def test_moles_and_grams_may_be_told_in_each_other() -> None:
-    text = whole_rule().text.replace("unit: /min", "unit: mmol/L")
-    document = parse_yaml(text, OWING, Findings())
-    assert document is not None
-    test = READS % (", unit: mg/dL", ", unit: mmol/L", "no card")
+    files = {
+        OWING: "x",
+        "cardiology/slow.test.yaml": READS
+        % (", unit: mg/dL", ", unit: mmol/L", "no card"),
+    }
 
-    found = duties({"cardiology/slow.test.yaml": test, OWING: "x"}, {OWING: document})
+    found = check_tests(files, {OWING: rule("active", unit="mmol/L")}, {})
 
     assert "CDS645" not in {each.code for each in found}
