@@ -1,7 +1,7 @@
 """Small rulebooks, written in the test and compiled for real."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from textwrap import dedent, indent
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 from cds_service.fhir.chart import Chart, Source, SourceState
 from cds_service.rulebook.compile.compiler import Compiled, compile_rulebook
 from cds_service.rulebook.engine.evaluate import Evaluations, evaluate
+from cds_service.rulebook.language.tree import Node
 from cds_service.rulebook.values.truth import Unknown, Verdict
 from cds_service.wearables.records import PatientKey, WearableAlert
 
@@ -189,6 +190,25 @@ class Bench:
 def rules() -> Bench:
     """A small rules folder."""
     return Bench()
+
+
+@pytest.fixture
+def nodes() -> Callable[[Any], Iterator[Node]]:
+    """Finds a node of a syntax tree and all in it."""
+
+    def find(value: Any) -> Iterator[Node]:
+        if isinstance(value, Node):
+            yield value
+            for each in fields(value):
+                yield from find(getattr(value, each.name))
+        elif isinstance(value, tuple):
+            for each in value:
+                yield from find(each)
+        elif isinstance(value, Mapping):
+            for each in value.values():
+                yield from find(each)
+
+    return find
 
 
 @pytest.fixture
