@@ -448,7 +448,11 @@ def test_the_pages_are_built_as_a_site_in_which_every_link_leads_somewhere() -> 
     outside = {name: each for name, each in os.environ.items() if name != "MAKEFLAGS"}
 
     made = subprocess.run(
-        ["make", "docs"], cwd=HOME, env=outside, capture_output=True, text=True
+        ["make", "--no-print-directory", "docs"],
+        cwd=HOME,
+        env=outside,
+        capture_output=True,
+        text=True,
     )
 
     assert made.stderr == ""

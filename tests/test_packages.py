@@ -147,6 +147,7 @@ def clone(tmp_path: Path) -> Path:
     """A folder in which nothing is installed."""
     for name in ("Makefile", "setup.cfg", *LOCKS):
         shutil.copy(HOME / name, tmp_path)
+    shutil.copytree(HOME / "tests" / "editor", tmp_path / "tests" / "editor")
     return tmp_path
 
 
