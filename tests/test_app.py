@@ -129,6 +129,19 @@ def test_a_broken_folder_leaves_what_was_published_and_says_so(
     assert "site.yaml:1:1" in opening.notice
 
 
+def test_a_link_to_itself_leaves_what_was_published_served(
+    site: Site, revise: Revise
+) -> None:
+    digest = digest_of(revise(site.rules, 1))
+    site.open("a")
+    (site.rules / "loop.yaml").symlink_to("loop.yaml")
+
+    opening = site.open("a")
+
+    assert opening.rulebook.digest == digest
+    assert "loop.yaml:1:1: error[CDS001]: this link leads to itself" in opening.notice
+
+
 def test_while_another_server_publishes_its_rules_are_served(
     site: Site, revise: Revise
 ) -> None:

@@ -1,5 +1,6 @@
 """From a folder on disk to a rulebook. The only part of this room that reads files."""
 
+import errno
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -20,6 +21,9 @@ from .terminology.measured import Quantities
 from .testing.examples import fhir_files
 
 SUFFIX = ".yaml"
+UNREADABLE = (OSError, RuntimeError)
+"""What looking at a file may raise; a link that leads to itself is a RuntimeError in
+some versions of Python, and an OSError in others."""
 
 
 class InvalidRulebook(Exception):
@@ -112,10 +116,14 @@ def check_folder(
 
 def _read(folder: Path, findings: Findings) -> dict[str, str]:
     files: dict[str, str] = {}
-    if not folder.is_dir():
-        _report(findings, str(folder), "CDS001", "there is no such folder")
+    try:
+        if not folder.is_dir():
+            _report(findings, str(folder), "CDS001", "there is no such folder")
+            return files
+        root = folder.resolve()
+    except UNREADABLE as error:
+        _report(findings, str(folder), "CDS001", _why(error))
         return files
-    root = folder.resolve()
     others: list[str] = []
     for name, path in _walk(folder, findings):
         if is_passing(path.name):
@@ -166,8 +174,9 @@ def _read_patients(
     """Read the files of FHIR that tests name, as far as they are there; return all."""
     named = fhir_files(files)
     for name in sorted(named - files.keys()):
-        if os.path.isfile(folder / name):
-            text = _read_file(name, folder / name, root, findings)
+        path = folder / name
+        if os.path.lexists(path) and not os.path.isdir(path):
+            text = _read_file(name, path, root, findings)
             if text is not None:
                 files[name] = text
     return named
@@ -178,7 +187,7 @@ def _walk(folder: Path, findings: Findings) -> Iterator[tuple[str, Path]]:
 
     def fail(error: OSError) -> None:
         name = _name(Path(error.filename), folder)
-        _report(findings, name, "CDS001", f"cannot be read: {error.strerror}")
+        _report(findings, name, "CDS001", _why(error))
 
     for here, folders, files in os.walk(folder, onerror=fail):
         folders[:] = sorted(each for each in folders if not is_passing(each))
@@ -188,6 +197,9 @@ def _walk(folder: Path, findings: Findings) -> Iterator[tuple[str, Path]]:
                 message = "this is a link to a folder, and links to folders are refused"
                 _report(findings, _name(path, folder), "CDS001", message)
                 folders.remove(each)
+            elif path.suffix == SUFFIX:
+                message = "this is a folder, and has the name of a file"
+                _report(findings, _name(path, folder), "CDS001", message)
         for each in sorted(files):
             if not each.startswith((".", "#", "~")):
                 path = Path(here, each)
@@ -217,8 +229,8 @@ def _read_file(name: str, path: Path, root: Path, findings: Findings) -> str | N
         with target.open("rb") as file:
             limit = SIZE_LIMITS.get(terminology_kind(name), SIZE_LIMIT)
             content = file.read(limit + 1)
-    except OSError as error:
-        _report(findings, name, "CDS001", f"cannot be read: {error.strerror}")
+    except UNREADABLE as error:
+        _report(findings, name, "CDS001", _why(error))
         return None
     if len(content) > limit:
         message = f"the file is larger than {limit // 1024} KiB"
@@ -226,6 +238,16 @@ def _read_file(name: str, path: Path, root: Path, findings: Findings) -> str | N
         _report(findings, name, "CDS003", message, help)
         return None
     return _decode(name, content, findings)
+
+
+def _why(error: Exception) -> str:
+    looped = isinstance(error, RuntimeError) or (
+        isinstance(error, OSError) and error.errno == errno.ELOOP
+    )
+    if looped:
+        return "this link leads to itself"
+    said = error.strerror if isinstance(error, OSError) else None
+    return f"cannot be read: {said or type(error).__name__}"
 
 
 def _decode(name: str, content: bytes, findings: Findings) -> str | None:

@@ -57,6 +57,10 @@ def take_fingerprint(folder: Path) -> Fingerprint:
     found: dict[str, tuple[int, ...]] = {}
     for here, folders, files in os.walk(folder):
         folders[:] = [each for each in folders if not is_passing(each)]
+        for name in folders:
+            path = os.path.join(here, name)
+            # What comes and goes within shows by itself, a folder's rights do not.
+            found[path] = _stand(path)[-1:]
         for name in files:
             if not is_passing(name):
                 path = os.path.join(here, name)

@@ -160,6 +160,45 @@ def test_only_the_holder_of_the_lease_watches(bench: Bench) -> None:
     assert watcher.look() is None
 
 
+def lay_loop(folder: Path) -> Path:
+    loop = folder / "loop.yaml"
+    loop.symlink_to("loop.yaml")
+    return loop
+
+
+def lay_folder(folder: Path) -> Path:
+    named = folder / "named.yaml"
+    named.mkdir()
+    return named
+
+
+def lay_nameless(folder: Path) -> Path:
+    link = folder / "nameless.yaml"
+    link.symlink_to("n" * 300)
+    return link
+
+
+@pytest.mark.parametrize("lay", [lay_loop, lay_folder, lay_nameless])
+def test_a_watcher_outlives_what_it_cannot_read_and_sees_it_go(
+    bench: Bench, lay: Callable[[Path], Path]
+) -> None:
+    lease = Lease(bench.store, "a", lambda: NOW)
+    lease.held = bench.store.publications.take_lease("a", NOW, 10)
+    watcher = Watcher(bench.publisher, lease, Watch(bench.folder, quiet=0.0))
+    watcher.look()
+    before = bench.served
+    wrong = lay(bench.folder)
+
+    refused = watcher.look()
+
+    assert refused is not None and refused.rulebook is None
+    assert bench.served == before != ""
+    assert bench.errors == [f"{wrong.name}:1: CDS001"]
+    wrong.unlink() if wrong.is_symlink() else wrong.rmdir()
+    assert watcher.look() is not None
+    assert (bench.served, bench.errors) == (before, [])
+
+
 def test_who_takes_over_publishes_the_folder_of_its_own(
     bench: Bench, revise: Revise
 ) -> None:

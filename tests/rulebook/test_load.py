@@ -106,6 +106,46 @@ def test_links_to_folders_and_to_nowhere_are_told(tmp_path: Path) -> None:
     ]
 
 
+def test_links_that_lead_to_themselves_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").symlink_to("a.yaml")
+    (tmp_path / "b.yaml").symlink_to("c.yaml")
+    (tmp_path / "c.yaml").symlink_to("b.yaml")
+
+    assert [(each.file, each.code, each.message) for each in refuse(tmp_path)] == [
+        (name, "CDS001", "this link leads to itself")
+        for name in ("a.yaml", "b.yaml", "c.yaml")
+    ]
+
+
+def test_a_rules_folder_that_is_a_link_to_itself_is_told(tmp_path: Path) -> None:
+    (tmp_path / "rules").symlink_to("rules")
+
+    (found,) = refuse(tmp_path / "rules")
+
+    assert (found.file, found.code) == (str(tmp_path / "rules"), "CDS001")
+
+
+def test_a_link_to_what_no_disk_can_name_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").symlink_to("a" * 300)
+
+    assert told(tmp_path) == ("a.yaml", 1, 1, "CDS001")
+
+
+def test_a_folder_that_has_the_name_of_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").mkdir()
+
+    assert told(tmp_path) == ("a.yaml", 1, 1, "CDS001")
+
+
+def test_a_wrong_link_keeps_no_other_file_from_being_checked(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").symlink_to("a.yaml")
+    (tmp_path / "b.yaml").write_text("rule: [\n")
+
+    found = [each.file for each in check_folder(tmp_path).findings]
+
+    assert {"a.yaml", "b.yaml"} <= set(found)
+
+
 def test_what_is_no_ordinary_file_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.yaml")
 
@@ -244,6 +284,15 @@ def test_a_patient_outside_of_the_folder_is_not_read(tmp_path: Path) -> None:
 
     assert set(files) == {"cardiology/a.test.yaml", "b.test.yaml"}
     assert [(each.file, each.code) for each in findings] == [("joe.json", "CDS001")]
+
+
+def test_a_patient_who_is_a_link_to_itself_is_told(tmp_path: Path) -> None:
+    lay_test(tmp_path, "patient.json")
+    (tmp_path / "patient.json").symlink_to("patient.json")
+
+    found = [each.file for each in check_folder(tmp_path).findings]
+
+    assert "patient.json" in found
 
 
 @pytest.mark.parametrize("named", ["x" * 300 + ".json", "no/such.json", "..", "."])

@@ -91,6 +91,17 @@ def test_a_volume_that_is_exchanged_below_a_link_has_changed(tmp_path: Path) -> 
     assert take_fingerprint(tmp_path) != before
 
 
+def test_a_folder_whose_name_or_rights_are_wrong_has_changed(folder: Path) -> None:
+    before = take_fingerprint(folder)
+    (folder / "b.yaml").mkdir()
+    named = take_fingerprint(folder)
+    (folder / "b.yaml").chmod(0)
+
+    assert before != named != take_fingerprint(folder)
+    (folder / "b.yaml").rmdir()
+    assert take_fingerprint(folder) == before
+
+
 def test_a_folder_that_vanished_has_changed(tmp_path: Path) -> None:
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "a.yaml").write_text("rule: a\n")

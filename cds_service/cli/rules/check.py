@@ -46,7 +46,7 @@ def check(
     """
     asked = paths or (Path(os.environ.get("CDS_RULES") or "rules"),)
     for path in asked:
-        if not path.exists():
+        if not os.path.lexists(path):
             raise click.UsageError(
                 f"there is no {path}; name a rules folder, or set CDS_RULES"
             )
@@ -65,7 +65,7 @@ def look(
     """
     wanted: dict[Path, list[Path]] = {}
     for path in paths:
-        wanted.setdefault(rules_folder(path), []).append(path.resolve())
+        wanted.setdefault(rules_folder(path), []).append(_place(path))
     findings: list[Finding] = []
     texts: dict[str, str] = {}
     rules = elsewhere = 0
@@ -118,9 +118,9 @@ def held_to_lock(
 
 def rules_folder(path: Path) -> Path:
     """Return the folder whose settings hold for *path*: the nearest that has some."""
-    start = path if path.is_dir() else path.parent
+    start = path if os.path.isdir(path) else path.parent
     for folder in (start, *start.absolute().parents):
-        if (folder / SITE).is_file() or (folder / SERVICES).is_file():
+        if any(os.path.isfile(folder / name) for name in (SITE, SERVICES)):
             return _shortest(folder)
     return start
 
@@ -132,5 +132,13 @@ def _shortest(folder: Path) -> Path:
 
 
 def _is_within(file: Path, asked: Iterable[Path]) -> bool:
-    resolved = Path(os.path.abspath(file)).parent.resolve() / file.name
-    return any(resolved.is_relative_to(each) for each in asked)
+    place = _place(file)
+    return any(place.is_relative_to(each) for each in asked)
+
+
+def _place(path: Path) -> Path:
+    """Where a folder is, or the name of a file in its folder; a link is a file."""
+    absolute = Path(os.path.abspath(path))
+    if os.path.isdir(absolute):
+        return absolute.resolve()
+    return absolute.parent.resolve() / absolute.name

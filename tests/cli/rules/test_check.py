@@ -166,6 +166,35 @@ def test_no_broken_file_makes_it_crash(rules: Path, file: str, content: bytes) -
     assert f"{rules}/{file}:1:" in result.output
 
 
+def test_what_cannot_be_read_is_told_with_its_path_and_the_rest_is_checked(
+    rules: Path,
+) -> None:
+    (rules / "loop.yaml").symlink_to("loop.yaml")
+    (rules / "cardiology" / "named.yaml").mkdir()
+    (rules / "nameless.yaml").symlink_to("n" * 300)
+    spoil(rules, "severity: ", "severity: no ")
+
+    result = run(rules)
+
+    assert result.exit_code == 1
+    for name in ("loop.yaml", "cardiology/named.yaml", "nameless.yaml"):
+        assert f"{rules / name}:1:1" in result.output
+    assert f"{rules / RULE}:" in result.output
+
+
+def test_a_link_can_be_checked_by_its_name(rules: Path) -> None:
+    (rules / "loop.yaml").symlink_to("loop.yaml")
+    (rules / "nameless.yaml").symlink_to("n" * 300)
+    (rules / "other.yaml").symlink_to(RULE)
+
+    looped, other = run(rules / "loop.yaml"), run(rules / "other.yaml")
+
+    assert (looped.exit_code, other.exit_code) == (1, 1)
+    assert f"{rules / 'nameless.yaml'}:1:1" in run(rules / "nameless.yaml").output
+    assert f"{rules / 'loop.yaml'}:1:1" in looped.output
+    assert f"{rules / 'other.yaml'}:" in other.output
+
+
 def test_warnings_count_only_where_they_are_asked_to(rules: Path) -> None:
     spoil(rules, "unresolved: unknown", "unresolved: ignore", "site.yaml")
 
