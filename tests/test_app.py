@@ -21,6 +21,8 @@ from cds_service.rulebook.load import InvalidRulebook
 from cds_service.store.records import StoreError
 from cds_service.store.store import Store
 
+from .waiting import PATIENCE
+
 
 @pytest.fixture(autouse=True)
 def unsettled() -> Iterator[None]:
@@ -210,7 +212,7 @@ def test_apps_of_another_process_manager_record_once_what_they_start_with(
             )
             for _ in range(2)
         ]
-        said = [process.communicate(timeout=120)[1] for process in processes]
+        said = [process.communicate(timeout=PATIENCE)[1] for process in processes]
         assert [process.returncode for process in processes] == [0, 0], said
         return [each for each in said if each]
 

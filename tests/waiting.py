@@ -32,6 +32,23 @@ def until(
     return found
 
 
+def with_time_enough(
+    attempt: Callable[[float], Found],
+    sufficed: Callable[[Found], bool],
+    seconds: float = 1.0,
+) -> Found:
+    """Return what *attempt* gives when it has as much time as suffices.
+
+    For what must end for want of time although something else came in time: how long
+    that takes is found, from *seconds* on and twice as long each time, not guessed.
+    """
+    while seconds < PATIENCE:
+        if sufficed(found := attempt(seconds)):
+            return found
+        seconds *= 2
+    raise AssertionError(f"{seconds / 2} seconds were not enough: {found}")
+
+
 def was_read(connection: socket.socket) -> bool:
     """Return whether the other end has taken in all that was sent, as Linux counts."""
     (_, here), (_, there) = connection.getsockname(), connection.getpeername()

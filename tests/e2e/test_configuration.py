@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from ..waiting import PATIENCE
+
 pytestmark = pytest.mark.slow
 
 SECRET = "whsec_Zml4dHVyZS1zZWNyZXQtb2YtdGhlLXdhdGNo"
@@ -25,7 +27,7 @@ def audit(server: Server, *arguments: str) -> subprocess.CompletedProcess[str]:
         [*command, "--database", server.database],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
 
 

@@ -181,7 +181,9 @@ def test_q_15_a_body_that_breaks_off_is_400_even_where_its_part_is_json(
 
 def broken_off(server: Server, message: bytes) -> Reply:
     """What comes back for a message after which the sender has no more to say."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=120) as sender:
+    with socket.create_connection(
+        ("127.0.0.1", server.port), timeout=PATIENCE
+    ) as sender:
         sender.sendall(message)
         sender.shutdown(socket.SHUT_WR)
         return server.read(received(sender))
@@ -211,7 +213,7 @@ def test_a_slow_body_is_waited_for_and_keeps_nobody_else_waiting(
     body = json.dumps(request).encode()
     half = len(body) // 2
 
-    with socket.create_connection(("127.0.0.1", server.port), timeout=120) as slow:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as slow:
         slow.sendall(server.head(SERVICE, len(body)))
         for part in (body[:half], body[half:-1], body[-1:]):
             assert shown(server.call(chart.request()))

@@ -9,6 +9,8 @@ from shutil import copytree
 
 import pytest
 
+from ..waiting import PATIENCE
+
 pytestmark = pytest.mark.slow
 
 HOME = Path(__file__).parents[2]
@@ -42,7 +44,7 @@ def shell(folder: Path, block: str) -> str:
         env={**os.environ, "PYTHONPATH": str(HOME)},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -13,6 +13,8 @@ from cds_service.ehr.fixture_server import (
     serve_records,
 )
 
+from ..waiting import PATIENCE
+
 
 def entry(resource: dict[str, Any], full_url: str = "") -> dict[str, Any]:
     return {"resource": resource, **({"fullUrl": full_url} if full_url else {})}
@@ -151,7 +153,7 @@ def ask(server: FixtureServer, target: str, token: str = "") -> tuple[int, Any]:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     url = target if target.startswith("http") else f"{server.base}/{target}"
     try:
-        with urlopen(Request(url, headers=headers), timeout=30) as response:
+        with urlopen(Request(url, headers=headers), timeout=PATIENCE) as response:
             return response.status, json.load(response)
     except HTTPError as error:
         with error:

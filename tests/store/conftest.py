@@ -20,6 +20,8 @@ from cds_service.store.records import (
 from cds_service.store.store import Store
 from cds_service.wearables.records import PatientKey, WearableAlert
 
+from ..waiting import PATIENCE
+
 NOW = datetime(2026, 3, 1, 7, 0, tzinfo=timezone(timedelta(hours=-5)))
 PATIENT = PatientKey("default", "-", "p1")
 
@@ -140,7 +142,7 @@ def run_at_once() -> Callable[..., list[str]]:
             assert process.stdin
             process.stdin.write("go\n")
             process.stdin.flush()
-        printed = [process.communicate(timeout=120)[0] for process in processes]
+        printed = [process.communicate(timeout=PATIENCE)[0] for process in processes]
         assert [process.returncode for process in processes] == [0] * len(processes)
         return printed
 

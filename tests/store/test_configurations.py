@@ -17,6 +17,8 @@ from cds_service.store.configurations import NOTHING, Configuration
 from cds_service.store.records import AuditEvent, StoreError
 from cds_service.store.store import Store
 
+from ..waiting import PATIENCE
+
 Rows = Callable[[str], list[dict[str, Any]]]
 FIRST = {"settings.port": 8080, "client.ehr.keys": ["k1 a", "k2 b"]}
 SECOND = {"settings.port": 8081, "client.ehr.keys": ["k1 a", "k2 b"]}
@@ -222,7 +224,9 @@ def test_of_processes_that_start_at_once_each_row_follows_from_another(
 def test_a_store_that_was_opened_before_a_fork_records_in_parent_and_child(
     store: Store, url: str
 ) -> None:
-    subprocess.run([sys.executable, "-c", RECORD + FORKED, url], check=True, timeout=60)
+    subprocess.run(
+        [sys.executable, "-c", RECORD + FORKED, url], check=True, timeout=PATIENCE
+    )
 
     told = details(store)
     assert [each["changed"].get("settings.port") for each in told] == [

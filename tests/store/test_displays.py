@@ -23,6 +23,8 @@ from cds_service.store.records import (
 from cds_service.store.store import Store
 from cds_service.wearables.records import PatientKey
 
+from ..waiting import PATIENCE
+
 ASK = """
 import sys
 from datetime import UTC, datetime
@@ -173,7 +175,10 @@ def test_another_process_finds_what_this_one_showed(show: Show, url: str) -> Non
     show()
 
     asked = subprocess.run(
-        [sys.executable, "-c", ASK, url], capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", ASK, url],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
     )
 
     assert (asked.stdout.split(), asked.stderr) == (["k", "WARNING"], "")

@@ -28,6 +28,8 @@ from cds_service.store.records import (
 from cds_service.store.store import Store
 from cds_service.wearables.records import PatientKey, WearableAlert
 
+from ..waiting import PATIENCE
+
 Rows = Callable[[str], list[dict[str, Any]]]
 MakeCall = Callable[..., CallRecord]
 MakeAlert = Callable[..., WearableAlert]
@@ -424,7 +426,7 @@ store.record_audit(event)
 if child:
     assert os.waitpid(child, 0)[1] == 0
 """
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=PATIENCE)
 
     sequences: dict[str, list[int]] = {}
     for entry in store.audit_entries():

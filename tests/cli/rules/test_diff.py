@@ -11,6 +11,8 @@ from click.testing import CliRunner, Result
 
 from cds_service.cli import main
 
+from ...waiting import PATIENCE
+
 HOME = Path(__file__).parents[3]
 RULES = HOME / "rules"
 NOW = "2026-11-22T12:00:00Z"
@@ -132,7 +134,7 @@ def repository(tmp_path: Path) -> Path:
         ["add", "-A"],
         ["commit", "-q", "--no-gpg-sign", "-m", "Begin"],
     ):
-        subprocess.run([*git, *words], check=True, timeout=60)
+        subprocess.run([*git, *words], check=True, timeout=PATIENCE)
     return top / "rules"
 
 

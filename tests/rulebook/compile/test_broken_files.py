@@ -17,6 +17,8 @@ from cds_service.rulebook.language.schemas import bundle
 from cds_service.rulebook.language.source import parse_yaml
 from cds_service.rulebook.load import check_folder
 
+from ...waiting import PATIENCE
+
 GOOD = dedent("""\
     format: 1
     rule: good
@@ -779,7 +781,7 @@ def test_a_process_that_checks_hostile_files_comes_to_its_end(tmp_path: Path) ->
     write(tmp_path, {f"bad/{name}.yaml": each[0] for name, each in HOSTILE.items()})
     command = [sys.executable, "-m", "cds_service.cli", "check", str(tmp_path)]
 
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
 
     assert (ran.returncode, ran.stderr) == (1, "")
     for name, (_, code) in HOSTILE.items():

@@ -17,6 +17,8 @@ import cds_service
 from cds_service.cli import main
 from cds_service.rulebook.language.pages import read_page, titles
 
+from ...waiting import PATIENCE
+
 EXAMPLE = """\
     format: 1
     rule: example
@@ -144,7 +146,7 @@ def lay(example: str, folder: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
     for script in scripts:
-        subprocess.run(["sh", "-ec", script], cwd=folder, check=True, timeout=60)
+        subprocess.run(["sh", "-ec", script], cwd=folder, check=True, timeout=PATIENCE)
 
 
 def report(page: str) -> str:
