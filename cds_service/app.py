@@ -27,7 +27,7 @@ from .rulebook.engine import Rulebook
 from .rulebook.language import Finding
 from .rulebook.load import InvalidRulebook
 from .store.configurations import Configuration
-from .store.publications import Publication
+from .store.publications import NotLeased, Publication
 from .store.records import StoreError
 from .store.store import Store
 from .web.errors import register_errors
@@ -39,6 +39,7 @@ from .web.notes import tell_timing
 from .web.refusals import Refusals
 from .web.wearables import build_wearables
 
+OTHERS_PUBLISH = "another server publishes the rules; its folder is served, not ours"
 READS_A_CALL = 8
 """So many threads read from FHIR servers for each that answers calls."""
 MOST_READS = 256
@@ -138,13 +139,19 @@ def open_rulebook(config: Config, store: Store, holder: str) -> Opening:
     """
     now = datetime.now(UTC)
     newest = store.publications.newest()
-    leased = config.reload is Reload.ON and store.publications.take_lease(
-        holder, now, LEASE
-    )
-    if newest and config.reload is Reload.ON and not leased:
-        notice = "another server publishes the rules; its folder is served, not ours"
-        return _reopen(store, newest, notice, ())
-    verdict = build_publisher(config, store, say).publish()
+    epoch = 0
+    if config.reload is Reload.ON:
+        epoch = store.publications.take_lease(holder, now, LEASE)
+        if newest and not epoch:
+            return _reopen(store, newest, OTHERS_PUBLISH, ())
+    try:
+        verdict = build_publisher(config, store, say).publish(epoch)
+    except NotLeased:
+        # Testing took longer than the lease, and another server has it by now.
+        newest = store.publications.newest()
+        if newest is None:
+            raise
+        return _reopen(store, newest, OTHERS_PUBLISH, ())
     if verdict.rulebook:
         return Opening(verdict.rulebook)
     if newest is None:

@@ -71,16 +71,16 @@ class Publisher:
         self.log = log
         self._check_resource = check_resource
 
-    def publish(self, holder: str = "") -> Verdict:
+    def publish(self, epoch: int = 0) -> Verdict:
         """Have the folder served if everything in it is right.
 
         Args:
-            holder: Who must have the lease for this; empty where nobody needs it.
+            epoch: In which the lease is had for this; 0 where nobody needs it.
 
         Raises:
             StoreError: if the database does not answer, or the lease is lost.
         """
-        verdict = self.consider(self.read(), holder)
+        verdict = self.consider(self.read(), epoch)
         assert verdict is not None
         return verdict
 
@@ -92,7 +92,7 @@ class Publisher:
             return error
 
     def consider(
-        self, files: "Mapping[str, str] | InvalidRulebook", holder: str = ""
+        self, files: "Mapping[str, str] | InvalidRulebook", epoch: int = 0
     ) -> Verdict:
         """Publish the files, or say why not."""
         if isinstance(files, InvalidRulebook):
@@ -109,7 +109,7 @@ class Publisher:
             checked=checked,
             rules=len(rulebook.rules),
         )
-        return Verdict(rulebook, findings, self._serve(draft, holder))
+        return Verdict(rulebook, findings, self._serve(draft, epoch))
 
     def _judge(
         self, files: Mapping[str, str], checked: str
@@ -120,7 +120,7 @@ class Publisher:
             return compiled.rulebook, compiled.findings
         return gate(files, self._check_resource)
 
-    def _serve(self, draft: Draft, holder: str) -> bool:
+    def _serve(self, draft: Draft, epoch: int) -> bool:
         publications, now = self.store.publications, self.clock()
         newest = publications.newest()
         before = newest.digest if newest else ""
@@ -134,7 +134,7 @@ class Publisher:
             if old.get(path) != draft.files.get(path)
         )
         event = build_publication_event(now, self.name, draft.digest, before, changed)
-        publications.publish(draft, event, self.name, holder)
+        publications.publish(draft, event, self.name, epoch)
         self.log(
             "rulebook published",
             rulebook=draft.digest,
@@ -191,8 +191,9 @@ class Lease:
     def __init__(
         self, store: Store, holder: str, clock: Callable[[], datetime]
     ) -> None:
-        self.holder = holder
-        self.held = False
+        self.epoch = 0
+        """In which it is had; 0 while it is not."""
+        self._holder = holder
         self._store = store
         self._clock = clock
         self._stop = threading.Event()
@@ -206,16 +207,16 @@ class Lease:
         self._stop.set()
         self._thread.join()
         with suppress(StoreError):
-            self._store.publications.give_lease_back(self.holder)
+            self._store.publications.give_lease_back(self._holder)
 
     def _keep(self) -> None:
         while not self._stop.is_set():
             try:
                 now, publications = self._clock(), self._store.publications
-                self.held = publications.take_lease(self.holder, now, LEASE)
+                self.epoch = publications.take_lease(self._holder, now, LEASE)
             except StoreError:
-                self.held = False
-            self._stop.wait(RENEW if self.held else POLL * 4)
+                self.epoch = 0
+            self._stop.wait(RENEW if self.epoch else POLL * 4)
 
 
 class Watcher:
@@ -225,7 +226,7 @@ class Watcher:
         self._publisher = publisher
         self._lease = lease
         self._watch = watch
-        self._was_held = False
+        self._epoch = 0
         self._problem = ""
 
     def run(self, is_over: Callable[[], bool]) -> None:
@@ -235,28 +236,28 @@ class Watcher:
                 self.look()
                 self._problem = ""
             except NotLeased:
-                self._lease.held = False
+                self._lease.epoch = 0
             except StoreError as error:
                 self._say(str(error))
             time.sleep(POLL)
 
     def look(self) -> Verdict | None:
         """Publish the folder, if it is this process's turn and there is reason to."""
-        held, before = self._lease.held, self._was_held
-        self._was_held = held
-        if not held:
+        epoch, before = self._lease.epoch, self._epoch
+        self._epoch = epoch
+        if not epoch:
             return None
-        if not before:
+        if epoch != before:
             # What another process published meanwhile may come from another folder.
             self._watch.forget()
         found = self._watch.look(time.monotonic())
-        return None if found is None else self._consider(found)
+        return None if found is None else self._consider(found, epoch)
 
-    def _consider(self, found: Fingerprint) -> Verdict | None:
+    def _consider(self, found: Fingerprint, epoch: int) -> Verdict | None:
         files = self._publisher.read()
         if not self._watch.is_still(found):
             return None
-        verdict = self._publisher.consider(files, self._lease.holder)
+        verdict = self._publisher.consider(files, epoch)
         self._watch.take(found)
         return verdict
 

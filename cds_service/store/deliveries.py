@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
 
+from .claimants import is_gone, own
 from .records import Attempt, Claim, DeliveryState, StoreError
 from .statements import CLAIM_DELIVERY
 from .tables import DELIVERIES
@@ -11,7 +12,7 @@ from .tables import DELIVERIES
 KEPT = timedelta(days=8)
 """How long an answer is remembered; seven days is what senders may rely on."""
 TAKEN_OVER_AFTER = timedelta(minutes=5)
-"""After this long a claim is taken to be of a process that died."""
+"""After this long a claim is taken to be of a process that died, seen or not."""
 TRIES = 5
 """How often a claim is made anew because another is given back just then."""
 
@@ -20,12 +21,16 @@ def claim(
     connection: Connection, attempt: Attempt, digest: str, now: datetime
 ) -> Claim:
     """Claim the delivery for the caller, or say what became of it."""
+    mine = {
+        "begun_utc": now.timestamp(),
+        "claim": attempt.id,
+        "claimant": own(connection),
+    }
     row = {
         "source": attempt.source,
         "key": attempt.key,
         "digest": digest,
-        "begun_utc": now.timestamp(),
-        "claim": attempt.id,
+        **mine,
         "too_old": (now - TAKEN_OVER_AFTER).timestamp(),
     }
     for _ in range(TRIES):
@@ -41,7 +46,12 @@ def claim(
             return Claim(DeliveryState.DIFFERENT)
         if found.status is not None:
             return Claim(DeliveryState.STORED, found.status, found.body)
-        break
+        if not is_gone(connection, found.claimant):
+            break
+        dead = and_(_in_progress(attempt), DELIVERIES.c.claim == found.claim)
+        taken_over = update(DELIVERIES).where(dead).values(mine)
+        if connection.execute(taken_over).rowcount == 1:
+            return Claim(DeliveryState.NEW)
     return Claim(DeliveryState.IN_PROGRESS)
 
 
@@ -55,7 +65,7 @@ def finish(
     """
     changed = connection.execute(
         update(DELIVERIES)
-        .where(_in_progress(attempt))
+        .where(_is_mine(attempt))
         .values(status=status, body=body, begun_utc=now.timestamp())
     )
     if changed.rowcount != 1:
@@ -64,7 +74,7 @@ def finish(
 
 def abandon(connection: Connection, attempt: Attempt) -> None:
     """Forget the delivery if it is in progress under this attempt."""
-    connection.execute(delete(DELIVERIES).where(_in_progress(attempt)))
+    connection.execute(delete(DELIVERIES).where(_is_mine(attempt)))
 
 
 def prune(connection: Connection, now: datetime) -> None:
@@ -73,9 +83,11 @@ def prune(connection: Connection, now: datetime) -> None:
     connection.execute(delete(DELIVERIES).where(DELIVERIES.c.begun_utc < limit))
 
 
+def _is_mine(attempt: Attempt) -> ColumnElement[bool]:
+    return and_(_in_progress(attempt), DELIVERIES.c.claim == attempt.id)
+
+
 def _in_progress(attempt: Attempt) -> ColumnElement[bool]:
     row = DELIVERIES.c
-    mine = and_(
-        row.source == attempt.source, row.key == attempt.key, row.claim == attempt.id
-    )
-    return and_(mine, row.status.is_(None))
+    same = and_(row.source == attempt.source, row.key == attempt.key)
+    return and_(same, row.status.is_(None))

@@ -15,8 +15,8 @@ from sqlalchemy import (
     Connection,
     Double,
     and_,
+    case,
     cast,
-    delete,
     extract,
     func,
     insert,
@@ -25,6 +25,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from .database import Database, lock_table
 from .recorder import Recorder
@@ -111,22 +112,21 @@ class Publications:
             return connection.execute(asked).first() is not None
 
     def publish(
-        self, draft: Draft, event: AuditEvent, publisher: str, holder: str = ""
+        self, draft: Draft, event: AuditEvent, publisher: str, epoch: int = 0
     ) -> None:
         """Have every process serve the draft from now on; one transaction.
 
         Args:
-            holder: Who must have the lease for this; empty where nobody needs it.
+            epoch: In which the lease was had for this; 0 where nobody needs it.
 
         Raises:
-            NotLeased: if somebody else has it by now.
+            NotLeased: if somebody else has had it since.
         """
 
         def work(connection: Connection) -> None:
-            lock_table(connection, LEASES)
-            lock_table(connection, PUBLICATIONS)
-            if holder and _holder(connection, event.at) != holder:
+            if epoch and _hold_epoch(connection) != epoch:
                 raise NotLeased("another process publishes by now")
+            lock_table(connection, PUBLICATIONS)
             _keep(connection, draft)
             _heal(connection, event.at)
             row = {"digest": draft.digest, "rules": draft.rules}
@@ -182,39 +182,38 @@ class Publications:
             return None
         return Refusal(row.at, row.publisher, row.checked, json.loads(row.findings))
 
-    def take_lease(self, holder: str, now: datetime, seconds: float) -> bool:
-        """Check whether *holder* alone may publish for the next *seconds*.
+    def take_lease(self, holder: str, now: datetime, seconds: float) -> int:
+        """Return the epoch in which *holder* alone may publish for so many *seconds*.
 
-        Who has it takes it anew; who died loses it when the time is up.
+        0 where somebody else may. Who has it takes it anew, in the same epoch; who died
+        loses it when the time is up, and the next one begins another.
 
         Args:
             now: What the time is, unless the database serves many machines: then its
                 own clock counts.
         """
 
-        def work(connection: Connection) -> bool:
+        def work(connection: Connection) -> int:
             moment = _moment(connection, now)
-            free = or_(LEASES.c.holder == holder, LEASES.c.until_utc <= moment)
-            mine = and_(LEASES.c.name == PUBLISHING, free)
+            new, row = upsert(LEASES), LEASES.c
             values = {"holder": holder, "until_utc": moment + seconds}
-            lock_table(connection, LEASES)
-            changed = connection.execute(update(LEASES).where(mine).values(values))
-            if changed.rowcount == 1:
-                return True
-            named = select(func.count()).where(LEASES.c.name == PUBLISHING)
-            if connection.execute(named).scalar():
-                return False
-            connection.execute(insert(LEASES).values(name=PUBLISHING, **values))
-            return True
+            other = case((row.holder == holder, 0), else_=1)
+            taken = new.values(name=PUBLISHING, epoch=1, **values)
+            taken = taken.on_conflict_do_update(
+                index_elements=[row.name],
+                set_={**values, "epoch": row.epoch + other},
+                where=or_(row.holder == holder, row.until_utc <= moment),
+            )
+            return connection.execute(taken.returning(row.epoch)).scalar() or 0
 
         return self._database.write(work, durable=False)
 
     def give_lease_back(self, holder: str) -> None:
         """Let the next one publish at once, if *holder* has the lease."""
         mine = and_(LEASES.c.name == PUBLISHING, LEASES.c.holder == holder)
+        given = update(LEASES).where(mine).values(until_utc=0.0)
         self._database.write(
-            lambda connection: connection.execute(delete(LEASES).where(mine)),
-            durable=False,
+            lambda connection: connection.execute(given), durable=False
         )
 
     def lease_holder(self, now: datetime) -> str:
@@ -227,6 +226,12 @@ def _holder(connection: Connection, now: datetime) -> str:
     lasting = LEASES.c.until_utc > _moment(connection, now)
     asked = select(LEASES.c.holder).where(LEASES.c.name == PUBLISHING, lasting)
     return connection.execute(asked).scalar() or ""
+
+
+def _hold_epoch(connection: Connection) -> int:
+    """The epoch of the lease, which stays until the transaction ends; 0 before any."""
+    asked = select(LEASES.c.epoch).where(LEASES.c.name == PUBLISHING)
+    return connection.execute(asked.with_for_update()).scalar() or 0
 
 
 def _moment(connection: Connection, now: datetime) -> ColumnElement[float]:

@@ -100,10 +100,12 @@ def _claim_delivery() -> Prepared:
     return Prepared(
         new.on_conflict_do_update(
             index_elements=[row.source, row.key],
-            set_={name: new.excluded[name] for name in ("claim", "begun_utc")},
+            set_={
+                name: new.excluded[name] for name in ("claim", "claimant", "begun_utc")
+            },
             where=and_(*free, row.begun_utc <= too_old),
         ),
-        ["source", "key", "digest", "begun_utc", "claim"],
+        ["source", "key", "digest", "begun_utc", "claim", "claimant"],
     )
 
 

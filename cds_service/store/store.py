@@ -163,7 +163,7 @@ class Store:
         """Claim a delivery, or say what became of it.
 
         A claim that was neither finished nor abandoned is given to the next who asks
-        after ``deliveries.TAKEN_OVER_AFTER``.
+        once its process has ended, or after ``deliveries.TAKEN_OVER_AFTER``.
         """
 
         def work(connection: Connection) -> Claim:

@@ -48,11 +48,13 @@ DELIVERIES = Table(
     _text("digest"),
     Column("begun_utc", Double, nullable=False),
     Column("claim", TEXT, nullable=True),
+    Column("claimant", TEXT, nullable=True),
     Column("status", WHOLE, nullable=True),
     Column("body", TEXT, nullable=True),
     Index("deliveries_by_age", "begun_utc"),
 )
-"""``status`` is null while the delivery is in progress, for who made the ``claim``."""
+"""``status`` is null while the delivery is in progress, for who made the ``claim``; the
+``claimant`` is the process, or its session, whose end sets the delivery free."""
 
 WEARABLE_ALERTS = Table(
     "wearable_alerts",
@@ -262,5 +264,7 @@ LEASES = Table(
     Column("name", TEXT, primary_key=True),
     _text("holder"),
     Column("until_utc", Double, nullable=False),
+    Column("epoch", WHOLE, nullable=False, server_default="1"),
 )
-"""Who alone may do what only one process may do, and until when."""
+"""Who alone may do what only one process may do, and until when; ``epoch`` grows with
+each new holder."""

@@ -155,7 +155,7 @@ def test_only_the_holder_of_the_lease_watches(bench: Bench) -> None:
     watcher = Watcher(bench.publisher, lease, Watch(bench.folder, quiet=0.0))
 
     assert watcher.look() is None and bench.served == ""
-    lease.held = bench.store.publications.take_lease("a", NOW, 10)
+    lease.epoch = bench.store.publications.take_lease("a", NOW, 10)
     assert watcher.look() is not None and bench.served != ""
     assert watcher.look() is None
 
@@ -203,11 +203,11 @@ def test_who_takes_over_publishes_the_folder_of_its_own(
     bench: Bench, revise: Revise
 ) -> None:
     lease = Lease(bench.store, "a", lambda: NOW)
-    lease.held = bench.store.publications.take_lease("a", NOW, 10)
+    lease.epoch = bench.store.publications.take_lease("a", NOW, 10)
     watcher = Watcher(bench.publisher, lease, Watch(bench.folder, quiet=0.0))
     watcher.look()
     mine = bench.served
-    lease.held = False
+    lease.epoch = 0
     watcher.look()
     other = bench.folder.with_name("other")
     revise(other, 7)
@@ -215,7 +215,7 @@ def test_who_takes_over_publishes_the_folder_of_its_own(
     Publisher(other, *args).publish()
     assert bench.served != mine
 
-    lease.held = True
+    lease.epoch = 1
     watcher.look()
 
     assert bench.served == mine
@@ -226,7 +226,7 @@ def test_a_lease_is_kept_until_it_is_given_back(bench: Bench) -> None:
     with Lease(bench.store, "a", lambda: NOW) as lease:
         waited = threading.Event()
         for _ in range(PATIENCE * 10):
-            if lease.held:
+            if lease.epoch:
                 break
             waited.wait(0.1)
         assert not publications.take_lease("b", NOW, 10)

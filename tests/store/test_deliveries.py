@@ -1,5 +1,8 @@
 """Deliveries: the same key gets the same answer, and is worked on once."""
 
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +19,8 @@ from cds_service.store.records import (
 )
 from cds_service.store.store import Store
 from cds_service.wearables.records import WearableAlert
+
+from ..waiting import until
 
 FIRST = Attempt("simulator", "key")
 
@@ -122,3 +127,69 @@ def test_an_answer_is_remembered_for_seven_days_and_then_forgotten(
 
     assert begin(store, now + timedelta(days=7)).state is DeliveryState.STORED
     assert begin(store, now + timedelta(days=9)).state is DeliveryState.NEW
+
+
+CLAIM_AND_DIE = """
+import os, signal, sys
+from datetime import datetime
+from cds_service.store.records import Attempt
+from cds_service.store.store import Store
+
+store = Store.open(sys.argv[1])
+now = datetime.fromisoformat(sys.argv[2])
+print(store.begin_delivery(Attempt("simulator", "key"), "d", now).state, flush=True)
+if sys.argv[3] == "dies":
+    os.kill(os.getpid(), signal.SIGKILL)
+sys.stdin.read()
+"""
+
+
+def claim_elsewhere(url: str, now: datetime, then: str) -> subprocess.Popen[str]:
+    """Another process, which has claimed the delivery and dies of it, or waits."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", CLAIM_AND_DIE, url, now.isoformat(), then],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout and process.stdout.readline() == "new\n"
+    return process
+
+
+def test_a_delivery_whose_process_was_killed_is_new_at_once(
+    store: Store, url: str, now: datetime, event: AuditEvent
+) -> None:
+    killed = claim_elsewhere(url, now, "dies")
+    assert killed.wait() == -signal.SIGKILL
+
+    # PostgreSQL sees the end of a session a few milliseconds after it.
+    claim = until(lambda: begin(store, now).state is DeliveryState.NEW)
+
+    assert claim
+    finish(store, event)
+    killed.communicate()
+
+
+def test_a_delivery_whose_process_lives_is_left_to_it(
+    store: Store, url: str, now: datetime
+) -> None:
+    at_work = claim_elsewhere(url, now, "waits")
+
+    assert begin(store, now).state is DeliveryState.IN_PROGRESS
+
+    at_work.communicate("")
+    assert until(lambda: begin(store, now).state is DeliveryState.NEW)
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+@pytest.mark.parametrize("number, state", [(0, "new"), (1, "in_progress")])
+def test_a_claim_of_before_a_restart_is_dead_and_that_of_another_container_is_not(
+    store: Store, now: datetime, rows: Callable[[str], Any], number: int, state: str
+) -> None:
+    begin(store, now)
+    (row,) = rows("SELECT claimant FROM deliveries")
+    parts = row["claimant"].split("/")
+    parts[number] = "another"
+    rows(f"UPDATE deliveries SET claimant = '{'/'.join(parts)}'")
+
+    assert begin(store, now).state == state

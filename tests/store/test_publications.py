@@ -23,9 +23,9 @@ def draft(digest: str, checked: str = "c") -> Draft:
     return Draft(digest, FILES, checked, rules=1)
 
 
-def publish(store: Store, digest: str, now: datetime, holder: str = "") -> None:
+def publish(store: Store, digest: str, now: datetime, epoch: int = 0) -> None:
     event = AuditEvent(now, "rulebook", detail={"published": digest})
-    store.publications.publish(draft(digest), event, "node", holder)
+    store.publications.publish(draft(digest), event, "node", epoch)
 
 
 def test_nothing_is_published_at_first(store: Store) -> None:
@@ -165,12 +165,35 @@ def test_a_lease_that_is_given_back_is_free_at_once(
 def test_who_lost_the_lease_publishes_nothing(
     store: Store, now: datetime, rows: Rows
 ) -> None:
-    store.publications.take_lease("b", now, 10)
+    lease = store.publications
+    first = lease.take_lease("a", now, 10)
+    lease.give_lease_back("a")
+    second = lease.take_lease("b", now, 10)
 
     with pytest.raises(NotLeased):
-        publish(store, "one", now, holder="a")
+        publish(store, "one", now, first)
 
     assert store.publications.newest() is None
     assert rows("SELECT * FROM rulebooks") == rows("SELECT * FROM audit") == []
-    publish(store, "one", now, holder="b")
+    publish(store, "one", now, second)
     assert store.publications.newest() is not None
+
+
+def test_who_has_the_lease_again_does_not_go_on_with_what_was_begun_before(
+    store: Store, now: datetime
+) -> None:
+    """What the other one has published meanwhile would be undone."""
+    lease = store.publications
+    begun = lease.take_lease("a", now, 10)
+    assert lease.take_lease("a", now, 10) == begun
+    lease.give_lease_back("a")
+    between = lease.take_lease("b", now, 10)
+    publish(store, "newer", now, between)
+    lease.give_lease_back("b")
+    again = lease.take_lease("a", now, 10)
+
+    assert begun < between < again
+    with pytest.raises(NotLeased):
+        publish(store, "older", now, begun)
+    newest = lease.newest()
+    assert newest and newest.digest == "newer"
