@@ -138,7 +138,7 @@ _EVERY = 0.1
 """Seconds between two changes of the line."""
 
 
-class Progress:
+class ProgressLine:
     """One line on standard error, and only where that is a terminal."""
 
     def __init__(self) -> None:

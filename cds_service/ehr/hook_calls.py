@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from ..http.addresses import parse_base
 from ..protocol.conformance import (
-    Asked,
+    AskedCall,
     Reply,
     Violation,
     judge_answer,
@@ -159,7 +159,7 @@ def call_service(
     patient_id = str(context.get("patientId", ""))
     url = ehr.service_url(service_id)
     actions = wishes.system_actions
-    asked = Asked(patient_id, token, url, version, actions, ehr.origin)
+    asked = AskedCall(patient_id, token, url, version, actions, ehr.origin)
     found = judge_answer(reply, asked)
     if ehr.origin:
         found += judge_preflight(ehr.preflight(url), ehr.origin)

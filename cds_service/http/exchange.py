@@ -47,7 +47,7 @@ class ReadFailure(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ReadLimits:
     """How much one GET may bring, and how long a connection may take."""
 
     bytes: int = 8 * 1024 * 1024
@@ -56,7 +56,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class GetOutcome:
     """What one GET came to; ``content`` is all of the body where reason is empty."""
 
     content: bytes = b""
@@ -78,7 +78,7 @@ class Exchange:
     def __init__(
         self,
         pool: ConnectionPool,
-        limits: Limits,
+        limits: ReadLimits,
         reach: Reach = Reach.PUBLIC,
         ca_file: str = "",
     ) -> None:
@@ -104,7 +104,7 @@ class Exchange:
                 if getattr(connection, "exchange", None) is self:
                     cut(waiting)
 
-    def get(self, url: str, headers: Mapping[str, str]) -> Attempt:
+    def get(self, url: str, headers: Mapping[str, str]) -> GetOutcome:
         """Return the answer with status 200. Raises ReadFailure for any other."""
         for failed in range(int(_RETRY.total or 0) + 1):
             attempt = self._ask(url, headers)
@@ -137,10 +137,10 @@ class Exchange:
     def _left(self) -> float:
         return 0.0 if self._stopped.is_set() else self._ends - monotonic()
 
-    def _ask(self, url: str, headers: Mapping[str, str]) -> Attempt:
+    def _ask(self, url: str, headers: Mapping[str, str]) -> GetOutcome:
         left = self._left()
         if left <= 0:
-            return Attempt(reason="timeout")
+            return GetOutcome(reason="timeout")
         set_waiter(self)
         try:
             with self._session.get(
@@ -153,7 +153,7 @@ class Exchange:
             ) as response:
                 return self._read(response)
         except AddressRefused:
-            return Attempt(reason="address refused")
+            return GetOutcome(reason="address refused")
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             # ValueError: what http.client makes of a negative chunk.
             return self._failed(error)
@@ -162,28 +162,28 @@ class Exchange:
             with self._lock:
                 self._waiting.pop(threading.get_ident(), None)
 
-    def _read(self, response: requests.Response) -> Attempt:
+    def _read(self, response: requests.Response) -> GetOutcome:
         status = response.status_code
         if 300 <= status < 400:
-            return Attempt(reason="redirect refused", status_code=status)
+            return GetOutcome(reason="redirect refused", status_code=status)
         if status != 200:
             return self._refusal(response)
         encoding = response.headers.get("Content-Encoding", "")
         if encoding.strip().lower() not in READABLE_ENCODINGS:
-            return Attempt(reason="unreadable encoding")
+            return GetOutcome(reason="unreadable encoding")
         content = bytearray()
         for chunk in response.iter_content(_CHUNK):
             content += chunk
             if len(content) > self._limits.bytes:
-                return Attempt(reason="size limit")
+                return GetOutcome(reason="size limit")
             if self._left() <= 0:
                 break
         if self._left() <= 0:
             # A body that ends where the connection does looks whole when it is cut.
-            return Attempt(reason="timeout")
-        return Attempt(content=bytes(content))
+            return GetOutcome(reason="timeout")
+        return GetOutcome(content=bytes(content))
 
-    def _refusal(self, response: requests.Response) -> Attempt:
+    def _refusal(self, response: requests.Response) -> GetOutcome:
         status = response.status_code
         header = response.headers.get("Retry-After")
         again_after = None
@@ -195,12 +195,12 @@ class Exchange:
         if again_after is None and status not in _UNSAID:
             with suppress(requests.RequestException, HTTPError, OSError, ValueError):
                 said = next(response.iter_content(_CHUNK), b"")
-        return Attempt(said, f"HTTP {status}", status, True, again_after)
+        return GetOutcome(said, f"HTTP {status}", status, True, again_after)
 
-    def _failed(self, error: Exception) -> Attempt:
+    def _failed(self, error: Exception) -> GetOutcome:
         reason = _why(error, late=self._left() <= 0)
         broken = reason == _BROKEN and isinstance(error, OSError)
-        return Attempt(reason=reason, again_after=0.0 if broken else None)
+        return GetOutcome(reason=reason, again_after=0.0 if broken else None)
 
 
 # A single request, the whole answer of which is wanted: status, headers, body

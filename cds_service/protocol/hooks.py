@@ -13,7 +13,7 @@ from .errors import Remarks
 from .formats import is_id, is_reference
 
 
-class Kind(StrEnum):
+class FieldKind(StrEnum):
     """What a context field holds."""
 
     ID = "id"
@@ -33,7 +33,7 @@ class ContextField:
     """One field of a hook's context."""
 
     name: str
-    kind: Kind
+    kind: FieldKind
     token: bool = False
     """Whether a prefetch template may name it."""
     also: tuple[str, ...] = ()
@@ -66,26 +66,28 @@ class Hook:
         return any(each in (DRAFTS, ORDERS, DRUGS) for each in self.fields)
 
 
-PATIENT = ContextField("patientId", Kind.ID, token=True, resource_type="Patient")
-ENCOUNTER = ContextField("encounterId", Kind.ID, token=True, resource_type="Encounter")
-USER = ContextField("userId", Kind.REFERENCE, token=True)
-VIEWER = ContextField("userId", Kind.REFERENCE, token=True, forgiven=True)
-APPOINTMENTS = ContextField("appointments", Kind.RESOURCE)
-SELECTIONS = ContextField("selections", Kind.REFERENCES)
-DRAFTS = ContextField("draftOrders", Kind.RESOURCE)
-ORDERS = ContextField("orders", Kind.RESOURCE)
+PATIENT = ContextField("patientId", FieldKind.ID, token=True, resource_type="Patient")
+ENCOUNTER = ContextField(
+    "encounterId", FieldKind.ID, token=True, resource_type="Encounter"
+)
+USER = ContextField("userId", FieldKind.REFERENCE, token=True)
+VIEWER = ContextField("userId", FieldKind.REFERENCE, token=True, forgiven=True)
+APPOINTMENTS = ContextField("appointments", FieldKind.RESOURCE)
+SELECTIONS = ContextField("selections", FieldKind.REFERENCES)
+DRAFTS = ContextField("draftOrders", FieldKind.RESOURCE)
+ORDERS = ContextField("orders", FieldKind.RESOURCE)
 DISPATCHED = ContextField(
-    "dispatchedOrders", Kind.REFERENCES, token=True, also=("order",)
+    "dispatchedOrders", FieldKind.REFERENCES, token=True, also=("order",)
 )
-PERFORMER = ContextField("performer", Kind.REFERENCE, token=True)
+PERFORMER = ContextField("performer", FieldKind.REFERENCE, token=True)
 TASKS = ContextField(
-    "fulfillmentTasks", Kind.RESOURCES, also=("fulfillment-tasks", "task")
+    "fulfillmentTasks", FieldKind.RESOURCES, also=("fulfillment-tasks", "task")
 )
-DRUGS = ContextField("medications", Kind.RESOURCE)
-MEDICATION = ContextField("medication", Kind.RESOURCE, also=("order",))
-PROBLEMS = ContextField("conditions", Kind.RESOURCE)
+DRUGS = ContextField("medications", FieldKind.RESOURCE)
+MEDICATION = ContextField("medication", FieldKind.RESOURCE, also=("order",))
+PROBLEMS = ContextField("conditions", FieldKind.RESOURCE)
 ALLERGY = ContextField(
-    "allergyIntolerance", Kind.RESOURCE, also=("allergyIntolerances",)
+    "allergyIntolerance", FieldKind.RESOURCE, also=("allergyIntolerances",)
 )
 
 # fmt: off
@@ -231,10 +233,10 @@ def _resources(value: Any, field: ContextField, path: str, remarks: Remarks) -> 
     return value
 
 
-_READERS: Mapping[Kind, Callable[[Any, ContextField, str, Remarks], Any]] = {
-    Kind.ID: _id,
-    Kind.REFERENCE: _reference,
-    Kind.REFERENCES: _references,
-    Kind.RESOURCE: _resource,
-    Kind.RESOURCES: _resources,
+_READERS: Mapping[FieldKind, Callable[[Any, ContextField, str, Remarks], Any]] = {
+    FieldKind.ID: _id,
+    FieldKind.REFERENCE: _reference,
+    FieldKind.REFERENCES: _references,
+    FieldKind.RESOURCE: _resource,
+    FieldKind.RESOURCES: _resources,
 }

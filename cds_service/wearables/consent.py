@@ -87,7 +87,7 @@ class Consent:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DataAction:
     """One thing that is to be done with data of one kind."""
 
     action: ConsentAction
@@ -102,7 +102,7 @@ class Asked:
 
 
 def is_permitted(
-    consents: Iterable[Consent], asked: Asked, *, assumed: bool = False
+    consents: Iterable[Consent], asked: DataAction, *, assumed: bool = False
 ) -> bool:
     """Check whether a patient's consents permit what is asked.
 
@@ -119,7 +119,7 @@ def is_permitted(
     return assumed and not any(each.speaks for each in known)
 
 
-def permits(provision: Provision, asked: Asked) -> bool:
+def permits(provision: Provision, asked: DataAction) -> bool:
     """Check whether the rule certainly permits it."""
     if not _surely_applies(provision, asked):
         return False
@@ -129,7 +129,7 @@ def permits(provision: Provision, asked: Asked) -> bool:
     return provision.permits is True and named and not _excepted(provision, asked)
 
 
-def denies(provision: Provision, asked: Asked) -> bool:
+def denies(provision: Provision, asked: DataAction) -> bool:
     """Check whether the rule may deny it."""
     if not _may_apply(provision, asked):
         return False
@@ -139,11 +139,11 @@ def denies(provision: Provision, asked: Asked) -> bool:
     return provision.permits is False and not permitted
 
 
-def _excepted(provision: Provision, asked: Asked) -> bool:
+def _excepted(provision: Provision, asked: DataAction) -> bool:
     return any(denies(each, asked) for each in provision.exceptions)
 
 
-def _surely_applies(provision: Provision, asked: Asked) -> bool:
+def _surely_applies(provision: Provision, asked: DataAction) -> bool:
     return (
         not provision.foreign
         and not provision.unjudged
@@ -155,7 +155,7 @@ def _surely_applies(provision: Provision, asked: Asked) -> bool:
     )
 
 
-def _may_apply(provision: Provision, asked: Asked) -> bool:
+def _may_apply(provision: Provision, asked: DataAction) -> bool:
     """Like ``_surely_applies``, with the benefit of every doubt."""
     named = provision.actions
     return (

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, tzinfo
 from .adapters.consents import read_consent
 from .consent import (
     ACTIVE,
-    Asked,
     Consent,
     ConsentAction,
     ConsentRecord,
+    DataAction,
     is_permitted,
 )
 from .records import AlertType, PatientKey, WearableAlert
@@ -47,7 +47,7 @@ class ConsentGate:
         known = self.types.get(alert.type)
         codes = known.codes if known else frozenset()
         at = alert.start.astimezone(UTC)
-        asked = Asked(action, now, codes, at, self.actors)
+        asked = DataAction(action, now, codes, at, self.actors)
         return is_permitted(consents, asked, assumed=self.assumed)
 
     def permitted(
@@ -60,7 +60,7 @@ class ConsentGate:
                 for name, each in self.types.items()
                 if is_permitted(
                     consents,
-                    Asked(action, now, each.codes, now, self.actors),
+                    DataAction(action, now, each.codes, now, self.actors),
                     assumed=self.assumed,
                 )
             )

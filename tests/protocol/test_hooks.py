@@ -2,7 +2,7 @@
 
 import pytest
 
-from cds_service.protocol.hooks import HOOKS, Kind, build_own_hook
+from cds_service.protocol.hooks import HOOKS, FieldKind, build_own_hook
 
 PUBLISHED = {
     "patient-view": "1.0",
@@ -78,7 +78,7 @@ def test_only_fields_of_primitives_can_be_prefetch_tokens() -> None:
         field.kind for hook in HOOKS.values() for field in hook.fields if field.token
     }
 
-    assert kinds == {Kind.ID, Kind.REFERENCE, Kind.REFERENCES}
+    assert kinds == {FieldKind.ID, FieldKind.REFERENCE, FieldKind.REFERENCES}
 
 
 def test_h_2_a_hook_of_ones_own_is_about_a_patient() -> None:

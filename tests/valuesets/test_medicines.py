@@ -8,7 +8,7 @@ import pytest
 
 from cds_service.fhir.chart import Chart, Source, SourceState
 from cds_service.fhir.code_systems import SYSTEMS
-from cds_service.rulebook.describe.chart_coverage import Survey, Surveyor, Verdict
+from cds_service.rulebook.describe.chart_coverage import Recognition, Survey, Surveyor
 from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.language.diagnostics import Findings
 from cds_service.rulebook.language.source import parse_yaml
@@ -17,7 +17,7 @@ from cds_service.rulebook.terminology.parts import names_of
 
 from .conftest import RULES
 
-Ask = Callable[[str], tuple[Verdict, tuple[str, ...]]]
+Ask = Callable[[str], tuple[Recognition, tuple[str, ...]]]
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +26,7 @@ def ask(rulebook: Rulebook) -> Ask:
     recognised, and the sets that have it."""
     surveyor = Surveyor(rulebook.valuesets, rulebook.lexicon)
 
-    def ask(written: str) -> tuple[Verdict, tuple[str, ...]]:
+    def ask(written: str) -> tuple[Recognition, tuple[str, ...]]:
         concept: dict[str, Any] = {"text": written}
         if "|" in written:
             coding, _, name = written.partition(" ")
@@ -289,7 +289,7 @@ def test_what_only_looks_alike_is_in_no_set_and_leaves_no_doubt(
     verdict, found = ask(order)
 
     assert name not in found
-    assert verdict is not Verdict.UNRECOGNISED or order.startswith("atc|")
+    assert verdict is not Recognition.UNRECOGNISED or order.startswith("atc|")
 
 
 EVERYDAY = (
@@ -317,7 +317,7 @@ def test_everyday_medicines_are_recognised_and_in_no_set_that_a_rule_reads(
 ) -> None:
     verdict, found = ask(order)
 
-    assert verdict in (Verdict.BY_NAME, Verdict.LEFT_OUT)
+    assert verdict in (Recognition.BY_NAME, Recognition.LEFT_OUT)
     assert set(found) <= {"recognised-ingredients"}
 
 

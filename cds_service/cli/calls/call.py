@@ -35,7 +35,7 @@ from ...ehr.hook_calls import (
 from ...ehr.tokens import Signer, choose_algorithm, name_signer, read_key
 from ...fhir.foreign_text import clean
 from ...http.addresses import parse_base
-from ...protocol.conformance import Level, Reply, Violation, read_json
+from ...protocol.conformance import Obligation, Reply, Violation, read_json
 from ..terminal import print_answer
 from .options import FHIR_TOKEN, Options, read_context, take_options
 
@@ -255,13 +255,17 @@ def _save(options: Options, called: Called, now: datetime) -> None:
 
 
 def _fatal(violations: tuple[Violation, ...], strict: bool) -> bool:
-    counted = {Level.MUST, Level.SHOULD} if strict else {Level.MUST}
+    counted = {Obligation.MUST, Obligation.SHOULD} if strict else {Obligation.MUST}
     return any(each.level in counted for each in violations)
 
 
 # What was found in the answers, for a person or as JSON
 
-_STYLES = {Level.MUST: "bold red", Level.SHOULD: "yellow", Level.NOTE: "cyan"}
+_STYLES = {
+    Obligation.MUST: "bold red",
+    Obligation.SHOULD: "yellow",
+    Obligation.NOTE: "cyan",
+}
 _MOST = 60
 """Violations that are printed; JSON has them all."""
 
@@ -272,9 +276,11 @@ def print_violations(console: Console, found: Sequence[Violation]) -> None:
         console.print("No violation of CDS Hooks seen.")
         return
     counts = Counter(each.level for each in found)
-    told = ", ".join(f"{counts[level]} {level}" for level in Level if counts[level])
+    told = ", ".join(
+        f"{counts[level]} {level}" for level in Obligation if counts[level]
+    )
     console.print(f"Seen of CDS Hooks ({told}):")
-    order = list(Level)
+    order = list(Obligation)
     ranked = sorted(found, key=lambda each: order.index(each.level))
     for each in ranked[:_MOST]:
         line = Text(f"  {each.level:6} ", style=_STYLES[each.level])

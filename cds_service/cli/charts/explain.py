@@ -30,7 +30,7 @@ from .patient_files import (
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class AskedRule:
     """A rule, the patient whom it is asked about, and who asks."""
 
     rule: Rule
@@ -152,7 +152,7 @@ def scene_of_bundle(
     alerts: Path | None,
     folder: Path | None,
     now: datetime,
-) -> Scene:
+) -> AskedRule:
     """Return a rule and the patient of a Bundle, whether a service asks it or not."""
     rulebook = compile_folder(folder).rulebook
     rule = rulebook.rules.get(name)
@@ -169,7 +169,7 @@ def scene_of_bundle(
     chart = read_chart(asked.queries, bundle, chosen, asked.service.hook)
     sent = read_alerts(alerts, chosen, rulebook.alert_types, now)
     case = open_case(asked, chart, sent, now)
-    return Scene(rule, asked, service is not None, case, rulebook.digest)
+    return AskedRule(rule, asked, service is not None, case, rulebook.digest)
 
 
 def ask_alone(rule: Rule, rulebook: Rulebook) -> ServiceRules:
@@ -185,7 +185,7 @@ def ask_alone(rule: Rule, rulebook: Rulebook) -> ServiceRules:
     return ServiceRules(service, queries, {}, (rule,), program, some.site)
 
 
-def scene_of_example(name: str, case: str, folder: Path | None) -> Scene:
+def scene_of_example(name: str, case: str, folder: Path | None) -> AskedRule:
     """Return a rule and the patient of one of its test cases."""
     chosen = folder or default_folder()
     try:
@@ -202,7 +202,7 @@ def scene_of_example(name: str, case: str, folder: Path | None) -> Scene:
     except ExampleError as error:
         raise click.ClickException(f"{example.file}: {error}") from error
     digest = digest_of(files)
-    return Scene(service.rules[0], service, False, played, digest, example.name)
+    return AskedRule(service.rules[0], service, False, played, digest, example.name)
 
 
 def find_example(examples: list[Example], rule: str, name: str) -> Example:
@@ -222,7 +222,7 @@ def find_example(examples: list[Example], rule: str, name: str) -> Example:
     raise click.ClickException(f"{which} of {rule} match `{name}`:\n{listed}")
 
 
-def show_text(scene: Scene, history: History | None) -> None:
+def show_text(scene: AskedRule, history: History | None) -> None:
     """Print the tree, then what was not read and what keeps the rule unheard."""
     for line in explained(scene.rule, scene.case):
         click.echo(line)
@@ -255,7 +255,7 @@ def describe(source: Source) -> str:
     return ", ".join(said)
 
 
-def show_json(scene: Scene, history: History | None) -> None:
+def show_json(scene: AskedRule, history: History | None) -> None:
     """Print everything that is known about how the rule came to what it said."""
     chart = scene.case.chart
     written = {

@@ -24,7 +24,7 @@ from ..exports.access import (
     reach,
     read_base,
 )
-from ..terminal import Progress
+from ..terminal import ProgressLine
 from . import tenancy_options
 
 
@@ -81,7 +81,7 @@ def read(
     """
     base = read_base(fhir)
     check_tenancy(tenancy)
-    counts, progress = Counts(), Progress()
+    counts, progress = Counts(), ProgressLine()
     told = ConsentsTold(tenancy, str(base))
     with _opened(database, counts, progress) as store:
         before = store.consents.told_by(tenancy.tenant, tenancy.fhir_base, FHIR_SERVER)
@@ -155,7 +155,7 @@ def conclude(
 
 
 @contextmanager
-def _opened(url: str, counts: Counts, progress: Progress) -> Iterator[Store]:
+def _opened(url: str, counts: Counts, progress: ProgressLine) -> Iterator[Store]:
     """The store at a URL; what stops the work says what is stored by then."""
     store = open_store(url)
     try:

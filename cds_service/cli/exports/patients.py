@@ -13,7 +13,7 @@ from ...exports.demographics import header, start_of, tally
 from ...exports.entries import complaints
 from ...exports.journal import CannotGoOn, ExportFiles, ExportPosition, InUse, Subject
 from ...exports.server import FhirServer, ServerFailure, Wanted
-from ..terminal import Progress
+from ..terminal import ProgressLine
 from .access import ServerAccess, access_options, count_option, reach, read_base
 
 PATIENTS = Wanted("Patient")
@@ -74,7 +74,7 @@ def export(
     if resume and fresh:
         raise click.UsageError("--resume and --fresh exclude each other")
     base, search = read_base(fhir), read_query(query)
-    progress = Progress()
+    progress = ProgressLine()
     with (
         _files(out, Subject(str(base), search, form)) as files,
         reach(base, PATIENTS, search, access, progress.say) as server,

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ...rulebook.language import Finding
-from ...rulebook.testing import Clause, Coverage, ExampleError, cover
+from ...rulebook.testing import Coverage, ExampleError, SeenClause, cover
 from .rule_tests import FolderTests, default_paths, open_folders
 from .test_text import echo, say_finding
 
@@ -128,7 +128,7 @@ def _rule_as_json(
     }
 
 
-def _clause_as_json(clause: Clause) -> dict[str, Any]:
+def _clause_as_json(clause: SeenClause) -> dict[str, Any]:
     return {
         "line": clause.position.line,
         "column": clause.position.column,

@@ -16,7 +16,7 @@ from ...rulebook.describe import (
     Book,
     Change,
     RuleDifference,
-    Step,
+    VersionStep,
     compare_books,
     compare_settings,
 )
@@ -271,7 +271,9 @@ def _change_json(change: Change, after: Compilation) -> dict[str, Any]:
         "file": after.place(change.file),
         "line": change.line,
         "text": change.text,
-        "step": change.step.name.lower() if change.step is not Step.NONE else None,
+        "step": (
+            change.step.name.lower() if change.step is not VersionStep.NONE else None
+        ),
         "effect": change.effect or None,
     }
 

@@ -17,7 +17,7 @@ from .check import rules_folder
 
 
 @dataclass(slots=True)
-class Tally:
+class FileCounts:
     """What became of the files so far."""
 
     right: int = 0
@@ -48,7 +48,7 @@ def fmt(
             raise click.UsageError(
                 f"there is no {path}; name a rules folder, or set CDS_RULES"
             )
-    tally = Tally()
+    tally = FileCounts()
     for folder, name, text in files_of(asked):
         take(folder, name, text, write=not (check or diff), diff=diff, tally=tally)
     click.echo(summary(tally, check or diff), err=diff)
@@ -77,7 +77,7 @@ def files_of(paths: Iterable[Path]) -> Iterator[tuple[Path, str, str]]:
 
 
 def take(
-    folder: Path, name: str, text: str, *, write: bool, diff: bool, tally: Tally
+    folder: Path, name: str, text: str, *, write: bool, diff: bool, tally: FileCounts
 ) -> None:
     """Put one file in order, and say what became of it."""
     shown = str(folder / name)
@@ -118,7 +118,7 @@ def changes(name: str, old: str, new: str) -> Iterator[str]:
         yield line if line.endswith("\n") else line + "\n"
 
 
-def summary(tally: Tally, only_looked: bool) -> str:
+def summary(tally: FileCounts, only_looked: bool) -> str:
     """Return the closing line: ``3 files in order, 1 file put in order``."""
     said = [f"{_files(tally.right)} in order"]
     if tally.changed:

@@ -13,9 +13,9 @@ import click
 from ...exports.files import write_atomically
 from ...rulebook.authoring import (
     Answers,
-    Limit,
     Slip,
     Stock,
+    WrittenLimit,
     build_stock,
     cases_text,
     check_answers,
@@ -127,7 +127,7 @@ def from_options(stock: Stock, given: Mapping[str, Any]) -> Answers:
         Slip: where one of them is no answer.
     """
     limits = [
-        Limit(each, given[each], given["unit"], given["within"])
+        WrittenLimit(each, given[each], given["unit"], given["within"])
         for each in COMPARISONS
         if given[each]
     ]
@@ -306,8 +306,8 @@ def _ask(
     return str(_prompt(question, read))
 
 
-def _ask_limit(stock: Stock, result: str, alert: str) -> Limit | None:
-    def read(answer: str) -> Limit | None:
+def _ask_limit(stock: Stock, result: str, alert: str) -> WrittenLimit | None:
+    def read(answer: str) -> WrittenLimit | None:
         if not answer and alert:
             return None
         try:
@@ -315,7 +315,7 @@ def _ask_limit(stock: Stock, result: str, alert: str) -> Limit | None:
         except Slip as error:
             raise click.UsageError(str(error)) from error
 
-    limit: Limit | None = _prompt("Limit, such as `above 100 /min`", read)
+    limit: WrittenLimit | None = _prompt("Limit, such as `above 100 /min`", read)
     return limit
 
 

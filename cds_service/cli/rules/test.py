@@ -11,7 +11,7 @@ from ...rulebook.language import Finding
 from ...rulebook.load import read_files
 from ...rulebook.testing import TEST_SUFFIX, fhir_files, read_examples
 from ...rulebook.watch import Fingerprint, take_fingerprint
-from ..terminal import Progress
+from ..terminal import ProgressLine
 from .check import rules_folder
 from .reporting import as_workflow_command
 from .rule_tests import (
@@ -109,7 +109,7 @@ class Run:
         self.required = required
         self.form = form
         self.junit = junit
-        self.progress = Progress()
+        self.progress = ProgressLine()
 
     def once(
         self, asked: tuple[Path, ...], only: Container[str] | None = None
@@ -119,7 +119,7 @@ class Run:
         *only* are the test files that are run, as a caller would name them.
         """
         begun = time.perf_counter()
-        self.progress = Progress()
+        self.progress = ProgressLine()
         outcome = RunResult()
         folders = open_folders(asked)
         for tests in folders:

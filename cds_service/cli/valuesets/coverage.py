@@ -16,17 +16,17 @@ from ...protocol.errors import CdsError
 from ...protocol.formats import mend
 from ...protocol.requests import parse_request
 from ...rulebook.compile import derive_queries
-from ...rulebook.describe import Entry, Survey, Surveyor, Verdict
+from ...rulebook.describe import Recognition, RecordEntry, Survey, Surveyor
 from ...rulebook.engine import Selector
 from ..rules.compiled import CouldNotRun, compile_folder
 from . import counted, form_option, rules_option
 
 _QUERIES = derive_queries([Selector("condition"), Selector("medication")], {}, {})
 _SHOWN = {
-    Verdict.UNRECOGNISED: "recognised by no set: `absent` cannot be said",
-    Verdict.BY_NAME: "recognised by name only",
-    Verdict.IN_NO_SET: "in no set, as the code says",
-    Verdict.LEFT_OUT: "recognised, and excluded by its dose form or code",
+    Recognition.UNRECOGNISED: "recognised by no set: `absent` cannot be said",
+    Recognition.BY_NAME: "recognised by name only",
+    Recognition.IN_NO_SET: "in no set, as the code says",
+    Recognition.LEFT_OUT: "recognised, and excluded by its dose form or code",
 }
 
 
@@ -124,18 +124,20 @@ def _is_entry(entry: Any) -> bool:
     )
 
 
-def _lists(survey: Survey) -> dict[str, Mapping[Verdict, Counter[Entry]]]:
+def _lists(survey: Survey) -> dict[str, Mapping[Recognition, Counter[RecordEntry]]]:
     return {"medicines": survey.medicines, "problems": survey.problems}
 
 
-def _ranked(counter: Counter[Entry]) -> list[tuple[Entry, int]]:
+def _ranked(counter: Counter[RecordEntry]) -> list[tuple[RecordEntry, int]]:
     return sorted(counter.items(), key=lambda each: (-each[1], each[0]))
 
 
 def _print(survey: Survey, charts: int, broken: Mapping[str, str], top: int) -> None:
     for kind, verdicts in _lists(survey).items():
         sums = {verdict: each.total() for verdict, each in verdicts.items()}
-        click.echo(f"{kind}: {sum(sums.values()):,}, {sums[Verdict.BY_CODE]:,} by code")
+        click.echo(
+            f"{kind}: {sum(sums.values()):,}, {sums[Recognition.BY_CODE]:,} by code"
+        )
         for verdict, said in _SHOWN.items():
             ranked = _ranked(verdicts[verdict])
             if ranked:

@@ -14,7 +14,7 @@ from ...rulebook.language import Findings
 from ...rulebook.terminology import (
     EXPANSION,
     LOCK,
-    Change,
+    LockChange,
     changes,
     entries_of,
     names_in,
@@ -58,7 +58,7 @@ class LockComparison:
 
     since: str
     """What is compared, as a heading."""
-    changes: tuple[Change, ...]
+    changes: tuple[LockChange, ...]
     names: Mapping[str, str]
     """Names of RxNorm codes."""
 

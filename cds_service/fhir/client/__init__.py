@@ -23,7 +23,7 @@ from ...http.connections import (
     keep_quiet,
     resolve_by_system,
 )
-from ...http.exchange import Exchange, Limits, ReadFailure
+from ...http.exchange import Exchange, ReadFailure, ReadLimits
 from ...protocol.requests import HookRequest
 from ..entries import is_resource, next_link
 from ..forms import Form
@@ -40,7 +40,7 @@ _new_auth: Any = FHIRAuth.create
 
 
 @dataclass(frozen=True, slots=True)
-class FhirLimits(Limits):
+class FhirLimits(ReadLimits):
     """How much one query may bring; once its pages pass ``bytes``, no more is asked."""
 
     pages: int = 20

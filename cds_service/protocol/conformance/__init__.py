@@ -7,14 +7,14 @@ ask for is a note to a service of that version.
 Source: CDS Hooks 3.0.0, with its invariants; 1.0 to 2.0.1 where they differ.
 """
 
-from .answer import Asked, judge_answer, judge_preflight
+from .answer import AskedCall, judge_answer, judge_preflight
 from .discovery import judge_discovery
 from .reply import Reply, read_json
-from .violations import Level, Violation
+from .violations import Obligation, Violation
 
 __all__ = [
-    "Asked",
-    "Level",
+    "AskedCall",
+    "Obligation",
     "Reply",
     "Violation",
     "judge_answer",

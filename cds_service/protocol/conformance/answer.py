@@ -27,7 +27,7 @@ _HERE = frozenset(("localhost", "127.0.0.1", "::1"))
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedCall:
     """What was asked, as far as the answer is judged by it."""
 
     patient_id: str = ""
@@ -43,7 +43,7 @@ class Asked:
     """Of the web page that asked; empty where none did."""
 
 
-def judge_answer(reply: Reply, asked: Asked) -> list[Violation]:
+def judge_answer(reply: Reply, asked: AskedCall) -> list[Violation]:
     """Return every rule that the answer to a call does not keep."""
     body = read_json(reply.content)
     found = [*_transport(reply, asked)]
@@ -83,7 +83,7 @@ def judge_preflight(reply: Reply, origin: str) -> list[Violation]:
     return found
 
 
-def _transport(reply: Reply, asked: Asked) -> Iterator[Violation]:
+def _transport(reply: Reply, asked: AskedCall) -> Iterator[Violation]:
     if reply.seconds > QUICK_SECONDS:
         text = f"{reply.seconds * 1000:.0f} ms; half a second is what is asked for."
         yield note("Q-16", "time", text)
@@ -119,7 +119,7 @@ def _titled(header: str) -> str:
     return header.title()
 
 
-def _response(body: Body, asked: Asked) -> Iterator[Violation]:
+def _response(body: Body, asked: AskedCall) -> Iterator[Violation]:
     value = body.value
     if not isinstance(value, dict):
         yield must("R-1", "$", "must be an object with cards.")

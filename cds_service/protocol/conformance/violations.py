@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from ..formats import is_reverse_domain
 
 
-class Level(StrEnum):
+class Obligation(StrEnum):
     """How binding a rule is."""
 
     MUST = "must"
@@ -31,7 +31,7 @@ class Violation:
 
     id: str
     """Of the rule, such as ``C-4``."""
-    level: Level
+    level: Obligation
     path: str
     """Where: ``$.cards[0].indicator``, ``Content-Type``, or empty for the whole."""
     text: str
@@ -51,17 +51,17 @@ class Violation:
 
 def must(id: str, path: str, text: str) -> Violation:
     """Return a rule that binds."""
-    return Violation(id, Level.MUST, path, text)
+    return Violation(id, Obligation.MUST, path, text)
 
 
 def should(id: str, path: str, text: str) -> Violation:
     """Return a rule that is recommended."""
-    return Violation(id, Level.SHOULD, path, text)
+    return Violation(id, Obligation.SHOULD, path, text)
 
 
 def note(id: str, path: str, text: str) -> Violation:
     """Something worth knowing."""
-    return Violation(id, Level.NOTE, path, text)
+    return Violation(id, Obligation.NOTE, path, text)
 
 
 def as_of(version: str, found: Iterable[Violation]) -> list[Violation]:
@@ -86,10 +86,15 @@ def parse_version(text: str) -> tuple[int, int] | None:
 
 def _told(each: Violation, spoken: tuple[int, int] | None) -> Violation:
     since = each.since or _SINCE.get(each.id)
-    if spoken is None or since is None or spoken >= since or each.level is Level.NOTE:
+    if (
+        spoken is None
+        or since is None
+        or spoken >= since
+        or each.level is Obligation.NOTE
+    ):
         return each
     text = f"{each.text} (a rule since {since[0]}.{since[1]})"
-    return replace(each, level=Level.NOTE, text=text)
+    return replace(each, level=Obligation.NOTE, text=text)
 
 
 _SINCE = {

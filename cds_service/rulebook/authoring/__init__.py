@@ -5,9 +5,9 @@ from .modelines import modeline, schema_folder, with_modeline
 from .project import project_schema
 from .scaffold import (
     Answers,
-    Limit,
     Slip,
     Stock,
+    WrittenLimit,
     build_stock,
     check_answers,
     parse_limit,
@@ -16,7 +16,7 @@ from .scaffold_text import cases_text, rule_name, rule_text
 
 __all__ = [
     "Answers",
-    "Limit",
+    "WrittenLimit",
     "NotPlain",
     "Slip",
     "Stock",

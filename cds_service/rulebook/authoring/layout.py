@@ -32,7 +32,7 @@ class Written:
 
 
 @dataclass(slots=True)
-class Entry:
+class BlockEntry:
     """One key with its value, or one item of a list."""
 
     name: str
@@ -50,7 +50,7 @@ class Block:
     """A mapping or a list in block style."""
 
     is_list: bool
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[BlockEntry] = field(default_factory=list)
     tail: Lines = field(default_factory=list)
     """Comments after its last entry."""
 
@@ -69,7 +69,7 @@ def _block_lines(block: Block, indent: int) -> Iterator[str]:
     yield from (pad + each if each else "" for each in single_gaps(block.tail))
 
 
-def _entry_lines(entry: Entry, is_list: bool, indent: int) -> Iterator[str]:
+def _entry_lines(entry: BlockEntry, is_list: bool, indent: int) -> Iterator[str]:
     pad = " " * indent
     sign = pad + ("-" if is_list else f"{entry.key}:")
     value = entry.value

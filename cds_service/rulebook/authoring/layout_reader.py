@@ -10,7 +10,7 @@ from .flow import one_line
 from .layout import (
     EMPTY,
     Block,
-    Entry,
+    BlockEntry,
     Lines,
     Written,
     single_gaps,
@@ -124,7 +124,7 @@ class _Reader:
             written = "" if block.is_list else self.text[start : self.at].rstrip()
             if not block.is_list:
                 self._pass_colon()
-            entry = Entry(name, written, lead, "", Written(""))
+            entry = BlockEntry(name, written, lead, "", Written(""))
             self._value(entry, path + (step,), value, column)
             block.entries.append(entry)
         self._wait()
@@ -151,7 +151,7 @@ class _Reader:
             raise self._not_plain(self.at)
         self.at = colon.end()
 
-    def _value(self, entry: Entry, path: Path, value: Any, column: int) -> None:
+    def _value(self, entry: BlockEntry, path: Path, value: Any, column: int) -> None:
         mark = self.document.marks[path]
         if self._is_block(mark, value):
             line_end = _LINE_END.match(self.text, self.at)
@@ -174,7 +174,9 @@ class _Reader:
         opened = self.text[mark.start : mark.start + 1]
         return isinstance(value, (dict, list)) and opened not in ("{", "[")
 
-    def _written(self, entry: Entry, path: Path, mark: Mark, column: int) -> Written:
+    def _written(
+        self, entry: BlockEntry, path: Path, mark: Mark, column: int
+    ) -> Written:
         below, above = False, []
         line_end = _LINE_END.match(self.text, self.at)
         if line_end and line_end.end() <= mark.start:

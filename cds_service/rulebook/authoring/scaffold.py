@@ -22,7 +22,7 @@ class Slip(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class WrittenLimit:
     """A limit as it was written."""
 
     comparison: str
@@ -56,7 +56,7 @@ class Answers:
     result: str = ""
     alert: str = ""
     """A type of wearable alert."""
-    limit: Limit | None = None
+    limit: WrittenLimit | None = None
     severity: str = "info"
     exclude: tuple[str, ...] = ()
     """Value sets of problems and medicines with which the rule is silent."""
@@ -118,7 +118,9 @@ class Stock:
             f"there is no alert type {quote(answer)}; {near or 'write ? for all'}"
         )
 
-    def choose_limit(self, answer: Limit, result: str, alert: str) -> Limit:
+    def choose_limit(
+        self, answer: WrittenLimit, result: str, alert: str
+    ) -> WrittenLimit:
         """A limit with its unit and, for a result, the window that rules use.
 
         Raises:
@@ -130,7 +132,7 @@ class Stock:
                 raise Slip(f"{quote(alert)} has no value, so it has no limit")
             if answer.unit not in ("", unit):
                 raise Slip(f"the value of {quote(alert)} is in {unit}")
-            return Limit(answer.comparison, answer.number, unit, answer.within)
+            return WrittenLimit(answer.comparison, answer.number, unit, answer.within)
         unit, within = self.readings.get(result, ("", ""))
         unit = answer.unit or unit
         if not unit:
@@ -139,9 +141,11 @@ class Stock:
                 f"{answer.number} mmol/L`; no rule here has one for {quote(result)}"
             )
         self._check_plausible(answer, result, unit)
-        return Limit(answer.comparison, answer.number, unit, answer.within or within)
+        return WrittenLimit(
+            answer.comparison, answer.number, unit, answer.within or within
+        )
 
-    def _check_plausible(self, answer: Limit, result: str, unit: str) -> None:
+    def _check_plausible(self, answer: WrittenLimit, result: str, unit: str) -> None:
         """A limit, and the readings on its sides, are among those that are used."""
         believed = self.valuesets[result].measure.range_in(unit)
         sides = [float(answer.value(step)) for step in (-1, 1)]
@@ -191,7 +195,7 @@ def kind_of_set(valueset: ValueSet) -> str:
     return "result" if "loinc" in known else "diagnosis"
 
 
-def parse_limit(text: str) -> Limit:
+def parse_limit(text: str) -> WrittenLimit:
     """The limit in words such as ``above 100 /min within 7 days``.
 
     Raises:
@@ -204,7 +208,7 @@ def parse_limit(text: str) -> Limit:
             "`below 50 /min within 7 days`"
         )
     comparison = _SIGNS.get(found["comparison"], found["comparison"].replace(" ", "_"))
-    return Limit(
+    return WrittenLimit(
         comparison, found["number"], found["unit"] or "", found["within"] or ""
     )
 

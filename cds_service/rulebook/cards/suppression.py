@@ -21,7 +21,7 @@ from enum import StrEnum
 from typing import Any
 
 from ...protocol.cards import Indicator
-from ..engine.alerting import OF_THE_CALL, AboutData, Display, Limits, Lookback
+from ..engine.alerting import OF_THE_CALL, AboutData, CardLimits, Display, Lookback
 from ..engine.evaluate import Evaluation, Evaluations, Outcome
 from ..engine.rulebook import ServiceRules
 from . import sentences
@@ -75,7 +75,7 @@ class Held:
 
 def look_back(
     cards: Iterable[BuiltCard],
-    limits: Limits,
+    limits: CardLimits,
     now: datetime,
     zone: tzinfo,
     about_data: AboutData = AboutData(),
@@ -176,7 +176,7 @@ def _called_wrong(card: BuiltCard, said: Iterable[Display]) -> Suppressed:
 def hold_back(
     cards: Sequence[BuiltCard],
     displays: Sequence[Display],
-    limits: Limits,
+    limits: CardLimits,
     now: datetime,
     zone: tzinfo,
 ) -> Held:
@@ -227,7 +227,11 @@ class _Holding:
     """
 
     def __init__(
-        self, displays: Iterable[Display], limits: Limits, now: datetime, zone: tzinfo
+        self,
+        displays: Iterable[Display],
+        limits: CardLimits,
+        now: datetime,
+        zone: tzinfo,
     ) -> None:
         known = _as_the_call_was(displays)
         self.own = {each.dedup_key for each in known if each.own}

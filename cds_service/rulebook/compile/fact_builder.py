@@ -21,7 +21,7 @@ from ..language.tree import (
     JoinedFact,
     MedicationFact,
     ObservationFact,
-    Period,
+    PeriodNode,
     ScoreFact,
     SharedFact,
 )
@@ -273,7 +273,7 @@ class FactBuilder:
         shelf.unsaid.setdefault(valueset.name, unit)
         return True
 
-    def _window(self, period: Period | None) -> Window | None:
+    def _window(self, period: PeriodNode | None) -> Window | None:
         if period is None:
             return None
         length, written = period.length.quantity, quote(period.length.written)

@@ -5,8 +5,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ...protocol.cards import Coding
-from ..engine.alerting import Limits
-from ..engine.rows.problems import Reading, build_reading, usual_reading
+from ..engine.alerting import CardLimits
+from ..engine.rows.problems import OpenEndings, build_reading, usual_reading
 from ..engine.rules import Site
 from ..language.diagnostics import Findings, quote, suggest
 from ..language.document import Document
@@ -54,13 +54,13 @@ def build_site(
         overlays=overlays,
         override_reasons={each.code: each for each in _reasons(data)},
         data_reasons=_data_reasons(document, findings),
-        limits=Limits(**data.get("limits", {})),
+        limits=CardLimits(**data.get("limits", {})),
         reading=_reading(document, findings),
         orders=build_orders(document, findings),
     )
 
 
-def _reading(document: Document, findings: Findings) -> Reading:
+def _reading(document: Document, findings: Findings) -> OpenEndings:
     """How long what a record leaves open is taken to hold at this site."""
     written = document.data.get("reading", {})
     for name, length in written.items():

@@ -1,6 +1,6 @@
 """What rules do and what changed in them, for people and for tools."""
 
-from .chart_coverage import Entry, Survey, Surveyor, Verdict
+from .chart_coverage import Recognition, RecordEntry, Survey, Surveyor
 from .difference import RuleDifference, compare_books
 from .explain import TraceLine, explain, explain_json, trace
 from .list_comparison import (
@@ -18,24 +18,24 @@ from .rule_markdown import index_markdown, markdown
 from .rule_page import Page, build_page
 from .settings_difference import compare_settings
 from .valueset_uses import Part, ingredients_in, parts_of, rules_by_valueset
-from .versions import Change, Step
+from .versions import Change, VersionStep
 
 __all__ = [
     "Book",
     "Change",
     "Comparison",
-    "Entry",
+    "RecordEntry",
     "InSystem",
     "NoList",
     "Page",
     "Part",
     "RuleDifference",
     "RuleFile",
-    "Step",
+    "VersionStep",
     "Survey",
     "Surveyor",
     "TraceLine",
-    "Verdict",
+    "Recognition",
     "build_page",
     "compare_books",
     "compare_settings",

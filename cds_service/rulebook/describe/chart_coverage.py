@@ -19,7 +19,7 @@ from ..terminology.lexicon import Lexicon
 from ..terminology.valuesets import ValueSet
 
 
-class Verdict(StrEnum):
+class Recognition(StrEnum):
     """What value sets make of one entry of a record."""
 
     BY_CODE = "by_code"
@@ -33,7 +33,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Entry:
+class RecordEntry:
     """A medicine or problem as records write it, without anything of the patient."""
 
     name: str
@@ -47,11 +47,11 @@ class Entry:
 class Survey:
     """Counts over all charts so far."""
 
-    medicines: Mapping[Verdict, Counter[Entry]] = field(
-        default_factory=lambda: {verdict: Counter() for verdict in Verdict}
+    medicines: Mapping[Recognition, Counter[RecordEntry]] = field(
+        default_factory=lambda: {verdict: Counter() for verdict in Recognition}
     )
-    problems: Mapping[Verdict, Counter[Entry]] = field(
-        default_factory=lambda: {verdict: Counter() for verdict in Verdict}
+    problems: Mapping[Recognition, Counter[RecordEntry]] = field(
+        default_factory=lambda: {verdict: Counter() for verdict in Recognition}
     )
 
 
@@ -81,26 +81,28 @@ class Surveyor:
             entry, verdict = self._problem(resource)
             survey.problems[verdict][entry] += 1
 
-    def _medicine(self, resource: Resource, chart: Chart) -> tuple[Entry, Verdict]:
+    def _medicine(
+        self, resource: Resource, chart: Chart
+    ) -> tuple[RecordEntry, Recognition]:
         coded = coded_medication(resource, chart)
         hits, known, _ = self._drug_index.find(coded)
         sets = tuple(sorted({self._drugs[slot] for slot in hits}))
         entry = _entry(coded, sets)
         if any(not hit.by_name for hit in hits.values()):
-            return entry, Verdict.BY_CODE
+            return entry, Recognition.BY_CODE
         if hits:
-            return entry, Verdict.BY_NAME
-        return entry, Verdict.LEFT_OUT if known else Verdict.UNRECOGNISED
+            return entry, Recognition.BY_NAME
+        return entry, Recognition.LEFT_OUT if known else Recognition.UNRECOGNISED
 
-    def _problem(self, resource: Resource) -> tuple[Entry, Verdict]:
+    def _problem(self, resource: Resource) -> tuple[RecordEntry, Recognition]:
         concept = resource.get("code")
         coded = Coded(codings(concept), resource, texts_of(concept))
         hits = self._problem_index.find(coded_as(concept, resource)).hits
         entry = _entry(coded, tuple(sorted({self._problems[slot] for slot in hits})))
         if hits:
-            return entry, Verdict.BY_CODE
+            return entry, Recognition.BY_CODE
         placed = any(system in self._covered for system, _, _ in coded.codings)
-        return entry, Verdict.IN_NO_SET if placed else Verdict.UNRECOGNISED
+        return entry, Recognition.IN_NO_SET if placed else Recognition.UNRECOGNISED
 
 
 _OF_DRUGS = frozenset({SYSTEMS["rxnorm"], SYSTEMS["atc"], SYSTEMS["ndc"]})
@@ -123,11 +125,11 @@ def _resources(chart: Chart, source: str) -> Iterator[Resource]:
         yield from chart.sources[source].resources
 
 
-def _entry(coded: Coded, sets: tuple[str, ...]) -> Entry:
+def _entry(coded: Coded, sets: tuple[str, ...]) -> RecordEntry:
     system, code, display = next(iter(coded.codings), ("", "", ""))
     name = display or next(iter(coded.names), "")
     shown = "".join(each if each.isprintable() else " " for each in name)[:_LONGEST]
-    return Entry(shown, f"{short_name(system)}|{code}" if code else "", sets)
+    return RecordEntry(shown, f"{short_name(system)}|{code}" if code else "", sets)
 
 
 _LONGEST = 120

@@ -12,13 +12,13 @@ from ..language.tree import Bound
 from ..values.intervals import RISING, Duration, size
 from .fact_words import value_text
 from .meaning import Clause, canonical
-from .versions import Change, Step
+from .versions import Change, VersionStep
 
 _NARROWS = ("days", "share", "readings", "times", "apart")
 """Options of which more is harder to meet."""
 _WIDENS = ("over",)
 
-Report = Callable[[Path, str, Step, str], Change]
+Report = Callable[[Path, str, VersionStep, str], Change]
 """Makes a change at a path of the new file."""
 
 
@@ -47,7 +47,7 @@ class ClauseComparer:
             yield from self._leaves(old, new, sign)
         else:
             text = f"{self.words(new)}, was {self.words(old)}"
-            yield self._change(new.path, text, Step.MAJOR)
+            yield self._change(new.path, text, VersionStep.MAJOR)
 
     def words(self, clause: Clause) -> str:
         """A clause as an author writes it."""
@@ -65,13 +65,13 @@ class ClauseComparer:
         for was, now in _pairs(old.children, new.children):
             if was is None and now is not None:
                 text = f"{self.words(now)}: added to `{new.kind}`"
-                yield self._change(now.path, text, Step.MAJOR)
+                yield self._change(now.path, text, VersionStep.MAJOR)
             elif now is None and was is not None:
                 text = (
                     f"{self.words(was)}: no longer in `{old.kind}`, where it stood on "
                     f"line {self.old_line(was.path)}"
                 )
-                yield self._change(new.path, text, Step.MAJOR)
+                yield self._change(new.path, text, VersionStep.MAJOR)
             elif was is not None and now is not None:
                 yield from self.compare(was, now, sign)
 
@@ -97,13 +97,13 @@ class ClauseComparer:
         directions = [[b.comparison in RISING for b in bounds] for bounds in (was, now)]
         if directions[0] != directions[1]:
             text = f"{self.words(new)}, was {self.words(old)}"
-            yield self._change(new.path, text, Step.MAJOR)
+            yield self._change(new.path, text, VersionStep.MAJOR)
             return
         for before, after in zip(was, now, strict=True):
             moved = _compare(before, after)
             if moved is None:
                 text = f"{self.words(new)}, was {self.words(old)}"
-                yield self._change(new.path, text, Step.MAJOR)
+                yield self._change(new.path, text, VersionStep.MAJOR)
             elif moved:
                 effect = self._effect(-moved * sign)
                 yield self._moved(new, before, after, effect)
@@ -115,11 +115,15 @@ class ClauseComparer:
         same = param == old.amount.param and old.comparison == new.comparison
         if param and same:
             path: Path = ("params", param, "default")
-            return self._change(path, f"${param} {now}, was {was}", Step.MINOR, effect)
+            return self._change(
+                path, f"${param} {now}, was {was}", VersionStep.MINOR, effect
+            )
         before = replace(clause, bounds=(old,), options={})
         text = f"{self.words(replace(clause, bounds=(new,), options={}))}"
         said = self.words(before).removeprefix(f"{clause.fact or 'patient'} ")
-        return self._change(clause.path, f"{text}, was {said}", Step.MINOR, effect)
+        return self._change(
+            clause.path, f"{text}, was {said}", VersionStep.MINOR, effect
+        )
 
     def _option(
         self, clause: Clause, name: str, before: Any, after: Any, sign: int
@@ -127,26 +131,28 @@ class ClauseComparer:
         said = self.words(replace(clause, bounds=(), options={name: after}))
         text = f"{said}, was {_option(before)}"
         if before is None or after is None:
-            return self._change(clause.path, text, Step.MAJOR)
+            return self._change(clause.path, text, VersionStep.MAJOR)
         if name == "sex":
             added, gone = set(after) - set(before), set(before) - set(after)
-            step = Step.MAJOR if added and gone else Step.MINOR
+            step = VersionStep.MAJOR if added and gone else VersionStep.MINOR
             moved = 1 if added else -1
-            effect = self._effect(moved * sign) if step is Step.MINOR else ""
+            effect = self._effect(moved * sign) if step is VersionStep.MINOR else ""
             return self._change(clause.path, text, step, effect)
         if not isinstance(before, float | Duration):
-            return self._change(clause.path, text, Step.MAJOR)
+            return self._change(clause.path, text, VersionStep.MAJOR)
         direction = 1 if size(after) > size(before) else -1
         known = -1 if name in _NARROWS else 1 if name in _WIDENS else 0
         effect = self._effect(direction * known * sign)
-        return self._change(clause.path, text, Step.MINOR, effect)
+        return self._change(clause.path, text, VersionStep.MINOR, effect)
 
     def _effect(self, moved: int) -> str:
         if not self.knows_effect or not moved:
             return "either way"
         return "wider" if moved > 0 else "narrower"
 
-    def _change(self, path: Path, text: str, step: Step, effect: str = "") -> Change:
+    def _change(
+        self, path: Path, text: str, step: VersionStep, effect: str = ""
+    ) -> Change:
         return self.report(path, f"{self.shown}{text}", step, effect)
 
 

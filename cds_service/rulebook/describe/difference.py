@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..language.diagnostics import Finding, Level
 from .rule_difference import Book, compare_rules
-from .versions import Change, Step, following, is_lower, moved
+from .versions import Change, VersionStep, following, is_lower, moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,9 @@ class RuleDifference:
     version_line: int = 1
 
     @property
-    def needed(self) -> Step:
+    def needed(self) -> VersionStep:
         """The step that the changes ask for."""
-        return max((each.step for each in self.changes), default=Step.NONE)
+        return max((each.step for each in self.changes), default=VersionStep.NONE)
 
     def finding(self) -> Finding | None:
         """That the version does not say what changed; None where it does."""
@@ -38,7 +38,8 @@ class RuleDifference:
             return None
         if is_lower(self.new_version, self.old_version):
             message = f"the version went back from {self.old_version}"
-            help = f"write {following(self.old_version, max(self.needed, Step.PATCH))}"
+            least = max(self.needed, VersionStep.PATCH)
+            help = f"write {following(self.old_version, least)}"
         elif self.needed > moved(self.old_version, self.new_version):
             wanted = following(self.old_version, self.needed)
             message = f"needs {wanted}, has {self.new_version}"
@@ -53,10 +54,10 @@ class RuleDifference:
 
 
 _ARTICLES = {
-    Step.NONE: "no change",
-    Step.PATCH: "text or governance: a patch",
-    Step.MINOR: "a limit or how it is shown: a minor step",
-    Step.MAJOR: "what the rule asks: a major step",
+    VersionStep.NONE: "no change",
+    VersionStep.PATCH: "text or governance: a patch",
+    VersionStep.MINOR: "a limit or how it is shown: a minor step",
+    VersionStep.MAJOR: "what the rule asks: a major step",
 }
 
 
@@ -108,4 +109,4 @@ def compare_books(old: Book, new: Book) -> tuple[RuleDifference, ...]:
 
 def _is_same(former: str, name: str, old: Book, new: Book) -> bool:
     changes = compare_rules(former, name, old, new)
-    return all(change.step <= Step.PATCH for change in changes)
+    return all(change.step <= VersionStep.PATCH for change in changes)

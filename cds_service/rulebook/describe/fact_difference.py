@@ -14,7 +14,7 @@ from ..values.intervals import RISING
 from .clause_difference import Report
 from .meaning import Clause, canonical
 from .valueset_words import named_system, written
-from .versions import Change, Step
+from .versions import Change, VersionStep
 
 CODES_SHOWN = 8
 """Codes in one sentence; more are counted."""
@@ -146,14 +146,14 @@ def _compare(
     path: Path = ("facts", now.name)
     if (was.kind, bool(was.parts)) != (now.kind, bool(now.parts)):
         text = f"{now.name} reads another kind: {now.kind}, was {was.kind}"
-        yield report(path, text, Step.MAJOR, "")
+        yield report(path, text, VersionStep.MAJOR, "")
         return
     if now.parts:
         before = {part.name for part in was.parts}
         after = {part.name for part in now.parts}
         if before != after and old.signature(was) != new.signature(now):
             text = f"{now.name} is made of {_named(after)}, was {_named(before)}"
-            yield report(path, text, Step.MAJOR, "")
+            yield report(path, text, VersionStep.MAJOR, "")
         return
     before_selector, after_selector = old.selector(was), new.selector(now)
     yield from _policy(before_selector, after_selector, now, report)
@@ -161,7 +161,7 @@ def _compare(
         yield _window(was, now, effect, report)
     if now.kind == "observation" and was.unit != now.unit:
         text = f"{now.name} in {now.unit or 'no unit'}, was {was.unit or 'no unit'}"
-        yield report(path, text, Step.MAJOR, "")
+        yield report(path, text, VersionStep.MAJOR, "")
     yield from _codes(before_selector, after_selector, now, old, new, effect, report)
 
 
@@ -177,12 +177,12 @@ def _policy(
     ):
         if before != after:
             text = f"{fact.name} {told} {after}, was {before}"
-            yield report(path, text, Step.MAJOR, "")
+            yield report(path, text, VersionStep.MAJOR, "")
     gained, lost = set(new.types) - set(old.types), set(old.types) - set(new.types)
     for types, word in ((gained, "also reads"), (lost, "no longer reads")):
         if types:
             text = f"{fact.name} {word} alerts {_named(types)}"
-            yield report(path, text, Step.MINOR, "")
+            yield report(path, text, VersionStep.MINOR, "")
 
 
 def _window(was: Fact, now: Fact, effect: int, report: Report) -> Change:
@@ -191,11 +191,11 @@ def _window(was: Fact, now: Fact, effect: int, report: Report) -> Change:
     path: Path = ("facts", now.name)
     if was.window and now.window and was.window.rule != now.window.rule:
         text = f"{now.name} {after}, was {before}"
-        return report(path, text, Step.MAJOR, "")
+        return report(path, text, VersionStep.MAJOR, "")
     more = _finds_more(was.window, now.window)
     moved = effect if more else -effect
     text = f"{now.name} {after}, was {before}"
-    return report(path, text, Step.MINOR, _effect(moved))
+    return report(path, text, VersionStep.MINOR, _effect(moved))
 
 
 def _span(window: Window | None) -> Any:
@@ -230,11 +230,11 @@ def _codes(
     if old.valueset != new.valueset:
         text = f"{fact.name} in {new.valueset}, was {old.valueset}"
         same = not gained and not lost
-        yield report(path, text, Step.PATCH if same else Step.MAJOR, "")
+        yield report(path, text, VersionStep.PATCH if same else VersionStep.MAJOR, "")
     for codes, word, moved in ((gained, "gained", effect), (lost, "lost", -effect)):
         if codes:
             text = f"{fact.name}: the value set {new.valueset} {word} {_some(codes)}"
-            yield report(path, text, Step.MINOR, _effect(moved))
+            yield report(path, text, VersionStep.MINOR, _effect(moved))
     before_said, after_said = (", ".join(each.measure.said()) for each in (was, now))
     if fact.unit and before_said != after_said:
         same = _decisive(was.measure) == _decisive(now.measure)
@@ -243,9 +243,9 @@ def _codes(
             f"{fact.name}: results {after_said or other}, were {before_said or other}"
         )
         yield (
-            report(path, text, Step.PATCH, "")
+            report(path, text, VersionStep.PATCH, "")
             if same
-            else report(path, text, Step.MINOR, _effect(0))
+            else report(path, text, VersionStep.MINOR, _effect(0))
         )
 
 
@@ -285,7 +285,9 @@ def _entries(valueset: ValueSet) -> set[str]:
 
 def _shown_only(change: Change) -> Change:
     """A change of what only the text shows."""
-    return Change(change.file, change.line, f"{change.text} (shown only)", Step.PATCH)
+    return Change(
+        change.file, change.line, f"{change.text} (shown only)", VersionStep.PATCH
+    )
 
 
 def _effect(moved: int) -> str:

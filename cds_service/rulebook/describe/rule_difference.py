@@ -22,28 +22,28 @@ from ..language.tree import (
 from .clause_difference import ClauseComparer, renamed
 from .fact_difference import Side, compare_facts, renames
 from .meaning import Clause, RuleFile
-from .versions import Change, Step
+from .versions import Change, VersionStep
 
-_KEYS: Mapping[str, Step] = {
-    "title": Step.PATCH,
-    "status": Step.PATCH,
-    "replaced_by": Step.PATCH,
-    "deceased": Step.MAJOR,
-    "if_unknown": Step.MAJOR,
+_KEYS: Mapping[str, VersionStep] = {
+    "title": VersionStep.PATCH,
+    "status": VersionStep.PATCH,
+    "replaced_by": VersionStep.PATCH,
+    "deceased": VersionStep.MAJOR,
+    "if_unknown": VersionStep.MAJOR,
 }
-_CARD_KEYS: Mapping[str, Step] = {
-    "severity": Step.MINOR,
-    "summary": Step.PATCH,
-    "detail": Step.PATCH,
-    "limits": Step.PATCH,
-    "source": Step.PATCH,
-    "override_reasons": Step.PATCH,
-    "links": Step.PATCH,
-    "suggestions": Step.MINOR,
-    "selection": Step.MINOR,
-    "together": Step.MINOR,
+_CARD_KEYS: Mapping[str, VersionStep] = {
+    "severity": VersionStep.MINOR,
+    "summary": VersionStep.PATCH,
+    "detail": VersionStep.PATCH,
+    "limits": VersionStep.PATCH,
+    "source": VersionStep.PATCH,
+    "override_reasons": VersionStep.PATCH,
+    "links": VersionStep.PATCH,
+    "suggestions": VersionStep.MINOR,
+    "selection": VersionStep.MINOR,
+    "together": VersionStep.MINOR,
     # Done without a person: whoever approved or relied on it must look at it anew.
-    "system_actions": Step.MAJOR,
+    "system_actions": VersionStep.MAJOR,
 }
 
 
@@ -83,8 +83,8 @@ class _RuleComparer:
         yield from comparer.compare(self._old_when(), self.now.when(self.params))
         yield from self._scores()
         yield from self._cards()
-        yield from self._section("alerting", Step.MINOR)
-        yield from self._section("governance", Step.PATCH)
+        yield from self._section("alerting", VersionStep.MINOR)
+        yield from self._section("governance", VersionStep.PATCH)
 
     def _old_when(self) -> Clause:
         return renamed(self.was.when(self.old_params), self.names)
@@ -93,7 +93,7 @@ class _RuleComparer:
         units = {name: fact.unit for name, fact in self.now.rule.facts.items()}
         return ClauseComparer(self._report, units, self.was.line, shown, knows_effect)
 
-    def _report(self, path: Path, text: str, step: Step, effect: str) -> Change:
+    def _report(self, path: Path, text: str, step: VersionStep, effect: str) -> Change:
         return Change(self.now.rule.file, self.now.line(path), text, step, effect)
 
     def _keys(self) -> Iterator[Change]:
@@ -106,9 +106,9 @@ class _RuleComparer:
         hooks = [sorted(each.hooks) for each in (was, now)]
         if hooks[0] != hooks[1]:
             text = f"hooks {', '.join(hooks[1])}, was {', '.join(hooks[0])}"
-            yield self._report(("hooks",), text, Step.MAJOR, "")
+            yield self._report(("hooks",), text, VersionStep.MAJOR, "")
 
-    def _section(self, section: str, step: Step) -> Iterator[Change]:
+    def _section(self, section: str, step: VersionStep) -> Iterator[Change]:
         before, after = (_members(each.tree, section) for each in (self.was, self.now))
         for key in sorted({*before, *after}):
             if before.get(key) != after.get(key):
@@ -121,10 +121,10 @@ class _RuleComparer:
             path: Path = ("params", name)
             if name not in after:
                 text = f"${name}: a site can no longer tune it"
-                yield self._report(("params",), text, Step.MINOR, "")
+                yield self._report(("params",), text, VersionStep.MINOR, "")
             elif name not in before:
                 text = f"${name}: a site may now tune it"
-                yield self._report(path, text, Step.PATCH, "")
+                yield self._report(path, text, VersionStep.PATCH, "")
             else:
                 yield from self._param(name, before[name], after[name])
 
@@ -168,15 +168,17 @@ class _RuleComparer:
         for label in sorted({*was, *now}):
             if label not in now:
                 text = f"{name} no longer counts {label}"
-                yield self._report(("facts", name), text, Step.MAJOR, "")
+                yield self._report(("facts", name), text, VersionStep.MAJOR, "")
             elif label not in was:
                 text = f"{name} counts {label}"
-                yield self._report(now[label].path, text, Step.MAJOR, "")
+                yield self._report(now[label].path, text, VersionStep.MAJOR, "")
             else:
                 points = [each[label].options["points"] for each in (was, now)]
                 if points[0] != points[1]:
                     text = f"{name}: {label} {points[1]:+g}, was {points[0]:+g}"
-                    yield self._report(now[label].path, text, Step.MINOR, "either way")
+                    yield self._report(
+                        now[label].path, text, VersionStep.MINOR, "either way"
+                    )
                 comparer = self._comparer(f"{name}, {label}: ", False)
                 old = renamed(was[label].children[0], self.names)
                 yield from comparer.compare(old, now[label].children[0])
@@ -185,7 +187,7 @@ class _RuleComparer:
         before, after = self.was.tree.cards, self.now.tree.cards
         if len(before) != len(after):
             text = f"{len(after)} cards, was {len(before)}"
-            yield self._report(after[-1].path, text, Step.MAJOR, "")
+            yield self._report(after[-1].path, text, VersionStep.MAJOR, "")
         whens = zip(
             self.was.card_whens(self.old_params),
             self.now.card_whens(self.params),
@@ -215,7 +217,7 @@ class _RuleComparer:
             yield from comparer.compare(renamed(old, self.names), new)
         elif old is not None or new is not None:
             text = f"{shown}{'has a condition' if new else 'has no condition more'}"
-            yield self._report((*card, "when"), text, Step.MAJOR, "")
+            yield self._report((*card, "when"), text, VersionStep.MAJOR, "")
 
 
 def respelled(value: Any, names: Mapping[str, str]) -> Any:
@@ -252,11 +254,11 @@ def _card_value(card: CardNode, key: str) -> Any:
     return getattr(card, key) if card.says(key) else None
 
 
-_PARAM_KEYS: Mapping[str, Step] = {
-    "unit": Step.MAJOR,
-    "min": Step.MINOR,
-    "max": Step.MINOR,
-    "describe": Step.PATCH,
+_PARAM_KEYS: Mapping[str, VersionStep] = {
+    "unit": VersionStep.MAJOR,
+    "min": VersionStep.MINOR,
+    "max": VersionStep.MINOR,
+    "describe": VersionStep.PATCH,
 }
 
 

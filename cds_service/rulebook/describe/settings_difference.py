@@ -8,7 +8,7 @@ from typing import Any
 
 from ..compile.compiler import ALERT_TYPES, SERVICES, SITE
 from ..language.document import Document, Path
-from .versions import Change, Step
+from .versions import Change, VersionStep
 
 _ABSENT = object()
 
@@ -33,7 +33,7 @@ def _differences(old: Document, new: Document) -> Iterator[Change]:
         if after != before:
             place = path if path else _nearest(name, now)
             line = new.position(place, key=True).line
-            yield Change(new.file, line, _told(name, before, after), Step.NONE)
+            yield Change(new.file, line, _told(name, before, after), VersionStep.NONE)
 
 
 def _leaves(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 
-class Step(IntEnum):
+class VersionStep(IntEnum):
     """How far a version must move; larger is further."""
 
     NONE = 0
@@ -24,30 +24,30 @@ class Change:
     """Of the new rule, in its folder."""
     line: int
     text: str
-    step: Step
+    step: VersionStep
     effect: str = ""
     """``narrower``, ``wider`` or ``either way``; empty where it does not apply."""
 
 
-def moved(old: str, new: str) -> Step:
+def moved(old: str, new: str) -> VersionStep:
     """The step from one version to the next; NONE if it is the same or lower."""
     was, now = _parts(old), _parts(new)
     if now <= was:
-        return Step.NONE
-    for index, step in enumerate((Step.MAJOR, Step.MINOR)):
+        return VersionStep.NONE
+    for index, step in enumerate((VersionStep.MAJOR, VersionStep.MINOR)):
         if now[index] != was[index]:
             return step
-    return Step.PATCH
+    return VersionStep.PATCH
 
 
-def following(version: str, step: Step) -> str:
+def following(version: str, step: VersionStep) -> str:
     """The least version that is *step* further."""
     major, minor, patch = _parts(version)
-    if step is Step.MAJOR:
+    if step is VersionStep.MAJOR:
         return f"{major + 1}.0.0"
-    if step is Step.MINOR:
+    if step is VersionStep.MINOR:
         return f"{major}.{minor + 1}.0"
-    return f"{major}.{minor}.{patch + 1}" if step is Step.PATCH else version
+    return f"{major}.{minor}.{patch + 1}" if step is VersionStep.PATCH else version
 
 
 def is_lower(new: str, old: str) -> bool:

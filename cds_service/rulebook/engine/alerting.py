@@ -80,7 +80,7 @@ class AboutData:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class CardLimits:
     """How much a clinician is shown, as the site has it; None: no limit."""
 
     cards_per_response: int | None = None

@@ -18,7 +18,7 @@ from .person import birth_moment
 from .rows.chart_index import ChartIndex
 from .rows.indexing import SOURCES_OF, index_chart
 from .rows.observations import observation_moment
-from .rows.problems import Ending, Reading, Times, usual_reading
+from .rows.problems import Ending, OpenEndings, Times, usual_reading
 from .rows.readings import (
     Row,
     alert_reference,
@@ -54,7 +54,7 @@ class Case:
         now: datetime,
         zone: tzinfo,
         ignore_unresolved: bool = False,
-        reading: Reading | None = None,
+        reading: OpenEndings | None = None,
     ) -> None:
         self.chart = chart
         self.alerts = alerts

@@ -10,9 +10,9 @@ from ...protocol.cards import CardSource, Coding, Indicator, Link
 from ..language.tree import Evidence
 from ..values.intervals import Duration
 from ..values.text import Template
-from .alerting import Alerting, Limits
+from .alerting import Alerting, CardLimits
 from .facts import Criterion, Fact
-from .rows.problems import Reading, usual_reading
+from .rows.problems import OpenEndings, usual_reading
 
 CheckResource = Callable[[Mapping[str, Any]], Sequence[str]]
 """What is wrong with a FHIR resource that a rule creates, a line a problem."""
@@ -142,7 +142,7 @@ class Site:
     data_reasons: Mapping[str, Duration | None] = field(default_factory=dict)
     """By ``system|code``: reasons that say that the data are wrong, and how long that
     counts where a rule does not say."""
-    limits: Limits = Limits()
-    reading: Reading = field(default_factory=usual_reading)
+    limits: CardLimits = CardLimits()
+    reading: OpenEndings = field(default_factory=usual_reading)
     orders: Mapping[str, Coding | None] = field(default_factory=dict)
     """The site's code of each order that rules name; None where it has none."""

@@ -197,7 +197,7 @@ When = Branch | PatientTest | Presence | FactTest
 
 
 @dataclass(frozen=True, slots=True)
-class Period(Node):
+class PeriodNode(Node):
     """How far back a fact looks, or how long a medicine has been taken."""
 
     key: str
@@ -214,7 +214,7 @@ class ConditionFact(Node):
     usual_status: ClassVar[str] = "active"
     valueset: str
     status: str
-    period: Period | None
+    period: PeriodNode | None
     categories: tuple[str, ...]
     """Any of these; empty for all."""
     confirmed: bool
@@ -229,7 +229,7 @@ class MedicationFact(Node):
     usual_status: ClassVar[str] = "current"
     valueset: str
     status: str
-    period: Period | None
+    period: PeriodNode | None
     origin: str
     """``chart`` or ``draft_orders``."""
 
@@ -242,7 +242,7 @@ class ObservationFact(Node):
     usual_status: ClassVar[str] = "final"
     valueset: str
     status: str
-    period: Period | None
+    period: PeriodNode | None
     unit: str
     """UCUM; empty where no number is asked for."""
 
@@ -256,7 +256,7 @@ class AlertFact(Node):
     types: tuple[str, ...]
     status: str
     """``open`` or ``closed``; empty for both."""
-    period: Period | None
+    period: PeriodNode | None
 
 
 @dataclass(frozen=True, slots=True)

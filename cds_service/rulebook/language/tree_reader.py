@@ -36,7 +36,7 @@ from .tree import (
     OnDays,
     ParamNode,
     PatientTest,
-    Period,
+    PeriodNode,
     Presence,
     Repeated,
     RiseOrFall,
@@ -248,11 +248,11 @@ def _score(written: Written, path: Path) -> ScoreFact:
     return ScoreFact(path, written["title"], tuple(items))
 
 
-def _period(written: Written, path: Path, *keys: str) -> Period | None:
+def _period(written: Written, path: Path, *keys: str) -> PeriodNode | None:
     for key in keys:
         if key in written:
             here = (*path, key)
-            return Period(here, key, _amount(written[key], here))
+            return PeriodNode(here, key, _amount(written[key], here))
     return None
 
 

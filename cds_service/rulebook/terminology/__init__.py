@@ -5,7 +5,7 @@ from .fhir_export import as_fhir
 from .fhir_import import Concept, Imported, read_valueset
 from .files import LOCK, NOTICE, SIZE_LIMITS, tell_import
 from .licences import check_licences
-from .locks import Change, changes, counts_of, entries_of, read_lock, write_lock
+from .locks import LockChange, changes, counts_of, entries_of, read_lock, write_lock
 from .rxnorm import CONCEPTS, RELATIONS, SOURCES, BadRelease, read_release, release_of
 from .valuesets import ValueSet
 from .writing import name_for, write_valueset
@@ -13,7 +13,7 @@ from .writing import name_for, write_valueset
 __all__ = [
     "BadRelease",
     "CONCEPTS",
-    "Change",
+    "LockChange",
     "Concept",
     "EXPANSION",
     "Expansion",

@@ -31,7 +31,7 @@ class Locked:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class LockChange:
     """What came to a value set and what went."""
 
     name: str
@@ -142,14 +142,16 @@ def _complain(line: int, message: str, findings: Findings) -> None:
 
 def changes(
     before: Mapping[str, frozenset[str]], after: Mapping[str, frozenset[str]]
-) -> tuple[Change, ...]:
+) -> tuple[LockChange, ...]:
     """What changed in each value set, by name; sets on one side only are included."""
     none = frozenset[str]()
     found = []
     for name in sorted({*before, *after}):
         old, new = before.get(name, none), after.get(name, none)
         if old != new:
-            change = Change(name, tuple(sorted(new - old)), tuple(sorted(old - new)))
+            change = LockChange(
+                name, tuple(sorted(new - old)), tuple(sorted(old - new))
+            )
             found.append(change)
     return tuple(found)
 

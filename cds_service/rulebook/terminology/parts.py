@@ -154,7 +154,7 @@ _ATC = SYSTEMS["atc"]
 
 
 @dataclass(slots=True)
-class Draft:
+class SetDraft:
     """A set under construction; exclusions win over inclusions."""
 
     codes: dict[str, set[str]] = field(default_factory=dict)
@@ -228,7 +228,7 @@ def add(to: dict[str, set[str]], system: str, codes: Iterable[str]) -> None:
         del to[system]
 
 
-def inherit(excluded: Draft, part: ValueSet, parts: list[ValueSet]) -> None:
+def inherit(excluded: SetDraft, part: ValueSet, parts: list[ValueSet]) -> None:
     """Exclude what *part* excludes, unless another part has it."""
     others = [each for each in parts if each is not part]
     for system, codes in part.excluded_codes.items():
@@ -255,7 +255,7 @@ def _beginning_otherwise(codes: set[str], prefixes: tuple[str, ...]) -> frozense
 
 
 def freeze(
-    name: str, data: Mapping[str, Any], included: Draft, excluded: Draft
+    name: str, data: Mapping[str, Any], included: SetDraft, excluded: SetDraft
 ) -> ValueSet:
     prefixes = {s: tuple(sorted(found)) for s, found in included.prefixes.items()}
     without = {s: tuple(sorted(found)) for s, found in excluded.prefixes.items()}

@@ -13,7 +13,7 @@ from .expansions import Expansion, meant
 from .files import TerminologyFiles
 from .lexicon import FOLDER, Lexicon
 from .measured import Quantities, check_codes
-from .parts import Draft, ValueSet, add, freeze, inherit, measure_of
+from .parts import SetDraft, ValueSet, add, freeze, inherit, measure_of
 
 __all__ = [
     "SYSTEMS",
@@ -101,7 +101,7 @@ class _Builder:
     def _assemble(self, name: str) -> ValueSet:
         document = self.named[name]
         extensions = [each for each in self.extensions if each.data["extends"] == name]
-        included, excluded, parts = Draft(), Draft(), list[ValueSet]()
+        included, excluded, parts = SetDraft(), SetDraft(), list[ValueSet]()
         for each in [document, *extensions]:
             included.words.update(word.lower() for word in each.data.get("words", ()))
             for path, entry in entries(each, "include"):
@@ -139,8 +139,8 @@ class _Builder:
         document: Document,
         path: Path,
         entry: Mapping[str, Any],
-        included: Draft,
-        excluded: Draft,
+        included: SetDraft,
+        excluded: SetDraft,
     ) -> None:
         """Take in the FHIR ValueSet that an entry names, if it names one."""
         if "fhir" not in entry:
@@ -164,7 +164,9 @@ class _Builder:
                         document, (*path, "ingredients", index), code, self.findings
                     )
 
-    def _expand(self, document: Document, included: Draft, excluded: Draft) -> None:
+    def _expand(
+        self, document: Document, included: SetDraft, excluded: SetDraft
+    ) -> None:
         """Add the products of the ingredients, and leave out those of other forms."""
         expansion = self.terms.expansion
         wanted = included.ingredients | excluded.ingredients

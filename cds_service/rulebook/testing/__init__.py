@@ -1,6 +1,6 @@
 """The tests beside rules: examples, mutants, coverage, and what a rule must have."""
 
-from .clause_coverage import Clause, Coverage, cover
+from .clause_coverage import Coverage, SeenClause, cover
 from .example_runner import Difference, ExampleRunner
 from .examples import (
     TEST_SUFFIX,
@@ -16,7 +16,7 @@ from .notation import ExampleError
 from .required_tests import check_mutation
 
 __all__ = [
-    "Clause",
+    "SeenClause",
     "Coverage",
     "Difference",
     "Example",

@@ -23,7 +23,7 @@ TRUTHS = ("true", "false", "unknown")
 
 
 @dataclass(slots=True)
-class Clause:
+class SeenClause:
     """One clause, and how often it was what."""
 
     text: str
@@ -57,7 +57,7 @@ class Coverage:
     file: str
     cases: int
     """How many cases were judged; one that cannot be played is not."""
-    clauses: tuple[Clause, ...]
+    clauses: tuple[SeenClause, ...]
 
     @property
     def decided(self) -> int:
@@ -83,7 +83,8 @@ def cover(runner: ExampleRunner, rule: str, examples: Iterable[Example]) -> Cove
     """
     one = runner.rule(rule)
     clauses = [
-        Clause(each.text, each.position) for each in _clauses(one.compile({}).rules[0])
+        SeenClause(each.text, each.position)
+        for each in _clauses(one.compile({}).rules[0])
     ]
     judged = 0
     for example in examples:

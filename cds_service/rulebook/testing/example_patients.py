@@ -9,7 +9,7 @@ from ...fhir.chart import SOURCES, Chart, Resource, Source, SourceState
 from ...fhir.code_systems import canonical_system
 from ...wearables.clock import tells_clock
 from ...wearables.records import AlertType, PatientKey, WearableAlert
-from .notation import Reading, length_of, moment, parse_series
+from .notation import SeriesValue, length_of, moment, parse_series
 
 PATIENT = "example"
 """The id of every test's patient."""
@@ -216,7 +216,7 @@ def _until(ended: str | None) -> list[Any] | None:
     return [{"timing": {"repeat": bounds}}] if ended else None
 
 
-def _measured(each: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
+def _measured(each: Mapping[str, Any], reading: SeriesValue) -> dict[str, Any]:
     """Code and value, as a component where the test names a panel."""
     unit = each.get("unit")
     quantity = _without_none(

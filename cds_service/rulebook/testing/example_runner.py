@@ -38,7 +38,7 @@ class Difference:
 
 
 @dataclass(slots=True)
-class Scene:
+class WrittenPatient:
     """The patient of an example, written once; any version of the rule may judge it."""
 
     example: Example
@@ -95,7 +95,7 @@ class ExampleRunner:
         self._shared: SharedParts | None = None
         self._rules: dict[str, OneRule | ExampleError] = {}
         self._services: dict[tuple[str, str], ServiceRules] = {}
-        self._scenes: dict[int, Scene] = {}
+        self._scenes: dict[int, WrittenPatient] = {}
         """By the identity of the example, which its scene keeps alive."""
 
     def problems(self, example: Example) -> tuple[str, ...]:
@@ -174,7 +174,7 @@ class ExampleRunner:
             self._shared = build_shared_parts(self._files, self._known)
         return self._shared
 
-    def scene(self, example: Example) -> Scene:
+    def scene(self, example: Example) -> WrittenPatient:
         """The patient of an example; the same for the same example.
 
         Raises:
@@ -185,7 +185,7 @@ class ExampleRunner:
             zone, types = self.shared.site.time_zone, self.shared.alert_types
             bundle = self._bundle(example)
             writer = PatientWriter(example.patient, example.now, zone, bundle)
-            scene = Scene(example, writer.chart(), writer.alerts(types))
+            scene = WrittenPatient(example, writer.chart(), writer.alerts(types))
             self._scenes[id(example)] = scene
         return scene
 

@@ -40,7 +40,7 @@ from ..language.tree import (
     When,
 )
 from ..values.intervals import Duration, parse_duration
-from .example_runner import ExampleRunner, Scene
+from .example_runner import ExampleRunner, WrittenPatient
 from .examples import Example
 from .notation import ExampleError
 from .one_rule import OneRule
@@ -119,7 +119,9 @@ def mutate(runner: ExampleRunner, rule: str, examples: Iterable[Example]) -> Mut
     return Mutation(one.tree, killed, tuple(survivors))
 
 
-def _is_noticed(one: OneRule, mutant: Mutant, scenes: list[Scene]) -> bool | None:
+def _is_noticed(
+    one: OneRule, mutant: Mutant, scenes: list[WrittenPatient]
+) -> bool | None:
     """Whether a scene tells the mutant from the rule; None if it does not compile.
 
     The scene that does comes first from then on: mutants are often noticed by the same.

@@ -11,7 +11,7 @@ class ExampleError(ValueError):
     """A line of a test that has the right shape and still says nothing."""
 
 
-class Reading(NamedTuple):
+class SeriesValue(NamedTuple):
     """One value of a series."""
 
     value: float
@@ -25,7 +25,7 @@ _WORD = re.compile(
 _MISSING = re.compile(r"_(x(?P<times>\d+))?")
 
 
-def parse_series(text: str) -> list[Reading | None]:
+def parse_series(text: str) -> list[SeriesValue | None]:
     """The values of a series, oldest first; None for a missing one.
 
     ``100x5`` is five values of 100, ``100+2x5`` five values that rise by 2, ``>60`` a
@@ -34,14 +34,14 @@ def parse_series(text: str) -> list[Reading | None]:
     Raises:
         ExampleError: for anything else.
     """
-    readings: list[Reading | None] = []
+    readings: list[SeriesValue | None] = []
     for word in text.split():
         missing = _MISSING.fullmatch(word)
         readings += [None] * int(missing["times"] or 1) if missing else _several(word)
     return readings
 
 
-def _several(word: str) -> list[Reading | None]:
+def _several(word: str) -> list[SeriesValue | None]:
     found = _WORD.fullmatch(word)
     try:
         if found is None:
@@ -52,7 +52,7 @@ def _several(word: str) -> list[Reading | None]:
             f"{word} is no series; write `104`, `100x5`, `100+2x5`, `>60` or `_`"
         ) from None
     return [
-        Reading(start + step * index, found["comparator"] or "")
+        SeriesValue(start + step * index, found["comparator"] or "")
         for index in range(int(found["times"] or 1))
     ]
 

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from cds_service.cli.calls.call import print_violations, size, timing
 from cds_service.ehr.fixtures import as_text
-from cds_service.protocol.conformance import Level, Reply, Violation
+from cds_service.protocol.conformance import Obligation, Reply, Violation
 
 
 def printed(*found: Violation) -> list[str]:
@@ -17,9 +17,9 @@ def printed(*found: Violation) -> list[str]:
 
 def test_the_most_binding_comes_first_with_its_id_and_place() -> None:
     assert printed(
-        Violation("R-11", Level.NOTE, "Cache-Control", "lacks no-store."),
-        Violation("C-4", Level.MUST, "$.cards[0].indicator", "is [red]."),
-        Violation("E-2", Level.SHOULD, "", "the body\x1b is no OperationOutcome."),
+        Violation("R-11", Obligation.NOTE, "Cache-Control", "lacks no-store."),
+        Violation("C-4", Obligation.MUST, "$.cards[0].indicator", "is [red]."),
+        Violation("E-2", Obligation.SHOULD, "", "the body\x1b is no OperationOutcome."),
     ) == [
         "Seen of CDS Hooks (1 must, 1 should, 1 note):",
         "  must   C-4   $.cards[0].indicator is [red].",
@@ -29,7 +29,9 @@ def test_the_most_binding_comes_first_with_its_id_and_place() -> None:
 
 
 def test_a_long_list_is_cut_and_counted() -> None:
-    many = [Violation("J-4", Level.MUST, f"$.a[{n}]", "is null.") for n in range(100)]
+    many = [
+        Violation("J-4", Obligation.MUST, f"$.a[{n}]", "is null.") for n in range(100)
+    ]
 
     assert printed(*many)[-1] == "  … and 40 more"
     assert len(printed(*many)) == 62

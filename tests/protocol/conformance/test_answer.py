@@ -5,8 +5,8 @@ import pytest
 
 from cds_service.protocol.cards import Card, CardSource, Indicator, build_response
 from cds_service.protocol.conformance import (
-    Asked,
-    Level,
+    AskedCall,
+    Obligation,
     Reply,
     judge_answer,
     judge_preflight,
@@ -28,7 +28,7 @@ TOKEN = "token-of-the-fhir-server"
 
 
 def judged(
-    body: Any, status: int = 200, asked: Asked = Asked(), **headers: str
+    body: Any, status: int = 200, asked: AskedCall = AskedCall(), **headers: str
 ) -> list[tuple[str, str]]:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {name.replace("_", "-"): each for name, each in headers.items()}
@@ -163,7 +163,7 @@ def test_what_we_send_is_good() -> None:
 def test_what_breaks_a_rule_is_named_by_its_id(
     body: Any, found: tuple[str, str]
 ) -> None:
-    told = judged(body, asked=Asked("pat-1", TOKEN, system_actions=True))
+    told = judged(body, asked=AskedCall("pat-1", TOKEN, system_actions=True))
 
     assert found in told
     assert [each for each in told if each[0] not in (found[0], "R-3")] == []
@@ -206,14 +206,14 @@ def test_system_actions_need_an_agreement() -> None:
     body = {"cards": [], "systemActions": [{"type": "create", "resource": TASK}]}
 
     assert judged(body) == [("R-5", "should")]
-    assert judged(body, asked=Asked(system_actions=True)) == []
+    assert judged(body, asked=AskedCall(system_actions=True)) == []
 
 
 def test_a_service_of_1_0_deletes_as_1_0_says() -> None:
     body = action("delete", resource="Task/1")
 
-    assert judged(body, asked=Asked(version="1.0")) == [("C-22", "note")]
-    assert judged(body, asked=Asked(version="2.0.1")) == [("C-22", "should")]
+    assert judged(body, asked=AskedCall(version="1.0")) == [("C-22", "note")]
+    assert judged(body, asked=AskedCall(version="2.0.1")) == [("C-22", "should")]
 
 
 @pytest.mark.parametrize(
@@ -254,16 +254,16 @@ def test_an_answer_other_than_200_is_judged_as_such(
     ],
 )
 def test_a_service_without_tls_is_noted(url: str, found: list[Any]) -> None:
-    assert judged({"cards": []}, asked=Asked(url=url)) == found
+    assert judged({"cards": []}, asked=AskedCall(url=url)) == found
 
 
 def test_what_may_be_kept_or_came_late_is_noted() -> None:
     reply = Reply(200, {"content-type": "application/json"}, b'{"cards": []}', 0.6, 0.7)
 
-    found = judge_answer(reply, Asked())
+    found = judge_answer(reply, AskedCall())
 
     assert [each.id for each in found] == ["Q-16", "R-11"]
-    assert {each.level for each in found} == {Level.NOTE}
+    assert {each.level for each in found} == {Obligation.NOTE}
 
 
 ORIGIN = "https://chart.example.org"
@@ -289,13 +289,13 @@ ORIGIN = "https://chart.example.org"
 def test_a_page_can_read_the_answer_or_it_is_said(
     status: int, headers: dict[str, str], found: list[Any]
 ) -> None:
-    assert judged({"cards": []}, status, Asked(origin=ORIGIN), **headers) == found
+    assert judged({"cards": []}, status, AskedCall(origin=ORIGIN), **headers) == found
 
 
 def test_an_error_that_a_page_cannot_read_is_said() -> None:
     outcome = UnknownService("No.").as_json()
 
-    assert judged(outcome, 404, Asked(origin=ORIGIN)) == [("E-8", "should")]
+    assert judged(outcome, 404, AskedCall(origin=ORIGIN)) == [("E-8", "should")]
 
 
 def test_a_preflight_allows_what_a_call_needs() -> None:

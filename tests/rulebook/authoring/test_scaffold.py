@@ -6,9 +6,9 @@ import pytest
 from cds_service.rulebook.authoring.format import format_text
 from cds_service.rulebook.authoring.scaffold import (
     Answers,
-    Limit,
     Slip,
     Stock,
+    WrittenLimit,
     build_stock,
     check_answers,
     parse_limit,
@@ -34,15 +34,15 @@ def stock() -> Stock:
 @pytest.mark.parametrize(
     ("text", "limit"),
     [
-        ("above 100", Limit("above", "100")),
-        ("at least 7.5 mmol/L", Limit("at_least", "7.5", "mmol/L")),
-        ("at_most -2", Limit("at_most", "-2")),
-        (">= 3 %", Limit("at_least", "3", "%")),
-        ("below 50 /min within 7 days", Limit("below", "50", "/min", "7 days")),
-        ("< 50 within 1 day", Limit("below", "50", "", "1 day")),
+        ("above 100", WrittenLimit("above", "100")),
+        ("at least 7.5 mmol/L", WrittenLimit("at_least", "7.5", "mmol/L")),
+        ("at_most -2", WrittenLimit("at_most", "-2")),
+        (">= 3 %", WrittenLimit("at_least", "3", "%")),
+        ("below 50 /min within 7 days", WrittenLimit("below", "50", "/min", "7 days")),
+        ("< 50 within 1 day", WrittenLimit("below", "50", "", "1 day")),
     ],
 )
-def test_a_limit_is_read_as_it_is_said(text: str, limit: Limit) -> None:
+def test_a_limit_is_read_as_it_is_said(text: str, limit: WrittenLimit) -> None:
     assert parse_limit(text) == limit
 
 
@@ -57,14 +57,14 @@ def test_what_is_no_limit_is_refused_with_an_example(text: str) -> None:
 @pytest.mark.parametrize(
     ("limit", "beyond", "before"),
     [
-        (Limit("above", "100"), "101", "99"),
-        (Limit("below", "7.5"), "7.4", "7.6"),
-        (Limit("at_most", "0.05"), "0.04", "0.06"),
-        (Limit("at_least", "0"), "1", "-1"),
+        (WrittenLimit("above", "100"), "101", "99"),
+        (WrittenLimit("below", "7.5"), "7.4", "7.6"),
+        (WrittenLimit("at_most", "0.05"), "0.04", "0.06"),
+        (WrittenLimit("at_least", "0"), "1", "-1"),
     ],
 )
 def test_tests_stand_one_step_from_the_limit(
-    limit: Limit, beyond: str, before: str
+    limit: WrittenLimit, beyond: str, before: str
 ) -> None:
     assert limit.value(1) == beyond
     assert limit.value(0) == limit.number
@@ -94,19 +94,19 @@ def test_an_alert_type_that_is_not_there_is_told_with_the_nearest(
 
 
 def test_the_unit_and_the_window_are_those_of_the_rules(stock: Stock) -> None:
-    limit = stock.choose_limit(Limit("above", "100"), "heart-rate", "")
+    limit = stock.choose_limit(WrittenLimit("above", "100"), "heart-rate", "")
 
     assert (limit.unit, limit.within) == ("/min", "7 days")
 
 
 def test_an_alert_has_the_unit_of_its_type_and_no_other(stock: Stock) -> None:
-    limit = Limit("above", "100")
+    limit = WrittenLimit("above", "100")
 
     assert stock.choose_limit(limit, "", "high-heart-rate").unit == "/min"
     with pytest.raises(Slip, match="has no value"):
         stock.choose_limit(limit, "", "irregular-rhythm")
     with pytest.raises(Slip, match="is in /min"):
-        stock.choose_limit(Limit("above", "100", "mg"), "", "high-heart-rate")
+        stock.choose_limit(WrittenLimit("above", "100", "mg"), "", "high-heart-rate")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_an_alert_has_the_unit_of_its_type_and_no_other(stock: Stock) -> None:
     [
         (Answers(), "name at least one"),
         (Answers(result="heart-rate"), "needs a limit"),
-        (Answers(drug="digoxin", limit=Limit("above", "1")), "needs a result"),
+        (Answers(drug="digoxin", limit=WrittenLimit("above", "1")), "needs a result"),
         (Answers(drug="digoxin", exclude=("digoxin",)), "named twice"),
     ],
 )
@@ -124,7 +124,7 @@ def test_answers_that_make_no_rule_are_refused(answers: Answers, said: str) -> N
 
 
 def test_a_rule_is_named_after_what_it_is_about() -> None:
-    limit = Limit("at_least", "7.5")
+    limit = WrittenLimit("at_least", "7.5")
 
     assert rule_name(Answers(drug="insulins", alert="low-glucose")) == (
         "insulins-low-glucose"
@@ -155,7 +155,7 @@ def test_a_patient_of_the_tests_is_not_excluded_by_chance(stock: Stock) -> None:
 
 
 def test_both_files_are_in_order(stock: Stock) -> None:
-    limit = Limit("above", "100", "mL/min/{1.73_m2}", "7 days")
+    limit = WrittenLimit("above", "100", "mL/min/{1.73_m2}", "7 days")
     answers = Answers("digoxin", "pregnancy", "heart-rate", "", limit, "critical")
     rule = rule_text("x", answers, stock, "Us: all of us")
     tests = cases_text("x", answers, stock, NOW)

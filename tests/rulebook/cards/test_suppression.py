@@ -23,8 +23,8 @@ from cds_service.rulebook.engine.alerting import (
     ANY_REASON,
     AboutData,
     Alerting,
+    CardLimits,
     Display,
-    Limits,
     Lookback,
 )
 from cds_service.rulebook.values.intervals import Duration
@@ -34,7 +34,7 @@ NOW = datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
 ZONE = ZoneInfo("America/New_York")
 INFO, WARNING, CRITICAL = Indicator
 DAYS_14 = Duration(14, "day")
-NO_LIMITS = Limits()
+NO_LIMITS = CardLimits()
 
 
 def card(
@@ -61,7 +61,7 @@ def display(
 
 
 def hold(
-    *cards: BuiltCard, seen: tuple[Display, ...] = (), limits: Limits = NO_LIMITS
+    *cards: BuiltCard, seen: tuple[Display, ...] = (), limits: CardLimits = NO_LIMITS
 ) -> Held:
     return hold_back(cards, seen, limits, NOW, ZONE)
 
@@ -300,7 +300,9 @@ def key(rule: str) -> str:
 
 
 def test_a_response_has_no_more_cards_than_the_site_allows() -> None:
-    held = hold(card("a"), card("b"), card("c"), limits=Limits(cards_per_response=2))
+    held = hold(
+        card("a"), card("b"), card("c"), limits=CardLimits(cards_per_response=2)
+    )
 
     assert rules(held) == ["a", "b"]
     assert whys(held) == [("c", Why.BUDGET)]
@@ -311,17 +313,20 @@ def test_a_response_has_no_more_cards_than_the_site_allows() -> None:
 def test_critical_cards_take_room_and_are_never_cut() -> None:
     cards = (card("a", CRITICAL), card("b", CRITICAL), card("c"))
 
-    held = hold(*cards, limits=Limits(cards_per_response=1))
+    held = hold(*cards, limits=CardLimits(cards_per_response=1))
 
     assert rules(held) == ["a", "b"]
     first = card("0", CRITICAL, allow_suppress=True)
-    assert rules(hold(first, *cards, limits=Limits(cards_per_response=2))) == ["a", "b"]
+    assert rules(hold(first, *cards, limits=CardLimits(cards_per_response=2))) == [
+        "a",
+        "b",
+    ]
     allowed = (card("a", CRITICAL), card("b", CRITICAL, allow_suppress=True))
-    assert rules(hold(*allowed, limits=Limits(cards_per_response=1))) == ["a"]
+    assert rules(hold(*allowed, limits=CardLimits(cards_per_response=1))) == ["a"]
 
 
 def test_what_could_not_be_checked_is_always_said_and_never_counted() -> None:
-    limits = Limits(cards_per_response=1, info_per_day=0)
+    limits = CardLimits(cards_per_response=1, info_per_day=0)
 
     held = hold(card("a"), card("b"), unchecked(), limits=limits)
 
@@ -329,9 +334,9 @@ def test_what_could_not_be_checked_is_always_said_and_never_counted() -> None:
     assert rules(hold(unchecked(), limits=limits)) == [""]
     assert look_back([unchecked()], limits, NOW, ZONE) is None
     seen = tuple(display("", indicator=INFO, ago=timedelta(hours=1)) for _ in range(3))
-    assert rules(hold(card("a", INFO), seen=seen, limits=Limits(info_per_day=1))) == [
-        "a"
-    ]
+    assert rules(
+        hold(card("a", INFO), seen=seen, limits=CardLimits(info_per_day=1))
+    ) == ["a"]
 
 
 def test_info_cards_are_counted_by_the_day_of_the_site() -> None:
@@ -339,7 +344,7 @@ def test_info_cards_are_counted_by_the_day_of_the_site() -> None:
     last_night = display("y", indicator=INFO, ago=timedelta(hours=22))
     cards = (card("w"), card("a", INFO), card("b", INFO))
 
-    held = hold(*cards, seen=(this_morning, last_night), limits=Limits(None, 2))
+    held = hold(*cards, seen=(this_morning, last_night), limits=CardLimits(None, 2))
 
     assert rules(held) == ["w", "a"]
     (suppressed,) = held.suppressed
@@ -348,7 +353,7 @@ def test_info_cards_are_counted_by_the_day_of_the_site() -> None:
 
 
 def test_an_info_card_that_is_cut_leaves_its_room_to_others() -> None:
-    limits = Limits(cards_per_response=2, info_per_day=0)
+    limits = CardLimits(cards_per_response=2, info_per_day=0)
 
     held = hold(card("a"), card("b", INFO), card("c", INFO), limits=limits)
 
@@ -380,7 +385,7 @@ def test_what_was_shown_or_overridden_since_the_first_answer_does_not_count() ->
 
 
 def test_info_cards_of_this_call_are_not_counted_twice() -> None:
-    limits = Limits(info_per_day=1)
+    limits = CardLimits(info_per_day=1)
     own = display("a", own=True, indicator=INFO, ago=timedelta(seconds=5))
 
     racing = display("z", indicator=INFO, ago=timedelta(seconds=6))
@@ -395,8 +400,8 @@ def test_info_cards_of_this_call_are_not_counted_twice() -> None:
 
 def test_only_what_may_be_held_back_is_asked_for() -> None:
     assert look_back([card(), card(group="g")], NO_LIMITS, NOW, ZONE) is None
-    assert look_back([card()], Limits(5, 3), NOW, ZONE) is None
-    assert look_back([card(severity=INFO)], Limits(5, 3), NOW, ZONE) == Lookback(
+    assert look_back([card()], CardLimits(5, 3), NOW, ZONE) is None
+    assert look_back([card(severity=INFO)], CardLimits(5, 3), NOW, ZONE) == Lookback(
         frozenset(), NOW, datetime(2026, 11, 21, 5, 0, tzinfo=UTC)
     )
     longest = {"urn:s|x": Duration(90, "day"), ANY_REASON: Duration(1, "hour")}
@@ -453,12 +458,14 @@ SEEN = st.lists(
     ),
     max_size=12,
 )
-LIMITS = st.builds(Limits, st.none() | st.integers(1, 4), st.none() | st.integers(0, 3))
+LIMITS = st.builds(
+    CardLimits, st.none() | st.integers(1, 4), st.none() | st.integers(0, 3)
+)
 
 
 @given(CARDS, SEEN, LIMITS, st.booleans())
 def test_every_card_is_either_shown_or_held_back_once_and_no_critical_is_lost(
-    cards: list[BuiltCard], seen: list[Display], limits: Limits, doubt: bool
+    cards: list[BuiltCard], seen: list[Display], limits: CardLimits, doubt: bool
 ) -> None:
     asked = [*cards, unchecked()] if doubt else cards
 
@@ -477,7 +484,7 @@ def test_every_card_is_either_shown_or_held_back_once_and_no_critical_is_lost(
 
 @given(CARDS, SEEN, LIMITS)
 def test_never_more_than_the_limits_but_for_what_must_not_be_cut(
-    cards: list[BuiltCard], seen: list[Display], limits: Limits
+    cards: list[BuiltCard], seen: list[Display], limits: CardLimits
 ) -> None:
     held = hold_back(cards, seen, limits, NOW, ZONE)
 
@@ -495,7 +502,10 @@ def test_never_more_than_the_limits_but_for_what_must_not_be_cut(
 
 @given(CARDS, SEEN, LIMITS, SEEN)
 def test_a_retry_gets_the_identical_cards_whatever_happened_since(
-    cards: list[BuiltCard], seen: list[Display], limits: Limits, since: list[Display]
+    cards: list[BuiltCard],
+    seen: list[Display],
+    limits: CardLimits,
+    since: list[Display],
 ) -> None:
     """With a history that began before the call, and went on after it."""
     first = hold_back(cards, seen, limits, NOW, ZONE)
@@ -548,7 +558,7 @@ def said(held: Held) -> set[str]:
 
 @given(CARDS, LIMITS, st.timedeltas(timedelta(0), timedelta(hours=1)))
 def test_opening_a_chart_again_says_nothing_that_the_first_opening_said(
-    cards: list[BuiltCard], limits: Limits, later: timedelta
+    cards: list[BuiltCard], limits: CardLimits, later: timedelta
 ) -> None:
     first = hold_back(cards, (), limits, NOW, ZONE)
     seen = as_recorded(first, NOW)
@@ -593,7 +603,9 @@ def test_a_line_of_an_earlier_card_does_not_count_for_the_last() -> None:
 def test_lines_are_no_info_cards_of_the_day() -> None:
     line = display("b", timedelta(minutes=1), told_under="a", indicator=INFO)
 
-    assert rules(hold(card("c", INFO), seen=(line,), limits=Limits(None, 1))) == ["c"]
+    assert rules(hold(card("c", INFO), seen=(line,), limits=CardLimits(None, 1))) == [
+        "c"
+    ]
 
 
 # Accepted
@@ -627,7 +639,7 @@ def test_what_is_held_back_is_counted_by_reason_and_lines_are_not() -> None:
         card("c", group="g"),
         card("d"),
         seen=(display("a"),),
-        limits=Limits(1, None),
+        limits=CardLimits(1, None),
     )
 
     assert held.back == {"repeated": 1, "budget": 1}

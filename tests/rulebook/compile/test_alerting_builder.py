@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cds_service.protocol.feedback import NON_ADHERENCE
-from cds_service.rulebook.engine.alerting import ANY_REASON, Alerting, Limits
+from cds_service.rulebook.engine.alerting import ANY_REASON, Alerting, CardLimits
 from cds_service.rulebook.language.diagnostics import Level
 from cds_service.rulebook.values.intervals import Duration
 
@@ -90,11 +90,11 @@ def test_a_site_has_the_last_word_on_when_a_card_is_repeated(
 
 def test_a_site_limits_what_is_shown(rules: Any, chart: Any) -> None:
     compiled(rules, chart, "")
-    assert rules.compile().rulebook.site.limits == Limits()
+    assert rules.compile().rulebook.site.limits == CardLimits()
 
     rules.files["site.yaml"] += "limits: {cards_per_response: 5, info_per_day: 3}"
 
-    assert rules.compile().rulebook.site.limits == Limits(5, 3)
+    assert rules.compile().rulebook.site.limits == CardLimits(5, 3)
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@
 from typing import Any
 
 from cds_service.rulebook.describe.chart_coverage import (
-    Entry,
+    Recognition,
+    RecordEntry,
     Survey,
     Surveyor,
-    Verdict,
 )
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
@@ -29,7 +29,7 @@ def problem(concept: Any) -> dict[str, Any]:
     return {"resourceType": "Condition", "id": "secret-id", "code": concept}
 
 
-def counted(verdicts: Any) -> dict[Verdict, dict[str, int]]:
+def counted(verdicts: Any) -> dict[Recognition, dict[str, int]]:
     return {
         verdict: {f"{each.name} {each.code}".strip(): n for each, n in found.items()}
         for verdict, found in verdicts.items()
@@ -62,10 +62,10 @@ def test_medicines_are_counted_by_how_they_are_recognised(
     found = survey(rules, chart, chart(statements=statements), chart([], [by_name]))
 
     assert counted(found.medicines) == {
-        Verdict.BY_CODE: {"Metoprolol rxnorm|6918": 1},
-        Verdict.BY_NAME: {"Metoprolol ER rxnorm|866436": 3},
-        Verdict.LEFT_OUT: {"Timolol ophthalmic": 1},
-        Verdict.UNRECOGNISED: {"Eliquis": 1, "": 1},
+        Recognition.BY_CODE: {"Metoprolol rxnorm|6918": 1},
+        Recognition.BY_NAME: {"Metoprolol ER rxnorm|866436": 3},
+        Recognition.LEFT_OUT: {"Timolol ophthalmic": 1},
+        Recognition.UNRECOGNISED: {"Eliquis": 1, "": 1},
     }
 
 
@@ -82,9 +82,9 @@ def test_problems_that_a_code_places_are_told_from_those_that_nothing_does(
     found = survey(rules, chart, chart(conditions=conditions))
 
     assert counted(found.problems) == {
-        Verdict.BY_CODE: {"Type 2 diabetes icd10cm|E11.9": 1},
-        Verdict.IN_NO_SET: {"Cold icd10cm|J00": 1},
-        Verdict.UNRECOGNISED: {"Diabetes urn:oid:1.2.3|T90": 1, "Sugar": 1},
+        Recognition.BY_CODE: {"Type 2 diabetes icd10cm|E11.9": 1},
+        Recognition.IN_NO_SET: {"Cold icd10cm|J00": 1},
+        Recognition.UNRECOGNISED: {"Diabetes urn:oid:1.2.3|T90": 1, "Sugar": 1},
     }
-    (entry,) = found.problems[Verdict.BY_CODE]
-    assert entry == Entry("Type 2 diabetes", "icd10cm|E11.9", ("diabetes",))
+    (entry,) = found.problems[Recognition.BY_CODE]
+    assert entry == RecordEntry("Type 2 diabetes", "icd10cm|E11.9", ("diabetes",))

@@ -7,7 +7,7 @@ import pytest
 
 from cds_service.rulebook.describe.difference import RuleDifference, compare_books
 from cds_service.rulebook.describe.rule_difference import Book, compare_rules
-from cds_service.rulebook.describe.versions import Change, Step, following, moved
+from cds_service.rulebook.describe.versions import Change, VersionStep, following, moved
 
 RULE = dedent("""\
     format: 1
@@ -124,7 +124,7 @@ def test_what_decides_between_cards_may_change_either_way(rules: Any) -> None:
 
     (change,) = changes_of(rules, "within: 9 days", "within: 8 days", two)
 
-    assert (change.step, change.effect) == (Step.MINOR, "either way")
+    assert (change.step, change.effect) == (VersionStep.MINOR, "either way")
 
 
 def test_another_category_is_another_question(rules: Any) -> None:
@@ -134,7 +134,7 @@ def test_another_category_is_another_question(rules: Any) -> None:
         "sugar: {condition: {in: diabetes, category: [problem-list-item]}}",
     )
 
-    assert change.step is Step.MAJOR
+    assert change.step is VersionStep.MAJOR
     assert change.text == "sugar category problem-list-item, was any"
 
 
@@ -144,7 +144,7 @@ def test_entries_of_a_shorter_time_are_fewer(rules: Any) -> None:
 
     (change,) = changes_of(rules, old, new)
 
-    assert change.step is Step.MINOR
+    assert change.step is VersionStep.MINOR
     assert change.text == "sugar recorded_within 12 months, was of any time"
 
 
@@ -255,8 +255,8 @@ def test_each_change_has_its_step_and_effect(
     found = changes_of(rules, old, new, text_of_old)
 
     change = next(each for each in found if text in each.text)
-    assert (change.step, change.effect) == (Step(step), effect)
-    assert max(each.step for each in found) == Step(step)
+    assert (change.step, change.effect) == (VersionStep(step), effect)
+    assert max(each.step for each in found) == VersionStep(step)
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ def test_whatever_else_is_done_without_a_person_is_another_rule(
 
     (change,) = changes_of(rules, old, new, acting)
 
-    assert (change.text, change.step) == (text, Step.MAJOR)
+    assert (change.text, change.step) == (text, VersionStep.MAJOR)
 
 
 def test_a_fact_whose_record_is_changed_without_a_person_is_more_than_shown(
@@ -287,7 +287,7 @@ def test_a_fact_whose_record_is_changed_without_a_person_is_more_than_shown(
     (shown,) = changes_of(rules, old, new)
     (changed,) = changes_of(rules, old, new, acting)
 
-    assert (shown.step, changed.step) == (Step.PATCH, Step.MAJOR)
+    assert (shown.step, changed.step) == (VersionStep.PATCH, VersionStep.MAJOR)
 
 
 def test_another_name_for_a_fact_that_actions_name_is_no_change(rules: Any) -> None:
@@ -357,7 +357,7 @@ def test_a_range_of_plausible_values_is_a_change_of_what_the_rule_reads(
     ] == [
         (
             "hr: results plausible 20 to 300 /min, were of any value",
-            Step.MINOR,
+            VersionStep.MINOR,
             "either way",
         )
     ]
@@ -369,10 +369,10 @@ def test_a_range_of_plausible_values_is_a_change_of_what_the_rule_reads(
 
 @pytest.mark.parametrize(
     ("said", "step"),
-    [("unit: /min", Step.PATCH), ("unit: '{steps}/d'", Step.MINOR)],
+    [("unit: /min", VersionStep.PATCH), ("unit: '{steps}/d'", VersionStep.MINOR)],
 )
 def test_a_set_that_says_its_unit_changes_only_what_a_shorter_text_means(
-    rules: Any, said: str, step: Step
+    rules: Any, said: str, step: VersionStep
 ) -> None:
     name = "valuesets/heart-rate.yaml"
     unit = said.removeprefix("unit: ")
@@ -464,20 +464,20 @@ def test_what_a_site_tunes_is_no_change_of_the_rule(rules: Any) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "step"),
     [
-        ("1.2.3", "1.2.3", Step.NONE),
-        ("1.2.3", "1.2.2", Step.NONE),
-        ("1.2.3", "1.2.4", Step.PATCH),
-        ("1.2.3", "1.3.0", Step.MINOR),
-        ("1.9.9", "2.0.0", Step.MAJOR),
-        ("1.9.9", "1.10.0", Step.MINOR),
+        ("1.2.3", "1.2.3", VersionStep.NONE),
+        ("1.2.3", "1.2.2", VersionStep.NONE),
+        ("1.2.3", "1.2.4", VersionStep.PATCH),
+        ("1.2.3", "1.3.0", VersionStep.MINOR),
+        ("1.9.9", "2.0.0", VersionStep.MAJOR),
+        ("1.9.9", "1.10.0", VersionStep.MINOR),
     ],
 )
-def test_the_step_between_versions(old: str, new: str, step: Step) -> None:
+def test_the_step_between_versions(old: str, new: str, step: VersionStep) -> None:
     assert moved(old, new) is step
 
 
 def test_the_least_version_after_a_step() -> None:
-    assert [following("1.2.3", step) for step in Step] == [
+    assert [following("1.2.3", step) for step in VersionStep] == [
         "1.2.3",
         "1.2.4",
         "1.3.0",

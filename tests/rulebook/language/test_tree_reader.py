@@ -33,7 +33,7 @@ from cds_service.rulebook.language.tree import (
     ObservationFact,
     OnDays,
     PatientTest,
-    Period,
+    PeriodNode,
     Presence,
     Repeated,
     RiseOrFall,
@@ -228,7 +228,7 @@ def test_a_length_of_time_that_is_too_long_stays_the_text_that_it_is() -> None:
                 (),
                 "af",
                 "any",
-                Period((), "onset_within", lasting(2, "year")),
+                PeriodNode((), "onset_within", lasting(2, "year")),
                 ("problem-list-item",),
                 True,
             ),
@@ -243,7 +243,7 @@ def test_a_length_of_time_that_is_too_long_stays_the_text_that_it_is() -> None:
                 (),
                 "digoxin",
                 "current",
-                Period((), "taken_for", lasting(14, "day")),
+                PeriodNode((), "taken_for", lasting(14, "day")),
                 "draft_orders",
             ),
         ),
@@ -251,7 +251,7 @@ def test_a_length_of_time_that_is_too_long_stays_the_text_that_it_is() -> None:
         (
             "observation: {in: rate, unit: /min, within: 7 days}",
             ObservationFact(
-                (), "rate", "final", Period((), "within", lasting(7, "day")), "/min"
+                (), "rate", "final", PeriodNode((), "within", lasting(7, "day")), "/min"
             ),
         ),
         ("wearable_alert: {type: [slow]}", AlertFact((), ("slow",), "", None)),

@@ -6,7 +6,7 @@ import pytest
 
 from cds_service.rulebook.language.diagnostics import Findings, Level
 from cds_service.rulebook.terminology.locks import (
-    Change,
+    LockChange,
     changes,
     counts_of,
     entries_of,
@@ -100,9 +100,9 @@ def test_changes_name_what_came_and_what_went() -> None:
     after = {"a": frozenset({"x|2", "x|3"}), "new": frozenset({"x|8"})}
 
     assert changes(before, after) == (
-        Change("a", ("x|3",), ("x|1",)),
-        Change("gone", (), ("x|9",)),
-        Change("new", ("x|8",), ()),
+        LockChange("a", ("x|3",), ("x|1",)),
+        LockChange("gone", (), ("x|9",)),
+        LockChange("new", ("x|8",), ()),
     )
     assert changes(after, after) == ()
 

@@ -5,7 +5,7 @@ import pytest
 
 from cds_service.rulebook.testing.notation import (
     ExampleError,
-    Reading,
+    SeriesValue,
     length_of,
     moment,
     parse_series,
@@ -28,15 +28,21 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
     ],
 )
 def test_a_series_is_written_on_one_line(text: str, values: list[float]) -> None:
-    assert parse_series(text) == [Reading(value) for value in values]
+    assert parse_series(text) == [SeriesValue(value) for value in values]
 
 
 def test_a_missing_value_keeps_its_place() -> None:
-    assert parse_series("1 _ 3 _x2") == [Reading(1), None, Reading(3), None, None]
+    assert parse_series("1 _ 3 _x2") == [
+        SeriesValue(1),
+        None,
+        SeriesValue(3),
+        None,
+        None,
+    ]
 
 
 def test_a_bound_is_no_exact_value() -> None:
-    assert parse_series(">60 <=3") == [Reading(60, ">"), Reading(3, "<=")]
+    assert parse_series(">60 <=3") == [SeriesValue(60, ">"), SeriesValue(3, "<=")]
 
 
 @pytest.mark.parametrize("text", ["abc", "100x", "100 x5", "1.2.3", "=5", "100+x3"])

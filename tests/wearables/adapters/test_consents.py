@@ -18,9 +18,9 @@ from cds_service.wearables.adapters.consents import (
     read_consent,
 )
 from cds_service.wearables.consent import (
-    Asked,
     Consent,
     ConsentAction,
+    DataAction,
     is_permitted,
     permits,
 )
@@ -93,7 +93,7 @@ def permitted(
         str(action)
         for action in ConsentAction
         if is_permitted(
-            known, Asked(action, now, codes, data_at, actors), assumed=assumed
+            known, DataAction(action, now, codes, data_at, actors), assumed=assumed
         )
     }
 
@@ -469,7 +469,7 @@ def test_whatever_is_added_to_a_denial_it_never_permits(
     provision: Any, more: dict[str, Any]
 ) -> None:
     read = consent(r4({**more, "type": "deny", "provision": []}))
-    assert not permits(read.provision, Asked(ConsentAction.USE, NOW, HEART_RATE))
+    assert not permits(read.provision, DataAction(ConsentAction.USE, NOW, HEART_RATE))
     consent(r4(provision))
 
 

@@ -30,7 +30,7 @@ from .standing import (
 )
 from .treatments import (
     Course,
-    Entry,
+    MedicineEntry,
     Product,
     follow,
     follow_alone,
@@ -95,7 +95,7 @@ class ChartIndex:
         self._times = times
         self._rows: dict[tuple[int, str], SlotRows] = {}
         self._counting: dict[int, list[tuple[Match, Course]]] = {}
-        self._entries: dict[int, Entry] = {}
+        self._entries: dict[int, MedicineEntry] = {}
         self._read_times: dict[int, _Time] = {}
         self._standings: dict[tuple[Any, ...], Standing] = {}
         """By resource, which the chart keeps alive, and what a selector asks of it."""
@@ -200,7 +200,7 @@ class ChartIndex:
             for entry, standing in zip(entries, said, strict=True)
         ]
 
-    def _entry(self, match: Match, codes: CodeIndex) -> Entry:
+    def _entry(self, match: Match, codes: CodeIndex) -> MedicineEntry:
         """What an order or statement says; several sets may hold one medicine."""
         entry = self._entries.get(id(match.resource))
         if entry is None:

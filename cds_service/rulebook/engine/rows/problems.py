@@ -25,7 +25,7 @@ WORDY_ONSET = "onset recorded in words only"
 NOT_ENTERED = "date of entry not recorded"
 
 
-class Reading(NamedTuple):
+class OpenEndings(NamedTuple):
     """How long what a record leaves open is taken to hold; a site decides it."""
 
     supply_grace: Duration
@@ -36,18 +36,18 @@ class Reading(NamedTuple):
     """How long what was so at an encounter may still be so."""
 
 
-def build_reading(written: Mapping[str, str]) -> Reading:
+def build_reading(written: Mapping[str, str]) -> OpenEndings:
     """Return what *written* sets, and for the rest the defaults of the schema."""
     known = read_schema("site")["properties"]["reading"]["properties"]
     lengths = (
         parse_duration(written.get(name, known[name]["default"]))
-        for name in Reading._fields
+        for name in OpenEndings._fields
     )
-    return Reading(*(each for each in lengths if each is not None))
+    return OpenEndings(*(each for each in lengths if each is not None))
 
 
 @cache
-def usual_reading() -> Reading:
+def usual_reading() -> OpenEndings:
     """Return what holds where a site says nothing."""
     return build_reading({})
 
@@ -60,7 +60,7 @@ class Times:
     zone: tzinfo
     born: Moment | None = None
     """When the patient was born; None where that is not known."""
-    reading: Reading = field(default_factory=usual_reading)
+    reading: OpenEndings = field(default_factory=usual_reading)
 
 
 class Abated(Enum):

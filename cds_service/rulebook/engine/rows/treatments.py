@@ -69,7 +69,7 @@ class Product(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class MedicineEntry:
     """One order or statement of a medicine."""
 
     says: Says
@@ -130,7 +130,7 @@ def without_start(resource: Resource) -> str:
 
 def read_entry(
     resource: Resource, product: Product, began: Moment | None, times: Times
-) -> Entry:
+) -> MedicineEntry:
     """What a MedicationRequest or MedicationStatement says of its medicine.
 
     Args:
@@ -142,18 +142,18 @@ def read_entry(
         says = _of_order(resource)
         changed = parse_moment(resource.get("statusChanged"), zone)
         if says is Says.STOPPED and changed:
-            return Entry(says, product, began, changed, changed, has_end=True)
+            return MedicineEntry(says, product, began, changed, changed, has_end=True)
         told = began
         if _dosed_from(resource) is not None:
             told = parse_moment(resource.get("authoredOn"), zone) or began
-        return Entry(says, product, began, until, told)
+        return MedicineEntry(says, product, began, until, told)
     status = statement_status(resource, word_of(resource.get("status")))
     says = _STATEMENTS.get(status, Says.NOTHING)
     if says is Says.TAKEN and until and until.high < times.now:
         says = Says.ENDED
     asserted = parse_moment(resource.get("dateAsserted"), zone)
     told = (until if says in _OVER else None) or asserted or began
-    return Entry(says, product, began, until, told, has_end=says in _OVER)
+    return MedicineEntry(says, product, began, until, told, has_end=says in _OVER)
 
 
 _WORDS: Mapping[Says, str] = {
@@ -164,7 +164,7 @@ _WORDS: Mapping[Says, str] = {
 }
 
 
-def medicine_ending(entry: Entry) -> Ending | None:
+def medicine_ending(entry: MedicineEntry) -> Ending | None:
     """How an entry says that its medicine is not taken any more; None if it does not.
 
     An order seldom tells when it was stopped, and an end that was planned is none.
@@ -283,7 +283,7 @@ def follow_alone(
 
 
 def follow(
-    entries: Sequence[Entry], standings: Sequence[Standing], times: Times
+    entries: Sequence[MedicineEntry], standings: Sequence[Standing], times: Times
 ) -> list[Course]:
     """What all entries make of each, which by itself has one of *standings*."""
     medicines: dict[Product, _Medicine] = {}
@@ -300,7 +300,9 @@ def follow(
     return courses
 
 
-def same_medicine(entry: Entry, entries: Iterable[Entry]) -> list[Entry]:
+def same_medicine(
+    entry: MedicineEntry, entries: Iterable[MedicineEntry]
+) -> list[MedicineEntry]:
     """Those of *entries* that are of the medicine of *entry*."""
     return [each for each in entries if each.product.is_medicine(entry.product)]
 
@@ -318,7 +320,7 @@ class _Use(NamedTuple):
 class _Medicine:
     """All entries of one medicine, as they are asked for each of them."""
 
-    against: Sequence[tuple[Moment, Entry]]
+    against: Sequence[tuple[Moment, MedicineEntry]]
     """What may speak against an earlier entry, and as of when, the newest first."""
     uses: Sequence[_Use]
     """When it was taken, the newest first."""
@@ -333,7 +335,7 @@ class _Medicine:
 _WAS_TAKEN = (Says.TAKEN, *_OVER, Says.USED_UP, Says.HELD)
 
 
-def _arrange(entries: Sequence[Entry], times: Times) -> _Medicine:
+def _arrange(entries: Sequence[MedicineEntry], times: Times) -> _Medicine:
     taken = [each for each in entries if each.says in _WAS_TAKEN]
     stops = [each for each in entries if each.says in _OVER and each.told]
     uses = [
@@ -355,7 +357,7 @@ def _arrange(entries: Sequence[Entry], times: Times) -> _Medicine:
 
 
 def _follow(
-    entry: Entry, standing: Standing, medicine: _Medicine, times: Times
+    entry: MedicineEntry, standing: Standing, medicine: _Medicine, times: Times
 ) -> Course:
     open_still = Standing.COUNTS
     for told, other in medicine.against:
@@ -388,7 +390,7 @@ _OPEN: Mapping[Says, Standing] = {
 }
 
 
-def _against(entry: Entry, other: Entry) -> Standing:
+def _against(entry: MedicineEntry, other: MedicineEntry) -> Standing:
     """What a later entry that speaks against one makes of it."""
     if other.says in _OPEN:
         return _OPEN[other.says]
@@ -401,7 +403,7 @@ def _against(entry: Entry, other: Entry) -> Standing:
     return Standing.LATER_STOPPED
 
 
-def _begun(standing: Standing, entry: Entry, medicine: _Medicine) -> Course:
+def _begun(standing: Standing, entry: MedicineEntry, medicine: _Medicine) -> Course:
     """The course with the start of the medicine, as far back as its entries reach."""
     if entry.began is None:
         return Course(standing)
@@ -426,7 +428,9 @@ def _begun(standing: Standing, entry: Entry, medicine: _Medicine) -> Course:
 _DAY = timedelta(days=1)
 
 
-def _last(entry: Entry, stops: Iterable[Entry], times: Times) -> tuple[datetime, bool]:
+def _last(
+    entry: MedicineEntry, stops: Iterable[MedicineEntry], times: Times
+) -> tuple[datetime, bool]:
     """Until when a medicine was taken by an entry that tells when it began.
 
     With that, whether it was stopped then.
