@@ -103,7 +103,7 @@ def _patient(entry: AuditEntry) -> list[dict[str, Any]]:
 
 
 def _what(entry: AuditEntry, detail: Mapping[str, Any]) -> dict[str, Any]:
-    """What the row says beside that, and where it stands in its chain."""
+    """Return what the row says beside that, and where it stands in its chain."""
     said = {
         "kind": entry.kind,
         **detail,

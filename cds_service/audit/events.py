@@ -283,7 +283,7 @@ def describe_change(change: InventoryChange) -> str:
 
 
 def _subject(name: str, change: InventoryChange) -> tuple[str, str]:
-    """What became of whom, for an entry of a client or a source; else the setting."""
+    """Return what became of whom: an entry of a client or source, or the setting."""
     owner = _OWNER.match(name)
     if owner is None:
         group, _, field = name.partition(".")

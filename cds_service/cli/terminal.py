@@ -51,7 +51,7 @@ def print_answer(console: Console, answer: ServiceAnswer) -> None:
 
 
 def _held_back(extension: Any) -> str:
-    """How many cards this project's server has held back, and why; empty for none."""
+    """Return how many cards a server of ours has held back, and why; empty for none."""
     told = extension.get(HELD_BACK_EXTENSION) if isinstance(extension, dict) else None
     count = told.get("count") if isinstance(told, dict) else None
     if not isinstance(told, dict) or not isinstance(count, int) or count < 1:

@@ -221,7 +221,7 @@ class _Loader:
 
 
 def _form(kind: str, entry: QueryEntry) -> Form:
-    """How searches of a resource type are to be written; of every type for ``*``."""
+    """Return how searches of a resource type, or of ``*``, are to be written."""
     return Form(
         "" if kind == "*" else kind,
         tuple(sorted(entry.without)),

@@ -176,7 +176,7 @@ def _has_status(resource: Resource, wanted: str) -> bool:
 
 
 def _matches(concept: Any, wanted: str) -> bool:
-    """Whether a CodeableConcept has a token: ``system|code``, ``system|`` or ``code``.
+    """Check if a CodeableConcept has a token: ``system|code``, ``system|`` or ``code``.
 
     Source: FHIR R4 search, "token".
     """

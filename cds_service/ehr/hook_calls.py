@@ -192,7 +192,7 @@ def _opening(
 def _chart_source(
     wishes: Wishes, case: FixtureCase | None, templates: Mapping[str, Any]
 ) -> Iterator[tuple[Fetch | None, FhirAccess | None]]:
-    """Where the chart is read, and how the service may read it."""
+    """Yield where the chart is read, and how the service may read it."""
     scope = wishes.scope or derive_scope(templates.values())
     if case is not None:
         records, token = load_records([case.chart]), token_urlsafe()
@@ -214,7 +214,7 @@ def _chart_source(
 
 
 def _sent(chart: Prefetched, wishes: Wishes) -> dict[str, Any]:
-    """What of the chart goes along with the call."""
+    """Return what of the chart goes along with the call."""
     if wishes.no_prefetch:
         return {}
     if not wishes.partial:
@@ -229,7 +229,7 @@ def _tells_where(
     wishes: Wishes,
     case: FixtureCase | None,
 ) -> bool:
-    """Whether the request names the FHIR server: a token for it, or more to read."""
+    """Check if the request names the FHIR server: a token for it, or more to read."""
     if access is None:
         return False
     held_back = wishes.no_prefetch or bool(wishes.partial) or bool(chart.left_out)

@@ -139,7 +139,7 @@ def _other_start(
     first: ExportPosition,
     failure: ServerFailure,
 ) -> ExportPosition | None:
-    """Where to begin instead, if the page that failed was the first to be asked for."""
+    """Return where to begin instead, if the first page that was asked for failed."""
     if position is not first:
         return None
     plain = f"{server.base}/{query}"

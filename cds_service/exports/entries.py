@@ -138,7 +138,7 @@ def counted(number: int, one: str, many: str) -> str:
 
 
 def _is_unclear(resource: Mapping[str, Any], kind: str) -> bool:
-    """Whether it may be, or hold, what is searched, and not say so."""
+    """Return whether it may be, or hold, what is searched, and not say so."""
     found = resource.get("resourceType")
     if not isinstance(found, str):
         return True
@@ -146,7 +146,7 @@ def _is_unclear(resource: Mapping[str, Any], kind: str) -> bool:
 
 
 def _is_astray(entry: Any, page: Mapping[str, Any], kind: str) -> bool:
-    """Whether it answers another question than was asked."""
+    """Return whether it answers another question than was asked."""
     if entry["resource"]["resourceType"] in (kind, "OperationOutcome"):
         return False
     place = place_of(entry, page)
@@ -154,7 +154,7 @@ def _is_astray(entry: Any, page: Mapping[str, Any], kind: str) -> bool:
 
 
 def _holds(page: Mapping[str, Any], kind: str) -> bool:
-    """Whether there is anything that others can come along with."""
+    """Return whether there is anything that others can come along with."""
     entries = (each for each in page.get("entry") or () if isinstance(each, Mapping))
     return any(is_resource(each.get("resource"), kind) for each in entries)
 

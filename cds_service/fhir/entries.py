@@ -350,7 +350,7 @@ def joined(reasons: Iterable[str]) -> str:
 
 
 def _is_newer(one: Resource, other: Resource) -> bool | None:
-    """Whether *one* is the later version; None where neither can be told to be.
+    """Return whether *one* is the later version; None where neither can be told to be.
 
     Source: FHIR R4 Meta.
     """

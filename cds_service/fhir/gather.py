@@ -136,7 +136,7 @@ def _is_unmet(query: SourceQuery, source: Source) -> bool:
 
 
 def _what_became(query: SourceQuery, source: Source, spent: TimeSpent) -> str:
-    """What came of a key that is not why the call is refused."""
+    """Return what came of a key that is not why the call is refused."""
     came = {
         SourceState.LOADED: "data were read",
         SourceState.PARTIAL: "data were read in part",

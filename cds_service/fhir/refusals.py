@@ -146,7 +146,7 @@ def _fewest(form: Form, demanded: Iterable[str]) -> list[str]:
 def _guesses(
     bare: Form, sent: Mapping[str, int], statement: Callable[[], Statement]
 ) -> Iterator[Form]:
-    """What to try with a server that does not say what it wants.
+    """Yield what to try with a server that does not say what it wants.
 
     Its CapabilityStatement comes last: many are long and slow to come.
     """
@@ -162,7 +162,7 @@ def _guesses(
 
 
 def _by_statement(bare: Form, sent: set[str], said: Statement) -> Iterator[Form]:
-    """What the CapabilityStatement says that the server wants."""
+    """Yield what the CapabilityStatement says that the server wants."""
     listed = said.searched.get(bare.kind, frozenset())
     together = [e for e in said.combinations.get(bare.kind, ()) if "patient" in e]
     if not any(each <= sent for each in together):

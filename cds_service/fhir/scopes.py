@@ -115,7 +115,7 @@ def is_for_another(granted: FhirAuthorization | None, client_id: str) -> bool:
 
 
 def _asks_within(asked: list[tuple[str, str]], permission: _Permission) -> bool:
-    """Whether the query asks for nothing that the permission leaves out."""
+    """Return whether the query asks for nothing that the permission leaves out."""
     return bool(permission.filter) and all(
         any(_is_within(name, value, constraint) for name, value in asked)
         for constraint in permission.filter

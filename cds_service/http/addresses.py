@@ -135,7 +135,7 @@ def _host(parts: SplitResult) -> str:
 
 
 def _climbs(path: str) -> bool:
-    """Whether a path has a dot segment, encoded or not, with parameters or not."""
+    """Check if a path has a dot segment, encoded or not, with parameters or not."""
     for _ in range(_DECODINGS):
         parts = re.split(r"[/\\]", path)
         if any(part.partition(";")[0] in _DOTS for part in parts):

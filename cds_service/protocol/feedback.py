@@ -205,7 +205,7 @@ def _comment(value: Any, path: str, remarks: Remarks) -> str:
 
 
 def _keepable(text: str) -> bool:
-    """Whether every database can keep *text*: no control characters, no half pairs."""
+    """Check if every database can keep *text*: no control characters, no half pairs."""
     return not any(unicodedata.category(each) in ("Cc", "Cs") for each in text)
 
 

@@ -183,7 +183,7 @@ def _element(node: _Node, name: str, filling: Filling) -> Iterator[_Node]:
 
 
 def _holds(home: Any, resource: Any) -> bool:
-    """Whether *resource* is contained in *home*."""
+    """Return whether *resource* is contained in *home*."""
     held = home.get("contained") if isinstance(home, Mapping) else None
     return isinstance(held, list) and any(each is resource for each in held)
 

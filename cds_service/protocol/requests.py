@@ -162,7 +162,7 @@ def _is_wrapped(value: Any) -> bool:
 
 
 def _has_answer(wrapper: Mapping[str, Any]) -> bool:
-    """Whether a wrapped value tells what was found; else the key was not supplied."""
+    """Check if a wrapped value tells what was found; else the key was not supplied."""
     response = wrapper.get("response")
     status = response.get("status") if isinstance(response, dict) else None
     if status is None:
@@ -223,7 +223,7 @@ def _authorization(
 
 
 def _is_nobody(authorization: Mapping[str, Any]) -> bool:
-    """Whether the token is empty, as clients send it when nobody is logged in."""
+    """Check if the token is empty, as clients send it when nobody is logged in."""
     token = authorization.get("access_token", "absent")
     return token is None or (isinstance(token, str) and not token.strip())
 

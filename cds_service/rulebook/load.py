@@ -207,7 +207,7 @@ def _walk(folder: Path, findings: Findings) -> Iterator[tuple[str, Path]]:
 
 
 def is_passing(name: str) -> bool:
-    """Whether a name is hidden, or an editor's while it works."""
+    """Return whether a name is hidden, or an editor's while it works."""
     return name.startswith((".", "#", "~")) or name.endswith(("~", "#"))
 
 

@@ -29,7 +29,7 @@ class Watch:
         self._seen_at = 0.0
 
     def look(self, moment: float) -> Fingerprint | None:
-        """How the folder stands, if that is new and has lasted for a while.
+        """Return how the folder stands, if that is new and has lasted for a while.
 
         *moment* is in seconds of a clock that is never set back.
         """
@@ -40,7 +40,7 @@ class Watch:
         return seen if at_rest and seen != self._taken else None
 
     def is_still(self, fingerprint: Fingerprint) -> bool:
-        """Whether nothing changed since, such as while the files were read."""
+        """Return whether nothing changed since, such as while the files were read."""
         return take_fingerprint(self._folder) == fingerprint
 
     def take(self, fingerprint: Fingerprint) -> None:
@@ -53,7 +53,10 @@ class Watch:
 
 
 def take_fingerprint(folder: Path) -> Fingerprint:
-    """How the files that count stand below *folder*; empty where there is none."""
+    """Return how the files that count stand below *folder*.
+
+    Empty where there is none.
+    """
     found: dict[str, tuple[int, ...]] = {}
     for here, folders, files in os.walk(folder):
         folders[:] = [each for each in folders if not is_passing(each)]

@@ -214,7 +214,7 @@ def authenticate(
 
 
 def _hint(check: Check, audience: str) -> str:
-    """What a developer needs to know beside which check failed."""
+    """Return what a developer needs to know beside which check failed."""
     return {
         "issuer": "iss and tenant must be those of a client of CDS_CLIENTS_FILE",
         "key": "kid must be that of one of the client's keys",

@@ -102,7 +102,7 @@ def spelled(text: str, dimension: str) -> str | None:
 
 
 def _meanings(text: str, to: str, of: Substance) -> Iterator[str]:
-    """What *text* may stand for, in the order in which it is tried."""
+    """Yield what *text* may stand for, in the order in which it is tried."""
     if text == to or text in PLAIN:
         yield text
     asked = dict.fromkeys(
@@ -147,7 +147,7 @@ def _related(of: Substance) -> Iterator[str]:
 
 
 def _of_substance(unit: str, to: str, of: Substance) -> tuple[float, float] | None:
-    """How to convert by what is known of the substance, and of nothing else."""
+    """Return how to convert by what is known of the substance, and of nothing else."""
     if of.molar_mass:
         found = _through(unit, "mmol/L", of.molar_mass, "mg/L", to)
         if found is not None:

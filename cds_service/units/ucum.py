@@ -70,7 +70,7 @@ def _worked_out(unit: str, to: str) -> tuple[float, float] | None:
 
 
 def _points(given: Any, wanted: Any) -> tuple[float, float, float] | None:
-    """What 0, 1 and 2 of the one are in the other."""
+    """Return what 0, 1 and 2 of the one are in the other."""
     import pint
 
     def convert(number: float) -> float:
@@ -132,7 +132,7 @@ def is_divided_by_surface(unit: str) -> bool:
 
 
 def _nature(unit: str) -> tuple[bool, bool, bool]:
-    """What arithmetic does not see: surface, equivalents, osmoles."""
+    """Return what arithmetic does not see: surface, equivalents, osmoles."""
     return (
         is_divided_by_surface(unit),
         bool(_EQUIVALENTS.search(unit)),

@@ -174,7 +174,7 @@ def _holds(provision: Provision, now: datetime) -> bool:
 
 
 def _is_of_its_time(provision: Provision, at: datetime | None) -> bool | None:
-    """Whether data of that time are meant; None where it cannot be told."""
+    """Return whether data of that time are meant; None where it cannot be told."""
     start, end = provision.data_start, provision.data_end
     if start is None and end is None:
         return True
@@ -186,13 +186,13 @@ def _is_of_its_time(provision: Provision, at: datetime | None) -> bool | None:
 def _may_be_meant(
     codes: frozenset[tuple[str, str]], ours: frozenset[tuple[str, str]]
 ) -> bool:
-    """Whether data with *ours* may be meant: a code of another system may say so."""
+    """Check if data with *ours* may be meant: a code of another system may say so."""
     systems = {system for system, _ in ours}
     return bool(codes & ours) or any(system not in systems for system, _ in codes)
 
 
 def _are_others(actors: frozenset[str], ours: frozenset[str]) -> bool:
-    """Whether all are surely somebody else: organisations and devices not our own."""
+    """Check if all are surely somebody else: organisations and devices not our own."""
     if not actors or not ours or actors & ours:
         return False
     return all(each.partition("/")[0] in _SURE_ACTORS for each in actors)

@@ -164,7 +164,7 @@ def _widens(record: ConsentRecord, gate: ConsentGate, now: datetime) -> bool:
 
 
 def _supersedes(new: ConsentRecord, old: ConsentRecord) -> bool:
-    """Whether a version holds instead of another; of the same age, the stricter."""
+    """Check if a version holds instead of another; of the same age, the stricter."""
     if new.resource == old.resource:
         return False
     if new.updated != old.updated:

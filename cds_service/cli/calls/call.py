@@ -292,7 +292,7 @@ def print_violations(console: Console, found: Sequence[Violation]) -> None:
 
 
 def print_services(console: Console, services: Sequence[Any]) -> None:
-    """What discovery offers."""
+    """Print what discovery offers."""
     if not services:
         console.print("  No services.")
     for each in services:

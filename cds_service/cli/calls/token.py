@@ -207,7 +207,7 @@ def _load(file: Path, development: bool) -> Clients:
 
 
 def _show(read: Token) -> None:
-    """What it says of itself; of what it says beside that, only the names."""
+    """Print what it says of itself; of what it says beside that, only the names."""
     told = {
         **{name: read.header[name] for name in SHOWN_OF_HEADER if name in read.header},
         **{name: read.claims[name] for name in SHOWN if name in read.claims},

@@ -116,7 +116,7 @@ def _is_draft(entry: Entry) -> bool:
 
 
 def _answer(query: SourceQuery, entries: Sequence[Entry], patient: str) -> Any:
-    """What an EHR that held these resources would answer."""
+    """Return what an EHR that held these resources would answer."""
     if query.source == "patient":
         return next(
             (
@@ -250,7 +250,7 @@ def find_patients(corpus: Path) -> list[Path]:
 
 
 def _leads_back(path: Path) -> bool:
-    """Whether a link leads to a folder that it lies in."""
+    """Return whether a link leads to a folder that it lies in."""
     return path.is_symlink() and path.absolute().is_relative_to(path.resolve())
 
 

@@ -223,7 +223,7 @@ def _leaves(asked: RuleAsked) -> list[TraceLine]:
 
 
 def _counterpart(line: TraceLine, gone: list[TraceLine]) -> TraceLine | None:
-    """What a changed criterion was before: the same fact asked otherwise."""
+    """Return what a changed criterion was before: the same fact asked otherwise."""
     fact = line.text.split()[0]
     found = next((each for each in gone if each.text.split()[0] == fact), None)
     if found is not None:

@@ -59,7 +59,7 @@ def tenancy_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _assumed() -> bool:
-    """Whether a server with this environment takes patients to agree."""
+    """Return whether a server with this environment takes patients to agree."""
     told = os.environ.get("CDS_WEARABLES_CONSENT")
     if not told:
         return os.environ.get("CDS_PROFILE") == Profile.DEVELOPMENT

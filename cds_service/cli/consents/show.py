@@ -109,7 +109,7 @@ def as_json(kept: Kept) -> dict[str, Any]:
 
 
 def print_kept(console: Console, kept: Kept) -> None:
-    """What is kept and what it permits, for a person."""
+    """Print what is kept and what it permits, for a person."""
     whose = f"{kept.patient.patient_id} (tenant {kept.patient.tenant}, FHIR base "
     whose += f"{kept.patient.fhir_base})"
     otherwise = "permitted" if kept.assumed else "neither stored nor shown"

@@ -152,7 +152,7 @@ def _where(position: ExportPosition) -> str:
 
 
 def _kept(files: ExportFiles) -> str:
-    """What to do about the rows that are there; without a page nothing is kept."""
+    """Return what to do about rows that are there; without a page none is kept."""
     try:
         position, _ = files.go_on()
     except CannotGoOn:

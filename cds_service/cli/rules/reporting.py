@@ -187,7 +187,7 @@ def _result(finding: Finding, index: int) -> dict[str, Any]:
 
 
 def _artifact(file: str) -> dict[str, str]:
-    """Where a file is: below the root of the sources, wherever that is for a reader."""
+    """Return where a file is below the root of the sources, which a reader knows."""
     path = Path(os.path.abspath(file))
     if not path.is_relative_to(Path.cwd()):
         return {"uri": path.as_uri()}

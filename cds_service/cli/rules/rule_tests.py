@@ -162,7 +162,7 @@ def _matters(finding: Finding, folder: Path, asked: tuple[Path, ...]) -> bool:
 
 
 def _is_meant(test: ExampleFile, folder: Path, asked: tuple[Path, ...]) -> bool:
-    """Whether a test file is meant, by its own name or by that of its rule."""
+    """Return whether a test file is meant, by its own name or by that of its rule."""
     file = folder / test.document.file
     return stands_for(file, asked) or stands_for(
         file.with_name(f"{test.rule}.test.yaml"), asked
@@ -193,7 +193,7 @@ def play(tests: FolderTests, file: ExampleFile, example: Example) -> Result:
 
 
 def _traced(runner: ExampleRunner, example: Example) -> Iterable[str]:
-    """How the rule came to what it said; nothing where the case cannot be played."""
+    """Return how the rule came to what it said; nothing where none can be played."""
     try:
         evaluations, service = runner.evaluations(example)
     except ExampleError:

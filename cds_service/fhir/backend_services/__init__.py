@@ -221,7 +221,7 @@ class BackendServices:
         return answer
 
     def _refusal(self, answer: Response) -> TokenFailure:
-        """What the token endpoint says in the words of OAuth, where it does."""
+        """Return what the token endpoint says in the words of OAuth, where it does."""
         value, _ = parse_body(answer.content)
         error = value.get("error") if isinstance(value, Mapping) else None
         if not isinstance(error, str) or not _ERROR.fullmatch(error):

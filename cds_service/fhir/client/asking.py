@@ -216,7 +216,7 @@ def _read_statement(server: AskedServer) -> Statement:
 
 
 def _ask_parts(server: AskedServer, taken: _Taken) -> list[_PartResult]:
-    """What each part came to, in their order; some are asked at the same time.
+    """Return what each part came to, in their order; some are asked at the same time.
 
     This thread asks too, so that nobody waits for a thread that is not to be had.
     """

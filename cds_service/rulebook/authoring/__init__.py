@@ -1,8 +1,7 @@
 """What helps to write rule files: first drafts, one style, schemas for editors."""
 
 from .format import NotPlain, format_text
-from .modelines import modeline, schema_folder, with_modeline
-from .project import project_schema
+from .project import modeline, project_schema, schema_folder, with_modeline
 from .scaffold import (
     Answers,
     Slip,

@@ -45,7 +45,7 @@ def format_text(text: str, file: str, kind: str) -> tuple[str, tuple[Finding, ..
 
 
 def says_the_same(document: Document, written: str) -> bool:
-    """Whether *written* holds the same data and the same comments."""
+    """Return whether *written* holds the same data and the same comments."""
     again = parse_yaml(written, document.file, Findings())
     return (
         again is not None

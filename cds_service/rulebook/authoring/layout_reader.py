@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..language.document import Document, Mark, Path, place
-from .flow import one_line
 from .layout import (
     EMPTY,
     Block,
@@ -47,7 +46,7 @@ def comments(document: Document) -> list[str]:
 
 
 def _scalar_spans(document: Document) -> Iterator[tuple[int, int]]:
-    """Where a `#` begins no comment: keys and scalars."""
+    """Yield where a `#` begins no comment: keys and scalars."""
     for path, mark in document.marks.items():
         if mark.key < mark.start:
             yield mark.key, _key_end(document.text, mark.key)
@@ -268,3 +267,42 @@ _WAITING = re.compile(
 _DIVIDER = re.compile(r"(---|\.\.\.).*")
 _LINE_END = re.compile(r"[ \t]*(?P<comment>#[^\n]*)?(?:\n|\Z)")
 _INDICATOR = re.compile(r"[|>][+-]?([1-9])")
+
+
+def one_line(document: Document, path: Path) -> str:
+    """Return what stands in brackets at *path*: `{ key: value }` and `[one, two]`.
+
+    As it was written, where any of it cannot be told apart for certain.
+    """
+    mark = document.marks[path]
+    written = document.text[mark.start : mark.end]
+    try:
+        return _node(document, path, document.value(path))
+    except ValueError:
+        return written
+
+
+def _node(document: Document, path: Path, value: Any) -> str:
+    mark = document.marks[path]
+    written = document.text[mark.start : mark.end]
+    if not isinstance(value, (dict, list)):
+        if not written:
+            raise ValueError("a value that is not there")
+        return written
+    if written[:1] not in ("{", "["):
+        raise ValueError("a pair without brackets")
+    if isinstance(value, list):
+        items = (_node(document, path + (n,), each) for n, each in enumerate(value))
+        return f"[{', '.join(items)}]"
+    if not value:
+        return "{}"
+    pairs = (_pair(document, path + (key,), each) for key, each in value.items())
+    return f"{{ {', '.join(pairs)} }}"
+
+
+def _pair(document: Document, path: Path, value: Any) -> str:
+    mark = document.marks[path]
+    key = document.text[mark.key : mark.start].rstrip()
+    if not key.endswith(":") or key.startswith("?"):
+        raise ValueError("a key without its colon")
+    return f"{key[:-1].rstrip()}: {_node(document, path, value)}"

@@ -1,15 +1,18 @@
-"""Schemas that know one rulebook's own names.
+"""Schemas that know one rulebook's own names, and how a file names its schema.
 
 With a rulebook's names in the place of "a name", the editor completes and marks those
 too.
 """
 
 import copy
+import re
 from collections.abc import Mapping
+from posixpath import dirname, join, normpath, relpath
 
 from ...fhir.code_systems import SYSTEMS
 from ...protocol.feedback import OVERRIDE_REASONS
 from ...protocol.hooks import HOOKS
+from ..compile.compiler import kind_of
 from ..engine.rulebook import Rulebook
 from ..language.schemas import FROM_GRAMMAR, Schema, bundle
 from ..terminology.valuesets import ValueSet
@@ -134,7 +137,7 @@ class _Known:
 
 
 def may_hold(valueset: ValueSet, systems: frozenset[str]) -> bool:
-    """Whether a set can be about what is coded in *systems*; of none, in any."""
+    """Return whether a set can be about what is coded in *systems*; of none, in any."""
     if not systems or not valueset.systems:
         return True
     elsewhere = valueset.systems - frozenset(SYSTEMS.values())
@@ -155,3 +158,33 @@ MEDICINES = frozenset(SYSTEMS[name] for name in ("rxnorm", "atc", "ndc", "snomed
 DIAGNOSES = frozenset(SYSTEMS[name] for name in ("icd10cm", "snomed"))
 RESULTS = frozenset(SYSTEMS[name] for name in ("loinc", "snomed"))
 """The systems that the entries of a chart are coded in, by their kind."""
+
+
+def modeline(path: str, schemas: str) -> str:
+    """The line for a file of the rules folder; both are named from that folder.
+
+    *schemas* is the folder of the schemas; it may be an absolute path.
+    """
+    target = join(schemas, f"{kind_of(path)}.schema.json")
+    if not schemas.startswith("/"):
+        target = relpath(target, dirname(path) or ".")
+    return f"# yaml-language-server: $schema={target}"
+
+
+def schema_folder(path: str, text: str) -> str | None:
+    """The folder of schemas, from the rules folder, that a file's first line names."""
+    found = _MODELINE.match(text)
+    if not found or "://" in found[1]:
+        return None
+    return normpath(join(dirname(path), dirname(found[1])))
+
+
+def with_modeline(text: str, line: str) -> str:
+    """The text with *line* at its top, in the place of the one that it had."""
+    found = _MODELINE.match(text)
+    return f"{line}\n{text[found.end():] if found else text}"
+
+
+_MODELINE = re.compile(
+    r"\ufeff?# yaml-language-server: \$schema=(\S+)[ \t]*(?:\r?\n|\Z)"
+)

@@ -158,7 +158,7 @@ class Stock:
 
 
 def build_stock(compiled: Compiled) -> Stock:
-    """What the rulebook that was compiled offers.
+    """Return what the rulebook that was compiled offers.
 
     Raises:
         Slip: if it has errors.
@@ -188,7 +188,7 @@ def _readings(rules: Iterable[RuleTree]) -> dict[str, tuple[str, str]]:
 
 
 def kind_of_set(valueset: ValueSet) -> str:
-    """What a value set holds: ``drug``, ``result`` or ``diagnosis``."""
+    """Return what a value set holds: ``drug``, ``result`` or ``diagnosis``."""
     known = {name for name, uri in SYSTEMS.items() if uri in valueset.systems}
     if known & {"rxnorm", "atc", "ndc"} or valueset.names:
         return "drug"
@@ -214,7 +214,7 @@ def parse_limit(text: str) -> WrittenLimit:
 
 
 def check_answers(answers: Answers) -> None:
-    """Whether the answers make a rule.
+    """Check that the answers make a rule.
 
     Raises:
         Slip: saying what is missing or does not go together.

@@ -201,13 +201,13 @@ def _detail(answers: Answers, stock: Stock) -> list[str]:
 
 
 def _limits(answers: Answers) -> list[str]:
-    """What the rule excludes, as far as it is known."""
+    """Return what the rule excludes, as far as it is known."""
     said = [f"    {{{{ {fact_name(each)}.recorded }}}}." for each in answers.exclude]
     return ["  limits: |", *said] if said else []
 
 
 def _called(name: str, answers: Answers) -> str:
-    """What of a fact says what it is called."""
+    """Return what of a fact says what it is called."""
     return "ingredient" if name == answers.drug else "name"
 
 

@@ -192,7 +192,7 @@ def _detail(evaluation: Evaluation, template: CardTemplate) -> str:
 def _dedup_key(
     evaluation: Evaluation, template: CardTemplate, call: Mapping[str, str | None]
 ) -> dict[str, str | None]:
-    """What ``once_per`` names, with its values; None for one that is not known.
+    """Return what ``once_per`` names, with its values; None for one that is not known.
 
     The encounter stands in for a user whom the call does not name.
     """

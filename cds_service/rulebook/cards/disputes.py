@@ -98,7 +98,7 @@ def weigh(
 
 
 def _is_mine(display: Display, call: Mapping[str, str | None]) -> bool:
-    """Whether the same user was shown it; without one, in the same encounter."""
+    """Return whether the same user was shown it; without one, in the same encounter."""
     user, encounter = call.get("user") or None, call.get("encounter") or None
     if user or display.user:
         return user == display.user
@@ -117,7 +117,7 @@ def disputes(displays: Iterable[Display], alerting: Alerting) -> list[Display]:
 def evaluate_without(
     evaluation: Evaluation, references: Collection[str]
 ) -> Evaluation | None:
-    """What the rule says without these observations and alerts; None for no card.
+    """Return what the rule says without these readings and alerts; None for no card.
 
     Where what was not read may show a card without them, it is said so.
     """

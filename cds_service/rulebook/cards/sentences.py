@@ -48,12 +48,12 @@ def matched_by_name(names: Iterable[str]) -> str:
 
 
 def not_known(rule: Rule, reasons: Sequence[Reason], chart: Chart) -> str:
-    """What stayed open although the card is shown."""
+    """Return what stayed open although the card is shown."""
     return f"Not known: {_joined(rule, reasons, chart)}."
 
 
 def also_true(summaries: Iterable[str]) -> str:
-    """What else is true and has no card of its own."""
+    """Return what else is true and has no card of its own."""
     said = (escape_markdown(each) for each in summaries)
     lines = " ".join(
         each if each.endswith((".", "?", "!")) else f"{each}." for each in said
@@ -62,13 +62,13 @@ def also_true(summaries: Iterable[str]) -> str:
 
 
 def held_back(count: int) -> str:
-    """How many other cards are not shown now."""
+    """Return how many other cards are not shown now."""
     cards = "1 other card is" if count == 1 else f"{count} other cards are"
     return f"{cards} held back: shown or answered before, or too many at once."
 
 
 def unchecked_detail(evaluations: Sequence[Evaluation]) -> str:
-    """Which checks could not be made and what was missing, as a list."""
+    """Return which checks could not be made and what was missing, as a list."""
     listed = [_unchecked(each) for each in evaluations[:RULES_SHOWN]]
     more = len(evaluations) - len(listed)
     if more > 0:

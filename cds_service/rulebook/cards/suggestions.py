@@ -259,7 +259,7 @@ def why_no_reason(resource_type: str, kind: str) -> str:
 
 
 def _may_request(occasion: Occasion, members: _Members) -> bool:
-    """Whether the user may be named as who asks; of patients, only the one treated."""
+    """Check if the user may be named as who asks; of patients, only the one treated."""
     user = _USER.fullmatch(occasion.requester)
     if user is None or user[1] not in members.requesters:
         return False
@@ -284,7 +284,7 @@ def _said_why(reasons: Sequence[Row], members: _Members) -> dict[str, Any]:
 
 
 def _concept(row: Row) -> dict[str, Any]:
-    """What a row is about: by its code, and by what the record calls it."""
+    """Return what a row is about: by its code, and by what the record calls it."""
     system, _, code = row.code.rpartition("|")
     coding = {"coding": [{"system": system, "code": code}]} if system else {}
     return {**coding, "text": shorten(row.name or row.code, TEXT_LIMIT)}
@@ -311,7 +311,7 @@ def _change(
 
 
 def _quote(evaluation: Evaluation) -> Resolve:
-    """What placeholders of a resource show."""
+    """Return what placeholders of a resource show."""
 
     def quote(fact: str, attribute: str) -> Text | None:
         named = evaluation.rule.facts.get(fact)

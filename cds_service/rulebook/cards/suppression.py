@@ -109,13 +109,13 @@ def look_back(
 
 
 def may_be_held(card: BuiltCard) -> bool:
-    """Whether the card may be held back at all."""
+    """Return whether the card may be held back at all."""
     critical = card.card.indicator is Indicator.CRITICAL
     return bool(card.rule) and (not critical or card.alerting.allow_suppress)
 
 
 def start_of_day(now: datetime, zone: tzinfo) -> datetime:
-    """When the day began that it is in *zone*, in UTC."""
+    """Return when the day began that it is in *zone*, in UTC."""
     local = now.astimezone(zone)
     return datetime(local.year, local.month, local.day, tzinfo=zone).astimezone(UTC)
 
@@ -127,7 +127,7 @@ def decide(
     service: ServiceRules,
     call: Mapping[str, str | None],
 ) -> Held:
-    """What is shown of the cards that the rules ask for, the rest with its reason.
+    """Return what is shown of the cards that rules ask for, the rest with its reason.
 
     Args:
         drafts: The cards of *evaluations*, most urgent first.
@@ -211,7 +211,7 @@ def say_held_back(cards: Sequence[BuiltCard], held: Held) -> tuple[BuiltCard, ..
 
 
 def held_back_extension(held: Held) -> Mapping[str, Any]:
-    """How many cards were held back and why, as an extension of the response."""
+    """Return how many cards were held back and why, as an extension of the response."""
     reasons = dict(held.back)
     if not reasons:
         return {}
@@ -293,7 +293,7 @@ class _Holding:
         return None
 
     def _accepted(self, card: BuiltCard) -> Suppressed | None:
-        """What somebody took up rests for everybody."""
+        """Return what somebody took up rests for everybody."""
         length = card.alerting.snooze_on_accept
         reasons = []
         for each in self.earlier if length else ():
@@ -334,7 +334,7 @@ class _Holding:
     def cut(
         self, cards: Sequence[BuiltCard]
     ) -> tuple[list[BuiltCard], list[Suppressed]]:
-        """What must be shown has its room first."""
+        """Return what must be shown has its room first."""
         sure = sum(bool(each.rule) and not may_be_held(each) for each in cards)
         room, info_room = self._room() - sure, self._info_room()
         shown, cut = [], []
@@ -427,7 +427,7 @@ def _as_of(first: datetime | None, display: Display) -> Display:
 
 
 def _is_same(display: Display, card: BuiltCard) -> bool:
-    """Whether the display showed what the card says.
+    """Return whether the display showed what the card says.
 
     A new major version of a rule means something else, so that what was shown or
     overridden before does not count.
@@ -441,14 +441,14 @@ def _is_of_major(display: Display, card: BuiltCard) -> bool:
 
 
 def _is_shared(display: Display, card: BuiltCard) -> bool:
-    """Whether the display showed what the card says, to whomever and wherever."""
+    """Check if the display showed what the card says, to whomever and wherever."""
     key = _for_all(card.dedup_key)
     same = key is not None and key == _for_all(display.dedup_key)
     return same and _is_of_major(display, card)
 
 
 def _for_all(dedup_key: str) -> Any:
-    """What makes two cards the same but for the call; None where it is not known."""
+    """Return what makes two cards the same but for the call; None if unknown."""
     try:
         key = json.loads(dedup_key)
     except ValueError:

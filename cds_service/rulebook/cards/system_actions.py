@@ -53,13 +53,13 @@ def _passing_over_nothing(evaluation: Evaluation) -> Evaluation:
 
 
 def _is_certain(evaluation: Evaluation, template: CardTemplate) -> bool:
-    """Whether this card, and no other, certainly is due, by codes and not by names."""
+    """Check if this card, and no other, certainly is due, by codes and not by names."""
     in_doubt = evaluation.reasons or evaluation.severity_uncertain or evaluation.by_name
     return evaluation.card is template and not in_doubt
 
 
 def _knows(evaluation: Evaluation, fact: str) -> bool:
-    """Whether it is certain, and not by a name alone, which record is the newest."""
+    """Check if it is certain, and not by a name alone, which record is the newest."""
     case = evaluation.case
     found = case.found(evaluation.rule.facts[fact])
     rows = newest(found.rows) if found.rows else []

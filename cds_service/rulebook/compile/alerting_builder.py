@@ -34,7 +34,7 @@ class AlertingBuilder:
         self.used_facts: set[str] = set()
 
     def build(self) -> Alerting:
-        """What the rule says; the defaults where there is an error."""
+        """Return what the rule says; the defaults where there is an error."""
         node = self.rule.alerting
         self._check_once_per(node.once_per)
         return Alerting(

@@ -139,7 +139,7 @@ class CardBuilder:
         )
 
     def _together(self, card: CardNode) -> str:
-        """What all suggestions are called as one, where they can be taken together."""
+        """Return what suggestions are called as one, where they can go together."""
         choice = any(each.action_selection for each in card.suggestions)
         several = card.selection == "any" and len(card.suggestions) > 1
         if card.together and (choice or not several):

@@ -20,13 +20,12 @@ from ..terminology.lexicon import FOLDER, build_lexicon
 from ..terminology.locks import check_lock
 from ..terminology.measured import UNITS, Quantities, check_units, quantities_of
 from ..terminology.valuesets import build_valuesets
-from .alert_types import alert_types_of, check_alert_types
 from .fact_builder import FactBuilder, Shelf
 from .life_cycle import check_successors
 from .orders import check_orders
 from .rule_builder import build_rule
 from .services_builder import build_services, check_served
-from .site_builder import build_site
+from .site_builder import alert_types_of, build_site, check_alert_types
 
 SITE, SERVICES, ALERT_TYPES = "site.yaml", "services.yaml", "alert-types.yaml"
 _FIXED = {

@@ -110,7 +110,7 @@ class _Reader:
         )
 
     def _demands(self, node: When) -> Iterator[Demand]:
-        """What must hold wherever *node* does."""
+        """Yield what must hold wherever *node* does."""
         match node:
             case Branch():
                 yield from self._of_branch(node)
@@ -134,7 +134,7 @@ class _Reader:
                 yield from self._demands(child)
 
     def _refused(self, node: When) -> Iterator[Demand]:
-        """What must hold where *node* does not: of a single test, its opposite."""
+        """Yield what must hold where *node* does not; of one test, its opposite."""
         if isinstance(node, Branch):
             one = node.word == "all" and len(node.children) == 1
             for child in node.children if node.word == "any" or one else ():
@@ -201,7 +201,7 @@ def _choices(node: When) -> Iterator[Branch]:
 
 
 def _clash(one: Demand, other: Demand) -> bool:
-    """Whether two demands leave nothing between them."""
+    """Return whether two demands leave nothing between them."""
     if one.subject != other.subject:
         return False
     if one.comparison == "in":

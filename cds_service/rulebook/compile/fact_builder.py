@@ -65,7 +65,7 @@ class Shelf:
 
 
 def _widest(ranges: list[tuple[float, float] | None]) -> tuple[float, float] | None:
-    """What holds all ranges; None where one of them is open."""
+    """Return what holds all ranges; None where one of them is open."""
     known = [each for each in ranges if each is not None]
     if len(known) < len(ranges):
         return None
@@ -252,7 +252,7 @@ class FactBuilder:
         )
 
     def _is_measured_in(self, unit: str, valueset: ValueSet, path: Path) -> bool:
-        """Whether results of a set can be told in *unit*; if not, with a finding."""
+        """Check if results of a set can be told in *unit*; if not, with a finding."""
         shelf, measure = self.shelf, valueset.measure
         if not check_unit(unit, self.document, path, shelf.findings):
             return False
@@ -327,7 +327,7 @@ class FactBuilder:
 
 
 def _selector(node: CodedFact, valueset: ValueSet) -> Selector:
-    """What of the chart a fact reads."""
+    """Return what of the chart a fact reads."""
     kind, name = node.kind, valueset.name
     match node:
         case ConditionFact():

@@ -27,7 +27,7 @@ class LifeCycle:
 def build_life_cycle(
     rule: RuleTree, site: Site, site_document: Document | None, findings: Findings
 ) -> LifeCycle:
-    """Where the rule of a file stands; what it owes for that is a finding."""
+    """Return where the rule of a file stands; what it owes for that is a finding."""
     settings = site_document.data.get("rules", {}) if site_document else {}
     status = settings.get(rule.name, {}).get("status", rule.status)
     governance = rule.governance
@@ -71,7 +71,7 @@ def _say_unapproved(rule: RuleTree, site: Site, findings: Findings) -> None:
 
 
 def _system_actions(rule: RuleTree) -> Iterator[Path]:
-    """Where a rule says what is done without a person."""
+    """Yield where a rule says what is done without a person."""
     for action in rule.actions:
         if action.path[-2] == "system_actions":
             yield action.path[:-1]
@@ -114,7 +114,7 @@ def check_successors(rules: Mapping[str, RuleTree], findings: Findings) -> None:
 def check_dates(
     rules: Iterable[Rule], documents: Mapping[str, Document], today: date
 ) -> Findings:
-    """What the calendar says of rules that would be evaluated.
+    """Return what the calendar says of rules that would be evaluated.
 
     *today* is a day of the site's calendar.
     """
@@ -147,5 +147,5 @@ def overdue(rules: Iterable[Rule], today: date) -> Iterator[Rule]:
 
 
 def is_overdue(rule: Rule, today: date) -> bool:
-    """Whether the day by which the rule should have been looked at is over."""
+    """Return whether the day by which the rule should have been looked at is over."""
     return rule.review_by is not None and today > rule.review_by

@@ -37,7 +37,7 @@ class LimitReader:
         return limit
 
     def read(self, fact: Fact, test: Compared) -> list[Limit]:
-        """What a value is compared with; nothing where there is an error."""
+        """Return what a value is compared with; nothing where there is an error."""
         limits = []
         for bound in test.bounds:
             number = self._number(bound.amount, test.name, fact)

@@ -117,7 +117,7 @@ def _bounds(node: ParamNode) -> str:
 
 
 def number_or_duration(value: Any) -> float | Duration | None:
-    """What the value in ``site.yaml`` is; None if it is neither."""
+    """Return what the value in ``site.yaml`` is; None if it is neither."""
     if isinstance(value, bool) or value is None:
         return None
     return float(value) if isinstance(value, int | float) else parse_duration(value)

@@ -62,7 +62,7 @@ def derive_queries(
     policies: Mapping[str, Policy],
     include_medications: bool = False,
 ) -> tuple[SourceQuery, ...]:
-    """What a service asks for, given everything that its rules select.
+    """Return what a service asks for, given everything that its rules select.
 
     The patient is always read; draft orders and wearable alerts need no query, but
     Consents may be asked for where alerts are read; a source that *policies* skip is
@@ -79,7 +79,7 @@ def derive_queries(
 
 
 def askings_of(rule: Rule, selectors: Sequence[Selector]) -> tuple[Asking, ...]:
-    """What a rule reads: each of its own facts, with its selector."""
+    """Return what a rule reads: each of its own facts, with its selector."""
     return tuple(
         Asking(selectors[slot], rule.id, part.name if part.name in own else whole.name)
         for own in [rule.facts]

@@ -211,7 +211,7 @@ class WhenBuilder:
         said: str,
         path: Path,
     ) -> Criterion:
-        """How many alerts pass a test."""
+        """Return how many alerts pass a test."""
         self.counted.setdefault(fact.name, test)
         number = " and ".join(words(limit, "count", fact) for limit in limits)
         predicates = [criteria.count_alerts(fact, test, limit) for limit in limits]
@@ -388,5 +388,5 @@ def _counts(fact: Fact, limits: Sequence[Limit]) -> str:
 
 
 def _needs_one(limits: Sequence[Limit]) -> bool:
-    """Whether a count of none does not pass."""
+    """Return whether a count of none does not pass."""
     return any(each.of(exactly(0)) is False for each in limits)

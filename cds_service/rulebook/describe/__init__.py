@@ -1,7 +1,7 @@
 """What rules do and what changed in them, for people and for tools."""
 
 from .chart_coverage import Recognition, RecordEntry, Survey, Surveyor
-from .difference import RuleDifference, compare_books
+from .difference import RuleDifference, compare_books, compare_settings
 from .explain import TraceLine, explain, explain_json, trace
 from .list_comparison import (
     Comparison,
@@ -16,7 +16,6 @@ from .page_json import page_json
 from .rule_difference import Book
 from .rule_markdown import index_markdown, markdown
 from .rule_page import Page, build_page
-from .settings_difference import compare_settings
 from .valueset_uses import Part, ingredients_in, parts_of, rules_by_valueset
 from .versions import Change, VersionStep
 

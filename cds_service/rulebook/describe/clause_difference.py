@@ -157,7 +157,7 @@ class ClauseComparer:
 
 
 def key(clause: Clause) -> Any:
-    """What a clause means; equal for two that ask the same."""
+    """Return what a clause means; equal for two that ask the same."""
     bounds = sorted(
         (b.attribute, b.comparison, str(canonical(b.value))) for b in clause.bounds
     )
@@ -198,7 +198,7 @@ def _pairs(
 
 
 def _shape(clause: Clause) -> Any:
-    """What is asked, whatever the limits."""
+    """Return what is asked, whatever the limits."""
     bounds = sorted((b.attribute, b.comparison) for b in clause.bounds)
     children = tuple(sorted(map(_shape, clause.children)))
     return clause.kind, clause.fact, tuple(bounds), children

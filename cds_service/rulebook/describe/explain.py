@@ -72,7 +72,7 @@ class TraceLine:
 
 
 def explain(rule: Rule, case: Case) -> tuple[str, ...]:
-    """What came of the rule, then a line for each of its criteria."""
+    """Return what came of the rule, then a line for each of its criteria."""
     evaluation = evaluate_rule(rule, case)
     shown = indicator_of(evaluation)
     head = f"{rule.id} v{rule.version}  ->  {evaluation.outcome}"
@@ -87,7 +87,7 @@ def explain(rule: Rule, case: Case) -> tuple[str, ...]:
 
 
 def explain_json(rule: Rule, case: Case) -> dict[str, Any]:
-    """What came of the rule and each of its criteria, as plain data."""
+    """Return what came of the rule and each of its criteria, as plain data."""
     evaluation = evaluate_rule(rule, case)
     return {
         "rule": rule.id,
@@ -118,7 +118,7 @@ def explain_json(rule: Rule, case: Case) -> dict[str, Any]:
 
 
 def indicator_of(evaluation: Evaluation) -> str:
-    """How urgent the card is that the rule asks for; empty where it asks for none."""
+    """Return how urgent the card is that the rule asks for; empty without one."""
     served = replace(evaluation, rule=replace(evaluation.rule, served=True))
     nobody = Service("explain", "", "", "", "", {})
     asked = draft_cards(Evaluations((served,), evaluation.case), nobody)
@@ -171,7 +171,7 @@ def _truth(verdict: Verdict) -> str:
 
 
 def _in_doubt(found: Found, case: Case) -> Iterator[InDoubt]:
-    """What might have matched, by the states in which it may be left."""
+    """Yield what might have matched, by the states in which it may be left."""
     states = {
         "not obtained": found.unobtained,
         "unusable": found.unusable,
@@ -241,7 +241,7 @@ def _counts(found: Found) -> dict[str, int]:
 
 
 def _seen(value: tuple[str, str] | None, found: Found, case: Case) -> str:
-    """What a test of a fact had to go by."""
+    """Return what a test of a fact had to go by."""
     counts = _counts(found)
     matching = counts.pop("match")
     said = [" = ".join(value) if value else f"{matching} match"]
@@ -253,7 +253,7 @@ def _seen(value: tuple[str, str] | None, found: Found, case: Case) -> str:
 
 
 def _number(node: Criterion, found: Found, case: Case) -> tuple[str, str] | None:
-    """What a test compared, and what it was; None where it compared nothing."""
+    """Return what a test compared, and what it was; None where it compared nothing."""
     attribute = node.text.split()[1]
     kind = KINDS[found.fact.kind]
     if attribute not in kind.shows | kind.may_show:

@@ -34,7 +34,7 @@ class Side:
         return next(iter(self.rulebook.services.values())).program.selectors.all
 
     def signature(self, fact: Fact) -> Any:
-        """What a fact means, whatever it is called."""
+        """Return what a fact means, whatever it is called."""
         if fact.parts:
             return "any_of", tuple(sorted(str(self.signature(p)) for p in fact.parts))
         if not fact.slots:
@@ -42,7 +42,7 @@ class Side:
         return self.selectors[fact.slots[0]], _span(fact.window), fact.unit
 
     def selector(self, fact: Fact) -> Selector:
-        """What a fact that is no union selects."""
+        """Return what a fact that is no union selects."""
         return self.selectors[fact.slots[0]]
 
 
@@ -87,7 +87,7 @@ def compare_facts(
 
 
 def asks(fact: Fact, facts: Mapping[str, Fact], clauses: Sequence[Clause]) -> bool:
-    """Whether a condition rests on a fact, or only text shows it."""
+    """Return whether a condition rests on a fact, or only text shows it."""
     names = _with_unions(fact, facts)
     return any(each.fact in names for clause in clauses for each in clause.walk())
 
@@ -122,7 +122,7 @@ def _signs(clause: Clause, names: set[str], sign: int) -> Iterator[int]:
 
 
 def _sign(clause: Clause) -> int:
-    """How one test answers to more rows."""
+    """Return how one test answers to more rows."""
     rising = all(each.comparison in RISING for each in clause.bounds)
     falling = not any(each.comparison in RISING for each in clause.bounds)
     if clause.kind in ("present", "on_days", "repeated"):
@@ -199,12 +199,12 @@ def _window(was: Fact, now: Fact, effect: int, report: Report) -> Change:
 
 
 def _span(window: Window | None) -> Any:
-    """What a window means; the same for 24 hours and 1 day."""
+    """Return what a window means; the same for 24 hours and 1 day."""
     return window and (window.rule, canonical(window.length))
 
 
 def _finds_more(was: Window | None, now: Window | None) -> bool:
-    """Whether a changed window keeps more rows."""
+    """Return whether a changed window keeps more rows."""
     if was is None or now is None:
         return now is None
     longer = now.length.length > was.length.length
@@ -250,7 +250,7 @@ def _codes(
 
 
 def _decisive(measure: Measure) -> tuple[Any, ...]:
-    """What decides how readings are read; a unit only where texts shorten it."""
+    """Return what decides how readings are read; a unit only where texts shorten it."""
     of = measure.substance
     return measure.plausible, of._replace(unit=of.whole)
 

@@ -82,12 +82,12 @@ class Words:
         return _SERIES[clause.kind](self.value(fact), clause, fact)
 
     def title(self, fact: Fact) -> str:
-        """What a fact is about, in emphasis."""
+        """Return what a fact is about, in emphasis."""
         titles = (fact.title or fact.name).split(" / ")
         return " or ".join(f"*{inert(each)}*" for each in titles)
 
     def rows(self, fact: Fact) -> str:
-        """What a fact finds, in the plural."""
+        """Return what a fact finds, in the plural."""
         title, last = self.title(fact), last_words(fact, " from the last {}")
         if fact.kind == "condition":
             kind = _PROBLEMS[self._status(fact)].partition(" ")[2]
@@ -172,7 +172,7 @@ class Words:
         return f"{number} wearable alerts {self.title(fact)}{last}{ended} have {told}"
 
     def _ended(self, fact: Fact, *, many: bool = False) -> str:
-        """Whether the alerts that a fact reads last; empty where it reads both."""
+        """Check if the alerts that a fact reads last; empty where it reads both."""
         one, several = _ENDED.get(self._status(fact), ("", ""))
         return several if many else one
 
@@ -224,7 +224,7 @@ def value_text(value: Value, unit: str) -> str:
 
 
 def last_words(fact: Fact, pattern: str) -> str:
-    """How far back a fact looks; empty where it looks back for ever."""
+    """Return how far back a fact looks; empty where it looks back for ever."""
     if fact.window is None or fact.window.rule != "within":
         return ""
     length = fact.window.length

@@ -110,7 +110,7 @@ def _dates(source: RuleFile) -> str:
 
 
 def _of_patient(wanted: str, source: RuleFile) -> Iterator[str]:
-    """Where a rule asks or shows the patient's age or sex."""
+    """Yield where a rule asks or shows the patient's age or sex."""
     if not wanted:
         return
     lines = sorted(

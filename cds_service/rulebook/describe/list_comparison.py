@@ -181,7 +181,7 @@ def _with_systems(
 def compare_with(
     valueset: ValueSet, concepts: Sequence[Concept], documents: Iterable[Document]
 ) -> Comparison:
-    """What *valueset* has of a list, and the list of it.
+    """Return what *valueset* has of a list, and the list of it.
 
     *documents* are the files of value sets, which name the ingredients.
     """
@@ -215,7 +215,7 @@ class _Sorter:
         self.named = dict(_ingredient_names(documents))
 
     def can(self, system: str, concepts: Iterable[Concept]) -> bool:
-        """Whether the set can say anything of codes of a system."""
+        """Return whether the set can say anything of codes of a system."""
         by_name = self.valueset.names and any(display for _, _, display in concepts)
         return system in self.valueset.systems or bool(by_name)
 
@@ -223,7 +223,7 @@ class _Sorter:
         return len(self._entries(system))
 
     def system(self, system: str, concepts: Sequence[Concept]) -> InSystem:
-        """What the set makes of the codes of one system."""
+        """Return what the set makes of the codes of one system."""
         sorted_in: dict[str, list[Concept]] = {
             each: [] for each in ("found", "by_name", "missing", "not_judged")
         }
@@ -251,7 +251,7 @@ class _Sorter:
         )
 
     def _verdict(self, concept: Concept) -> tuple[str, str]:
-        """What becomes of a code, and the name by which it was found."""
+        """Return what becomes of a code, and the name by which it was found."""
         system, code, display = concept
         plain = normalise_code(system, code)
         if not self.valueset.names:

@@ -76,7 +76,7 @@ class RuleFile:
         return {name: param.value for name, param in self.rule.params.items()}
 
     def when(self, params: Params) -> Clause:
-        """What the rule asks."""
+        """Return what the rule asks."""
         return self._reader(params).clause(self.tree.when)
 
     def scores(self, params: Params) -> dict[str, Clause]:
@@ -89,7 +89,7 @@ class RuleFile:
         }
 
     def card_whens(self, params: Params) -> list[Clause | None]:
-        """What each card asks beyond the rule; None if nothing."""
+        """Return what each card asks beyond the rule; None if nothing."""
         reader = self._reader(params)
         whens = (card.when for card in self.tree.cards)
         return [None if when is None else reader.clause(when) for when in whens]
@@ -121,7 +121,7 @@ class _Reader:
         self.kinds = kinds
 
     def clause(self, node: When) -> Clause:
-        """What a node asks, without nesting that adds nothing."""
+        """Return what a node asks, without nesting that adds nothing."""
         return simplified(self._read(node))
 
     def score(self, name: str, node: ScoreFact) -> Clause:

@@ -61,7 +61,7 @@ class Logic:
 
 
 def tell(source: RuleFile, rulebook: Rulebook) -> Logic:
-    """What a rule of *rulebook* does, with the limits that hold at this site."""
+    """Return what a rule of *rulebook* does, with the limits that hold at this site."""
     return _Teller(source, rulebook).tell()
 
 
@@ -103,7 +103,7 @@ class _Teller:
         return clause.kind in ("absent", "none")
 
     def _exclusions(self, clause: Clause) -> Iterable[Said]:
-        """What keeps the card away, said the other way round."""
+        """Return what keeps the card away, said the other way round."""
         if clause.kind == "absent":
             present = Clause("present", clause.path, clause.fact)
             yield self._said(present)
@@ -240,7 +240,7 @@ class _Teller:
         )
 
     def _needed(self, when: Clause) -> Iterable[str]:
-        """What must be recorded for the rule to know."""
+        """Return what must be recorded for the rule to know."""
         for clause in when.walk():
             fact = self.rule.facts.get(clause.fact)
             if clause.kind == "patient":

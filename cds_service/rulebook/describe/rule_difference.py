@@ -269,7 +269,7 @@ def _param_value(node: ParamNode, key: str) -> Amount | str | None:
 
 
 def _members(tree: RuleTree, section: str) -> dict[str, Any]:
-    """What the file itself says in a section, as it is written there."""
+    """Return what the file itself says in a section, as it is written there."""
     node: AlertingNode | GovernanceNode = getattr(tree, section)
     return {
         each.name: _written(getattr(node, each.name))

@@ -166,7 +166,7 @@ def _extras(card: CardTemplate, facts: Mapping[str, Fact]) -> Iterator[str]:
 
 
 def _action(action: ActionTemplate, facts: Mapping[str, Fact]) -> str:
-    """What an action does, and which records what it creates names as its reason."""
+    """Return what an action does, and the records that it names as its reason."""
     reasons = [f"*{inert(facts[each].title or each)}*" for each in action.reasons]
     because = f", because of {' and '.join(reasons)}" if reasons else ""
     return f"{inert(action.description)}{because}"

@@ -190,7 +190,7 @@ def _alerting(source: RuleFile, rulebook: Rulebook) -> Iterator[str]:
 
 
 def _overridden(source: RuleFile, rulebook: Rulebook) -> Iterator[str]:
-    """What an override does: about the data for all rules, about the advice for one."""
+    """Yield what an override does: for all rules if about data, else for one."""
     alerting = source.rule.alerting
     about_data, about_advice = _snoozing(source, rulebook)
     whom = "nobody is" if alerting.is_for_all else "that user is not"

@@ -73,7 +73,7 @@ def _groups(valueset: ValueSet) -> Iterator[CodeGroup]:
 
 
 def named_system(system: str) -> str:
-    """What people call a code system."""
+    """Return what people call a code system."""
     return _SYSTEM_NAMES.get(system, system)
 
 

@@ -51,7 +51,7 @@ def following(version: str, step: VersionStep) -> str:
 
 
 def is_lower(new: str, old: str) -> bool:
-    """Whether a version went back."""
+    """Return whether a version went back."""
     return _parts(new) < _parts(old)
 
 

@@ -36,7 +36,7 @@ class Alerting:
     """Whether a critical card, too, may be held back."""
 
     def snoozed_for(self, reason: str) -> Duration | None:
-        """How long an override for *reason* keeps the card away; None: not at all."""
+        """Return how long an override for *reason* keeps the card away, if at all."""
         return self.snooze.get(reason, self.snooze.get(ANY_REASON))
 
     @property
@@ -61,7 +61,7 @@ class AboutData:
     """By id: every rule of the rulebook, as any service may have shown its card."""
 
     def lasts(self, rule: str, reason: str) -> Duration | None:
-        """How long an override of *rule* for *reason* counts; None: it does not."""
+        """Return how long an override of *rule* for *reason* counts, if it does."""
         if reason not in self.reasons:
             return None
         alerting = self.rules.get(rule)

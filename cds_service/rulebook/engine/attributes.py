@@ -29,7 +29,7 @@ from .series import change, reduce_rows, span, text_rows
 
 
 def show(case: Case, fact: Fact, attribute: str) -> Text | None:
-    """What *attribute* of the fact is in this case; None where it has none."""
+    """Return what *attribute* of the fact is in this case; None where it has none."""
     if fact.kind == "score":
         return _of_score(case, fact, attribute)
     rows = case.found(fact).rows
@@ -144,7 +144,7 @@ def _latest_date(case: Case, fact: Fact, rows: Sequence[Row]) -> Text | None:
 
 
 def _begun(case: Case, fact: Fact, rows: Sequence[Row]) -> Text | None:
-    """When what is named began: a date, or one for each of several names."""
+    """Return when what is named began: a date, or one for each of several names."""
     begun: dict[str, str | None] = {}
     for name in distinct(rows) or [""]:
         own = [row for row in rows if row.name == name or not name]

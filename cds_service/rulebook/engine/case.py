@@ -174,7 +174,7 @@ class Case:
         return reduced
 
     def surely(self, fact: Fact) -> bool | None:
-        """Whether the fact has a row, where that shows before any row is read.
+        """Return whether the fact has a row, where that shows before any row is read.
 
         None where only its rows can tell. Most facts of most rules are settled here.
         """
@@ -244,7 +244,7 @@ class Case:
         )
 
     def _doubtful(self, fact: Fact) -> Iterator[Row]:
-        """What may belong to the fact, but for what the site passes over."""
+        """Yield what may belong to the fact, but for what the site passes over."""
         unplaced, meant = self.index.unplaced, self.index.meant
         if not (unplaced or meant):
             return
@@ -295,7 +295,7 @@ class Case:
         return window is None or self._lies_in(window, row) is not False
 
     def _lies_in(self, window: Window, row: Row) -> bool | None:
-        """Whether a row lies in a window; None where its time is too vague to say."""
+        """Check if a row lies in a window; None where its time is too vague to say."""
         moment, _ = row.time(window.rule)
         if moment is None:
             return None
@@ -332,7 +332,7 @@ class Case:
         ]
 
     def newest_first(self) -> bool:
-        """Whether the observations came newest first, as far as they came."""
+        """Return whether the observations came newest first, as far as they came."""
         if self._newest_first is None:
             source = self.chart.sources.get("observations")
             moments: list[Moment | None] = [

@@ -33,7 +33,7 @@ def negation(predicate: Predicate) -> Predicate:
 
 
 def present(fact: Fact) -> Predicate:
-    """Whether the fact has a row; what a code tells of and no set can place is none."""
+    """Check if the fact has a row; a code that no set can place is none."""
 
     def predicate(case: CaseFacts) -> Verdict:
         sure = case.surely(fact)
@@ -49,7 +49,7 @@ def present(fact: Fact) -> Predicate:
 
 
 def absent(fact: Fact) -> Predicate:
-    """Whether the fact certainly has no row; anything in doubt may be one."""
+    """Return whether the fact certainly has no row; anything in doubt may be one."""
 
     def predicate(case: CaseFacts) -> Verdict:
         sure = case.surely(fact)
@@ -65,7 +65,7 @@ def absent(fact: Fact) -> Predicate:
 
 
 def compare(fact: Fact, reducer: str, limit: Limit) -> Predicate:
-    """Whether a number made of the fact's rows meets a limit."""
+    """Return whether a number made of the fact's rows meets a limit."""
     growing = reducer in _GROWS or reducer in _SHRINKS
     # Whether more rows can only move the answer towards true.
     settles_true = (reducer in _GROWS) == (limit.comparison in RISING)
@@ -93,7 +93,7 @@ def compare(fact: Fact, reducer: str, limit: Limit) -> Predicate:
 
 
 def some_alert(fact: Fact, test: AlertTest) -> Predicate:
-    """Whether some alert of the fact passes the test."""
+    """Return whether some alert of the fact passes the test."""
 
     def predicate(case: CaseFacts) -> Verdict:
         found = case.found(fact)
@@ -113,7 +113,7 @@ def some_alert(fact: Fact, test: AlertTest) -> Predicate:
 
 
 def count_alerts(fact: Fact, test: AlertTest, limit: Limit) -> Predicate:
-    """Whether the number of the fact's alerts that pass a test meets a limit."""
+    """Return whether the number of the fact's alerts that pass a test meets a limit."""
 
     def predicate(case: CaseFacts) -> Verdict:
         found = case.found(fact)
@@ -131,7 +131,7 @@ def count_alerts(fact: Fact, test: AlertTest, limit: Limit) -> Predicate:
 
 
 def newest_is_known(case: CaseFacts, found: Found) -> bool:
-    """Whether the newest row is known although some rows are not."""
+    """Return whether the newest row is known although some rows are not."""
     if found.unread and not (found.fact.kind == "observation" and case.newest_first()):
         return False
     last = max(row.moment.low for row in found.rows)

@@ -50,7 +50,7 @@ class Evaluation:
     """A condition asks for one of them: without it the card would perhaps not be."""
 
     def text(self, fact: str, attribute: str) -> Text | None:
-        """What a placeholder of this rule shows; None where there is no value."""
+        """Return what a placeholder of this rule shows; None if it has no value."""
         if fact == PARAMETER:
             return show_param(self.rule.params[attribute])
         if fact == "patient":
@@ -129,7 +129,7 @@ def open_case(
 
 
 def evaluate_rule(rule: Rule, case: Case) -> Evaluation:
-    """What one rule says of a case."""
+    """Return what one rule says of a case."""
     verdict = rule.when.predicate(case)
     if verdict is False:
         return Evaluation(rule, case, Outcome.NO)
@@ -199,7 +199,7 @@ def _asked(criterion: Criterion) -> Iterator[str]:
 
 
 def alerts_since(service: ServiceRules, now: datetime) -> datetime | None:
-    """How far back the rules look at wearable alerts; None if they do not."""
+    """Return how far back the rules look at wearable alerts; None if they do not."""
     zone = service.site.time_zone
     starts = [
         window.length.before(now, zone) if window else EVER.low

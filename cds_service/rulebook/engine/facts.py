@@ -208,7 +208,7 @@ def _by_why(kind: ReasonKind, name: str, rows: Sequence[Row]) -> Iterator[Reason
 
 
 def _names(rows: Iterable[Row]) -> tuple[str, ...]:
-    """What the record calls the rows, each once."""
+    """Return what the record calls the rows, each once."""
     return tuple(dict.fromkeys(row.name for row in rows))
 
 
@@ -229,10 +229,10 @@ class CaseFacts(Protocol):
         """The rows of a fact."""
 
     def surely(self, fact: Fact) -> bool | None:
-        """Whether the fact has a row, where that shows before any row is read."""
+        """Check if the fact has a row, where that shows before any row is read."""
 
     def newest_first(self) -> bool:
-        """Whether the observations came newest first, as far as they came."""
+        """Return whether the observations came newest first, as far as they came."""
 
 
 Predicate = Callable[[CaseFacts], Verdict]

@@ -23,7 +23,7 @@ _SEXES = ("female", "male", "other")
 
 
 def age(comparison: str, length: Duration) -> Predicate:
-    """Whether the patient's age meets a limit, by the calendar."""
+    """Return whether the patient's age meets a limit, by the calendar."""
     held: Callable[[date, date], bool] = {
         "at_least": operator.le,
         "above": operator.lt,
@@ -62,7 +62,7 @@ OLDEST = 130
 
 
 def birth_moment(patient: Resource, now: datetime, zone: tzinfo) -> Moment | None:
-    """When a patient was born; None where no birth that can be true is recorded.
+    """Return when a patient was born; None where no birth that can be true is recorded.
 
     What lies ahead, or makes the patient older than anybody, is none.
     """
@@ -97,7 +97,7 @@ def birth(case: CaseFacts) -> tuple[date, date] | ReasonKind:
 
 
 def sex(allowed: Sequence[str]) -> Predicate:
-    """Whether the patient's administrative gender is one of those allowed."""
+    """Return whether the patient's administrative gender is one of those allowed."""
 
     def predicate(case: CaseFacts) -> Verdict:
         if case.chart.patient is None:
@@ -114,7 +114,7 @@ def sex(allowed: Sequence[str]) -> Predicate:
 
 
 def alive() -> Predicate:
-    """Whether the patient is not recorded as deceased, by word or by date.
+    """Return whether the patient is not recorded as deceased, by word or by date.
 
     Unknown where one is recorded that cannot be read, or a reason in its place, and
     where they contradict one another.
@@ -142,7 +142,7 @@ def _by_word(written: Any, case: CaseFacts) -> bool | None:
 
 
 def _by_date(written: Any, case: CaseFacts) -> bool | None:
-    """Whether a date of death is past; what is recorded of today has happened."""
+    """Check if a date of death is past; what is recorded of today has happened."""
     moment = parse_moment(written, case.zone)
     return None if moment is None else moment.low <= case.now
 
@@ -157,7 +157,7 @@ def _answer(
     read: Callable[[Any, CaseFacts], bool | None],
     case: CaseFacts,
 ) -> bool | str | None:
-    """Whether one member says that the patient died; None where it cannot be read."""
+    """Check if one member says that the patient died; None where it cannot be read."""
     if patient.get(name) is not None:
         return read(patient[name], case)
     return None if patient.get(f"_{name}") else _NOTHING

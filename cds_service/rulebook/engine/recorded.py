@@ -50,7 +50,7 @@ def recorded(case: Case, fact: Fact, rows: Sequence[Row]) -> Text:
 
 
 def _none(case: Case, fact: Fact) -> tuple[str, str]:
-    """What there is none of, and what there is in its place."""
+    """Return what there is none of, and what there is in its place."""
     for part in fact.simple():
         outside = case.outside(part) if part.window else []
         if outside and part.window:

@@ -122,7 +122,7 @@ class Rule:
         return self.status in ("active", "shadow")
 
     def in_force(self, day: date) -> bool:
-        """Whether the rule is evaluated on *day* (the site's calendar)."""
+        """Return whether the rule is evaluated on *day* (the site's calendar)."""
         if not self.is_evaluated:
             return False
         if self.effective and day < self.effective:

@@ -39,12 +39,12 @@ class Tally:
 
 
 def tally(items: Sequence[Item], case: CaseFacts) -> Tally:
-    """What each item says of a case."""
+    """Return what each item says of a case."""
     return Tally(tuple((item, item.criterion.predicate(case)) for item in items))
 
 
 def compare(items: Sequence[Item], limit: Limit) -> Predicate:
-    """Whether a score meets a limit."""
+    """Return whether a score meets a limit."""
 
     def predicate(case: CaseFacts) -> Verdict:
         counts = tally(items, case)
@@ -73,7 +73,7 @@ def _undecided(counts: Tally, limit: Limit) -> Unknown:
 
 
 def _matters(counts: Tally, index: int, limit: Limit) -> bool:
-    """Whether one item, known, could turn the answer, whatever the others are."""
+    """Check if one item, known, could turn the answer, whatever the others are."""
     others = [each for at, each in enumerate(counts.verdicts) if at != index]
     points = counts.verdicts[index][0].points
     return any(
@@ -98,12 +98,12 @@ def _amounts(item: Item, verdict: Verdict) -> Sequence[float]:
 
 
 def _greatest(item: Item, verdict: Verdict) -> Sequence[float]:
-    """What an item may give once it is read and turned out to give the most."""
+    """Return what an item may give once it is read and turned out to give the most."""
     return _read(item, verdict, item.points > 0)
 
 
 def _least(item: Item, verdict: Verdict) -> Sequence[float]:
-    """What an item may give once it is read and turned out to give the least."""
+    """Return what an item may give once it is read and turned out to give the least."""
     return _read(item, verdict, item.points < 0)
 
 

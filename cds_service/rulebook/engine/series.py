@@ -15,7 +15,7 @@ def values(rows: Sequence[Row]) -> list[Interval]:
 
 
 def reduce_rows(reducer: str, rows: Sequence[Row]) -> Interval | None:
-    """What *reducer* makes of the rows; None where no row has a value."""
+    """Return what *reducer* makes of the rows; None where no row has a value."""
     if reducer == "count":
         return exactly(len(rows))
     if rows and reducer == "latest":
@@ -111,7 +111,7 @@ def by_day(
 
 
 def change(word: str, rows: Sequence[Row], period: timedelta) -> Interval | None:
-    """How far the newest reading lies beyond those at most *period* before it.
+    """Return how far the newest reading lies beyond those at most *period* before it.
 
     For ``rise`` above the lowest of them, for ``fall`` below the highest; less than
     zero where it went the other way. None where no reading certainly lies there.
@@ -159,7 +159,7 @@ def _mirrored(several: Sequence[Interval]) -> list[Interval]:
 
 
 def most_apart(rows: Sequence[Row], apart: timedelta) -> Interval:
-    """How many of the rows can be counted, each *apart* from the one before it.
+    """Return how many of the rows can be counted, each *apart* from the one before it.
 
     A range where times are vague: at least those that are certainly apart, at most
     each of the vague ones besides.

@@ -18,7 +18,7 @@ from .series import by_day, change, most_apart, span, sustained_rows
 def sustained(
     fact: Fact, limit: Limit, period: Duration, share: float, readings: int
 ) -> Predicate:
-    """Whether a share of the readings of a period, up to the newest, meets a limit.
+    """Check if a share of the readings of a period, up to the newest, meets a limit.
 
     Unknown with fewer than *readings*, or if they span less than half of the period.
     """
@@ -44,7 +44,7 @@ def sustained(
 
 
 def on_days(fact: Fact, limit: Limit, days: int) -> Predicate:
-    """Whether on at least so many local days a reading meets a limit.
+    """Return whether on at least so many local days a reading meets a limit.
 
     Unknown where so few days have readings that the answer cannot be no, and where it
     hangs on readings of which the day is not known.
@@ -73,7 +73,7 @@ def on_days(fact: Fact, limit: Limit, days: int) -> Predicate:
 
 
 def _any_met(rows: Iterable[Row], limit: Limit) -> bool | None:
-    """Whether a limit is met by any of the rows; None if one may meet it."""
+    """Return whether a limit is met by any of the rows; None if one may meet it."""
     verdicts = [limit.of(row.value) for row in rows if row.value is not None]
     if True in verdicts:
         return True
@@ -81,7 +81,7 @@ def _any_met(rows: Iterable[Row], limit: Limit) -> bool | None:
 
 
 def changed(fact: Fact, word: str, limit: Limit, over: Duration) -> Predicate:
-    """Whether the newest reading lies beyond an earlier one by as much as a limit.
+    """Check if the newest reading lies beyond an earlier one by as much as a limit.
 
     ``rise`` is the newest reading minus the lowest of those at most *over* before it,
     ``fall`` the highest of those minus the newest. Unknown without such a reading.
@@ -106,7 +106,7 @@ def changed(fact: Fact, word: str, limit: Limit, over: Duration) -> Predicate:
 
 
 def repeated(fact: Fact, limit: Limit, times: float, apart: Duration) -> Predicate:
-    """Whether so many readings meet a limit, each *apart* from the one before it.
+    """Check if so many readings meet a limit, each *apart* from the one before it.
 
     Unknown without any reading; one reading that is not repeated is a no.
     """

@@ -216,7 +216,7 @@ def closest(word: str, options: Iterable[str]) -> str | None:
 
 
 def is_logic(word: str) -> bool:
-    """Whether a word joins or negates conditions in other languages."""
+    """Return whether a word joins or negates conditions in other languages."""
     return _plain(word) in _LOGIC
 
 
@@ -249,7 +249,7 @@ def _as_written(value: Any) -> str:
 
 
 def _negates(word: str) -> bool:
-    """Whether a word turns the meaning of another that it is made of."""
+    """Return whether a word turns the meaning of another that it is made of."""
     return bool(_NEGATION.match(word))
 
 

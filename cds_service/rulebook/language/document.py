@@ -39,7 +39,7 @@ class Document:
     """The offset at which each line begins."""
 
     def position(self, path: Path, *, key: bool = False) -> Position:
-        """Where a node or, with *key*, its key begins.
+        """Return where a node or, with *key*, its key begins.
 
         A path that is not there has the place of its nearest parent's key.
         """
@@ -51,7 +51,7 @@ class Document:
         return place(self.lines, self.marks[path].key) if path else Position(1, 1)
 
     def position_in(self, path: Path, offset: int) -> Position:
-        """Where the character at *offset* of a text value stands in the file."""
+        """Return where the character at *offset* of a text value stands in the file."""
         mark, value = self.marks.get(path), self.value(path)
         if mark is None or not isinstance(value, str):
             return self.position(path)

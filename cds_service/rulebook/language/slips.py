@@ -113,7 +113,7 @@ _ODD_BLANK = re.compile(rf"^[{_BLANKS}]|(?<=[:\-])[{_BLANKS}]|[{_BLANKS}]$")
 
 
 def check_unit(unit: str, document: Document, path: Path, findings: Findings) -> bool:
-    """Whether *unit* is written in UCUM; if not, with a finding.
+    """Return whether *unit* is written in UCUM; if not, with a finding.
 
     Source: UCUM, case-sensitive form.
     """

@@ -83,7 +83,7 @@ _ODD_BLANK = re.compile("(?<=[:\\-,])[\u00a0\u2007\u202f\u3000]")
 
 
 def _odd_blank(text: str, offset: int) -> int | None:
-    """Where a blank that YAML takes for a letter follows a colon, dash or comma."""
+    """Return where an odd blank, a letter to YAML, follows a colon, dash or comma."""
     start = text.rfind("\n", 0, offset) + 1
     above = text.rfind("\n", 0, max(start - 1, 0)) + 1
     end = text.find("\n", offset)

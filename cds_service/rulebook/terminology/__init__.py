@@ -2,13 +2,12 @@
 
 from .expansions import EXPANSION, Expansion, names_in, read_expansion, write_expansion
 from .fhir_export import as_fhir
-from .fhir_import import Concept, Imported, read_valueset
+from .fhir_import import Concept, Imported, name_for, read_valueset, write_valueset
 from .files import LOCK, NOTICE, SIZE_LIMITS, tell_import
 from .licences import check_licences
 from .locks import LockChange, changes, counts_of, entries_of, read_lock, write_lock
 from .rxnorm import CONCEPTS, RELATIONS, SOURCES, BadRelease, read_release, release_of
 from .valuesets import ValueSet
-from .writing import name_for, write_valueset
 
 __all__ = [
     "BadRelease",

@@ -60,7 +60,7 @@ class Expansion:
         return self.absent.union(self.products)
 
     def is_product(self, code: str) -> bool:
-        """Whether a code is that of a product or a brand of another ingredient."""
+        """Check if a code is that of a product or a brand of another ingredient."""
         return code in self.known.products and any(
             code in held for other, held in self.products.items() if other != code
         )
@@ -183,7 +183,7 @@ class _Reader:
         return row[0], self.held[written]
 
     def _read_held(self, written: str) -> Held | None:
-        """What ``10600=Oral Tablet;29046=;+`` says; None if it is not so written."""
+        """Return what ``10600=Oral Tablet;29046=;+`` says; None if not so written."""
         parts = [each.partition("=") for each in written.split(";")]
         named = [part for part in parts if part != (_MORE, "", "")]
         if not all(code in self.products and equals for code, equals, _ in named):

@@ -138,7 +138,7 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 
 
 def _is_titled(word: str) -> bool:
-    """Whether a word is written with a capital and small letters."""
+    """Return whether a word is written with a capital and small letters."""
     return word[:1].isupper() and word[1:].islower()
 
 
@@ -248,7 +248,7 @@ _MARKS = re.compile(r"[^\W_]+|,(?!\d)|[()\[\]{};!?]|\.(?=\s|$)|(?<=\s)-+(?=\s)")
 def _places(
     phrases: Iterable[Phrase], but_not: Iterable[Phrase], words: Sequence[str]
 ) -> Iterator[range]:
-    """Where one of the phrases stands in words, and not within one of *but_not*."""
+    """Yield where one of the phrases stands in words, not within one of *but_not*."""
     found = [place for each in phrases for place in _ranges(each, words)]
     if found:
         others = [place for each in but_not for place in _ranges(each, words)]
@@ -271,13 +271,13 @@ def _any_in(outer: range, places: Iterable[range]) -> bool:
 
 
 def _is_near(said: _Said, cue: range, name: range) -> bool:
-    """Whether a cue stands so near to a name that it can be about nothing else."""
+    """Check if a cue stands so near to a name that it can be about nothing else."""
     gap = max(name.start - cue.stop, cue.start - name.stop)
     return gap <= _REACH and said.clauses[cue.start] == said.clauses[name.start]
 
 
 def _is_beside(cues: Cues, said: _Said, part: range, name: range) -> bool:
-    """Whether a cue stands right beside the name, at most one word between them."""
+    """Check if a cue stands right beside the name, at most one word between them."""
     before = (name.start - e.stop for e in cues.leading(said.words) if e.start in part)
     after = (e.start - name.stop for e in cues.following(said.words) if e.start in part)
     return any(gap in (0, 1) for gap in (*before, *after))

@@ -73,7 +73,7 @@ def digest_of_entries(entries: frozenset[str]) -> str:
 
 
 def counts_of(entries: frozenset[str]) -> Mapping[str, int]:
-    """How many codes and prefixes are included, by system."""
+    """Return how many codes and prefixes are included, by system."""
     counts: dict[str, int] = {}
     for entry in entries:
         if not entry.startswith(("! ", "name|", "panel ", "results|")):
@@ -143,7 +143,7 @@ def _complain(line: int, message: str, findings: Findings) -> None:
 def changes(
     before: Mapping[str, frozenset[str]], after: Mapping[str, frozenset[str]]
 ) -> tuple[LockChange, ...]:
-    """What changed in each value set, by name; sets on one side only are included."""
+    """Return what changed in each value set, by name; also sets on one side only."""
     none = frozenset[str]()
     found = []
     for name in sorted({*before, *after}):

@@ -139,7 +139,7 @@ class ValueSet:
         return frozenset(self.codes) | frozenset(self.prefixes)
 
     def holds(self, system: str, code: str) -> bool:
-        """Whether a normalised code of a system (by URI) is in the set."""
+        """Return whether a normalised code of a system (by URI) is in the set."""
         if code in self.excluded_codes.get(system, ()):
             return False
         if code.startswith(self.excluded_prefixes.get(system, _NOTHING)):
@@ -288,7 +288,7 @@ def freeze(
 
 
 def _measure(data: Mapping[str, Any]) -> Measure:
-    """What a file says of the results that it names."""
+    """Return what a file says of the results that it names."""
     unit, plausible = data.get("unit", ""), data.get("plausible")
     return Measure(
         unit,
@@ -298,6 +298,6 @@ def _measure(data: Mapping[str, Any]) -> Measure:
 
 
 def measure_of(own: Measure, parts: Iterable[ValueSet]) -> Measure:
-    """What a set says of its results; else what all sets that it is made of say."""
+    """Return what a set says of its results, or what all sets within it say."""
     said = {part.measure for part in parts}
     return said.pop() if own == UNSAID and len(said) == 1 else own

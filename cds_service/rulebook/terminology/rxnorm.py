@@ -136,7 +136,7 @@ class Release:
 
 
 def read_release(concepts: Iterable[bytes], relations: Iterable[bytes]) -> Release:
-    """What the lines of both files say.
+    """Return what the lines of both files say.
 
     Raises:
         BadRelease: if a line is not of its table, or nothing of RxNorm's is there.

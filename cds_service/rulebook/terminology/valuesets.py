@@ -246,7 +246,7 @@ def _names_ingredients(document: Document) -> bool:
 
 
 def _reaches(document: Document) -> bool:
-    """Whether a file that names ingredients says in which ATC classes they are."""
+    """Check if a file that names ingredients says in which ATC classes they are."""
     return any(
         canonical_system(entry.get("system", "")) == _ATC
         or any("atc" in each for each in entry.get("ingredients", ()))
@@ -294,7 +294,7 @@ def _check_reach(
 
 
 def _path_of(document: Document, ingredient: str) -> Path:
-    """Where a file, or none of them, names an ingredient."""
+    """Return where a file, or none of them, names an ingredient."""
     for kind in ("include", "exclude"):
         for path, entry in entries(document, kind):
             for index, each in enumerate(entry.get("ingredients", ())):

@@ -76,7 +76,7 @@ class Coverage:
 
 
 def cover(runner: ExampleRunner, rule: str, examples: Iterable[Example]) -> Coverage:
-    """What the cases of a rule have seen of its clauses.
+    """Return what the cases of a rule have seen of its clauses.
 
     Raises:
         ExampleError: if there is no such rule, or it does not compile.

@@ -59,7 +59,7 @@ class WrittenPatient:
     def differences(
         self, service: ServiceRules, *, words: bool = True
     ) -> Iterator[Difference]:
-        """Where the rule that *service* serves differs from the expectation.
+        """Yield where the rule that *service* serves differs from the expectation.
 
         Without *words*, a card is written only where its words are expected.
         """
@@ -99,11 +99,14 @@ class ExampleRunner:
         """By the identity of the example, which its scene keeps alive."""
 
     def problems(self, example: Example) -> tuple[str, ...]:
-        """Where the rule differs from what the example expects; none if it passes."""
+        """Return where the rule differs from what the example expects.
+
+        None if it passes.
+        """
         return tuple(each.message for each in self.differences(example))
 
     def differences(self, example: Example) -> tuple[Difference, ...]:
-        """Where the rule differs from what the example expects; none if it passes.
+        """Return where the rule differs from what the example expects; or nothing.
 
         A ``todo`` example passes by failing, and fails once it would pass.
         """
@@ -120,7 +123,7 @@ class ExampleRunner:
         return (Difference("todo", said),)
 
     def evaluations(self, example: Example) -> tuple[Evaluations, ServiceRules]:
-        """What the example's rule says of its patient, and the service that asked.
+        """Return what the example's rule says of its patient, and who asked.
 
         Raises:
             ExampleError: if the example cannot be played.

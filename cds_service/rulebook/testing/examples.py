@@ -224,7 +224,7 @@ def fhir_files(files: Mapping[str, str]) -> frozenset[str]:
 
 
 def _named(node: Any) -> Iterator[str]:
-    """What stands under ``fhir`` anywhere below a node."""
+    """Yield what stands under ``fhir`` anywhere below a node."""
     if isinstance(node, list):
         for each in node:
             yield from _named(each)

@@ -97,7 +97,7 @@ class Mutation:
 
 
 def mutate(runner: ExampleRunner, rule: str, examples: Iterable[Example]) -> Mutation:
-    """What the *examples* of a rule notice of its mutants.
+    """Return what the *examples* of a rule notice of its mutants.
 
     Those that fail or are marked ``todo`` take no part.
 
@@ -122,7 +122,7 @@ def mutate(runner: ExampleRunner, rule: str, examples: Iterable[Example]) -> Mut
 def _is_noticed(
     one: OneRule, mutant: Mutant, scenes: list[WrittenPatient]
 ) -> bool | None:
-    """Whether a scene tells the mutant from the rule; None if it does not compile.
+    """Check if a scene tells the mutant from the rule; None if it does not compile.
 
     The scene that does comes first from then on: mutants are often noticed by the same.
     """
@@ -245,7 +245,7 @@ class _Mutator:
             yield _Change(node, usual, "status removed", where, True)
 
     def _of_kind(self, node: CodedFact) -> Iterator[_Change]:
-        """What only facts of one kind say."""
+        """Yield what only facts of one kind say."""
         match node:
             case ConditionFact():
                 where = (*node.path, "category")

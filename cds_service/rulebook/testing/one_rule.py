@@ -12,11 +12,10 @@ from typing import Any
 
 from ...protocol.services import Service
 from ...wearables.records import AlertType
-from ..compile.alert_types import alert_types_of
 from ..compile.compiler import kind_of
 from ..compile.fact_builder import Shelf
 from ..compile.rule_builder import build_rule
-from ..compile.site_builder import build_site
+from ..compile.site_builder import alert_types_of, build_site
 from ..engine.rows.selectors import Selectors
 from ..engine.rulebook import Program, ServiceRules
 from ..engine.rules import Site
@@ -58,7 +57,7 @@ class SharedParts:
 def build_shared_parts(
     files: Mapping[str, str], known: Mapping[str, Document] = MappingProxyType({})
 ) -> SharedParts:
-    """What the rules of a folder rest on; what is wrong with it is among its errors.
+    """Return what the rules of a folder rest on; its errors say what is wrong.
 
     *known* are documents that were right before: a file whose text is still the same is
     not parsed again.
@@ -200,7 +199,10 @@ def _as_document(file: str, data: Mapping[str, Any]) -> Document:
 
 
 def _site_data(text: str | None) -> dict[str, Any]:
-    """What tests keep of a site's file; compiling all tells what is wrong with it."""
+    """Return what tests keep of a site's file.
+
+    Compiling all tells what is wrong with it.
+    """
     document = parse_yaml(text or "", "", Findings())
     data = document.data if document else None
     kept = data if isinstance(data, dict) else {}

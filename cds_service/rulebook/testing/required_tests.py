@@ -79,7 +79,7 @@ def _check_outcomes(
 
 
 def check_mutation(mutation: Mutation) -> Finding | None:
-    """What a critical active rule owes whose tests let too many mutants live."""
+    """Return what a critical active rule owes whose tests let too many mutants live."""
     rule = mutation.rule
     if rule.status != "active" or rule.severity is not Indicator.CRITICAL:
         return None

@@ -37,14 +37,14 @@ def hull(intervals: list[Interval]) -> Interval:
 
 
 def is_above(value: Interval, limit: float) -> bool | None:
-    """Whether the number is greater than the limit; None if it may be or not."""
+    """Return whether the number is greater than the limit; None if it may be or not."""
     if value.low > limit or (value.low == limit and value.low_open):
         return True
     return False if value.high <= limit else None
 
 
 def is_at_least(value: Interval, limit: float) -> bool | None:
-    """Whether the number is the limit or greater; None if it may be or not."""
+    """Return whether the number is the limit or greater; None if it may be or not."""
     if value.low >= limit:
         return True
     below = value.high < limit or (value.high == limit and value.high_open)
@@ -52,17 +52,17 @@ def is_at_least(value: Interval, limit: float) -> bool | None:
 
 
 def is_below(value: Interval, limit: float) -> bool | None:
-    """Whether the number is less than the limit; None if it may be or not."""
+    """Return whether the number is less than the limit; None if it may be or not."""
     return negation(is_at_least(value, limit))
 
 
 def is_at_most(value: Interval, limit: float) -> bool | None:
-    """Whether the number is the limit or less; None if it may be or not."""
+    """Return whether the number is the limit or less; None if it may be or not."""
     return negation(is_above(value, limit))
 
 
 def equals(value: Interval, limit: float) -> bool | None:
-    """Whether a count is exactly the limit; quantities are never asked this."""
+    """Return whether a count is exactly the limit; quantities are never asked this."""
     if value.low == value.high:
         return value.low == limit
     return None if value.low <= limit <= value.high else False
@@ -97,7 +97,7 @@ class Limit:
     """In the fact's unit; seconds for durations; minutes for times of day."""
 
     def of(self, value: Interval) -> bool | None:
-        """Whether the value meets the limit; None if it may or may not."""
+        """Return whether the value meets the limit; None if it may or may not."""
         return COMPARISONS[self.comparison](value, self.value)
 
 

@@ -232,7 +232,7 @@ def _value(
 
 
 def _goes_on(before: str) -> bool:
-    """Whether what follows in a line goes on with a sentence that it does not begin."""
+    """Check if what follows in a line continues a sentence that it does not begin."""
     said = before.rstrip(" *_([\"'“‘")
     return said[-1:].isalnum() or said[-1:] in {",", ";", ")", "%"}
 
@@ -302,7 +302,7 @@ _TENTHS_BELOW = 10
 
 
 def format_duration(duration: timedelta) -> str:
-    """How long something lasts in its natural unit: ``42 min``, ``26 h``, ``2.5 d``."""
+    """Return how long something lasts in its natural unit, such as ``2.5 d``."""
     duration = max(duration, timedelta(0))
     if duration < _SECONDS_BELOW:
         return f"{_whole(Decimal(duration.total_seconds()))} s"
@@ -315,7 +315,7 @@ def format_duration(duration: timedelta) -> str:
 
 
 def format_age(age: timedelta) -> str:
-    """How long ago something was, in whole units: ``42 min``, ``5 h``, ``3 d``."""
+    """Return how long ago something was, in whole units: ``42 min``, ``5 h``."""
     age = max(age, timedelta(0))
     unit, word = _natural(age)
     return f"{_whole(Decimal(age / unit))} {word}"

@@ -218,7 +218,7 @@ def _root(resource: Mapping[str, Any], zone: tzinfo) -> Provision:
 
 
 def _base(resource: Mapping[str, Any]) -> bool | None:
-    """What holds where no provision says otherwise."""
+    """Return what holds where no provision says otherwise."""
     if "decision" in resource:
         return word(resource["decision"])
     rules = {code for system, code in codings(resource.get("policyRule")) if code}

@@ -228,7 +228,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _names(reference: Any) -> Iterator[str]:
-    """What a Reference calls somebody: ``Type/id``, and ``system|value``."""
+    """Yield what a Reference calls somebody: ``Type/id``, and ``system|value``."""
     if not isinstance(reference, Mapping):
         return
     literal = reference.get("reference")

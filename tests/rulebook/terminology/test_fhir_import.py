@@ -9,9 +9,13 @@ from cds_service.fhir.models import check_resource
 from cds_service.rulebook.language.diagnostics import Findings
 from cds_service.rulebook.language.json_source import parse_json
 from cds_service.rulebook.terminology.fhir_export import as_fhir
-from cds_service.rulebook.terminology.fhir_import import Imported, read_valueset
+from cds_service.rulebook.terminology.fhir_import import (
+    Imported,
+    name_for,
+    read_valueset,
+    write_valueset,
+)
 from cds_service.rulebook.terminology.valuesets import ValueSet
-from cds_service.rulebook.terminology.writing import name_for, write_valueset
 
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 SNOMED = "http://snomed.info/sct"

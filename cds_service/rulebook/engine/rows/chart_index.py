@@ -101,11 +101,11 @@ class ChartIndex:
         """By resource, which the chart keeps alive, and what a selector asks of it."""
 
     def has(self, slot: int) -> bool:
-        """Whether anything matched that counts, or of which that cannot be read."""
+        """Check if anything matched that counts, or of which that cannot be read."""
         return slot in self.alerts or bool(self.counting(slot))
 
     def counts(self, slot: int) -> bool:
-        """Whether anything matched that certainly counts."""
+        """Return whether anything matched that certainly counts."""
         return slot in self.alerts or any(
             course.standing is Standing.COUNTS for _, course in self.counting(slot)
         )
@@ -152,7 +152,7 @@ class ChartIndex:
         return medicine_ending(self._entry(match, codes))
 
     def counting(self, slot: int) -> Sequence[tuple[Match, Course]]:
-        """What matched and may count, with what all of it makes of each."""
+        """Return what matched and may count, with what all of it makes of each."""
         counting = self._counting.get(slot)
         if counting is None:
             matches = self.matches.get(slot, ())
@@ -181,7 +181,7 @@ class ChartIndex:
         matches: Sequence[Match],
         said: Sequence[Standing],
     ) -> list[Course]:
-        """What the orders and statements of each medicine make of one another."""
+        """Return what orders and statements of each medicine make of one another."""
         codes = self.selectors.indexes[selector.kind, selector.origin]
         entries = [self._entry(match, codes) for match in matches]
         if selector.status == "current":
@@ -201,7 +201,7 @@ class ChartIndex:
         ]
 
     def _entry(self, match: Match, codes: CodeIndex) -> MedicineEntry:
-        """What an order or statement says; several sets may hold one medicine."""
+        """Return what an order or statement says, by each set with the medicine."""
         entry = self._entries.get(id(match.resource))
         if entry is None:
             product = _product(match.medicine, codes) if match.medicine else Product()
@@ -211,7 +211,7 @@ class ChartIndex:
         return entry
 
     def standing(self, selector: Selector, resource: Resource) -> Standing:
-        """Whether a resource counts for a selector that it belongs to."""
+        """Return whether a resource counts for a selector that it belongs to."""
         if selector.kind == "observation":
             return self._read_standing(selector, resource)
         key = (
@@ -272,7 +272,7 @@ class ChartIndex:
         )
 
     def _time(self, kind: str, resource: Resource) -> _Time:
-        """When a resource says that it is of; read once, whoever asks."""
+        """Return when a resource says that it is of; read once, whoever asks."""
         known = self._read_times.get(id(resource))
         if known is None:
             known = self._read_times[id(resource)] = _TIMES[kind](resource, self._times)

@@ -45,7 +45,7 @@ def codings(concept: Any) -> list[Coding]:
 
 
 def texts_of(concept: Any) -> list[str]:
-    """What a CodeableConcept is called: its text first, then the displays."""
+    """Return what a CodeableConcept is called: its text first, then the displays."""
     if not isinstance(concept, dict):
         return []
     texts = [concept.get("text")]
@@ -83,7 +83,7 @@ INGREDIENT_NOT_OBTAINED = Lack(ReasonKind.NOT_READ, "an ingredient was not obtai
 
 
 def is_misshapen(concept: Any) -> bool:
-    """Whether a CodeableConcept, or a coding in it, has a shape that FHIR has not."""
+    """Check if a CodeableConcept, or a coding in it, has a shape that FHIR has not."""
     if concept is None:
         return False
     if not isinstance(concept, dict):
@@ -112,7 +112,7 @@ _NOTHING_KNOWN = (
 
 
 def says_none(found: Iterable[Coding]) -> bool:
-    """Whether codings say that there is no problem, no medicine: ``no-known-problems``.
+    """Check if codings say that there is none, such as ``no-known-problems``.
 
     Source: International Patient Summary, "Absent and Unknown Data".
     """
@@ -284,7 +284,7 @@ def _ingredients(
 def _referenced(
     reference: Any, holders: Sequence[Resource], chart: Chart
 ) -> Resource | None:
-    """What a reference names: in one of *holders*, or among the chart's Medications."""
+    """Return what a reference names, in *holders* or among the chart's Medications."""
     if not isinstance(reference, str) or not is_whole(reference):
         return None
     if not reference.startswith("#"):

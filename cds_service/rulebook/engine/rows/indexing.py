@@ -179,7 +179,7 @@ class _Indexer:
                 self._index.unplaced[group.number].append(unplaced)
 
     def _unplaced(self, resource: Resource, coded: Coded) -> Row:
-        """What no code and no name placed, as a row that may be anything.
+        """Return what no code and no name placed, as a row that may be anything.
 
         An import of RxNorm has all products that hold what the sets name: one that it
         does not list is none of them. Without it, a product's code tells nothing.
@@ -206,7 +206,7 @@ _PASSED = (Standing.DOES_NOT, Standing.NOT_TO_GIVE)
 def _is_settled(
     group: Group, systems: set[str], placing: Placing, not_said: bool
 ) -> bool:
-    """Whether the codes of a resource tell that it belongs to a group, or does not.
+    """Check if the codes of a resource tell that it belongs to a group, or does not.
 
     A list without a hierarchy never has all subtypes, and a subtype of what a rule
     excludes must not read as something else: where a set has words for that case, its

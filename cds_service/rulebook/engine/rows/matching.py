@@ -100,7 +100,7 @@ class _SystemIndex:
         return placing
 
     def _place(self, written: str) -> tuple[Placing, Sequence[int]]:
-        """Where a code belongs, and the slots that mean only a part of what it says."""
+        """Return where a code belongs, and the slots that mean a part of it."""
         code = normalise_code(self._system, written)
         exact = self._codes.get(code)
         found: list[Sequence[int]] = [] if exact is None else [exact]
@@ -116,7 +116,7 @@ class _SystemIndex:
         return Placing(hits, known, {}), tuple(parts)
 
     def _is_known(self, written: str) -> bool:
-        """Whether the release tells all that a product holds."""
+        """Return whether the release tells all that a product holds."""
         release = self._release
         return written in release.codes and written not in release.mixed
 
@@ -126,7 +126,7 @@ _LONGEST = 40
 
 
 def _joined(placings: Sequence[Placing]) -> Placing:
-    """What several codes of one resource tell together; the first to match counts."""
+    """Return what several codes of one resource tell; the first to match counts."""
     if not placings:
         return _NOWHERE
     hits = {k: hit for each in reversed(placings) for k, hit in each.hits.items()}
@@ -216,7 +216,7 @@ class CodeIndex:
         return placing
 
     def _with_names(self, coded: Coded, placing: Placing) -> Placing:
-        """What codes tell, and what names add to it."""
+        """Return what codes tell, and what names add to it."""
         hits, known, meant = dict(placing.hits), placing.known, dict(placing.meant)
         for text in coded.names:
             for mention, _, slots in self._named(text):
@@ -255,7 +255,7 @@ class CodeIndex:
         )
 
     def _read_name(self, text: str) -> tuple[Named, ...]:
-        """What a text names, and whether it means it."""
+        """Return what a text names, and whether it means it."""
         words = words_of(text)
         found = [
             (range(index, index + len(phrase.words)), slots)
@@ -314,7 +314,7 @@ class CodeIndex:
         return exclusion is not None and exclusion.holds(coded)
 
     def _knows_all(self, slot: int, coded: Coded) -> bool:
-        """Whether a release tells of a code all that a set could ask of the product."""
+        """Check if a release tells all that a set could ask of a product."""
         known = self._known[slot].codes
         return any(
             system == RXNORM and code in known for system, code, _ in coded.codings
@@ -359,7 +359,7 @@ class _Exclusion:
         return not sure and (self._has_partner(coded) or self._is_of_form(coded))
 
     def _has_partner(self, coded: Coded) -> bool:
-        """Whether the product also holds an ingredient that rules it out."""
+        """Return whether the product also holds an ingredient that rules it out."""
         return any(
             self._lexicon.says(text, place) is Mention.MEANT
             for text in coded.names
@@ -367,7 +367,7 @@ class _Exclusion:
         )
 
     def _is_of_form(self, coded: Coded) -> bool:
-        """Whether it is given in a form that rules it out.
+        """Return whether it is given in a form that rules it out.
 
         A route outranks a dose form, and both outrank the words of a name.
         """
@@ -383,7 +383,7 @@ class _Exclusion:
         return any(form.is_said(words) for form in self._set.forms for words in said)
 
     def _rules_out(self, stated: Stated) -> bool | None:
-        """Whether what is stated is ruled out; None if no known form is stated."""
+        """Check if what is stated is ruled out; None if no known form is stated."""
         if _states(self._set.forms, stated):
             return True
         return False if _states(self._lexicon.forms.values(), stated) else None
@@ -399,7 +399,7 @@ def _states(forms: Iterable[DoseForm], stated: Stated) -> bool:
 
 
 def _found(phrases: Iterable[Phrase], text: str) -> Iterator[range]:
-    """Where phrases stand among the words of a text."""
+    """Yield where phrases stand among the words of a text."""
     words = words_of(text)
     for phrase in phrases:
         for place in phrase.places_in(words):
@@ -431,7 +431,7 @@ _CATEGORY = 3
 
 
 def _has_form(code: str, known: Known) -> bool:
-    """Whether a code says itself in which dose form it is, so that no words need to."""
+    """Check if a code itself says its dose form, so that no words need to."""
     return code in known.codes and code not in known.formless
 
 

@@ -25,7 +25,10 @@ from .readings import items, period_moment, text_of
 
 
 def observation_moment(resource: Resource, zone: tzinfo) -> Moment | None:
-    """When an observation was made; ``issued`` only if there is no effective time."""
+    """Return when an observation was made.
+
+    ``issued`` only if there is no effective time.
+    """
     effective = resource.get("effectiveDateTime", resource.get("effectiveInstant"))
     if effective is not None:
         return parse_moment(effective, zone)
@@ -37,7 +40,7 @@ def observation_moment(resource: Resource, zone: tzinfo) -> Moment | None:
 
 
 def without_time(resource: Resource) -> str:
-    """What is missing where an observation does not say when it was made."""
+    """Return what is missing where an observation does not say when it was made."""
     said = any(name.startswith("effective") for name in resource)
     return "" if said or "issued" in resource else "time not recorded"
 
@@ -67,7 +70,7 @@ _UCUM = re.compile(
 def quantity(
     holder: Mapping[str, Any] | None, unit: str, measure: Measure = UNSAID
 ) -> Reading:
-    """What an observation or a component says in *unit*.
+    """Return what an observation or a component says in *unit*.
 
     It has no value where there is no number, where its unit measures something else
     and where *measure* holds the number for implausible. A comparator and a Range make
@@ -94,7 +97,7 @@ _WHOLE = 100.0
 
 
 def _lies_in(value: Interval, least: float, most: float) -> bool:
-    """Whether each bound that is there lies between two numbers."""
+    """Return whether each bound that is there lies between two numbers."""
     low, high, _, _ = value
     return (low == -INFINITY or least <= low <= most) and (
         high == INFINITY or least <= high <= most
@@ -104,7 +107,7 @@ def _lies_in(value: Interval, least: float, most: float) -> bool:
 def _intervals(
     holder: Mapping[str, Any], unit: str, of: Substance
 ) -> Sequence[Interval]:
-    """What the value may be: one interval, or two where its unit is a share of one."""
+    """Return what the value may be: one interval, or two where its unit is a share."""
     value = holder.get("valueQuantity")
     if value is not None:
         ways = _scales(value, unit, of)
@@ -179,7 +182,7 @@ _TEXT, _CODE = (str, NoneType), (str, int, NoneType)
 
 
 def _scales(value: Any, unit: str, of: Substance) -> tuple[Scale, ...]:
-    """What leads to *unit*: a code of UCUM; else the words, then any other code."""
+    """Return what leads to *unit*: a UCUM code, else the words, else another code."""
     if not isinstance(value, dict):
         return ()
     code, words, system = value.get("code"), value.get("unit"), value.get("system")
@@ -203,7 +206,7 @@ def _scales(value: Any, unit: str, of: Substance) -> tuple[Scale, ...]:
 
 
 def _says_ucum(system: Any) -> bool:
-    """Whether a code is one of UCUM: its system says so, or nothing else."""
+    """Return whether a code is one of UCUM: its system says so, or nothing else."""
     return not isinstance(system, str) or _UCUM.fullmatch(system) is not None
 
 
@@ -294,7 +297,7 @@ def absence_of(holder: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
 
 
 def has_value(holder: Mapping[str, Any]) -> bool:
-    """Whether an observation, or a component, says anything as its value."""
+    """Return whether an observation, or a component, says anything as its value."""
     return any(_says(value) for name, value in _values(holder) if name[0] != "_")
 
 
@@ -305,7 +308,7 @@ def _values(holder: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _says(value: Any) -> bool:
-    """Whether a value is one; a unit alone is none, nor a reason in its place."""
+    """Check if a value is one; a unit alone is none, nor a reason in its place."""
     if not isinstance(value, dict):
         return value is not None and value != "" and value != []
     if _coded_reasons(value, alone=True):
@@ -318,7 +321,7 @@ def _says(value: Any) -> bool:
 
 
 def _reasons(holder: Mapping[str, Any]) -> Iterator[str]:
-    """What is said of why there is no value, in every place that has room for it."""
+    """Yield what is said of why there is no value, in every place with room for it."""
     written = holder.get("dataAbsentReason")
     if written is not None:
         yield from _coded_reasons(written) or [UNCLEAR]

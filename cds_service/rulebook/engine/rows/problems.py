@@ -73,7 +73,7 @@ class Abated(Enum):
 
 
 def condition_moment(resource: Resource, times: Times) -> Moment | None:
-    """When a condition began; a recorded date is its latest possible onset."""
+    """Return when a condition began; a recorded date is its latest possible onset."""
     onset = _time(resource, "onset", times)
     onset = onset or period_moment(resource.get("onsetPeriod"), times.zone)
     if onset or not without_onset(resource):
@@ -83,7 +83,7 @@ def condition_moment(resource: Resource, times: Times) -> Moment | None:
 
 
 def without_onset(resource: Resource) -> str:
-    """What is missing where a record does not say when a condition began."""
+    """Return what is missing where a record does not say when a condition began."""
     said = [name for name in resource if name.startswith("onset")]
     if not said:
         return NO_ONSET
@@ -95,13 +95,13 @@ _RECORDED = ("recordedDate", "assertedDate", "dateRecorded")
 
 
 def recorded_moment(resource: Resource, times: Times) -> Moment | None:
-    """When a condition was entered into the record."""
+    """Return when a condition was entered into the record."""
     written = next((resource[name] for name in _RECORDED if name in resource), None)
     return parse_moment(written, times.zone)
 
 
 def entered_moment(resource: Resource, times: Times) -> tuple[Moment | None, str]:
-    """When a condition was entered, and what the record does not say of that.
+    """Return when a condition was entered, and what the record does not say of that.
 
     Where it says nothing, it was after the onset, at whichever time until now.
     """
@@ -125,19 +125,19 @@ class Ending(NamedTuple):
 
 
 def abatement_moment(resource: Resource, times: Times) -> Moment | None:
-    """When a condition ended; None where no day, month or year is said."""
+    """Return when a condition ended; None where no day, month or year is said."""
     return _time(resource, "abatement", times)
 
 
 def is_long_ago(resource: Resource, times: Times) -> bool | None:
-    """Whether what is said of an encounter was long ago; None where no time is said."""
+    """Check if what is said of an encounter was long ago; None without a time."""
     at = recorded_moment(resource, times) or condition_moment(resource, times)
     lasts = times.reading.encounter_diagnosis
     return at.high < lasts.before(times.now, times.zone) if at else None
 
 
 def abated(resource: Resource, times: Times) -> Abated:
-    """Whether a condition has ended by what is said of its end alone."""
+    """Return whether a condition has ended by what is said of its end alone."""
     over = flag(resource.get("abatementBoolean"))
     if over is not False:
         return Abated.YES if over else Abated.OPEN
@@ -166,7 +166,7 @@ _REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 
 
 def _does_not_apply(value: Any) -> bool:
-    """Whether an element says that there is no such thing, with its reason."""
+    """Return whether an element says that there is no such thing, with its reason."""
     extensions = value.get("extension") if isinstance(value, Mapping) else None
     return any(
         isinstance(each, Mapping)

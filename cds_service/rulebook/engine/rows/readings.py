@@ -85,7 +85,7 @@ def text_of(value: Any) -> str:
 
 
 def flag(value: Any) -> bool | None:
-    """What a boolean says, or the word for it in quotation marks; none says no.
+    """Return what a boolean says, or the word for it in quotation marks; none says no.
 
     None where it is neither.
     """
@@ -95,7 +95,7 @@ def flag(value: Any) -> bool | None:
 
 
 def is_true(value: Any) -> bool:
-    """Whether a boolean, or the word that some write for it, says yes."""
+    """Return whether a boolean, or the word that some write for it, says yes."""
     return value is True or value == "true"
 
 
@@ -105,7 +105,7 @@ def reference_of(resource: Resource) -> str:
 
 
 def alert_reference(alert: WearableAlert) -> str:
-    """What names an alert: ids are those of its source."""
+    """Return what names an alert: ids are those of its source."""
     return f"WearableAlert/{alert.source}/{alert.id}"
 
 

@@ -67,7 +67,7 @@ def condition_standing(
     times: Times,
     categories: Collection[str] = (),
 ) -> Standing:
-    """Whether a Condition counts as ``active``, ``resolved``, ``any`` …
+    """Return whether a Condition counts as ``active``, ``resolved``, ``any`` …
 
     Args:
         categories: Those that count; all if there are none.
@@ -90,7 +90,7 @@ _ENDED = {"resolved": "resolved", "inactive": "inactive", "remission": "in remis
 
 
 def problem_ending(resource: Resource, times: Times) -> Ending | None:
-    """How a Condition is over; None where it is not, or never was.
+    """Return how a Condition is over; None where it is not, or never was.
 
     Source: FHIR R4 Condition.clinicalStatus, abatement[x].
     """
@@ -145,7 +145,7 @@ def _by_clinical_status(
 
 
 def _of_encounter(resource: Resource, times: Times) -> Standing:
-    """Whether what was diagnosed at an encounter, and never closed, still holds."""
+    """Check if what was diagnosed at an encounter, and never closed, still holds."""
     long_ago = is_long_ago(resource, times)
     if long_ago is None:
         return Standing.UNDATED_ENCOUNTER
@@ -194,7 +194,7 @@ _ADHERENCE = {
 def medication_standing(
     resource: Resource, policy: str, now: datetime, zone: tzinfo
 ) -> Standing:
-    """Whether a MedicationRequest or MedicationStatement counts under *policy*."""
+    """Check if a MedicationRequest or MedicationStatement counts under *policy*."""
     status = word_of(resource.get("status"))
     is_request = resource.get("resourceType") == "MedicationRequest"
     if not is_request:
@@ -219,7 +219,7 @@ def medication_standing(
 
 
 def intent_standing(request: Resource) -> Standing:
-    """Whether a MedicationRequest is an order, or tells of one by somebody else."""
+    """Check if a MedicationRequest is an order, or tells of one by somebody else."""
     intent = word_of(request.get("intent"))
     if intent in _ORDERS or (intent == "plan" and _is_reported(request)):
         return Standing.COUNTS
@@ -238,7 +238,7 @@ _BY_PATIENT = "patientspecified"
 
 
 def _is_reported(resource: Resource) -> bool:
-    """Whether somebody reported that a medicine is taken, instead of ordering it.
+    """Check if somebody reported that a medicine is taken, instead of ordering it.
 
     Source: US Core "Medication List": ``reported[x]``; a self-prescribed medicine has
     the patient, or a related person, as its requester. FHIR STU3 category.
@@ -281,7 +281,7 @@ def statement_status(resource: Resource, status: str) -> str:
 def _by_end(
     resource: Resource, said: Standing, now: datetime, zone: tzinfo
 ) -> Standing:
-    """What the end of its period makes of a statement that counts otherwise."""
+    """Return what the end of its period makes of a statement that counts otherwise."""
     period = resource.get("effectivePeriod")
     if not isinstance(period, dict | None):
         return Standing.UNCLEAR
@@ -297,7 +297,7 @@ _NO_RESULTS = {"registered", "preliminary", "cancelled", "entered-in-error"}
 
 
 def observation_standing(resource: Resource, policy: str) -> Standing:
-    """Whether an Observation counts: final, amended and corrected ones do."""
+    """Return whether an Observation counts: final, amended and corrected ones do."""
     status = word_of(resource.get("status"))
     if status in _RESULTS or (policy == "any" and status == "preliminary"):
         return Standing.COUNTS

@@ -51,7 +51,7 @@ class Product(NamedTuple):
     ingredients: frozenset[str] = frozenset()
 
     def is_medicine(self, other: "Product") -> bool:
-        """Whether both hold the same, in whichever strength."""
+        """Return whether both hold the same, in whichever strength."""
         return not (
             self.codes.isdisjoint(other.codes)
             and self.names.isdisjoint(other.names)
@@ -59,7 +59,7 @@ class Product(NamedTuple):
         )
 
     def is_product(self, other: "Product") -> bool:
-        """Whether both are certainly the same product.
+        """Return whether both are certainly the same product.
 
         A code may be an ingredient's, so entries that are called otherwise are not.
         """
@@ -98,7 +98,7 @@ _OVER = (Says.STOPPED, Says.ENDED)
 
 
 def medication_moment(resource: Resource, zone: tzinfo) -> Moment | None:
-    """When a medicine was started, as far as the record says."""
+    """Return when a medicine was started, as far as the record says."""
     if resource.get("resourceType") == "MedicationStatement":
         period = resource.get("effectivePeriod")
         start = period.get("start") if isinstance(period, dict) else None
@@ -119,7 +119,7 @@ def _dosed_from(order: Resource) -> Any:
 
 
 def without_start(resource: Resource) -> str:
-    """What is missing where a record does not say when a medicine was started."""
+    """Return what is missing where no record says when a medicine was started."""
     said = (
         "authoredOn" in resource
         or "effectiveDateTime" in resource
@@ -131,7 +131,7 @@ def without_start(resource: Resource) -> str:
 def read_entry(
     resource: Resource, product: Product, began: Moment | None, times: Times
 ) -> MedicineEntry:
-    """What a MedicationRequest or MedicationStatement says of its medicine.
+    """Return what a MedicationRequest or MedicationStatement says of its medicine.
 
     Args:
         began: Its ``medication_moment``.
@@ -165,7 +165,7 @@ _WORDS: Mapping[Says, str] = {
 
 
 def medicine_ending(entry: MedicineEntry) -> Ending | None:
-    """How an entry says that its medicine is not taken any more; None if it does not.
+    """Return how an entry says that its medicine is not taken any more, if it does.
 
     An order seldom tells when it was stopped, and an end that was planned is none.
     """
@@ -207,7 +207,7 @@ def _of_order(resource: Resource) -> Says:
 
 
 def _until(resource: Resource, began: Moment | None, zone: tzinfo) -> Moment | None:
-    """How long a medicine is meant, or went on.
+    """Return how long a medicine is meant, or went on.
 
     The end of a statement; of an order that of its dosages, else of what may be
     dispensed by it.
@@ -244,7 +244,7 @@ def _bounds(dosage: Any, began: Moment | None, zone: tzinfo) -> Moment | None:
 def _supply(
     request: Mapping[str, Any], began: Moment | None, zone: tzinfo
 ) -> Moment | None:
-    """When all that may be dispensed is used up; without repeats where none is said."""
+    """Return when all that may be dispensed is used up, with the repeats it tells."""
     repeats = request.get("numberOfRepeatsAllowed")
     times = 1 + (repeats if type(repeats) is int and 0 < repeats < 1000 else 0)
     return _later(began, request.get("expectedSupplyDuration"), times, zone)
@@ -269,7 +269,7 @@ def _end(period: Any, zone: tzinfo) -> Moment | None:
 def follow_alone(
     resource: Resource, began: Moment | None, standing: Standing, times: Times
 ) -> Course:
-    """What an order or statement says of a medicine of which there is no other.
+    """Return what an order or statement says of a medicine of which there is no other.
 
     Args:
         began: Its ``medication_moment``.
@@ -285,7 +285,7 @@ def follow_alone(
 def follow(
     entries: Sequence[MedicineEntry], standings: Sequence[Standing], times: Times
 ) -> list[Course]:
-    """What all entries make of each, which by itself has one of *standings*."""
+    """Return what all entries make of each, which by itself has one of *standings*."""
     medicines: dict[Product, _Medicine] = {}
     courses = []
     for entry, standing in zip(entries, standings, strict=True):
@@ -377,7 +377,7 @@ def _follow(
 
 
 def _is_over(until: Moment | None, times: Times) -> bool:
-    """Whether what an order was meant for ended long ago."""
+    """Return whether what an order was meant for ended long ago."""
     return until is not None and (
         times.now - until.high > times.reading.supply_grace.length
     )
@@ -391,7 +391,7 @@ _OPEN: Mapping[Says, Standing] = {
 
 
 def _against(entry: MedicineEntry, other: MedicineEntry) -> Standing:
-    """What a later entry that speaks against one makes of it."""
+    """Return what a later entry that speaks against one makes of it."""
     if other.says in _OPEN:
         return _OPEN[other.says]
     # A renewal is often written before the planned end of what it renews.

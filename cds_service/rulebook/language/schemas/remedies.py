@@ -9,13 +9,13 @@ from ..diagnostics import closest, quote, suggest
 
 
 def add_key(name: str, schema: Mapping[str, Any]) -> str:
-    """How to write a key that is missing."""
+    """Return how to write a key that is missing."""
     described = schema.get("properties", {}).get(name, {}).get("description", "")
     return f"write `{name}: …`" + (f" ({described.rstrip('.')})" if described else "")
 
 
 def choose_key(name: str, known: Iterable[str]) -> str:
-    """Which key was probably meant; else all that may stand there."""
+    """Return which key was probably meant; else all that may stand there."""
     known = sorted(known)
     near = closest(name, known)
     allowed = suggest(name, known) or "allowed here: " + ", ".join(known)
@@ -23,7 +23,7 @@ def choose_key(name: str, known: Iterable[str]) -> str:
 
 
 def choose_word(value: Any, allowed: Iterable[Any]) -> str:
-    """Which of a few words was probably meant, and all of them."""
+    """Return which of a few words was probably meant, and all of them."""
     allowed = list(allowed)
     words = [quote(each).strip("`") for each in allowed]
     help = "allowed: " + ", ".join(words) + unlike_ascii(value)
@@ -36,7 +36,7 @@ def choose_word(value: Any, allowed: Iterable[Any]) -> str:
 
 
 def retype(value: Any, wanted: list[str], schema: Mapping[str, Any]) -> str:
-    """How to write a value that is of another kind."""
+    """Return how to write a value that is of another kind."""
     if "typeErrorMessage" in schema:
         return str(schema["typeErrorMessage"]) + unlike_ascii(value)
     simple = isinstance(value, (str, int, float))
@@ -61,7 +61,7 @@ _FORMS = {
 
 
 def fit(keyword: str, schema: Mapping[str, Any], value: Mapping[str, Any]) -> str:
-    """How to mend what has none, or several, of keys that exclude each other."""
+    """Return how to mend what has none, or several, of keys that exclude each other."""
     if keyword == "not":
         return "remove one of them"
     if keyword == "anyOf":
@@ -72,7 +72,7 @@ def fit(keyword: str, schema: Mapping[str, Any], value: Mapping[str, Any]) -> st
 
 
 def bound(keyword: str, limit: Any) -> str:
-    """How to mend a number, text or list outside its bounds."""
+    """Return how to mend a number, text or list outside its bounds."""
     return _BOUNDS.get(keyword, "correct it").format(limit=limit)
 
 

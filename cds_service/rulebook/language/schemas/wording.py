@@ -23,7 +23,7 @@ class Fault(NamedTuple):
 
 
 def tell(broken: Broken) -> Iterator[Fault]:
-    """What to say about a broken keyword; a fault for each key that is at fault."""
+    """Yield what to say about a broken keyword, for each key that is at fault."""
     if not broken.is_name:
         return _WORDINGS.get(broken.keyword, _otherwise)(broken)
     path = (*broken.path, broken.value)
@@ -189,7 +189,7 @@ def _size(value: Any) -> str:
 
 
 def _in(broken: Broken) -> str:
-    """Where, by the nearest key above; empty at the top of the file."""
+    """Return where, by the nearest key above; empty at the top of the file."""
     named = [each for each in broken.path if isinstance(each, str)]
     return f" in {quote(named[-1])}" if named else ""
 

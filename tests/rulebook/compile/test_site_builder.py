@@ -1,6 +1,6 @@
 """Types of wearable alerts: what they are called, and by which codes."""
 
-from cds_service.rulebook.compile.alert_types import alert_types_of
+from cds_service.rulebook.compile.site_builder import alert_types_of
 from cds_service.rulebook.language.diagnostics import Findings
 from cds_service.rulebook.language.source import parse_yaml
 
