@@ -22,7 +22,10 @@ from cds_service.protocol.requests import parse_request
 from cds_service.publishing.serving import Serving
 from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.load import check_folder
+from cds_service.store.records import Attempt, AuditEvent, Intake
+from cds_service.store.store import ALERTS_READ
 from cds_service.trust import TrustedClient
+from cds_service.wearables.records import PatientKey, WearableAlert
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 RULES = Path(__file__).parent.parent / "rules"
@@ -304,3 +307,33 @@ def test_a_client_whose_server_demands_an_intent_is_asked_with_it(world: World) 
 
     asked = [each for each in server.seen if each.startswith("MedicationRequest")]
     assert asked == ["MedicationRequest?patient=p1&intent=order,plan&_count=200"]
+
+
+def test_of_more_alerts_than_are_read_a_card_and_the_record_say_so(
+    world: World,
+) -> None:
+    """No irregular rhythm is among the newest: nobody knows of the rest."""
+    patient = PatientKey("default", "-", "p1")
+    ended = [
+        WearableAlert(
+            id=f"{minutes}",
+            patient=patient,
+            type="low-heart-rate",
+            start=NOW - timedelta(minutes=minutes + 30),
+            end=NOW - timedelta(minutes=minutes + 20),
+            opened=NOW,
+            status="closed",
+            source="watch",
+        )
+        for minutes in range(ALERTS_READ + 1)
+    ]
+    attempt, event = Attempt("watch", "k"), AuditEvent(NOW, "delivery")
+    world.store.begin_delivery(attempt, "digest", NOW)
+    world.store.finish_delivery(attempt, 202, "{}", Intake(tuple(ended)), event, NOW)
+
+    found = ask(world)
+
+    row = audited(world)[-1]
+    assert row["sources"]["wearable_alerts"] == "partial"
+    details = [each.detail or "" for each in found.cards]
+    assert any("wearable alerts could be read only in part" in each for each in details)

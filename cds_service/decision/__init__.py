@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from ..audit import build_call_event
 from ..config import Clients, Config
-from ..fhir.chart import Chart
+from ..fhir.chart import Chart, Source, SourceState
 from ..fhir.client import FhirLimits, FhirPool, open_reader
 from ..fhir.gather import gather
 from ..fhir.scopes import is_for_another, why_not_fetched
@@ -38,6 +38,7 @@ from ..rulebook.cards import (
     settle_actions,
 )
 from ..rulebook.engine import (
+    ALERTS,
     Evaluations,
     Rulebook,
     ServiceRules,
@@ -124,6 +125,7 @@ def answer(
     heeded = read_alerts(service, chart, patient, client, world, now)
 
     watch.enter("evaluate")
+    chart = with_partial_alerts(chart, heeded)
     evaluations = evaluate(
         service, chart, heeded.alerts, now, may_disclose=heeded.may_disclose
     )
@@ -209,16 +211,31 @@ def read_alerts(
     if since is None:
         return Heeded(())
     try:
-        return heed_consents(
+        recent = world.store.wearable_alerts(patient, since)
+        heeded = heed_consents(
             patient,
-            world.store.wearable_alerts(patient, since),
+            recent.alerts,
             chart.sources.get("consents"),
             world.store,
             world.consent_gate(client.tenant),
             now,
         )
+        return replace(heeded, whole=recent.whole)
     except StoreError as error:
         raise Unavailable("The wearable alerts could not be read.") from error
+
+
+def with_partial_alerts(chart: Chart, heeded: Heeded) -> Chart:
+    """Return the chart, in which it stands where there are more alerts than were read.
+
+    Rules, record and cards then know of it as of any part of the chart.
+    """
+    if heeded.whole:
+        return chart
+    source = Source(
+        ALERTS, SourceState.PARTIAL, why="more than are read of one patient"
+    )
+    return replace(chart, sources={**chart.sources, source.name: source})
 
 
 def told_of(hook_request: HookRequest) -> dict[str, str | None]:

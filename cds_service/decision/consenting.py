@@ -30,6 +30,8 @@ class Heeded:
     """Whether what they say may be sent to the EHR as a record of its own."""
     use: ConsentUse | None = None
     """For the record; None where nothing was at stake."""
+    whole: bool = True
+    """False where there are older alerts than these that rules may ask for."""
 
 
 def open_gate(

@@ -32,7 +32,7 @@ from .recorder import Recorder
 from .records import AuditEvent, ConsentsChanged
 from .rows import canonical_json, instant
 from .statements import ADD_GUARD, HOLD_GUARD, LASTING_ALERTS, SAVE_CONSENT
-from .tables import CONSENTS, WEARABLE_ALERTS
+from .tables import CONSENTS, OPEN, WEARABLE_ALERTS
 
 AT_ONCE = 500
 """Patients of one query."""
@@ -169,9 +169,7 @@ def apply_change(connection: Connection, change: ConsentChange, at: datetime) ->
 def _lasting(connection: Connection, patient: PatientKey) -> frozenset[tuple[str, str]]:
     """Source and id of the patient's alerts that are open."""
     alert = WEARABLE_ALERTS.c
-    asked = select(alert.source, alert.id).where(
-        _of(WEARABLE_ALERTS, patient), alert.status == "open"
-    )
+    asked = select(alert.source, alert.id).where(_of(WEARABLE_ALERTS, patient), OPEN)
     return frozenset((source, id) for source, id in connection.execute(asked))
 
 

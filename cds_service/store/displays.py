@@ -1,7 +1,7 @@
 """Earlier displays of a patient's cards, and what was heard of them since."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import groupby
@@ -12,16 +12,17 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Connection,
-    FromClause,
     Label,
     Row,
     Select,
-    Table,
+    Subquery,
     Text,
     and_,
     bindparam,
     cast,
+    exists,
     null,
+    or_,
     select,
     union_all,
 )
@@ -39,8 +40,10 @@ from .tables import CALLS, CARDS, FEEDBACK, SUPPRESSIONS
 NEWEST = 20
 """Displays of one key that are looked at, beside those of which something was heard."""
 MOST = 1000
-"""Rows that are looked at, the newest; beyond, a card is rather shown once more."""
+"""Cards that each question looks at, the newest, and rows that are given back; beyond,
+a card is rather shown once more."""
 SHOWN = ("uuid", "rule", "version", "dedup_key", "indicator", "shown_at", "evidence")
+ASKED_OF_CARDS = ("call_id", "tenant", "client", "service")
 SAID = ("outcome", "outcome_at", "received_at", "reason_system", "reason_code")
 
 
@@ -59,10 +62,18 @@ def read(
     call: OwnCall | None,
 ) -> tuple[Display, ...]:
     """Return what *lookback* asks for, newest first."""
+    if not lookback.keys and not lookback.info_since and not lookback.heard_since:
+        return ()
+    statement, asked = as_asked(patient, lookback, call)
+    return tuple(_displays(statement.ask(connection, asked).all()))
+
+
+def as_asked(
+    patient: PatientKey, lookback: Lookback, call: OwnCall | None
+) -> tuple[Prepared, Mapping[str, Any]]:
+    """Return the statement for a *lookback* that asks for something, and its values."""
     since = {"info_since": lookback.info_since, "heard_since": lookback.heard_since}
     asks = {name: instant(each) for name, each in since.items() if each is not None}
-    if not lookback.keys and not asks:
-        return ()
     keys = sorted(lookback.keys)
     places = 1 << (len(keys) - 1).bit_length() if keys else 0
     keys += keys[-1:] * (places - len(keys))
@@ -75,96 +86,97 @@ def read(
         "own_instance": call.instance if call else "",
         **asks,
     }
-    statement = _statement(places, *(name in asks for name in since))
-    return tuple(_displays(statement.ask(connection, asked).all()))
+    return _statement(places, *(name in asks for name in since)), asked
 
 
 @lru_cache(maxsize=32)
 def _statement(places: int, info: bool, heard: bool = False) -> Prepared:
     """The query for so many keys, a power of two or none, and for what else matters.
 
-    Several questions in one, so that each has its index; what two of them find is
-    found twice. A card that is shown each time until it is overridden has many
-    displays, of which the newest and those with feedback matter.
+    Several questions in one, so that each has its index and its bound; what two of them
+    find is found twice. A card that is shown each time until it is overridden has many
+    displays, of which the newest and those with feedback matter. Lines are found by the
+    cards on which they stood.
     """
     card = CARDS.c
     recent = card.shown_at >= bindparam("since")
     questions: list[Select[Any]] = []
-    for number in range(places):
-        same = (card.dedup_key == bindparam(f"key_{number}"), recent)
-        newest = _select(*same).order_by(card.shown_at.desc()).limit(NEWEST)
+    keys: list[BindParameter[str]] = [bindparam(f"key_{n}") for n in range(places)]
+    for key in keys:
+        same = (card.dedup_key == key, recent)
         questions += [
-            select(newest.subquery()),
-            _select(*same, FEEDBACK.c.outcome.is_not(None)),
+            _shown(_newest(NEWEST, *same)),
+            _heard(_newest(MOST, *same)),
         ]
     if places:
-        keys: list[BindParameter[str]] = [
-            bindparam(f"key_{number}") for number in range(places)
-        ]
-        lately = CALLS.c.at >= bindparam("since")
-        questions.append(_told(SUPPRESSIONS.c.dedup_key.in_(keys), lately))
-        questions.append(_told_on(card.dedup_key.in_(keys), recent))
+        shown = _newest(MOST, recent)
+        of_keys = or_(SUPPRESSIONS.c.dedup_key.in_(keys), shown.c.dedup_key.in_(keys))
+        questions.append(_told(shown, of_keys))
     if info:
-        mild = card.indicator == Indicator.INFO.name.lower()
-        today = card.shown_at >= bindparam("info_since")
-        questions.append(_select(mild, card.rule != "", today))
+        today = _newest(MOST, card.shown_at >= bindparam("info_since"))
+        mild = today.c.indicator == Indicator.INFO.name.lower()
+        questions.append(_shown(today, mild, today.c.rule != ""))
     if heard:
-        since = card.shown_at >= bindparam("heard_since")
-        questions.append(_select(since, FEEDBACK.c.outcome.is_not(None)))
-        taken = FEEDBACK.c.outcome == FeedbackOutcome.ACCEPTED.value
-        questions.append(_told_on(since, taken))
+        shown = _newest(MOST, card.shown_at >= bindparam("heard_since"))
+        questions.append(_heard(shown))
+        said = FEEDBACK.c
+        taken = select(said.digest).where(
+            _heard_of(shown), said.outcome == FeedbackOutcome.ACCEPTED.value
+        )
+        questions.append(_told(shown, exists(taken.correlate(shown))))
     both = union_all(*questions)
     columns = both.selected_columns
     order = (columns.shown_at.desc(), columns.uuid)
     return Prepared(both.order_by(*order).limit(MOST))
 
 
-def _select(*wanted: ColumnElement[bool]) -> Select[Any]:
-    """The patient's cards, their calls and what was heard of them."""
-    card, call = CARDS.c, CALLS.c
+def _newest(most: int, *wanted: ColumnElement[bool]) -> Subquery:
+    """The newest of the patient's cards that are wanted, as far as an index has them.
+
+    What else is asked of them is asked afterwards: to look for the newest that meet it
+    might be to look at all that there ever were.
+    """
+    card = CARDS.c
+    whose = (card[name] == bindparam(name) for name in PatientKey._fields)
+    columns = (*SHOWN, *ASKED_OF_CARDS)
+    found = select(*(card[name] for name in columns)).where(*whose, *wanted)
+    return found.order_by(card.shown_at.desc()).limit(most).subquery()
+
+
+def _shown(cards: Subquery, *wanted: ColumnElement[bool]) -> Select[Any]:
+    """Cards with their calls and what was heard of them."""
+    call = CALLS.c
     said = (FEEDBACK.c[name] for name in SAID)
     nothing = _nothing("told_under")
     return (
-        select(*(card[name] for name in SHOWN), *_of_call(), nothing, *said)
+        select(*(cards.c[name] for name in SHOWN), *_of_call(), nothing, *said)
         .select_from(
-            CARDS.join(CALLS, call.id == card.call_id).outerjoin(FEEDBACK, _heard_of())
+            cards.join(CALLS, call.id == cards.c.call_id).outerjoin(
+                FEEDBACK, _heard_of(cards)
+            )
         )
-        .where(*_of_patient(CARDS), *wanted)
+        .where(*wanted)
     )
 
 
-def _told_on(*wanted: ColumnElement[bool]) -> Select[Any]:
-    """The lines on the cards that are wanted, whoever saw them."""
-    line, card = SUPPRESSIONS.c, CARDS.c
-    leads = (
-        select(card.call_id, card.rule)
-        .select_from(CARDS.outerjoin(FEEDBACK, _heard_of()))
-        .where(*_of_patient(CARDS), *wanted)
-        .subquery()
-    )
-    under = and_(line.call_id == leads.c.call_id, line.told_under == leads.c.rule)
-    return _told(lines=SUPPRESSIONS.join(leads, under))
+def _heard(cards: Subquery) -> Select[Any]:
+    """Those of the cards of which something was heard."""
+    return _shown(cards, FEEDBACK.c.outcome.is_not(None))
 
 
-def _heard_of() -> ColumnElement[bool]:
+def _heard_of(cards: Subquery) -> ColumnElement[bool]:
     """What ties a card to what was heard of it from those who were shown it."""
-    card, feedback = CARDS.c, FEEDBACK.c
+    feedback = FEEDBACK.c
     return and_(
-        feedback.card == card.uuid,
-        feedback.tenant == card.tenant,
-        feedback.client == card.client,
-        feedback.service == card.service,
+        feedback.card == cards.c.uuid,
+        feedback.tenant == cards.c.tenant,
+        feedback.client == cards.c.client,
+        feedback.service == cards.c.service,
     )
 
 
-def _of_patient(table: Table) -> Iterator[ColumnElement[bool]]:
-    return (table.c[name] == bindparam(name) for name in PatientKey._fields)
-
-
-def _told(
-    *wanted: ColumnElement[bool], lines: FromClause = SUPPRESSIONS
-) -> Select[Any]:
-    """The lines on cards of other rules that are wanted, and their calls."""
+def _told(cards: Subquery, wanted: ColumnElement[bool]) -> Select[Any]:
+    """The lines on the cards that are wanted, and their calls."""
     line, call = SUPPRESSIONS.c, CALLS.c
     known = {
         "uuid": "told " + cast(line.id, Text),
@@ -174,15 +186,13 @@ def _told(
     shown = (
         (known[name] if name in known else line[name]).label(name) for name in SHOWN
     )
+    under = and_(line.call_id == cards.c.call_id, line.told_under == cards.c.rule)
     return (
         select(*shown, *_of_call(), line.told_under, *map(_nothing, SAID))
-        .select_from(lines.join(CALLS, call.id == line.call_id))
-        .where(
-            *_of_patient(CALLS),
-            *wanted,
-            line.told_under.is_not(None),
-            line.indicator.is_not(None),
+        .select_from(
+            cards.join(SUPPRESSIONS, under).join(CALLS, call.id == line.call_id)
         )
+        .where(wanted, line.indicator.is_not(None))
     )
 
 

@@ -8,11 +8,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Row, RowMapping
 
-from ..wearables.records import PatientKey, WearableAlert
+from ..wearables.records import PatientKey, RecentAlerts, WearableAlert
 from .records import (
     AuditEntry,
     AuditEvent,
@@ -149,6 +151,17 @@ def wearable_alert(row: Row[Any]) -> WearableAlert:
         n=row.n,
         local=bool(row.local),
     )
+
+
+def recent_alerts(found: Sequence[Row[Any]], most: int) -> RecentAlerts:
+    """Return the *most* newest alerts of what was found; what lasts is newest."""
+    newest = sorted(found, key=_recency, reverse=True)[:most]
+    kept = sorted(newest, key=attrgetter("start_utc", "source", "id"))
+    return RecentAlerts(tuple(map(wearable_alert, kept)), len(found) <= most)
+
+
+def _recency(row: Row[Any]) -> tuple[float, float]:
+    return (inf if row.end_utc is None else row.end_utc, row.start_utc)
 
 
 def _json(records: Sequence[SourceRecord | EvaluationRecord]) -> str:

@@ -3,7 +3,16 @@
 SQLite understands what SQLAlchemy calls an insert of PostgreSQL.
 """
 
-from sqlalchemy import BindParameter, Table, and_, bindparam, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    Table,
+    and_,
+    bindparam,
+    or_,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from .database import Prepared
@@ -14,6 +23,8 @@ from .tables import (
     CONSENT_GUARDS,
     CONSENTS,
     DELIVERIES,
+    HOLDS,
+    OPEN,
     SPENT_TOKENS,
     SUPPRESSIONS,
     WEARABLE_ALERTS,
@@ -30,21 +41,32 @@ _WHOSE = [WEARABLE_ALERTS.c[name] == bindparam(name) for name in _PATIENT]
 
 
 def _alerts_since() -> Prepared:
+    """The newest of each: alerts that have ended, and alerts that have not.
+
+    Two questions, each of which follows an index and stops.
+    """
     alert = WEARABLE_ALERTS.c
     since: BindParameter[float] = bindparam("since")
-    lasting = and_(
-        alert.end_utc.is_(None), or_(alert.status == "open", alert.start_utc >= since)
-    )
-    kept = [alert.status != "retracted", or_(alert.end_utc >= since, lasting)]
-    order = (alert.start_utc, alert.source, alert.id)
-    return Prepared(select(WEARABLE_ALERTS).where(*_WHOSE, *kept).order_by(*order))
+    most: BindParameter[int] = bindparam("most")
+    order = (alert.end_utc.desc(), alert.start_utc.desc())
+    questions = [
+        select(WEARABLE_ALERTS)
+        .where(*_WHOSE, HOLDS, asked)
+        .order_by(*order)
+        .limit(most)
+        .subquery()
+        for asked in (
+            alert.end_utc >= since,
+            and_(alert.end_utc.is_(None), or_(OPEN, alert.start_utc >= since)),
+        )
+    ]
+    return Prepared(union_all(*map(select, questions)))
 
 
 def _lasting_alerts() -> Prepared:
     alert = WEARABLE_ALERTS.c
     order = (alert.start_utc, alert.source, alert.id)
-    lasting = select(WEARABLE_ALERTS).where(*_WHOSE, alert.status == "open")
-    return Prepared(lasting.order_by(*order))
+    return Prepared(select(WEARABLE_ALERTS).where(*_WHOSE, OPEN).order_by(*order))
 
 
 def _save_alert() -> Prepared:

@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL
 
 from ..protocol.feedback import FeedbackEntry
 from ..rulebook.engine import Display, Lookback
-from ..wearables.records import PatientKey, WearableAlert
+from ..wearables.records import PatientKey, RecentAlerts
 from . import deliveries, displays, rows, tables
 from .configurations import Configurations
 from .consents import Consents, apply_change, expect_consents, guard
@@ -52,6 +52,8 @@ TOKENS_KEPT = timedelta(hours=1)
 """How long a spent token is remembered after nobody accepts it any more."""
 PRUNE_EVERY = timedelta(minutes=1)
 POSTGRESQL = ("postgresql", "postgresql+psycopg")
+ALERTS_READ = 500
+"""Of one patient by one call."""
 PAGE = 1000
 """Rows of the audit trail that are read at a time."""
 
@@ -135,17 +137,20 @@ class Store:
 
         return self._database.write(work, durable=False)
 
-    def wearable_alerts(
-        self, patient: PatientKey, since: datetime
-    ) -> tuple[WearableAlert, ...]:
-        """Return the patient's alerts that lasted until *since* or later, oldest first.
+    def wearable_alerts(self, patient: PatientKey, since: datetime) -> RecentAlerts:
+        """Return the patient's alerts that lasted until *since* or later.
 
-        Without those that were retracted.
+        Without those that were retracted; of more than ``ALERTS_READ`` the newest, by
+        their end. What lasts is newest.
         """
-        asked = {**patient._asdict(), "since": since.timestamp()}
+        asked = {
+            **patient._asdict(),
+            "since": since.timestamp(),
+            "most": ALERTS_READ + 1,
+        }
         with self._database.reading() as connection:
             found = ALERTS_SINCE.ask(connection, asked).all()
-        return tuple(rows.wearable_alert(row) for row in found)
+        return rows.recent_alerts(found, ALERTS_READ)
 
     def displays(
         self, patient: PatientKey, lookback: Lookback, call: OwnCall | None = None

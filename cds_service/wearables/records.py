@@ -79,3 +79,13 @@ class WearableAlert:
     def duration(self, now: datetime) -> timedelta:
         """Return how long it lasted, or has lasted until *now*."""
         return (self.end or now) - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class RecentAlerts:
+    """A patient's wearable alerts of some time, as far as they were read."""
+
+    alerts: tuple[WearableAlert, ...] = ()
+    """Oldest first, by their start."""
+    whole: bool = True
+    """False where there are more, all of which ended before any of these."""

@@ -113,7 +113,7 @@ def raise_alerts(send: Send) -> Callable[..., Acknowledgement]:
 
 def stored(store: Store, patient: str = "p1") -> list[WearableAlert]:
     key = PatientKey("demo", "-", patient)
-    return list(store.wearable_alerts(key, NOW - timedelta(days=30)))
+    return list(store.wearable_alerts(key, NOW - timedelta(days=30)).alerts)
 
 
 def kept(store: Store, patient: str = "p1") -> list[tuple[str, str]]:

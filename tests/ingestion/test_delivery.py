@@ -108,7 +108,7 @@ def deliver(store: Store) -> Deliver:
 
 def stored(store: Store, tenant: str = "demo", base: str = "-") -> list[WearableAlert]:
     key = PatientKey(tenant, base, "smart-1")
-    return list(store.wearable_alerts(key, NOW - timedelta(days=30)))
+    return list(store.wearable_alerts(key, NOW - timedelta(days=30)).alerts)
 
 
 def audited(store: Store) -> list[tuple[str, str, Any]]:

@@ -57,7 +57,7 @@ def call_under(use: ConsentUse) -> CallRecord:
 
 
 def alerts(store: Store) -> list[WearableAlert]:
-    return list(store.wearable_alerts(P1, NOW - timedelta(days=30)))
+    return list(store.wearable_alerts(P1, NOW - timedelta(days=30)).alerts)
 
 
 def test_each_patient_has_their_own(store: Store) -> None:

@@ -67,8 +67,8 @@ def test_everything_is_there_and_goes_on_from_there(
     assert list(store.audit_entries()) == list(source.audit_entries())
     assert verify(store) == []
     patient, since = make_alert().patient, now - timedelta(days=1)
-    found = store.wearable_alerts(patient, since)
-    assert found == source.wearable_alerts(patient, since)
+    found = store.wearable_alerts(patient, since).alerts
+    assert found == source.wearable_alerts(patient, since).alerts
     assert [each.id for each in found] == ["Z", "_", "a", "é", "ü"]
     assert store.begin_delivery(Attempt("watch", "key"), "digest", now).body == "{}"
     assert not store.spend_token("https://ehr.example", "a", now, now)

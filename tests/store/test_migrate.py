@@ -81,7 +81,7 @@ def test_an_alert_of_before_keeps_its_clock_only_where_it_had_an_offset(
     store = Store.open(empty)
     store.migrate()
 
-    found = store.wearable_alerts(PatientKey("default", "-", "p"), SINCE)
+    found = store.wearable_alerts(PatientKey("default", "-", "p"), SINCE).alerts
     assert {each.start.isoformat(): each.local for each in found} == {
         starts[0]: True,
         starts[1]: False,

@@ -25,7 +25,7 @@ from cds_service.store.records import (
     StoreBusy,
     StoreError,
 )
-from cds_service.store.store import Store
+from cds_service.store.store import ALERTS_READ, Store
 from cds_service.wearables.records import PatientKey, WearableAlert
 
 from ..waiting import PATIENCE
@@ -211,10 +211,39 @@ def test_an_alert_comes_out_as_it_went_in(
 
     deliver(store, "k", [lasting, ended], event)
 
-    found = store.wearable_alerts(lasting.patient, now - timedelta(days=1))
+    found = store.wearable_alerts(lasting.patient, now - timedelta(days=1)).alerts
     assert found == (lasting, ended)
     assert found[0].start.utcoffset() == timedelta(hours=-5)
     assert found[0].opened.tzinfo == UTC
+
+
+def test_of_too_many_alerts_the_newest_are_read_and_it_is_said_that_there_are_more(
+    store: Store, event: AuditEvent, make_alert: MakeAlert, now: datetime
+) -> None:
+    start = now - timedelta(days=9)
+    ended = [
+        make_alert(
+            id=f"{minutes:04}",
+            start=start,
+            end=now - timedelta(minutes=minutes),
+            status="closed",
+        )
+        for minutes in range(ALERTS_READ)
+    ]
+    deliver(store, "k", ended, event)
+    since = now - timedelta(days=1)
+    all_of_them = store.wearable_alerts(ended[0].patient, since)
+    lasting = make_alert(id="lasting", start=start - timedelta(days=30))
+
+    deliver(store, "l", [lasting], event)
+
+    found = store.wearable_alerts(lasting.patient, since)
+    assert (len(all_of_them.alerts), all_of_them.whole) == (ALERTS_READ, True)
+    assert {each.id for each in found.alerts} == {
+        "lasting",
+        *(each.id for each in ended[:-1]),
+    }
+    assert not found.whole
 
 
 def test_alerts_are_those_of_the_patient_of_the_tenant_and_server(
@@ -229,7 +258,7 @@ def test_alerts_are_those_of_the_patient_of_the_tenant_and_server(
     deliver(store, "k", [make_alert(patient=key) for key in keys], event)
 
     for key in keys:
-        (found,) = store.wearable_alerts(key, now - timedelta(days=1))
+        (found,) = store.wearable_alerts(key, now - timedelta(days=1)).alerts
         assert found.patient == key
 
 
@@ -259,7 +288,7 @@ def test_alerts_are_those_that_lasted_until_since_and_were_not_retracted(
 
     deliver(store, "k", [alert], event)
 
-    assert bool(store.wearable_alerts(alert.patient, now)) is found
+    assert bool(store.wearable_alerts(alert.patient, now).alerts) is found
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
@@ -275,7 +304,7 @@ def test_the_highest_revision_stays_whichever_came_first(
         alert = make_alert(rev=rev, value=100.0 + rev, opened=later)
         deliver(store, f"k{rev}", [alert], event)
 
-    (found,) = store.wearable_alerts(alert.patient, now - timedelta(days=1))
+    (found,) = store.wearable_alerts(alert.patient, now - timedelta(days=1)).alerts
     assert (found.rev, found.value) == (2, 102.0)
     assert found.opened == now
 
@@ -285,7 +314,7 @@ def test_the_same_id_from_another_source_is_another_alert(
 ) -> None:
     deliver(store, "k", [make_alert(), make_alert(source="other")], event)
 
-    found = store.wearable_alerts(make_alert().patient, now - timedelta(days=1))
+    found = store.wearable_alerts(make_alert().patient, now - timedelta(days=1)).alerts
     assert {alert.source for alert in found} == {"simulator", "other"}
 
 

@@ -122,7 +122,7 @@ def test_a_signed_delivery_is_202_and_stored(world: World, post: Post) -> None:
     assert (response.status_code, response.mimetype) == (202, "application/json")
     assert response.get_json()["accepted"] == 1
     patient = PatientKey("default", "-", "smart-1")
-    (alert,) = world.store.wearable_alerts(patient, NOW - timedelta(days=1))
+    (alert,) = world.store.wearable_alerts(patient, NOW - timedelta(days=1)).alerts
     assert alert.id == "a-1"
 
 

@@ -11,11 +11,13 @@ from .evaluate import (
     evaluate_rule,
     open_case,
 )
+from .rows.indexing import ALERTS
 from .rows.selectors import Selector
 from .rulebook import Program, Rulebook, ServiceRules
 from .rules import CheckResource, Rule
 
 __all__ = [
+    "ALERTS",
     "ANY_REASON",
     "Case",
     "CheckResource",

@@ -16,7 +16,7 @@ from ..values.truth import ReasonKind, Verdict
 from .facts import Fact, Found, Window
 from .person import birth_moment
 from .rows.chart_index import ChartIndex
-from .rows.indexing import SOURCES_OF, index_chart
+from .rows.indexing import ALERTS, SOURCES_OF, index_chart
 from .rows.observations import observation_moment
 from .rows.problems import Ending, OpenEndings, Times, usual_reading
 from .rows.readings import (
@@ -259,11 +259,22 @@ class Case:
     def _unread(self, fact: Fact) -> tuple[str, ...]:
         unread = self.index.unread
         if len(fact.origins) == 1:
-            return unread.get(fact.origins[0], ())
+            of_one = unread.get(fact.origins[0], ())
+            return () if of_one == (ALERTS,) and self._reach(fact.window) else of_one
         names: dict[str, None] = {}
         for origin in fact.origins:
             names.update(dict.fromkeys(unread.get(origin, ())))
         return tuple(names)
+
+    def _reach(self, window: Window | None) -> bool:
+        """Whether the alerts that were read go back beyond the start of a window.
+
+        Where not all were read, those that ended last were.
+        """
+        if not self.alerts or window is None:
+            return False
+        ended = min(each.end or self.now for each in self.alerts)
+        return ended < window.length.before(self.now, self.zone)
 
     def _place(self, fact: Fact, row: Row, found: Found) -> None:
         lacks = fact.kind == "observation" and fact.unit and row.value is None

@@ -40,7 +40,9 @@ def send(url: str, *scenarios: str, secret: str = SECRET) -> Result:
 
 def stored(world: World) -> list[WearableAlert]:
     patient = PatientKey("default", "-", "smart-1")
-    return list(world.store.wearable_alerts(patient, datetime.now(UTC) - timedelta(9)))
+    return list(
+        world.store.wearable_alerts(patient, datetime.now(UTC) - timedelta(9)).alerts
+    )
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 from datetime import datetime
+from textwrap import dedent
 from typing import Any
 
 import pytest
 
-from cds_service.fhir.chart import SourceState
+from cds_service.fhir.chart import Source, SourceState
 from cds_service.rulebook.engine.evaluate import evaluate
 
 LOADED, PARTIAL, MISSING = SourceState
@@ -745,3 +746,35 @@ def test_an_unknown_is_never_taken_for_true_or_false(rules: Any, chart: Any) -> 
 
     with pytest.raises(TypeError):
         bool(verdict)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("low: present", True),
+        ("low: {duration: {above: 10 minutes}}", True),
+        ("low: {duration: {above: 1 hour}}", {"not_read"}),
+        ("low: {count: {at_least: 1}}", True),
+        ("low: {count: {at_least: 2}}", {"not_read"}),
+        ("low: {count: {at_most: 0}}", False),
+        ("recently: {count: {at_least: 2}}", False),
+        ("recently: {duration: {above: 1 hour}}", False),
+        ("irregular: present", {"not_read"}),
+    ],
+)
+def test_of_alerts_that_were_read_in_part_those_before_the_oldest_are_not_known(
+    rules: Any, chart: Any, wearable: Any, reasons: Any, asked: str, expected: Any
+) -> None:
+    facts = f"""\
+        {LOW}
+        recently: {{wearable_alert: {{type: [low-heart-rate], within: 2 days}}}}
+        irregular: {{wearable_alert: {{type: [irregular-rhythm], within: 7 days}}}}"""
+    whole = chart()
+    source = Source("wearable_alerts", PARTIAL)
+    partial = replace(whole, sources={**whole.sources, source.name: source})
+    alerts = [wearable(hours=1), wearable("another-kind", hours=72)]
+
+    verdict = rules.verdict(dedent(facts), asked, partial, alerts)
+
+    answer = verdict if isinstance(verdict, bool) else reasons(verdict)
+    assert answer == expected

@@ -33,6 +33,8 @@ SOURCES_OF: Mapping[str, tuple[str, ...]] = {
     "observation": ("observations",),
 }
 """The parts of the chart that a kind of fact is read from."""
+ALERTS = "wearable_alerts"
+"""What the alerts are called beside the parts of a chart."""
 
 
 def index_chart(
@@ -62,7 +64,8 @@ def index_chart(
     _add(index, chart, "medication", "draft_orders", ordered)
     drafted = drafts is not None and drafts.state is SourceState.LOADED
     index.unread["draft_orders"] = () if drafted else ("draft_orders",)
-    index.unread["wearable_alert"] = ("wearable_alerts",) if alerts is None else ()
+    partial = ALERTS in chart.sources and chart.state(ALERTS) is not SourceState.LOADED
+    index.unread["wearable_alert"] = (ALERTS,) if alerts is None or partial else ()
     _add_alerts(index, alerts or (), times.now)
     return index
 
