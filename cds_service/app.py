@@ -53,7 +53,7 @@ def create_app(config: Config | None = None, world: World | None = None) -> Flas
     """
     if world is None:
         config = config or load_config()
-        store = Store.open(config.database_url)
+        store = Store.open(config.database_url, limits=config.database_limits)
         store.migrate()
         holder = str(uuid4())
         opening = open_rulebook(config, store, holder)
@@ -218,7 +218,7 @@ def build_world(
     return World(
         config=config,
         clients=config.clients,
-        store=store or Store.open(config.database_url),
+        store=store or Store.open(config.database_url, limits=config.database_limits),
         serving=Serving(rulebook, datetime.now(UTC)),
         clock=lambda: datetime.now(UTC),
         fhir=FhirPool(min(READS_A_CALL * config.threads, MOST_READS), log=say),

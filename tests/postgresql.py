@@ -94,6 +94,29 @@ class Server:
             assert running, (self.folder / "log").read_text()
             time.sleep(0.02)
 
+    @contextmanager
+    def standby(self) -> Iterator["Server"]:
+        """A server that follows this one, which waits for it with each COMMIT."""
+        with _folder() as folder:
+            copied = subprocess.run(
+                [_program("pg_basebackup"), "-D", folder / "data", "-h", self.folder]
+                + ["-U", NOBODY, "--write-recovery-conf", "--checkpoint=fast"],
+                capture_output=True,
+                text=True,
+                **_as_somebody(),
+            )
+            assert copied.returncode == 0, copied.stderr
+            with _watched(folder) as server:
+                server.start()
+                self._order("ALTER SYSTEM SET synchronous_standby_names = '*'")
+                self._order("SELECT pg_reload_conf()")
+                yield server
+
+    def promote(self) -> None:
+        """Have it go on where the one that it follows has ended."""
+        self._order("ALTER SYSTEM RESET synchronous_standby_names")
+        self._order("SELECT pg_promote()")
+
     def kill(self) -> None:
         """End it at once, without a warning, all of its processes."""
         if self.process is None:
@@ -112,19 +135,36 @@ class Server:
 @contextmanager
 def running_server() -> Iterator[Server]:
     """A server with no database of ours, until the end of the block or of this run."""
+    with _folder() as folder:
+        made = subprocess.run(
+            [_program("initdb"), "-D", folder / "data", "-U", NOBODY, "--no-sync"]
+            + ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"],
+            capture_output=True,
+            text=True,
+            **_as_somebody(),
+        )
+        assert made.returncode == 0, made.stderr
+        with _watched(folder) as server:
+            server.start()
+            yield server
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A new one for a server, of which nothing is left."""
     folder = Path(tempfile.mkdtemp(prefix="cds-postgresql-"))
-    somebody = _as_somebody()
-    if somebody:
+    if os.geteuid() == 0:
         shutil.chown(folder, NOBODY)
     folder.chmod(0o755)
-    made = subprocess.run(
-        [_program("initdb"), "-D", folder / "data", "-U", NOBODY, "--no-sync"]
-        + ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"],
-        capture_output=True,
-        text=True,
-        **somebody,
-    )
-    assert made.returncode == 0, made.stderr
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _watched(folder: Path) -> Iterator[Server]:
+    """A server that may be started, and ends with the block or with this run."""
     watch = subprocess.Popen(
         ["sh", "-c", GONE, folder],
         stdin=subprocess.PIPE,
@@ -136,7 +176,6 @@ def running_server() -> Iterator[Server]:
     )
     server = Server(folder)
     try:
-        server.start()
         yield server
     finally:
         assert watch.stdin

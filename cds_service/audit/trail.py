@@ -1,13 +1,17 @@
 """The audit trail as it stands: written out, and held to its chain."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from ..store.records import AuditEntry
 from ..store.reports import Period
-from ..store.rows import Tail, entry_hash
+from ..store.rows import Tail, entry_hash, predecessor
 from ..store.store import Store
+
+Ends = tuple[Tail, ...]
+"""The last two rows of a writer: where a connection was lost, nobody may have known
+that the last one was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,33 +57,40 @@ def anchors(store: Store) -> tuple[Anchor, ...]:
 def verify(store: Store, kept: Iterable[Anchor] = ()) -> list[Break]:
     """Return every place where a row was changed, removed or put in.
 
-    What the rows alone cannot show: that the last rows of a writer were cut off, that
-    all rows of a writer are gone, and that somebody who can write the database wrote a
-    chain anew from some row to its end. Anchors that were *kept* elsewhere show that.
+    What the rows alone cannot show: that the last rows of a writer were cut off, or all
+    of them, where no other writer takes them up, and that somebody who can write the
+    database wrote a chain anew from some row to its end. Anchors that were *kept*
+    elsewhere show that.
     """
-    tails: dict[str, Tail] = {}
+    ends: dict[str, Ends] = {}
     breaks = []
     expected = {(each.writer, each.sequence): each.hash for each in kept}
     for entry in store.audit_entries():
-        tail = tails.get(entry.writer, Tail(entry.writer))
-        problems = list(_problems(entry, tail))
+        problems = list(_problems(entry, ends))
         hash = expected.pop((entry.writer, entry.sequence), entry.hash)
         if hash != entry.hash:
             problems.append("the row is not the one that was anchored")
         breaks += [Break(entry.writer, entry.sequence, each) for each in problems]
-        tails[entry.writer] = Tail(entry.writer, entry.sequence, entry.hash)
+        tail = Tail(entry.writer, entry.sequence, entry.hash)
+        ends[entry.writer] = (*ends.get(entry.writer, ())[-1:], tail)
     return breaks + [
         Break(writer, sequence, "the row that was anchored is missing")
         for writer, sequence in expected
     ]
 
 
-def _problems(entry: AuditEntry, tail: Tail) -> Iterator[str]:
+def _problems(entry: AuditEntry, ends: Mapping[str, Ends]) -> Iterator[str]:
+    tail = ends.get(entry.writer, (Tail(entry.writer),))[-1]
+    before = predecessor(entry)
     missing = entry.sequence - tail.sequence - 1
     if missing > 0:
         yield f"rows {tail.sequence + 1} to {entry.sequence - 1} are missing"
     elif missing < 0:
         yield "the row is out of order"
+    elif before is not None:
+        if before not in ends.get(before.writer, ()):
+            where = f"row {before.sequence} of writer {before.writer}"
+            yield f"{where}, which it takes up, is missing or was changed"
     elif entry.previous_hash != tail.hash:
         yield "the row does not follow from the row before it"
     if entry.hash != entry_hash(entry):

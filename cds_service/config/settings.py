@@ -31,6 +31,7 @@ from pydantic_settings import (
 )
 
 from ..http.addresses import ListedServer, Reach
+from ..store.database import Limits
 from ..trust import DEFAULT_LIFETIME, ClientProfile, TrustedClient
 from .clients import Clients, load_clients
 from .entries import FhirUrl
@@ -142,6 +143,27 @@ class Config(BaseSettings):
         default="sqlite:///var/cds-service.sqlite",
         description="Database: `sqlite:///` and a file, `sqlite:////` for a full path;"
         " `postgresql+psycopg://user@host/database` for several machines.",
+    )
+    database_connections: int = Field(
+        default=16,
+        ge=2,
+        le=200,
+        description="Connections to PostgreSQL that a process may have at a time; one"
+        " is opened when a thread has work for it.",
+    )
+    database_statement_timeout_ms: int = Field(
+        default=10_000,
+        ge=100,
+        le=600_000,
+        description="Milliseconds that PostgreSQL may take for one statement before the"
+        " request is answered 503.",
+    )
+    database_lock_timeout_ms: int = Field(
+        default=5000,
+        ge=100,
+        le=600_000,
+        description="Milliseconds that a request waits for a lock of PostgreSQL, or for"
+        " a connection while others have them all, before it is answered 503.",
     )
     clients_file: Path | None = Field(
         default=None,
@@ -331,6 +353,15 @@ class Config(BaseSettings):
         if self.auth is Auth.OFF:
             clients = clients.without_trust(_anonymous(self.fhir_servers))
         return clients
+
+    @property
+    def database_limits(self) -> Limits:
+        """What a process may take of PostgreSQL."""
+        return Limits(
+            connections=self.database_connections,
+            statement_seconds=self.database_statement_timeout_ms / 1000,
+            lock_seconds=self.database_lock_timeout_ms / 1000,
+        )
 
     def warnings(self) -> list[str]:
         """Return what must be said loudly at start, a sentence each."""

@@ -6,6 +6,7 @@ difference is a module of its own, ``sqlite.py`` and ``postgresql.py``.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Column, Connection, CursorResult, Table, text
@@ -18,6 +19,17 @@ from sqlalchemy.sql.expression import ClauseElement
 from .records import StoreError
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a process may take of a PostgreSQL server."""
+
+    connections: int = 16
+    """At a time; one is opened when there is work for it."""
+    statement_seconds: float = 10.0
+    lock_seconds: float = 5.0
+    """For a lock, and for a connection while others have them all."""
 
 
 class Database(Protocol):

@@ -13,25 +13,35 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from .database import T
+from .database import Limits, T
 from .records import StoreBusy, StoreError
 
-MOST_CONNECTIONS = 16
-"""Of one process at a time; one is opened when there is work for it."""
-WAIT_SECONDS = 5.0
-"""How long a thread waits for a connection."""
+CONNECT_SECONDS = 5
+"""How long a server may take to accept a connection."""
 PAUSES = (0.02, 0.1, 0.4, 1.0)
 """Seconds before a transaction is done again, about; after the last it is given up."""
 TIMEOUTS = """\
-SET statement_timeout = '10s';
-SET lock_timeout = '5s';
+SET statement_timeout = {statement};
+SET lock_timeout = {lock};
 SET idle_in_transaction_session_timeout = '30s'
 """
+"""In milliseconds."""
+USUAL = {
+    "fallback_application_name": "cds-service",
+    "connect_timeout": str(CONNECT_SECONDS),
+    "target_session_attrs": "read-write",
+    "keepalives_idle": "30",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+}
+"""What libpq is told where the URL does not say otherwise: nobody asks a standby, and a
+server that is gone without a word is noticed."""
 DURABLE_LATER = text("SET LOCAL synchronous_commit = off")
 """A commit that does not wait; the next that waits makes it durable as well."""
 WITHOUT_HASTE = """\
@@ -42,9 +52,13 @@ SET LOCAL idle_in_transaction_session_timeout = 0
 ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(4920175208346177)")
 """Held while the schema is changed; the number is ours alone."""
 
-LOST = ("57P01", "57P02", "57P03", "08", "25006", "0A000")
+STANDBY = "25006"
+"""Another server is to be written to by now; no connection to this one is of use."""
+LOST = ("57P01", "57P02", "57P03", "08", STANDBY, "0A000")
 """The connection is of no more use: the server ends, it is a standby by now, or it
 keeps the plan of a statement about a table that has changed."""
+GENERATION = "generation"
+"""Where a connection keeps how often the server had changed before it was made."""
 OUTRUN = ("40001", "40P01")
 """Others were faster; done again, it may go well."""
 BUSY = ("55P03", "57014", "25P03", "25P04", "53")
@@ -64,6 +78,8 @@ class Failure:
     """Whether the connection is of no more use."""
     again: bool = False
     """Whether to do it again."""
+    standby: bool = False
+    """Whether all connections of before are of no more use."""
 
 
 class _Again(Exception):
@@ -77,8 +93,9 @@ class _Again(Exception):
 class PostgresDatabase:
     """The connections of this process to one database."""
 
-    def __init__(self, url: URL) -> None:
-        self._writers = _engine(url)
+    def __init__(self, url: URL, limits: Limits = Limits()) -> None:
+        self._generation = 0
+        self._writers = self._engine(url, limits)
         self._readers = self._writers.execution_options(isolation_level="AUTOCOMMIT")
 
     def write(
@@ -95,7 +112,9 @@ class PostgresDatabase:
             durable: Whether it must survive a crash of the server.
             settle: Told of the result on the connection that committed it.
             find: Whether the result was stored after all, where the connection broke
-                before the server said so. Without it, that is an error.
+                before the server said so. What it does itself is rolled back; while
+                the transaction of before may still be committed, it waits. Without
+                it, that is an error.
         """
         for pause in PAUSES:
             try:
@@ -153,25 +172,36 @@ class PostgresDatabase:
                     if not durable:
                         connection.execute(DURABLE_LATER)
                     result = work(connection)
-                    try:
-                        transaction.commit()
-                    except ERRORS as error:
-                        failure = read_failure(error)
-                        if not failure.lost:
-                            raise
-                        connection.invalidate()
-                        self._find_out(find, result, failure)
-                        return result
-                if settle:
+                    told = self._commit(transaction, result, find)
+                if told and settle:
                     settle(connection, result)
                 return result
             except ERRORS as error:
-                failure = read_failure(error)
-                if failure.lost:
-                    connection.invalidate()
-                if failure.again:
-                    raise _Again(failure.error) from None
-                raise failure.error from None
+                raise self._judge(connection, error) from None
+
+    def _commit(
+        self, transaction: RootTransaction, result: T, find: Find[T] | None
+    ) -> bool:
+        """Whether the connection that committed has lived to say so."""
+        try:
+            transaction.commit()
+        except ERRORS as error:
+            failure = read_failure(error)
+            if not failure.lost:
+                raise
+            transaction.connection.invalidate()
+            self._find_out(find, result, failure)
+            return False
+        return True
+
+    def _judge(self, connection: Connection, error: Exception) -> Exception:
+        """What is to be raised for an error of a transaction."""
+        failure = read_failure(error)
+        if failure.lost:
+            connection.invalidate()
+        if failure.standby:
+            self._generation += 1
+        return _Again(failure.error) if failure.again else failure.error
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
@@ -198,15 +228,55 @@ class PostgresDatabase:
             raise failure.error
         for pause in (*PAUSES, 0.0):
             try:
-                with self.reading() as connection:
-                    stored = find(connection, result)
+                if self._is_stored(find, result):
+                    return
+            except StoreBusy:
+                break
             except StoreError:
                 time.sleep(pause)
                 continue
-            if stored:
-                return
             raise _Again(failure.error)
         raise failure.error
+
+    def _is_stored(self, find: Find[T], result: T) -> bool:
+        with _translated_errors(), self._writers.connect() as connection:
+            with connection.begin() as transaction:
+                try:
+                    return find(connection, result)
+                finally:
+                    transaction.rollback()
+
+    def _engine(self, url: URL, limits: Limits) -> Engine:
+        usual = {each: USUAL[each] for each in USUAL if each not in url.query}
+        engine = create_engine(
+            url.set(drivername="postgresql+psycopg"),
+            connect_args=usual,
+            paramstyle="format",
+            pool_size=limits.connections,
+            max_overflow=0,
+            pool_timeout=limits.lock_seconds,
+            pool_use_lifo=True,
+            pool_pre_ping=True,
+            hide_parameters=True,
+        )
+        timeouts = TIMEOUTS.format(
+            statement=int(limits.statement_seconds * 1000),
+            lock=int(limits.lock_seconds * 1000),
+        )
+
+        def connected(connection: Any, record: Any) -> None:
+            record.info[GENERATION] = self._generation
+            connection.autocommit = True
+            connection.execute(timeouts)
+            connection.autocommit = False
+
+        def taken(_: Any, record: Any, __: Any) -> None:
+            if record.info[GENERATION] != self._generation:
+                raise DisconnectionError("another server is to be written to")
+
+        event.listen(engine, "connect", connected)
+        event.listen(engine, "checkout", taken)
+        return engine
 
 
 def read_failure(error: Exception) -> Failure:
@@ -227,7 +297,8 @@ def read_failure(error: Exception) -> Failure:
             return Failure(told, lost=True, again=True)
     told = StoreError(f"the database refused: {_words(cause)}")
     lost = state.startswith(LOST)
-    return Failure(told, lost=lost, again=lost or state in OUTRUN)
+    again = lost or state in OUTRUN
+    return Failure(told, lost=lost, again=again, standby=state == STANDBY)
 
 
 def _words(cause: Any) -> str:
@@ -247,28 +318,3 @@ def _translated_errors() -> Iterator[None]:
         yield
     except ERRORS as error:
         raise read_failure(error).error from None
-
-
-def _engine(url: URL) -> Engine:
-    engine = create_engine(
-        url.set(drivername="postgresql+psycopg"),
-        connect_args={
-            "fallback_application_name": "cds-service",
-            "connect_timeout": int(WAIT_SECONDS),
-        },
-        paramstyle="format",
-        pool_size=MOST_CONNECTIONS,
-        max_overflow=0,
-        pool_timeout=WAIT_SECONDS,
-        pool_use_lifo=True,
-        pool_pre_ping=True,
-        hide_parameters=True,
-    )
-
-    def connected(connection: Any, _: Any) -> None:
-        connection.autocommit = True
-        connection.execute(TIMEOUTS)
-        connection.autocommit = False
-
-    event.listen(engine, "connect", connected)
-    return engine

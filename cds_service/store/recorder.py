@@ -6,28 +6,29 @@ the disk, and answer half again as many calls (measured with `Store.record_call`
 SQLite with eight threads).
 
 To PostgreSQL many write at a time, and each connection has a chain of its own, so that
-nobody waits for another's last hash.
+nobody waits for another's last hash. Where a connection is lost its chain ends, and the
+next that begins says after which row of that one: what was cut off there shows.
 """
 
+import threading
 import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from . import rows
 from .database import Database
 from .records import AuditEntry, AuditEvent, StoreBusy, StoreError
-from .rows import Tail, chained, unchained
+from .rows import Tail, chained, successor, unchained
 from .sqlite import SqliteDatabase, translated_errors
 from .statements import ADD_AUDIT
 from .tables import AUDIT
 
 Work = Callable[[Connection], None]
-TAIL = "audit_tail"
-"""Where a connection keeps the last row of its chain."""
 
 
 class Recorder(Protocol):
@@ -127,6 +128,10 @@ class ConnectionChains:
 
     def __init__(self, write: Callable[..., AuditEntry]) -> None:
         self._write = write
+        self._tails: dict[Any, Tail] = {}
+        """The last row of each of the driver's connections, lost ones included until
+        another chain has taken their end up."""
+        self._lock = threading.Lock()
 
     def record(self, event: AuditEvent, work: Work) -> None:
         """Do the work and append the event; return when both are durable."""
@@ -134,21 +139,37 @@ class ConnectionChains:
 
         def whole(connection: Connection) -> AuditEntry:
             work(connection)
-            tail = connection.info.get(TAIL) or Tail(str(uuid.uuid4()))
-            entry = chained(draft, tail)
+            entry = chained(draft, self._tail(connection))
             ADD_AUDIT.run(connection, rows.audit_row(entry))
             return entry
 
-        self._write(whole, settle=_advance, find=_is_stored)
+        self._write(whole, settle=self._advance, find=_is_stored)
 
+    def _tail(self, connection: Connection) -> Tail:
+        driver = connection.connection.driver_connection
+        tail = self._tails.get(driver)
+        if tail is None:
+            with self._lock:
+                lost = next((each for each in self._tails if each.closed), None)
+                ended = self._tails.pop(lost, None)
+                tail = self._tails[driver] = successor(ended, str(uuid.uuid4()))
+        return tail
 
-def _advance(connection: Connection, entry: AuditEntry) -> None:
-    connection.info[TAIL] = Tail(entry.writer, entry.sequence, entry.hash)
+    def _advance(self, connection: Connection, entry: AuditEntry) -> None:
+        tail = Tail(entry.writer, entry.sequence, entry.hash)
+        self._tails[connection.connection.driver_connection] = tail
 
 
 def _is_stored(connection: Connection, entry: AuditEntry) -> bool:
-    row = connection.execute(_newest(entry.writer)).first()
-    return row is not None and row.hash == entry.hash
+    """Whether the row is there, once the transaction that wrote it is over.
+
+    Its place in the chain is free only after that was rolled back.
+    """
+    try:
+        connection.execute(insert(AUDIT).values(rows.audit_row(entry)))
+    except IntegrityError:
+        return True
+    return False
 
 
 def _read_tail(connection: Connection, writer: str) -> Tail:

@@ -64,6 +64,8 @@ class AuditEntry:
     sequence: int
     """From 1, without a gap."""
     previous_hash: str
+    """Of a writer's first row zeros or, where it takes up the chain of a connection
+    that was lost, that writer, and sequence and hash of its last row that is known."""
     hash: str
     """SHA-256 in hexadecimal over every other field of the row."""
     at: str

@@ -190,6 +190,24 @@ class Tail:
     hash: str = GENESIS
 
 
+def successor(ended: Tail | None, writer: str) -> Tail:
+    """Return where *writer* begins, which may take up a chain that has *ended*."""
+    if ended is None:
+        return Tail(writer)
+    if ended.sequence == 0:
+        return Tail(writer, hash=ended.hash)
+    return Tail(writer, hash=f"{ended.writer}:{ended.sequence}:{ended.hash}")
+
+
+def predecessor(entry: AuditEntry) -> Tail | None:
+    """Return the end of another chain that the first row of a writer takes up."""
+    writer, _, place = entry.previous_hash.partition(":")
+    sequence, _, hash = place.partition(":")
+    if entry.sequence != 1 or not sequence.isdecimal():
+        return None
+    return Tail(writer, int(sequence), hash)
+
+
 def canonical_json(value: Any) -> str:
     """Return the value as JSON that is always the same text for the same value."""
     return _ENCODER.encode(value)

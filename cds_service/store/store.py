@@ -21,7 +21,7 @@ from ..wearables.records import PatientKey, RecentAlerts
 from . import deliveries, displays, rows, tables
 from .configurations import Configurations
 from .consents import Consents, apply_change, expect_consents, guard
-from .database import Database, read_url
+from .database import Database, Limits, read_url
 from .displays import OwnCall
 from .migrations import upgrade
 from .publications import Publications
@@ -74,19 +74,22 @@ class Store:
         os.register_at_fork(after_in_child=_starter(weakref.ref(self)))
 
     @classmethod
-    def open(cls, url: str, *, create: bool = True) -> "Store":
+    def open(
+        cls, url: str, *, create: bool = True, limits: Limits = Limits()
+    ) -> "Store":
         """Return the store at a database URL; nothing is read yet.
 
         Args:
             url: ``sqlite:///file`` or ``postgresql+psycopg://user@host/database``.
             create: Make the file where there is none. A database of PostgreSQL is made
                 by who runs the server.
+            limits: Of PostgreSQL.
 
         Raises:
             StoreError: if it is no such URL, or there is no such file.
         """
         open_database(url, create=create).close()
-        return cls(lambda: open_database(url))
+        return cls(lambda: open_database(url, limits=limits))
 
     def migrate(self) -> None:
         """Bring the schema up to date; any number of processes may do so at once."""
@@ -318,14 +321,16 @@ class Store:
         self._recorder = build_recorder(self._database)
 
 
-def open_database(url: str, *, create: bool = False) -> Database:
+def open_database(
+    url: str, *, create: bool = False, limits: Limits = Limits()
+) -> Database:
     """Return the connections to the database at a URL, as ``Store.open`` takes it."""
     parsed = read_url(url)
     if parsed.drivername in POSTGRESQL:
         # Imported where it is asked for: who serves from a file needs no driver.
         from .postgresql import PostgresDatabase
 
-        return PostgresDatabase(parsed)
+        return PostgresDatabase(parsed, limits)
     return SqliteDatabase(_find_file(parsed, create))
 
 

@@ -95,6 +95,8 @@ def test_no_call_is_recorded_under_a_consent_after_its_withdrawal_was_answered(
             nodes[0],
             ConsentChange(patient, frozenset(), (consent(patient, "active"),)),
         )
+    # As for Consents of a time when there were no guards.
+    rows("DELETE FROM consent_guards")
 
     def work(number: int) -> None:
         for patient in patients:
@@ -124,6 +126,49 @@ def test_no_call_is_recorded_under_a_consent_after_its_withdrawal_was_answered(
     recorded = rows("SELECT DISTINCT patient_id FROM audit WHERE kind = 'call'")
     assert len(recorded) > 10
     assert verify(nodes[0]) == []
+
+
+def test_a_withdrawal_is_answered_after_the_call_that_still_rests_on_the_consent(
+    nodes: list[Store], rows: Rows, url: str
+) -> None:
+    """A row that does not exist cannot be locked: the first who asks makes it."""
+    patient = PatientKey("demo", "-", "p")
+    seen = stamp_of([consent(patient, "active")])
+    tell(nodes[0], ConsentChange(patient, frozenset(), (consent(patient, "active"),)))
+    rows("DELETE FROM consent_guards")
+    use = ConsentUse("permitted", seen=seen)
+    answered: list[str] = []
+
+    def call() -> None:
+        nodes[1].record_call(call_under(patient, use), AuditEvent(NOW, "call"))
+        answered.append("call")
+
+    def withdraw() -> None:
+        tell(nodes[2], ConsentChange(patient, seen, gone=("c",)))
+        answered.append("withdrawal")
+
+    with ThreadPoolExecutor(2) as pool:
+        with psycopg.connect(url.replace("+psycopg", "")) as session:
+            session.execute("LOCK TABLE calls")
+            calls = pool.submit(call)
+            until(lambda: waiting(rows) == 1)
+            withdraws = pool.submit(withdraw)
+            until(lambda: waiting(rows) == 2 or answered)
+        calls.result()
+        withdraws.result()
+
+    assert answered == ["call", "withdrawal"]
+    with pytest.raises(ConsentsChanged):
+        call()
+
+
+def waiting(rows: Rows) -> int:
+    """How many sessions wait for a lock."""
+    (found,) = rows("""
+        SELECT count(*) AS number FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'
+    """)
+    return int(found["number"])
 
 
 def test_of_many_nodes_with_one_token_exactly_one_wins(nodes: list[Store]) -> None:

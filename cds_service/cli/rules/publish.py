@@ -42,7 +42,7 @@ def publish(
     """
     try:
         config = load_config()
-        store = Store.open(config.database_url)
+        store = Store.open(config.database_url, limits=config.database_limits)
         store.migrate()
         if watch:
             _watch(config, store, holder, parent)

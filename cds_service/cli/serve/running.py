@@ -50,7 +50,7 @@ def run(config: Config) -> None:
     """
     holder = str(uuid4())
     try:
-        store = Store.open(config.database_url)
+        store = Store.open(config.database_url, limits=config.database_limits)
         store.migrate()
         opening = open_rulebook(config, store, holder)
         change = record_configuration(config, store, datetime.now(UTC))
@@ -156,7 +156,9 @@ class PublishingChild:
             self._process.wait()
         # It may have ended before it could: the next server should not have to wait.
         with suppress(StoreError):
-            store = Store.open(self._config.database_url)
+            store = Store.open(
+                self._config.database_url, limits=self._config.database_limits
+            )
             store.publications.give_lease_back(self._holder)
             store.close()
 
