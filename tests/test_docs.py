@@ -247,6 +247,7 @@ def test_every_kind_of_block_is_held_by_a_test() -> None:
         "docs/architecture.md": {"text"},
         "docs/authors.md": {"sh", "text", "yaml"},
         "docs/cli.md": {"sh", "text"},
+        "docs/data.md": {"sh"},
         "docs/ehr.md": {"console", "http", "sh", "yaml"},
         "docs/operators.md": {"console", "sh", "sql"},
         "docs/security.md": {""},  # a drawing

@@ -69,7 +69,7 @@ VERBS: Mapping[str, Verb] = {
         "rules.coverage", "Name the clauses of rules that tests leave unseen."
     ),
     "database": Verb(
-        "database.moving", "Make the schema of a database, or copy one into another."
+        "database", "Make the schema of a database, copy it, back it up, restore it."
     ),
     "demo": Verb("serve.demo", "Start everything here and play the main job once."),
     "diff": Verb("rules.diff", "Compare what two versions of rules mean."),

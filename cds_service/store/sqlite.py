@@ -21,6 +21,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from .database import T
+from .presence import Presence
 from .records import StoreBusy, StoreError
 
 BUSY_SECONDS = 5.0
@@ -33,6 +34,7 @@ class SqliteDatabase:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._presence = Presence(file)
         self._durable = _writing_engine(file, "FULL")
         self._light = _writing_engine(file, "NORMAL")
         self._readers = _engine(file, "NORMAL", BUSY_SECONDS)
@@ -87,6 +89,7 @@ class SqliteDatabase:
             self._writers.clear()
             for engine in (self._durable, self._light, self._readers):
                 engine.dispose()
+        self._presence.close()
 
     def _writer(self, durable: bool) -> Connection:
         connection = self._writers.get(durable)

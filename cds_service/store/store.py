@@ -13,7 +13,6 @@ from operator import attrgetter
 from pathlib import Path
 
 from sqlalchemy import Connection, select
-from sqlalchemy.engine import URL
 
 from ..protocol.feedback import FeedbackEntry
 from ..rulebook.engine import Display, Lookback
@@ -325,28 +324,34 @@ def open_database(
     url: str, *, create: bool = False, limits: Limits = Limits()
 ) -> Database:
     """Return the connections to the database at a URL, as ``Store.open`` takes it."""
-    parsed = read_url(url)
-    if parsed.drivername in POSTGRESQL:
+    file = find_file(url)
+    if file is None:
         # Imported where it is asked for: who serves from a file needs no driver.
         from .postgresql import PostgresDatabase
 
-        return PostgresDatabase(parsed, limits)
-    return SqliteDatabase(_find_file(parsed, create))
-
-
-def _find_file(url: URL, create: bool) -> Path:
-    """The file of an SQLite URL."""
-    if url.get_backend_name() != "sqlite":
-        known = "sqlite:/// and postgresql+psycopg://"
-        raise StoreError(f"{url.drivername}: only {known} are supported")
-    if not url.database or url.database == ":memory:" or url.query:
-        raise StoreError("the database URL must name a file: sqlite:///file")
-    file = Path(url.database).absolute()
+        return PostgresDatabase(read_url(url), limits)
     if create:
         make_file(file)
     elif not file.is_file():
         raise StoreError("there is no such database")
-    return file
+    return SqliteDatabase(file)
+
+
+def find_file(url: str) -> Path | None:
+    """Return where the file of a database URL is or will be; None if it has none.
+
+    Raises:
+        StoreError: if it is no URL of a database that is supported.
+    """
+    parsed = read_url(url)
+    if parsed.drivername in POSTGRESQL:
+        return None
+    if parsed.get_backend_name() != "sqlite":
+        known = "sqlite:/// and postgresql+psycopg://"
+        raise StoreError(f"{parsed.drivername}: only {known} are supported")
+    if not parsed.database or parsed.database == ":memory:" or parsed.query:
+        raise StoreError("the database URL must name a file: sqlite:///file")
+    return Path(parsed.database).absolute()
 
 
 def _starter(store: weakref.ref[Store]) -> Callable[[], None]:

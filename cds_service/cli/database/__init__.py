@@ -1,4 +1,4 @@
-"""Verbs that read the database, and how they open it beside a server."""
+"""Verbs about the database, and how they open it beside a server."""
 
 import os
 
@@ -8,6 +8,7 @@ from ...config import Config
 from ...store.database import mask_url
 from ...store.records import StoreError
 from ...store.store import Store
+from .. import Verb, Verbs
 
 
 def default_url() -> str:
@@ -45,3 +46,17 @@ def shown(url: str) -> str:
         return mask_url(url)
     except StoreError:
         return "the database"
+
+
+@click.group(
+    cls=Verbs,
+    package=__name__,
+    verbs={
+        "backup": Verb("backups", "Write the whole database into a file."),
+        "copy": Verb("moving", "Copy one database into another, of either kind."),
+        "migrate": Verb("moving", "Bring the schema up to date."),
+        "restore": Verb("backups", "Put a backup where the database is to be."),
+    },
+)
+def database() -> None:
+    """Make the schema of a database, copy one, back it up or restore it."""

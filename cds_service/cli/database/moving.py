@@ -1,4 +1,4 @@
-"""``cds-service database``: its schema, and the way into another."""
+"""``cds-service database migrate`` and ``copy``: its schema, and into another."""
 
 import click
 
@@ -10,12 +10,7 @@ from ...store.store import Store
 from . import database_option, shown
 
 
-@click.group()
-def database() -> None:
-    """Make the schema of a database, or copy one into another."""
-
-
-@database.command()
+@click.command()
 @database_option
 def migrate(database: str) -> None:
     """Bring the schema up to date, as a server does at its start.
@@ -34,7 +29,7 @@ def migrate(database: str) -> None:
     click.echo(f"{shown(database)}: the schema is up to date")
 
 
-@database.command()
+@click.command()
 @click.argument("source")
 @click.argument("target")
 def copy(source: str, target: str) -> None:
