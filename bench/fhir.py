@@ -6,7 +6,6 @@ server is bench/slow_fhir.py, which answers whatever is asked 50 ms later.
 
 import json
 import os
-import re
 import socket
 import statistics
 import subprocess
@@ -252,11 +251,8 @@ def middle(runs: list[Measured]) -> Measured:
 
 def worker_of(subject: Subject) -> int:
     """The process that answers."""
-    with urlopen(f"http://127.0.0.1:{subject.port}/metrics") as response:
-        found = re.search(r'worker="(\d+)"', response.read().decode())
-    if not found:
-        sys.exit("the metrics name no worker")
-    return int(found[1])
+    with urlopen(f"http://127.0.0.1:{subject.port}/health") as response:
+        return int(json.load(response)["worker"])
 
 
 def resident(process: int) -> float:

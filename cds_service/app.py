@@ -91,6 +91,7 @@ def start_app(world: World) -> Flask:
     take_turns()
     follower.start()
     app.extensions["cds_refusals"].keep_settling()
+    app.extensions["cds_metrics"].keep_saying(world)
     return app
 
 

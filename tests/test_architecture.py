@@ -85,7 +85,7 @@ DOORS = {
     "click": ["cli"],
     "rich": ["cli"],
     "structlog": ["web.health"],
-    "prometheus_client": ["web.health"],
+    "prometheus_client": ["web.health", "web.metrics"],
     "flask_cors": ["web"],
     "standardwebhooks": ["cli"],
     "ucumvert": ["units"],

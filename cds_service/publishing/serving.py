@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from ..rulebook.compile import compile_rulebook
@@ -48,6 +48,11 @@ class Serving:
     swaps: int = 0
     problem: str = ""
     """Why what is published is not served here; empty where it is."""
+    checked: datetime = field(init=False)
+    """When the database last said what is published."""
+
+    def __post_init__(self) -> None:
+        self.checked = self.since
 
     def swap(self, rulebook: Rulebook, now: datetime) -> None:
         """Serve this one from now on."""
@@ -99,6 +104,7 @@ class Follower:
         """Serve what is published, unless it is served already."""
         try:
             newest = self._store.publications.newest()
+            self._serving.checked = self._clock()
             if newest is None or newest.digest == self._serving.rulebook.digest:
                 self._report("")
             elif newest.digest != self._hopeless:

@@ -16,7 +16,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.sql.expression import ClauseElement
 
-from .records import StoreError
+from .records import Pool, StoreError, Usage
 
 T = TypeVar("T")
 
@@ -64,6 +64,17 @@ class Database(Protocol):
 
     def migrate(self, upgrade: Callable[[Connection], None]) -> None:
         """Do *upgrade* in one transaction, while no other process does.
+
+        Raises:
+            StoreError: if the database refuses, or cannot be reached.
+        """
+
+    @property
+    def pool(self) -> Pool:
+        """Return how many connections are in use at this moment."""
+
+    def measure(self) -> Usage:
+        """Return what the database takes on its disk, and what is left there.
 
         Raises:
             StoreError: if the database refuses, or cannot be reached.

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
 
 from .claimants import is_gone, own
 from .records import Attempt, Claim, DeliveryState, StoreError
@@ -13,6 +13,8 @@ KEPT = timedelta(days=8)
 """How long an answer is remembered; seven days is what senders may rely on."""
 TAKEN_OVER_AFTER = timedelta(minutes=5)
 """After this long a claim is taken to be of a process that died, seen or not."""
+LOOKED_BACK = timedelta(hours=1)
+"""For deliveries without an answer; the answered ones of days are not walked over."""
 TRIES = 5
 """How often a claim is made anew because another is given back just then."""
 
@@ -75,6 +77,20 @@ def finish(
 def abandon(connection: Connection, attempt: Attempt) -> None:
     """Forget the delivery if it is in progress under this attempt."""
     connection.execute(delete(DELIVERIES).where(_is_mine(attempt)))
+
+
+def oldest_unanswered(connection: Connection, now: datetime) -> float:
+    """Return how many seconds ago the oldest delivery without an answer began.
+
+    Of the last hour; 0 where each has one. Who works on it may have died.
+    """
+    since = (now - LOOKED_BACK).timestamp()
+    row = DELIVERIES.c
+    asked = select(func.min(row.begun_utc)).where(
+        row.begun_utc >= since, row.status.is_(None)
+    )
+    begun = connection.execute(asked).scalar()
+    return 0.0 if begun is None else max(0.0, now.timestamp() - begun)
 
 
 def prune(connection: Connection, now: datetime) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from .database import Limits, T
-from .records import StoreBusy, StoreError
+from .records import Pool, StoreBusy, StoreError, Usage
 
 CONNECT_SECONDS = 5
 """How long a server may take to accept a connection."""
@@ -44,6 +44,7 @@ USUAL = {
 server that is gone without a word is noticed."""
 DURABLE_LATER = text("SET LOCAL synchronous_commit = off")
 """A commit that does not wait; the next that waits makes it durable as well."""
+SIZE = text("SELECT pg_database_size(current_database())")
 WITHOUT_HASTE = """\
 SET LOCAL statement_timeout = 0;
 SET LOCAL lock_timeout = 0;
@@ -154,6 +155,17 @@ class PostgresDatabase:
             upgrade(connection)
 
         self.write(work)
+
+    @property
+    def pool(self) -> Pool:
+        """Those that are lent, of all that may be open."""
+        lending: Any = self._writers.pool
+        return Pool(lending.checkedout(), lending.size())
+
+    def measure(self) -> Usage:
+        """Return what the database takes; its disk is not ours to see."""
+        with self.reading() as connection:
+            return Usage(connection.execute(SIZE).scalar_one(), None)
 
     def close(self) -> None:
         """Close every connection."""

@@ -26,6 +26,28 @@ class ConsentsChanged(StoreError):
     """What was decided rests on Consents that do not hold any more; decide anew."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The connections of this process to the database."""
+
+    busy: int
+    """Those that somebody has at this moment."""
+    most: int = 0
+    """So many there may be; 0 where nothing limits them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the database takes, and what waits in it."""
+
+    bytes: int
+    """On its disk."""
+    free: int | None
+    """Bytes that are left there; None where that cannot be seen from here."""
+    oldest_unanswered: float = 0.0
+    """Seconds since the oldest delivery of the last hour began that has no answer."""
+
+
 class Caller(Protocol):
     """Whoever is answered: a client of the clients file."""
 

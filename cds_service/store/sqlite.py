@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .database import T
 from .presence import Presence
-from .records import StoreBusy, StoreError
+from .records import Pool, StoreBusy, StoreError, Usage
 
 BUSY_SECONDS = 5.0
 """How long a writer waits for its turn before it gives up."""
@@ -80,6 +80,25 @@ class SqliteDatabase:
             with self.reading() as connection:
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
             self.write(upgrade)
+
+    @property
+    def pool(self) -> Pool:
+        """Who reads and who writes; there are as many as there are threads."""
+        reading: Any = self._readers.pool
+        return Pool(reading.checkedout() + self._lock.locked())
+
+    def measure(self) -> Usage:
+        """Return what the file and its journal take. None of them is opened."""
+        names = (self._file.name, f"{self._file.name}-wal", f"{self._file.name}-shm")
+        taken = 0
+        try:
+            for name in names:
+                with suppress(FileNotFoundError):
+                    taken += self._file.with_name(name).stat().st_size
+            disk = os.statvfs(self._file.parent)
+        except OSError as error:
+            raise StoreError(f"{self._file}: {error.strerror}") from error
+        return Usage(taken, disk.f_bavail * disk.f_frsize)
 
     def close(self) -> None:
         """Close every connection."""

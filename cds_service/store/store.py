@@ -8,6 +8,7 @@ for another to learn its last hash.
 import os
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
@@ -33,7 +34,9 @@ from .records import (
     CallRecord,
     Claim,
     Intake,
+    Pool,
     StoreError,
+    Usage,
 )
 from .reports import Reports
 from .sqlite import SqliteDatabase, make_file
@@ -113,6 +116,22 @@ class Store:
     def reports(self) -> Reports:
         """What became of cards."""
         return Reports(self._database)
+
+    @property
+    def pool(self) -> Pool:
+        """The connections of this process."""
+        return self._database.pool
+
+    def usage(self, now: datetime) -> Usage:
+        """Return what the database takes, and what waits in it.
+
+        Raises:
+            StoreError: if the database refuses, or cannot be reached.
+        """
+        measured = self._database.measure()
+        with self._database.reading() as connection:
+            waiting = deliveries.oldest_unanswered(connection, now)
+        return replace(measured, oldest_unanswered=waiting)
 
     def close(self) -> None:
         """Close every connection of this process."""

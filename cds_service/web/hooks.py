@@ -27,9 +27,9 @@ from ..rulebook.engine import Rulebook
 from ..trust import Keyring, TrustedClient, authenticate
 from ..trust.documents import fetcher
 from ..trust.keyring import Log, keep_quiet
-from .health import Metrics, count_halves
 from .json import parse_json, read_body, render_json
 from .limits import Deadline, admit
+from .metrics import Metrics, count_halves
 from .notes import note
 from .refusals import Refusals
 

@@ -15,9 +15,9 @@ from ..ingestion import (
     refusals_audited,
 )
 from ..protocol.errors import UnsupportedMediaType
-from .health import count_halves
 from .json import parse_json, read_body, render_json
 from .limits import admit
+from .metrics import count_halves
 from .notes import note
 
 PLAIN = {"application/json"}

@@ -461,3 +461,36 @@ if child:
     for entry in store.audit_entries():
         sequences.setdefault(entry.writer, []).append(entry.sequence)
     assert sorted(sequences.values()) == [[1], [1, 2]]
+
+
+def test_what_a_database_takes_grows_with_what_is_stored(
+    store: Store, make_call: Callable[..., CallRecord], now: datetime
+) -> None:
+    before = store.usage(now)
+
+    for number in range(200):
+        call = make_call(hook_instance=f"{number}", cards=())
+        store.record_call(call, AuditEvent(now, "call", detail={"filler": "x" * 2000}))
+
+    assert store.usage(now).bytes > before.bytes > 0
+
+
+def test_the_room_on_the_disk_is_known_of_a_file_alone(
+    kind: str, store: Store, now: datetime
+) -> None:
+    free = store.usage(now).free
+
+    assert free is None if kind == "postgresql" else free is not None and free > 0
+
+
+def test_a_connection_is_busy_while_somebody_reads_or_writes(
+    kind: str, store: Store
+) -> None:
+    assert store.pool.busy == 0
+    assert store.pool.most == (16 if kind == "postgresql" else 0)
+
+    with store._database.reading():
+        assert store.pool.busy == 1
+    seen = store._database.write(lambda connection: store.pool.busy)
+
+    assert (seen, store.pool.busy) == (1, 0)

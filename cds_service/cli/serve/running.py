@@ -22,6 +22,7 @@ from ...config import Config, InvalidConfig, Reload
 from ...rulebook.load import InvalidRulebook
 from ...store.records import StoreError
 from ...store.store import Store
+from ...web.metrics import forget_worker
 from .tls import Contexts
 
 SLACK = 30
@@ -188,6 +189,7 @@ def build_settings(config: Config) -> dict[str, Any]:
         "loglevel": str(config.log_level).lower(),
         "logger_class": Log,
         "pre_request": keep_quiet,
+        "child_exit": forget,
         "control_socket_disable": True,
         "proc_name": "cds-service",
         **(build_tls_settings(config) if config.tls_cert else {}),
@@ -217,6 +219,11 @@ class Log(Logger):
         """Write the sentence alone."""
         sentence = str(msg).replace("%s", "…")
         super().debug("%s", sentence)  # type: ignore[no-untyped-call]
+
+
+def forget(arbiter: Any, worker: Any) -> None:
+    """Have the metrics count a worker among the living no more, however it ended."""
+    forget_worker(worker.pid)
 
 
 def keep_quiet(worker: Any, request: Any) -> None:

@@ -25,6 +25,7 @@ from ...web.errors import build_outcome
 from ...web.headers import HEADERS
 from ...web.json import render_json
 from ...web.limits import OVERLOADED
+from ...web.metrics import Load
 
 ARRIVAL = 20
 """Seconds in which a request has to arrive; whoever sends no more holds no thread."""
@@ -58,6 +59,7 @@ class Worker(ThreadWorker):
         """Load the app, which is told by whom it is asked."""
         super().load_wsgi()  # type: ignore[no-untyped-call]
         app = self.wsgi
+        app.extensions["cds_metrics"].workload = self.tell_load
 
         def wsgi(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
             spare = threading.current_thread().name.startswith(SPARE)
@@ -66,6 +68,11 @@ class Worker(ThreadWorker):
             return answer
 
         self.wsgi = wsgi
+
+    def tell_load(self) -> Load:
+        """Return what this worker has to do."""
+        inside, threads = len(self._inside), self.cfg.threads
+        return Load(min(inside, threads), max(0, inside - threads), self.nr_conns)
 
     def run(self) -> None:
         """Serve until told to stop; a thread that hangs must not keep the process."""

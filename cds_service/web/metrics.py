@@ -1,0 +1,272 @@
+"""What this server counts and how it fares, for Prometheus; nothing of a patient.
+
+Under `cds-service serve` the workers of one machine keep their numbers in files of one
+folder, so that whichever is asked answers for all of them: counters as sums, of workers
+that died as well, gauges over those that live. Elsewhere a process counts for itself.
+What the database knows is read when somebody asks, and left out where it does not
+answer.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from flask import current_app
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from .. import __version__
+from ..config import Reload
+from ..decision import World
+from ..rulebook.compile import overdue
+from ..store.records import StoreError
+
+BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+"""Seconds; the answer is due on the order of half a second (CDS Hooks)."""
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable that names the folder of all workers, as prometheus-client wants it."""
+EVERY = 1.0
+"""Seconds between two times that a worker says how it fares."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a worker has to do at this moment."""
+
+    busy: int = 0
+    """Threads that answer."""
+    waiting: int = 0
+    """Requests for which there is no thread yet."""
+    connections: int = 0
+    """Open ones, those that do nothing included."""
+
+
+class Metrics:
+    """Counters and gauges of one worker process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.workload: Callable[[], Load] = Load
+        """Asked for what the worker has to do; who runs the worker sets it."""
+        self._requests = self._counter(
+            "cds_requests", "Requests answered.", "route", "method", "status"
+        )
+        self._seconds = Histogram(
+            "cds_request_seconds",
+            "Time to answer.",
+            ["route"],
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        self._cards = self._counter("cds_cards", "Cards shown.", "service", "indicator")
+        self._suppressed = self._counter(
+            "cds_cards_suppressed", "Cards held back, by reason.", "service", "why"
+        )
+        self._unusable = self._counter(
+            "cds_resources_unusable",
+            "Resources about patients that could not be used, by reason.",
+            "type",
+            "reason",
+        )
+        self._foreign = self._counter(
+            "cds_resources_foreign",
+            "Resources about other patients that came and were dropped.",
+            "type",
+        )
+        self._withheld = self._counter(
+            "cds_wearable_alerts_withheld",
+            "Wearable alerts that no consent permitted a call to use.",
+            "service",
+        )
+        self._halves = self._counter(
+            "cds_half_characters",
+            "Half characters that were replaced in texts, by where they stood.",
+            "where",
+        )
+        self._swaps = self._counter(
+            "cds_rulebook_swaps", "Times that a worker took another rulebook."
+        )
+        self._swapped = 0
+        self._sums = {name: self._gauge(name, *told) for name, told in GAUGES.items()}
+
+    def count(self, route: str, method: str, status: int, seconds: float) -> None:
+        """One request that was answered."""
+        self._requests.labels(route, method, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def count_card(self, service: str, indicator: str) -> None:
+        """One card that was shown."""
+        self._cards.labels(service, indicator).inc()
+
+    def count_unusable(self, resource_type: str, reason: str) -> None:
+        """One resource that could not be used."""
+        self._unusable.labels(resource_type, reason).inc()
+
+    def count_foreign(self, resource_type: str, number: int) -> None:
+        """Resources about other patients."""
+        self._foreign.labels(resource_type).inc(number)
+
+    def count_withheld(self, service: str, number: int) -> None:
+        """Wearable alerts that a patient does not permit to be used."""
+        self._withheld.labels(service).inc(number)
+
+    def count_halves(self, where: str, number: int) -> None:
+        """Halves of characters that were replaced in texts."""
+        self._halves.labels(where).inc(number)
+
+    def count_suppressed(self, service: str, why: str) -> None:
+        """One card that was held back."""
+        self._suppressed.labels(service, why).inc()
+
+    def say(self, world: World) -> None:
+        """Take how this worker fares at this moment."""
+        serving, todo, pool = world.serving, self.workload(), world.store.pool
+        swaps = serving.swaps
+        self._swaps.inc(swaps - self._swapped)
+        self._swapped = swaps
+        now = {
+            "workers": 1,
+            "threads": world.config.threads,
+            "threads_busy": todo.busy,
+            "requests_waiting": todo.waiting,
+            "connections_open": todo.connections,
+            "database_connections_busy": pool.busy,
+            "database_connections_most": pool.most,
+            "rulebook_behind": bool(serving.problem),
+            "rulebook_loaded_timestamp_seconds": serving.since.timestamp(),
+            "rulebook_checked_timestamp_seconds": serving.checked.timestamp(),
+        }
+        for name, value in now.items():
+            self._sums[name].set(float(value))
+
+    def keep_saying(self, world: World) -> None:
+        """Say it every second from now on, for when another worker is asked."""
+
+        def work() -> None:
+            while True:
+                self.say(world)
+                time.sleep(EVERY)
+
+        threading.Thread(target=work, name="metrics", daemon=True).start()
+
+    def render(self, world: World) -> bytes:
+        """Return everything as Prometheus reads it, of all workers of this server."""
+        self.say(world)
+        counted = self.registry
+        if FOLDER in os.environ:
+            counted = CollectorRegistry()
+            MultiProcessCollector(counted)  # type: ignore[no-untyped-call]
+        known = CollectorRegistry()
+        known.register(Known(world))
+        return generate_latest(counted) + generate_latest(known)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, of_all: Any, text: str) -> Gauge:
+        return Gauge(
+            f"cds_{name}", text, registry=self.registry, multiprocess_mode=of_all
+        )
+
+
+GAUGES = {
+    "workers": ("livesum", "Workers that answer."),
+    "threads": ("livesum", "Threads of all workers: calls at once."),
+    "threads_busy": ("livesum", "Threads that answer a request."),
+    "requests_waiting": ("livesum", "Requests that wait for a thread."),
+    "connections_open": ("livesum", "Open connections, idle ones included."),
+    "database_connections_busy": ("livesum", "Connections to the database in use."),
+    "database_connections_most": (
+        "livesum",
+        "Connections to the database that there may be; 0 where nothing limits them.",
+    ),
+    "rulebook_behind": ("livesum", "Workers that cannot serve the newest rules."),
+    "rulebook_loaded_timestamp_seconds": (
+        "livemax",
+        "When a worker last took a rulebook.",
+    ),
+    "rulebook_checked_timestamp_seconds": (
+        "livemin",
+        "When it was last asked what is published, by the worker that is latest.",
+    ),
+}
+"""Name without its prefix, to how the workers' values become one, and what it is."""
+
+
+class Known:
+    """What the database and the rulebook say, read when somebody asks."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield what is known; what could not be read is missing, and never 0."""
+        yield _labelled(
+            "build_info", "1 for the version that runs.", version=__version__
+        )
+        rulebook = self._world.rulebook
+        told = "1 for the rulebook that the worker serves that was asked."
+        yield _labelled("rulebook_info", told, digest=rulebook.digest)
+        text = "Rules in force whose review is overdue."
+        yield _gauge("rules_review_overdue", text, count_overdue(self._world))
+        try:
+            read = list(self._read())
+        except StoreError:
+            read = []
+        yield _gauge("database_up", "1 while the database answers.", bool(read))
+        yield from read
+
+    def _read(self) -> Iterator[GaugeMetricFamily]:
+        store, now = self._world.store, self._world.clock()
+        usage, publications = store.usage(now), store.publications
+        text = "1 while the newest rules are refused."
+        refused = publications.refusal() is not None
+        yield _gauge("rulebook_refused", text, refused)
+        if self._world.config.reload is Reload.ON:
+            text = "1 while a process watches the rules folder."
+            watched = bool(publications.lease_holder(now))
+            yield _gauge("rules_watched", text, watched)
+        yield _gauge("database_size_bytes", "Of the database.", usage.bytes)
+        if usage.free is not None:
+            text = "Room that is left on the disk of the database."
+            yield _gauge("database_free_bytes", text, usage.free)
+        text = "Age of the oldest delivery of the last hour without an answer, or 0."
+        yield _gauge("delivery_unanswered_seconds", text, usage.oldest_unanswered)
+
+
+def count_overdue(world: World) -> int:
+    """Return how many rules in force should have been reviewed by today."""
+    rulebook = world.rulebook
+    today = world.clock().astimezone(rulebook.site.time_zone).date()
+    return sum(1 for _ in overdue(rulebook.rules.values(), today))
+
+
+def count_halves(where: str, number: int) -> None:
+    """Count the halves of characters that were replaced in this request's texts."""
+    metrics: Metrics = current_app.extensions["cds_metrics"]
+    metrics.count_halves(where, number)
+
+
+def forget_worker(process: int) -> None:
+    """Leave the gauges of a worker that ended out from now on; its counters stay."""
+    mark_process_dead(process)  # type: ignore[no-untyped-call]
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"cds_{name}", text, value=float(value))
+
+
+def _labelled(name: str, text: str, **labels: str) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"cds_{name}", text, labels=list(labels))
+    family.add_metric(list(labels.values()), 1.0)
+    return family
