@@ -235,6 +235,5 @@ def url(
         yield new_database(tmp_path / "cds.sqlite")
         return
     server: "Server" = request.getfixturevalue("postgresql")
-    database = server.create()
-    yield server.url(database)
-    server.drop(database)
+    with server.lend() as database:
+        yield server.url(database)

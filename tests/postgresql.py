@@ -33,7 +33,39 @@ SETTINGS = {
     "track_commit_timestamp": "on",
     "max_connections": "200",
     "shared_buffers": "32MB",
+    "autovacuum": "off",
 }
+SHAPE = """
+    SELECT md5(string_agg(what, ' ' ORDER BY what)) FROM (
+        SELECT concat_ws(' ', oid, relname, relnatts) FROM pg_class
+            WHERE relnamespace = 'public'::regnamespace
+        UNION ALL SELECT concat_ws(' ', oid, tgname, tgenabled) FROM pg_trigger
+        UNION ALL SELECT concat_ws(' ', oid, proname) FROM pg_proc
+            WHERE pronamespace = 'public'::regnamespace
+        UNION ALL SELECT setting.setconfig::text FROM pg_database AS mine
+            JOIN pg_db_role_setting AS setting ON setdatabase = mine.oid
+            WHERE datname = current_database()
+        UNION ALL SELECT datconnlimit::text FROM pg_database
+            WHERE datname = current_database()
+        UNION ALL SELECT version_num FROM alembic_version
+    ) AS shape (what)
+"""
+"""What a test may have changed of a database beside its rows."""
+EMPTY = """
+    SET lock_timeout = '2s';
+    SET session_replication_role = replica;
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid();
+    DO $$ DECLARE named regclass; BEGIN
+        FOR named IN SELECT oid FROM pg_class WHERE relkind = 'r'
+                AND relnamespace = 'public'::regnamespace
+                AND relname <> 'alembic_version' LOOP
+            EXECUTE 'DELETE FROM ' || named;
+        END LOOP;
+    END $$;
+    SELECT setval(oid::regclass, 1, false) FROM pg_class
+        WHERE relkind = 'S' AND relnamespace = 'public'::regnamespace
+"""
 GONE = 'cat; kill -QUIT "$(head -n 1 "$0/data/postmaster.pid")"; rm -rf "$0"'
 """Ends the server as soon as nobody holds the other end of standard input."""
 
@@ -45,6 +77,8 @@ class Server:
     folder: Path
     process: subprocess.Popen[bytes] | None = None
     numbers: Iterator[int] = field(default_factory=count)
+    free: list[str] = field(default_factory=list)
+    shape: str = ""
 
     def url(self, database: str) -> str:
         """How the product is told of a database."""
@@ -68,6 +102,32 @@ class Server:
         name = f"test_{next(self.numbers)}"
         self._order("CREATE DATABASE {} TEMPLATE {}", name, template)
         return name
+
+    @contextmanager
+    def lend(self) -> Iterator[str]:
+        """The name of a database of the template's shape that holds nothing.
+
+        It is emptied for the next who asks, which takes a tenth of the time of a new
+        one; where anything but its rows was changed, it is thrown away.
+        """
+        if not self.shape:
+            with self.connect(TEMPLATE) as connection:
+                self.shape = _shape(connection)
+        name = self.free.pop() if self.free else self.create()
+        try:
+            yield name
+        finally:
+            if self._empty(name):
+                self.free.append(name)
+            else:
+                self.drop(name)
+
+    def _empty(self, database: str) -> bool:
+        with suppress(psycopg.Error), self.connect(database) as connection:
+            if _shape(connection) == self.shape:
+                connection.execute(EMPTY)
+                return True
+        return False
 
     def drop(self, database: str) -> None:
         """End what is connected to it, and remove it."""
@@ -183,6 +243,12 @@ def _watched(folder: Path) -> Iterator[Server]:
         watch.wait()
         if server.process:
             server.process.wait()
+
+
+def _shape(connection: psycopg.Connection) -> str:
+    row = connection.execute(SHAPE).fetchone()
+    assert row
+    return str(row[0])
 
 
 def _as_somebody() -> dict[str, object]:

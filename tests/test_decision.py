@@ -38,13 +38,11 @@ def rulebook() -> Rulebook:
 
 
 @pytest.fixture
-def world(
-    tmp_path: Path, rulebook: Rulebook, new_database: Callable[[Path], str]
-) -> Iterator[World]:
+def world(url: str, rulebook: Rulebook) -> Iterator[World]:
     config = Config(
         profile="development",
         auth="off",
-        database_url=new_database(tmp_path / "cds.sqlite"),
+        database_url=url,
     )
     world = replace(build_world(config, rulebook), clock=lambda: NOW)
     yield world

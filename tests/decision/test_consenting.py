@@ -107,12 +107,9 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rulebook]:
 
 
 @pytest.fixture
-def open_world(
-    tmp_path: Path, books: dict[str, Rulebook], new_database: Callable[[Path], str]
-) -> Iterator[Callable[..., World]]:
+def open_world(books: dict[str, Rulebook], url: str) -> Iterator[Callable[..., World]]:
     """Makes a server at NOW with a lasting alert, whose services ask for consents."""
     opened = []
-    url = new_database(tmp_path / "cds.sqlite")
 
     def make(policy: str = "skip", mode: str = "required") -> World:
         config = Config(

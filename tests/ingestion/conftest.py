@@ -9,8 +9,8 @@ from cds_service.store.store import Store
 
 
 @pytest.fixture
-def store(tmp_path: Path, new_database: Callable[[Path], str]) -> Iterator[Store]:
+def store(url: str) -> Iterator[Store]:
     """An empty one."""
-    store = Store.open(new_database(tmp_path / "store.sqlite"))
+    store = Store.open(url)
     yield store
     store.close()

@@ -27,6 +27,34 @@ ISSUER = "https://ehr.example.org"
 ORIGIN = "https://chart.example.org"
 SERVICE = "wearable-review"
 RULES = Path(__file__).parents[2] / "rules"
+ABOUT_DATA = {
+    "test_alert_fatigue",
+    "test_databases",
+    "test_half_characters",
+    "test_health",
+    "test_hooks",
+    "test_refusals",
+    "test_right_patient",
+    "test_rulebook_state",
+    "test_several_services",
+    "test_system_actions",
+    "test_wearables",
+}
+"""Modules whose tests run on both databases; the others' are about messages alone."""
+
+
+@pytest.fixture
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which database."""
+    return str(request.param)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Say on which databases a test runs."""
+    if "kind" in metafunc.fixturenames:
+        both = metafunc.module.__name__.rpartition(".")[2] in ABOUT_DATA
+        kinds = ["sqlite", "postgresql"] if both else ["sqlite"]
+        metafunc.parametrize("kind", kinds, indirect=True)
 
 
 @dataclass
@@ -164,7 +192,7 @@ def build(
     tmp_path: Path,
     rulebook: Rulebook,
     keys: tuple[str, dict[str, Any]],
-    new_database: Callable[[Path], str],
+    url: str,
 ) -> Iterator[BuildWorld]:
     """Makes a world at NOW with other settings than the usual ones."""
     clients = tmp_path / "clients.yaml"
@@ -183,7 +211,6 @@ def build(
         "profile": {"strict": True},
     }
     clients.write_text(json.dumps({"clients": [client, strict]}))
-    url = new_database(tmp_path / "store.sqlite")
     with ExitStack() as opened:
 
         def make(**settings: str) -> World:

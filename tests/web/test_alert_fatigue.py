@@ -98,7 +98,9 @@ def rule(
 class Clinic:
     """An EHR, a server and a clock that goes as told."""
 
-    def __init__(self, folder: Path, files: dict[str, str], site: str = "") -> None:
+    def __init__(
+        self, folder: Path, url: str, files: dict[str, str], site: str = ""
+    ) -> None:
         written = {
             "services.yaml": SERVICES,
             "site.yaml": SITE + site,
@@ -110,7 +112,7 @@ class Clinic:
             file = folder / "rules" / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
-        self.folder = folder
+        self.folder, self.url = folder, url
         self.now = NOW
         self.worlds: list[World] = []
         self.http = self.start()
@@ -121,7 +123,7 @@ class Clinic:
             {
                 "CDS_PROFILE": "development",
                 "CDS_AUTH": "off",
-                "CDS_DATABASE_URL": f"sqlite:///{self.folder}/cds.sqlite",
+                "CDS_DATABASE_URL": self.url,
             }
         )
         rulebook = check_folder(self.folder / "rules").rulebook
@@ -209,12 +211,12 @@ class Clinic:
 
 
 @pytest.fixture
-def open_clinic(tmp_path: Path) -> Any:
+def open_clinic(tmp_path: Path, url: str) -> Any:
     opened = []
 
     def make(*rules: dict[str, str], site: str = "") -> Clinic:
         files = {name: text for each in rules for name, text in each.items()}
-        clinic = Clinic(tmp_path, files, site)
+        clinic = Clinic(tmp_path, url, files, site)
         opened.append(clinic)
         return clinic
 

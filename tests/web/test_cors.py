@@ -251,7 +251,7 @@ def test_e_8_a_browser_can_read_that_it_called_too_often(
 def test_e_8_a_browser_can_read_that_nothing_was_recorded(
     ehr: Any, request_body: Any, tmp_path: Path
 ) -> None:
-    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as database:
+    with closing(sqlite3.connect(tmp_path / "cds.sqlite")) as database:
         database.execute("drop table calls")
 
     response = ehr.call(request_body, headers={"Origin": ORIGIN})

@@ -275,7 +275,7 @@ def test_e_9_a_call_that_takes_too_long_is_503_audited_and_no_card_counts_as_sho
 ) -> None:
     settings = {"gather_deadline_ms": "1", "answer_deadline_ms": "100"}
     ehr = connect(build(**settings))
-    held = sqlite3.connect(tmp_path / "store.sqlite", check_same_thread=False)
+    held = sqlite3.connect(tmp_path / "cds.sqlite", check_same_thread=False)
     held.execute("begin immediate")
     release = threading.Timer(1, held.rollback)
     release.start()

@@ -33,8 +33,8 @@ class Clock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, new_database: Callable[[Path], str]) -> Iterator[Store]:
-    opened = Store.open(new_database(tmp_path / "cds.sqlite"))
+def store(url: str) -> Iterator[Store]:
+    opened = Store.open(url)
     yield opened
     opened.close()
 

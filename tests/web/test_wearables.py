@@ -41,9 +41,8 @@ ITEM = {
 
 
 @pytest.fixture
-def world(tmp_path: Path, new_database: Callable[[Path], str]) -> Iterator[World]:
+def world(url: str) -> Iterator[World]:
     """A development server at NOW that knows one source and one type of alert."""
-    url = new_database(tmp_path / "store.sqlite")
     store = Store.open(url)
     alert_type = AlertType("low-heart-rate", "Low", "heart_rate", "/min")
     yield World(
