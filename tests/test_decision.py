@@ -1,7 +1,7 @@
 """The straight line of a call: what is recorded, and what is answered only then."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

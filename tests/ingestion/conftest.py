@@ -1,7 +1,6 @@
 """A database of each test's own."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 

@@ -134,6 +134,18 @@ def test_what_was_shown_and_overridden_before_still_counts(empty: str) -> None:
     store.close()
 
 
+@pytest.mark.parametrize("kind", ["postgresql"])
+def test_no_language_orders_texts_in_its_own_way(store: Store, rows: Rows) -> None:
+    found = rows("""
+        SELECT table_name, column_name, collation_name FROM information_schema.columns
+        WHERE table_schema = 'public' AND table_name <> 'alembic_version'
+            AND data_type IN ('text', 'character varying')
+    """)
+
+    assert len(found) > 50
+    assert [each for each in found if each["collation_name"] != "C"] == []
+
+
 @pytest.mark.parametrize("kind", ["sqlite"])
 def test_the_database_keeps_a_write_ahead_log(store: Store, rows: Rows) -> None:
     assert rows("PRAGMA journal_mode") == [{"journal_mode": "wal"}]

@@ -50,8 +50,10 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Say on which databases a test runs."""
-    if "kind" in metafunc.fixturenames:
+    """Say on which databases a test runs that does not say so itself."""
+    marks = metafunc.definition.iter_markers("parametrize")
+    said = any(each.args[0] == "kind" for each in marks)
+    if "kind" in metafunc.fixturenames and not said:
         both = metafunc.module.__name__.rpartition(".")[2] in ABOUT_DATA
         kinds = ["sqlite", "postgresql"] if both else ["sqlite"]
         metafunc.parametrize("kind", kinds, indirect=True)
