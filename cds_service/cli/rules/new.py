@@ -29,7 +29,7 @@ from ...rulebook.authoring import (
 from ...rulebook.compile import SERVICES, compile_rulebook, kind_of
 from ...rulebook.language import Findings, Level, parse_yaml, quote
 from ...rulebook.load import InvalidRulebook, read_folder
-from ...rulebook.testing import ExampleRunner, parse_examples
+from ...rulebook.testing import ExampleRunner, read_examples
 
 COMPARISONS = ("above", "at_least", "below", "at_most")
 
@@ -218,14 +218,14 @@ def prove(made: Mapping[str, str], files: Mapping[str, str]) -> None:
         click.ClickException: if any fails; with what was found.
     """
     together = {**files, **made}
+    tests, mistakes = read_examples(made)
     found = [
         f"{each.file}:{each.line}:{each.column}: {each.message}"
-        for each in compile_rulebook(together).findings
+        for each in (*compile_rulebook(together).findings, *mistakes)
         if each.level is Level.ERROR
     ]
     runner = ExampleRunner(together)
-    document = parse_yaml(list(made.values())[1], list(made)[1], Findings())
-    examples = parse_examples(document, Findings()) if document else ()
+    examples = [example for test in tests for example in test.examples]
     for example in () if found else examples:
         found += (f"{example.name}: {each}" for each in runner.problems(example))
     if found:

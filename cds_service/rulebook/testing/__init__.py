@@ -7,7 +7,6 @@ from .examples import (
     Example,
     ExampleFile,
     fhir_files,
-    parse_examples,
     read_examples,
 )
 from .gate import check_tests, gate
@@ -31,6 +30,5 @@ __all__ = [
     "fhir_files",
     "gate",
     "mutate",
-    "parse_examples",
     "read_examples",
 ]
