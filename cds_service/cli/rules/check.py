@@ -87,7 +87,7 @@ def look(
             (each.file for each in checked.findings if each.level is Level.ERROR),
         )
         said = held_to_lock(checked.findings, checked.files, locked)
-        licensed = licence_findings(folder, checked.files)
+        licensed = licence_findings(folder, checked.files, checked.documents)
         missing = _import_missing(checked)
         for each in sorted({*said, *owed, *licensed, *missing}):
             if _is_within(folder / each.file, within):

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import click
 
-from ...rulebook.language import Finding, Findings
+from ...rulebook.language import Document, Finding, Findings
 from ...rulebook.load import InvalidRulebook, read_folder
 from ...rulebook.terminology import NOTICE, check_licences
 from ..rules.compiled import CouldNotRun, default_folder
@@ -43,13 +44,20 @@ def licences(context: click.Context, rules: Path | None, form: str) -> None:
     context.exit(1 if found else 0)
 
 
-def licence_findings(folder: Path, files: Mapping[str, str]) -> tuple[Finding, ...]:
-    """Return what the licence lint finds in a rules folder and its notice."""
+def licence_findings(
+    folder: Path,
+    files: Mapping[str, str],
+    known: Mapping[str, Document] = MappingProxyType({}),
+) -> tuple[Finding, ...]:
+    """Return what the licence lint finds in a rules folder and its notice.
+
+    *known* are those of its files that were parsed before.
+    """
     findings = Findings()
     notice = folder / NOTICE
     held = dict(files)
     if notice.is_file():
         with notice.open("rb") as opened:
             held[NOTICE] = opened.read(_LONGEST).decode("utf-8", "replace")
-    check_licences(held, findings)
+    check_licences(held, findings, known)
     return tuple(findings)

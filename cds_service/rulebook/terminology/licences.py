@@ -9,6 +9,7 @@ loinc.org/license; nlm.nih.gov RxNorm and UMLS terms of service; ama-assn.org CP
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ...fhir.code_systems import SYSTEMS, canonical_system
@@ -48,8 +49,15 @@ _CODED = ("valuesets/", FOLDER)
 _COMMENT = re.compile(r"\s#.*[^\W\d_]{3}")
 
 
-def check_licences(files: Mapping[str, str], findings: Findings) -> None:
-    """Report what *files* of a rules folder hold against the terms of terminologies."""
+def check_licences(
+    files: Mapping[str, str],
+    findings: Findings,
+    known: Mapping[str, Document] = MappingProxyType({}),
+) -> None:
+    """Report what *files* of a rules folder hold against the terms of terminologies.
+
+    *known* are those of them that were parsed before.
+    """
     used: dict[str, tuple[Document, Path]] = {}
     for name in sorted(files):
         quiet = Findings()
@@ -58,7 +66,7 @@ def check_licences(files: Mapping[str, str], findings: Findings) -> None:
             if document is not None:
                 _check_fhir(document, findings)
         elif name == UNITS or name.startswith(_CODED) and name.endswith(".yaml"):
-            document = parse_yaml(files[name], name, quiet)
+            document = known.get(name) or parse_yaml(files[name], name, quiet)
             if document is not None and isinstance(document.data, dict):
                 for path, system in _check_codes(document, findings):
                     used.setdefault(system, (document, path))
