@@ -1,6 +1,8 @@
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from click.testing import CliRunner, Result
@@ -9,6 +11,7 @@ from cds_service.cli.rules.check import check
 
 RULES = Path(__file__).parents[3] / "rules"
 RULE = "cardiology/beta-blocker-resting-tachycardia.yaml"
+SMALL = "revised.yaml"
 
 
 @pytest.fixture
@@ -150,20 +153,57 @@ def test_colours_are_only_for_a_terminal(rules: Path) -> None:
     assert "\x1b[" in bright.output
 
 
+ADDED = {
+    "facts/wheeze.yaml": """\
+        format: 1
+        fact: wheeze
+        title: Asthma
+        condition: {in: asthma}
+        """,
+    "valuesets/snomed/asthma.yaml": """\
+        format: 1
+        extends: asthma
+        version: 1.0.0
+        include: [{system: snomed, codes: ["195967001"]}]
+        """,
+}
+
+
+@pytest.fixture
+def small(tmp_path: Path, revise: Callable[[Path, int], dict[str, str]]) -> Path:
+    """One rule, and one file of each kind that a folder may hold beside it."""
+    folder = tmp_path / "small"
+    revise(folder, 1)
+    for name, text in ADDED.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(dedent(text), "utf-8")
+    with (folder / "site.yaml").open("a") as site:
+        site.write("overlays: [snomed]\n")
+    spoil(folder, "asthma: {condition: {in: asthma}}", "asthma: {use: wheeze}", SMALL)
+    shutil.copy(RULES / "valuesets/NOTICE.md", folder / "valuesets")
+    return folder
+
+
+def test_the_smaller_folder_has_no_errors(small: Path) -> None:
+    result = run(small)
+
+    assert result.output.splitlines()[-1] == "9 files, 1 rule: 1 note"
+    assert result.exit_code == 0
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[" * 50_000, b"- 1"])
 @pytest.mark.parametrize(
-    "file", [RULE, "site.yaml", "services.yaml", "alert-types.yaml",
-             "facts/pregnancy.yaml", "valuesets/beta-blockers.yaml",
-             "valuesets/snomed/pregnancy.yaml",
-             "cardiology/beta-blocker-resting-tachycardia.test.yaml"]
+    "file", [SMALL, "site.yaml", "services.yaml", "alert-types.yaml",
+             "facts/wheeze.yaml", "valuesets/diabetes.yaml",
+             "valuesets/snomed/asthma.yaml", "revised.test.yaml"]
 )  # fmt: skip
-def test_no_broken_file_makes_it_crash(rules: Path, file: str, content: bytes) -> None:
-    (rules / file).write_bytes(content)
+def test_no_broken_file_makes_it_crash(small: Path, file: str, content: bytes) -> None:
+    (small / file).write_bytes(content)
 
-    result = run(rules)
+    result = run(small)
 
     assert result.exit_code == 1
-    assert f"{rules}/{file}:1:" in result.output
+    assert f"{small}/{file}:1:" in result.output
 
 
 def test_what_cannot_be_read_is_told_with_its_path_and_the_rest_is_checked(
