@@ -109,7 +109,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Have the garbage collector come less often, and what tests start hear and end."""
     gc.set_threshold(10_000, 20, 20)
     hear_for_others()
-    config.stash[KEEPER] = keep_watch(os.environ)
+    if not is_worker(config):
+        config.stash[KEEPER] = keep_watch(os.environ)
 
 
 def pytest_collection_finish() -> None:
@@ -123,7 +124,15 @@ def pytest_collection_finish() -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Have what tests started and left ended before the run ends."""
-    config.stash[KEEPER].communicate()
+    if not is_worker(config):
+        config.stash[KEEPER].communicate()
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Return whether this is one of several that share a run, and that its first
+    process has started.
+    """
+    return hasattr(config, "workerinput")
 
 
 def hear_for_others() -> None:

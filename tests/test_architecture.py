@@ -114,19 +114,21 @@ def parsed(file: Path) -> ast.Module:
     return ast.parse(file.read_text("utf-8"))
 
 
-def imports(tree: ast.AST, module: str, file: Path) -> Iterator[tuple[int, str]]:
+@cache
+def imports(module: str, file: Path) -> list[tuple[int, str]]:
     """Line and full name of everything that a module imports."""
     package = ("cds_service." + module).split(".")
     if file.name != "__init__.py":
         package = package[:-1]
-    for node in ast.walk(tree):
+    found = []
+    for node in ast.walk(parsed(file)):
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
+            found += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             stem = package[: len(package) - node.level + 1] if node.level else []
             base = ".".join([*stem, *([node.module] if node.module else [])])
-            for alias in node.names:
-                yield node.lineno, f"{base}.{alias.name}"
+            found += [(node.lineno, f"{base}.{each.name}") for each in node.names]
+    return found
 
 
 def within(name: str, room: str) -> bool:
@@ -161,7 +163,7 @@ def import_graph(package: Path) -> dict[str, set[str]]:
     names = module_names(package)
     graph = {}
     for module, file in names.items():
-        told = imports(parsed(file), module, file)
+        told = imports(module, file)
         full = [name.removeprefix("cds_service.") for _, name in told]
         # ``from room import name`` names a module of the room or what one holds.
         parents = [name.rpartition(".")[0] for name in full if name not in names]
@@ -211,7 +213,7 @@ def violations(package: Path) -> list[str]:
         if here is None:
             found.append(f"{module}: stands in no room of the order")
             continue
-        for line, name in imports(tree, module, file):
+        for line, name in imports(module, file):
             where = f"{module}:{line}"
             if name.startswith("cds_service."):
                 wrong = neighbourly(module, name.removeprefix("cds_service."))
@@ -233,7 +235,7 @@ def idle_doors(doors: Mapping[str, list[str]], package: Path) -> list[str]:
     used = {
         (name.split(".")[0], module)
         for module, file in names.items()
-        for _, name in imports(parsed(file), module, file)
+        for _, name in imports(module, file)
     }
     found = [
         f"{library}: is not installed" for library in doors if not find_spec(library)
@@ -368,6 +370,7 @@ def defined(tree: ast.Module) -> Iterator[str]:
             yield from (each.id for each in node.targets if isinstance(each, ast.Name))
 
 
+@cache
 def unused(package: Path) -> list[str]:
     """Names that are defined in *package* and that nothing in it reads."""
     trees = {module: parsed(file) for module, file in module_names(package).items()}

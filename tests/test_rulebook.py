@@ -333,6 +333,7 @@ JANE = {
 }
 
 
+@pytest.mark.slow
 def test_the_example_of_every_key_of_a_test_works() -> None:
     files = {
         **FILES,
@@ -424,6 +425,7 @@ def test_every_key_of_an_action_has_an_example() -> None:
     assert {"create", "update", "set", "remove"} <= {name for _, name in keys(action)}
 
 
+@pytest.mark.slow
 def test_the_first_rule_of_the_page_for_authors_works() -> None:
     files = {
         **FILES,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .waiting import PATIENCE
+from .waiting import PATIENCE, until
 
 HOME = Path(__file__).parents[1]
 ENDING = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
@@ -52,7 +52,7 @@ STARTS = """
 import subprocess, time
 
 def test_that_never_ends():
-    deaf = "trap '' INT QUIT TERM HUP; sleep 1000 & echo started $$ $!; wait"
+    deaf = "trap '' INT QUIT TERM HUP; sleep 1000 & echo $PPID $$ $! > started; wait"
     subprocess.Popen(["sh", "-c", deaf], start_new_session=True)
     time.sleep(1000)
 """
@@ -60,21 +60,26 @@ def test_that_never_ends():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("workers", ["0", "1"])
 def test_nothing_that_a_run_started_outlives_it(
-    tmp_path: Path, number: signal.Signals
+    tmp_path: Path, number: signal.Signals, workers: str
 ) -> None:
-    """Neither a child that went its own way nor what that child has started."""
-    tests = tmp_path / "test_starts.py"
+    """Neither a worker, a child that went its own way, nor what that has started."""
+    tests, started = tmp_path / "test_starts.py", tmp_path / "started"
     tests.write_text(STARTS, "utf-8")
-    plain = ("-p", "tests.conftest", "-c", os.devnull, "--capture=no")
-    command = [sys.executable, "-m", "pytest", *plain, tests]
+    plain = ("-p", "tests.conftest", "-c", os.devnull, f"--rootdir={tmp_path}")
+    command = [sys.executable, "-m", "pytest", *plain, "-n", workers, tests]
     with (
-        subprocess.Popen(command, cwd=HOME, stdout=subprocess.PIPE, text=True) as run,
+        subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(HOME)},
+            stdout=subprocess.DEVNULL,
+        ) as run,
         ExitStack() as opened,
     ):
-        assert run.stdout
-        said = next(line for line in run.stdout if "started" in line)
-        handles = [os.pidfd_open(int(each)) for each in said.split()[-2:]]
+        until(lambda: started.exists() and started.read_text(), process=run)
+        handles = [os.pidfd_open(int(each)) for each in started.read_text().split()]
         for each in handles:
             opened.callback(os.close, each)
 

@@ -35,6 +35,7 @@ def errors(files: dict[str, str]) -> list[tuple[str, str]]:
     return found
 
 
+@pytest.mark.slow
 def test_the_shipped_rules_pass() -> None:
     rulebook, findings = gate(SHIPPED, check_resource)
 

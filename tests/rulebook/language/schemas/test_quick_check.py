@@ -52,6 +52,7 @@ def test_of_shipped_files(file: str) -> None:
     assert validator.is_valid(document.data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", SPOILT)
 def test_of_files_with_something_odd_in_every_place(file: str) -> None:
     document = parse(file)
