@@ -36,6 +36,7 @@ from .web.health import build_description, build_health, build_logger, observe_r
 from .web.hooks import build_hooks
 from .web.limits import limit_requests
 from .web.notes import tell_timing
+from .web.readiness import Readiness
 from .web.refusals import Refusals
 from .web.wearables import build_wearables
 
@@ -74,6 +75,8 @@ def create_app(config: Config | None = None, world: World | None = None) -> Flas
     tell_timing(app)
     limit_requests(app, world.config)
     refusals = app.extensions["cds_refusals"] = Refusals(world.store, world.clock)
+    app.extensions["cds_readiness"] = Readiness(world, say)
+    world.store.condition.listen(app.extensions["cds_metrics"].count_store_failure)
     app.register_blueprint(build_hooks(world, say, refusals))
     app.register_blueprint(build_health(world))
     app.register_blueprint(build_description(world))
@@ -92,6 +95,7 @@ def start_app(world: World) -> Flask:
     follower.start()
     app.extensions["cds_refusals"].keep_settling()
     app.extensions["cds_metrics"].keep_saying(world)
+    app.extensions["cds_readiness"].start()
     return app
 
 

@@ -16,6 +16,8 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.sql.expression import ClauseElement
 
+from .condition.faults import Condition
+from .condition.files import Place, Room
 from .records import Pool, StoreError, Usage
 
 T = TypeVar("T")
@@ -34,6 +36,13 @@ class Limits:
 
 class Database(Protocol):
     """The connections of this process; they must not be used across a fork."""
+
+    condition: Condition
+    """What became of the last transactions."""
+
+    @property
+    def place(self) -> Place | None:
+        """Where the file is, if it is one and was opened."""
 
     def write(self, work: Callable[[Connection], T], *, durable: bool = True) -> T:
         """Return what *work* does in one transaction, after that is committed.
@@ -78,6 +87,20 @@ class Database(Protocol):
 
         Raises:
             StoreError: if the database refuses, or cannot be reached.
+        """
+
+    def room(self) -> Room | None:
+        """Return how much room there is; None where that cannot be seen from here.
+
+        Raises:
+            StoreError: if it could be seen elsewhere.
+        """
+
+    def probe(self) -> None:
+        """Return if what is recorded next has a place, as far as can be seen.
+
+        Raises:
+            StoreError: if not.
         """
 
     def close(self) -> None:

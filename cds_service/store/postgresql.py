@@ -18,6 +18,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from .condition.faults import Condition
 from .database import Limits, T
 from .records import Pool, StoreBusy, StoreError, Usage
 
@@ -64,6 +65,8 @@ OUTRUN = ("40001", "40P01")
 """Others were faster; done again, it may go well."""
 BUSY = ("55P03", "57014", "25P03", "25P04", "53")
 """A lock that is not let go, a statement that takes too long, no room."""
+OF_A_ROW = ("22", "23")
+"""Data or a constraint: nothing is wrong with the database."""
 ERRORS = (SQLAlchemyError, psycopg.Error, UnicodeEncodeError, OverflowError)
 
 Settle = Callable[[Connection, T], None]
@@ -95,6 +98,7 @@ class PostgresDatabase:
     """The connections of this process to one database."""
 
     def __init__(self, url: URL, limits: Limits = Limits()) -> None:
+        self.condition = Condition()
         self._generation = 0
         self._writers = self._engine(url, limits)
         self._readers = self._writers.execution_options(isolation_level="AUTOCOMMIT")
@@ -117,6 +121,18 @@ class PostgresDatabase:
                 the transaction of before may still be committed, it waits. Without
                 it, that is an error.
         """
+        with self.condition.watched():
+            result = self._repeat(work, durable, settle, find)
+        self.condition.went_well()
+        return result
+
+    def _repeat(
+        self,
+        work: Callable[[Connection], T],
+        durable: bool,
+        settle: Settle[T] | None,
+        find: Find[T] | None,
+    ) -> T:
         for pause in PAUSES:
             try:
                 return self._attempt(work, durable, settle, find)
@@ -130,7 +146,7 @@ class PostgresDatabase:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Return a connection that sees what was committed before each statement."""
-        with _translated_errors(), self._readers.connect() as connection:
+        with self._watched(), self._readers.connect() as connection:
             yield connection
 
     @contextmanager
@@ -140,7 +156,7 @@ class PostgresDatabase:
         Keys are given out before they are committed. Who reads on from the highest key
         that was seen would miss the lower ones that are committed later.
         """
-        with _translated_errors(), self._writers.connect() as connection:
+        with self._watched(), self._writers.connect() as connection:
             connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
                 connection.exec_driver_sql(WITHOUT_HASTE)
@@ -167,9 +183,32 @@ class PostgresDatabase:
         with self.reading() as connection:
             return Usage(connection.execute(SIZE).scalar_one(), None)
 
+    @property
+    def place(self) -> None:
+        """Nothing: where its files are is the server's affair."""
+        return None
+
+    def room(self) -> None:
+        """Return nothing: its disk is not ours to see."""
+        return None
+
+    def probe(self) -> None:
+        """Return if the database answers.
+
+        Raises:
+            StoreError: if not.
+        """
+        with self.reading() as connection:
+            connection.exec_driver_sql("SELECT 1")
+
     def close(self) -> None:
         """Close every connection."""
         self._writers.dispose()
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        with self.condition.watched(), _translated_errors():
+            yield
 
     def _attempt(
         self,
@@ -298,16 +337,18 @@ def read_failure(error: Exception) -> Failure:
     and so is what it says of data that it cannot read.
     """
     if isinstance(error, PoolTimeout):
-        return Failure(StoreBusy("the database is busy"))
+        return Failure(StoreBusy("no connection to the database is free", "pool"))
     cause: Any = getattr(error, "orig", None) or error
     state: str = getattr(cause, "sqlstate", None) or ""
     if state.startswith(BUSY):
-        return Failure(StoreBusy(f"the database is busy: {state}"))
+        return Failure(StoreBusy(f"the database is busy: {state}", state))
     if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
         if not state or state.startswith(LOST):
-            told = StoreError(f"the database cannot be reached: {_words(cause)}")
+            words = f"the database cannot be reached: {_words(cause)}"
+            told = StoreError(words, state or "unreachable")
             return Failure(told, lost=True, again=True)
-    told = StoreError(f"the database refused: {_words(cause)}")
+    kind = "" if state.startswith(OF_A_ROW) else state
+    told = StoreError(f"the database refused: {_words(cause)}", kind)
     lost = state.startswith(LOST)
     again = lost or state in OUTRUN
     return Failure(told, lost=lost, again=again, standby=state == STANDBY)

@@ -22,9 +22,9 @@ from sqlalchemy.exc import IntegrityError
 
 from . import rows
 from .database import Database
-from .records import AuditEntry, AuditEvent, StoreBusy, StoreError
+from .records import AuditEntry, AuditEvent, StoreBusy, StoreError, StoreLost
 from .rows import Tail, chained, successor, unchained
-from .sqlite import SqliteDatabase, translated_errors
+from .sqlite import SqliteDatabase
 from .statements import ADD_AUDIT
 from .tables import AUDIT
 
@@ -101,7 +101,7 @@ class ProcessChain:
         try:
             self._commit(connection, items)
         except StoreError as error:
-            if len(items) > 1 and not isinstance(error, StoreBusy):
+            if len(items) > 1 and not isinstance(error, StoreBusy | StoreLost):
                 for item in items:
                     self._settle(connection, [item])
                 return
@@ -109,7 +109,7 @@ class ProcessChain:
                 item.error = error
 
     def _commit(self, connection: Connection, items: Sequence[_Item]) -> None:
-        with translated_errors():
+        with self._database.watched():
             tail = self._tail or _read_tail(connection, self._writer)
             self._tail = None
             with connection.begin():
@@ -119,6 +119,7 @@ class ProcessChain:
                     ADD_AUDIT.run(connection, rows.audit_row(entry))
                     tail = Tail(entry.writer, entry.sequence, entry.hash)
             self._tail = tail
+            self._database.confirm()
         for item in items:
             item.error = None
 

@@ -17,9 +17,26 @@ class StoreError(Exception):
     The message holds no patient data.
     """
 
+    def __init__(self, message: str, kind: str = "") -> None:
+        """Take what happened.
+
+        Args:
+            kind: What the database calls it, such as ``SQLITE_FULL`` or ``53100``, or a
+                word of our own. Empty where nothing is wrong with the database.
+        """
+        super().__init__(message)
+        self.kind = kind
+
 
 class StoreBusy(StoreError):
     """Other writers did not let go of the database in time."""
+
+
+class StoreLost(StoreError):
+    """The files that this process has open are not the database any more.
+
+    What was committed last may or may not be kept; it must not be acknowledged.
+    """
 
 
 class ConsentsChanged(StoreError):

@@ -3,7 +3,8 @@
 In a process, writers queue for a lock of its own, which wakes the next one at once;
 only between processes do they meet at SQLite's, which is asked again after a pause.
 Rows whose loss in a power cut harms nobody go through a second connection that does
-not wait for the disk.
+not wait for the disk. A third does nothing: as long as it is open, no other process
+takes itself for the last one and removes the WAL.
 """
 
 import fcntl
@@ -15,14 +16,17 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
+from .condition.faults import Condition
+from .condition.files import Files, Place, Room
 from .database import T
 from .presence import Presence
-from .records import Pool, StoreBusy, StoreError, Usage
+from .records import Pool, StoreBusy, StoreError, StoreLost, Usage
 
 BUSY_SECONDS = 5.0
 """How long a writer waits for its turn before it gives up."""
@@ -32,9 +36,14 @@ RETRY_SECONDS = 0.0003
 class SqliteDatabase:
     """The connections of this process to one file."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, place: Place | None = None) -> None:
+        """Take the file; *place* is where it has to be, None for wherever it is."""
+        self.condition = Condition()
+        self.files = Files(file, place)
         self._file = file
         self._presence = Presence(file)
+        self._open: sqlite3.Connection | None = None
+        self._opening = threading.Lock()
         self._durable = _writing_engine(file, "FULL")
         self._light = _writing_engine(file, "NORMAL")
         self._readers = _engine(file, "NORMAL", BUSY_SECONDS)
@@ -43,8 +52,11 @@ class SqliteDatabase:
 
     def write(self, work: Callable[[Connection], T], *, durable: bool = True) -> T:
         """Return what *work* does in one transaction, after that is committed."""
-        with self.writing(durable=durable) as connection, connection.begin():
-            return work(connection)
+        with self.writing(durable=durable) as connection:
+            with connection.begin():
+                result = work(connection)
+            self.confirm()
+        return result
 
     @contextmanager
     def writing(self, *, durable: bool = True) -> Iterator[Connection]:
@@ -56,19 +68,41 @@ class SqliteDatabase:
             StoreBusy: if the turn does not come.
             StoreError: if the database refuses.
         """
-        if not self._lock.acquire(timeout=BUSY_SECONDS):
-            raise StoreBusy("the database is busy")
-        try:
-            with translated_errors():
+        with self.watched():
+            if not self._lock.acquire(timeout=BUSY_SECONDS):
+                raise StoreBusy("the database is busy in this process", "queue")
+            try:
+                self._keep_open()
                 yield self._writer(durable)
-        finally:
-            self._lock.release()
+            finally:
+                self._lock.release()
+
+    def confirm(self) -> None:
+        """Return if what was just committed is where the next process will find it.
+
+        Raises:
+            StoreLost: if it is not; then everything is refused from now on.
+        """
+        try:
+            self.files.check()
+        except StoreLost:
+            self._save_what_can_be()
+            raise
+        self.condition.went_well()
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Translate what the database library raises, and note what failed."""
+        with self.condition.watched(), translated_errors():
+            yield
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection that sees what was committed before each statement."""
-        with translated_errors(), self._readers.connect() as connection:
-            yield connection
+        with self.watched():
+            self._keep_open()
+            with self._readers.connect() as connection:
+                yield connection
 
     def snapshot(self) -> AbstractContextManager[Connection]:
         """Return a connection for reading; keys are committed in their order."""
@@ -79,6 +113,8 @@ class SqliteDatabase:
         with _alone(self._file.with_name(self._file.name + ".lock")):
             with self.reading() as connection:
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            with self.watched(), self._opening:
+                self._learn()
             self.write(upgrade)
 
     @property
@@ -88,17 +124,35 @@ class SqliteDatabase:
         return Pool(reading.checkedout() + self._lock.locked())
 
     def measure(self) -> Usage:
-        """Return what the file and its journal take. None of them is opened."""
-        names = (self._file.name, f"{self._file.name}-wal", f"{self._file.name}-shm")
-        taken = 0
-        try:
-            for name in names:
-                with suppress(FileNotFoundError):
-                    taken += self._file.with_name(name).stat().st_size
-            disk = os.statvfs(self._file.parent)
-        except OSError as error:
-            raise StoreError(f"{self._file}: {error.strerror}") from error
-        return Usage(taken, disk.f_bavail * disk.f_frsize)
+        """Return what the file and those beside it take. None of them is opened."""
+        room = self.files.measure()
+        return Usage(room.taken, room.free)
+
+    @property
+    def place(self) -> Place | None:
+        """Where the file is."""
+        return self.files.place
+
+    def room(self) -> Room:
+        """Return how much room there is beside the file."""
+        return self.files.measure()
+
+    def probe(self) -> None:
+        """Return if a new connection can read the file, and the file is ours.
+
+        Pages that are held in memory say nothing about the disk.
+
+        Raises:
+            StoreError: if not.
+        """
+        with self.watched():
+            self._keep_open()
+            self.files.check()
+            connection = _connect(self._file, BUSY_SECONDS)
+            try:
+                connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            finally:
+                connection.close()
 
     def close(self) -> None:
         """Close every connection."""
@@ -109,6 +163,42 @@ class SqliteDatabase:
             for engine in (self._durable, self._light, self._readers):
                 engine.dispose()
         self._presence.close()
+        with self._opening:
+            if self._open is not None:
+                self._open.close()
+                self._open = None
+            self.files.forget()
+
+    def _keep_open(self) -> None:
+        """Have the connection open that does nothing, and the files ours."""
+        if not self.files.are_known:
+            with self._opening:
+                if not self.files.are_known:
+                    self._learn()
+        self.files.refuse()
+
+    def _learn(self) -> None:
+        """Open the connection, and learn which files that opened."""
+        while self._open is None:
+            before = self.files.look()
+            self.files.expect(before)
+            connection = _connect(self._file, BUSY_SECONDS)
+            if before[0] == self.files.look()[0] is not None:
+                self._open = connection
+            else:
+                connection.close()
+        # In WAL mode, whoever reads has all three files.
+        self._open.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        self.files.take(self.files.look())
+
+    def _save_what_can_be(self) -> None:
+        """Bring what is in a WAL that was removed into the file itself.
+
+        It was acknowledged, and would go with the last process that has it open.
+        """
+        with suppress(sqlite3.Error), self._opening:
+            if self._open is not None and self.files.without_wal_alone:
+                self._open.execute("PRAGMA wal_checkpoint").fetchall()
 
     def _writer(self, durable: bool) -> Connection:
         connection = self._writers.get(durable)
@@ -124,10 +214,11 @@ def translated_errors() -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error) as error:
+        kind = _kind(error)
         if _is_busy(error):
-            raise StoreBusy("the database is busy") from error
+            raise StoreBusy("the database is busy", kind) from error
         cause = _cause(error) or type(error).__name__
-        raise StoreError(f"the database refused: {cause}") from error
+        raise StoreError(f"the database refused: {cause}", kind) from error
     except (OverflowError, UnicodeEncodeError) as error:
         cause = type(error).__name__
         raise StoreError(f"the database refused: {cause}") from error
@@ -171,17 +262,27 @@ def _writing_engine(file: Path, synchronous: str) -> Engine:
 def _engine(file: Path, synchronous: str, timeout: float) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=str(file)),
-        connect_args={"timeout": timeout, "check_same_thread": False},
+        creator=lambda: _connect(file, timeout),
         pool_size=0,
         hide_parameters=True,
     )
 
     def connected(connection: Any, _: Any) -> None:
-        connection.isolation_level = None
         connection.execute(f"PRAGMA synchronous={synchronous}")
 
     event.listen(engine, "connect", connected)
     return engine
+
+
+def _connect(file: Path, timeout: float) -> sqlite3.Connection:
+    """A connection to a file that is there; none is made."""
+    return sqlite3.connect(
+        f"file:{quote(str(file))}?mode=rw",
+        timeout=timeout,
+        isolation_level=None,
+        check_same_thread=False,
+        uri=True,
+    )
 
 
 def _begin(connection: Connection) -> None:
@@ -204,6 +305,16 @@ def _begin(connection: Connection) -> None:
 def _is_busy(error: Exception) -> bool:
     code: int = getattr(_cause(error), "sqlite_errorcode", 0)
     return code & 0xFF == sqlite3.SQLITE_BUSY
+
+
+OF_A_ROW = ("SQLITE_CONSTRAINT", "SQLITE_TOOBIG", "SQLITE_MISMATCH", "SQLITE_RANGE")
+"""How the names of errors begin that say nothing about the database."""
+
+
+def _kind(error: Exception) -> str:
+    """What SQLite calls it; empty where it is about what was to be stored."""
+    name: str = getattr(_cause(error), "sqlite_errorname", "")
+    return "" if name.startswith(OF_A_ROW) else name
 
 
 def _cause(error: Exception) -> BaseException | None:

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Table,
     and_,
     bindparam,
+    delete,
     or_,
     select,
     union_all,
@@ -25,6 +26,7 @@ from .tables import (
     DELIVERIES,
     HOLDS,
     OPEN,
+    PROBES,
     SPENT_TOKENS,
     SUPPRESSIONS,
     WEARABLE_ALERTS,
@@ -131,6 +133,15 @@ def _claim_delivery() -> Prepared:
     )
 
 
+def _save_probe() -> Prepared:
+    new = insert(PROBES)
+    changes = {name: new.excluded[name] for name in ("at_utc", "filler")}
+    return Prepared(
+        new.on_conflict_do_update(index_elements=[PROBES.c.node], set_=changes),
+        _names(PROBES),
+    )
+
+
 def _hold_guard(*, alone: bool) -> Prepared:
     guard = CONSENT_GUARDS.c
     whose = [guard[name] == bindparam(name) for name in _PATIENT]
@@ -155,3 +166,5 @@ ADD_CALL = Prepared(insert(CALLS), _names(CALLS), key=CALLS.c.id)
 ADD_CARD = Prepared(insert(CARDS).on_conflict_do_nothing(), _names(CARDS))
 ADD_SUPPRESSION = Prepared(insert(SUPPRESSIONS), _names(SUPPRESSIONS))
 ADD_AUDIT = Prepared(insert(AUDIT), _names(AUDIT))
+SAVE_PROBE = _save_probe()
+PRUNE_PROBES = Prepared(delete(PROBES).where(PROBES.c.at_utc < bindparam("before")))

@@ -19,6 +19,8 @@ from ..protocol.feedback import FeedbackEntry
 from ..rulebook.engine import Display, Lookback
 from ..wearables.records import PatientKey, RecentAlerts
 from . import deliveries, displays, rows, tables
+from .condition.faults import Condition
+from .condition.files import Place, Room
 from .configurations import Configurations
 from .consents import Consents, apply_change, expect_consents, guard
 from .database import Database, Limits, read_url
@@ -45,13 +47,17 @@ from .statements import (
     ADD_CARD,
     ADD_SUPPRESSION,
     ALERTS_SINCE,
+    PRUNE_PROBES,
     RETRACT_ALERT,
     SAVE_ALERT,
+    SAVE_PROBE,
     SPEND_TOKEN,
 )
 
 TOKENS_KEPT = timedelta(hours=1)
 """How long a spent token is remembered after nobody accepts it any more."""
+PROBES_KEPT = timedelta(days=1)
+"""How long the row of a node stays that is no more."""
 PRUNE_EVERY = timedelta(minutes=1)
 POSTGRESQL = ("postgresql", "postgresql+psycopg")
 ALERTS_READ = 500
@@ -67,17 +73,22 @@ class Store:
     takes connections and an audit chain of its own.
     """
 
-    def __init__(self, connect: Callable[[], Database]) -> None:
+    def __init__(self, connect: Callable[[Place | None], Database]) -> None:
         self._connect = connect
         self._inherited: list[Database] = []
-        self._database = connect()
+        self._database = connect(None)
         self._recorder = build_recorder(self._database)
         self._pruned: datetime | None = None
         os.register_at_fork(after_in_child=_starter(weakref.ref(self)))
 
     @classmethod
     def open(
-        cls, url: str, *, create: bool = True, limits: Limits = Limits()
+        cls,
+        url: str,
+        *,
+        create: bool = True,
+        limits: Limits = Limits(),
+        place: Place | None = None,
     ) -> "Store":
         """Return the store at a database URL; nothing is read yet.
 
@@ -86,12 +97,16 @@ class Store:
             create: Make the file where there is none. A database of PostgreSQL is made
                 by who runs the server.
             limits: Of PostgreSQL.
+            place: Where the file has to be, if it is one; where it is not, everything
+                is refused, and no file is made.
 
         Raises:
             StoreError: if it is no such URL, or there is no such file.
         """
-        open_database(url, create=create).close()
-        return cls(lambda: open_database(url, limits=limits))
+        open_database(url, create=create, place=place).close()
+        return cls(
+            lambda known: open_database(url, limits=limits, place=known or place)
+        )
 
     def migrate(self) -> None:
         """Bring the schema up to date; any number of processes may do so at once."""
@@ -132,6 +147,43 @@ class Store:
         with self._database.reading() as connection:
             waiting = deliveries.oldest_unanswered(connection, now)
         return replace(measured, oldest_unanswered=waiting)
+
+    @property
+    def condition(self) -> Condition:
+        """What became of the last transactions of this process."""
+        return self._database.condition
+
+    @property
+    def place(self) -> Place | None:
+        """Where the file is, if it is one and was opened."""
+        return self._database.place
+
+    def room(self) -> Room | None:
+        """Return how much room there is; None where that cannot be seen from here.
+
+        Raises:
+            StoreError: if it could be seen elsewhere.
+        """
+        return self._database.room()
+
+    def probe(self, node: str, now: datetime, size: int = 0) -> None:
+        """Return if a new connection can read, and a row of this node is committed.
+
+        Args:
+            size: Bytes of the row; where little room is left, a small one finds some.
+
+        Raises:
+            StoreError: if not.
+        """
+        self._database.probe()
+        row = {"node": node, "at_utc": now.timestamp(), "filler": bytes(size)}
+        old = {"before": (now - PROBES_KEPT).timestamp()}
+
+        def work(connection: Connection) -> None:
+            SAVE_PROBE.run(connection, row)
+            PRUNE_PROBES.run(connection, old)
+
+        self._database.write(work)
 
     def close(self) -> None:
         """Close every connection of this process."""
@@ -335,12 +387,16 @@ class Store:
     def _restart(self) -> None:
         """Leave the parent's connections alone, neither used nor closed."""
         self._inherited.append(self._database)
-        self._database = self._connect()
+        self._database = self._connect(self._database.place)
         self._recorder = build_recorder(self._database)
 
 
 def open_database(
-    url: str, *, create: bool = False, limits: Limits = Limits()
+    url: str,
+    *,
+    create: bool = False,
+    limits: Limits = Limits(),
+    place: Place | None = None,
 ) -> Database:
     """Return the connections to the database at a URL, as ``Store.open`` takes it."""
     file = find_file(url)
@@ -349,11 +405,11 @@ def open_database(
         from .postgresql import PostgresDatabase
 
         return PostgresDatabase(read_url(url), limits)
-    if create:
+    if create and place is None:
         make_file(file)
-    elif not file.is_file():
+    elif place is None and not file.is_file():
         raise StoreError("there is no such database")
-    return SqliteDatabase(file)
+    return SqliteDatabase(file, place)
 
 
 def find_file(url: str) -> Path | None:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Double,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -281,3 +282,12 @@ LEASES = Table(
 )
 """Who alone may do what only one process may do, and until when; ``epoch`` grows with
 each new holder."""
+
+PROBES = Table(
+    "probes",
+    METADATA,
+    Column("node", TEXT, primary_key=True),
+    Column("at_utc", Double, nullable=False),
+    Column("filler", LargeBinary, nullable=False),
+)
+"""A row a machine, written again and again to see whether anything can be."""

@@ -83,7 +83,7 @@ def explain_refusal(error: Unauthenticated) -> Response:
 
 def answer_store_error(error: StoreError) -> Response:
     """Return the database failed: nothing was stored, so nothing is answered."""
-    note(failure=type(error).__name__, at=places(error))
+    note(failure=type(error).__name__, kind=error.kind, at=places(error))
     return answer_refusal(Unavailable("This could not be recorded. Try again."))
 
 

@@ -7,6 +7,7 @@ Nothing of it holds patient data.
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 from uuid import uuid4
 
@@ -24,6 +25,7 @@ from ..store.records import StoreError
 from .json import render_json
 from .metrics import Metrics, count_overdue
 from .notes import read_notes
+from .readiness import Readiness
 
 METHODS = {"GET", "HEAD", "OPTIONS", "POST"}
 
@@ -42,20 +44,8 @@ def build_health(world: World) -> Blueprint:
 
     @health.get("/health/ready")
     def ready() -> Response:
-        try:
-            world.store.ping()
-        except StoreError as error:
-            raise Unavailable("The database does not answer.") from error
-        rulebook = world.rulebook
-        told = {
-            "status": "ready",
-            "profile": str(world.config.profile),
-            "rulebook": rulebook.digest,
-            "rules": len(rulebook.rules),
-            "services": len(rulebook.services),
-        }
-        refused = read_rulebook_error(world)
-        return _json({**told, **({"rulebook_error": refused} if refused else {})})
+        answer = read_readiness(current_app)
+        return Response(answer.body, answer.status, answer.headers)
 
     @health.get("/metrics")
     def metrics() -> Response:
@@ -64,6 +54,38 @@ def build_health(world: World) -> Blueprint:
         return Response(text, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     return health
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What ``/health/ready`` says at this moment."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    """JSON."""
+
+
+def read_readiness(app: Flask) -> Answer:
+    """Return what ``/health/ready`` answers; from memory, and in any thread."""
+    readiness: Readiness = app.extensions["cds_readiness"]
+    world: World = app.extensions["cds_service"]
+    headers = {"Content-Type": "application/json"}
+    fault = readiness.fault
+    if fault is not None:
+        error = Unavailable(f"Nothing can be recorded: {fault.kind}.")
+        headers["Retry-After"] = str(error.retry_after)
+        return Answer(error.status, headers, render_json(error.as_json()))
+    rulebook, refused = world.rulebook, _error(readiness.refusal)
+    told = {
+        "status": "ready",
+        "profile": str(world.config.profile),
+        "rulebook": rulebook.digest,
+        "rules": len(rulebook.rules),
+        "services": len(rulebook.services),
+        **({"rulebook_error": refused} if refused else {}),
+    }
+    return Answer(200, headers, render_json(told))
 
 
 def observe_requests(app: Flask, log: BinaryIO | None) -> None:
@@ -159,6 +181,10 @@ def summarise(world: World) -> Mapping[str, Any]:
         },
     }
     problems = [serving.problem] if serving.problem else []
+    readiness: Readiness = current_app.extensions["cds_readiness"]
+    if fault := readiness.fault:
+        problems.append(f"nothing can be recorded: {fault.kind}: {fault.text}")
+        return {**told, "status": "failing", "problems": problems}
     try:
         problems += _add_published(told, world)
     except StoreError as error:

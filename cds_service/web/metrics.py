@@ -93,6 +93,11 @@ class Metrics:
             "Half characters that were replaced in texts, by where they stood.",
             "where",
         )
+        self._store_failures = self._counter(
+            "cds_store_failures",
+            "Times that the database failed, by what it calls that.",
+            "kind",
+        )
         self._swaps = self._counter(
             "cds_rulebook_swaps", "Times that a worker took another rulebook."
         )
@@ -123,6 +128,10 @@ class Metrics:
     def count_halves(self, where: str, number: int) -> None:
         """Halves of characters that were replaced in texts."""
         self._halves.labels(where).inc(number)
+
+    def count_store_failure(self, kind: str) -> None:
+        """One time that the database failed."""
+        self._store_failures.labels(kind).inc()
 
     def count_suppressed(self, service: str, why: str) -> None:
         """One card that was held back."""

@@ -55,6 +55,7 @@ def run(config: Config) -> None:
         store.migrate()
         opening = open_rulebook(config, store, holder)
         change = record_configuration(config, store, datetime.now(UTC))
+        place = store.place
         store.close()
     except (InvalidConfig, StoreError) as error:
         raise click.ClickException(str(error)) from error
@@ -72,7 +73,14 @@ def run(config: Config) -> None:
         f"discovery at {config.public_url}/cds-services",
         err=True,
     )
-    server = GunicornServer(config, lambda: start_app(build_world(config, rulebook)))
+
+    def build() -> Flask:
+        url, limits = config.database_url, config.database_limits
+        # A worker that comes later must not begin with another file than the others.
+        store = Store.open(url, limits=limits, place=place)
+        return start_app(build_world(config, rulebook, store))
+
+    server = GunicornServer(config, build)
     watcher = PublishingChild(config, holder) if config.reload is Reload.ON else None
     Arbiter(server, watcher).run()  # type: ignore[no-untyped-call]
 

@@ -1,0 +1,77 @@
+"""Whether this process can record, by what became of its last transactions.
+
+A fault of the database is told from a row that cannot be stored: the one is trouble of
+all, the other its sender's. A fault is over with the next commit, but for those that
+only a person can mend.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ..records import StoreError
+
+Clock = Callable[[], float]
+"""Seconds that never run backwards."""
+LASTING = ("files", "SQLITE_CORRUPT", "SQLITE_NOTADB")
+"""How the kinds of faults begin that no commit disproves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What keeps this process from recording; nothing of a row."""
+
+    kind: str
+    """As the database calls it, or one of our own words."""
+    text: str
+    lasting: bool = False
+    """Until the process is started anew."""
+
+
+class Condition:
+    """What became of the last transactions; thread-safe."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self.changed = threading.Event()
+        """Set where a fault is noted; who waits for it clears it."""
+        self._clock = clock
+        self._fault: Fault | None = None
+        self._listeners: list[Callable[[str], None]] = []
+
+    @property
+    def fault(self) -> Fault | None:
+        """The last fault, unless something was committed since; or one that lasts."""
+        return self._fault
+
+    def listen(self, listener: Callable[[str], None]) -> None:
+        """Have the kind of every fault from now on told."""
+        self._listeners.append(listener)
+
+    def went_well(self) -> None:
+        """Something was committed."""
+        fault = self._fault
+        if fault is not None and not fault.lasting:
+            self._fault = None
+
+    def failed(self, error: StoreError) -> None:
+        """Something was not; what is no fault of the database is passed over."""
+        if not error.kind:
+            return
+        lasting = error.kind.startswith(LASTING)
+        standing = self._fault
+        if lasting or standing is None or not standing.lasting:
+            self._fault = Fault(error.kind, str(error), lasting)
+        for listener in self._listeners:
+            listener(error.kind)
+        self.changed.set()
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Note how the block fails."""
+        try:
+            yield
+        except StoreError as error:
+            self.failed(error)
+            raise
