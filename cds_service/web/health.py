@@ -209,14 +209,6 @@ def _add_published(told: dict[str, Any], world: World) -> list[str]:
     return [] if holder else ["nobody watches the rules folder"]
 
 
-def read_rulebook_error(world: World) -> Mapping[str, Any] | None:
-    """Return why the newest rules are not served; None where they are."""
-    try:
-        return _error(world.store.publications.refusal())
-    except StoreError:
-        return None
-
-
 def _published(newest: Publication) -> Mapping[str, Any]:
     return {
         "digest": newest.digest,

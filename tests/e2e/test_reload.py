@@ -105,6 +105,12 @@ def health(server: Server) -> Any:
     return requests.get(f"{server.base}/health", timeout=PATIENCE).json()
 
 
+def ready(server: Server) -> Any:
+    answer = requests.get(f"{server.base}/health/ready", timeout=PATIENCE)
+    assert answer.status_code == 200
+    return answer.json()
+
+
 def metric(server: Server, name: str) -> float:
     text = requests.get(f"{server.base}/metrics", timeout=PATIENCE).text
     found = re.search(rf"^{name} (\S+)$", text, re.M)
@@ -214,9 +220,11 @@ def test_a_broken_change_keeps_what_is_served_and_says_where(
     assert metric(server, "cds_rulebook_refused") == 1
     until(lambda: serve_all(server, served), "what was served is served on")
     assert ask(server)[2] == ["Revision 3"]
-    ready = requests.get(f"{server.base}/health/ready", timeout=PATIENCE)
-    assert ready.status_code == 200
-    assert ready.json()["rulebook_error"]["findings"] == error["findings"]
+    until(
+        lambda: (ready(server).get("rulebook_error") or {}).get("findings")
+        == error["findings"],
+        "the next look",
+    )
 
     revise(rules(server), 3)
 

@@ -1,9 +1,9 @@
 """The files of an SQLite database, by device and inode: whether they are still ours.
 
-A commit into files that were removed or replaced succeeds, and nobody ever sees what it
-wrote. So what was committed is acknowledged only where the names still lead to what this
-process has open. A file that is gone does not come back: what has another inode was
-never read here.
+A commit into files that were removed or replaced succeeds, and nobody ever sees what is
+in it. So what was committed is acknowledged only where the names still lead to what
+this process has open. A file that is gone does not come back: what has another inode
+was never read here.
 
 The files are never opened for this. Closing one would drop the locks that SQLite holds
 on it for the whole process.
