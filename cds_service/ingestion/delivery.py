@@ -4,7 +4,7 @@ The order is fixed: size (counted where the body is read), signature over the ra
 idempotency, format, consent, one transaction. What is answered is committed; what was
 answered to a key is answered to it again.
 
-Source: Standard Webhooks 1.0.0; IETF draft "The Idempotency-Key HTTP Header Field".
+Source: Standard Webhooks 1.0.0.
 """
 
 import hashlib
@@ -78,16 +78,20 @@ def accept(delivery: Delivery, ingestion: Ingestion) -> Acknowledgement:
         if delivery.format.name not in source.formats:
             raise Forbidden(f"This source may not deliver {delivery.format.name}.")
         key, digest = delivery_key(headers), hashlib.sha256(delivery.raw).hexdigest()
-        attempt = Attempt(source.id, key)
+        attempt = Attempt(source.id, f"{delivery.format.path} {key}")
         claim = store.begin_delivery(attempt, digest, now)
         if claim.state is not DeliveryState.NEW:
             return repeat(claim, source, key, store, now)
         with given_back_on_failure(store, attempt):
-            return finish(delivery, source, attempt, ingestion)
+            return finish(delivery, source, attempt, key, ingestion)
 
 
 def finish(
-    delivery: Delivery, source: WebhookSource, attempt: Attempt, ingestion: Ingestion
+    delivery: Delivery,
+    source: WebhookSource,
+    attempt: Attempt,
+    key: str,
+    ingestion: Ingestion,
 ) -> Acknowledgement:
     """Return the answer, stored with what came and the audit row in one transaction."""
     store, now = ingestion.store, delivery.at
@@ -95,7 +99,7 @@ def finish(
     for _ in range(TRIES):
         judged = delivery.format.judge(body, source, ingestion, now)
         status, text = judged.answer.status, json.dumps(judged.answer.body)
-        event = judged.build_event(attempt.key)
+        event = judged.build_event(key)
         with suppress(ConsentsChanged):
             store.finish_delivery(attempt, status, text, judged.intake, event, now)
             return judged.answer

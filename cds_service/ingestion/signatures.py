@@ -3,7 +3,7 @@
 A signature is over the very bytes that came. The library signs text, and a body with
 half a character in it is none, so the HMAC is made here.
 
-Source: Standard Webhooks 1.0.0; IETF draft "The Idempotency-Key HTTP Header Field".
+Source: Standard Webhooks 1.0.0.
 """
 
 import base64
@@ -62,14 +62,17 @@ def sign(secret: str, message: bytes) -> bytes:
 
 
 def delivery_key(fields: Mapping[str, str]) -> str:
-    """Return what tells a delivery apart: ``Idempotency-Key``, or ``webhook-id``.
+    """Return what tells a delivery apart: its ``webhook-id``, which is signed.
+
+    ``Idempotency-Key`` is not: with another one, whoever has seen a delivery could have
+    it taken for a new one.
 
     Raises:
         InvalidRequest: if it is empty, too long or not printable.
     """
-    key = fields.get("idempotency-key") or fields.get("webhook-id") or ""
+    key = fields.get("webhook-id") or ""
     if not _KEY.fullmatch(key):
-        text = f"An Idempotency-Key has 1 to {LONGEST_KEY} printable ASCII characters."
+        text = f"A webhook-id has 1 to {LONGEST_KEY} printable ASCII characters."
         raise InvalidRequest(text)
     return key
 

@@ -34,20 +34,20 @@ def build_health(world: World) -> Blueprint:
     """Return the URLs that an operator's machinery asks."""
     health = Blueprint("health", __name__)
 
-    @health.get("/health")
+    @health.get("/health", strict_slashes=True)
     def summary() -> Response:
         return _json(summarise(world))
 
-    @health.get("/health/live")
+    @health.get("/health/live", strict_slashes=True)
     def live() -> Response:
         return _json({"status": "alive"})
 
-    @health.get("/health/ready")
+    @health.get("/health/ready", strict_slashes=True)
     def ready() -> Response:
         answer = read_readiness(current_app)
         return Response(answer.body, answer.status, answer.headers)
 
-    @health.get("/metrics")
+    @health.get("/metrics", strict_slashes=True)
     def metrics() -> Response:
         counted: Metrics = current_app.extensions["cds_metrics"]
         text = counted.render(world)
@@ -143,7 +143,7 @@ def build_description(world: World) -> Blueprint:
     """Return the URL that describes all others."""
     description = Blueprint("description", __name__)
 
-    @description.get("/openapi.json")
+    @description.get("/openapi.json", strict_slashes=True)
     def openapi() -> Response:
         services = (each.service for each in world.rulebook.services.values())
         url = world.config.public_url

@@ -118,6 +118,37 @@ def test_q_1_the_right_call_is_answered_between_all_the_wrong_ones(
     assert summary.startswith("Irregular rhythm")
 
 
+# The path
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "//metrics", "/%6detrics", "/metrics/", "/./metrics", "/x/../metrics",
+        "/%2e%2e/metrics", "/metrics%00", "//cds.example.org/metrics",
+        "http://cds.example.org//metrics", "http://cds.example.org/%6detrics",
+        "/health/", "/%68ealth", "/health%2fready",
+    ],
+)  # fmt: skip
+def test_a_path_that_is_written_otherwise_leads_nowhere(
+    server: Server, target: str
+) -> None:
+    head = (
+        f"GET {target} HTTP/1.1\r\nHost: cds.example.org\r\nConnection: close\r\n\r\n"
+    )
+
+    assert server.say(head.encode()).status == 404
+
+
+@pytest.mark.parametrize("target", ["/metrics", "http://cds.example.org/metrics"])
+def test_a_path_as_it_is_leads_there(server: Server, target: str) -> None:
+    head = (
+        f"GET {target} HTTP/1.1\r\nHost: cds.example.org\r\nConnection: close\r\n\r\n"
+    )
+
+    assert server.say(head.encode()).status == 200
+
+
 # The body
 
 

@@ -83,9 +83,9 @@ def send(store: Store) -> Send:
     sent = iter(range(1000))
 
     def send(
-        format: Format, body: Any, source: WebhookSource = SOURCE
+        format: Format, body: Any, source: WebhookSource = SOURCE, key: str = ""
     ) -> Acknowledgement:
-        raw, delivery = json.dumps(body), f"msg_{next(sent)}"
+        raw, delivery = json.dumps(body), key or f"msg_{next(sent)}"
         headers = {
             "webhook-id": delivery,
             "webhook-timestamp": str(int(NOW.timestamp())),
@@ -132,6 +132,19 @@ def audited(store: Store) -> list[dict[str, Any]]:
 
 
 # Told
+
+
+def test_one_key_on_two_paths_is_two_deliveries(
+    tell: Callable[..., Acknowledgement],
+    raise_alerts: Callable[..., Acknowledgement],
+    store: Store,
+) -> None:
+    assert tell(ALL, key="msg").status == 202
+    first = raise_alerts(ALERT, key="msg")
+
+    assert first.status == 202
+    assert raise_alerts(ALERT, key="msg") == first
+    assert len(stored(store)) == 1
 
 
 def test_a_consent_is_kept_and_the_answer_says_what_is_permitted(

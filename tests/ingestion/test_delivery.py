@@ -326,15 +326,30 @@ def test_a_refusal_of_every_item_is_repeated_too(deliver: Deliver) -> None:
     assert deliver(body_of(BAD)) == first
 
 
-def test_the_idempotency_key_is_asked_before_the_webhook_id(deliver: Deliver) -> None:
+def test_a_key_that_nobody_signed_makes_no_new_delivery_of_an_old_one(
+    deliver: Deliver, store: Store
+) -> None:
     body = body_of(ITEM)
-    again = signed(body, delivery="msg_2", key="k")
-    first = deliver(body, signed(body, key="k"))
-    other = body_of(BAD)
+    first = deliver(body, signed(body))
 
-    assert deliver(body, again) == first
-    with pytest.raises(Unprocessable, match="another body"):
-        deliver(other, signed(other, delivery="msg_3", key="k"))
+    assert deliver(body, signed(body, key="another")) == first
+
+    assert [each.get("repeated", False) for _, _, each in audited(store)] == [
+        False,
+        True,
+    ]
+
+
+def test_a_key_that_nobody_signed_hides_no_new_delivery(
+    deliver: Deliver, store: Store
+) -> None:
+    deliver(body_of(ITEM), signed(body_of(ITEM), key="k"))
+    other = body_of({**ITEM, "id": "a-2"})
+
+    answer = deliver(other, signed(other, delivery="msg_2", key="k"))
+
+    assert answer.status == 202
+    assert [each.id for each in stored(store)] == ["a-1", "a-2"]
 
 
 def test_a_key_with_another_body_is_refused(deliver: Deliver, store: Store) -> None:
@@ -358,9 +373,9 @@ def test_two_sources_may_use_the_same_key(deliver: Deliver, store: Store) -> Non
 
 @pytest.mark.parametrize("key", ["k" * 256, "a b", "ключ"])
 def test_a_key_that_is_none_is_refused(deliver: Deliver, key: str) -> None:
-    headers = signed(body_of(ITEM), key=key)
+    headers = signed(body_of(ITEM), delivery=key)
 
-    with pytest.raises(InvalidRequest, match="Idempotency-Key"):
+    with pytest.raises(InvalidRequest, match="webhook-id"):
         deliver(headers=headers)
 
 
@@ -387,7 +402,9 @@ def test_a_crash_in_the_middle_does_not_block_the_key_for_ever(
 def claim(store: Store, at: datetime) -> None:
     """Begin the usual delivery and go no further, as a process that died does."""
     digest = hashlib.sha256(body_of(ITEM)).hexdigest()
-    begun = store.begin_delivery(Attempt("demo-watch", "msg_1"), digest, at)
+    begun = store.begin_delivery(
+        Attempt("demo-watch", f"{ALERTS.path} msg_1"), digest, at
+    )
     assert begun.state is DeliveryState.NEW
 
 

@@ -152,7 +152,8 @@ def test_a_delivery_in_progress_is_409_with_retry_after(
 ) -> None:
     body = json.dumps({"alerts": [ITEM]}).encode()
     digest = hashlib.sha256(body).hexdigest()
-    world.store.begin_delivery(Attempt("demo-watch", "msg_1"), digest, NOW)
+    attempt = Attempt("demo-watch", "/wearables/v1/alerts msg_1")
+    world.store.begin_delivery(attempt, digest, NOW)
 
     response = post()
 
