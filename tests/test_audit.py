@@ -23,6 +23,7 @@ from cds_service.protocol.cards import Coding
 from cds_service.protocol.errors import InvalidRequest, Problem, Unauthenticated
 from cds_service.protocol.feedback import FeedbackEntry, FeedbackOutcome
 from cds_service.protocol.requests import FhirAuthorization, HookRequest
+from cds_service.store.chain import entry_hash
 from cds_service.store.records import (
     AuditEvent,
     CallRecord,
@@ -33,7 +34,6 @@ from cds_service.store.records import (
     SuppressionRecord,
     SystemActionRecord,
 )
-from cds_service.store.rows import entry_hash
 from cds_service.store.store import Store
 from cds_service.wearables.consent import ConsentRecord
 from cds_service.wearables.consent_gate import ConsentChange
@@ -125,6 +125,7 @@ def test_a_call_says_who_asked_what_about_whom_and_what_each_rule_said() -> None
         "encounter": None,
         "rulebook": "sha256:0123",
         "sources": {"conditions": "loaded", "observations": "missing"},
+        "read": {"conditions": ["", 0, 0, 2], "observations": []},
         "foreign": 2,
         "evaluations": [
             ["a@1.0.0", "fires"],

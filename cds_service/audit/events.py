@@ -10,7 +10,13 @@ from ..protocol.errors import CdsError, Unauthenticated
 from ..protocol.feedback import FeedbackEntry
 from ..protocol.requests import HookRequest
 from ..store.configurations import Configuration
-from ..store.records import AuditEvent, Caller, CallRecord, ConsentUse
+from ..store.records import (
+    AuditEvent,
+    Caller,
+    CallRecord,
+    ConsentUse,
+    SourceRecord,
+)
 from ..store.rows import instant
 from ..wearables.consent_gate import ConsentChange
 from ..wearables.records import PatientKey, WearableAlert
@@ -29,6 +35,7 @@ def build_call_event(call: CallRecord) -> AuditEvent:
         "encounter": call.encounter,
         "rulebook": call.rulebook,
         "sources": {each.name: each.state for each in call.sources},
+        "read": {each.name: _read_detail(each) for each in call.sources},
         "foreign": sum(each.foreign for each in call.sources),
         "evaluations": [
             [f"{each.rule}@{each.version}", each.outcome, *each.reasons]
@@ -52,6 +59,15 @@ def build_call_event(call: CallRecord) -> AuditEvent:
     return AuditEvent(
         call.at, "call", call.patient.tenant, call.client, call.patient, detail
     )
+
+
+def _read_detail(source: SourceRecord) -> list[Any]:
+    """From where, how many, how many that could not be used or were not theirs, why."""
+    told: list[Any] = [source.origin, source.count, source.unusable, source.foreign]
+    told.append(source.why)
+    while told and not told[-1]:
+        told.pop()
+    return told
 
 
 def _consent_detail(use: ConsentUse | None) -> dict[str, Any] | None:

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
+from ..store.chain import Tail, entry_hash, predecessor
 from ..store.records import AuditEntry
 from ..store.reports import Period
-from ..store.rows import Tail, entry_hash, predecessor
 from ..store.store import Store
 
 Ends = tuple[Tail, ...]

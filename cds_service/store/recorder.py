@@ -21,9 +21,10 @@ from sqlalchemy import Connection, Select, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from . import rows
+from .chain import Tail, chained, successor, unchained
 from .database import Database
+from .pseudonyms import Pseudonyms
 from .records import AuditEntry, AuditEvent, StoreBusy, StoreError, StoreLost
-from .rows import Tail, chained, successor, unchained
 from .sqlite import SqliteDatabase
 from .statements import ADD_AUDIT
 from .tables import AUDIT
@@ -50,7 +51,7 @@ def build_recorder(database: Database) -> Recorder:
     from .postgresql import PostgresDatabase
 
     assert isinstance(database, PostgresDatabase)
-    return ConnectionChains(database.write)
+    return ConnectionChains(database.write, Pseudonyms(database))
 
 
 @dataclass(slots=True, eq=False)
@@ -70,6 +71,7 @@ class ProcessChain:
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
         self._waiting: deque[_Item] = deque()
+        self._pseudonyms = Pseudonyms(database)
         self._writer = str(uuid.uuid4())
         self._tail: Tail | None = Tail(self._writer)
 
@@ -79,7 +81,7 @@ class ProcessChain:
         Raises:
             StoreError: if nothing of it was stored.
         """
-        item = _Item(unchained(event), work)
+        item = _Item(_draft(event, self._pseudonyms), work)
         self._waiting.append(item)
         try:
             with self._database.writing() as connection:
@@ -127,8 +129,11 @@ class ProcessChain:
 class ConnectionChains:
     """Writes a chain for each connection, as long as that lives."""
 
-    def __init__(self, write: Callable[..., AuditEntry]) -> None:
+    def __init__(
+        self, write: Callable[..., AuditEntry], pseudonyms: Pseudonyms
+    ) -> None:
         self._write = write
+        self._pseudonyms = pseudonyms
         self._tails: dict[Any, Tail] = {}
         """The last row of each of the driver's connections, lost ones included until
         another chain has taken their end up."""
@@ -136,7 +141,7 @@ class ConnectionChains:
 
     def record(self, event: AuditEvent, work: Work) -> None:
         """Do the work and append the event; return when both are durable."""
-        draft = unchained(event)
+        draft = _draft(event, self._pseudonyms)
 
         def whole(connection: Connection) -> AuditEntry:
             work(connection)
@@ -159,6 +164,13 @@ class ConnectionChains:
     def _advance(self, connection: Connection, entry: AuditEntry) -> None:
         tail = Tail(entry.writer, entry.sequence, entry.hash)
         self._tails[connection.connection.driver_connection] = tail
+
+
+def _draft(event: AuditEvent, pseudonyms: Pseudonyms) -> AuditEntry:
+    """The row of an event; nobody gets a key by being asked for and refused."""
+    if event.patient is None or event.kind == "refusal":
+        return unchained(event)
+    return unchained(event, pseudonyms.of(event.patient))
 
 
 def _is_stored(connection: Connection, entry: AuditEntry) -> bool:

@@ -84,8 +84,8 @@ class AuditEvent:
     at: datetime
     """Aware; kept in UTC."""
     kind: str
-    """``call``, ``refusal``, ``delivery``, ``consent``, ``feedback``, ``rulebook`` or
-    ``configuration``."""
+    """``call``, ``refusal``, ``delivery``, ``consent``, ``feedback``, ``rulebook``,
+    ``configuration``, ``pruning``, ``disclosure`` or ``erasure``."""
     tenant: str = ""
     client: str = ""
     """The client or the webhook source; empty where nobody was recognised."""
@@ -106,7 +106,7 @@ class AuditEntry:
     """Of a writer's first row zeros or, where it takes up the chain of a connection
     that was lost, that writer, and sequence and hash of its last row that is known."""
     hash: str
-    """SHA-256 in hexadecimal over every other field of the row."""
+    """SHA-256 in hexadecimal over what the version says; see ``store/chain.py``."""
     at: str
     """ISO 8601 in UTC."""
     kind: str
@@ -115,7 +115,43 @@ class AuditEntry:
     fhir_base: str
     patient_id: str
     detail: str
-    """Canonical JSON."""
+    """Canonical JSON; empty where the row was erased."""
+    version: int = 1
+    """Of the way in which it is hashed."""
+    pseudonym: str = ""
+    """Of the patient, where there is one; who has the patient's key can make it."""
+    salt: str = ""
+    """Of the digest of the body; gone where the row was erased."""
+    body_digest: str = ""
+    """Kept in place of the body where that was erased; else it follows from it."""
+
+    @property
+    def erased(self) -> bool:
+        """Whether the body was taken away, and the row itself stays."""
+        return bool(self.body_digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """Some rows of one writer, sealed; seals are a chain of their own."""
+
+    number: int
+    """From 1, without a gap."""
+    writer: str
+    first: int
+    last: int
+    """The sequence of the first and last row."""
+    hash_before: str
+    """What the first row follows from."""
+    hash_last: str
+    newest: str
+    """The latest moment of any of the rows, as instants are stored."""
+    previous: str
+    """The digest of the seal before this one."""
+    digest: str
+    at: str
+    pruned: str | None = None
+    """When the rows were removed; None while they are there."""
 
 
 @dataclass(frozen=True, slots=True)

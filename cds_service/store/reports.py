@@ -17,10 +17,10 @@ from sqlalchemy import Row, Select, and_, func, select
 
 from .database import Database
 from .rows import instant
-from .tables import CALLS, CARDS, FEEDBACK, SUPPRESSIONS
+from .tables import AUDIT, CALLS, CARDS, FEEDBACK, SUPPRESSIONS
 
 PAGE = 1000
-"""Calls that are read at a time."""
+"""Rows that are read at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,21 +134,26 @@ class Reports:
 
 
 def _evaluations(database: Database, period: Period) -> Iterator[tuple[str, str, str]]:
-    """Rule, version and outcome of every evaluation that was recorded."""
+    """Rule, version and outcome of every evaluation in the audit trail.
+
+    What was erased there is not counted.
+    """
     since, until = period.bounds
-    last = 0
+    row, last = AUDIT.c, 0
     with database.snapshot() as connection:
         while True:
             page = (
-                select(CALLS.c.id, CALLS.c.evaluations)
-                .where(CALLS.c.id > last, CALLS.c.at >= since, CALLS.c.at < until)
-                .order_by(CALLS.c.id)
+                select(row.id, row.detail)
+                .where(row.id > last, row.at >= since, row.at < until)
+                .where(row.kind == "call", row.detail != "")
+                .order_by(row.id)
                 .limit(PAGE)
             )
             found = connection.execute(page).all()
-            for row in found:
-                for each in json.loads(row.evaluations):
-                    yield each["rule"], each["version"], each["outcome"]
+            for each in found:
+                for name, outcome, *_ in json.loads(each.detail).get("evaluations", ()):
+                    rule, _, version = name.rpartition("@")
+                    yield rule, version, outcome
             if len(found) < PAGE:
                 return
             last = found[-1].id

@@ -1,12 +1,8 @@
-"""Records to rows and back; the rows of the audit trail are chained.
-
-Each row of the trail holds the hash of the row before it.
-"""
+"""Records to rows and back."""
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import inf
 from operator import attrgetter
@@ -17,11 +13,8 @@ from sqlalchemy import Row, RowMapping
 from ..wearables.records import PatientKey, RecentAlerts, WearableAlert
 from .records import (
     AuditEntry,
-    AuditEvent,
     CallRecord,
     CardRecord,
-    EvaluationRecord,
-    SourceRecord,
     SuppressionRecord,
 )
 
@@ -41,10 +34,10 @@ def call_row(call: CallRecord) -> Values:
         "patient_id": call.patient.patient_id,
         "user": call.user,
         "encounter": call.encounter,
-        "rulebook": call.rulebook,
-        "sources": _json(call.sources),
-        "evaluations": _json(call.evaluations),
-        "deviations": canonical_json(call.deviations),
+        "rulebook": "",
+        "sources": "",
+        "evaluations": "",
+        "deviations": "",
     }
 
 
@@ -164,48 +157,9 @@ def _recency(row: Row[Any]) -> tuple[float, float]:
     return (inf if row.end_utc is None else row.end_utc, row.start_utc)
 
 
-def _json(records: Sequence[SourceRecord | EvaluationRecord]) -> str:
-    return canonical_json(
-        [{name: getattr(each, name) for name in each.__slots__} for each in records]
-    )
-
-
 def digest(*values: Any) -> str:
     """Return a SHA-256 of the values, in hexadecimal."""
     return hashlib.sha256(canonical_json(values).encode()).hexdigest()
-
-
-# The hash chain of the audit trail
-
-GENESIS = "0" * 64
-"""What stands before the first row of a writer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tail:
-    """The last row of a writer; sequence 0 before its first."""
-
-    writer: str
-    sequence: int = 0
-    hash: str = GENESIS
-
-
-def successor(ended: Tail | None, writer: str) -> Tail:
-    """Return where *writer* begins, which may take up a chain that has *ended*."""
-    if ended is None:
-        return Tail(writer)
-    if ended.sequence == 0:
-        return Tail(writer, hash=ended.hash)
-    return Tail(writer, hash=f"{ended.writer}:{ended.sequence}:{ended.hash}")
-
-
-def predecessor(entry: AuditEntry) -> Tail | None:
-    """Return the end of another chain that the first row of a writer takes up."""
-    writer, _, place = entry.previous_hash.partition(":")
-    sequence, _, hash = place.partition(":")
-    if entry.sequence != 1 or not sequence.isdecimal():
-        return None
-    return Tail(writer, int(sequence), hash)
 
 
 def canonical_json(value: Any) -> str:
@@ -219,41 +173,4 @@ def instant(at: datetime) -> str:
     return text.removesuffix("+00:00") + "Z"
 
 
-def unchained(event: AuditEvent) -> AuditEntry:
-    """Return the row of *event*, before it has its place in a chain."""
-    patient = event.patient
-    return AuditEntry(
-        writer="",
-        sequence=0,
-        previous_hash="",
-        hash="",
-        at=instant(event.at),
-        kind=event.kind,
-        tenant=event.tenant,
-        client=event.client,
-        fhir_base=patient.fhir_base if patient else "",
-        patient_id=patient.patient_id if patient else "",
-        detail=canonical_json(event.detail),
-    )
-
-
-def chained(entry: AuditEntry, tail: Tail) -> AuditEntry:
-    """Return the row in its place after *tail*, with its hash."""
-    row = {name: getattr(entry, name) for name in _HASHED}
-    row["writer"] = tail.writer
-    row["sequence"] = tail.sequence + 1
-    row["previous_hash"] = tail.hash
-    return AuditEntry(**row, hash=_hash(row))
-
-
-def entry_hash(entry: AuditEntry) -> str:
-    """Return the hash that a row must have, by its other fields."""
-    return _hash({name: getattr(entry, name) for name in _HASHED})
-
-
-def _hash(row: Mapping[str, Any]) -> str:
-    return hashlib.sha256(canonical_json(list(row.values())).encode()).hexdigest()
-
-
 _ENCODER = json.JSONEncoder(allow_nan=False, sort_keys=True, separators=(",", ":"))
-_HASHED = [name for name in AuditEntry.__slots__ if name != "hash"]

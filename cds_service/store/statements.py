@@ -26,6 +26,7 @@ from .tables import (
     DELIVERIES,
     HOLDS,
     OPEN,
+    PATIENT_KEYS,
     PROBES,
     SPENT_TOKENS,
     SUPPRESSIONS,
@@ -165,6 +166,14 @@ SAVE_CONSENT = _save_consent()
 ADD_CALL = Prepared(insert(CALLS), _names(CALLS), key=CALLS.c.id)
 ADD_CARD = Prepared(insert(CARDS).on_conflict_do_nothing(), _names(CARDS))
 ADD_SUPPRESSION = Prepared(insert(SUPPRESSIONS), _names(SUPPRESSIONS))
+ADD_PATIENT_KEY = Prepared(
+    insert(PATIENT_KEYS).on_conflict_do_nothing(), _names(PATIENT_KEYS)
+)
+KEY_OF_PATIENT = Prepared(
+    select(PATIENT_KEYS.c.key).where(
+        *(PATIENT_KEYS.c[name] == bindparam(name) for name in _PATIENT)
+    )
+)
 ADD_AUDIT = Prepared(insert(AUDIT), _names(AUDIT))
 SAVE_PROBE = _save_probe()
 PRUNE_PROBES = Prepared(delete(PROBES).where(PROBES.c.at_utc < bindparam("before")))

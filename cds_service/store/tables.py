@@ -93,6 +93,7 @@ OPEN = WEARABLE_ALERTS.c.status == literal_column("'open'")
 for _name, _columns, _rows in (
     ("alerts_by_end", (*_PATIENT, "end_utc", "start_utc"), HOLDS),
     ("alerts_that_last", _PATIENT, OPEN),
+    ("alerts_by_age", ("end_utc", "start_utc"), None),
 ):
     Index(
         _name,
@@ -143,7 +144,8 @@ CALLS = Table(
     _text("deviations"),
     Index("calls_by_time", "at"),
 )
-"""``sources``, ``evaluations`` and ``deviations`` are JSON lists."""
+"""What a call rested on (``rulebook``, ``sources``, ``evaluations``, ``deviations``) is
+in its row of the audit trail, and here only of calls of before, as JSON."""
 
 CARDS = Table(
     "cards",
@@ -163,6 +165,7 @@ CARDS = Table(
     Column("evidence", TEXT, nullable=True),
     Index("cards_by_dedup_key", *_PATIENT, "dedup_key", "shown_at"),
     Index("cards_by_patient_and_time", *_PATIENT, "shown_at"),
+    Index("cards_by_call", "call_id"),
 )
 """``evidence`` is a JSON list of references; null where it was not kept yet."""
 
@@ -224,8 +227,41 @@ AUDIT = Table(
     _text("fhir_base"),
     _text("patient_id"),
     _text("detail"),
+    Column("version", WHOLE, nullable=False),
+    _text("pseudonym"),
+    _text("salt"),
+    _text("body_digest"),
     UniqueConstraint("writer", "sequence", name="audit_one_chain_a_writer"),
 )
+"""``body_digest`` is empty while the body is there, from which it follows."""
+
+AUDIT_SEALS = Table(
+    "audit_seals",
+    METADATA,
+    Column("number", WHOLE, primary_key=True, autoincrement=False),
+    _text("writer"),
+    Column("first", WHOLE, nullable=False),
+    Column("last", WHOLE, nullable=False),
+    _text("hash_before"),
+    _text("hash_last"),
+    _text("newest"),
+    _text("previous"),
+    _text("digest"),
+    _text("at"),
+    Column("pruned", TEXT, nullable=True),
+    UniqueConstraint("writer", "last", name="audit_seals_by_writer"),
+)
+"""Rows of one writer, from ``first`` to ``last``; they are gone where ``pruned``."""
+
+PATIENT_KEYS = Table(
+    "patient_keys",
+    METADATA,
+    Column("tenant", TEXT, primary_key=True),
+    Column("fhir_base", TEXT, primary_key=True),
+    Column("patient_id", TEXT, primary_key=True),
+    _text("key"),
+)
+"""By which patients have pseudonyms; 32 bytes in hexadecimal."""
 
 RULEBOOKS = Table(
     "rulebooks",

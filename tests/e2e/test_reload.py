@@ -308,7 +308,9 @@ def test_calls_in_flight_finish_on_the_rules_that_they_began_with(
         answers = [each for future in asking for each in future.result()]
 
     store.close()
-    judged = dict(server.rows("select hook_instance, rulebook from calls"))
+    told = server.rows("select detail from audit where kind = 'call'")
+    details = (json.loads(detail) for (detail,) in told)
+    judged = {each["hookInstance"]: each["rulebook"] for each in details}
     assert len(answers) >= 200
     assert {status for status, _, _ in answers} == {200}
     for _, instance, cards in answers:

@@ -14,9 +14,9 @@ import psycopg
 import pytest
 
 from cds_service.audit import verify
+from cds_service.store.chain import GENESIS
 from cds_service.store.database import Limits
 from cds_service.store.records import AuditEvent, CallRecord, StoreBusy, StoreError
-from cds_service.store.rows import GENESIS
 from cds_service.store.store import Store
 from tests.postgresql import Server, running_server
 

@@ -186,7 +186,11 @@ def test_after_each_change_the_rows_that_must_stay_are_guarded(
             command.upgrade(config, revision.revision)
             found = connection.exec_driver_sql(TRIGGERS[kind])
             tables = Counter(name for (name,) in found)
-            guarded = {"audit": "0004", "configurations": "0006"}
+            guarded = {
+                "audit": "0004",
+                "configurations": "0006",
+                "audit_seals": "0014",
+            }
             assert tables == {
                 table: verbs
                 for table, since in guarded.items()

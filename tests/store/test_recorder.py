@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import Connection
 
 from cds_service.audit import verify
+from cds_service.store.chain import GENESIS, entry_hash
 from cds_service.store.recorder import Recorder, build_recorder
 from cds_service.store.records import AuditEvent, StoreError
-from cds_service.store.rows import GENESIS, entry_hash
 from cds_service.store.store import Store, open_database
 
 Rows = Callable[[str], list[dict[str, Any]]]
@@ -124,7 +124,8 @@ def test_a_chain_whose_tail_is_not_as_remembered_goes_on_from_its_last_row(
     recorder.record(event, nothing)
     rows("""
         INSERT INTO audit SELECT 2, writer, 2, hash, 'a hash', at, kind, tenant, client,
-            fhir_base, patient_id, detail FROM audit
+            fhir_base, patient_id, detail, version, pseudonym, salt, body_digest
+            FROM audit
     """)
 
     with pytest.raises(StoreError):

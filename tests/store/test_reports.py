@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cds_service.audit import build_call_event
 from cds_service.protocol.feedback import FeedbackEntry, parse_feedback
 from cds_service.store.records import (
     AuditEvent,
@@ -52,7 +53,6 @@ def period(now: datetime) -> Period:
 def show(
     store: Store,
     make_call: Callable[..., CallRecord],
-    event: AuditEvent,
     now: datetime,
 ) -> Callable[..., None]:
     """Record a call that showed cards of one rule."""
@@ -62,9 +62,8 @@ def show(
             CardRecord(card, "a-rule", version, "key", "warning", now) for card in cards
         )
         fired = (EvaluationRecord("a-rule", version, "fires"),)
-        store.record_call(
-            make_call(**{"cards": shown, "evaluations": fired, **changes}), event
-        )
+        call = make_call(**{"cards": shown, "evaluations": fired, **changes})
+        store.record_call(call, build_call_event(call))
 
     return record
 
@@ -171,10 +170,10 @@ def test_what_was_before_or_after_the_period_is_left_out(
 def test_more_calls_than_a_page_are_all_read(
     store: Store,
     make_call: Callable[..., CallRecord],
-    event: AuditEvent,
     period: Period,
 ) -> None:
     call = replace(make_call(), cards=())
+    event = build_call_event(call)
     for _ in range(1001):
         store.record_call(call, event)
 

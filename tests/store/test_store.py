@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from cds_service.audit import build_call_event
 from cds_service.protocol.cards import Coding
 from cds_service.protocol.feedback import FeedbackEntry, FeedbackOutcome
 from cds_service.store.records import (
@@ -69,7 +70,8 @@ def deliver(
 def test_a_call_is_stored_with_its_card_and_its_audit_row(
     store: Store, make_call: MakeCall, event: AuditEvent, rows: Rows
 ) -> None:
-    store.record_call(make_call(), event)
+    made = make_call()
+    store.record_call(made, build_call_event(made))
 
     (call,) = rows("SELECT * FROM calls")
     (card,) = rows("SELECT * FROM cards")
@@ -77,15 +79,14 @@ def test_a_call_is_stored_with_its_card_and_its_audit_row(
     assert call["at"] == "2026-03-01T12:00:00.000000Z"
     assert (call["tenant"], call["fhir_base"]) == ("default", "-")
     assert (call["patient_id"], call["user"]) == ("p1", "Practitioner/1")
-    assert json.loads(call["evaluations"]) == [
-        {"rule": "a-rule", "version": "1.2.0", "outcome": "fires", "reasons": []}
-    ]
-    assert json.loads(call["sources"])[0]["state"] == "loaded"
-    assert json.loads(call["deviations"]) == ["patientId was written Patient/…"]
     assert (card["uuid"], card["call_id"]) == ("card-1", call["id"])
     assert (card["rule"], card["version"]) == ("a-rule", "1.2.0")
     assert card["shown_at"] == "2026-03-01T12:00:00.000000Z"
     assert (audit["kind"], audit["sequence"]) == ("call", 1)
+    told = json.loads(audit["detail"])
+    assert told["evaluations"] == [["a-rule@1.2.0", "fires"]]
+    assert told["read"] == {"conditions": ["prefetch", 2]}
+    assert told["deviations"] == ["patientId was written Patient/…"]
 
 
 def test_an_identical_retry_adds_a_call_but_no_second_card(
@@ -395,7 +396,8 @@ def test_the_audit_trail_reads_out_in_the_order_of_arrival_over_many_pages(
             SELECT 2 UNION ALL SELECT n + 1 FROM more WHERE n < 2501
         )
         SELECT n, writer, n, previous_hash, hash, at, kind, tenant,
-            client, fhir_base, patient_id, detail FROM audit, more
+            client, fhir_base, patient_id, detail, version, pseudonym, salt,
+                body_digest FROM audit, more
     """)
 
     entries = [entry.sequence for entry in store.audit_entries()]

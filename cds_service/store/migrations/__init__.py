@@ -59,3 +59,43 @@ def refuse_changes(table: str, name: str, message: str) -> None:
             f"CREATE TRIGGER {name}_{verb.lower()} BEFORE {verb} ON {table}"
             f" FOR EACH {each} EXECUTE FUNCTION {name}()"
         )
+
+
+def refuse_changes_unless(
+    table: str, name: str, message: str, *, update: str, delete: str = "false"
+) -> None:
+    """Have the database refuse to change or remove rows, but for what is named.
+
+    What refused it before under the same *name* is replaced.
+
+    Args:
+        update: When a row may be changed, in SQL about ``OLD`` and ``NEW``.
+        delete: When a row may be removed, about ``OLD``.
+    """
+    from alembic import op
+
+    allowed = {"UPDATE": update, "DELETE": delete}
+    if op.get_bind().dialect.name == "sqlite":
+        for verb, unless in allowed.items():
+            trigger = f"{name}_{verb.lower()}"
+            op.execute(f"DROP TRIGGER IF EXISTS {trigger}")
+            op.execute(
+                f"CREATE TRIGGER {trigger} BEFORE {verb} ON {table}"
+                f" WHEN NOT ({unless}) BEGIN SELECT RAISE(ABORT, '{message}'); END"
+            )
+        return
+    allowed["TRUNCATE"] = "false"
+    for verb, unless in allowed.items():
+        trigger = f"{name}_{verb.lower()}"
+        whole = verb == "TRUNCATE"
+        op.execute(
+            f"CREATE OR REPLACE FUNCTION {trigger}() RETURNS trigger LANGUAGE plpgsql"
+            f" AS $$ BEGIN IF NOT ({unless}) THEN RAISE EXCEPTION '{message}'; END IF;"
+            f" RETURN {'NULL' if whole else 'OLD' if verb == 'DELETE' else 'NEW'};"
+            " END $$"
+        )
+        op.execute(f"DROP TRIGGER IF EXISTS {trigger} ON {table}")
+        op.execute(
+            f"CREATE TRIGGER {trigger} BEFORE {verb} ON {table}"
+            f" FOR EACH {'STATEMENT' if whole else 'ROW'} EXECUTE FUNCTION {trigger}()"
+        )

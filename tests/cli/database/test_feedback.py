@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from cds_service.audit import build_call_event
 from cds_service.cli import main
 from cds_service.protocol.feedback import parse_feedback
 from cds_service.store.records import (
@@ -60,7 +61,7 @@ def url(tmp_path: Path) -> str:
             SuppressionRecord("a-rule", "1.2.0", 1, "key", "grouped", None, ""),
         ),
     )
-    store.record_call(call, event)
+    store.record_call(call, build_call_event(call))
     word = {
         "card": CARD,
         "outcome": "overridden",
