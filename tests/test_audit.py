@@ -23,7 +23,6 @@ from cds_service.protocol.cards import Coding
 from cds_service.protocol.errors import InvalidRequest, Problem, Unauthenticated
 from cds_service.protocol.feedback import FeedbackEntry, FeedbackOutcome
 from cds_service.protocol.requests import FhirAuthorization, HookRequest
-from cds_service.store.chain import entry_hash
 from cds_service.store.records import (
     AuditEvent,
     CallRecord,
@@ -35,6 +34,7 @@ from cds_service.store.records import (
     SystemActionRecord,
 )
 from cds_service.store.store import Store
+from cds_service.store.trail.chain import entry_hash
 from cds_service.wearables.consent import ConsentRecord
 from cds_service.wearables.consent_gate import ConsentChange
 from cds_service.wearables.records import PatientKey, WearableAlert

@@ -32,6 +32,7 @@ _KINDS: Mapping[str, tuple[_Coding, _Coding | None, str]] = {
     "consent": (_REST, _UPDATE, "U"),
     "rulebook": (_APPLICATION, None, "U"),
     "configuration": (_APPLICATION, _SOFTWARE, "U"),
+    "pruning": (_APPLICATION, None, "D"),
 }
 """By kind of row: type, subtype and action."""
 _OTHER = (_APPLICATION, None, "E")
@@ -39,7 +40,7 @@ _OTHER = (_APPLICATION, None, "E")
 
 def build_audit_event(entry: AuditEntry) -> Resource:
     """The AuditEvent of a row; its place in the chain is among the details."""
-    detail = json.loads(entry.detail)
+    detail = json.loads(entry.detail or '{"erased": true}')
     type, subtype, action = _KINDS.get(entry.kind, _OTHER)
     event: dict[str, Any] = {
         "resourceType": "AuditEvent",

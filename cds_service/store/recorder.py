@@ -21,13 +21,13 @@ from sqlalchemy import Connection, Select, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from . import rows
-from .chain import Tail, chained, successor, unchained
 from .database import Database
-from .pseudonyms import Pseudonyms
 from .records import AuditEntry, AuditEvent, StoreBusy, StoreError, StoreLost
 from .sqlite import SqliteDatabase
 from .statements import ADD_AUDIT
-from .tables import AUDIT
+from .tables import AUDIT, AUDIT_SEALS
+from .trail.chain import Tail, chained, successor, unchained
+from .trail.pseudonyms import Pseudonyms
 
 Work = Callable[[Connection], None]
 
@@ -189,7 +189,22 @@ def _read_tail(connection: Connection, writer: str) -> Tail:
     """The writer's last row, after a transaction of which nobody is sure."""
     with connection.begin():
         row = connection.execute(_newest(writer)).first()
-    return Tail(writer, row.sequence, row.hash) if row else Tail(writer)
+        if row is None:
+            return sealed_tail(connection, writer)
+    return Tail(writer, row.sequence, row.hash)
+
+
+def sealed_tail(connection: Connection, writer: str) -> Tail:
+    """Return the last row of a writer that was sealed."""
+    seal = AUDIT_SEALS.c
+    asked = (
+        select(seal.last, seal.hash_last)
+        .where(seal.writer == writer)
+        .order_by(seal.last.desc())
+        .limit(1)
+    )
+    found = connection.execute(asked).first()
+    return Tail(writer, found.last, found.hash_last) if found else Tail(writer)
 
 
 def _newest(writer: str) -> Select[Any]:

@@ -106,7 +106,7 @@ class AuditEntry:
     """Of a writer's first row zeros or, where it takes up the chain of a connection
     that was lost, that writer, and sequence and hash of its last row that is known."""
     hash: str
-    """SHA-256 in hexadecimal over what the version says; see ``store/chain.py``."""
+    """SHA-256 in hexadecimal over what its version names."""
     at: str
     """ISO 8601 in UTC."""
     kind: str

@@ -53,6 +53,7 @@ from .statements import (
     SAVE_PROBE,
     SPEND_TOKEN,
 )
+from .trail.seals import Seals
 
 TOKENS_KEPT = timedelta(hours=1)
 """How long a spent token is remembered after nobody accepts it any more."""
@@ -126,6 +127,11 @@ class Store:
     def configurations(self) -> Configurations:
         """What servers were started with."""
         return Configurations(self._database, self._recorder)
+
+    @property
+    def seals(self) -> Seals:
+        """The seals of old rows of the audit trail."""
+        return Seals(self._database, self._recorder)
 
     @property
     def reports(self) -> Reports:

@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from cds_service.store.chain import (
+from cds_service.store.records import AuditEntry, AuditEvent
+from cds_service.store.rows import canonical_json, instant
+from cds_service.store.trail.chain import (
     GENESIS,
     Tail,
     chained,
@@ -14,8 +16,6 @@ from cds_service.store.chain import (
     pseudonym,
     unchained,
 )
-from cds_service.store.records import AuditEntry, AuditEvent
-from cds_service.store.rows import canonical_json, instant
 from cds_service.wearables.records import PatientKey
 
 EVENT = AuditEvent(

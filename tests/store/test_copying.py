@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from cds_service.audit import verify
-from cds_service.store.copying import copy
 from cds_service.store.publications import Draft
 from cds_service.store.records import (
     Attempt,
@@ -17,6 +16,7 @@ from cds_service.store.records import (
     StoreError,
 )
 from cds_service.store.store import Store
+from cds_service.store.upkeep.copying import copy
 from cds_service.wearables.records import WearableAlert
 
 MakeCall = Callable[..., CallRecord]

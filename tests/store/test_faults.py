@@ -14,10 +14,10 @@ import psycopg
 import pytest
 
 from cds_service.audit import verify
-from cds_service.store.chain import GENESIS
 from cds_service.store.database import Limits
 from cds_service.store.records import AuditEvent, CallRecord, StoreBusy, StoreError
 from cds_service.store.store import Store
+from cds_service.store.trail.chain import GENESIS
 from tests.postgresql import Server, running_server
 
 from ..waiting import until

@@ -10,16 +10,16 @@ from pathlib import Path
 import click
 
 from ...audit import Anchor, anchors, verify
-from ...store.backup import (
+from ...store.database import read_url
+from ...store.records import StoreError
+from ...store.store import Store, find_file
+from ...store.upkeep.backup import (
     copy_file,
     database_out_of_use,
     put_in_place,
     room_beside,
     server_version,
 )
-from ...store.database import read_url
-from ...store.records import StoreError
-from ...store.store import Store, find_file
 from . import database_option, open_store, shown
 from .audit import count, read_anchors
 

@@ -3,10 +3,10 @@
 import click
 
 from ...audit import verify
-from ...store.copying import Progress
-from ...store.copying import copy as copy_rows
 from ...store.records import StoreError
 from ...store.store import Store
+from ...store.upkeep.copying import Progress
+from ...store.upkeep.copying import copy as copy_rows
 from . import database_option, shown
 
 

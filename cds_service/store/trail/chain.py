@@ -12,9 +12,9 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ..wearables.records import PatientKey
-from .records import AuditEntry, AuditEvent, Seal
-from .rows import canonical_json, instant
+from ...wearables.records import PatientKey
+from ..records import AuditEntry, AuditEvent, Seal
+from ..rows import canonical_json, instant
 
 GENESIS = "0" * 64
 """What stands before the first row of a writer, and before the first seal."""

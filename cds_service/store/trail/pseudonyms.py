@@ -9,10 +9,10 @@ import time
 
 from sqlalchemy import Connection
 
-from ..wearables.records import PatientKey
+from ...wearables.records import PatientKey
+from ..database import Database
+from ..statements import ADD_PATIENT_KEY, KEY_OF_PATIENT
 from .chain import pseudonym
-from .database import Database
-from .statements import ADD_PATIENT_KEY, KEY_OF_PATIENT
 
 REMEMBERED = 10_000
 """Patients whose pseudonyms a process remembers."""

@@ -23,10 +23,10 @@ from sqlalchemy import (
     tuple_,
 )
 
-from .database import Database
-from .records import StoreError
-from .store import open_database
-from .tables import METADATA
+from ..database import Database
+from ..records import StoreError
+from ..store import open_database
+from ..tables import METADATA
 
 AT_ONCE = 1000
 """Rows of one transaction."""
