@@ -20,9 +20,10 @@ from .events import (
     compare_inventories,
     describe_change,
 )
-from .trail import Anchor, Break, anchors, entries, export, verify
+from .trail import SEALS, Anchor, Break, anchors, entries, export, verify
 
 __all__ = [
+    "SEALS",
     "Anchor",
     "Break",
     "InventoryChange",

@@ -69,7 +69,7 @@ VERBS: Mapping[str, Verb] = {
         "rules.coverage", "Name the clauses of rules that tests leave unseen."
     ),
     "database": Verb(
-        "database", "Make the schema of a database, copy it, back it up, restore it."
+        "database", "Make the schema of a database; copy, back up, restore, prune it."
     ),
     "demo": Verb("serve.demo", "Start everything here and play the main job once."),
     "diff": Verb("rules.diff", "Compare what two versions of rules mean."),

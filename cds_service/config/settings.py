@@ -9,6 +9,7 @@ import difflib
 import ipaddress
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +33,7 @@ from pydantic_settings import (
 
 from ..http.addresses import ListedServer, Reach
 from ..store.database import Limits
+from ..store.upkeep.pruning import Keep
 from ..trust import DEFAULT_LIFETIME, ClientProfile, TrustedClient
 from .clients import Clients, load_clients
 from .entries import FhirUrl
@@ -261,6 +263,18 @@ class Config(BaseSettings):
         description="Milliseconds that a call may take besides reading the chart; what"
         " comes later is a 503 and no card counts as shown.",
     )
+    keep_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="Days that calls, cards, feedback and ended alerts are kept;"
+        " without it for ever.",
+    )
+    audit_keep_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="Days that rows of the audit trail are kept, not less than"
+        " `CDS_KEEP_DAYS`; without it for ever.",
+    )
     trusted_proxies: Networks = Field(
         default=(),
         description="Addresses or networks of proxies whose `X-Forwarded-For` is"
@@ -319,6 +333,16 @@ class Config(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _keep_the_trail_as_long_as_what_it_tells_of(self) -> "Config":
+        kept = self.audit_keep_days
+        if kept is not None and (self.keep_days is None or kept < self.keep_days):
+            raise ValueError(
+                "CDS_AUDIT_KEEP_DAYS: must not be less than CDS_KEEP_DAYS, which it"
+                " needs"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _refuse_what_only_development_allows(self) -> "Config":
         if self.profile is Profile.DEVELOPMENT:
             return self
@@ -361,6 +385,16 @@ class Config(BaseSettings):
             connections=self.database_connections,
             statement_seconds=self.database_statement_timeout_ms / 1000,
             lock_seconds=self.database_lock_timeout_ms / 1000,
+        )
+
+    @property
+    def keep(self) -> Keep:
+        """For how long what is stored."""
+        return Keep(
+            *(
+                None if days is None else timedelta(days=days)
+                for days in (self.keep_days, self.audit_keep_days)
+            )
         )
 
     def warnings(self) -> list[str]:

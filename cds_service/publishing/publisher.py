@@ -229,8 +229,16 @@ class Watcher:
         self._epoch = 0
         self._problem = ""
 
-    def run(self, is_over: Callable[[], bool]) -> None:
-        """Watch until it is over."""
+    def run(
+        self,
+        is_over: Callable[[], bool],
+        beside: Callable[[int], None] = lambda epoch: None,
+    ) -> None:
+        """Watch until it is over, and do now and then what only one process may do.
+
+        Args:
+            beside: Told of the epoch in which the lease is had; 0 while it is not.
+        """
         while not is_over():
             try:
                 self.look()
@@ -239,6 +247,7 @@ class Watcher:
                 self._lease.epoch = 0
             except StoreError as error:
                 self._say(str(error))
+            beside(self._lease.epoch)
             time.sleep(POLL)
 
     def look(self) -> Verdict | None:

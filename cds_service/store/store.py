@@ -54,6 +54,7 @@ from .statements import (
     SPEND_TOKEN,
 )
 from .trail.seals import Seals
+from .upkeep.pruning import Pruning
 
 TOKENS_KEPT = timedelta(hours=1)
 """How long a spent token is remembered after nobody accepts it any more."""
@@ -132,6 +133,11 @@ class Store:
     def seals(self) -> Seals:
         """The seals of old rows of the audit trail."""
         return Seals(self._database, self._recorder)
+
+    @property
+    def pruning(self) -> Pruning:
+        """The removal of what is old."""
+        return Pruning(self._database, self.seals)
 
     @property
     def reports(self) -> Reports:

@@ -55,8 +55,9 @@ def shown(url: str) -> str:
         "backup": Verb("backups", "Write the whole database into a file."),
         "copy": Verb("moving", "Copy one database into another, of either kind."),
         "migrate": Verb("moving", "Bring the schema up to date."),
+        "prune": Verb("prune", "Remove what is older than it has to be kept."),
         "restore": Verb("backups", "Put a backup where the database is to be."),
     },
 )
 def database() -> None:
-    """Make the schema of a database, copy one, back it up or restore it."""
+    """Make the schema of a database; copy, back up, restore and prune one."""

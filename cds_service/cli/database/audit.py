@@ -8,7 +8,15 @@ from typing import Any
 
 import click
 
-from ...audit import Anchor, anchors, build_audit_event, entries, export, verify
+from ...audit import (
+    SEALS,
+    Anchor,
+    anchors,
+    build_audit_event,
+    entries,
+    export,
+    verify,
+)
 from ...exports.files import write_atomically
 from ...store.records import StoreError
 from ...store.store import Store
@@ -74,7 +82,7 @@ def export_rows(
 @database_option
 @out_option
 def write_anchors(database: str, out: Path | None) -> None:
-    """Write the newest hash of each writer, one a line.
+    """Write the newest hash of each writer and the newest seal, one a line.
 
     Keep them where the owner of the database cannot write: `audit verify --anchors`
     then sees rows that were cut off or written anew. Exit code 0: written; 1: not.
@@ -105,17 +113,19 @@ def verify_rows(context: click.Context, database: str, kept: Path | None) -> Non
     known = read_anchors(kept) if kept else []
     store = open_store(database)
     try:
-        breaks, number = verify(store, known), count(store)
+        breaks, number, beside = verify(store, known), count(store), gone(store)
     except StoreError as error:
         raise click.ClickException(f"{shown(database)}: {error}") from error
     finally:
         store.close()
     for each in breaks:
-        click.echo(f"writer {each.writer}, row {each.sequence}: {each.problem}")
+        sealed = each.writer == SEALS
+        where = "seal" if sealed else f"writer {each.writer}, row"
+        click.echo(f"{where} {each.sequence}: {each.problem}")
     if breaks:
         click.echo(f"{len(breaks)} breaks in {number} rows")
         context.exit(1)
-    click.echo(f"{number} rows, as they were written")
+    click.echo(f"{number} rows, as they were written{beside}")
     if not kept:
         click.echo("without --anchors rows cut off at the end cannot be seen", err=True)
 
@@ -128,6 +138,15 @@ def read_anchors(file: Path) -> list[Anchor]:
     except (ValueError, TypeError) as error:
         message = f"{file} holds no anchors; `cds-service audit anchors` writes them"
         raise click.ClickException(message) from error
+
+
+def gone(store: Store) -> str:
+    """Return how much was rightly removed, for people; nothing where nothing was."""
+    seals = [each for each in store.seals.all() if each.pruned is not None]
+    removed = sum(each.last - each.first + 1 for each in seals)
+    erased = sum(each.erased for each in store.audit_entries())
+    told = f"; {removed} rows were removed under {len(seals)} seals" if seals else ""
+    return told + (f"; of {erased} the body was erased" if erased else "")
 
 
 def count(store: Store) -> int:

@@ -10,6 +10,7 @@ import click
 
 from ...app import build_publisher, say
 from ...config import Config, InvalidConfig, load_config
+from ...publishing.housekeeping import Housekeeper
 from ...publishing.publisher import Lease, Verdict, Watcher
 from ...rulebook.language import render
 from ...rulebook.load import InvalidRulebook
@@ -87,7 +88,8 @@ def _watch(config: Config, store: Store, holder: str, parent: int | None) -> Non
     publisher = build_publisher(config, store, say)
     with Lease(store, holder, publisher.clock) as lease:
         watcher = Watcher(publisher, lease, Watch(config.rules))
-        watcher.run(_ending(over, parent))
+        keeper = Housekeeper(store, config.keep, publisher.clock, say)
+        watcher.run(_ending(over, parent), keeper.look)
 
 
 def _ending(over: Event, parent: int | None) -> Callable[[], bool]:
