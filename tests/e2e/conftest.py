@@ -30,6 +30,9 @@ from cds_service.ehr.fixtures import FixtureCase, load_case
 from cds_service.ehr.hook_calls import build_prefetched, find_templates
 from cds_service.ehr.scenarios import Step
 from cds_service.ehr.tokens import generate_key
+from cds_service.fhir.models import check_resource
+from cds_service.publishing.publisher import Publisher
+from cds_service.store.store import Store
 
 from ..waiting import PATIENCE, until
 
@@ -252,8 +255,31 @@ def write_rules(folder: Path) -> None:
 StartServer = Callable[..., Server]
 
 
+@pytest.fixture(scope="session")
+def prepared(
+    new_database: Callable[[Path], str], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The rules, and beside them a database for which they passed their own tests."""
+    folder = tmp_path_factory.mktemp("prepared")
+    write_rules(folder / "rules")
+    store = Store.open(new_database(folder / "store.sqlite"))
+    now = datetime.now(UTC)
+    publisher = Publisher(
+        folder / "rules", store, "tests", check_resource, lambda: now, ignore
+    )
+    assert publisher.publish().published
+    store.close()
+    return folder
+
+
+def ignore(event: str, **facts: object) -> None:
+    """Log nothing."""
+
+
 @pytest.fixture(scope="module")
-def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
+def start_server(
+    prepared: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StartServer]:
     """Starts servers with settings of their own; all are ended with the module."""
     pem, public = generate_key()
     with ExitStack() as running:
@@ -271,7 +297,9 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
             watch["formats"] = ["alerts", "consents"]
             known = {"clients": [client, *clients], "webhooks": [watch]}
             (folder / "clients.yaml").write_text(json.dumps(known))
-            write_rules(folder / "rules")
+            shutil.copytree(prepared / "rules", folder / "rules")
+            if "rules" not in settings and "database_url" not in settings:
+                shutil.copy(prepared / "store.sqlite", folder)
             named = {f"CDS_{name.upper()}": each for name, each in settings.items()}
             server = Server(folder, pem, named)
             running.callback(server.kill)
