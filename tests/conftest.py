@@ -18,9 +18,14 @@ from .keeper import keep_watch
 if TYPE_CHECKING:
     from tests.postgresql import Server
 
-# How long an example takes says how busy the machine is, and nothing of the code.
+# How long an example takes says how busy the machine is, and nothing of the code. They
+# are the same each time: what else there is to find is for the long run of tests/fuzz.
 settings.register_profile(
-    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "untimed",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    max_examples=60,
+    derandomize=True,
 )
 settings.load_profile("untimed")
 

@@ -1,30 +1,17 @@
-"""A server that asks nobody for a token, and how many examples it is tried with."""
+"""A server that asks nobody for a token."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from flask import Flask
-from hypothesis import HealthCheck, settings
 
 from cds_service.app import build_world, create_app
 from cds_service.config import load_config
 from cds_service.rulebook.load import check_folder
 
 RULES = Path(__file__).parents[2] / "rules"
-EXAMPLES = int(os.environ.get("CDS_FUZZ_EXAMPLES", "60"))
-"""Of each property; the long run sets thousands."""
-
-settings.register_profile(
-    "fuzz",
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    derandomize=EXAMPLES < 1000,
-)
-settings.load_profile("fuzz")
 
 
 @pytest.fixture(scope="session")

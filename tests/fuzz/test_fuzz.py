@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 import schemathesis
 from flask import Flask
 from flask.testing import FlaskClient
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis.core.transport import Response
 from standardwebhooks import Webhook
@@ -22,6 +23,14 @@ from werkzeug.test import TestResponse
 from cds_service.protocol.schemas import problems
 
 pytestmark = pytest.mark.slow
+
+EXAMPLES = int(os.environ.get("CDS_FUZZ_EXAMPLES", "60"))
+"""Of each property; the long run sets thousands, and has others each time."""
+fuzzed = settings(
+    max_examples=EXAMPLES,
+    suppress_health_check=list(HealthCheck),
+    derandomize=EXAMPLES < 1000,
+)
 
 SERVICE = "/cds-services/wearable-review"
 SERVICE_PATH = "/cds-services/{id}"
@@ -39,6 +48,7 @@ def test_x_every_operation_keeps_its_description(app: Flask) -> None:
 def keep_description(operation: Any) -> None:
     """Try one operation with what its own description allows."""
 
+    @fuzzed
     @given(case=operation.as_strategy())
     def check(case: Any) -> None:
         response: Response = case.call()
@@ -165,6 +175,7 @@ def calls(draw: Any) -> Any:
     return body
 
 
+@fuzzed
 @given(body=calls())
 def test_x_any_prefetch_is_answered(http: FlaskClient, body: Any) -> None:
     text = json.dumps(body)
@@ -172,6 +183,7 @@ def test_x_any_prefetch_is_answered(http: FlaskClient, body: Any) -> None:
     well_answered(http.post(SERVICE, data=text, content_type="application/json"))
 
 
+@fuzzed
 @given(body=JSON)
 def test_x_any_json_is_answered(http: FlaskClient, body: Any) -> None:
     text = json.dumps(body)
@@ -179,6 +191,7 @@ def test_x_any_json_is_answered(http: FlaskClient, body: Any) -> None:
     well_answered(http.post(SERVICE, data=text, content_type="application/json"))
 
 
+@fuzzed
 @given(body=st.binary(max_size=2000))
 def test_x_any_bytes_are_answered(http: FlaskClient, body: bytes) -> None:
     well_answered(http.post(SERVICE, data=body, content_type="application/json"))
@@ -198,6 +211,7 @@ ENTRY = st.fixed_dictionaries(
 )
 
 
+@fuzzed
 @given(body=st.fixed_dictionaries({"feedback": st.lists(ENTRY, max_size=4) | JSON}))
 def test_f_any_feedback_is_answered(http: FlaskClient, body: Any) -> None:
     answer = http.post(
@@ -273,6 +287,7 @@ def deliver(http: FlaskClient, secret: str, what: str, body: Any) -> None:
         assert problems("operation-outcome", answer.json) == []
 
 
+@fuzzed
 @given(body=st.fixed_dictionaries({"alerts": st.lists(ALERT | JSON, max_size=4)}))
 def test_any_signed_alerts_are_answered(
     http: FlaskClient, secret: str, body: Any
@@ -280,6 +295,7 @@ def test_any_signed_alerts_are_answered(
     deliver(http, secret, "alerts", body)
 
 
+@fuzzed
 @given(body=CONSENT | st.lists(CONSENT | JSON, max_size=4).map(bundle) | JSON)
 def test_any_signed_consents_are_answered(
     http: FlaskClient, secret: str, body: Any

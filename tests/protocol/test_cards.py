@@ -269,7 +269,7 @@ CARDS = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(CARDS)
 def test_j_4_and_j_5_no_card_has_an_empty_member(card: Card) -> None:
     assert empty_members(as_json(card)) == []

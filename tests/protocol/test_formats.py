@@ -192,7 +192,7 @@ def test_f_12_anything_else_is_no_instant(text: str) -> None:
     assert parse_instant(text) is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text())
 def test_no_text_makes_a_format_fail(text: str) -> None:
     for read in (is_id, is_reference, is_opaque, parse_uuid, parse_instant):

@@ -798,7 +798,7 @@ GRANTS = ["access_token", "token_type", "expires_in", "scope", "subject", "patie
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     body=ANY_JSON
     | st.fixed_dictionaries(
@@ -829,7 +829,7 @@ def test_any_json_is_read_or_refused_with_a_place(body: Any, strict: bool) -> No
         assert all(isinstance(each, str) for each in texts)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     field=st.sampled_from(FIELDS),
     value=ANY_JSON,

@@ -214,7 +214,7 @@ def test_what_checks_a_spoilt_document_and_what_explains_it_agree(kind: str) -> 
     refused = 0
 
     @given(documents(kind))
-    @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=60, suppress_health_check=list(HealthCheck))
     def ask(document: Any) -> None:
         nonlocal refused
         faults = validator(kind).explain(document)
@@ -224,7 +224,7 @@ def test_what_checks_a_spoilt_document_and_what_explains_it_agree(kind: str) -> 
 
     ask()
 
-    assert refused >= 20
+    assert refused >= 10
 
 
 DRAFTS = {"http://json-schema.org/draft-07/schema#": Draft7Validator}

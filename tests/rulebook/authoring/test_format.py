@@ -299,7 +299,7 @@ def lists(draw: st.DrawFn, indent: int, depth: int) -> list[str]:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(lines=mappings(0, 3), gap=GAPS)
 def test_any_file_says_the_same_afterwards_and_is_in_order(
     lines: list[str], gap: list[str]
