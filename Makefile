@@ -127,7 +127,7 @@ $(LOWEST)/.installed: setup.cfg $(DEV)
 	@touch $@
 
 lowest: $(LOWEST)/.installed ## Test our worker under the oldest gunicorn that setup.cfg allows
-	@$(LOWEST)/bin/python -m pytest -q tests/cli/serve/test_worker.py tests/e2e/test_transport.py
+	@$(LOWEST)/bin/python -m pytest -q $(SHARED) tests/cli/serve/test_worker.py tests/e2e/test_transport.py
 
 cli-page: $(DEV) ## Write docs/cli.md anew from the commands themselves
 	@$(BIN)/python -m tests.cli.reference
