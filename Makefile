@@ -126,8 +126,12 @@ $(LOWEST)/.installed: setup.cfg $(DEV)
 		% s.get_path("purelib"))' > "$$(echo $(LOWEST)/lib/python3*/site-packages)/all.pth"
 	@touch $@
 
+WORKER := tests/cli/serve/test_framing.py tests/cli/serve/test_worker.py \
+	tests/cli/serve/test_ending.py tests/cli/serve/test_hostile_sockets.py \
+	tests/e2e/test_transport.py
+
 lowest: $(LOWEST)/.installed ## Test our worker under the oldest gunicorn that setup.cfg allows
-	@$(LOWEST)/bin/python -m pytest -q $(SHARED) tests/cli/serve/test_worker.py tests/e2e/test_transport.py
+	@$(LOWEST)/bin/python -m pytest -q $(SHARED) $(WORKER)
 
 cli-page: $(DEV) ## Write docs/cli.md anew from the commands themselves
 	@$(BIN)/python -m tests.cli.reference

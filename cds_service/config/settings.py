@@ -256,6 +256,32 @@ class Config(BaseSettings):
         description="Requests that wait for a thread of a worker; more are answered"
         " 503.",
     )
+    connection_limit: int = Field(
+        default=1000,
+        ge=16,
+        le=60_000,
+        description="Connections of a worker; for one more, the one goes that was"
+        " silent for longest.",
+    )
+    address_connection_limit: int = Field(
+        default=250,
+        ge=1,
+        description="The same of one address (IPv6: a /64); behind a listed proxy,"
+        " requests under way for one.",
+    )
+    held_byte_limit: int = Field(
+        default=64 * MIB,
+        ge=MIB,
+        description="Bytes of all requests of a worker that are not answered yet; the"
+        " slowest is answered 503.",
+    )
+    arrival_deadline_ms: int = Field(
+        default=20_000,
+        ge=100,
+        le=600_000,
+        description="Milliseconds in which a request has to arrive, and its answer to"
+        " be taken.",
+    )
     answer_deadline_ms: int = Field(
         default=10_000,
         ge=100,

@@ -268,7 +268,8 @@ def count_halves(where: str, number: int) -> None:
 
 def forget_worker(process: int) -> None:
     """Leave the gauges of a worker that ended out from now on; its counters stay."""
-    mark_process_dead(process)  # type: ignore[no-untyped-call]
+    if FOLDER in os.environ:
+        mark_process_dead(process)  # type: ignore[no-untyped-call]
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

@@ -233,8 +233,8 @@ class Stream:
         if not self._chunks.read(self._buffer):
             return None
         data = bytes(self._chunks.data)
-        last = b"0\r\n\r\n" if self._chunks.ended else b""
-        return (b"%x\r\n%s\r\n" % (len(data), data) if data else b"") + last
+        # One that was cut ends as well: it is longer than anybody reads.
+        return (b"%x\r\n%s\r\n" % (len(data), data) if data else b"") + b"0\r\n\r\n"
 
 
 class _Part(Enum):

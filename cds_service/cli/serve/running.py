@@ -34,8 +34,6 @@ PATIENCE = 5.0
 """Seconds that the watcher has to end."""
 KEEP_ALIVE = 75
 """Seconds; longer than a load balancer in front keeps its connections."""
-CONNECTIONS = 1000
-"""Open ones of a worker, those that do nothing included."""
 LONGEST_LINE = 4094
 """Bytes of method, path and query."""
 MOST_HEADERS = 64
@@ -94,9 +92,9 @@ class GunicornServer(BaseApplication):
         super().__init__()  # type: ignore[no-untyped-call]
 
     @property
-    def queue_limit(self) -> int:
-        """Requests that may wait for a thread of a worker."""
-        return self._config.queue_limit
+    def config(self) -> Config:
+        """Our own settings."""
+        return self._config
 
     def load_config(self) -> None:
         """Tell gunicorn its settings."""
@@ -184,10 +182,11 @@ def build_settings(config: Config) -> dict[str, Any]:
         "workers": config.workers,
         "threads": config.threads,
         "worker_class": f"{__package__}.worker.Worker",
-        "worker_connections": CONNECTIONS,
+        "worker_connections": config.connection_limit,
         "timeout": deadline + SLACK,
         "graceful_timeout": SLACK,
         "keepalive": KEEP_ALIVE,
+        "sendfile": False,
         "limit_request_line": LONGEST_LINE,
         "limit_request_fields": MOST_HEADERS,
         "limit_request_field_size": LONGEST_HEADER,

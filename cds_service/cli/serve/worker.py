@@ -1,58 +1,76 @@
-"""gunicorn's worker process, and what it does with what is slow, broken or too much."""
+"""gunicorn's worker process: requests are gathered at the door, threads answer them."""
 
 import os
-import socket
+import resource
 import threading
 import time
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
-from selectors import EVENT_READ
+from selectors import EVENT_READ, BaseSelector
 from typing import Any
 
+from gunicorn.http import get_parser
 from gunicorn.http.errors import (
+    ExpectationFailed,
     LimitRequestHeaders,
     LimitRequestLine,
     ParseException,
     UnsupportedTransferCoding,
 )
-from gunicorn.util import write_nonblock
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers.gthread import ThreadWorker
 
+from ...config import Config
 from ...web.errors import build_outcome
 from ...web.headers import HEADERS
 from ...web.json import render_json
-from ...web.limits import OVERLOADED
+from ...web.limits import OVERLOADED, Proxies, find_address, find_network, parse_address
 from ...web.metrics import Load
+from .connection import Connection
+from .framing import Limits, Request
+from .front import ACCEPTED, Front, House
+from .places import Bounds, Places
 
-ARRIVAL = 20
-"""Seconds in which a request has to arrive; whoever sends no more holds no thread."""
 SPARE = "spare"
 SPARE_THREADS = 2
 """Threads that say that there is no thread, and that this server lives."""
+LONGEST_HEAD = 32 * 1024
+"""Bytes of a request before its body."""
+OTHER_DESCRIPTORS = 512
+"""Files and connections of a worker to the database and to FHIR servers."""
+TURN = 1.0
+"""Seconds in which a worker shows that it lives."""
 
 
 class Worker(ThreadWorker):
     """Answers what is not HTTP as an OperationOutcome, and logs no word of it.
 
-    It waits for no request longer than ``ARRIVAL``. A connection takes a thread when
-    its first bytes are there; if too many wait for one, the next are told so by spare
-    threads. A request that never ends makes the worker give itself up.
+    A thread is taken for a whole request alone, and never sees a socket. If too many
+    requests wait for one, the next are told so by spare threads. A request that never
+    ends makes the worker give itself up.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
-        self._begun: dict[TConn, float] = {}
-        self._inside: set[TConn] = set()
+        self._config: Config = self.app.config
+        self._begun: dict[Connection, float] = {}
+        self._inside: set[Connection] = set()
         """Connections that have a thread or wait for one; for the main thread only."""
-        self._most = self.cfg.threads + self.app.queue_limit
+        self._most = self.cfg.threads + self._config.queue_limit
         self._gives_up = False
+        # Whether a connection is kept is settled at the door.
+        self.max_keepalived = self._config.connection_limit
 
     def init_process(self) -> None:
         """Set the process up and run."""
         self._spare = ThreadPoolExecutor(SPARE_THREADS, thread_name_prefix=SPARE)
+        bounds = build_bounds(self._config, self.cfg.keepalive)
+        connections = allow_connections(bounds.connections)
+        if connections < bounds.connections:
+            self.log.warning("the system allows %d connections only", connections)
+        self._places = Places[Connection](replace(bounds, connections=connections))
         super().init_process()  # type: ignore[no-untyped-call]
 
     def load_wsgi(self) -> None:
@@ -72,88 +90,181 @@ class Worker(ThreadWorker):
     def tell_load(self) -> Load:
         """Return what this worker has to do."""
         inside, threads = len(self._inside), self.cfg.threads
-        return Load(min(inside, threads), max(0, inside - threads), self.nr_conns)
+        return Load(min(inside, threads), max(0, inside - threads), len(self._places))
 
     def run(self) -> None:
         """Serve until told to stop; a thread that hangs must not keep the process."""
-        super().run()  # type: ignore[no-untyped-call]
+        assert self.poller and self.tpool
+        queue = self.method_queue
+        self.poller.register(queue.fileno(), EVENT_READ, queue.run_callbacks)
+        self._front = front = self._build_front(self.poller)
+        while self.alive:
+            self.notify()
+            front.turn(TURN)
+            if not self.is_parent_alive():  # type: ignore[no-untyped-call]
+                break
+        self.alive = False
+        front.end(self.cfg.graceful_timeout, self.notify)
+        self.tpool.shutdown(wait=False)
         if self._gives_up:
             os._exit(0)
 
-    def accept(self, listener: Any) -> None:
-        """Take a connection in; it waits for its first bytes without a thread."""
-        try:
-            sock, address = listener.accept()
-        except (BlockingIOError, ConnectionAbortedError):
-            return
-        conn: Any = TConn(self.cfg, sock, address, listener.getsockname())
-        self.nr_conns += 1
-        conn.timeout = time.monotonic() + ARRIVAL
-        self.pending_conns.append(conn)
-        assert self.poller
-        self.poller.register(
-            conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn)
+    def _build_front(self, poller: BaseSelector) -> Front:
+        config, several = self._config, self.cfg.workers > 1
+        proxies = Proxies.of(config.trusted_proxies)
+        house = House(
+            take=self.take,
+            refuse=self.refuse,
+            find_peer=partial(find_peer, proxies=proxies),
+            find_origin=partial(find_origin, proxies=proxies),
+            context=(
+                partial(self.cfg.ssl_context, self.cfg, None)
+                if self.cfg.is_ssl
+                else None
+            ),
+            log=self.log,
+            # One worker must not take what the others could serve as well.
+            accepted=ACCEPTED // 16 if several else ACCEPTED,
         )
+        limits = Limits(self.cfg.limit_request_line, LONGEST_HEAD, find_longest(config))
+        return Front(poller, self.sockets, self._places, limits, house)
 
-    def enqueue_req(self, conn: TConn) -> None:
-        """Have a thread read and answer; a spare one where too many wait already."""
+    def take(self, connection: Connection, request: Request) -> None:
+        """Have a thread answer; a spare one where too many wait already."""
         crowded = len(self._inside) >= self._most
         if not crowded:
-            self._inside.add(conn)
+            self._inside.add(connection)
         pool = self._spare if crowded else self.tpool
         assert pool
-        done = pool.submit(self.handle, conn)
+        done = pool.submit(self.serve, connection, request)
         done.add_done_callback(
-            lambda future: self.method_queue.defer(self.finish_request, conn, future)
+            lambda future: self.method_queue.defer(self._finish, connection, future)
         )
 
-    def finish_request(self, conn: TConn, fs: Any) -> None:
-        """Keep the connection or close it."""
-        self._inside.discard(conn)
-        super().finish_request(conn, fs)  # type: ignore[no-untyped-call]
+    def _finish(self, connection: Connection, done: Future[None]) -> None:
+        self._inside.discard(connection)
+        done.result()
+        self._front.answer(connection)
 
-    def handle(self, conn: TConn) -> Any:
-        """Read a request and answer it, in a thread of its own."""
-        self._begun[conn] = time.monotonic()
+    def serve(self, connection: Connection, request: Request) -> None:
+        """Answer a request, in a thread of its own."""
+        self._begun[connection] = time.monotonic()
+        answer, message = Answer(), None
         try:
-            return super().handle(conn)  # type: ignore[no-untyped-call]
+            source = iter([each for each in request.parts if each])
+            message = next(get_parser(self.cfg, source, connection.client))
+            # It was said at the door, where the sender waited for it.
+            message._expected_100_continue = False
+            if request.cut or message.method == "CONNECT":
+                message.force_close()
+            exchange = Exchange(answer, connection.client, connection.server)
+            handle: Callable[..., bool] = self.handle_request
+            stays = handle(message, exchange)
+        except Exception as error:
+            self.log.warning("request not understood: %s", type(error).__name__)
+            answer.sent = [self.refuse(find_status(error))]
+            stays = False
         finally:
-            del self._begun[conn]
+            del self._begun[connection]
+        connection.outgoing = memoryview(b"".join(answer.sent))
+        connection.stays = stays
+        connection.try_to_send()
 
     def notify(self) -> None:
-        """Tell the master that this worker lives, and give slow senders up.
-
-        Only the reading ends: a request that arrived in time is answered, however
-        long that takes.
-        """
+        """Tell the master that this worker lives, unless a request never ends."""
         super().notify()  # type: ignore[no-untyped-call]
-        now = time.monotonic()
-        for conn, begun in self._begun.copy().items():
-            if begun < now - ARRIVAL:
-                with suppress(OSError):
-                    # Under TLS the socket's own method would go on in plain text.
-                    socket.socket.shutdown(conn.sock, socket.SHUT_RD)
-            if begun < now - self.cfg.timeout and not self._gives_up:
-                self.log.error("a request does not end; this worker gives itself up")
-                self._gives_up = True
-                self.alive = False
+        latest = time.monotonic() - self.cfg.timeout
+        hangs = any(begun < latest for begun in self._begun.copy().values())
+        if hangs and not self._gives_up:
+            self.log.error("a request does not end; this worker gives itself up")
+            self._gives_up = True
+            self.alive = False
 
-    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
-        """Answer a request that never reached the app."""
-        status = find_status(exc)
-        self.log.warning("request not understood: %s", type(exc).__name__)
-        body = render_json(build_outcome(status))
-        lines = [f"{name}: {value}\r\n" for name, value in HEADERS.items()]
-        head = (
-            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
-            f"Connection: close\r\n{''.join(lines)}"
-            "Content-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        )
-        try:
-            write_nonblock(client, head.encode() + body)
-        except OSError:
-            self.log.debug("the client did not wait for its answer")
+    def refuse(self, status: int, why: str = "") -> bytes:
+        """Return the answer to a request that never reached the app."""
+        body = render_json(build_outcome(status, why))
+        headers = {
+            "Connection": "close",
+            **HEADERS,
+            **({"Retry-After": "1"} if status in (429, 503) else {}),
+            "Content-Type": "application/json",
+            "Content-Length": len(body),
+        }
+        lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+        first = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+        return f"{first}{''.join(lines)}\r\n".encode() + body
+
+
+class Answer:
+    """What gunicorn takes for a socket: it keeps what is to be sent.
+
+    It is sent when it is whole, so that no thread waits for the other end.
+    """
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+
+    def sendall(self, data: bytes) -> None:
+        """Keep the next part."""
+        self.sent.append(bytes(data))
+
+    def shutdown(self, how: int) -> None:
+        """Refuse: what cannot be finished is not sent at all."""
+        raise OSError("this is no socket")
+
+    def close(self) -> None:
+        """Do nothing: the connection is closed at the door."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What gunicorn takes for a connection."""
+
+    sock: Answer
+    client: Any
+    server: Any
+
+
+def build_bounds(config: Config, keep_alive: float) -> Bounds:
+    """Return how many may be connected, with how much, for how long."""
+    return Bounds(
+        connections=config.connection_limit,
+        per_address=config.address_connection_limit,
+        held=max(config.held_byte_limit, 2 * find_longest(config)),
+        arrival=config.arrival_deadline_ms / 1000,
+        keep_alive=keep_alive,
+    )
+
+
+def find_longest(config: Config) -> int:
+    """Return the bytes of the longest body that anything here takes."""
+    return max(config.body_limit, config.alert_body_limit)
+
+
+def allow_connections(wanted: int) -> int:
+    """Return how many connections the system allows, having asked it for enough."""
+    needed = wanted + OTHER_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return wanted
+    if hard != resource.RLIM_INFINITY:
+        needed = min(needed, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed), hard))
+    return max(needed - OTHER_DESCRIPTORS, min(wanted, soft // 2))
+
+
+def find_peer(host: str, proxies: Proxies) -> str | None:
+    """Return what a connection is counted under; None for a listed proxy."""
+    address = parse_address(host)
+    return None if address and address in proxies else find_network(host)
+
+
+def find_origin(host: str, forwarded_for: str, proxies: Proxies) -> str | None:
+    """Return for whom a listed proxy asks; None where it is no such proxy."""
+    if find_peer(host, proxies) is not None:
+        return None
+    said = {"REMOTE_ADDR": host, "HTTP_X_FORWARDED_FOR": forwarded_for}
+    return find_network(find_address(said, proxies))
 
 
 def find_status(error: Exception) -> int:
@@ -164,4 +275,6 @@ def find_status(error: Exception) -> int:
         return 431
     if isinstance(error, UnsupportedTransferCoding):
         return 501
+    if isinstance(error, ExpectationFailed):
+        return 417
     return 400 if isinstance(error, ParseException) else 500

@@ -146,7 +146,10 @@ def test_a_body_that_is_too_long_is_cut_short_and_nothing_is_read_behind_it() ->
 
     assert isinstance(first, Request) and isinstance(second, Request)
     assert (first.cut, first.parts[1]) == (True, b"")
-    assert (second.cut, second.parts[1]) == (True, b"15\r\n" + b"x" * 21 + b"\r\n")
+    assert (second.cut, second.parts[1]) == (
+        True,
+        b"15\r\n" + b"x" * 21 + b"\r\n0\r\n\r\n",
+    )
 
 
 def test_a_body_as_long_as_the_limit_is_whole() -> None:

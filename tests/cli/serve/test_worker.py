@@ -1,9 +1,6 @@
 """A worker with more to do than threads to do it, and one whose thread hangs."""
 
-import re
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -14,50 +11,9 @@ import pytest
 import requests
 
 from ...waiting import PATIENCE, until
+from .small import serving
 
 pytestmark = pytest.mark.slow
-
-PROGRAM = """
-import os, sys, time
-from pathlib import Path
-from flask import Flask
-from cds_service.cli.serve.running import Arbiter, GunicornServer
-from cds_service.config import load_config
-from cds_service.web.errors import register_errors
-from cds_service.web.limits import limit_requests
-
-folder, seconds, queue = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-config = load_config({
-    "CDS_PROFILE": "development", "CDS_AUTH": "off", "CDS_PORT": "0",
-    "CDS_THREADS": "1", "CDS_QUEUE_LIMIT": queue,
-})
-
-def build():
-    app = Flask("slow")
-    register_errors(app)
-    limit_requests(app, config)
-
-    @app.post("/cds-services/<name>")
-    def call(name):
-        (folder / name).touch()
-        while not (folder / "release").exists():
-            time.sleep(0.01)
-        return "done"
-
-    @app.get("/health")
-    def health():
-        return str(os.getpid())
-
-    return app
-
-class Slow(GunicornServer):
-    def load_config(self):
-        super().load_config()
-        self.cfg.set("timeout", seconds)
-        self.cfg.set("graceful_timeout", 1)
-
-Arbiter(Slow(config, build), None).run()
-"""
 
 Start = Callable[[int, int], str]
 
@@ -65,28 +21,13 @@ Start = Callable[[int, int], str]
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Starts a server of one thread; its calls end when ``release`` is there."""
-    running: list[subprocess.Popen[bytes]] = []
+    with ExitStack() as running:
 
-    def make(seconds: int, queue: int) -> str:
-        log = tmp_path / "log"
-        arguments = [str(tmp_path), str(seconds), str(queue)]
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, *arguments],
-                stdout=output,
-                stderr=output,
-            )
-        running.append(process)
-        listening = re.compile(r"at: (http://\S+) ")
-        found = until(lambda: listening.search(log.read_text()), log.read_text, process)
-        assert found
-        return found[1]
+        def make(seconds: int, queue: int) -> str:
+            server = serving(tmp_path, seconds, queue_limit=queue)
+            return running.enter_context(server).base
 
-    yield make
-    (tmp_path / "release").touch()
-    for process in running:
-        process.terminate()
-        process.wait(PATIENCE)
+        yield make
 
 
 def begin(base: str, name: str) -> HTTPConnection:

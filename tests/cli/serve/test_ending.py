@@ -1,0 +1,130 @@
+"""SIGTERM: whoever was let in is answered, or sees a clean end."""
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+
+import pytest
+
+from ...waiting import until, was_read
+from .small import Small, received, serving
+
+pytestmark = pytest.mark.slow
+
+ECHO = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
+CLOSING = b"\r\nConnection: close\r\n"
+
+
+def ask(connection: socket.socket, message: bytes = ECHO) -> bytes:
+    """The answer to a request on a connection that may be kept."""
+    connection.sendall(message)
+    return connection.recv(65536)
+
+
+def worker_stops(server: Small) -> None:
+    """Tell the master to end, and return when nobody is let in any more."""
+    server.process.terminate()
+
+    def is_closed() -> bool:
+        try:
+            server.connect().close()
+        except ConnectionRefusedError:
+            return True
+        return False
+
+    until(is_closed)
+
+
+def answer_of(connection: HTTPConnection) -> tuple[int, bytes]:
+    with connection.getresponse() as answer:
+        assert isinstance(answer, HTTPResponse)
+        return answer.status, answer.read()
+
+
+def test_everybody_who_was_let_in_before_sigterm_is_answered(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path, threads=1) as server,
+        server.connect() as half_a_head,
+        server.connect() as half_a_body,
+        server.connect() as kept,
+        server.connect() as silent,
+    ):
+        half_a_head.sendall(ECHO[:10])
+        half_a_body.sendall(ECHO[:-2])
+        assert ask(kept).endswith(b"hello")
+        at_work = server.begin("first")
+        until((tmp_path / "first").exists)
+        waiting = server.begin("second")
+        pipelined = server.connect()
+        pipelined.sendall(ECHO * 3)
+        until(lambda: all(map(was_read, (half_a_head, half_a_body, pipelined))))
+
+        worker_stops(server)
+        half_a_head.sendall(ECHO[10:])
+        half_a_body.sendall(ECHO[-2:])
+        kept.sendall(ECHO)
+        server.release()
+
+        assert answer_of(at_work) == (200, b"done")
+        assert answer_of(waiting) == (200, b"done")
+        for each in (half_a_head, half_a_body, kept):
+            answer = received(each)
+            assert answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(b"hello")
+            assert CLOSING in answer
+        with pipelined:
+            assert received(pipelined).count(b"HTTP/1.1 200 ") >= 1
+        assert received(silent) == b""
+        at_work.close()
+        waiting.close()
+        assert server.process.wait(60) == 0
+
+
+def test_nobody_sees_a_reset_when_it_ends_under_load(tmp_path: Path) -> None:
+    with serving(tmp_path, threads=4) as server:
+        connections = [server.connect() for _ in range(8)]
+        with ThreadPoolExecutor(8) as clients:
+            asking = [clients.submit(ask_until_closed, each) for each in connections]
+            server.begin("hook").close()
+            until((tmp_path / "hook").exists)
+            server.process.terminate()
+            server.release()
+            ends = [each.result() for each in asking]
+
+    assert [last for _, last in ends] == ["closed"] * 8
+    assert all(answered for answered, _ in ends)
+
+
+def ask_until_closed(connection: socket.socket) -> tuple[int, str]:
+    """How often it was answered, and what it saw in the end."""
+    answered = 0
+    with connection:
+        while True:
+            try:
+                answer = ask(connection)
+            except (ConnectionResetError, BrokenPipeError) as error:
+                return answered, type(error).__name__
+            if not answer:
+                return answered, "closed"
+            if not answer.endswith(b"\r\n\r\nhello"):
+                return answered, "half an answer"
+            answered += 1
+            if CLOSING in answer:
+                rest = received(connection)
+                return answered, "closed" if not rest else "more than was asked"
+
+
+def test_who_does_not_go_by_itself_keeps_no_server_from_ending(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path, seconds=5) as server,
+        server.connect() as silent,
+        server.connect() as kept,
+        server.connect() as slow,
+    ):
+        assert ask(kept).endswith(b"hello")
+        slow.sendall(ECHO[:10])
+        until(lambda: was_read(slow))
+        server.process.terminate()
+
+        assert server.process.wait(60) == 0
+        assert received(silent) == received(kept) == b""
