@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +24,7 @@ import pytest
 import requests
 from standardwebhooks import Webhook
 
+from cds_service.audit import Break, verify
 from cds_service.cli.calls.simulate import send
 from cds_service.ehr.client import Ehr
 from cds_service.ehr.fixtures import FixtureCase, load_case
@@ -32,6 +33,7 @@ from cds_service.ehr.scenarios import Step
 from cds_service.ehr.tokens import generate_key
 from cds_service.fhir.models import check_resource
 from cds_service.publishing.publisher import Publisher
+from cds_service.store.copying import copy
 from cds_service.store.store import Store
 
 from ..waiting import PATIENCE, until
@@ -65,6 +67,8 @@ class Server:
     folder: Path
     pem: str
     settings: Mapping[str, str]
+    database: str
+    """The URL of it."""
     process: subprocess.Popen[bytes] | None = None
     port: int = 0
     answered: list[str] = field(default_factory=list)
@@ -73,10 +77,6 @@ class Server:
     @property
     def base(self) -> str:
         return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def database(self) -> str:
-        return f"sqlite:///{self.folder / 'store.sqlite'}"
 
     def start(self) -> None:
         """Start it, on the same database as before, and wait until it is ready."""
@@ -224,11 +224,23 @@ class Server:
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """What the database holds."""
-        opened = sqlite3.connect(self.folder / "store.sqlite", timeout=PATIENCE)
+        if self.database.startswith("sqlite"):
+            file = self.database.removeprefix("sqlite:///")
+            with closing(sqlite3.connect(file, timeout=PATIENCE)) as lite:
+                return lite.execute(query).fetchall()
+        # Imported where it is used: few of these tests are about it.
+        import psycopg
+
+        with psycopg.connect(self.database.replace("+psycopg", "")) as connection:
+            return connection.execute(query.encode()).fetchall()
+
+    def breaks(self) -> list[Break]:
+        """Where the audit trail is not as it was written."""
+        store = Store.open(self.database)
         try:
-            return opened.execute(query).fetchall()
+            return verify(store)
         finally:
-            opened.close()
+            store.close()
 
     def recorded(self) -> list[str]:
         """The hookInstance of each call that was recorded."""
@@ -272,13 +284,51 @@ def prepared(
     return folder
 
 
+def fill(file: Path, url: str) -> None:
+    """Have a database that holds nothing hold what a file does."""
+    if url.startswith("sqlite"):
+        shutil.copy(file, url.removeprefix("sqlite:///"))
+        return
+    store = Store.open(url)
+    store.migrate()
+    store.close()
+    list(copy(f"sqlite:///{file}", url))
+
+
 def ignore(event: str, **facts: object) -> None:
     """Log nothing."""
 
 
+ABOUT_DATA = {
+    "test_configuration",
+    "test_consent",
+    "test_held_back",
+    "test_real_process",
+    "test_webhook_and_chart",
+}
+"""Modules whose servers run on both databases."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Say on which databases the servers of a module run."""
+    if "kind" in metafunc.fixturenames and not hasattr(metafunc.module, "kind"):
+        both = metafunc.module.__name__.rpartition(".")[2] in ABOUT_DATA
+        kinds = ["sqlite", "postgresql"] if both else ["sqlite"]
+        metafunc.parametrize("kind", kinds, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which database."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
 def start_server(
-    prepared: Path, tmp_path_factory: pytest.TempPathFactory
+    kind: str,
+    prepared: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
 ) -> Iterator[StartServer]:
     """Starts servers with settings of their own; all are ended with the module."""
     pem, public = generate_key()
@@ -298,10 +348,14 @@ def start_server(
             known = {"clients": [client, *clients], "webhooks": [watch]}
             (folder / "clients.yaml").write_text(json.dumps(known))
             shutil.copytree(prepared / "rules", folder / "rules")
+            url = settings.get("database_url", f"sqlite:///{folder / 'store.sqlite'}")
+            if kind == "postgresql" and "database_url" not in settings:
+                databases = request.getfixturevalue("postgresql")
+                url = databases.url(running.enter_context(databases.lend()))
             if "rules" not in settings and "database_url" not in settings:
-                shutil.copy(prepared / "store.sqlite", folder)
+                fill(prepared / "store.sqlite", url)
             named = {f"CDS_{name.upper()}": each for name, each in settings.items()}
-            server = Server(folder, pem, named)
+            server = Server(folder, pem, named, url)
             running.callback(server.kill)
             server.start()
             return server

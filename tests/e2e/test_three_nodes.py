@@ -69,6 +69,11 @@ def pump(source: socket.socket, target: socket.socket) -> None:
 
 
 @pytest.fixture(scope="module")
+def kind() -> str:
+    return "postgresql"
+
+
+@pytest.fixture(scope="module")
 def database() -> Iterator[Database]:
     with running_server() as server:
         server.template()

@@ -8,9 +8,6 @@ from typing import Any
 import pytest
 from click import ClickException
 
-from cds_service.audit import verify
-from cds_service.store.store import Store
-
 from ..waiting import until
 
 Server = Any
@@ -23,7 +20,7 @@ def server(start_server: Callable[..., Server]) -> Iterator[Server]:
     """Two workers, trust on, and one database from the first test to the last."""
     running = start_server(workers="2")
     yield running
-    assert verify(Store.open(running.database)) == []
+    assert running.breaks() == []
 
 
 def summaries(server: Server, chart: Chart) -> list[str]:
