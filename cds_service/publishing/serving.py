@@ -21,8 +21,6 @@ from ..store.publications import Publication
 from ..store.records import StoreError
 from ..store.store import Store
 
-EVERY = 0.3
-"""Seconds between two questions for what is published."""
 SLICE = 0.002
 """Seconds that the compiler works before it lets requests go first."""
 REST = 0.001
@@ -77,12 +75,21 @@ class Follower:
         self._log = log
         self._documents: Mapping[str, Document] = {}
         """The files of what is served: those that stay are not parsed again."""
+        self._over = threading.Event()
+        self._thread = threading.Thread(
+            target=self._follow, name="rulebook", daemon=True
+        )
         self._hopeless = ""
         """The digest that does not compile here; it is not tried again and again."""
 
     def start(self) -> None:
         """Follow in a thread that ends with the process."""
-        threading.Thread(target=self._follow, name="rulebook", daemon=True).start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Follow no longer; return when the last look is over."""
+        self._over.set()
+        self._thread.join()
 
     def learn(self) -> None:
         """Parse what is served, before there are requests that would wait for it."""
@@ -94,11 +101,12 @@ class Follower:
 
     def _follow(self) -> None:
         try:
-            while True:
-                time.sleep(EVERY)
+            while not self._over.is_set():
+                self._store.publications.await_next()
                 self.look()
-        finally:
+        except BaseException:
             self._report("nothing follows what is published; restart this worker")
+            raise
 
     def look(self) -> None:
         """Serve what is published, unless it is served already."""

@@ -71,6 +71,18 @@ class Database(Protocol):
             StoreError: if the database refuses, or cannot be reached.
         """
 
+    def await_news(self, seconds: float | None = None) -> None:
+        """Return when somebody has told news, or after a while without.
+
+        News may be lost, and are never more than a hint to look: looking is the truth.
+
+        Args:
+            seconds: How long to wait; by default as long as is right between two looks.
+        """
+
+    def tell_news(self, connection: Connection) -> None:
+        """Have all who await news hear of some once the transaction is committed."""
+
     def migrate(self, upgrade: Callable[[Connection], None]) -> None:
         """Do *upgrade* in one transaction, while no other process does.
 

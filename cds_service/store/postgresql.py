@@ -59,6 +59,9 @@ STANDBY = "25006"
 LOST = ("57P01", "57P02", "57P03", "08", STANDBY, "0A000")
 """The connection is of no more use: the server ends, it is a standby by now, or it
 keeps the plan of a statement about a table that has changed."""
+CHANNEL = "cds_news"
+LOOK_SECONDS = 1.0
+"""Between two looks for what others have written, where nobody tells of it."""
 GENERATION = "generation"
 """Where a connection keeps how often the server had changed before it was made."""
 OUTRUN = ("40001", "40P01")
@@ -101,6 +104,7 @@ class PostgresDatabase:
         self.condition = Condition()
         self._generation = 0
         self._writers = self._engine(url, limits)
+        self._listener = Listener(self._connect_alone)
         self._readers = self._writers.execution_options(isolation_level="AUTOCOMMIT")
 
     def write(
@@ -162,6 +166,18 @@ class PostgresDatabase:
                 connection.exec_driver_sql(WITHOUT_HASTE)
                 yield connection
 
+    def await_news(self, seconds: float | None = None) -> None:
+        """Return when somebody has told news, or after a while without."""
+        self._listener.wait(LOOK_SECONDS if seconds is None else seconds)
+
+    def tell_news(self, connection: Connection) -> None:
+        """Have all who await news hear of some once the transaction is committed.
+
+        Those who commit such transactions do so one after another, so that it is not
+        for what happens often.
+        """
+        connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+
     def migrate(self, upgrade: Callable[[Connection], None]) -> None:
         """Do *upgrade* in one transaction, while no other process does."""
 
@@ -203,6 +219,7 @@ class PostgresDatabase:
 
     def close(self) -> None:
         """Close every connection."""
+        self._listener.close()
         self._writers.dispose()
 
     @contextmanager
@@ -297,11 +314,14 @@ class PostgresDatabase:
                 finally:
                     transaction.rollback()
 
+    def _connect_alone(self) -> psycopg.Connection:
+        """A connection outside of the pool."""
+        words, options = self._writers.dialect.create_connect_args(self._writers.url)
+        return psycopg.connect(*words, **options, autocommit=True)
+
     def _engine(self, url: URL, limits: Limits) -> Engine:
-        usual = {each: USUAL[each] for each in USUAL if each not in url.query}
         engine = create_engine(
-            url.set(drivername="postgresql+psycopg"),
-            connect_args=usual,
+            _with_usual(url),
             paramstyle="format",
             pool_size=limits.connections,
             max_overflow=0,
@@ -328,6 +348,43 @@ class PostgresDatabase:
         event.listen(engine, "connect", connected)
         event.listen(engine, "checkout", taken)
         return engine
+
+
+class Listener:
+    """A connection of its own by which one thread hears of news.
+
+    A pooler that pools transactions would not keep it; then there is only looking.
+    """
+
+    def __init__(self, connect: Callable[[], psycopg.Connection]) -> None:
+        self._connect = connect
+        self._connection: psycopg.Connection | None = None
+
+    def wait(self, seconds: float) -> None:
+        """Return when there is or may be news, or after so many seconds."""
+        try:
+            if self._connection is None:
+                # What was told before this, nobody heard.
+                self._connection = self._connect()
+                self._connection.execute(f"LISTEN {CHANNEL}")
+                return
+            for _ in self._connection.notifies(timeout=seconds, stop_after=1):
+                return
+        except psycopg.Error:
+            self.close()
+            time.sleep(seconds)
+
+    def close(self) -> None:
+        """Close the connection; who waits again opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+def _with_usual(url: URL) -> URL:
+    """The URL with what libpq is told unless it says otherwise."""
+    usual = {each: USUAL[each] for each in USUAL if each not in url.query}
+    return url.set(drivername="postgresql+psycopg").update_query_dict(usual)
 
 
 def read_failure(error: Exception) -> Failure:

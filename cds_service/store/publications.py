@@ -91,6 +91,14 @@ class Publications:
             row = connection.execute(asked).first()
         return Publication(*row) if row else None
 
+    def await_next(self, seconds: float | None = None) -> None:
+        """Return when something may have been published, or after a while.
+
+        Args:
+            seconds: How long to wait; by default so long that it is served in time.
+        """
+        self._database.await_news(seconds)
+
     def files(self, digest: str) -> Mapping[str, str]:
         """Return the texts of a rulebook, by path.
 
@@ -132,6 +140,7 @@ class Publications:
             row = {"digest": draft.digest, "rules": draft.rules}
             row |= {"at": instant(event.at), "publisher": publisher}
             connection.execute(insert(PUBLICATIONS).values(row))
+            self._database.tell_news(connection)
 
         self._recorder.record(event, work)
 

@@ -31,6 +31,8 @@ from .records import Pool, StoreBusy, StoreError, StoreLost, Usage
 BUSY_SECONDS = 5.0
 """How long a writer waits for its turn before it gives up."""
 RETRY_SECONDS = 0.0003
+LOOK_SECONDS = 0.3
+"""Between two looks for what others have written."""
 
 
 class SqliteDatabase:
@@ -107,6 +109,13 @@ class SqliteDatabase:
     def snapshot(self) -> AbstractContextManager[Connection]:
         """Return a connection for reading; keys are committed in their order."""
         return self.reading()
+
+    def await_news(self, seconds: float | None = None) -> None:
+        """Return after a while; nobody tells of what is written to a file."""
+        time.sleep(LOOK_SECONDS if seconds is None else seconds)
+
+    def tell_news(self, connection: Connection) -> None:
+        """Do nothing: whoever looks sees it."""
 
     def migrate(self, upgrade: Callable[[Connection], None]) -> None:
         """Do *upgrade* in one transaction, while no other process does."""

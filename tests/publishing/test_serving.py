@@ -3,6 +3,7 @@
 import gc
 import sqlite3
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ from cds_service.rulebook.engine.rules import unchecked
 from cds_service.store.publications import Draft
 from cds_service.store.records import AuditEvent
 from cds_service.store.store import Store
+
+from ..waiting import until
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 Revise = Callable[[Path, int], dict[str, str]]
@@ -52,6 +55,32 @@ def bench(tmp_path: Path, revise: Revise) -> Iterator[Bench]:
     yield made
     gc.unfreeze()
     made.store.close()
+
+
+def test_what_another_node_publishes_is_served_within_two_seconds(
+    url: str, tmp_path: Path, revise: Revise
+) -> None:
+    files = revise(tmp_path, 1)
+    rulebook = compile_rulebook(files).rulebook
+    assert rulebook
+    serving = Serving(rulebook, NOW)
+    with (
+        closing(Store.open(url)) as publishing,
+        closing(Store.open(url)) as following,
+    ):
+        args = (unchecked, lambda: NOW, lambda event, **_: None)
+        publisher = Publisher(tmp_path, publishing, "node", *args)
+        follower = Follower(serving, following, lambda: NOW, lambda *_, **__: None)
+        follower.start()
+        publisher.publish()
+        for number in (2, 3, 4):
+            digest = digest_of(revise(tmp_path, number))
+            publisher.publish()
+            begun = time.monotonic()
+            until(lambda: serving.rulebook.digest == digest)
+            assert time.monotonic() - begun < 2
+        follower.stop()
+    gc.unfreeze()
 
 
 def test_what_is_published_is_served(bench: Bench, revise: Revise) -> None:

@@ -1,9 +1,11 @@
 """Published rulebooks: the newest is served, one process publishes."""
 
 import json
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -26,6 +28,48 @@ def draft(digest: str, checked: str = "c") -> Draft:
 def publish(store: Store, digest: str, now: datetime, epoch: int = 0) -> None:
     event = AuditEvent(now, "rulebook", detail={"published": digest})
     store.publications.publish(draft(digest), event, "node", epoch)
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])
+def test_another_node_hears_of_a_publication_before_it_would_look(
+    store: Store, url: str, now: datetime
+) -> None:
+    other = Store.open(url)
+    heard = Event()
+    other.publications.await_next(60)
+    waiting = Thread(target=lambda: (other.publications.await_next(60), heard.set()))
+    waiting.start()
+    begun = time.monotonic()
+
+    publish(store, "one", now)
+
+    until(heard.is_set)
+    assert time.monotonic() - begun < 30
+    waiting.join()
+    other.close()
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])
+def test_a_node_that_does_not_hear_goes_on_looking_and_listens_again(
+    store: Store, url: str, now: datetime, rows: Rows
+) -> None:
+    other = Store.open(url)
+    other.publications.await_next(60)
+    rows("""
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND query LIKE 'LISTEN%%'
+    """)
+    other.publications.await_next(0.1)
+    other.publications.await_next(60)
+    heard = Event()
+    waiting = Thread(target=lambda: (other.publications.await_next(60), heard.set()))
+    waiting.start()
+
+    publish(store, "one", now)
+
+    until(heard.is_set)
+    waiting.join()
+    other.close()
 
 
 def test_nothing_is_published_at_first(store: Store) -> None:
