@@ -6,7 +6,7 @@
 import sys
 from importlib import import_module
 
-PARTS = ("engine", "calls", "fhir", "reload", "mutation", "trust", "years")
+PARTS = ("engine", "calls", "fhir", "reload", "mutation", "trust", "years", "store")
 """Each is a module here with a ``main`` that measures and prints."""
 
 

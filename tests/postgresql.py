@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -75,6 +75,7 @@ class Server:
     """A running server."""
 
     folder: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     numbers: Iterator[int] = field(default_factory=count)
     free: list[str] = field(default_factory=list)
@@ -135,7 +136,8 @@ class Server:
 
     def start(self) -> None:
         """Start it on the data of before, and wait until it answers."""
-        options = [f"-c{name}={value}" for name, value in SETTINGS.items()]
+        settings = {**SETTINGS, **self.settings}
+        options = [f"-c{name}={value}" for name, value in settings.items()]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [program("postgres"), "-D", self.folder / "data", *options]
@@ -193,7 +195,7 @@ class Server:
 
 
 @contextmanager
-def running_server() -> Iterator[Server]:
+def running_server(**settings: str) -> Iterator[Server]:
     """A server with no database of ours, until the end of the block or of this run."""
     with _folder() as folder:
         made = subprocess.run(
@@ -205,6 +207,7 @@ def running_server() -> Iterator[Server]:
         )
         assert made.returncode == 0, made.stderr
         with _watched(folder) as server:
+            server.settings = settings
             server.start()
             yield server
 

@@ -24,7 +24,7 @@ from . import rows
 from .database import Database
 from .records import AuditEntry, AuditEvent, StoreBusy, StoreError, StoreLost
 from .sqlite import SqliteDatabase
-from .statements import ADD_AUDIT
+from .statements import ADD_AUDIT, CallRows, add_call, write_call
 from .tables import AUDIT, AUDIT_SEALS
 from .trail.chain import Tail, chained, successor, unchained
 from .trail.pseudonyms import Pseudonyms
@@ -35,8 +35,13 @@ Work = Callable[[Connection], None]
 class Recorder(Protocol):
     """Does something together with its row in the audit trail."""
 
-    def record(self, event: AuditEvent, work: Work) -> None:
+    def record(
+        self, event: AuditEvent, work: Work, call: CallRows | None = None
+    ) -> None:
         """Do the work and append the event; return when both survive a power cut.
+
+        Args:
+            call: What is stored after the work, together with the event.
 
         Raises:
             StoreError: if nothing of it was stored.
@@ -60,6 +65,7 @@ class _Item:
 
     draft: AuditEntry
     work: Work
+    call: CallRows | None
     error: StoreError | None = StoreError("not recorded")
     taken: bool = False
     given_up: bool = False
@@ -75,13 +81,15 @@ class ProcessChain:
         self._writer = str(uuid.uuid4())
         self._tail: Tail | None = Tail(self._writer)
 
-    def record(self, event: AuditEvent, work: Work) -> None:
+    def record(
+        self, event: AuditEvent, work: Work, call: CallRows | None = None
+    ) -> None:
         """Do the work and append the event; return when both survive a power cut.
 
         Raises:
             StoreError: if nothing of it was stored.
         """
-        item = _Item(_draft(event, self._pseudonyms), work)
+        item = _Item(_draft(event, self._pseudonyms), work, call)
         self._waiting.append(item)
         try:
             with self._database.writing() as connection:
@@ -117,6 +125,8 @@ class ProcessChain:
             with connection.begin():
                 for item in items:
                     item.work(connection)
+                    if item.call:
+                        add_call(connection, item.call)
                     entry = chained(item.draft, tail)
                     ADD_AUDIT.run(connection, rows.audit_row(entry))
                     tail = Tail(entry.writer, entry.sequence, entry.hash)
@@ -139,14 +149,20 @@ class ConnectionChains:
         another chain has taken their end up."""
         self._lock = threading.Lock()
 
-    def record(self, event: AuditEvent, work: Work) -> None:
+    def record(
+        self, event: AuditEvent, work: Work, call: CallRows | None = None
+    ) -> None:
         """Do the work and append the event; return when both are durable."""
         draft = _draft(event, self._pseudonyms)
 
         def whole(connection: Connection) -> AuditEntry:
             work(connection)
             entry = chained(draft, self._tail(connection))
-            ADD_AUDIT.run(connection, rows.audit_row(entry))
+            row = rows.audit_row(entry)
+            if call:
+                write_call(connection, call, row)
+            else:
+                ADD_AUDIT.run(connection, row)
             return entry
 
         self._write(whole, settle=self._advance, find=_is_stored)

@@ -3,8 +3,12 @@
 SQLite understands what SQLAlchemy calls an insert of PostgreSQL.
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
 from sqlalchemy import (
     BindParameter,
+    Connection,
     Table,
     and_,
     bindparam,
@@ -150,6 +154,66 @@ def _hold_guard(*, alone: bool) -> Prepared:
     return Prepared(held.with_for_update(read=not alone))
 
 
+class CallRows(NamedTuple):
+    """What is stored of one call, but for its audit row and the key of the call."""
+
+    call: Mapping[str, Any]
+    cards: Sequence[Mapping[str, Any]]
+    suppressions: Sequence[Mapping[str, Any]]
+
+
+def add_call(connection: Connection, rows: CallRows) -> None:
+    """Store a call, its cards and what was held back, a statement each."""
+    key = {"call_id": ADD_CALL.add(connection, rows.call)}
+    if rows.cards:
+        ADD_CARD.run(connection, *({**each, **key} for each in rows.cards))
+    if rows.suppressions:
+        held = ({**each, **key} for each in rows.suppressions)
+        ADD_SUPPRESSION.run(connection, *held)
+
+
+def write_call(
+    connection: Connection, rows: CallRows, audit_row: Mapping[str, Any]
+) -> None:
+    """Store a call, all that belongs to it and its audit row in one statement.
+
+    To PostgreSQL only, where each statement is a way there and back. Its text is the
+    same for any number of cards, so that it is prepared once.
+    """
+    values = [rows.call[name] for name in _CALL_NAMES]
+    values += ([row[name] for row in rows.cards] for name in _CARD_NAMES)
+    values += ([row[name] for row in rows.suppressions] for name in _HELD_NAMES)
+    values += (audit_row[name] for name in _AUDIT_NAMES)
+    connection.connection.cursor().execute(_WRITE_CALL, values)
+
+
+def _write_call() -> str:
+    """The statement; one branch tells the others the key of the call."""
+
+    def listed(names: Sequence[str], form: str = '"{}"') -> str:
+        return ", ".join(form.format(each) for each in names)
+
+    def several(table: Table, names: Sequence[str]) -> str:
+        types = (_ARRAYS[table.c[name].type.python_type] for name in names)
+        arrays = ", ".join(f"%s::{each}[]" for each in types)
+        return (
+            f"INSERT INTO {table.name} (call_id, {listed(names)})"
+            f" SELECT call.id, added.* FROM call, unnest({arrays})"
+            f" AS added ({listed(names)})"
+        )
+
+    def one(table: Table, names: Sequence[str]) -> str:
+        places = listed(names, "%s")
+        return f"INSERT INTO {table.name} ({listed(names)}) VALUES ({places})"
+
+    return (
+        f"WITH call AS ({one(CALLS, _CALL_NAMES)} RETURNING id),"
+        f" shown AS ({several(CARDS, _CARD_NAMES)} ON CONFLICT DO NOTHING),"
+        f" held AS ({several(SUPPRESSIONS, _HELD_NAMES)})"
+        f" {one(AUDIT, _AUDIT_NAMES)}"
+    )
+
+
 SPEND_TOKEN = Prepared(
     insert(SPENT_TOKENS).on_conflict_do_nothing(), _names(SPENT_TOKENS)
 )
@@ -177,3 +241,9 @@ KEY_OF_PATIENT = Prepared(
 ADD_AUDIT = Prepared(insert(AUDIT), _names(AUDIT))
 SAVE_PROBE = _save_probe()
 PRUNE_PROBES = Prepared(delete(PROBES).where(PROBES.c.at_utc < bindparam("before")))
+_ARRAYS = {str: "text", int: "bigint"}
+_CALL_NAMES = _names(CALLS)
+_CARD_NAMES = [name for name in _names(CARDS) if name != "call_id"]
+_HELD_NAMES = [name for name in _names(SUPPRESSIONS) if name != "call_id"]
+_AUDIT_NAMES = _names(AUDIT)
+_WRITE_CALL = _write_call()

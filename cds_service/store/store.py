@@ -43,15 +43,13 @@ from .records import (
 from .reports import Reports
 from .sqlite import SqliteDatabase, make_file
 from .statements import (
-    ADD_CALL,
-    ADD_CARD,
-    ADD_SUPPRESSION,
     ALERTS_SINCE,
     PRUNE_PROBES,
     RETRACT_ALERT,
     SAVE_ALERT,
     SAVE_PROBE,
     SPEND_TOKEN,
+    CallRows,
 )
 from .trail.seals import Seals
 from .upkeep.pruning import Pruning
@@ -316,11 +314,12 @@ class Store:
         Raises:
             ConsentsChanged: if other Consents hold than the cards rest on.
         """
-
-        call_row = rows.call_row(call)
         use = call.consent
-        card_rows = [rows.card_row(each, call) for each in call.cards]
-        held_rows = [rows.suppression_row(each) for each in call.suppressions]
+        call_rows = CallRows(
+            rows.call_row(call),
+            [rows.card_row(each, call) for each in call.cards],
+            [rows.suppression_row(each) for each in call.suppressions],
+        )
 
         def work(connection: Connection) -> None:
             if use and use.change:
@@ -331,16 +330,8 @@ class Store:
                 expect_consents(connection, {call.patient: use.seen})
             if use and use.change:
                 apply_change(connection, use.change, call.at)
-            call_id = ADD_CALL.add(connection, call_row)
-            for statement, added in (
-                (ADD_CARD, card_rows),
-                (ADD_SUPPRESSION, held_rows),
-            ):
-                if added:
-                    full = ({**row, "call_id": call_id} for row in added)
-                    statement.run(connection, *full)
 
-        self._recorder.record(audit_event, work)
+        self._recorder.record(audit_event, work, call_rows)
 
     def record_feedback(
         self,

@@ -43,6 +43,20 @@ SLEEPS = """
     CREATE {kind} TRIGGER rest AFTER INSERT ON audit {when}
         FOR EACH ROW EXECUTE FUNCTION rest();
 """
+WAITS_FOR_ANOTHER = """
+    CREATE SEQUENCE turns;
+    CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF nextval('turns') = 1 THEN
+            PERFORM pg_advisory_xact_lock(1);
+            WHILE NOT EXISTS (SELECT FROM pg_locks WHERE objid = 1 AND NOT granted) LOOP
+                PERFORM pg_sleep(0.01);
+            END LOOP;
+            PERFORM pg_advisory_xact_lock(2);
+        END IF;
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER wait BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION wait();
+"""
 HANDS_OVER = """
     CREATE SEQUENCE refusals_counted;
     CREATE FUNCTION hand_over() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -100,14 +114,6 @@ def meanwhile(work: Callable[[], Any]) -> Iterator[Future[Any]]:
     """Something that goes on in another thread, and has ended at the end."""
     with ThreadPoolExecutor(1) as pool:
         yield pool.submit(work)
-
-
-def waits_for_a_lock(rows: Rows) -> bool:
-    found = rows("""
-        SELECT 1 FROM pg_stat_activity
-        WHERE datname = current_database() AND wait_event_type = 'Lock'
-    """)
-    return bool(found)
 
 
 @pytest.mark.parametrize("cut", CUTS)
@@ -186,16 +192,18 @@ def test_of_two_that_wait_for_each_other_the_one_that_gives_way_begins_again(
     rows: Rows,
 ) -> None:
     rows(f"ALTER DATABASE {session.info.dbname} SET deadlock_timeout = '50ms'")
+    rows(WAITS_FOR_ANOTHER)
     store = Store.open(url)
     session.execute("SET deadlock_timeout = '1min'")
-    session.execute("LOCK TABLE cards")
+    session.execute("SELECT pg_advisory_xact_lock(2)")
 
     with meanwhile(lambda: store.record_call(make_call(), event)) as recorded:
-        until(lambda: waits_for_a_lock(rows))
-        session.execute("LOCK TABLE calls")
+        until(lambda: rows("SELECT 1 FROM pg_locks WHERE objid = 1 AND granted"))
+        session.execute("SELECT pg_advisory_xact_lock(1)")
         session.commit()
         recorded.result()
 
+    assert rows("SELECT last_value AS turns FROM turns") == [{"turns": 2}]
     assert len(rows("SELECT * FROM calls")) == len(rows("SELECT * FROM cards")) == 1
     assert verify(store) == []
     store.close()
