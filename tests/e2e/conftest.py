@@ -33,8 +33,8 @@ from cds_service.ehr.scenarios import Step
 from cds_service.ehr.tokens import generate_key
 from cds_service.fhir.models import check_resource
 from cds_service.publishing.publisher import Publisher
-from cds_service.store.copying import copy
 from cds_service.store.store import Store
+from cds_service.store.upkeep.copying import copy
 
 from ..waiting import PATIENCE, until
 
