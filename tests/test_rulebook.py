@@ -30,6 +30,8 @@ from cds_service.rulebook.testing.examples import (
 )
 from cds_service.rulebook.testing.gate import gate
 
+pytestmark = pytest.mark.no_cover
+
 RULES = Path(__file__).parent.parent / "rules"
 FILES = read_folder(RULES)
 KNOWN = compile_rulebook(FILES).documents

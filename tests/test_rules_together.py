@@ -24,6 +24,8 @@ from cds_service.rulebook.load import read_folder
 from cds_service.rulebook.testing.example_patients import PatientWriter
 from cds_service.rulebook.testing.examples import Example, example_names, read_examples
 
+pytestmark = pytest.mark.no_cover
+
 FILES = read_folder(Path(__file__).parent.parent / "rules")
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 

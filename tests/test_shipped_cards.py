@@ -28,6 +28,8 @@ from cds_service.rulebook.load import read_folder
 from cds_service.rulebook.testing.example_runner import ExampleRunner
 from cds_service.rulebook.testing.examples import Example, example_names, read_examples
 
+pytestmark = pytest.mark.no_cover
+
 RENDERER = MarkdownIt("gfm-like", {"linkify": False})
 """What an EHR does with a detail."""
 FILES = read_folder(Path(__file__).parent.parent / "rules")

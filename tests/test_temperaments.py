@@ -57,6 +57,7 @@ BRINGS_ALONG = {
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.no_cover,
     pytest.mark.skipif(
         not BUNDLES, reason="set CDS_SAMPLE_DATA to a folder of FHIR bundles"
     ),
