@@ -3,6 +3,7 @@
 import gc
 import socket
 import sys
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -220,10 +221,12 @@ def build_world(
     Raises:
         StoreError: if the database URL is wrong.
     """
+    store = store or Store.open(config.database_url, limits=config.database_limits)
+    store.trust_clock(time.monotonic)
     return World(
         config=config,
         clients=config.clients,
-        store=store or Store.open(config.database_url, limits=config.database_limits),
+        store=store,
         serving=Serving(rulebook, datetime.now(UTC)),
         clock=lambda: datetime.now(UTC),
         fhir=FhirPool(min(READS_A_CALL * config.threads, MOST_READS), log=say),

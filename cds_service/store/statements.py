@@ -9,10 +9,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     BindParameter,
     Connection,
+    Double,
     Table,
+    Text,
     and_,
     bindparam,
     delete,
+    exists,
     or_,
     select,
     union_all,
@@ -29,6 +32,7 @@ from .tables import (
     CONSENTS,
     DELIVERIES,
     HOLDS,
+    MARKS,
     OPEN,
     PATIENT_KEYS,
     PROBES,
@@ -138,6 +142,32 @@ def _claim_delivery() -> Prepared:
     )
 
 
+def _spend_token() -> Prepared:
+    """Insert, unless it is there, or may have been and was forgotten."""
+    expires: BindParameter[float] = bindparam("expires_utc", type_=Double)
+    token = [bindparam(name, type_=Text) for name in ("issuer", "jti")]
+    forgotten = exists().where(MARKS.c.name == "tokens", MARKS.c.at_utc > expires)
+    row = select(*token, expires).where(~forgotten)
+    return Prepared(
+        insert(SPENT_TOKENS)
+        .from_select(_names(SPENT_TOKENS), row)
+        .on_conflict_do_nothing()
+    )
+
+
+def _raise_mark() -> Prepared:
+    """Insert, or raise what is lower."""
+    new = insert(MARKS)
+    return Prepared(
+        new.on_conflict_do_update(
+            index_elements=[MARKS.c.name],
+            set_={"at_utc": new.excluded.at_utc},
+            where=new.excluded.at_utc > MARKS.c.at_utc,
+        ),
+        _names(MARKS),
+    )
+
+
 def _save_probe() -> Prepared:
     new = insert(PROBES)
     changes = {name: new.excluded[name] for name in ("at_utc", "filler")}
@@ -214,9 +244,8 @@ def _write_call() -> str:
     )
 
 
-SPEND_TOKEN = Prepared(
-    insert(SPENT_TOKENS).on_conflict_do_nothing(), _names(SPENT_TOKENS)
-)
+SPEND_TOKEN = _spend_token()
+RAISE_MARK = _raise_mark()
 CLAIM_DELIVERY = _claim_delivery()
 ADD_GUARD = Prepared(
     insert(CONSENT_GUARDS).on_conflict_do_nothing(), _names(CONSENT_GUARDS)

@@ -19,6 +19,7 @@ from ..protocol.feedback import FeedbackEntry
 from ..rulebook.engine import Display, Lookback
 from ..wearables.records import PatientKey, RecentAlerts
 from . import deliveries, displays, rows, tables
+from .condition.clock import Evenness, Seconds, forget_tokens
 from .condition.faults import Condition
 from .condition.files import Place, Room
 from .configurations import Configurations
@@ -54,8 +55,6 @@ from .statements import (
 from .trail.seals import Seals
 from .upkeep.pruning import Pruning
 
-TOKENS_KEPT = timedelta(hours=1)
-"""How long a spent token is remembered after nobody accepts it any more."""
 PROBES_KEPT = timedelta(days=1)
 """How long the row of a node stays that is no more."""
 PRUNE_EVERY = timedelta(minutes=1)
@@ -79,6 +78,7 @@ class Store:
         self._database = connect(None)
         self._recorder = build_recorder(self._database)
         self._pruned: datetime | None = None
+        self._evenness = Evenness(None)
         os.register_at_fork(after_in_child=_starter(weakref.ref(self)))
 
     @classmethod
@@ -107,6 +107,10 @@ class Store:
         return cls(
             lambda known: open_database(url, limits=limits, place=known or place)
         )
+
+    def trust_clock(self, seconds: Seconds) -> None:
+        """Forget nothing until the time that is given runs as evenly as *seconds*."""
+        self._evenness = Evenness(seconds)
 
     def migrate(self) -> None:
         """Bring the schema up to date; any number of processes may do so at once."""
@@ -379,13 +383,12 @@ class Store:
 
     def _prune(self, connection: Connection, now: datetime) -> None:
         """Forget now and then what nobody will ask for again."""
-        if self._pruned and now - self._pruned < PRUNE_EVERY:
+        if self._pruned and abs(now - self._pruned) < PRUNE_EVERY:
             return
-        spent = tables.SPENT_TOKENS
-        limit = (now - TOKENS_KEPT).timestamp()
-        connection.execute(spent.delete().where(spent.c.expires_utc < limit))
-        deliveries.prune(connection, now)
         self._pruned = now
+        if self._evenness.is_trusted(now):
+            forget_tokens(connection, now)
+            deliveries.prune(connection, now)
 
     def _restart(self) -> None:
         """Leave the parent's connections alone, neither used nor closed."""

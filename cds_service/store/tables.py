@@ -327,3 +327,11 @@ PROBES = Table(
     Column("filler", LargeBinary, nullable=False),
 )
 """A row a machine, written again and again to see whether anything can be."""
+
+MARKS = Table(
+    "marks",
+    METADATA,
+    Column("name", TEXT, primary_key=True),
+    Column("at_utc", Double, nullable=False),
+)
+"""Up to when what was kept has been forgotten; a mark is never lowered."""
