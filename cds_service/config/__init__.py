@@ -10,6 +10,7 @@ from .settings import (
     LogLevel,
     Profile,
     Reload,
+    find_database_url,
     load_config,
     warnings,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "Profile",
     "Reload",
     "WebhookSource",
+    "find_database_url",
     "load_clients",
     "load_config",
     "warnings",

@@ -119,6 +119,7 @@ class LogLevel(StrEnum):
 
 
 PREFIX = "CDS_"
+_DATABASE_URL = f"{PREFIX}DATABASE_URL"
 
 
 MIB = 1024 * 1024
@@ -145,6 +146,11 @@ class Config(BaseSettings):
         default="sqlite:///var/cds-service.sqlite",
         description="Database: `sqlite:///` and a file, `sqlite:////` for a full path;"
         " `postgresql+psycopg://user@host/database` for several machines.",
+    )
+    database_url_file: Path | None = Field(
+        default=None,
+        description="File that holds `CDS_DATABASE_URL` in its place, so that no"
+        " password stands in the environment.",
     )
     database_connections: int = Field(
         default=16,
@@ -473,6 +479,10 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
     source.env_vars = {name.lower(): value for name, value in given.items() if value}
     problems = _misspelt(given)
     try:
+        source.env_vars[_DATABASE_URL.lower()] = find_database_url(given)
+    except InvalidConfig as error:
+        problems += error.problems
+    try:
         config = Config(**source())
     except ValidationError as error:
         for each in error.errors():
@@ -482,6 +492,29 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
         raise InvalidConfig(problems)
     config.clients  # noqa: B018  reads the file, so that a fault shows at start
     return config
+
+
+def find_database_url(environ: Mapping[str, str]) -> str:
+    """Return the URL of the database that the environment holds, or names a file of.
+
+    Raises:
+        InvalidConfig: if both are there, or the file holds no line of text.
+    """
+    name = f"{_DATABASE_URL}_FILE"
+    given, file = environ.get(_DATABASE_URL, ""), environ.get(name, "")
+    if given and file:
+        both = f"{name}: only one of it and {_DATABASE_URL} may be set"
+        raise InvalidConfig([both])
+    if not file:
+        return given or str(Config.model_fields["database_url"].default)
+    try:
+        lines = Path(file).read_text("utf-8").split()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "not UTF-8"
+        raise InvalidConfig([f"{name}: {file}: {why}"]) from error
+    if len(lines) != 1:
+        raise InvalidConfig([f"{name}: {file}: must hold one URL and nothing else"])
+    return lines[0]
 
 
 def _misspelt(environ: Mapping[str, str]) -> list[str]:

@@ -133,6 +133,7 @@ OTHER_SETTINGS: dict[str, Any] = {
     "rules": Path("other"),
     "reload": "off",
     "database_url": "sqlite:///other.sqlite",
+    "database_url_file": Path("/run/secrets/url"),
     "database_connections": 8,
     "database_statement_timeout_ms": 2000,
     "database_lock_timeout_ms": 2000,

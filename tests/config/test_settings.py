@@ -259,3 +259,46 @@ def test_proxies_are_addresses_and_networks() -> None:
         "192.168.0.0/24",
         "2001:db8::/48",
     )
+
+
+def test_the_url_of_the_database_may_stand_in_a_file(tmp_path: Path) -> None:
+    secret = tmp_path / "url"
+    secret.write_text("postgresql+psycopg://cds:geheim@db.example/cds\n")
+
+    config = load_config({**DEVELOPMENT, "CDS_DATABASE_URL_FILE": str(secret)})
+
+    assert config.database_url == "postgresql+psycopg://cds:geheim@db.example/cds"
+
+
+def test_an_empty_variable_beside_the_file_is_none(tmp_path: Path) -> None:
+    secret = tmp_path / "url"
+    secret.write_text("sqlite:////srv/cds.sqlite")
+    told = {"CDS_DATABASE_URL": "", "CDS_DATABASE_URL_FILE": str(secret)}
+
+    assert load_config({**DEVELOPMENT, **told}).database_url == secret.read_text()
+
+
+@pytest.mark.parametrize(
+    "content", [None, b" \n", b"\xff", b"sqlite:///a\nsqlite:///b"]
+)
+def test_a_file_that_holds_no_url_is_named_without_what_it_holds(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    secret = tmp_path / "url"
+    if content is not None:
+        secret.write_bytes(content)
+
+    (told,) = problems({**DEVELOPMENT, "CDS_DATABASE_URL_FILE": str(secret)})
+
+    assert told.startswith(f"CDS_DATABASE_URL_FILE: {secret}")
+    assert "sqlite" not in told
+
+
+def test_a_url_and_a_file_of_one_are_one_too_many(tmp_path: Path) -> None:
+    secret = tmp_path / "url"
+    secret.write_text("sqlite:////srv/cds.sqlite")
+    both = {"CDS_DATABASE_URL": "sqlite:///a", "CDS_DATABASE_URL_FILE": str(secret)}
+
+    assert problems({**DEVELOPMENT, **both}) == (
+        "CDS_DATABASE_URL_FILE: only one of it and CDS_DATABASE_URL may be set",
+    )

@@ -4,7 +4,7 @@ import os
 
 import click
 
-from ...config import Config
+from ...config import InvalidConfig, find_database_url
 from ...store.database import mask_url
 from ...store.records import StoreError
 from ...store.store import Store
@@ -12,9 +12,15 @@ from .. import Verb, Verbs
 
 
 def default_url() -> str:
-    """Return the database that the environment names, or the usual one."""
-    usual = Config.model_fields["database_url"].default
-    return os.environ.get("CDS_DATABASE_URL") or str(usual)
+    """Return the database that the environment names, or the usual one.
+
+    Raises:
+        click.ClickException: if it is to be in a file that does not hold it.
+    """
+    try:
+        return find_database_url(os.environ)
+    except InvalidConfig as error:
+        raise click.ClickException(str(error)) from error
 
 
 database_option = click.option(

@@ -108,3 +108,20 @@ def test_a_file_that_holds_no_anchors_is_said(
 
     assert result.exit_code == 1
     assert "holds no anchors; `cds-service audit anchors` writes them" in result.output
+
+
+def test_a_command_finds_the_database_by_the_file_that_the_server_reads(
+    file: Path, tmp_path: Path
+) -> None:
+    secret = tmp_path / "url"
+    secret.write_text(f"sqlite:///{file}\n")
+    command = ["audit", "export", "--since", "2026-03-01", "--until", "2026-03-04"]
+    named = {"CDS_DATABASE_URL": "", "CDS_DATABASE_URL_FILE": str(secret)}
+
+    found = CliRunner().invoke(main, command, env=named)
+    secret.unlink()
+    missed = CliRunner().invoke(main, command, env=named)
+
+    assert (found.exit_code, len(found.output.splitlines())) == (0, 3)
+    assert missed.exit_code == 1
+    assert f"{secret}: No such file or directory" in missed.output
