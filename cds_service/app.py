@@ -68,6 +68,7 @@ def create_app(config: Config | None = None, world: World | None = None) -> Flas
     app.url_map.merge_slashes = False
     app.extensions["cds_service"] = world
     observe_requests(app, sys.stdout.buffer)
+    app.extensions["cds_metrics"].say(world)
     add_headers(app, world.config)
     config = world.config
     register_errors(app, tell_reasons=config.profile is Profile.DEVELOPMENT)

@@ -249,6 +249,7 @@ def test_every_kind_of_block_is_held_by_a_test() -> None:
         "docs/cli.md": {"sh", "text"},
         "docs/data.md": {"sh"},
         "docs/ehr.md": {"console", "http", "sh", "yaml"},
+        "docs/hospital.md": {"sh"},
         "docs/operators.md": {"console", "sh", "sql"},
         "docs/security.md": {""},  # a drawing
         "docs/wearables.md": {"console", "json", "sh"},
