@@ -93,18 +93,9 @@ def test_the_commands_about_postgresql_do_what_they_say(
         plain = url.replace("+psycopg", "")
         words = [word.replace(SERVER.replace("+psycopg", ""), plain) for word in words]
         if words[0] == "pg_restore":
-            done(
-                [
-                    "cds-service",
-                    "audit",
-                    "anchors",
-                    "--database",
-                    old,
-                    "--out",
-                    str(folder / "elsewhere/anchors.jsonl"),
-                ],
-                folder,
-            )
+            kept = str(folder / "elsewhere/anchors.jsonl")
+            options = ["--database", old, "--out", kept]
+            done(["cds-service", "audit", "anchors", *options], folder)
             subprocess.run([program(words[0]), *words[1:]], check=True)
         else:
             assert done(words, folder)

@@ -33,6 +33,8 @@ _KINDS: Mapping[str, tuple[_Coding, _Coding | None, str]] = {
     "rulebook": (_APPLICATION, None, "U"),
     "configuration": (_APPLICATION, _SOFTWARE, "U"),
     "pruning": (_APPLICATION, None, "D"),
+    "disclosure": (_APPLICATION, None, "R"),
+    "erasure": (_APPLICATION, None, "D"),
 }
 """By kind of row: type, subtype and action."""
 _OTHER = (_APPLICATION, None, "E")

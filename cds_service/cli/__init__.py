@@ -82,6 +82,9 @@ VERBS: Mapping[str, Verb] = {
     ),
     "fmt": Verb("rules.fmt", "Put rule files in order."),
     "new": Verb("rules.new", "Write a new rule and its tests."),
+    "patient": Verb(
+        "database.patient", "Write out or remove what is kept of one patient."
+    ),
     "patients": Verb("exports.patients", "Read who is in a FHIR server."),
     "prefetch": Verb("charts.prefetch", "Print what each service asks an EHR for."),
     "publish": Verb(

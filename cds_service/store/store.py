@@ -53,6 +53,7 @@ from .statements import (
     CallRows,
 )
 from .trail.seals import Seals
+from .upkeep.patients import Patients
 from .upkeep.pruning import Pruning
 
 PROBES_KEPT = timedelta(days=1)
@@ -140,6 +141,11 @@ class Store:
     def pruning(self) -> Pruning:
         """The removal of what is old."""
         return Pruning(self._database, self.seals)
+
+    @property
+    def patients(self) -> Patients:
+        """All that is kept of one patient."""
+        return Patients(self._database, self._recorder)
 
     @property
     def reports(self) -> Reports:

@@ -129,6 +129,8 @@ PLACES: dict[type[Any], Callable[[Any], Clients]] = {
     WebhookSource: lambda source: Clients(webhooks=(source,)),
 }
 OTHER_SETTINGS: dict[str, Any] = {
+    "keep_days": 365,
+    "audit_keep_days": 3650,
     "profile": "production",
     "rules": Path("other"),
     "reload": "off",
