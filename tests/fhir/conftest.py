@@ -243,3 +243,15 @@ def condition():
 def patient():
     """The Patient of the context."""
     return {"resourceType": "Patient", "id": "p1"}
+
+
+@pytest.fixture
+def full(patient, bundle, condition):
+    """A prefetch with every key."""
+    return {
+        "patient": patient,
+        "conditions": bundle(condition()),
+        "medication-requests": None,
+        "medication-statements": bundle(),
+        "observations": None,
+    }
