@@ -191,6 +191,13 @@ class Config(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=_PORT, ge=0, le=65535, description="Port to listen on.")
+    health_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Port for `/health/live` and `/health/ready` alone, in plain HTTP;"
+        " answered however busy the other is.",
+    )
     workers: int = Field(default=1, ge=1, le=256, description="Worker processes.")
     threads: int = Field(
         default=64,

@@ -160,6 +160,7 @@ OTHER_SETTINGS: dict[str, Any] = {
     "rate_limit": 1,
     "refusal_limit": 1,
     "queue_limit": 1,
+    "health_port": 9090,
     "connection_limit": 500,
     "address_connection_limit": 20,
     "held_byte_limit": 2**21,

@@ -185,7 +185,7 @@ def serving(folder: Path, program: list[str], **settings: object) -> Iterator[Se
         )
     try:
         until(lambda: "Booting worker" in log.read_text(), log.read_text, process)
-        found = re.search(r"Listening at: \S+:(\d+)", log.read_text())
+        found = re.search(r"Listening at: [^\s,]+:(\d+)", log.read_text())
         assert found
         yield Server(int(found[1]), log)
     finally:
@@ -393,6 +393,24 @@ def test_what_could_be_cut_in_two_ways_is_refused_and_nothing_after_it_is_read(
     assert re.match(rb"HTTP/1\.1 (400|501) ", received), received
     assert b'"alive"' not in received
     assert b"OperationOutcome" in received
+
+
+def test_readiness_is_told_on_a_port_of_its_own_and_nothing_else_is(
+    start: Start,
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = start(health_port=port)
+    health = Server(port, server.log)
+
+    told = health.get(None, "/health/ready")
+    usual = server.get(None, "/health/ready")
+
+    assert told[0] == usual[0] == 200
+    assert told[2] == usual[2]
+    assert told[2]["status"] == "ready"
+    assert health.get(None, "/cds-services")[0] == 404
 
 
 def test_two_messages_that_can_be_told_apart_are_answered_both(plain: Server) -> None:

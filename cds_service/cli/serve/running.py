@@ -176,9 +176,11 @@ def build_settings(config: Config) -> dict[str, Any]:
     No header of a proxy changes what gunicorn takes a request for, and the variable
     ``FORWARDED_ALLOW_IPS`` is not read.
     """
+    ports = (config.port, config.health_port)
     deadline = (config.gather_deadline_ms + config.answer_deadline_ms) // 1000
     return {
-        "bind": f"{config.host}:{config.port}",
+        # That of health is the last, as the worker expects.
+        "bind": [f"{config.host}:{each}" for each in ports if each is not None],
         "workers": config.workers,
         "threads": config.threads,
         "worker_class": f"{__package__}.worker.Worker",

@@ -8,29 +8,20 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from http import HTTPStatus
 from selectors import EVENT_READ, BaseSelector
 from typing import Any
 
 from gunicorn.http import get_parser
-from gunicorn.http.errors import (
-    ExpectationFailed,
-    LimitRequestHeaders,
-    LimitRequestLine,
-    ParseException,
-    UnsupportedTransferCoding,
-)
 from gunicorn.workers.gthread import ThreadWorker
 
 from ...config import Config
-from ...web.errors import build_outcome
-from ...web.headers import HEADERS
-from ...web.json import render_json
 from ...web.limits import OVERLOADED, Proxies, find_address, find_network, parse_address
 from ...web.metrics import Load
+from .answers import find_status, refuse
 from .connection import Connection
 from .framing import Limits, Request
 from .front import ACCEPTED, Front, House
+from .health_port import HealthPort
 from .places import Bounds, Places
 
 SPARE = "spare"
@@ -76,7 +67,7 @@ class Worker(ThreadWorker):
     def load_wsgi(self) -> None:
         """Load the app, which is told by whom it is asked."""
         super().load_wsgi()  # type: ignore[no-untyped-call]
-        app = self.wsgi
+        self._app = app = self.wsgi
         app.extensions["cds_metrics"].workload = self.tell_load
 
         def wsgi(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -98,6 +89,7 @@ class Worker(ThreadWorker):
         queue = self.method_queue
         self.poller.register(queue.fileno(), EVENT_READ, queue.run_callbacks)
         self._front = front = self._build_front(self.poller)
+        health = self._build_health_port()
         while self.alive:
             self.notify()
             front.turn(TURN)
@@ -106,6 +98,8 @@ class Worker(ThreadWorker):
         self.alive = False
         front.end(self.cfg.graceful_timeout, self.notify)
         self.tpool.shutdown(wait=False)
+        if health:
+            health.stop()
         if self._gives_up:
             os._exit(0)
 
@@ -114,7 +108,7 @@ class Worker(ThreadWorker):
         proxies = Proxies.of(config.trusted_proxies)
         house = House(
             take=self.take,
-            refuse=self.refuse,
+            refuse=refuse,
             find_peer=partial(find_peer, proxies=proxies),
             find_origin=partial(find_origin, proxies=proxies),
             context=(
@@ -126,8 +120,16 @@ class Worker(ThreadWorker):
             # One worker must not take what the others could serve as well.
             accepted=ACCEPTED // 16 if several else ACCEPTED,
         )
+        listeners = self.sockets[:-1] if config.health_port else self.sockets
         limits = Limits(self.cfg.limit_request_line, LONGEST_HEAD, find_longest(config))
-        return Front(poller, self.sockets, self._places, limits, house)
+        return Front(poller, listeners, self._places, limits, house)
+
+    def _build_health_port(self) -> HealthPort | None:
+        if not self._config.health_port:
+            return None
+        port = HealthPort(self.sockets[-1], self._app, lambda: self.alive, self.log)
+        port.start()
+        return port
 
     def take(self, connection: Connection, request: Request) -> None:
         """Have a thread answer; a spare one where too many wait already."""
@@ -162,7 +164,7 @@ class Worker(ThreadWorker):
             stays = handle(message, exchange)
         except Exception as error:
             self.log.warning("request not understood: %s", type(error).__name__)
-            answer.sent = [self.refuse(find_status(error))]
+            answer.sent = [refuse(find_status(error))]
             stays = False
         finally:
             del self._begun[connection]
@@ -179,20 +181,6 @@ class Worker(ThreadWorker):
             self.log.error("a request does not end; this worker gives itself up")
             self._gives_up = True
             self.alive = False
-
-    def refuse(self, status: int, why: str = "") -> bytes:
-        """Return the answer to a request that never reached the app."""
-        body = render_json(build_outcome(status, why))
-        headers = {
-            "Connection": "close",
-            **HEADERS,
-            **({"Retry-After": "1"} if status in (429, 503) else {}),
-            "Content-Type": "application/json",
-            "Content-Length": len(body),
-        }
-        lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
-        first = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
-        return f"{first}{''.join(lines)}\r\n".encode() + body
 
 
 class Answer:
@@ -265,16 +253,3 @@ def find_origin(host: str, forwarded_for: str, proxies: Proxies) -> str | None:
         return None
     said = {"REMOTE_ADDR": host, "HTTP_X_FORWARDED_FOR": forwarded_for}
     return find_network(find_address(said, proxies))
-
-
-def find_status(error: Exception) -> int:
-    """Return the HTTP status that a fault in HTTP itself deserves."""
-    if isinstance(error, LimitRequestLine):
-        return 414
-    if isinstance(error, LimitRequestHeaders):
-        return 431
-    if isinstance(error, UnsupportedTransferCoding):
-        return 501
-    if isinstance(error, ExpectationFailed):
-        return 417
-    return 400 if isinstance(error, ParseException) else 500

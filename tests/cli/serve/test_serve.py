@@ -25,9 +25,9 @@ from gunicorn.http.errors import (
 
 from cds_service import __version__
 from cds_service.cli import VERBS, main
+from cds_service.cli.serve.answers import find_status
 from cds_service.cli.serve.demo import serve_as_child
 from cds_service.cli.serve.running import build_settings
-from cds_service.cli.serve.worker import find_status
 from cds_service.config import load_config
 from cds_service.ehr.exchange import Unanswered
 from cds_service.store.store import Store
