@@ -344,7 +344,8 @@ def test_the_example_of_every_key_of_a_test_works() -> None:
         "patients/jane.json": json.dumps(JANE),
     }
 
-    rulebook, findings = gate(files)
+    judged = gate(files)
+    rulebook, findings = judged.rulebook, judged.findings
 
     assert [each for each in findings if each.level is Level.ERROR] == []
     assert rulebook is not None and "digoxin-by-watch" in rulebook.rules
@@ -437,7 +438,8 @@ def test_the_first_rule_of_the_page_for_authors_works() -> None:
         "site.yaml": FILES["site.yaml"] + read_block("rules"),
     }
 
-    rulebook, findings = gate(files)
+    judged = gate(files)
+    rulebook, findings = judged.rulebook, judged.findings
 
     assert [each for each in findings if each.level is Level.ERROR] == []
     assert rulebook is not None and "digoxin-slow-heart" in rulebook.rules

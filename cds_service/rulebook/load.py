@@ -1,9 +1,11 @@
 """From a folder on disk to a rulebook. The only part of this room that reads files."""
 
 import errno
+import gc
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, tzinfo
 from pathlib import Path
@@ -112,6 +114,22 @@ def check_folder(
         compiled.facts,
         compiled.quantities,
     )
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Keep the garbage collector away while a rulebook comes to be.
+
+    It would walk all that was made so far again and again, and finds nothing: a third
+    of the time that it takes to compile a thousand rules.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _read(folder: Path, findings: Findings) -> dict[str, str]:

@@ -11,9 +11,9 @@ import click
 from ...fhir.models import check_resource
 from ...rulebook.compile import SERVICES, SITE, kind_of
 from ...rulebook.language import Finding, Level
-from ...rulebook.load import Checked, check_folder
+from ...rulebook.load import Checked, check_folder, uncollected
 from ...rulebook.terminology import LOCK, tell_import
-from ...rulebook.testing import check_tests
+from ...rulebook.testing import check_tests, read_examples
 from ..valuesets.licences import licence_findings
 from .reporting import Report, exit_code, format_option, write_findings
 
@@ -50,7 +50,8 @@ def check(
             raise click.UsageError(
                 f"there is no {path}; name a rules folder, or set CDS_RULES"
             )
-    report = look(asked, today.date() if today else None, locked)
+    with uncollected():
+        report = look(asked, today.date() if today else None, locked)
     write_findings(report, form)
     context.exit(exit_code(report, lint_fatal))
 
@@ -79,22 +80,30 @@ def look(
             if _is_within(folder / file, within):
                 texts[str(folder / file)] = text
                 rules += kind_of(file) == "rule"
-        owed = check_tests(
-            checked.files,
-            checked.trees,
-            checked.facts,
-            checked.quantities,
-            (each.file for each in checked.findings if each.level is Level.ERROR),
-        )
-        said = held_to_lock(checked.findings, checked.files, locked)
-        licensed = licence_findings(folder, checked.files, checked.documents)
-        missing = _import_missing(checked)
-        for each in sorted({*said, *owed, *licensed, *missing}):
+        for each in sorted({*_found(folder, checked, locked)}):
             if _is_within(folder / each.file, within):
                 findings.append(replace(each, file=str(folder / each.file)))
             else:
                 elsewhere += each.level is Level.ERROR
     return Report(tuple(findings), texts, rules, elsewhere)
+
+
+def _found(folder: Path, checked: Checked, locked: bool) -> Iterator[Finding]:
+    """Yield everything that there is to say about a folder."""
+    yield from held_to_lock(checked.findings, checked.files, locked)
+    tests = read_examples(checked.files)
+    yield from check_tests(
+        checked.files,
+        checked.trees,
+        checked.facts,
+        checked.quantities,
+        (each.file for each in checked.findings if each.level is Level.ERROR),
+        tests,
+    )
+    parsed = {each.document.file: each.document for each in tests[0]}
+    known = {**checked.documents, **parsed}
+    yield from licence_findings(folder, checked.files, known)
+    yield from _import_missing(checked)
 
 
 def _import_missing(checked: Checked) -> Iterator[Finding]:

@@ -45,6 +45,9 @@ class Phrase:
 
     def places_in(self, words: Sequence[str]) -> Iterator[int]:
         """Give each index of *words* at which the phrase begins."""
+        first = self.words[0] if self.words else "*"
+        if "*" not in first and first not in words:
+            return
         for index in range(len(words) - len(self.words) + 1):
             if self.begins_at(index, words):
                 yield index

@@ -1,9 +1,9 @@
 """The gate of a rulebook: it opens when everything compiles and every test passes."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from ..compile.compiler import compile_rulebook, kind_of
-from ..engine.rulebook import Rulebook
+from ..compile.compiler import Compiled, compile_rulebook, kind_of
 from ..engine.rules import CheckResource, unchecked
 from ..language.diagnostics import Finding, Findings, Level
 from ..language.tree import FactTree, RuleTree
@@ -13,14 +13,16 @@ from .examples import TEST_SUFFIX, ExampleFile, read_examples
 from .readings import check_readings
 from .required_tests import check_required
 
+Read = tuple[tuple[ExampleFile, ...], tuple[Finding, ...]]
+"""The tests of a folder, and what is wrong with those that cannot be read."""
 IN_FORCE = ("active", "shadow")
 """The statuses of rules that are evaluated."""
 
 
 def gate(
     files: Mapping[str, str], check_resource: CheckResource = unchecked
-) -> tuple[Rulebook | None, tuple[Finding, ...]]:
-    """The rulebook that *files* make, and everything that was found.
+) -> Compiled:
+    """Return what *files* compile to, and everything that was found.
 
     The rulebook is None where any finding is an error: the files do not compile, a test
     file is wrong, a rule owes tests, or a case of a rule in force fails.
@@ -35,7 +37,7 @@ def gate(
         runner = ExampleRunner(files, known=compiled.documents)
         findings.extend(_failures(read[0], runner))
     rulebook = None if findings.has_errors else compiled.rulebook
-    return rulebook, tuple(findings)
+    return replace(compiled, rulebook=rulebook, findings=tuple(findings))
 
 
 def check_tests(
@@ -44,6 +46,7 @@ def check_tests(
     facts: Mapping[str, FactTree],
     quantities: Quantities = Quantities(),
     unread: Iterable[str] = (),
+    read: "Read | None" = None,
 ) -> tuple[Finding, ...]:
     """Return what is wrong with the tests among *files*, and which the rules owe.
 
@@ -52,12 +55,13 @@ def check_tests(
         facts: Its shared facts, likewise.
         quantities: What codes measure, likewise.
         unread: Files of the folder that could not be read.
+        read: The tests among the files, where somebody has read them already.
     """
-    return _judge(read_examples(files), files, rules, facts, quantities, unread)
+    return _judge(read or read_examples(files), files, rules, facts, quantities, unread)
 
 
 def _judge(
-    read: tuple[Iterable[ExampleFile], Iterable[Finding]],
+    read: Read,
     files: Mapping[str, str],
     rules: Mapping[str, RuleTree],
     facts: Mapping[str, FactTree],

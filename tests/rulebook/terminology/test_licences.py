@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from cds_service.rulebook.language.diagnostics import Findings
+from cds_service.rulebook.language.source import parse_yaml
 from cds_service.rulebook.terminology.licences import check_licences
 
 NOTICE = """\
@@ -18,6 +19,19 @@ def lint(files: Mapping[str, str]) -> list[tuple[str, int, int, str]]:
     findings = Findings()
     check_licences({"valuesets/NOTICE.md": NOTICE, **files}, findings)
     return [(each.file, each.line, each.column, each.code) for each in findings]
+
+
+def test_what_was_parsed_before_is_not_parsed_again() -> None:
+    file = "valuesets/x.yaml"
+    (text,) = valueset("  - {system: snomed, under: ['38341003']}\n").values()
+    known, findings = parse_yaml(text, file, Findings()), Findings()
+    assert known is not None
+
+    check_licences({"valuesets/NOTICE.md": NOTICE, file: "["}, findings, {file: known})
+
+    assert [(each.file, each.line, each.code) for each in findings] == [
+        (file, 6, "CDS902")
+    ]
 
 
 def valueset(include: str) -> dict[str, str]:
