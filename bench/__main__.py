@@ -6,7 +6,17 @@
 import sys
 from importlib import import_module
 
-PARTS = ("engine", "calls", "fhir", "reload", "mutation", "trust", "years", "store")
+PARTS = (
+    "engine",
+    "calls",
+    "fhir",
+    "reload",
+    "mutation",
+    "trust",
+    "years",
+    "store",
+    "start",
+)
 """Each is a module here with a ``main`` that measures and prints."""
 
 

@@ -4,7 +4,8 @@ import gc
 import socket
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -20,12 +21,10 @@ from .config import Auth, Config, Profile, Reload, load_config
 from .config.inventory import build_inventory, digest_file
 from .decision import World
 from .fhir.client import FhirPool
-from .fhir.models import check_resource
-from .publishing.publisher import LEASE, Publisher
-from .publishing.serving import SWITCH, Follower, Log, Serving
-from .rulebook.compile import compile_rulebook
+from .publishing.publisher import LEASE, build_publisher
+from .publishing.serving import SWITCH, Follower, Serving, reopen
 from .rulebook.engine import Rulebook
-from .rulebook.language import Finding
+from .rulebook.language import Document, Finding
 from .rulebook.load import InvalidRulebook
 from .store.configurations import Configuration
 from .store.publications import NotLeased, Publication
@@ -62,7 +61,8 @@ def create_app(config: Config | None = None, world: World | None = None) -> Flas
         store.publications.give_lease_back(holder)
         if notice := record_configuration(config, store, datetime.now(UTC)):
             print(notice, file=sys.stderr)
-        return start_app(build_world(config, opening.rulebook, store))
+        world = build_world(config, opening.rulebook, store)
+        return start_app(world, opening.documents)
     app = Flask(__name__, static_folder=None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
@@ -86,12 +86,15 @@ def create_app(config: Config | None = None, world: World | None = None) -> Flas
     return app
 
 
-def start_app(world: World) -> Flask:
-    """Return the app of a process that only serves, from the newest rulebook on."""
+def start_app(world: World, documents: Mapping[str, Document]) -> Flask:
+    """Return the app of a process that only serves, from the newest rulebook on.
+
+    Args:
+        documents: The files of the rulebook that the world serves, parsed.
+    """
     app = create_app(world=world)
-    follower = Follower(world.serving, world.store, world.clock, say)
+    follower = Follower(world.serving, world.store, world.clock, say, documents)
     follower.look()
-    follower.learn()
     settle()
     take_turns()
     follower.start()
@@ -133,6 +136,8 @@ class Opening:
     rulebook: Rulebook
     notice: str = ""
     """What must be said loudly; empty where the folder itself is served."""
+    documents: Mapping[str, Document] = field(default_factory=dict)
+    """The files of the rulebook, parsed."""
 
 
 def open_rulebook(config: Config, store: Store, holder: str) -> Opening:
@@ -160,7 +165,7 @@ def open_rulebook(config: Config, store: Store, holder: str) -> Opening:
             raise
         return _reopen(store, newest, OTHERS_PUBLISH, ())
     if verdict.rulebook:
-        return Opening(verdict.rulebook)
+        return Opening(verdict.rulebook, documents=verdict.documents)
     if newest is None:
         raise InvalidRulebook(verdict.findings)
     notice = (
@@ -173,10 +178,10 @@ def open_rulebook(config: Config, store: Store, holder: str) -> Opening:
 def _reopen(
     store: Store, newest: Publication, notice: str, findings: tuple[Finding, ...]
 ) -> Opening:
-    compiled = compile_rulebook(store.publications.files(newest.digest))
+    compiled = reopen(store, newest.digest)
     if compiled.rulebook is None:
         raise InvalidRulebook(findings or compiled.findings)
-    return Opening(compiled.rulebook, notice)
+    return Opening(compiled.rulebook, notice, compiled.documents)
 
 
 def record_configuration(config: Config, store: Store, now: datetime) -> str:
@@ -204,14 +209,6 @@ def record_configuration(config: Config, store: Store, now: datetime) -> str:
         return ""
     told = describe_change(compare_inventories(before.inventory, inventory))
     return f"configuration changed since {before.at}: {told}" if told else ""
-
-
-def build_publisher(config: Config, store: Store, log: Log) -> Publisher:
-    """Return the publisher of the rules folder that the settings name."""
-    name = f"{socket.gethostname()}:{config.rules}"
-    return Publisher(
-        config.rules, store, name, check_resource, lambda: datetime.now(UTC), log
-    )
 
 
 def build_world(

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,31 @@ def test_a_broken_folder_leaves_what_was_published_and_says_so(
     assert opening.rulebook.digest == digest
     assert "cannot be served" in opening.notice
     assert "site.yaml:1:1" in opening.notice
+
+
+def test_a_start_serves_no_texts_that_are_not_those_that_passed(
+    site: Site, revise: Revise
+) -> None:
+    revise(site.rules, 1)
+    site.open("a")
+    (site.rules / "site.yaml").unlink()
+    with closing(sqlite3.connect(site.file)) as database, database:
+        damage = "replace(files, 'diabetes: present', 'diabetes: absent')"
+        database.execute(f"UPDATE rulebooks SET files = {damage}")
+
+    with pytest.raises(StoreError, match="is damaged"):
+        site.open("a")
+
+
+def test_what_was_parsed_at_the_start_need_not_be_parsed_again(
+    site: Site, revise: Revise
+) -> None:
+    files = revise(site.rules, 1)
+    first, again = site.open("a"), site.open("a")
+
+    of_tests = {"revised.test.yaml"}
+    assert set(first.documents) == set(again.documents) == set(files) - of_tests
+    assert all(each.text == files[name] for name, each in again.documents.items())
 
 
 def test_a_link_to_itself_leaves_what_was_published_served(

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -19,6 +20,11 @@ from cds_service.ehr.fixtures import fill_prefetch, load_case
 HOME = Path(__file__).parents[1]
 TAKEN_UP = {"chardet"}
 """What requests uses where it happens to be installed."""
+NEEDLESS = {
+    "alembic", "mako", "jsonschema", "lark", "rfc3987_syntax", "pint", "ucumvert",
+    "psycopg", "hl7", "unittest",
+}  # fmt: skip
+"""What a server that starts again, and answers a call, does without."""
 SERVICE = """
 import json, sys
 from cds_service.app import create_app
@@ -62,14 +68,14 @@ def owners(modules: set[str]) -> set[str]:
 
 
 def test_a_server_that_answers_a_call_has_loaded_nothing_that_develops_it(
-    tmp_path: Path,
+    tmp_path: Path, new_database: Callable[[Path], str]
 ) -> None:
     case = load_case(HOME / "fixtures" / "patient-view" / "fires", datetime.now(UTC))
     settings = {
         "CDS_PROFILE": "development",
         "CDS_AUTH": "off",
         "CDS_RULES": str(HOME / "rules"),
-        "CDS_DATABASE_URL": f"sqlite:///{tmp_path}/store.sqlite",
+        "CDS_DATABASE_URL": new_database(tmp_path / "store.sqlite"),
         "CDS_RELOAD": "off",
     }
     with subprocess.Popen(
@@ -95,7 +101,7 @@ def test_a_server_that_answers_a_call_has_loaded_nothing_that_develops_it(
     assert cards > 0
     assert "flask" in of_service and "pytest" in developing
     assert of_service & developing <= TAKEN_UP
-    assert "jsonschema" not in modules
+    assert NEEDLESS & set(modules) == set()
 
 
 def test_an_app_is_imported_without_what_few_processes_need() -> None:
@@ -104,6 +110,25 @@ def test_an_app_is_imported_without_what_few_processes_need() -> None:
     rarely = {"alembic", "fhirclient.models.resource", "jsonschema", "pint", "psycopg"}
     assert "sqlalchemy" in modules
     assert rarely & modules == set()
+
+
+def test_a_schema_that_is_up_to_date_needs_nobody_who_changes_it(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path}/store.sqlite"
+    begin = f"from cds_service.store.store import Store\nStore.open({url!r}).migrate()"
+
+    first, again = loaded(begin), loaded(begin)
+
+    assert {"alembic", "mako"} <= first
+    assert {"alembic", "mako"} & again == set()
+
+
+def test_who_watches_a_folder_imports_no_server() -> None:
+    modules = loaded("import cds_service.cli.rules.publish")
+
+    assert "cds_service.publishing.publisher" in modules
+    assert {"flask", "gunicorn", "cds_service.app"} & modules == set()
 
 
 def test_the_list_of_commands_imports_nothing_else() -> None:

@@ -5,20 +5,23 @@ refuses changes nothing, and what was served is served on.
 """
 
 import hashlib
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from .. import __version__
 from ..audit import build_publication_event, build_rules_refusal_event
-from ..rulebook.compile import OF_TESTS, Compiled, compile_rulebook, kind_of
+from ..config import Config
+from ..fhir.models import check_resource
+from ..rulebook.compile import OF_TESTS, Compiled, compile_rulebook, digest_of, kind_of
 from ..rulebook.engine import CheckResource, Rulebook
-from ..rulebook.language import Finding, Level
-from ..rulebook.load import InvalidRulebook, read_folder
+from ..rulebook.language import Document, Finding, Level
+from ..rulebook.load import InvalidRulebook, read_folder, uncollected
 from ..rulebook.testing import gate
 from ..rulebook.watch import Fingerprint, Watch
 from ..store.publications import Draft, NotLeased
@@ -45,11 +48,21 @@ class Verdict:
     """Without those of files that passed before."""
     published: bool
     """False where the same is served already."""
+    documents: Mapping[str, Document] = field(default_factory=dict)
+    """What was parsed for it."""
 
     @property
     def errors(self) -> list[Finding]:
         """What keeps it from being served."""
         return [each for each in self.findings if each.level is Level.ERROR]
+
+
+def build_publisher(config: Config, store: Store, log: Log) -> "Publisher":
+    """Return the publisher of the rules folder that the settings name."""
+    name = f"{socket.gethostname()}:{config.rules}"
+    return Publisher(
+        config.rules, store, name, check_resource, lambda: datetime.now(UTC), log
+    )
 
 
 class Publisher:
@@ -98,9 +111,10 @@ class Publisher:
         if isinstance(files, InvalidRulebook):
             return self._refuse("", files.findings)
         checked = digest_of_all(files)
-        rulebook, findings = self._judge(files, checked)
+        judged = self._judge(files, checked)
+        rulebook = judged.rulebook
         if rulebook is None:
-            return self._refuse(checked, findings)
+            return self._refuse(checked, judged.findings)
         draft = Draft(
             digest=rulebook.digest,
             files={
@@ -109,15 +123,30 @@ class Publisher:
             checked=checked,
             rules=len(rulebook.rules),
         )
-        return Verdict(rulebook, findings, self._serve(draft, epoch))
+        published = self._serve(draft, epoch)
+        return Verdict(rulebook, judged.findings, published, judged.documents)
 
-    def _judge(
-        self, files: Mapping[str, str], checked: str
-    ) -> tuple[Rulebook | None, tuple[Finding, ...]]:
-        """The verdict on these very files is kept: tests take longer than reading."""
-        if self.store.publications.has_passed(checked):
-            compiled: Compiled = compile_rulebook(files)
-            return compiled.rulebook, compiled.findings
+    def is_served(self, files: "Mapping[str, str] | InvalidRulebook") -> bool:
+        """Check whether these very files passed and are served, and nothing is refused.
+
+        Then there is nothing to compile for whoever only publishes.
+        """
+        if isinstance(files, InvalidRulebook):
+            return False
+        publications, digest = self.store.publications, digest_of(files)
+        newest = publications.newest()
+        return (
+            newest is not None
+            and newest.digest == digest
+            and publications.refusal() is None
+            and publications.has_passed(digest, digest_of_all(files))
+        )
+
+    def _judge(self, files: Mapping[str, str], checked: str) -> Compiled:
+        """Return the verdict. That of these very files is kept: tests take long."""
+        if self.store.publications.has_passed(digest_of(files), checked):
+            with uncollected():
+                return compile_rulebook(files)
         return gate(files, self._check_resource)
 
     def _serve(self, draft: Draft, epoch: int) -> bool:
@@ -127,7 +156,7 @@ class Publisher:
         if draft.digest == before:
             publications.confirm(draft, now)
             return False
-        old = publications.files(before) if before else draft.files
+        old = self._published(before) if before else draft.files
         changed = sorted(
             path
             for path in {*old, *draft.files}
@@ -144,6 +173,14 @@ class Publisher:
             publisher=self.name,
         )
         return True
+
+    def _published(self, digest: str) -> Mapping[str, str]:
+        """Return the texts of before; none where they are damaged, and it is said."""
+        try:
+            return self.store.publications.files(digest)
+        except StoreError as error:
+            self.log("rulebook damaged", level="error", problem=str(error))
+            return {}
 
     def _refuse(self, checked: str, findings: tuple[Finding, ...]) -> Verdict:
         verdict = Verdict(None, findings, published=False)
@@ -168,13 +205,13 @@ class Publisher:
         return verdict
 
 
-def digest_of_all(files: Mapping[str, str]) -> str:
-    """SHA-256 over all files, tests included, and the version of this program.
+def digest_of_all(files: Mapping[str, str], version: str = __version__) -> str:
+    """SHA-256 over all files, tests included, and the version of the program.
 
     Another version may judge the same files otherwise.
     """
     parts = (part for path in sorted(files) for part in (path, files[path]))
-    return _digest(__version__, *parts)
+    return _digest(version, *parts)
 
 
 def _digest(*parts: str) -> str:
@@ -265,6 +302,9 @@ class Watcher:
     def _consider(self, found: Fingerprint, epoch: int) -> Verdict | None:
         files = self._publisher.read()
         if not self._watch.is_still(found):
+            return None
+        if self._publisher.is_served(files):
+            self._watch.take(found)
             return None
         verdict = self._publisher.consider(files, epoch)
         self._watch.take(found)

@@ -10,13 +10,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 
-from ..rulebook.compile import compile_rulebook
+from ..rulebook.compile import Compiled, compile_rulebook, digest_of
 from ..rulebook.engine import Rulebook
 from ..rulebook.language import Document, Level
+from ..rulebook.load import uncollected
 from ..store.publications import Publication
 from ..store.records import StoreError
 from ..store.store import Store
@@ -68,12 +70,13 @@ class Follower:
         store: Store,
         clock: Callable[[], datetime],
         log: Log,
+        documents: Mapping[str, Document] = MappingProxyType({}),
     ) -> None:
         self._serving = serving
         self._store = store
         self._clock = clock
         self._log = log
-        self._documents: Mapping[str, Document] = {}
+        self._documents = documents
         """The files of what is served: those that stay are not parsed again."""
         self._over = threading.Event()
         self._thread = threading.Thread(
@@ -90,14 +93,6 @@ class Follower:
         """Follow no longer; return when the last look is over."""
         self._over.set()
         self._thread.join()
-
-    def learn(self) -> None:
-        """Parse what is served, before there are requests that would wait for it."""
-        with suppress(StoreError):
-            files = self._store.publications.files(self._serving.rulebook.digest)
-            compiled = compile_rulebook(files)
-            if compiled.rulebook is not None:
-                self._documents = compiled.documents
 
     def _follow(self) -> None:
         try:
@@ -139,7 +134,7 @@ class Follower:
         )
 
     def _compile(self, digest: str, pause: Callable[[], None]) -> Rulebook | None:
-        files = self._store.publications.files(digest)
+        files = published_files(self._store, digest)
         compiled = compile_rulebook(files, pause=pause, known=self._documents)
         if compiled.rulebook is None:
             errors = (each for each in compiled.findings if each.level is Level.ERROR)
@@ -157,6 +152,29 @@ class Follower:
         if problem and problem != self._serving.problem:
             self._log("rulebook not followed", problem=problem)
         self._serving.problem = problem
+
+
+def published_files(store: Store, digest: str) -> Mapping[str, str]:
+    """Return the texts of a rulebook that was published, by path.
+
+    Raises:
+        StoreError: if it never was, or its texts are not those that passed.
+    """
+    files = store.publications.files(digest)
+    if digest_of(files) != digest:
+        raise StoreError(f"the rulebook {digest} that was published is damaged")
+    return files
+
+
+def reopen(store: Store, digest: str) -> Compiled:
+    """Return what a rulebook that was published compiles to, at a start.
+
+    Raises:
+        StoreError: if it never was, or its texts are not those that passed.
+    """
+    files = published_files(store, digest)
+    with uncollected():
+        return compile_rulebook(files)
 
 
 @contextmanager

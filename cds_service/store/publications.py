@@ -103,19 +103,29 @@ class Publications:
         """Return the texts of a rulebook, by path.
 
         Raises:
-            StoreError: if it was never published.
+            StoreError: if it was never published, or is damaged.
         """
         asked = select(RULEBOOKS.c.files).where(RULEBOOKS.c.digest == digest)
         with self._database.reading() as connection:
             written = connection.execute(asked).scalar()
         if written is None:
             raise StoreError(f"no rulebook {digest} was published")
-        files: Mapping[str, str] = json.loads(written)
+        try:
+            files: Mapping[str, str] = json.loads(written)
+        except ValueError as error:
+            raise StoreError(f"the rulebook {digest} is damaged") from error
         return files
 
-    def has_passed(self, checked: str) -> bool:
-        """Check whether exactly these files, tests included, were found good before."""
-        asked = select(RULEBOOKS.c.digest).where(RULEBOOKS.c.checked == checked)
+    def has_passed(self, digest: str, checked: str) -> bool:
+        """Check whether exactly these files, tests included, were found good before.
+
+        Args:
+            digest: Of the rulebook that they make.
+            checked: Of all files and the program that judges them.
+        """
+        asked = select(RULEBOOKS.c.digest).where(
+            RULEBOOKS.c.digest == digest, RULEBOOKS.c.checked == checked
+        )
         with self._database.reading() as connection:
             return connection.execute(asked).first() is not None
 
@@ -252,11 +262,12 @@ def _moment(connection: Connection, now: datetime) -> ColumnElement[float]:
 
 def _keep(connection: Connection, draft: Draft) -> None:
     same = RULEBOOKS.c.digest == draft.digest
-    again = update(RULEBOOKS).where(same).values(checked=draft.checked)
+    # The texts as well: those that stand there may have been damaged.
+    files = canonical_json(dict(draft.files))
+    values = {"files": files, "checked": draft.checked}
+    again = update(RULEBOOKS).where(same).values(values)
     if connection.execute(again).rowcount == 0:
-        files = canonical_json(dict(draft.files))
-        values = {"digest": draft.digest, "files": files, "checked": draft.checked}
-        connection.execute(insert(RULEBOOKS).values(values))
+        connection.execute(insert(RULEBOOKS).values({**values, "digest": draft.digest}))
 
 
 def _heal(connection: Connection, now: datetime) -> None:

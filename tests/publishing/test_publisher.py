@@ -1,17 +1,25 @@
 """From a folder to what is served: published when it is good, refused when not."""
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cds_service.publishing.publisher import Lease, Publisher, Watcher
+from cds_service.publishing.publisher import (
+    Lease,
+    Publisher,
+    Watcher,
+    digest_of_all,
+)
 from cds_service.rulebook.compile.compiler import digest_of
 from cds_service.rulebook.engine.rules import unchecked
 from cds_service.rulebook.watch import Watch
+from cds_service.store.publications import Draft
 from cds_service.store.store import Store
 
 from ..waiting import PATIENCE
@@ -25,7 +33,8 @@ class Bench:
 
     def __init__(self, folder: Path, revise: Revise) -> None:
         self.folder = folder / "rules"
-        self.store = Store.open(f"sqlite:///{folder / 'store.sqlite'}")
+        self.file = folder / "store.sqlite"
+        self.store = Store.open(f"sqlite:///{self.file}")
         self.store.migrate()
         self.log: list[dict[str, Any]] = []
         self.publisher = Publisher(
@@ -150,6 +159,92 @@ def test_a_repair_lifts_the_refusal_even_where_nothing_new_is_served(
     assert bench.errors == []
 
 
+def fail_its_test(bench: Bench) -> dict[str, str]:
+    """Make the folder's rule one that its test refuses; gives the files."""
+    rule = bench.folder / "revised.yaml"
+    rule.write_text(rule.read_text().replace("diabetes: present", "diabetes: absent"))
+    return {**bench.files, "revised.yaml": rule.read_text()}
+
+
+def remember(bench: Bench, files: dict[str, str], checked: str, digest: str) -> None:
+    """Have the database say that files passed."""
+    bench.store.publications.confirm(Draft(digest, files, checked, rules=1), NOW)
+
+
+def test_the_verdict_on_the_very_same_files_is_kept(bench: Bench) -> None:
+    files = fail_its_test(bench)
+    remember(bench, files, digest_of_all(files), digest_of(files))
+
+    # Were its test asked, it would be refused.
+    assert bench.publisher.publish().published
+
+
+@pytest.mark.parametrize(
+    ("checked", "digest"),
+    [
+        ("by another version of the program", "own"),
+        ("damaged", "own"),
+        ("own", "of another rulebook"),
+    ],
+)
+def test_a_verdict_that_is_foreign_or_damaged_is_none(
+    bench: Bench, checked: str, digest: str
+) -> None:
+    files = fail_its_test(bench)
+    told = {
+        "own": digest_of_all(files),
+        "by another version of the program": digest_of_all(files, "0.0.9"),
+        "damaged": digest_of_all(files)[:-1],
+    }
+    known = digest_of(files if digest == "own" else bench.files)
+    remember(bench, files, told[checked], known)
+
+    assert bench.publisher.publish().rulebook is None
+    assert bench.served == ""
+    assert {each.split(": ")[1] for each in bench.errors} == {"CDS708"}
+
+
+def test_a_changed_test_has_a_verdict_of_its_own(bench: Bench) -> None:
+    bench.publisher.publish()
+    test = bench.folder / "revised.test.yaml"
+    test.write_text(test.read_text().replace("card: info", "card: critical"))
+
+    assert bench.publisher.publish().rulebook is None
+
+
+def test_new_rules_are_published_although_those_before_are_damaged(
+    bench: Bench, revise: Revise
+) -> None:
+    bench.publisher.publish()
+    with closing(sqlite3.connect(bench.file)) as database, database:
+        database.execute("UPDATE rulebooks SET files = 'torn'")
+    files = revise(bench.folder, 2)
+
+    assert bench.publisher.publish().published
+
+    assert bench.served == digest_of(files)
+    assert [each["event"] for each in bench.log] == [
+        "rulebook published",
+        "rulebook damaged",
+        "rulebook published",
+    ]
+
+
+def test_who_begins_to_watch_what_is_served_already_has_nothing_to_do(
+    bench: Bench, revise: Revise
+) -> None:
+    bench.publisher.publish()
+    lease = Lease(bench.store, "a", lambda: NOW)
+    lease.epoch = bench.store.publications.take_lease("a", NOW, 10)
+    watcher = Watcher(bench.publisher, lease, Watch(bench.folder, quiet=0.0))
+
+    assert watcher.look() is None
+    revise(bench.folder, 2)
+    verdict = watcher.look()
+
+    assert verdict is not None and verdict.published
+
+
 def test_only_the_holder_of_the_lease_watches(bench: Bench) -> None:
     lease = Lease(bench.store, "a", lambda: NOW)
     watcher = Watcher(bench.publisher, lease, Watch(bench.folder, quiet=0.0))
@@ -183,7 +278,7 @@ def test_a_watcher_outlives_what_it_cannot_read_and_sees_it_go(
     bench: Bench, lay: Callable[[Path], Path]
 ) -> None:
     lease = Lease(bench.store, "a", lambda: NOW)
-    lease.held = bench.store.publications.take_lease("a", NOW, 10)
+    lease.epoch = bench.store.publications.take_lease("a", NOW, 10)
     watcher = Watcher(bench.publisher, lease, Watch(bench.folder, quiet=0.0))
     watcher.look()
     before = bench.served

@@ -120,7 +120,8 @@ def test_a_service_knows_the_rulebook_that_it_is_part_of(
 
 def test_what_does_not_compile_here_is_said_once_and_not_served(bench: Bench) -> None:
     before = bench.serving.rulebook
-    draft = Draft("newer", {"site.yaml": "format: 2\n"}, "c", rules=0)
+    files = {"site.yaml": "format: 2\n"}
+    draft = Draft(digest_of(files), files, "c", rules=0)
     event = AuditEvent(NOW, "rulebook", detail={})
     bench.store.publications.publish(draft, event, "a newer program")
 
@@ -134,6 +135,45 @@ def test_what_does_not_compile_here_is_said_once_and_not_served(bench: Bench) ->
     assert bench.serving.rulebook is before
     assert "alert-types.yaml:1:1: CDS010" in bench.serving.problem
     assert [each["event"] for each in bench.log] == ["rulebook not followed"]
+
+
+DAMAGES = [
+    "UPDATE rulebooks SET files = replace(files, 's: present', 's: absent')",
+    "UPDATE rulebooks SET files = substr(files, 1, 100)",
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_texts_that_are_not_those_that_passed_are_not_served(
+    bench: Bench, revise: Revise, damage: str
+) -> None:
+    before = bench.serving.rulebook
+    revise(bench.folder, 2)
+    bench.publish()
+    with closing(sqlite3.connect(bench.file)) as database, database:
+        assert database.execute(damage).rowcount == 1
+
+    for _ in range(2):
+        bench.follower.look()
+
+    assert bench.serving.rulebook is before
+    assert bench.serving.problem.endswith("is damaged")
+    assert [each["event"] for each in bench.log] == ["rulebook not followed"]
+
+
+def test_damaged_texts_are_mended_by_who_publishes_them_again(
+    bench: Bench, revise: Revise
+) -> None:
+    files = revise(bench.folder, 2)
+    bench.publish()
+    with closing(sqlite3.connect(bench.file)) as database, database:
+        database.execute(DAMAGES[0])
+    args = (bench.store, "node", unchecked, lambda: NOW, lambda event, **_: None)
+
+    assert not Publisher(bench.folder, *args).publish().published
+    bench.follower.look()
+
+    assert bench.serving.rulebook.digest == digest_of(files)
 
 
 def test_a_database_that_does_not_answer_changes_nothing(
@@ -157,7 +197,6 @@ def test_a_change_after_others_is_compiled_as_if_it_were_the_first(
     bench: Bench, revise: Revise
 ) -> None:
     bench.publish()
-    bench.follower.learn()
     for number in (2, 3, 2):
         files = revise(bench.folder, number)
         bench.publish()

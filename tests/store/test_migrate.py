@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from cds_service.protocol.cards import Indicator
 from cds_service.rulebook.engine.alerting import Display, Lookback
-from cds_service.store.migrations import MIGRATIONS
+from cds_service.store.migrations import MIGRATIONS, newest
 from cds_service.store.records import AuditEvent, StoreError
 from cds_service.store.store import Store
 from cds_service.store.tables import METADATA
@@ -169,6 +169,13 @@ def test_the_file_may_have_any_name(tmp_path: Path) -> None:
     store.migrate()
     store.ping()
     store.close()
+
+
+def test_the_newest_change_is_told_by_the_names_of_the_modules() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+
+    assert newest() == ScriptDirectory.from_config(config).get_current_head()
 
 
 def test_after_each_change_the_rows_that_must_stay_are_guarded(

@@ -115,12 +115,13 @@ def test_what_was_never_published_has_no_texts(store: Store) -> None:
 
 def test_what_passed_once_need_not_be_tested_again(store: Store, now: datetime) -> None:
     publish(store, "one", now)
-    assert store.publications.has_passed("c")
+    assert store.publications.has_passed("one", "c")
 
     store.publications.confirm(draft("one", "with another test"), now)
 
-    assert store.publications.has_passed("with another test")
-    assert not store.publications.has_passed("c")
+    assert store.publications.has_passed("one", "with another test")
+    assert not store.publications.has_passed("one", "c")
+    assert not store.publications.has_passed("two", "with another test")
     newest = store.publications.newest()
     assert newest and newest.id == 1
 

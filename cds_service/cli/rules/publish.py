@@ -8,10 +8,9 @@ from uuid import uuid4
 
 import click
 
-from ...app import build_publisher, say
 from ...config import Config, InvalidConfig, load_config
 from ...publishing.housekeeping import Housekeeper
-from ...publishing.publisher import Lease, Verdict, Watcher
+from ...publishing.publisher import Lease, Verdict, Watcher, build_publisher
 from ...rulebook.language import render
 from ...rulebook.load import InvalidRulebook
 from ...rulebook.watch import Watch
@@ -85,11 +84,18 @@ def _watch(config: Config, store: Store, holder: str, parent: int | None) -> Non
     over = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
-    publisher = build_publisher(config, store, say)
+    publisher = build_publisher(config, store, _say)
     with Lease(store, holder, publisher.clock) as lease:
         watcher = Watcher(publisher, lease, Watch(config.rules))
-        keeper = Housekeeper(store, config.keep, publisher.clock, say)
+        keeper = Housekeeper(store, config.keep, publisher.clock, _say)
         watcher.run(_ending(over, parent), keeper.look)
+
+
+def _say(event: str, **facts: object) -> None:
+    """Write a line to the log, as servers do; what they rest on is imported for it."""
+    from ...app import say
+
+    say(event, **facts)
 
 
 def _ending(over: Event, parent: int | None) -> Callable[[], bool]:

@@ -76,7 +76,7 @@ def run(config: Config) -> None:
         url, limits = config.database_url, config.database_limits
         # A worker that comes later must not begin with another file than the others.
         store = Store.open(url, limits=limits, place=place)
-        return start_app(build_world(config, rulebook, store))
+        return start_app(build_world(config, rulebook, store), opening.documents)
 
     server = GunicornServer(config, build)
     watcher = PublishingChild(config, holder) if config.reload is Reload.ON else None

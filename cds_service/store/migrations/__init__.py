@@ -1,11 +1,11 @@
 """The changes of the schema, how they are made, and what several of them need.
 
-Alembic is imported when it is needed, which is once in the life of a server.
+Alembic is imported when it is needed, which is once in the life of a schema.
 """
 
 from pathlib import Path
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
 from ..records import StoreError
 
@@ -18,6 +18,8 @@ def upgrade(connection: Connection) -> None:
     Raises:
         StoreError: if it cannot be done, or the database is newer than this program.
     """
+    if standing(connection) == [newest()]:
+        return
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError
@@ -30,6 +32,19 @@ def upgrade(connection: Connection) -> None:
         command.upgrade(config, "head")
     except CommandError as error:
         raise StoreError(f"the schema cannot be brought up to date: {error}") from error
+
+
+def standing(connection: Connection) -> list[str]:
+    """Return the revisions that a database has come to; none where it is empty."""
+    if not inspect(connection).has_table("alembic_version"):
+        return []
+    asked = connection.exec_driver_sql("SELECT version_num FROM alembic_version")
+    return [str(each) for each in asked.scalars()]
+
+
+def newest() -> str:
+    """Return the revision that this program needs, as the last module is called."""
+    return max(each.name[1:5] for each in MIGRATIONS.glob("versions/v[0-9]*.py"))
 
 
 def refuse_changes(table: str, name: str, message: str) -> None:
