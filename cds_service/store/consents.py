@@ -8,7 +8,7 @@ they are locked before they are looked at.
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -31,7 +31,7 @@ from .database import Database
 from .recorder import Recorder
 from .records import AuditEvent, ConsentsChanged
 from .rows import canonical_json, instant
-from .statements import ADD_GUARD, HOLD_GUARD, LASTING_ALERTS, SAVE_CONSENT
+from .statements import ADD_GUARD, CONSENTS_OF, HOLD_GUARD, LASTING_ALERTS, SAVE_CONSENT
 from .tables import CONSENTS, OPEN, WEARABLE_ALERTS
 
 AT_ONCE = 500
@@ -91,6 +91,9 @@ class Consents:
 
 def read(connection: Connection, patients: Collection[PatientKey]) -> Found:
     """Return the Consents of each patient, by id; none for one who has none."""
+    if len(patients) == 1:
+        (patient,) = patients
+        return {patient: tuple(_read_one(connection, patient))}
     found: dict[PatientKey, list[ConsentRecord]] = {each: [] for each in patients}
     consent = CONSENTS.c
     for tenant, base in {(each.tenant, each.fhir_base) for each in patients}:
@@ -106,6 +109,14 @@ def read(connection: Connection, patients: Collection[PatientKey]) -> Found:
                 record = _record(row)
                 found[record.patient].append(record)
     return {patient: tuple(each) for patient, each in found.items()}
+
+
+def _read_one(connection: Connection, patient: PatientKey) -> Iterator[ConsentRecord]:
+    """As nearly every call asks: nothing is built for it."""
+    cursor = CONSENTS_OF.run(connection, patient._asdict())
+    for id, updated, source, resource in cursor.fetchall():
+        moment = datetime.fromisoformat(updated)
+        yield ConsentRecord(patient, id, moment, source, json.loads(resource))
 
 
 def guard(
@@ -124,9 +135,9 @@ def guard(
     for patient in sorted({*read, *alone}):
         row = patient._asdict()
         hold = HOLD_GUARD[patient in alone]
-        if hold.ask(connection, row).first() is None:
+        if hold.run(connection, row).fetchone() is None:
             ADD_GUARD.run(connection, row)
-            hold.ask(connection, row)
+            hold.run(connection, row)
 
 
 def expect_consents(connection: Connection, seen: Mapping[PatientKey, Stamp]) -> None:

@@ -125,6 +125,13 @@ def _save_consent() -> Prepared:
     )
 
 
+def _consents_of() -> Prepared:
+    consent = CONSENTS.c
+    whose = [consent[name] == bindparam(name) for name in _PATIENT]
+    kept = select(consent.id, consent.updated, consent.source, consent.resource)
+    return Prepared(kept.where(*whose).order_by(consent.id))
+
+
 def _claim_delivery() -> Prepared:
     """Insert, or take over what nobody has answered for too long."""
     new, row = insert(DELIVERIES), DELIVERIES.c
@@ -256,6 +263,7 @@ ALERTS_SINCE = _alerts_since()
 SAVE_ALERT = _save_alert()
 RETRACT_ALERT = _retract_alert()
 SAVE_CONSENT = _save_consent()
+CONSENTS_OF = _consents_of()
 ADD_CALL = Prepared(insert(CALLS), _names(CALLS), key=CALLS.c.id)
 ADD_CARD = Prepared(insert(CARDS).on_conflict_do_nothing(), _names(CARDS))
 ADD_SUPPRESSION = Prepared(insert(SUPPRESSIONS), _names(SUPPRESSIONS))
