@@ -38,6 +38,7 @@ from .web.limits import limit_requests
 from .web.notes import tell_timing
 from .web.readiness import Readiness
 from .web.refusals import Refusals
+from .web.tracing import Tracing, trace_requests
 from .web.wearables import build_wearables
 
 OTHERS_PUBLISH = "another server publishes the rules; its folder is served, not ours"
@@ -67,6 +68,10 @@ def create_app(config: Config | None = None, world: World | None = None) -> Flas
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.extensions["cds_service"] = world
+    if world.config.traces_url:
+        tracing = Tracing(world.config.traces_url, world.config.traces_share)
+        app.extensions["cds_tracing"] = tracing
+        trace_requests(app, tracing)
     observe_requests(app, sys.stdout.buffer)
     app.extensions["cds_metrics"].say(world)
     add_headers(app, world.config)

@@ -87,6 +87,7 @@ DOORS = {
     "click": ["cli"],
     "rich": ["cli"],
     "structlog": ["web.health"],
+    "opentelemetry": ["web.tracing"],
     "prometheus_client": ["web.health", "web.metrics"],
     "flask_cors": ["web"],
     "standardwebhooks": ["cli"],
@@ -95,6 +96,8 @@ DOORS = {
     "lark": ["units"],
 }
 """Every library that is imported, and the rooms that import it."""
+EXTRAS = ["opentelemetry"]
+"""Libraries without which the server runs; who works on it may be without them too."""
 OWN_DOORS = ["sqlite3"]
 """Libraries of Python itself that have doors."""
 
@@ -240,7 +243,9 @@ def idle_doors(doors: Mapping[str, list[str]], package: Path) -> list[str]:
         for _, name in imports(module, file)
     }
     found = [
-        f"{library}: is not installed" for library in doors if not find_spec(library)
+        f"{library}: is not installed"
+        for library in doors
+        if library not in EXTRAS and not find_spec(library)
     ]
     for library, rooms in doors.items():
         for room in rooms:

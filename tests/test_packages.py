@@ -44,6 +44,7 @@ def declared(section: str, key: str) -> list[Requirement]:
 RUN, DEV = map(read_lock, LOCKS)
 TO_RUN = declared("options", "install_requires")
 TO_DEVELOP = declared("options.extras_require", "dev")
+TO_TRACE = declared("options.extras_require", "otel")
 
 
 def needed(asked: Iterable[Requirement]) -> set[str]:
@@ -118,7 +119,13 @@ def test_the_service_imports_nothing_but_what_it_declares() -> None:
 
     found = {canonicalize_name(owners[each][0]) for each in foreign}
 
-    assert found and found <= {canonicalize_name(each.name) for each in TO_RUN}
+    asked = [*TO_RUN, *TO_TRACE]
+    assert found and found <= {canonicalize_name(each.name) for each in asked}
+
+
+def test_what_traces_take_is_developed_with_and_not_needed_to_run() -> None:
+    assert set(map(str, TO_TRACE)) <= set(map(str, TO_DEVELOP))
+    assert not {canonicalize_name(each.name) for each in TO_TRACE} & set(RUN)
 
 
 def imports(node: ast.AST) -> list[str]:

@@ -1,6 +1,7 @@
 """Settings: the environment and the clients file, read once, refused loudly."""
 
 from .clients import Clients, WebhookSource, load_clients
+from .environment import find_database_url, load_config
 from .problems import InvalidConfig
 from .settings import (
     Auth,
@@ -10,8 +11,6 @@ from .settings import (
     LogLevel,
     Profile,
     Reload,
-    find_database_url,
-    load_config,
     warnings,
 )
 

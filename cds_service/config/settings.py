@@ -5,13 +5,11 @@ a slip of the pen. Other variables that begin with ``CDS_`` are left alone: Kube
 sets some for a service of that name.
 """
 
-import difflib
 import ipaddress
-import os
-from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -20,12 +18,11 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
-    EnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -119,9 +116,13 @@ class LogLevel(StrEnum):
 
 
 PREFIX = "CDS_"
-_DATABASE_URL = f"{PREFIX}DATABASE_URL"
 
 
+TRACING = (
+    "opentelemetry.sdk.trace",
+    "opentelemetry.exporter.otlp.proto.http.trace_exporter",
+)
+"""What traces take, which is an extra."""
 MIB = 1024 * 1024
 _PORT = 8080
 
@@ -319,6 +320,19 @@ class Config(BaseSettings):
         description="Addresses or networks of proxies whose `X-Forwarded-For` is"
         " believed, separated by commas.",
     )
+    traces_url: BaseUrl = Field(
+        default="",
+        description="Where traces are sent, as OTLP over HTTP, such as"
+        " `http://127.0.0.1:4318/v1/traces`; it takes `pip install cds-service[otel]`."
+        " Nothing is traced without it.",
+    )
+    traces_share: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Share of the requests that are traced, whatever an EHR says of"
+        " its own.",
+    )
     tls_cert: Path | None = Field(
         default=None,
         description="PEM file of the certificate and what leads from it to its"
@@ -370,6 +384,13 @@ class Config(BaseSettings):
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    @field_validator("traces_url")
+    @classmethod
+    def _refuse_traces_without_their_library(cls, url: str) -> str:
+        if url and not all(map(_is_installed, TRACING)):
+            raise ValueError("needs `pip install cds-service[otel]`")
+        return url
 
     @model_validator(mode="after")
     def _keep_the_trail_as_long_as_what_it_tells_of(self) -> "Config":
@@ -475,67 +496,8 @@ def _anonymous(fhir_servers: tuple[str, ...]) -> TrustedClient:
     )
 
 
-def load_config(environ: Mapping[str, str] | None = None) -> Config:
-    """Return the settings of the environment; an empty variable counts as unset.
-
-    Raises:
-        InvalidConfig: naming everything that is wrong, in the clients file as well.
-    """
-    given = os.environ if environ is None else environ
-    source = EnvSettingsSource(Config)
-    source.env_vars = {name.lower(): value for name, value in given.items() if value}
-    problems = _misspelt(given)
+def _is_installed(module: str) -> bool:
     try:
-        source.env_vars[_DATABASE_URL.lower()] = find_database_url(given)
-    except InvalidConfig as error:
-        problems += error.problems
-    try:
-        config = Config(**source())
-    except ValidationError as error:
-        for each in error.errors():
-            problems += _sentence(dict(each)).split("\n")
-        raise InvalidConfig(problems) from error
-    if problems:
-        raise InvalidConfig(problems)
-    config.clients  # noqa: B018  reads the file, so that a fault shows at start
-    return config
-
-
-def find_database_url(environ: Mapping[str, str]) -> str:
-    """Return the URL of the database that the environment holds, or names a file of.
-
-    Raises:
-        InvalidConfig: if both are there, or the file holds no line of text.
-    """
-    name = f"{_DATABASE_URL}_FILE"
-    given, file = environ.get(_DATABASE_URL, ""), environ.get(name, "")
-    if given and file:
-        both = f"{name}: only one of it and {_DATABASE_URL} may be set"
-        raise InvalidConfig([both])
-    if not file:
-        return given or str(Config.model_fields["database_url"].default)
-    try:
-        lines = Path(file).read_text("utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "not UTF-8"
-        raise InvalidConfig([f"{name}: {file}: {why}"]) from error
-    if len(lines) != 1:
-        raise InvalidConfig([f"{name}: {file}: must hold one URL and nothing else"])
-    return lines[0]
-
-
-def _misspelt(environ: Mapping[str, str]) -> list[str]:
-    known = [PREFIX + name.upper() for name in Config.model_fields]
-    problems = []
-    for name in sorted(environ):
-        if name.startswith(PREFIX) and name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
-            problems += [f"{name}: unknown; did you mean {each}?" for each in near]
-    return problems
-
-
-def _sentence(error: dict[str, Any]) -> str:
-    message = str(error["msg"]).removeprefix("Value error, ")
-    if not error["loc"]:
-        return message
-    return f"{PREFIX}{str(error['loc'][0]).upper()}: {message[0].lower()}{message[1:]}"
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False

@@ -175,6 +175,7 @@ def read_chart(
             world.fhir,
             FhirLimits(pages=config.fhir_page_limit, bytes=config.fhir_byte_limit),
             client.queries,
+            watch.traceparent,
         )
     return gather(
         service.queries,

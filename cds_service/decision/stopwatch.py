@@ -31,6 +31,14 @@ class Stopwatch:
         self.fetched[key] = max(seconds, self.fetched.get(key, 0.0))
 
     @property
+    def traceparent(self) -> str:
+        """The trace that a fetch belongs to, for its server; empty where none is.
+
+        Source: W3C Trace Context.
+        """
+        return ""
+
+    @property
     def elapsed(self) -> float:
         """Since it was made."""
         return perf_counter() - self._began

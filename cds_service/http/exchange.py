@@ -81,8 +81,11 @@ class Exchange:
         limits: ReadLimits,
         reach: Reach = Reach.PUBLIC,
         ca_file: str = "",
+        headers: Mapping[str, str] | None = None,
     ) -> None:
+        """*headers* go with every request, beside those of its own."""
         self._session = pool.session(reach)
+        self._headers = headers or {}
         self._verify = ca_file or True
         self._limits = limits
         self._ends = 0.0
@@ -106,6 +109,7 @@ class Exchange:
 
     def get(self, url: str, headers: Mapping[str, str]) -> GetOutcome:
         """Return the answer with status 200. Raises ReadFailure for any other."""
+        headers = {**headers, **self._headers}
         for failed in range(int(_RETRY.total or 0) + 1):
             attempt = self._ask(url, headers)
             if not attempt.reason:

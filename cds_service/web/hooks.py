@@ -16,7 +16,6 @@ from ..audit import build_feedback_event, build_refusal_event
 from ..config import Discovery, Profile
 from ..decision import Answer, World, answer, heed_token
 from ..decision.recording import type_of
-from ..decision.stopwatch import Stopwatch
 from ..protocol.capabilities import Capabilities, gate_service
 from ..protocol.cards import checked
 from ..protocol.errors import CdsError, Throttled, Unauthenticated, UnknownService
@@ -32,6 +31,7 @@ from .limits import Deadline, admit
 from .metrics import Metrics, count_halves
 from .notes import note
 from .refusals import Refusals
+from .tracing import start_watch, tell_trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def build_hooks(
 
     @hooks.post("/cds-services/<service_id>")
     def call(service_id: str) -> Response:
-        g.watch = watch = Stopwatch()
+        g.watch = watch = start_watch()
         with refusals_audited(desk):
             body = read_body(world.config.body_limit)
             deadline = Deadline.of(world.config)
@@ -86,6 +86,7 @@ def build_hooks(
             rules = services[service.id, service.hook]
             answered = answer(rules, hook_request, client, world, watch, deadline.check)
         note_cards(service_id, answered)
+        tell_trace(answered)
         count_resources(answered)
         return _json(answered.body)
 

@@ -135,6 +135,8 @@ OTHER_SETTINGS: dict[str, Any] = {
     "rules": Path("other"),
     "reload": "off",
     "database_url": "sqlite:///other.sqlite",
+    "traces_url": "http://collector.example:4318/v1/traces",
+    "traces_share": 0.5,
     "database_url_file": Path("/run/secrets/url"),
     "database_connections": 8,
     "database_statement_timeout_ms": 2000,

@@ -1,5 +1,8 @@
 """Settings: what the environment says, refused in a sentence where it cannot be."""
 
+import subprocess
+import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -302,3 +305,49 @@ def test_a_url_and_a_file_of_one_are_one_too_many(tmp_path: Path) -> None:
     assert problems({**DEVELOPMENT, **both}) == (
         "CDS_DATABASE_URL_FILE: only one of it and CDS_DATABASE_URL may be set",
     )
+
+
+LIKE_HERE_BUT = """
+import sys
+from cds_service.config import InvalidConfig, load_config
+told = {"CDS_PROFILE": "development", "CDS_AUTH": "off"}
+assert load_config(told).traces_url == ""
+try:
+    load_config({**told, "CDS_TRACES_URL": "http://127.0.0.1:4318/v1/traces"})
+except InvalidConfig as error:
+    print(*error.problems, sep="\\n")
+"""
+
+
+def test_traces_are_refused_at_start_where_their_library_is_not_installed(
+    tmp_path: Path,
+) -> None:
+    for each in Path(sysconfig.get_path("purelib")).iterdir():
+        if not each.name.startswith("opentelemetry"):
+            (tmp_path / each.name).symlink_to(each)
+    path = f"{tmp_path}:{Path(__file__).parents[2]}"
+
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", LIKE_HERE_BUT],
+        env={"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+
+    assert (done.stdout, done.stderr) == (
+        "CDS_TRACES_URL: needs `pip install cds-service[otel]`\n",
+        "",
+    )
+
+
+@pytest.mark.parametrize("share", ["1.5", "-0.1", "some"])
+def test_a_share_is_between_nothing_and_all(share: str) -> None:
+    (told,) = problems({**DEVELOPMENT, "CDS_TRACES_SHARE": share})
+
+    assert told.startswith("CDS_TRACES_SHARE: ")
+
+
+def test_traces_go_to_a_url() -> None:
+    (told,) = problems({**DEVELOPMENT, "CDS_TRACES_URL": "collector:4318"})
+
+    assert told.startswith("CDS_TRACES_URL: must be a URL")

@@ -81,6 +81,7 @@ class Story:
     secret: str
     ehr: Ehr
     fhir: str = ""
+    traces: "Collector | None" = None
     sent: list[bytes] = field(default_factory=list)
     answers: list[tuple[str, int, bytes]] = field(default_factory=list)
     """Of the server: what was tried, the status, and the answer with its head."""
@@ -104,12 +105,23 @@ class Story:
     def post(self, what: str, body: Any, path: str = SERVICE, **headers: str) -> Reply:
         """The answer to a signed message."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {self.token(path)}", **headers}
+        headers = {
+            "Authorization": f"Bearer {self.token(path)}",
+            "traceparent": f"00-{uuid4().hex}-00f067aa0ba902b7-00",
+            "tracestate": f"vendor={self.marks.odd}",
+            "baggage": f"patient={self.marks.family}",
+            **headers,
+        }
         return self.tell(what, self.server.head(path, len(raw), **headers) + raw)
 
     def token(self, path: str = SERVICE) -> str:
         """The EHR's token for one message."""
         return self.ehr.sign(self.ehr.base + path)
+
+    def traced(self) -> bytes:
+        """Everything that was sent to the collector of traces."""
+        assert self.traces
+        return b"\n".join(self.traces.heard)
 
     def get(self, path: str, **headers: str) -> Reply:
         """The answer to a GET."""
@@ -218,6 +230,11 @@ class QuotingServer(ThreadingHTTPServer):
     daemon_threads = True
     story: Story
 
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.headers: list[bytes] = []
+        """Of everything that it was asked."""
+
     def handle_error(self, *args: object) -> None:
         """A client that goes away is none."""
 
@@ -229,6 +246,7 @@ class QuotingHandler(BaseHTTPRequestHandler):
     server: QuotingServer
 
     def do_GET(self) -> None:
+        self.server.headers.append(str(self.headers).encode())
         _, fault, below = self.path.split("/", 2)
         self.quoted = f"{self.headers['Authorization']} asked for {below}"
         getattr(self, f"do_{fault}")(below)
@@ -315,6 +333,41 @@ def fhir() -> Iterator[QuotingServer]:
         thread.join()
 
 
+class Collector(ThreadingHTTPServer):
+    """Where traces are sent."""
+
+    daemon_threads = True
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.heard: list[bytes] = []
+        """Heads and bodies."""
+
+
+class CollectorHandler(BaseHTTPRequestHandler):
+    server: Collector
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.heard += [str(self.headers).encode(), body]
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[Collector]:
+    """A collector of traces."""
+    with Collector(("127.0.0.1", 0), CollectorHandler) as http:
+        thread = Thread(target=http.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        yield http
+        http.shutdown()
+        thread.join()
+
+
 # The story
 
 
@@ -323,6 +376,7 @@ def story(
     start_server: Callable[..., Server],
     open_chart: Callable[[Server], Chart],
     fhir: QuotingServer,
+    collector: Collector,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Story:
     """All of it, once; the server still runs, so that its journal is there."""
@@ -340,11 +394,13 @@ def story(
             port=str(port),
             public_url=public,
             gather_deadline_ms="30000",
+            traces_url=f"http://127.0.0.1:{collector.server_port}/v1/traces",
+            traces_share="1",
         )
         clients = json.loads((server.folder / "clients.yaml").read_text())
         (secret,) = clients["webhooks"][0]["secrets"]
         ehr = Ehr(public, "https://ehr.example.org", server.pem, "k")
-        told = Story(server, open_chart(server), Marks(), secret, ehr, base)
+        told = Story(server, open_chart(server), Marks(), secret, ehr, base, collector)
         fhir.story = told
         tell_of_consents(told)
         tell_of_wearables(told)
@@ -700,6 +756,24 @@ def test_a_webhook_is_answered_without_the_patient(story: Story) -> None:
     assert answers
     for what, _, answer in answers:
         assert found(answer, {**story.personal(), **story.secrets()}) == [], what
+
+
+def test_no_trace_holds_a_person_or_a_token(story: Story) -> None:
+    until(lambda: b"record" in story.traced() and b"fetch patient" in story.traced())
+    traced = story.traced()
+
+    for said in (b"wearable-review", b"/cds-services/<service_id>/feedback"):
+        assert said in traced
+    assert found(traced, {**story.personal(), **story.secrets()}) == []
+
+
+def test_the_fhir_server_is_told_of_the_trace_and_of_nothing_else(
+    story: Story, fhir: QuotingServer
+) -> None:
+    asked = b"\n".join(fhir.headers).lower()
+
+    assert b"traceparent: 00-" in asked
+    assert b"tracestate" not in asked and b"baggage" not in asked
 
 
 def test_s_18_the_database_holds_the_patient_and_no_token(story: Story) -> None:

@@ -83,13 +83,15 @@ class FhirReader:
         reach: Reach = Reach.PUBLIC,
         ca_file: str = "",
         forms: Sequence[Form] = (),
+        traceparent: str = "",
     ) -> None:
         self.base = base
         self.scope = scope
         self.threads = pool.threads
         self._limits = limits
         self._halves: list[int] = []
-        self._exchange = Exchange(pool, limits, reach, ca_file)
+        told = {"traceparent": traceparent} if traceparent else {}
+        self._exchange = Exchange(pool, limits, reach, ca_file, told)
         self._client = _new_server(None, base_uri=f"{base}/")
         self._client.session = self._exchange
         if token:
@@ -193,11 +195,13 @@ def open_reader(
     pool: FhirPool,
     limits: FhirLimits = FhirLimits(),
     forms: Sequence[Form] = (),
+    traceparent: str = "",
 ) -> FhirReader | None:
     """Return a reader of the request's FHIR server; none where it may not be read.
 
     Without a token only *open_servers* may be read, with one *allowed_servers* too.
-    *forms* say how the server wants to be asked, where that is known.
+    *forms* say how the server wants to be asked, where that is known. *traceparent*
+    is told to it with every question, unless it is empty.
     Source: CDS Hooks 3.0.0 "FHIR Resource Access".
     """
     granted = hook_request.fhir_authorization
@@ -214,7 +218,9 @@ def open_reader(
     reach = max(each.reach for each in listed)
     ca_file = next((each.ca_file for each in listed if each.ca_file), "")
     scope = granted.scope if granted and token else ""
-    return FhirReader(base, token, scope, pool, limits, reach, ca_file, forms)
+    return FhirReader(
+        base, token, scope, pool, limits, reach, ca_file, forms, traceparent
+    )
 
 
 def _lists(server: ListedServer, base: Base) -> bool:
