@@ -38,9 +38,10 @@ class Phrase:
 
     def begins_at(self, index: int, words: Sequence[str]) -> bool:
         """Return whether the phrase stands in *words* from *index* on."""
-        return len(words) - index >= len(self.words) and all(
+        beside = words[index : index + len(self.words)]
+        return len(beside) == len(self.words) and all(
             said == meant or ("*" in meant and _matches(said, meant))
-            for said, meant in zip(words[index:], self.words, strict=False)
+            for said, meant in zip(beside, self.words, strict=True)
         )
 
     def places_in(self, words: Sequence[str]) -> Iterator[int]:

@@ -74,3 +74,23 @@ def test_a_phrase_is_whole_words_side_by_side(
     written: str, text: str, places: list[int]
 ) -> None:
     assert list(phrase_of(written).places_in(words_of(text))) == places
+
+
+class Read(list[str]):
+    """Words that count how many of them were looked at."""
+
+    count = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        found = super().__getitem__(key)
+        self.count += len(found) if isinstance(key, slice) else 1
+        return found
+
+
+def test_a_text_of_a_thousand_words_is_gone_through_once() -> None:
+    """However long it is, the work for a word stays the same."""
+    words = Read(["very", "long"] * 500)
+
+    assert list(phrase_of("long text").places_in(words)) == []
+
+    assert words.count <= 2 * len(words)
