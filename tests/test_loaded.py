@@ -124,7 +124,7 @@ def test_a_schema_that_is_up_to_date_needs_nobody_who_changes_it(
     assert {"alembic", "mako"} & again == set()
 
 
-def test_who_watches_a_folder_imports_no_server() -> None:
+def test_who_publishes_once_imports_no_server() -> None:
     modules = loaded("import cds_service.cli.rules.publish")
 
     assert "cds_service.publishing.publisher" in modules

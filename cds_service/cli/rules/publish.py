@@ -80,22 +80,18 @@ def _counted(number: int, noun: str) -> str:
 
 def _watch(config: Config, store: Store, holder: str, parent: int | None) -> None:
     """Watch until a signal comes, or the server is gone that started this."""
+    # A server's log; imported before there is anything to say, so that it is not late.
+    from ...app import say
+
     os.nice(NICENESS)
     over = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
-    publisher = build_publisher(config, store, _say)
+    publisher = build_publisher(config, store, say)
     with Lease(store, holder, publisher.clock) as lease:
         watcher = Watcher(publisher, lease, Watch(config.rules))
-        keeper = Housekeeper(store, config.keep, publisher.clock, _say)
+        keeper = Housekeeper(store, config.keep, publisher.clock, say)
         watcher.run(_ending(over, parent), keeper.look)
-
-
-def _say(event: str, **facts: object) -> None:
-    """Write a line to the log, as servers do; what they rest on is imported for it."""
-    from ...app import say
-
-    say(event, **facts)
 
 
 def _ending(over: Event, parent: int | None) -> Callable[[], bool]:
