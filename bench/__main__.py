@@ -16,6 +16,7 @@ PARTS = (
     "years",
     "store",
     "start",
+    "sockets",
 )
 """Each is a module here with a ``main`` that measures and prints."""
 
