@@ -50,6 +50,10 @@ def build():
     def large():
         return b"x" * 16_000_000
 
+    @app.get("/who")
+    def who():
+        return request.remote_addr
+
     @app.get("/health")
     def health():
         return str(os.getpid())
