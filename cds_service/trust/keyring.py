@@ -142,14 +142,13 @@ class _Shelf:
         if published is None or not published.is_usable(now):
             return self.look_again(now)
         if not published.is_fresh(now) and self._may_ask(now):
-            self._run(lambda: self._refresh(now, PATIENCE))
+            self._run(lambda: self._refresh(now))
         return published.document
 
     def look_again(self, now: datetime) -> PublishedKeys:
         """Return what is published now, as far as the server may be asked again."""
-        seen = self._asked
         if self._may_ask(now) or self._lock.locked():
-            self._refresh(now, PATIENCE, seen)
+            self._refresh(now)
         published = self._published
         return published.document if published and self.is_usable(now) else _NOTHING
 
@@ -160,11 +159,9 @@ class _Shelf:
         pause = min(pause, self._server.refresh)
         return abs(now - self._asked) >= timedelta(seconds=pause)
 
-    def _refresh(
-        self, now: datetime, patience: float, seen: datetime | None = None
-    ) -> None:
-        """Asks the server, unless another thread has done so since *seen*."""
-        if not self._lock.acquire(timeout=patience):
+    def _refresh(self, now: datetime) -> None:
+        """Asks the server, unless another thread has just done so."""
+        if not self._lock.acquire(timeout=PATIENCE):
             return
         try:
             if not self._may_ask(now):

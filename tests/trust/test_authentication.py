@@ -17,19 +17,25 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+from cds_service.http.addresses import ListedServer
 from cds_service.protocol.errors import Unauthenticated
 from cds_service.store.store import Store
 from cds_service.trust import (
     ALGORITHMS,
+    Check,
     ClientProfile,
     InvalidKey,
     Keyring,
     KeyServer,
     RegisteredClient,
+    Trust,
     TrustedClient,
     VerificationKey,
     authenticate,
+    examine,
     read_key,
+    read_key_set,
+    read_token,
 )
 from cds_service.trust.documents import PublishedKeys
 from cds_service.trust.keys import DECOYS
@@ -196,9 +202,12 @@ def test_s_9_aud_is_a_text_or_a_list(audience: Any) -> None:
     [
         {"exp": AT - 59},
         {"iat": AT + 59, "exp": AT + 300},
+        {"iat": AT + 60, "exp": AT + 300},
         {"iat": AT - 0.5, "exp": AT + 299.5},
+        {"iat": AT - 0.5, "exp": AT},
         {"iat": AT, "exp": AT + 3600},
         {"nbf": AT + 59},
+        {"nbf": AT + 60},
         {"jti": "f" * 64},
         {"jti": "é" * 256},
         {"sub": 7, "tenant": "whatever", "unknown": {"a": [1]}},
@@ -243,6 +252,7 @@ def test_s_14_s_16_what_is_unusual_and_harmless_is_accepted(
         ({"exp": AT + 3601}, "the token lives too long"),
         ({"exp": AT + 10 * 365 * 86_400}, "the token lives too long"),
         ({"iat": AT - 10, "exp": AT - 20}, "the token lives too long"),
+        ({"iat": AT - 10, "exp": AT - 10}, "the token lives too long"),
         ({"without": ("jti",)}, "jti is no text of up to 256 characters"),
         ({"jti": ""}, "jti is no text of up to 256 characters"),
         ({"jti": 7}, "jti is no text of up to 256 characters"),
@@ -467,6 +477,18 @@ def test_claims_that_are_no_object_are_refused(claims: Any) -> None:
     assert reason(f"Bearer {sent}") == "the claims are no object"
 
 
+@pytest.mark.parametrize("header", [[], "text", 7, None, [{"alg": "ES384"}]])
+def test_a_header_that_is_no_object_is_refused(header: Any) -> None:
+    sent = signed_parts(json.dumps(header).encode(), BODY.encode())
+
+    assert reason(f"Bearer {sent}") == "the header is no object"
+
+
+@pytest.mark.parametrize("jku", [7, None, ["https://ehr.example/jwks"]])
+def test_s_10_a_jku_that_is_no_text_is_refused(jku: Any) -> None:
+    assert reason(f"Bearer {token(headers={'jku': jku})}") == "jku is no text"
+
+
 def test_claims_that_are_nested_without_end_are_refused() -> None:
     head, _, signature = token().split(".")
     deep = base64.urlsafe_b64encode(b"[" * 9_000).decode()
@@ -476,6 +498,127 @@ def test_claims_that_are_nested_without_end_are_refused() -> None:
 
 def test_an_endless_token_is_not_looked_at() -> None:
     assert reason("Bearer " + "a" * 20_000) == "the token is too long"
+    assert reason("Bearer " + "a" * 16_385) == "the token is too long"
+    assert reason("Bearer " + "a" * 16_384) == "the token cannot be read"
+
+
+@pytest.mark.parametrize(
+    ("changes", "hint"),
+    [
+        (
+            {"iss": "https://evil.example"},
+            "iss and tenant must be those of a client of CDS_CLIENTS_FILE",
+        ),
+        (
+            {"headers": {"kid": "nobody"}},
+            "kid must be that of one of the client's keys",
+        ),
+        (
+            {"aud": "https://cds.example"},
+            "aud must be https://cds.example/cds-services/wearable-review",
+        ),
+        ({"jti": ""}, ""),
+        ({"key": FOREIGN}, ""),
+        ({"exp": AT - 100}, ""),
+        ({"headers": {"kid": ""}}, ""),
+    ],
+)
+def test_a_developer_is_told_what_a_claim_that_names_something_must_be(
+    changes: dict[str, Any], hint: str
+) -> None:
+    """It stands in the audit trail beside the reason, and in no answer."""
+    with pytest.raises(Unauthenticated) as refused:
+        call(f"Bearer {token(**changes)}")
+
+    assert refused.value.hint == hint
+
+
+def checks(sent: str) -> list[Check]:
+    trust = Trust(Known((register(),)), NO_URLS)
+    return [*examine(read_token(f"Bearer {sent}"), AUDIENCE, trust, NOW)]
+
+
+def test_every_check_of_a_good_token_is_named_in_its_order() -> None:
+    assert checks(token()) == [
+        Check("header"),
+        Check("issuer"),
+        Check("key"),
+        Check("algorithm"),
+        Check("signature"),
+        Check("audience"),
+        Check("times"),
+        Check("jti"),
+    ]
+
+
+def test_all_that_is_wrong_with_a_token_is_found_not_only_what_comes_first() -> None:
+    sent = token(iss="https://evil.example", aud="x", exp=AT + 3601, jti="")
+
+    assert checks(sent) == [
+        Check("header"),
+        Check("issuer", "unknown issuer or tenant"),
+        Check("key", "no client, no key"),
+        Check("algorithm"),
+        Check("signature", "the signature is wrong"),
+        Check("audience", "aud is not the URL that was called"),
+        Check("times", "the token lives too long"),
+        Check("jti", "jti is no text of up to 256 characters"),
+    ]
+
+
+def test_of_a_header_that_nobody_may_send_nothing_else_is_looked_at() -> None:
+    assert checks(token(headers={"kid": ""})) == [Check("header", "no kid")]
+
+
+JWKS = KeyServer(ListedServer("https://ehr.example/jwks"))
+OTHER_JWKS = KeyServer(ListedServer("https://ehr.example/other"))
+
+
+def publish(server: KeyServer) -> PublishedKeys:
+    assert server in (JWKS, OTHER_JWKS)
+    kid = "ES384" if server == JWKS else "RS384"
+    return PublishedKeys(read_key_set([public_jwk(KEYS[kid], kid)]))
+
+
+def call_publisher(sent: str) -> TrustedClient:
+    """Call as a client whose keys are at two URLs, and none in the clients file."""
+    publisher = RegisteredClient(
+        register().client, key_servers=(JWKS, OTHER_JWKS), keys=register().keys
+    )
+    known, keyring = Known((publisher,)), Keyring(publish)
+    return authenticate(sent, AUDIENCE, known, keyring, Seen(), NOW)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "headers"),
+    [
+        ("ES384", {}),
+        ("RS384", {}),
+        ("ES384", {"jku": "https://ehr.example/jwks"}),
+        ("RS384", {"jku": "https://ehr.example/other"}),
+    ],
+)
+def test_s_12_a_key_that_the_client_publishes_verifies_its_token(
+    algorithm: str, headers: dict[str, Any]
+) -> None:
+    assert call_publisher(f"Bearer {token(algorithm, headers=headers)}").id == "sandbox"
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"kid": "EdDSA"}, "unknown kid"),
+        ({"jku": "https://ehr.example/other"}, "unknown kid"),
+        ({"jku": "https://evil.example/jwks"}, "jku is not the client's"),
+    ],
+)
+def test_s_10_s_12_where_keys_are_published_no_other_is_looked_for(
+    headers: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(Unauthenticated) as refused:
+        call_publisher(f"Bearer {token(headers=headers)}")
+
+    assert refused.value.reason == expected
 
 
 @pytest.mark.parametrize(
@@ -599,8 +742,11 @@ def test_s_6_an_rsa_key_of_1024_bits_is_refused() -> None:
     size = modulus.bit_length() // 8
     n = base64.urlsafe_b64encode(modulus.to_bytes(size, "big")).decode().rstrip("=")
 
-    with pytest.raises(InvalidKey, match="2048"):
+    with pytest.raises(InvalidKey) as refused:
         read_key({"kty": "RSA", "n": n, "e": "AQAB"})
+
+    assert str(refused.value) == "an RSA key has at least 2048 bits"
+    assert refused.value.member == "n"
 
 
 @pytest.mark.parametrize("name", ["ES384", "RS384", "EdDSA"])
@@ -615,35 +761,38 @@ def test_a_private_key_is_refused_without_repeating_it(name: str) -> None:
     assert jwk["d"] not in str(refused.value)
 
 
+NO_KIND = "neither RSA nor EC (P-256, P-384, P-521) nor Ed25519"
+
+
 @pytest.mark.parametrize(
-    ("changes", "member"),
+    ("changes", "member", "message"),
     [
-        ({"kty": "oct"}, "kty"),
-        ({"kty": "OKP"}, "kty"),
-        ({"kty": None}, "kty"),
-        ({"crv": "secp256k1"}, "kty"),
-        ({"crv": ["P-384"]}, "kty"),
-        ({"k": "c2VjcmV0"}, "k"),
-        ({"use": "enc"}, "use"),
-        ({"key_ops": ["sign"]}, "key_ops"),
-        ({"key_ops": 7}, "key_ops"),
-        ({"alg": "ES256"}, "alg"),
-        ({"alg": "HS256"}, "alg"),
-        ({"alg": "ECDH-ES"}, "alg"),
-        ({"alg": 7}, "alg"),
-        ({"x": 7}, ""),
-        ({"x": "AA"}, ""),
-        ({"y": "A" * 64}, ""),
-        ({"x": "!"}, ""),
+        ({"kty": "oct"}, "kty", NO_KIND),
+        ({"kty": "OKP"}, "kty", NO_KIND),
+        ({"kty": None}, "kty", NO_KIND),
+        ({"crv": "secp256k1"}, "kty", NO_KIND),
+        ({"crv": ["P-384"]}, "kty", NO_KIND),
+        ({"k": "c2VjcmV0"}, "k", "this is a secret; only public keys stand here"),
+        ({"use": "enc"}, "use", "the key is not for signatures"),
+        ({"key_ops": ["sign"]}, "key_ops", "the key is not for verifying"),
+        ({"key_ops": 7}, "key_ops", "the key is not for verifying"),
+        ({"alg": "ES256"}, "alg", "the algorithm does not fit the key"),
+        ({"alg": "HS256"}, "alg", "the algorithm is not accepted here"),
+        ({"alg": "ECDH-ES"}, "alg", "the algorithm is not accepted here"),
+        ({"alg": 7}, "alg", "the algorithm is not accepted here"),
+        ({"x": 7}, "", "the key cannot be read"),
+        ({"x": "AA"}, "", "the key cannot be read"),
+        ({"y": "A" * 64}, "", "the key cannot be read"),
+        ({"x": "!"}, "", "the key cannot be read"),
     ],
 )
 def test_a_key_that_is_not_for_this_is_refused(
-    changes: dict[str, Any], member: str
+    changes: dict[str, Any], member: str, message: str
 ) -> None:
     with pytest.raises(InvalidKey) as refused:
         read_key({**public_jwk(KEYS["ES384"]), **changes})
 
-    assert refused.value.member == member
+    assert (refused.value.member, str(refused.value)) == (member, message)
 
 
 def test_a_key_is_used_with_the_algorithm_it_names_and_no_other() -> None:

@@ -1,14 +1,25 @@
 """Key servers, real ones on loopback: good, slow, huge, wrong and hostile."""
 
+import ipaddress
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from jwt.algorithms import ECAlgorithm
 
 from cds_service.http.addresses import ListedServer, Reach
@@ -40,6 +51,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
+        self.server.accepted.append(self.headers.get("Accept"))
         kind = self.path.strip("/")
         if kind == "slow":
             self.server.release.wait(PATIENCE)
@@ -91,6 +103,7 @@ class Site(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[str] = []
+        self.accepted: list[str | None] = []
         self.release = threading.Event()
 
 
@@ -126,6 +139,51 @@ def test_a_key_set_is_read_and_good_for_as_long_as_it_says(site: Site) -> None:
 
     assert list(document.keys.keys) == ["a"]
     assert document.age == 600
+    assert site.accepted == ["application/json"]
+
+
+def test_keys_of_a_server_that_says_no_age_are_good_for_a_quarter_of_an_hour(
+    site: Site,
+) -> None:
+    assert fetch(site, "list", format=KeyFormat.JWK_LIST).age == 900
+
+
+@pytest.fixture
+def certificate(site: Site, tmp_path: Path) -> Path:
+    """Has the site speak TLS, with a certificate that it signed itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1)
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2120, 1, 1, tzinfo=UTC))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = tmp_path / "site.pem"
+    file.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        + signed.public_bytes(Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    site.socket = context.wrap_socket(site.socket, server_side=True)
+    return file
+
+
+def test_keys_come_from_a_server_that_the_named_authority_vouches_for_only(
+    site: Site, certificate: Path
+) -> None:
+    url = f"https://127.0.0.1:{site.server_port}/good"
+    known = ListedServer(url, Reach.LOCAL, ca_file=str(certificate))
+    pool = ConnectionPool()
+
+    assert list(fetcher(pool, 30)(KeyServer(known)).keys.keys) == ["a"]
+    with pytest.raises(KeyServerUnread, match="TLS failure"):
+        fetcher(pool, 30)(KeyServer(ListedServer(url, Reach.LOCAL)))
+    assert site.asked == ["/good"]
+    pool.close()
 
 
 @pytest.mark.parametrize(
@@ -212,7 +270,24 @@ ONE = "https://ehr.example/one"
     [[ONE], {"jkus": [ONE]}, {"keys": [{"jku": ONE}]}, [{"jwks_uri": ONE}]],
 )
 def test_a_list_of_urls_is_read_in_its_usual_shapes(value: Any) -> None:
-    assert read_document(value, LISTER).urls == {ONE}
+    assert read_document(value, LISTER, 600) == PublishedKeys(
+        urls=frozenset({ONE}), age=600
+    )
+
+
+def test_a_list_may_hold_a_hundred_urls() -> None:
+    assert read_document([ONE] * 100, LISTER).urls == {ONE}
+
+
+@pytest.mark.parametrize(
+    ("reach", "urls"), [(Reach.LOCAL, {"http://127.0.0.1:9/one"}), (Reach.PUBLIC, ())]
+)
+def test_a_listed_url_may_be_plain_http_only_where_its_lister_may_be_here(
+    reach: Reach, urls: set[str]
+) -> None:
+    lister = KeyServer(ListedServer("https://ehr.example", reach), KeyFormat.URL_LIST)
+
+    assert read_document(["http://127.0.0.1:9/one"], lister).urls == frozenset(urls)
 
 
 @pytest.mark.parametrize(
@@ -235,5 +310,7 @@ def test_a_listed_url_that_is_no_plain_https_address_is_left_out(url: str) -> No
     "value", [None, 7, "https://ehr.example/one", {}, [7], [[]], [ONE] * 101]
 )
 def test_what_is_no_list_of_urls_is_refused(value: Any) -> None:
-    with pytest.raises(KeyServerUnread, match="is no list of URLs"):
+    with pytest.raises(KeyServerUnread) as refused:
         read_document(value, LISTER)
+
+    assert str(refused.value) == "is no list of URLs"

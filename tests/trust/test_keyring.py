@@ -7,6 +7,9 @@ from datetime import UTC, datetime, timedelta
 from cds_service.http.addresses import ListedServer
 from cds_service.trust import KeyFormat, Keyring, KeyServer, KeySet, VerificationKey
 from cds_service.trust.documents import KeyServerUnread, PublishedKeys
+from cds_service.trust.keyring import run_beside
+
+from ..waiting import PATIENCE
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 URL = "https://ehr.example/jwks"
@@ -19,6 +22,8 @@ class Publisher:
 
     def __init__(self, *kids: str) -> None:
         self.kids = kids
+        self.problems: tuple[tuple[tuple[int | str, ...], str], ...] = ()
+        self.others: tuple[tuple[tuple[int | str, ...], str], ...] = ()
         self.urls: frozenset[str] = frozenset()
         self.down = False
         self.asked: list[str] = []
@@ -30,7 +35,7 @@ class Publisher:
         if server.format is KeyFormat.URL_LIST:
             return PublishedKeys(urls=self.urls, age=900)
         keys = {kid: VerificationKey(("ES384",), kid) for kid in self.kids}
-        return PublishedKeys(KeySet(keys), age=900)
+        return PublishedKeys(KeySet(keys, self.problems, self.others), age=900)
 
 
 def at_once(work: Callable[[], None]) -> None:
@@ -233,6 +238,110 @@ def test_what_is_wrong_with_a_url_or_a_key_is_said_in_the_log() -> None:
     assert said == [
         ("keys not fetched", {"url": URL, "problem": "timeout", "usable": False})
     ]
+
+
+def test_what_was_fetched_and_what_of_it_is_not_used_is_said_in_the_log() -> None:
+    said: list[tuple[str, dict[str, object]]] = []
+    publisher = Publisher("a", "b")
+    publisher.problems = (((2, "kid"), "another key has the same kid"),)
+    publisher.others = (((3,), "the key is not for signatures"),)
+
+    keyring = Keyring(publisher, lambda event, **facts: said.append((event, facts)))
+    found(keyring, "a")
+
+    assert said == [
+        (
+            "key not used",
+            {
+                "url": URL,
+                "place": "keys.2.kid",
+                "problem": "another key has the same kid",
+            },
+        ),
+        (
+            "key not used",
+            {
+                "url": URL,
+                "place": "keys.3",
+                "problem": "the key is not for signatures",
+            },
+        ),
+        ("keys fetched", {"url": URL, "keys": 2}),
+    ]
+
+
+def test_a_key_that_is_found_comes_with_no_complaint() -> None:
+    publisher = Publisher("a")
+    keyring = ring(publisher)
+    a, b = VerificationKey(("ES384",), "a"), VerificationKey(("ES384",), "b")
+
+    assert keyring.find((SERVER,), None, "a", NOW) == (a, "")
+    publisher.kids = ("a", "b")
+    later = NOW + timedelta(seconds=60)
+    assert keyring.find((SERVER,), None, "b", later) == (b, "")
+
+
+def test_keys_grow_old_at_the_end_of_their_age_and_not_before() -> None:
+    publisher = Publisher("a")
+    keyring = ring(publisher)
+
+    assert found(keyring, "a") and found(keyring, "a", 899)
+    assert len(publisher.asked) == 1
+    assert found(keyring, "a", 900)
+    assert len(publisher.asked) == 2
+
+
+def test_keys_of_a_server_that_is_down_serve_for_their_age_and_twelve_hours() -> None:
+    publisher = Publisher("a")
+    keyring = ring(publisher)
+    assert found(keyring, "a")
+    publisher.down = True
+
+    assert found(keyring, "a", 900 + 12 * 3600 - 1)
+    assert not found(keyring, "a", 900 + 12 * 3600)
+
+
+def test_keys_are_used_though_the_clock_was_set_back_by_up_to_twelve_hours() -> None:
+    publisher = Publisher("a")
+    keyring = ring(publisher)
+    assert found(keyring, "a")
+    publisher.down = True
+
+    assert found(keyring, "a", -12 * 3600)
+    assert not found(keyring, "a", -12 * 3600 - 1)
+
+
+def test_by_default_old_keys_are_fetched_beside_the_call_that_found_them_old() -> None:
+    publisher = Publisher("a")
+    held, fetched = threading.Event(), threading.Event()
+
+    def fetch(server: KeyServer) -> PublishedKeys:
+        if publisher.asked:
+            held.wait(PATIENCE)
+            fetched.set()
+        return publisher(server)
+
+    keyring = Keyring(fetch)
+    assert found(keyring, "a")
+
+    assert found(keyring, "a", 900)
+    assert publisher.asked == [URL]
+    held.set()
+    assert fetched.wait(PATIENCE)
+
+
+def test_what_is_done_beside_keeps_no_process_from_its_end() -> None:
+    seen: list[bool] = []
+    done = threading.Event()
+
+    def work() -> None:
+        seen.append(threading.current_thread().daemon)
+        done.set()
+
+    run_beside(work)
+
+    assert done.wait(PATIENCE)
+    assert seen == [True]
 
 
 def test_a_set_that_holds_no_key_for_signatures_is_said_to_hold_none() -> None:

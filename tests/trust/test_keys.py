@@ -72,6 +72,36 @@ def test_a_key_for_something_else_is_passed_over(other: Any) -> None:
         assert where[0] == listed.index(other) and message
 
 
+def test_what_is_wrong_with_a_key_is_told_with_its_place_and_its_member() -> None:
+    listed = [{**jwk(), "kid": ""}, jwk("b", use="enc"), jwk("c", d="x"), 7, {}]
+
+    found = read_key_set([*listed, jwk("d", x="!"), jwk("e" * 256)])
+
+    assert list(found.keys) == ["e" * 256]
+    assert found.problems == (
+        ((0,), "must be a JWK with a kid, which is text"),
+        ((2, "d"), "this is a secret; only public keys stand here"),
+        ((3,), "must be a JWK with a kid, which is text"),
+        ((5,), "the key cannot be read"),
+    )
+    assert found.others == (
+        ((1, "use"), "the key is not for signatures"),
+        ((4, "kty"), "neither RSA nor EC (P-256, P-384, P-521) nor Ed25519"),
+    )
+
+
+def test_each_kid_of_a_set_leads_to_its_own_key() -> None:
+    one, other = jwk("a"), jwk("b")
+
+    found = read_key_set([one, other])
+
+    assert found.problems == found.others == ()
+    assert {kid: thumbprint(key) for kid, key in found.keys.items()} == {
+        "a": thumbprint(read_key(one)),
+        "b": thumbprint(read_key(other)),
+    }
+
+
 def test_of_two_keys_with_one_kid_neither_is_used() -> None:
     found = read_key_set([jwk("a"), jwk("b"), jwk("a")])
 
@@ -83,10 +113,24 @@ def test_an_encryption_key_of_the_same_kid_is_no_twin() -> None:
     assert list(read_key_set([jwk("a", use="enc"), jwk("a")]).keys) == ["a"]
 
 
-@pytest.mark.parametrize("value", [None, {}, "keys", [{}] * 101])
-def test_what_is_no_set_of_a_sane_size_is_refused(value: Any) -> None:
-    with pytest.raises(InvalidKeySet):
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (None, "is no JWK Set"),
+        ({}, "is no JWK Set"),
+        ("keys", "is no JWK Set"),
+        ([{}] * 101, "has more than 100 keys"),
+    ],
+)
+def test_what_is_no_set_of_a_sane_size_is_refused(value: Any, message: str) -> None:
+    with pytest.raises(InvalidKeySet) as refused:
         read_key_set(value)
+
+    assert str(refused.value) == message
+
+
+def test_a_set_may_hold_a_hundred_keys() -> None:
+    assert len(read_key_set([jwk("a"), *[{}] * 99]).others) == 99
 
 
 RSA_MODULUS = (
