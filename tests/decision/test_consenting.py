@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -94,20 +95,26 @@ PREFETCH = {
 
 
 @pytest.fixture(scope="module")
-def books(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rulebook]:
-    """The shipped rules, by how much the services ask the EHR for consents."""
-    found = {}
-    for policy in ("skip", "optional", "required"):
+def book(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Rulebook]:
+    """Gives the shipped rules, by how much the services ask the EHR for consents."""
+
+    @cache
+    def read(policy: str) -> Rulebook:
         rules = copytree(RULES, tmp_path_factory.mktemp(policy) / "rules")
         services = rules / "services.yaml"
         asked = services.read_text().replace("consents: skip", f"consents: {policy}")
         services.write_text(asked)
-        found[policy] = check_folder(rules).rulebook
-    return found
+        rulebook = check_folder(rules).rulebook
+        assert rulebook is not None
+        return rulebook
+
+    return read
 
 
 @pytest.fixture
-def open_world(books: dict[str, Rulebook], url: str) -> Iterator[Callable[..., World]]:
+def open_world(
+    book: Callable[[str], Rulebook], url: str
+) -> Iterator[Callable[..., World]]:
     """Makes a server at NOW with a lasting alert, whose services ask for consents."""
     opened = []
 
@@ -118,7 +125,7 @@ def open_world(books: dict[str, Rulebook], url: str) -> Iterator[Callable[..., W
             database_url=url,
             wearables_consent=ConsentMode(mode),
         )
-        world = replace(build_world(config, books[policy]), clock=lambda: NOW)
+        world = replace(build_world(config, book(policy)), clock=lambda: NOW)
         opened.append(world)
         deliver(world, ALERT)
         return world
@@ -370,6 +377,23 @@ def test_a_service_may_require_to_be_told(open_world: Callable[..., World]) -> N
         ask(world)
 
     assert refused.value.problems[0].diagnostics == "consents"
+
+
+def test_of_two_alerts_the_one_is_used_that_the_patient_permits(
+    world: World,
+) -> None:
+    resting = [{"coding": [{"system": "http://loinc.org", "code": "40443-4"}]}]
+    tell(world, consent("use", code=resting))
+    irregular = replace(ALERT, id="a-2", type="irregular-rhythm")
+    gate = world.consent_gate("default")
+
+    heeded = heed_consents(P1, (irregular, ALERT), None, world.store, gate, NOW)
+
+    assert heeded.alerts == (ALERT,)
+    assert heeded.may_disclose is False
+    assert heeded.use is not None
+    assert (heeded.use.state, heeded.use.withheld) == ("part", 1)
+    assert heeded.use.may_disclose is False
 
 
 def test_a_consent_of_another_patient_permits_nothing(

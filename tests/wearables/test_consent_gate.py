@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from cds_service.wearables.consent import ConsentAction, ConsentRecord
 from cds_service.wearables.consent_gate import ConsentGate, plan_change, stamp_of
 from cds_service.wearables.records import AlertType, PatientKey, WearableAlert
@@ -60,6 +62,54 @@ def test_an_alert_of_a_type_that_is_gone_is_permitted_by_no_code() -> None:
 
     assert not gone.permits(ConsentAction.USE, OPEN, gone.read([coded]), NOW)
     assert gone.permits(ConsentAction.USE, OPEN, gone.read([record()]), NOW)
+
+
+BOTH = ("low-heart-rate", "low-glucose")
+NOTHING = dict.fromkeys(ConsentAction, ())
+
+
+def test_where_it_is_assumed_every_type_is_permitted_until_the_patient_objects() -> (
+    None
+):
+    assumed = ConsentGate(TYPES, assumed=True)
+    withdrawn = assumed.read([record(status="inactive")])
+
+    assert assumed.permitted((), NOW) == dict.fromkeys(ConsentAction, BOTH)
+    assert assumed.permitted(withdrawn, NOW) == NOTHING
+    assert GATE.permitted((), NOW) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("limit", "permitted"),
+    [
+        ({"period": {"end": "2026-11-21"}}, ()),
+        ({"period": {"start": "2026-11-22"}}, BOTH),
+        ({"dataPeriod": {"start": "2026-11-01"}}, BOTH),
+        ({"dataPeriod": {"end": "2026-11-01"}}, ()),
+    ],
+)
+def test_what_is_permitted_of_a_type_is_so_of_what_is_measured_now(
+    limit: dict[str, Any], permitted: tuple[str, ...]
+) -> None:
+    consents = GATE.read([record(**limit)])
+
+    assert GATE.permitted(consents, NOW) == dict.fromkeys(ConsentAction, permitted)
+
+
+def test_what_a_hospital_is_permitted_is_so_under_its_own_names() -> None:
+    us = [{"role": {"text": "user"}, "reference": {"reference": "Organization/us"}}]
+    ours = ConsentGate(TYPES, actors=frozenset({"Organization/us"}))
+    consents = ours.read([record(actor=us)])
+
+    assert ours.permitted(consents, NOW) == dict.fromkeys(ConsentAction, BOTH)
+    assert ours.permits(ConsentAction.USE, OPEN, consents, NOW)
+    assert GATE.permitted(consents, NOW) == NOTHING
+
+
+def test_where_a_denial_may_be_missing_a_permission_that_is_over_is_kept() -> None:
+    over = record(period={"end": "2026-11-20"})
+
+    assert plan_change(P1, (), [over], (), GATE, NOW, sure=False).kept == (over,)
 
 
 def test_what_is_told_first_is_kept() -> None:
