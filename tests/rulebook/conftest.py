@@ -219,11 +219,16 @@ def chart() -> Callable[..., Chart]:
 
 @pytest.fixture
 def reasons() -> Callable[[Verdict], set[str]]:
-    """The kinds of reason of an unknown; empty for true and false."""
+    """The kinds of reason of an unknown; empty for true and false.
+
+    Each reason names the fact that it is about.
+    """
 
     def kinds(verdict: Verdict) -> set[str]:
         if not isinstance(verdict, Unknown):
             return set()
+        assert all(isinstance(each.fact, str) for each in verdict.reasons)
+        assert "" not in {each.fact for each in verdict.reasons}
         return {reason.kind.value for reason in verdict.reasons}
 
     return kinds
