@@ -1,7 +1,9 @@
 """What consents mean for alerts: which may be stored and shown, and which end."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -96,6 +98,23 @@ def test_what_is_permitted_of_a_type_is_so_of_what_is_measured_now(
     assert GATE.permitted(consents, NOW) == dict.fromkeys(ConsentAction, permitted)
 
 
+def test_an_alert_is_permitted_by_the_time_at_which_it_began() -> None:
+    consents = GATE.read([record(dataPeriod={"start": "2026-11-01"})])
+    older = replace(OPEN, start=datetime(2026, 10, 31, 23, 59, tzinfo=UTC))
+
+    assert GATE.permits(ConsentAction.USE, OPEN, consents, NOW)
+    assert not GATE.permits(ConsentAction.USE, older, consents, NOW)
+
+
+def test_the_last_day_of_a_consent_ends_at_midnight_where_the_site_is() -> None:
+    evening = datetime(2026, 11, 22, 4, 59, tzinfo=UTC)
+    here = ConsentGate(TYPES, ZoneInfo("America/New_York"))
+    last_day = [record(period={"end": "2026-11-21"})]
+
+    assert here.permits(ConsentAction.USE, OPEN, here.read(last_day), evening)
+    assert not GATE.permits(ConsentAction.USE, OPEN, GATE.read(last_day), evening)
+
+
 def test_what_a_hospital_is_permitted_is_so_under_its_own_names() -> None:
     us = [{"role": {"text": "user"}, "reference": {"reference": "Organization/us"}}]
     ours = ConsentGate(TYPES, actors=frozenset({"Organization/us"}))
@@ -183,6 +202,14 @@ def test_where_a_denial_may_be_missing_no_new_permission_is_kept() -> None:
     change = plan_change(P1, [known], [later, denial, new], (), GATE, NOW, sure=False)
 
     assert change.kept == (later, denial)
+
+
+def test_a_permission_that_is_not_kept_hides_no_denial_told_after_it() -> None:
+    new, denial = record("c3"), record("c2", type="deny")
+
+    change = plan_change(P1, (), [new, denial], (), GATE, NOW, sure=False)
+
+    assert change.kept == (denial,)
 
 
 def test_a_stamp_tells_versions_apart() -> None:

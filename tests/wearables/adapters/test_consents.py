@@ -294,6 +294,10 @@ def test_a_denial_for_another_organisation_does_not_matter() -> None:
     other = r4({"type": "deny", "actor": actor("Organization/them")}, id="c2")
     assert permitted(r4(), other, actors=US) != set()
     assert permitted(r4(), other) == set()
+    version = actor("Organization/them/_history/2")
+    assert permitted(r4(), r4({"type": "deny", "actor": version}), actors=US) != set()
+    elsewhere = actor("https://them.example/Organization/us")
+    assert permitted(r4(), r4({"type": "deny", "actor": elsewhere}), actors=US) == set()
     person = r4({"type": "deny", "actor": actor("Practitioner/7")}, id="c2")
     assert permitted(r4(), person, actors=US) == set()
 
