@@ -170,6 +170,18 @@ def test_an_override_snoozes() -> None:
     )
 
 
+def test_an_override_for_which_no_reason_was_given_is_told_as_such() -> None:
+    (suppressed,) = hold(
+        card(snooze={ANY_REASON: DAYS_14}), seen=(overridden(days=3),)
+    ).suppressed
+
+    assert suppressed.detail == (
+        "overridden 2026-11-19T02:30:00Z (no reason given),"
+        " snooze_on_override 14 days"
+    )
+    assert suppressed.shown == NOW - timedelta(days=3)
+
+
 @pytest.mark.parametrize(
     ("reason", "shown"),
     [("urn:s|known", []), ("urn:s|artifact", ["a"]), (ANY_REASON, ["a"])],
@@ -352,6 +364,31 @@ def test_info_cards_are_counted_by_the_day_of_the_site() -> None:
     assert suppressed.until == datetime(2026, 11, 22, 5, 0, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("ago", "shown"),
+    [
+        (timedelta(hours=21, minutes=30), []),
+        (timedelta(hours=21, minutes=30, seconds=1), ["a"]),
+    ],
+)
+def test_an_info_card_shown_at_midnight_is_one_of_the_day_that_begins(
+    ago: timedelta, shown: list[str]
+) -> None:
+    seen = (display("x", ago, indicator=INFO),)
+
+    assert rules(hold(card("a", INFO), seen=seen, limits=CardLimits(None, 1))) == shown
+
+
+def test_only_info_cards_are_counted_by_the_day() -> None:
+    limits, hour = CardLimits(None, 1), timedelta(hours=1)
+
+    assert rules(hold(card("a", INFO), seen=(display("x", hour),), limits=limits)) == [
+        "a"
+    ]
+    seen = tuple(display(each, hour, indicator=INFO) for each in "xyz")
+    assert rules(hold(card("a", INFO), card("b"), seen=seen, limits=limits)) == ["b"]
+
+
 def test_an_info_card_that_is_cut_leaves_its_room_to_others() -> None:
     limits = CardLimits(cards_per_response=2, info_per_day=0)
 
@@ -413,6 +450,39 @@ def test_only_what_may_be_held_back_is_asked_for() -> None:
     )
     assert asked == Lookback(
         frozenset({key("a"), key("b")}), NOW - timedelta(days=90), None
+    )
+
+
+def test_what_a_group_may_have_been_told_under_is_asked_for_as_well() -> None:
+    lead = card("a", repeat_after=DAYS_14, group="g")
+    mates = (lead, card("b", group="g"), card("c", group="h"), card("d"))
+
+    assert look_back(mates, NO_LIMITS, NOW, ZONE) == Lookback(
+        frozenset({key("a"), key("b")}), NOW - timedelta(days=14), None
+    )
+    unlike = replace(card("b", group="g"), comparable=False)
+    assert look_back([lead, unlike], NO_LIMITS, NOW, ZONE) == Lookback(
+        frozenset({key("a")}), NOW - timedelta(days=14), None
+    )
+
+
+def test_what_was_accepted_is_asked_for_as_far_back_as_it_rests() -> None:
+    accepting = (
+        card("a", snooze_on_accept=DAYS_14),
+        card("b", snooze_on_accept=Duration(2, "day")),
+    )
+
+    assert look_back(accepting, NO_LIMITS, NOW, ZONE) == Lookback(
+        frozenset(), NOW, None, NOW - timedelta(days=14)
+    )
+
+
+def test_info_cards_are_asked_for_where_some_are_limited_and_some_are_shown() -> None:
+    cards = [card("a", INFO), card("b")]
+
+    assert look_back(cards, CardLimits(5), NOW, ZONE) is None
+    assert look_back(cards, CardLimits(None, 3), NOW, ZONE) == Lookback(
+        frozenset(), NOW, datetime(2026, 11, 21, 5, 0, tzinfo=UTC)
     )
 
 
@@ -600,6 +670,67 @@ def test_a_line_of_an_earlier_card_does_not_count_for_the_last() -> None:
     assert rules(hold(lead, card("b", group="g"), seen=seen)) == ["b"]
 
 
+def test_a_line_is_held_back_for_the_reason_of_the_card_that_it_stood_on() -> None:
+    lead = card("a", repeat_after=DAYS_14, group="g")
+    seen = (display("a"), display("b", told_under="a"))
+
+    first, line = hold(lead, card("b", group="g"), seen=seen).suppressed
+
+    assert (line.card.rule, line.why, line.until) == ("b", Why.REPEATED, first.until)
+    assert line.detail == (
+        "told under a, shown 2026-11-21T02:30:00Z, repeat_after 14 days"
+    )
+    assert (line.shown, line.told_under) == (None, "")
+
+
+def test_a_line_counts_from_the_display_that_its_card_is_snoozed_for() -> None:
+    lead = card("a", snooze={ANY_REASON: DAYS_14}, group="g")
+    snoozed = display("a", timedelta(days=5), overridden=NOW - timedelta(days=4))
+    cards = (lead, card("b", group="g"))
+
+    for days, shown in ((3, []), (5, []), (6, ["b"])):
+        line = display("b", timedelta(days=days), told_under="a")
+        assert rules(hold(*cards, seen=(snoozed, line))) == shown
+
+
+def test_a_line_under_another_rule_or_beside_another_group_steps_forward() -> None:
+    lead = card("a", repeat_after=DAYS_14, group="g")
+    elsewhere = (display("a"), display("b", told_under="x"))
+    own = (display("a"), display("b"))
+
+    for seen in (elsewhere, own):
+        assert rules(hold(lead, card("b", group="g"), seen=seen)) == ["b"]
+    line = (display("a"), display("b", told_under="a"))
+    assert rules(hold(lead, card("b", group="h"), seen=line)) == ["b"]
+    alone = card("a", repeat_after=DAYS_14)
+    assert rules(hold(alone, card("b"), seen=line)) == ["b"]
+
+
+def test_a_line_that_others_read_rests_with_the_card_that_they_accepted() -> None:
+    lead = card("a", snooze_on_accept=DAYS_14, group="g")
+    accepted = display(accepted=NOW - timedelta(hours=1), mine=False)
+    mine = replace(card("b", group="g"), dedup_key='{"rule":"b","user":"2"}')
+    line = display("b", told_under="a", mine=False)
+    theirs = replace(line, dedup_key='{"rule":"b","user":"1"}')
+
+    assert rules(hold(lead, mine, seen=(accepted, theirs))) == []
+    later = replace(theirs, at=theirs.at + timedelta(minutes=1))
+    assert rules(hold(lead, mine, seen=(accepted, later))) == ["b"]
+    of_another_major = replace(theirs, version="0.9.0")
+    assert rules(hold(lead, mine, seen=(accepted, of_another_major))) == ["b"]
+
+
+def test_what_is_cut_takes_the_lines_on_it_along() -> None:
+    held = hold(
+        card("x"), card("a", group="g"), card("b", group="g"), limits=CardLimits(1)
+    )
+
+    assert rules(held) == ["x"]
+    assert whys(held) == [("b", Why.BUDGET), ("a", Why.BUDGET)]
+    assert {each.detail for each in held.suppressed} == {"cards_per_response 1"}
+    assert held.back == {"budget": 2}
+
+
 def test_lines_are_no_info_cards_of_the_day() -> None:
     line = display("b", timedelta(minutes=1), told_under="a", indicator=INFO)
 
@@ -625,8 +756,63 @@ def test_an_acceptance_by_anybody_rests_the_card_for_everybody() -> None:
 
     assert suppressed.why is Why.SNOOZED
     assert suppressed.until == NOW + timedelta(days=13)
+    assert suppressed.detail == (
+        "accepted 2026-11-21T02:30:00Z, snooze_on_accept 14 days"
+    )
+    assert suppressed.shown == theirs.at
     other = replace(theirs, dedup_key='{"drug.code":"x","rule":"a"}')
     assert rules(hold(mine, seen=(other,))) == ["a"]
+
+
+def test_an_acceptance_of_a_milder_card_does_not_rest_a_more_severe_one() -> None:
+    rule = card(snooze_on_accept=DAYS_14)
+    accepted = display(indicator=INFO, accepted=NOW - timedelta(days=1))
+
+    assert rules(hold(rule, seen=(accepted,))) == ["a"]
+    assert rules(hold(card("a", INFO, snooze_on_accept=DAYS_14), seen=(accepted,))) == (
+        []
+    )
+
+
+def test_of_several_acceptances_the_one_that_holds_longest_counts() -> None:
+    rule = card(snooze_on_accept=DAYS_14)
+    seen = tuple(
+        display(ago=timedelta(days=20), accepted=NOW - timedelta(days=days))
+        for days in (13, 2, 15)
+    )
+
+    (suppressed,) = hold(rule, seen=seen).suppressed
+
+    assert suppressed.until == NOW + timedelta(days=12)
+    assert rules(hold(rule, seen=seen[2:])) == ["a"]
+    assert rules(hold(card(), seen=seen)) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "key", ["no JSON", "[1]", '"a"', "null", '{"rule":"a","drug.code":null}']
+)
+def test_an_acceptance_of_what_is_not_known_to_be_the_same_rests_nothing(
+    key: str,
+) -> None:
+    accepted = display(accepted=NOW - timedelta(days=1))
+    rule = card(snooze_on_accept=DAYS_14)
+
+    held = hold(replace(rule, dedup_key=key), seen=(replace(accepted, dedup_key=key),))
+
+    assert rules(held) == ["a"]
+
+
+@pytest.mark.parametrize(("minutes", "shown"), [(61, []), (60, ["a"]), (59, ["a"])])
+def test_what_was_heard_since_the_first_answer_to_a_call_does_not_count(
+    minutes: int, shown: list[str]
+) -> None:
+    first = display("x", timedelta(minutes=60), own=True)
+    heard = NOW - timedelta(minutes=minutes)
+    accepted, dismissed = display(accepted=heard), display(overridden=heard)
+
+    assert rules(hold(card(snooze_on_accept=DAYS_14), seen=(first, accepted))) == shown
+    snoozed = card(snooze={ANY_REASON: DAYS_14})
+    assert rules(hold(snoozed, seen=(first, dismissed))) == shown
 
 
 # What the reader is told of it
@@ -654,6 +840,10 @@ def test_what_is_held_back_is_counted_by_reason_and_lines_are_not() -> None:
         "2 other cards are held back: shown or answered before, or too many at once."
     )
     assert held_back_extension(hold(card())) == {}
+    assert say_held_back(held.shown, hold(card())) == held.shown
+    assert say_held_back((), held) == ()
+    second = say_held_back((*held.shown, card("e")), held)[1]
+    assert second == card("e")
 
 
 def test_what_somebody_said_of_the_data_is_asked_for_where_a_card_rests_on_data() -> (
