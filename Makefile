@@ -8,7 +8,7 @@ DEV := $(VENV)/.installed-dev
 EDITOR := $(VENV)/editor/.installed
 
 .PHONY: help run test check check-rulebook check-rest lint black isort flake8 mypy bandit \
-	editor lowest cli-page docs bench audit sbom lock clean
+	editor lowest mutants cli-page docs bench audit sbom lock clean
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -28,9 +28,10 @@ $(STAMP): setup.cfg requirements.lock
 
 # What develops it asks for these and can do without. With them Pint would compute, and
 # jsonschema check formats, here and not where it is served; and every process that imports
-# jsonschema would start a second later.
+# jsonschema would start a second later. Mutants need nobody to browse them in a terminal.
 LEFT_OUT := numpy pandas fqdn isoduration arrow jsonpointer rfc3339-validator six \
-	rfc3986-validator rfc3987-syntax uri-template webcolors
+	rfc3986-validator rfc3987-syntax uri-template webcolors textual linkify-it-py \
+	mdit-py-plugins
 
 $(DEV): requirements-dev.lock $(STAMP)
 	@echo "Installing what the tests and checks need …"
@@ -132,6 +133,11 @@ WORKER := tests/cli/serve/test_framing.py tests/cli/serve/test_worker.py \
 
 lowest: $(LOWEST)/.installed ## Test our worker under the oldest gunicorn that setup.cfg allows
 	@$(LOWEST)/bin/python -m pytest -q $(SHARED) $(WORKER)
+
+# MODULE is a room or a file of one, SAMPLE a number of functions that SEED picks.
+mutants: $(DEV) ## Change the code that decides, and see the tests notice (MODULE=, SAMPLE=)
+	@$(BIN)/python -m mutants $(MODULE) $(addprefix --sample=,$(SAMPLE)) \
+		$(addprefix --seed=,$(SEED)) $(if $(FRESH),--fresh)
 
 cli-page: $(DEV) ## Write docs/cli.md anew from the commands themselves
 	@$(BIN)/python -m tests.cli.reference

@@ -1,0 +1,1 @@
+"""The Python that decides is mutated, and its tests must notice: ``make mutants``."""

@@ -1,0 +1,263 @@
+"""``make mutants``: mutate a room, run the tests that reach each mutant, and judge.
+
+mutmut makes the mutants, learns which test reaches which function, and runs only
+those, in a process forked from one that has all imported. It goes on where it was
+interrupted. What a room was found to be worth is written to ``mutants/scores.json``;
+its survivors stand with their reasons in ``mutants/survivors/<room>.yaml``.
+"""
+
+import argparse
+import ast
+import json
+import random
+import shutil
+import subprocess
+import sys
+from configparser import ConfigParser, SectionProxy
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+import yaml
+
+from .results import (
+    Known,
+    as_entries,
+    forget_survivors,
+    judge,
+    parse_known,
+    read_codes,
+    read_results,
+)
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+WORK = ROOT / "build" / "mutants"
+SCORES = HERE / "scores.json"
+SURVIVORS = HERE / "survivors"
+LINKED = ("cds_service", "tests", "rules", "fixtures", "bench")
+
+
+@dataclass(frozen=True)
+class Room:
+    """Code that is mutated together, and the tests that must notice."""
+
+    code: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+RULEBOOK_TESTS = ("tests/rulebook/engine", "tests/rulebook/cards")
+ROOMS = {
+    "trust": Room(("cds_service/trust/*.py",), ("tests/trust",)),
+    "consent": Room(
+        (
+            "cds_service/wearables/consent.py",
+            "cds_service/wearables/consent_gate.py",
+            "cds_service/decision/consenting.py",
+            "cds_service/store/consents.py",
+        ),
+        (
+            "tests/wearables/test_consent_gate.py",
+            "tests/wearables/adapters/test_consents.py",
+            "tests/decision/test_consenting.py",
+            "tests/store/test_consents.py",
+            "tests/ingestion/test_consents.py",
+        ),
+    ),
+    "limits": Room(
+        ("cds_service/web/limits.py", "cds_service/rulebook/compile/limits.py"),
+        (
+            "tests/web/test_limits.py",
+            "tests/web/test_proxies.py",
+            "tests/rulebook/compile",
+        ),
+    ),
+    "suppression": Room(
+        (
+            "cds_service/rulebook/cards/suppression.py",
+            "cds_service/rulebook/cards/disputes.py",
+        ),
+        ("tests/rulebook/cards",),
+    ),
+    "cards": Room(
+        tuple(
+            f"cds_service/rulebook/cards/{each}.py"
+            for each in (
+                "cards",
+                "sentences",
+                "shape",
+                "suggestions",
+                "system_actions",
+            )
+        ),
+        ("tests/rulebook/cards",),
+    ),
+    "engine": Room(("cds_service/rulebook/engine/*.py",), RULEBOOK_TESTS),
+    "rows": Room(("cds_service/rulebook/engine/rows/*.py",), RULEBOOK_TESTS),
+}
+
+
+def main() -> None:
+    """Run the rooms or files that are named, or all, and end with 1 if one fails."""
+    options = _parser().parse_args()
+    named = options.modules or list(ROOMS)
+    passed = [
+        run_room(room, files, options)
+        for room in ROOMS
+        if (files := _chosen(room, named)) is not None
+    ]
+    if not passed:
+        sys.exit(
+            f"nothing is called {' or '.join(named)}; rooms are: {', '.join(ROOMS)}"
+        )
+    sys.exit(not all(passed))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mutants", description=__doc__)
+    parser.add_argument("modules", nargs="*", help="a room, or a file of one")
+    parser.add_argument("--sample", type=int, help="mutate only so many functions")
+    parser.add_argument("--seed", type=int, default=1, help="which ones")
+    parser.add_argument("--fresh", action="store_true", help="forget earlier runs")
+    parser.add_argument("--processes", type=int, default=1)
+    return parser
+
+
+def _chosen(room: str, named: list[str]) -> list[str] | None:
+    """The files of a room that were named; empty is all of them, None is not at all."""
+    files = [each for each in _files(room) if each in named]
+    return [] if room in named else files or None
+
+
+def _files(room: str) -> list[str]:
+    return sorted(
+        path.relative_to(ROOT).as_posix()
+        for pattern in ROOMS[room].code
+        for path in ROOT.glob(pattern)
+    )
+
+
+def run_room(room: str, files: list[str], options: argparse.Namespace) -> bool:
+    """Return whether a room passes, and print why not."""
+    print(f"== {', '.join(files) or room}", flush=True)
+    place = WORK / room
+    _prepare(place, room, options.fresh)
+    limits = ["--max-children", str(options.processes)]
+    mutmut = [str(Path(sys.executable).with_name("mutmut")), "run", *limits]
+    for _ in range(2 if files else 1):
+        names = _to_run(place / "mutants", files) if files else []
+        if options.sample:
+            names = _sampled(files or _files(room), options)
+        if subprocess.run([*mutmut, *names], cwd=place).returncode:
+            return False
+    return _tell(room, place / "mutants")
+
+
+def _to_run(folder: Path, files: list[str]) -> list[str]:
+    """The mutants of files of which nothing is known; one for mutmut to look for more.
+
+    It runs whatever is named, and finds what has changed only when it runs.
+    """
+    codes = {
+        path.relative_to(folder).as_posix(): codes for path, codes in read_codes(folder)
+    }
+    names = [_dotted(each) + ".*" for each in files if each not in codes]
+    known = [
+        (name, code) for file in files for name, code in codes.get(file, {}).items()
+    ]
+    names += [name for name, code in known if code is None]
+    return names or [known[0][0]]
+
+
+def _prepare(place: Path, room: str, fresh: bool) -> None:
+    """Have the folder ready that mutmut works in; what it found there stands.
+
+    But survivors are run again, for tests may have come. With other settings all is
+    begun anew: mutmut would take a file that it copied for one that it mutated.
+    """
+    settings = ConfigParser()
+    settings.read(ROOT / "setup.cfg", "utf-8")
+    text = StringIO()
+    _settings(settings["tool:pytest"], ROOMS[room], _files(room)).write(text)
+    file = place / "setup.cfg"
+    if fresh or not file.exists() or file.read_text("utf-8") != text.getvalue():
+        shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True, exist_ok=True)
+    file.write_text(text.getvalue(), "utf-8")
+    for name in LINKED:
+        if name != "cds_service":
+            shutil.rmtree(place / "mutants" / name, ignore_errors=True)
+        if not (place / name).exists():
+            (place / name).symlink_to(ROOT / name)
+    forget_survivors(place / "mutants")
+
+
+def _settings(pytest: SectionProxy, room: Room, files: list[str]) -> ConfigParser:
+    settings = ConfigParser()
+    settings["tool:pytest"] = pytest
+    settings["mutmut"] = {
+        "source_paths": "cds_service",
+        "only_mutate": "\n".join(["", *files]),
+        "also_copy": "\n".join(["", "cds_service/shipped", *LINKED[2:]]),
+        "pytest_add_cli_args": "-pno:cacheprovider",
+        "pytest_add_cli_args_test_selection": "\n".join(["", *room.tests]),
+        "process_isolation": "fork",
+        "timeout_multiplier": "30",
+    }
+    return settings
+
+
+def _dotted(file: str) -> str:
+    return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def _sampled(files: list[str], options: argparse.Namespace) -> list[str]:
+    """Some functions of the files, by the names that mutmut gives their mutants."""
+    found = []
+    for file in files:
+        for each in ast.parse((ROOT / file).read_text("utf-8")).body:
+            if isinstance(each, ast.FunctionDef):
+                found.append(f"{_dotted(file)}.x_{each.name}__mutmut_*")
+            elif isinstance(each, ast.ClassDef):
+                found += [
+                    f"{_dotted(file)}.xǁ{each.name}ǁ{method.name}__mutmut_*"
+                    for method in each.body
+                    if isinstance(method, ast.FunctionDef)
+                ]
+    chance = random.Random(options.seed)
+    return sorted(chance.sample(found, min(options.sample, len(found))))
+
+
+def _tell(room: str, folder: Path) -> bool:
+    """Print and write down how the results stand, and return whether that is well."""
+    results = read_results(folder)
+    verdict = judge(results, known_of(room))
+    for module, (noticed, mutants) in verdict.scores.items():
+        print(f"{noticed:5} of {mutants:5} {noticed / mutants:6.1%}  {module}")
+    for module in results.not_run:
+        print(f"not run, or not all of it: {module}")
+    for each in verdict.noticed_by_now:
+        print(f"listed, and killed by now: {each}")
+    if verdict.unlisted:
+        entries = as_entries(verdict.unlisted)
+        print(f"survived, and not in {SURVIVORS.name}/{room}.yaml:")
+        print(yaml.safe_dump(entries, allow_unicode=True, sort_keys=False, width=4000))
+    scores = json.loads(SCORES.read_text("utf-8"))
+    scores[room] = scores.get(room, {}) | {
+        module: {"mutants": mutants, "noticed": noticed}
+        for module, (noticed, mutants) in verdict.scores.items()
+    }
+    SCORES.write_text(json.dumps(scores, indent=2, sort_keys=True) + "\n", "utf-8")
+    print(f"{room}: {verdict.score:.1%} of the mutants were noticed")
+    return verdict.passed
+
+
+def known_of(room: str) -> Known:
+    """Return the survivors of a room that are listed."""
+    file = SURVIVORS / f"{room}.yaml"
+    text = file.read_text("utf-8") if file.exists() else ""
+    return parse_known(yaml.safe_load(text) or {})
+
+
+if __name__ == "__main__":
+    main()
