@@ -47,7 +47,7 @@ def export(store: Store, period: Period | None = None) -> Iterator[str]:
 def entries(store: Store, period: Period | None = None) -> Iterator[AuditEntry]:
     """Return the rows of the trail, or those of a period, in the order of arrival."""
     since, until = period.bounds if period else ("", "~")
-    return (each for each in store.audit_entries() if since <= each.at < until)
+    return (each for each in store.audit_entries(period) if since <= each.at < until)
 
 
 def anchors(store: Store) -> tuple[Anchor, ...]:

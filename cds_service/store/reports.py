@@ -10,10 +10,10 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, func, select
+from sqlalchemy import Connection, Row, Select, and_, func, select
 
 from .database import Database
 from .rows import instant
@@ -21,6 +21,8 @@ from .tables import AUDIT, CALLS, CARDS, FEEDBACK, SUPPRESSIONS
 
 PAGE = 1000
 """Rows that are read at a time."""
+CLOCKS_SET = timedelta(days=2)
+"""By how much the clock of a machine may be set, or that of two differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +141,14 @@ def _evaluations(database: Database, period: Period) -> Iterator[tuple[str, str,
     What was erased there is not counted.
     """
     since, until = period.bounds
-    row, last = AUDIT.c, 0
+    row = AUDIT.c
     with database.snapshot() as connection:
+        last, end = arrivals(connection, period)
         while True:
             page = (
                 select(row.id, row.detail)
-                .where(row.id > last, row.at >= since, row.at < until)
+                .where(row.id > last, row.id <= end)
+                .where(row.at >= since, row.at < until)
                 .where(row.kind == "call", row.detail != "")
                 .order_by(row.id)
                 .limit(PAGE)
@@ -157,6 +161,34 @@ def _evaluations(database: Database, period: Period) -> Iterator[tuple[str, str,
             if len(found) < PAGE:
                 return
             last = found[-1].id
+
+
+def arrivals(connection: Connection, period: Period) -> tuple[int, int]:
+    """Return keys of the audit trail between which all rows of a period stand.
+
+    The first is not among them. Rows arrive in the order of their time, but for clocks
+    that are set.
+    """
+    row = AUDIT.c
+    ends = connection.execute(select(func.min(row.id), func.max(row.id))).one()
+    first, last = (each or 0 for each in ends)
+    moments = instant(period.since - CLOCKS_SET), instant(period.until + CLOCKS_SET)
+    low, high = (_arrival(connection, each, first, last) for each in moments)
+    return low - 1, high
+
+
+def _arrival(connection: Connection, moment: str, first: int, last: int) -> int:
+    """The key of the first row from *moment* on, found by halving; else the last."""
+    row = AUDIT.c
+    while first < last:
+        middle = (first + last) // 2
+        asked = select(row.id, row.at).where(row.id > middle).order_by(row.id).limit(1)
+        found = connection.execute(asked).one()
+        if found.at < moment:
+            first = found.id
+        else:
+            last = middle
+    return last
 
 
 def _shown(period: Period) -> Select[Any]:

@@ -41,7 +41,7 @@ from .records import (
     StoreError,
     Usage,
 )
-from .reports import Reports
+from .reports import Period, Reports, arrivals
 from .sqlite import SqliteDatabase, make_file
 from .statements import (
     ALERTS_SINCE,
@@ -367,20 +367,20 @@ class Store:
         """Store a row of the audit trail by itself."""
         self._recorder.record(event, lambda connection: None)
 
-    def audit_entries(self) -> Iterator[AuditEntry]:
+    def audit_entries(self, period: Period | None = None) -> Iterator[AuditEntry]:
         """Yield the audit trail in the order of arrival, a page at a time.
 
-        Each writer's rows are there up to one of them, without a gap.
+        Each writer's rows are there up to one of them, without a gap. Of a *period*
+        about those that arrived in it.
         """
-        last = 0
+        row = tables.AUDIT.c
         with self._database.snapshot() as connection:
+            last, end = arrivals(connection, period) if period else (0, None)
             while True:
-                page = (
-                    select(tables.AUDIT)
-                    .where(tables.AUDIT.c.id > last)
-                    .order_by(tables.AUDIT.c.id)
-                    .limit(PAGE)
-                )
+                page = select(tables.AUDIT).where(row.id > last)
+                if end is not None:
+                    page = page.where(row.id <= end)
+                page = page.order_by(row.id).limit(PAGE)
                 found = connection.execute(page).mappings().all()
                 yield from map(rows.audit_entry, found)
                 if len(found) < PAGE:

@@ -1,5 +1,7 @@
 """Migrations: the newest schema, whoever asks and how many at once."""
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,6 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 from sqlalchemy.exc import DBAPIError
 
+from cds_service.audit import verify
 from cds_service.protocol.cards import Indicator
 from cds_service.rulebook.engine.alerting import Display, Lookback
 from cds_service.store.migrations import MIGRATIONS, newest
@@ -144,6 +147,49 @@ def test_no_language_orders_texts_in_its_own_way(store: Store, rows: Rows) -> No
 
     assert len(found) > 50
     assert [each for each in found if each["collation_name"] != "C"] == []
+
+
+def test_a_trail_of_before_verifies_and_goes_on_and_is_sealed(empty: str) -> None:
+    """Its rows keep the way in which they were hashed."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = create_engine(empty)
+    at, before = "2026-11-20T12:00:00.000000Z", "0" * 64
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0013")
+        for sequence in (1, 2, 3):
+            row = ["w", sequence, before, at, "call", "t", "ehr", "-", "p", "{}"]
+            text = json.dumps(row, separators=(",", ":"))
+            hash = hashlib.sha256(text.encode()).hexdigest()
+            connection.exec_driver_sql(
+                "INSERT INTO audit (id, writer, sequence, previous_hash, hash, at,"
+                f" kind, tenant, client, fhir_base, patient_id, detail) VALUES"
+                f" ({sequence},"
+                f" 'w', {sequence}, '{before}', '{hash}', '{at}', 'call', 't', 'ehr',"
+                " '-', 'p', '{}')"
+            )
+            before = hash
+    engine.dispose()
+
+    store = Store.open(empty)
+    store.migrate()
+    if not empty.startswith("sqlite"):
+        # Rows were put there under keys of their own choice.
+        rows_of = create_engine(empty, isolation_level="AUTOCOMMIT")
+        with rows_of.connect() as connection:
+            connection.exec_driver_sql("SELECT setval('audit_id_seq', 100)")
+        rows_of.dispose()
+    store.record_audit(AuditEvent(SINCE, "call"))
+
+    assert [each.version for each in store.audit_entries()] == [1, 1, 1, 2]
+    assert verify(store) == []
+    now = datetime(2026, 11, 22, tzinfo=UTC)
+    assert len(list(store.seals.seal(now, now))) == 2
+    for seal in store.seals.prunable(now):
+        store.seals.prune(seal, now)
+    assert verify(store) == []
+    store.close()
 
 
 @pytest.mark.parametrize("kind", ["sqlite"])

@@ -207,3 +207,22 @@ def test_an_exported_word_names_intervention_user_date_and_encounter(
     assert (record.user, record.encounter) == ("Practitioner/1", "Encounter/7")
     assert record.date == "2026-03-01T12:05:00.000000Z"
     assert record.suggestions == (CARD_B,)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 7, 40])
+def test_the_rows_of_a_period_are_found_without_reading_those_before(
+    store: Store, event: AuditEvent, now: datetime, number: int
+) -> None:
+    for day in range(number):
+        store.record_audit(replace(event, at=now + timedelta(days=day)))
+
+    def found(since: int, until: int) -> list[int]:
+        period = Period(now + timedelta(days=since), now + timedelta(days=until))
+        return [each.sequence for each in store.audit_entries(period)]
+
+    everything = list(range(1, number + 1))
+    assert found(-9, number + 9) == everything
+    for day in range(0, number, 5):
+        days = set(found(day, day + 1))
+        assert {day + 1} <= days <= set(range(day - 2, day + 6))
+    assert len(found(-99, -90)) <= 1 and len(found(999, 1000)) <= 1

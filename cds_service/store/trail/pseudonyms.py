@@ -47,10 +47,6 @@ class Pseudonyms:
         self._known[patient] = (now + SECONDS, made)
         return made
 
-    def forget(self, patient: PatientKey) -> None:
-        """Have the key read anew."""
-        self._known.pop(patient, None)
-
 
 def read_key(connection: Connection, patient: PatientKey) -> str | None:
     """Return the patient's key; None where there is none."""
