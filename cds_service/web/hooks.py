@@ -13,7 +13,7 @@ from flask import Blueprint, Response, current_app, g, request
 
 from .. import __version__
 from ..audit import build_feedback_event, build_refusal_event
-from ..config import Discovery, Profile
+from ..config import Config, Discovery, Profile
 from ..decision import Answer, World, answer, heed_token
 from ..decision.recording import type_of
 from ..protocol.capabilities import Capabilities, gate_service
@@ -62,29 +62,7 @@ def build_hooks(
 
     @hooks.post("/cds-services/<service_id>")
     def call(service_id: str) -> Response:
-        g.watch = watch = start_watch()
-        with refusals_audited(desk):
-            body = read_body(world.config.body_limit)
-            deadline = Deadline.of(world.config)
-            watch.enter("auth")
-            client = recognise(desk, f"/cds-services/{service_id}")
-            watch.enter("")
-            rulebook = world.rulebook
-            refuse_unknown(service_id, rulebook, client)
-            told: list[int] = []
-            hook_request = parse_request(
-                parse_json(body, world.config.value_limit, told.append),
-                strict=client.profile.strict,
-                https_only=world.config.profile is Profile.PRODUCTION,
-            )
-            hook_request = heed_halves(hook_request, told)
-            hook_request = heed_token(hook_request, client)
-            services = rulebook.services
-            offered = (each.service for each in services.values())
-            service = find_service(offered, service_id, hook_request.hook)
-            note_call(service_id, hook_request)
-            rules = services[service.id, service.hook]
-            answered = answer(rules, hook_request, client, world, watch, deadline.check)
+        answered = answer_call(desk, service_id)
         note_cards(service_id, answered)
         tell_trace(answered)
         count_resources(answered)
@@ -92,20 +70,68 @@ def build_hooks(
 
     @hooks.post("/cds-services/<service_id>/feedback")
     def feedback(service_id: str) -> Response:
-        with refusals_audited(desk):
-            body = read_body(world.config.body_limit)
-            client = recognise(desk, f"/cds-services/{service_id}/feedback")
-            refuse_unknown(service_id, world.rulebook, client)
-            note_halves = partial(count_halves, "feedback")
-            entries = parse_feedback(
-                parse_json(body, world.config.value_limit, note_halves)
-            )
-            now = world.clock()
-            event = build_feedback_event(service_id, entries, client, now)
-            world.store.record_feedback(service_id, entries, client, event, now)
-        return _json({"recorded": len(entries)})
+        return _json({"recorded": take_feedback(desk, service_id)})
 
     return hooks
+
+
+def answer_call(desk: Desk, service_id: str) -> Answer:
+    """Return what the service answers; the straight line of a call.
+
+    Raises:
+        CdsError: if it is refused; that is in the audit trail by then.
+    """
+    world, config = desk.world, desk.world.config
+    g.watch = watch = start_watch()
+    with refusals_audited(desk):
+        body = read_body(config.body_limit)
+        deadline = Deadline.of(config)
+        watch.enter("auth")
+        client = recognise(desk, f"/cds-services/{service_id}")
+        watch.enter("")
+        rulebook = world.rulebook
+        refuse_unknown(service_id, rulebook, client)
+        hook_request = heed_token(read_call(body, client, config), client)
+        services = rulebook.services
+        offered = (each.service for each in services.values())
+        service = find_service(offered, service_id, hook_request.hook)
+        note_call(service_id, hook_request)
+        rules = services[service.id, service.hook]
+        return answer(rules, hook_request, client, world, watch, deadline.check)
+
+
+def read_call(body: bytes, client: TrustedClient, config: Config) -> HookRequest:
+    """Return the call that a body makes, with all that was forgiven in it.
+
+    Raises:
+        InvalidRequest: naming every field that is wrong.
+    """
+    told: list[int] = []
+    hook_request = parse_request(
+        parse_json(body, config.value_limit, told.append),
+        strict=client.profile.strict,
+        https_only=config.profile is Profile.PRODUCTION,
+    )
+    return heed_halves(hook_request, told)
+
+
+def take_feedback(desk: Desk, service_id: str) -> int:
+    """Record what became of cards; return how many.
+
+    Raises:
+        CdsError: if it is refused; that is in the audit trail by then.
+    """
+    world, config = desk.world, desk.world.config
+    with refusals_audited(desk):
+        body = read_body(config.body_limit)
+        client = recognise(desk, f"/cds-services/{service_id}/feedback")
+        refuse_unknown(service_id, world.rulebook, client)
+        note_halves = partial(count_halves, "feedback")
+        entries = parse_feedback(parse_json(body, config.value_limit, note_halves))
+        now = world.clock()
+        event = build_feedback_event(service_id, entries, client, now)
+        world.store.record_feedback(service_id, entries, client, event, now)
+    return len(entries)
 
 
 @contextmanager
