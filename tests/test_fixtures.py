@@ -56,6 +56,7 @@ def play(
                 "CDS_FHIR_SERVERS": server.base,
                 "CDS_DATABASE_URL": url,
                 "CDS_GATHER_DEADLINE_MS": "30000",
+                "CDS_ANSWER_DEADLINE_MS": "60000",
             }
         )
         world = replace(build_world(config, rulebook), clock=lambda: NOW)

@@ -277,6 +277,7 @@ def ehr(tmp_path: Path, new_database: Callable[[Path], str]) -> Iterator[Ehr]:
             "CDS_CLIENTS_FILE": str(clients),
             "CDS_DATABASE_URL": url,
             "CDS_GATHER_DEADLINE_MS": "30000",
+            "CDS_ANSWER_DEADLINE_MS": "60000",
         }
         rulebook = check_folder(HOME / "rules").rulebook
         world = build_world(load_config(environ), rulebook)

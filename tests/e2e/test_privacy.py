@@ -394,6 +394,7 @@ def story(
             port=str(port),
             public_url=public,
             gather_deadline_ms="30000",
+            answer_deadline_ms="60000",
             traces_url=f"http://127.0.0.1:{collector.server_port}/v1/traces",
             traces_share="1",
         )

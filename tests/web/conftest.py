@@ -221,6 +221,7 @@ def build(
                 "CDS_CLIENTS_FILE": str(clients),
                 "CDS_DATABASE_URL": url,
                 "CDS_GATHER_DEADLINE_MS": "30000",
+                "CDS_ANSWER_DEADLINE_MS": "60000",
                 **{f"CDS_{name.upper()}": each for name, each in settings.items()},
             }
             world = build_world(load_config(environ), rulebook)
