@@ -114,8 +114,21 @@ class Store:
         self._evenness = Evenness(seconds)
 
     def migrate(self) -> None:
-        """Bring the schema up to date; any number of processes may do so at once."""
+        """Bring the schema up to date; any number of processes may do so at once.
+
+        Raises:
+            StoreError: if that cannot be done, or the database is half of a copy.
+        """
         self._database.migrate(upgrade)
+        with self._database.reading() as connection:
+            source = connection.execute(
+                select(tables.UNFINISHED_COPIES.c.source)
+            ).scalar()
+        if source is not None:
+            raise StoreError(
+                f"the copy of {source} into this database is not whole; run"
+                " `cds-service database copy` again"
+            )
 
     @property
     def publications(self) -> Publications:

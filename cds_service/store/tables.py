@@ -335,3 +335,11 @@ MARKS = Table(
     Column("at_utc", Double, nullable=False),
 )
 """Up to when what was kept has been forgotten; a mark is never lowered."""
+
+UNFINISHED_COPIES = Table(
+    "unfinished_copies",
+    METADATA,
+    Column("source", TEXT, primary_key=True),
+    _text("begun"),
+)
+"""A row while another database is copied into this one, which is not whole yet."""

@@ -1,6 +1,8 @@
 """A database in another: whole, once, and as good as the one before."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -98,6 +100,45 @@ def test_a_target_with_rows_of_its_own_is_refused(
 
     with pytest.raises(StoreError, match="rows that the source does not"):
         list(copy(old, url))
+
+
+def test_no_server_starts_on_half_of_a_copy(
+    source: Store, old: str, store: Store, url: str
+) -> None:
+    for progress in copy(old, url):
+        if progress.copied == 1000:
+            break
+
+    with pytest.raises(StoreError, match="old.sqlite into this database is not whole"):
+        store.migrate()
+
+    list(copy(old, url))
+    store.migrate()
+
+
+def test_a_target_that_is_refused_is_left_as_it_was(
+    source: Store, old: str, store: Store, url: str, event: AuditEvent
+) -> None:
+    store.publications.publish(Draft("e", {}, "c", 1), event, "node")
+
+    with pytest.raises(StoreError, match="rows that the source does not"):
+        list(copy(old, url))
+
+    store.migrate()
+    assert len(list(store.audit_entries())) == 1
+
+
+def test_half_of_a_copy_is_not_finished_from_another_database(
+    source: Store, old: str, store: Store, url: str, tmp_path: Any
+) -> None:
+    for progress in copy(old, url):
+        if progress.copied == 1000:
+            break
+    with closing(sqlite3.connect(old.removeprefix("sqlite:///"))) as lite:
+        lite.execute("VACUUM INTO ?", [str(tmp_path / "other.sqlite")])
+
+    with pytest.raises(StoreError, match="old.sqlite into the target is not whole"):
+        list(copy(f"sqlite:///{tmp_path / 'other.sqlite'}", url))
 
 
 def test_schemas_that_differ_are_refused(source: Store, old: str, empty: str) -> None:

@@ -2,11 +2,13 @@
 
 Rows are copied in the order of their keys, some at a time, each part whole. What is
 there already was copied before, so that a copy that broke off goes on where it was.
+Until it is whole the target bears a mark, with which no server starts on it.
 """
 
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -15,6 +17,7 @@ from sqlalchemy import (
     RowMapping,
     Select,
     Table,
+    delete,
     func,
     insert,
     literal,
@@ -23,11 +26,13 @@ from sqlalchemy import (
     tuple_,
 )
 
-from ..database import Database
+from ..database import Database, mask_url
 from ..records import StoreError
+from ..rows import instant
 from ..store import open_database
-from ..tables import METADATA
+from ..tables import METADATA, UNFINISHED_COPIES
 
+TABLES = [each for each in METADATA.sorted_tables if each is not UNFINISHED_COPIES]
 AT_ONCE = 1000
 """Rows of one transaction."""
 
@@ -57,31 +62,64 @@ def copy(source: str, target: str) -> Iterator[Progress]:
             raise StoreError(
                 "the schemas differ; bring both up to date with `database migrate`"
             )
-        tables = METADATA.sorted_tables
-        for table in tables:
+        copied = {each: _find_copied(old, new, each) for each in TABLES}
+        new.write(lambda connection: _mark(connection, mask_url(source)))
+        for table in TABLES:
             try:
-                yield from _copy_table(old, new, table)
+                yield from _copy_table(old, new, table, copied[table])
             except StoreError as error:
                 raise StoreError(f"table {table.name}: {error}") from error
-        for table in tables:
+        for table in TABLES:
             if _count(old, table) != _count(new, table):
                 raise StoreError(
                     f"table {table.name} has changed meanwhile; stop the servers, and"
                     " copy again"
                 )
-        new.write(_settle_keys)
+        new.write(_finish)
 
 
-def _copy_table(old: Database, new: Database, table: Table) -> Iterator[Progress]:
-    names = [column.name for column in table.primary_key]
-    newest = _last_row(new, table)
-    last = tuple(newest[name] for name in names) if newest else None
-    total, copied = _count(old, table), _count(new, table)
-    if last is not None:
-        before = ~_after(table, last)
+def _find_copied(old: Database, new: Database, table: Table) -> int:
+    """How many rows of the table were copied before.
+
+    Raises:
+        StoreError: if there are others in the target.
+    """
+    newest, copied = _last_row(new, table), _count(new, table)
+    if newest is not None:
+        before = ~_after(table, _key(table, newest))
         same = _last_row(old, table, before) == newest
         if not same or _count(old, table, before) != copied:
-            raise StoreError("the target holds rows that the source does not")
+            raise StoreError(
+                f"table {table.name}: the target holds rows that the source does not"
+            )
+    return copied
+
+
+def _mark(connection: Connection, source: str) -> None:
+    """Have no server start on the target.
+
+    Raises:
+        StoreError: if another database was being copied into it.
+    """
+    other = connection.execute(select(UNFINISHED_COPIES.c.source)).scalar()
+    if other == source:
+        return
+    if other is not None:
+        raise StoreError(f"the copy of {other} into the target is not whole yet")
+    begun = instant(datetime.now(UTC))
+    connection.execute(insert(UNFINISHED_COPIES).values(source=source, begun=begun))
+
+
+def _finish(connection: Connection) -> None:
+    _settle_keys(connection)
+    connection.execute(delete(UNFINISHED_COPIES))
+
+
+def _copy_table(
+    old: Database, new: Database, table: Table, copied: int
+) -> Iterator[Progress]:
+    newest, total = _last_row(new, table), _count(old, table)
+    last = _key(table, newest) if newest else None
     yield Progress(table.name, copied, total)
     with old.snapshot() as connection:
         while rows := connection.execute(_page(table, last)).mappings().all():
@@ -91,9 +129,13 @@ def _copy_table(old: Database, new: Database, table: Table) -> Iterator[Progress
                 connection.execute(insert(table), values)
 
             new.write(add)
-            last = tuple(values[-1][name] for name in names)
+            last = _key(table, values[-1])
             copied += len(values)
             yield Progress(table.name, copied, total)
+
+
+def _key(table: Table, row: RowMapping | dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(dict(row)[column.name] for column in table.primary_key)
 
 
 def _page(table: Table, last: tuple[Any, ...] | None) -> Select[Any]:
@@ -132,7 +174,7 @@ def _settle_keys(connection: Connection) -> None:
     """Have new rows get keys beyond those that were copied."""
     if connection.dialect.name == "sqlite":
         return
-    for table in METADATA.sorted_tables:
+    for table in TABLES:
         key = table.autoincrement_column
         if key is not None:
             sequence = func.pg_get_serial_sequence(table.name, key.name)
