@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -176,7 +177,7 @@ def services() -> Mapping[str, Any]:
 
 
 def test_compose_understands_its_file() -> None:
-    assert set(services()) == {"cds", "database", "prometheus"}
+    assert set(services()) == {"cds", "database", "proxy", "prometheus"}
 
 
 def test_compose_asks_for_the_url_that_ehrs_call() -> None:
@@ -211,14 +212,14 @@ def test_containers_can_change_nothing_but_their_volumes() -> None:
     assert "cap_add" not in services()["cds"]
 
 
-def test_nothing_can_be_reached_from_other_machines() -> None:
+def test_nothing_but_tls_can_be_reached_from_other_machines() -> None:
     published = {
         (name, port.get("host_ip", ""), port["target"])
         for name, each in services().items()
         for port in each.get("ports", [])
     }
 
-    assert published == {("cds", "127.0.0.1", 8080), ("prometheus", "127.0.0.1", 9090)}
+    assert published == {("cds", "", 443), ("prometheus", "127.0.0.1", 9090)}
     assert list(services()["database"]["networks"]) == ["inside"]
 
 
@@ -230,7 +231,7 @@ def test_everything_that_is_mounted_is_there() -> None:
         if volume["type"] == "bind"
     ]
 
-    assert len(mounted) == 2
+    assert len(mounted) == 3
     assert [each for each in mounted if not each.exists()] == []
 
 
@@ -247,7 +248,7 @@ def test_secrets_are_files_that_no_commit_can_hold(tmp_path: Path) -> None:
         text=True,
     )
 
-    assert len(named) == 3
+    assert len(named) == 5
     assert done.stdout.split() == hidden
 
 
@@ -279,3 +280,16 @@ def test_compose_waits_for_a_server_that_is_ready() -> None:
     assert command[:2] == ["CMD", "python"]
     assert check_health(command[1:], 200, "8080") == (0, ["/health/ready"])
     assert check_health(command[1:], 503, "8080") == (1, ["/health/ready"])
+    assert services()["proxy"]["depends_on"]["cds"]["condition"] == "service_healthy"
+
+
+def test_the_proxy_finds_its_certificate_and_the_server_where_compose_puts_them() -> (
+    None
+):
+    proxy, site = services()["proxy"], (DEPLOY / "nginx.conf").read_text("utf-8")
+
+    named = re.findall(r"^ *ssl_certificate(?:_key)? ([^;]+);", site, re.MULTILINE)
+    assert named == [each["target"] for each in proxy["secrets"]]
+    assert proxy["network_mode"] == "service:cds"
+    assert f"server 127.0.0.1:{last('EXPOSE')} " in site
+    assert services()["cds"]["environment"]["CDS_TRUSTED_PROXIES"] == "127.0.0.1"

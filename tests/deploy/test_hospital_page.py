@@ -56,7 +56,8 @@ class Machine:
             (place / name.strip("/")).mkdir(parents=True, exist_ok=True)
         shutil.rmtree(root / "etc/cds-service")
         (self.source / "clients.yaml").write_text("format: 1\n")
-        (self.source / "database-url").write_text("a secret of the site")
+        for name in ("tls.pem", "tls.key", "database-url"):
+            (self.source / name).write_text("a secret of the site")
         own = root / "opt/cds-service/bin"
         own.mkdir(parents=True)
         (own / "cds-service").symlink_to(Path(sys.executable).with_name("cds-service"))
@@ -135,8 +136,12 @@ def test_containers_get_secrets_that_the_server_can_read(machine: Machine) -> No
         "clients.yaml",
         "database-password",
         "database-url",
+        "tls.key",
+        "tls.pem",
     }
-    assert {secrets[each] for each in ("database-url", "clients.yaml")} == {0o400}
+    assert {secrets[each] for each in ("database-url", "clients.yaml", "tls.key")} == {
+        0o400
+    }
     folder = machine.source / "deploy" / "secrets"
     config = load_config(
         {
