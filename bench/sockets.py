@@ -35,6 +35,8 @@ CALLS = int(os.environ.get("BENCH_CALLS", "300"))
 """Good calls of a round."""
 HOSTILE = [f"127.0.0.{number}" for number in range(2, 12)]
 HEALTH = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+LAST = HEALTH.replace(b"1.1", b"1.0")
+"""After its answer the server closes."""
 CALL = b"POST /cds-services/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
 
 Crowd = Callable[[int, ExitStack], None]
@@ -143,11 +145,15 @@ def all_say(message: bytes, many: int) -> Crowd:
     return crowd
 
 
-def all_keep(port: int, stack: ExitStack) -> None:
-    """A thousand who were answered, and stay."""
-    for each in gather(port, stack, 1000):
-        with suppress(ConnectionError):
-            ask(each, HEALTH)
+def all_stay(message: bytes, many: int) -> Crowd:
+    """A crowd that was answered and does not close."""
+
+    def crowd(port: int, stack: ExitStack) -> None:
+        for each in gather(port, stack, many):
+            with suppress(ConnectionError):
+                ask(each, message)
+
+    return crowd
 
 
 def all_drip(port: int, stack: ExitStack) -> None:
@@ -175,7 +181,7 @@ def one_lingers_after_the_other(port: int, stack: ExitStack) -> None:
     def linger() -> None:
         while not ended.wait(0.1):
             for each in gather(port, stack, 1):
-                each.sendall(HEALTH.replace(b"1.1", b"1.0"))
+                each.sendall(LAST)
 
     lingering = Thread(target=linger)
     lingering.start()
@@ -187,10 +193,10 @@ SCENES = [
     Scene("nobody, again", lambda port, stack: None),
     Scene("1,000 who say nothing", all_say(b"", 1000)),
     Scene("1,000 with one byte", all_say(b"P", 1000)),
-    Scene("1,000 who keep a connection", all_keep),
+    Scene("1,000 who keep a connection", all_stay(HEALTH, 1000)),
     Scene("200 with a byte a second", all_drip),
     Scene("200 with half a body", all_say(CALL + b"{", 200)),
-    Scene("500 who do not close", all_say(HEALTH.replace(b"1.1", b"1.0"), 500)),
+    Scene("500 who do not close", all_stay(LAST, 500)),
     Scene("one more a tenth of a second", one_lingers_after_the_other),
 ]
 SECURE_SCENES = [

@@ -42,7 +42,7 @@ def refuse(status: int, why: str = "") -> bytes:
     return render_answer(status, body, dict([AGAIN]) if passes else {})
 
 
-def find_status(error: Exception) -> int:
+def find_status(error: BaseException) -> int:
     """Return the HTTP status that a fault in HTTP itself deserves."""
     if isinstance(error, LimitRequestLine):
         return 414

@@ -314,7 +314,8 @@ class Front:
             return True
         if stream.awaits_word():
             connection.outgoing = memoryview(CONTINUE)
-            connection.send()
+            if not connection.send():  # half a word could not be told from an answer
+                self._close(connection)
         self._places.hold(connection, stream.held)
         while slow := self._places.find_slowest():
             self._note("Too much was held.")

@@ -162,7 +162,7 @@ class Worker(ThreadWorker):
             exchange = Exchange(answer, connection.client, connection.server)
             handle: Callable[..., bool] = self.handle_request
             stays = handle(message, exchange)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.log.warning("request not understood: %s", type(error).__name__)
             answer.sent = [refuse(find_status(error))]
             stays = False
