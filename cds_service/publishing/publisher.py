@@ -21,7 +21,12 @@ from ..fhir.models import check_resource
 from ..rulebook.compile import OF_TESTS, Compiled, compile_rulebook, digest_of, kind_of
 from ..rulebook.engine import CheckResource, Rulebook
 from ..rulebook.language import Document, Finding, Level
-from ..rulebook.load import InvalidRulebook, read_folder, uncollected
+from ..rulebook.load import (
+    InvalidRulebook,
+    read_folder,
+    seldom_collected,
+    uncollected,
+)
 from ..rulebook.testing import gate
 from ..rulebook.watch import Fingerprint, Watch
 from ..store.publications import Draft, NotLeased
@@ -147,7 +152,8 @@ class Publisher:
         if self.store.publications.has_passed(digest_of(files), checked):
             with uncollected():
                 return compile_rulebook(files)
-        return gate(files, self._check_resource)
+        with seldom_collected():
+            return gate(files, self._check_resource)
 
     def _serve(self, draft: Draft, epoch: int) -> bool:
         publications, now = self.store.publications, self.clock()

@@ -23,6 +23,8 @@ from .terminology.measured import Quantities
 from .testing.examples import fhir_files
 
 SUFFIX = ".yaml"
+SELDOM = 50_000
+"""Objects that are made between two looks for garbage; Python's own number is 700."""
 UNREADABLE = (OSError, RuntimeError)
 """What looking at a file may raise; a link that leads to itself is a RuntimeError in
 some versions of Python, and an OSError in others."""
@@ -130,6 +132,20 @@ def uncollected() -> Iterator[None]:
     finally:
         if was:
             gc.enable()
+
+
+@contextmanager
+def seldom_collected() -> Iterator[None]:
+    """Have the garbage collector come seldom while tests are run.
+
+    There is garbage, but far less than what lives and is walked for it.
+    """
+    was = gc.get_threshold()
+    gc.set_threshold(SELDOM, *was[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*was)
 
 
 def _read(folder: Path, findings: Findings) -> dict[str, str]:

@@ -1,4 +1,7 @@
+import gc
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,8 @@ from cds_service.rulebook.load import (
     check_folder,
     read_files,
     read_folder,
+    seldom_collected,
+    uncollected,
 )
 
 RULES = Path(__file__).parents[2] / "rules"
@@ -314,3 +319,16 @@ def test_a_wrong_test_file_keeps_no_rulebook_from_loading(
     (tmp_path / "cardiology" / "a.test.yaml").write_bytes(content)
 
     assert check_folder(tmp_path).rulebook.rules
+
+
+@pytest.mark.parametrize("away", [uncollected, seldom_collected])
+def test_the_garbage_collector_comes_back_whatever_became_of_the_rules(
+    away: Callable[[], AbstractContextManager[None]],
+) -> None:
+    before = (gc.isenabled(), gc.get_threshold())
+
+    with pytest.raises(InvalidRulebook), away():
+        assert (gc.isenabled(), gc.get_threshold()) != before
+        raise InvalidRulebook(())
+
+    assert (gc.isenabled(), gc.get_threshold()) == before

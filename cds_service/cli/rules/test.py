@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ...rulebook.language import Finding
-from ...rulebook.load import read_files
+from ...rulebook.load import read_files, seldom_collected
 from ...rulebook.testing import TEST_SUFFIX, fhir_files, read_examples
 from ...rulebook.watch import Fingerprint, take_fingerprint
 from ..terminal import ProgressLine
@@ -90,7 +90,8 @@ def test(
     if watch:
         watch_folders(asked, run.once)
         context.exit(0)
-    outcome = run.once(asked)
+    with seldom_collected():
+        outcome = run.once(asked)
     if not outcome.results and not outcome.findings:
         raise click.UsageError(
             "no test case is there; tests are <rule>.test.yaml files"
