@@ -82,8 +82,10 @@ def create_app(config: Config | None = None, world: World | None = None) -> Flas
     tell_timing(app)
     limit_requests(app, world.config)
     refusals = app.extensions["cds_refusals"] = Refusals(world.store, world.clock)
-    app.extensions["cds_readiness"] = Readiness(world, say)
-    world.store.condition.listen(app.extensions["cds_metrics"].count_store_failure)
+    readiness = app.extensions["cds_readiness"] = Readiness(world, say)
+    metrics = app.extensions["cds_metrics"]
+    metrics.is_unready = lambda: readiness.known is not None
+    world.store.condition.listen(metrics.count_store_failure)
     app.register_blueprint(build_hooks(world, say, refusals))
     app.register_blueprint(build_health(world))
     app.register_blueprint(build_description(world))

@@ -58,6 +58,8 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.workload: Callable[[], Load] = Load
         """Asked for what the worker has to do; who runs the worker sets it."""
+        self.is_unready: Callable[[], bool] = lambda: False
+        """Asked whether something keeps the worker from recording; the app sets it."""
         self._requests = self._counter(
             "cds_requests", "Requests answered.", "route", "method", "status"
         )
@@ -145,6 +147,7 @@ class Metrics:
         self._swapped = swaps
         now = {
             "workers": 1,
+            "workers_unready": self.is_unready(),
             "threads": world.config.threads,
             "threads_busy": todo.busy,
             "requests_waiting": todo.waiting,
@@ -190,6 +193,7 @@ class Metrics:
 
 GAUGES = {
     "workers": ("livesum", "Workers that answer."),
+    "workers_unready": ("livesum", "Workers that cannot record, and so not answer."),
     "threads": ("livesum", "Threads of all workers: calls at once."),
     "threads_busy": ("livesum", "Threads that answer a request."),
     "requests_waiting": ("livesum", "Requests that wait for a thread."),

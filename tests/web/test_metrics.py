@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cds_service.decision import World
 from cds_service.publishing.serving import Follower
-from cds_service.store.records import Attempt
+from cds_service.store.records import Attempt, StoreError
 from cds_service.store.store import Store
 from cds_service.web.metrics import Load
 
@@ -72,6 +72,17 @@ def test_a_worker_tells_how_many_threads_are_busy_and_how_many_requests_wait(
     assert told["cds_threads_busy"] == 64
     assert told["cds_requests_waiting"] == 3
     assert told["cds_connections_open"] == 200
+
+
+def test_a_worker_that_cannot_record_is_counted_until_it_can(ehr: Any) -> None:
+    condition = ehr.world.store.condition
+    assert read(ehr)["cds_workers_unready"] == 0
+
+    condition.failed(StoreError("the disk is full", kind="SQLITE_FULL"))
+    assert read(ehr)["cds_workers_unready"] == 1
+
+    condition.went_well()
+    assert read(ehr)["cds_workers_unready"] == 0
 
 
 def test_a_delivery_that_was_begun_and_has_no_answer_grows_old(ehr: Any) -> None:
