@@ -153,7 +153,8 @@ class Front:
             elif stage is Stage.KEPT:
                 self._part(connection)
             else:
-                self._note("Nothing came, or nothing was taken.")
+                if stage is not Stage.PARTING:
+                    self._note("Nothing came, or nothing was taken.")
                 self._close(connection)
         if self._parting_from is not None and now >= self._parting_from:
             for connection in self._places.among(*WITHOUT_WORD):

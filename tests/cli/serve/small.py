@@ -69,6 +69,8 @@ class Slow(GunicornServer):
 Arbiter(Slow(config, build), None).run()
 """
 
+ALLOWED = 'ulimit -n "$0" && exec "$@"'
+
 
 @dataclass(frozen=True)
 class Small:
@@ -116,14 +118,17 @@ def received(connection: socket.socket) -> bytes:
 
 @contextmanager
 def serving(
-    folder: Path, seconds: int = PATIENCE, **settings: object
+    folder: Path, seconds: int = PATIENCE, descriptors: str = "", **settings: object
 ) -> Iterator[Small]:
-    """A server whose requests may take so many seconds."""
+    """A server whose requests may take so many seconds, with so many descriptors."""
     log = folder / "log"
     given = [f"CDS_{name.upper()}={value}" for name, value in settings.items()]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(folder), str(seconds), *given],
+            [
+                *(["sh", "-c", ALLOWED, descriptors] if descriptors else []),
+                *[sys.executable, "-c", PROGRAM, str(folder), str(seconds), *given],
+            ],
             stdout=output,
             stderr=output,
         )

@@ -142,6 +142,17 @@ def test_good_calls_are_answered_whatever_others_do(
     assert "failed" not in server.log
 
 
+def test_a_system_that_allows_few_connections_is_not_asked_for_more(
+    tmp_path: Path,
+) -> None:
+    with serving(tmp_path, descriptors="600") as small, ExitStack() as stack:
+        assert "the system allows 300 connections only" in small.log
+        everybody_says(b"", MANY)(small, stack)
+
+        assert body_of(small.say(ECHO + b"\r\nhello")) == b"hello"
+        assert "Not taken" not in small.log
+
+
 def health(server: Small) -> bytes:
     """The worker that answers."""
     return body_of(server.say(HEALTH))
