@@ -39,6 +39,10 @@ class StoreLost(StoreError):
     """
 
 
+class StoreTooNew(StoreError):
+    """The schema of the database is of a newer version of this program."""
+
+
 class ConsentsChanged(StoreError):
     """What was decided rests on Consents that do not hold any more; decide anew."""
 

@@ -87,6 +87,7 @@ def _watch(config: Config, store: Store, holder: str, parent: int | None) -> Non
     over = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     publisher = build_publisher(config, store, say)
     with Lease(store, holder, publisher.clock) as lease:
         watcher = Watcher(publisher, lease, Watch(config.rules))

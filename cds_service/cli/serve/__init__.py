@@ -25,6 +25,10 @@ def serve() -> None:
     Settings and rules are checked first, and the rules tested. Nothing is served where
     a setting is wrong. Where the rules are, the last good ones are served, if there are
     any. Rules that change on disk are tested and served by themselves.
+
+    SIGHUP takes up the clients file and all other files that the settings name; SIGUSR2
+    starts this program anew beside itself, as it is installed by then. Exit code 1: it
+    cannot serve; 3: the database belongs to a newer version.
     """
     click.echo(f"cds-service {__version__} is starting", err=True)
     from ...config import InvalidConfig, load_config

@@ -17,13 +17,14 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
-from ...app import build_world, open_rulebook, record_configuration, start_app
-from ...config import Config, InvalidConfig, Reload
+from ...app import build_world, open_rulebook, record_configuration, say, start_app
+from ...config import Config, InvalidConfig, Reload, load_config
 from ...rulebook.load import InvalidRulebook
-from ...store.records import StoreError
+from ...store.condition.files import Place
+from ...store.records import StoreError, StoreTooNew
 from ...store.store import Store
 from ...web.metrics import forget_worker
-from .tls import Contexts
+from .tls import Contexts, check_tls
 
 SLACK = 30
 """Seconds that a worker has beyond the deadline of a call: a hung thread is given up, a
@@ -41,6 +42,12 @@ LONGEST_HEADER = 8190
 """Bytes; a token is less than half of that."""
 
 
+class TooNew(click.ClickException):
+    """To start again would not help; a service manager should be told not to."""
+
+    exit_code = 3
+
+
 def run(config: Config) -> None:
     """Check and test the rules, then serve until told to end.
 
@@ -55,6 +62,8 @@ def run(config: Config) -> None:
         change = record_configuration(config, store, datetime.now(UTC))
         place = store.place
         store.close()
+    except StoreTooNew as error:
+        raise TooNew(str(error)) from error
     except (InvalidConfig, StoreError) as error:
         raise click.ClickException(str(error)) from error
     except InvalidRulebook as error:
@@ -72,13 +81,13 @@ def run(config: Config) -> None:
         err=True,
     )
 
-    def build() -> Flask:
+    def build(config: Config) -> Flask:
         url, limits = config.database_url, config.database_limits
         # A worker that comes later must not begin with another file than the others.
         store = Store.open(url, limits=limits, place=place)
         return start_app(build_world(config, rulebook, store), opening.documents)
 
-    server = GunicornServer(config, build)
+    server = GunicornServer(config, build, place)
     watcher = PublishingChild(config, holder) if config.reload is Reload.ON else None
     Arbiter(server, watcher).run()  # type: ignore[no-untyped-call]
 
@@ -86,10 +95,26 @@ def run(config: Config) -> None:
 class GunicornServer(BaseApplication):
     """gunicorn, set up from our own settings; each worker builds an app of its own."""
 
-    def __init__(self, config: Config, build: Callable[[], Flask]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        build: Callable[[Config], Flask],
+        place: Place | None = None,
+    ) -> None:
         self._config = config
         self._build = build
+        self._place = place
+        self.change = ""
         super().__init__()  # type: ignore[no-untyped-call]
+
+    def take_up(self) -> bool:
+        """Take the settings as they are now; where they cannot be, say why."""
+        try:
+            self._config, self.change = reread(self._config, self._place)
+        except (InvalidConfig, StoreError) as error:
+            say("settings refused", level="error", problems=str(error).split("\n"))
+            return False
+        return True
 
     @property
     def config(self) -> Config:
@@ -104,7 +129,7 @@ class GunicornServer(BaseApplication):
 
     def load(self) -> Flask:
         """Return the app of one worker, built after the fork."""
-        return self._build()
+        return self._build(self._config)
 
 
 class Arbiter(gunicorn.arbiter.Arbiter):
@@ -115,6 +140,9 @@ class Arbiter(gunicorn.arbiter.Arbiter):
     ) -> None:
         self._watcher = watcher
         super().__init__(server)  # type: ignore[no-untyped-call]
+        # What SIGUSR2 starts: this program as it is installed by then.
+        again = [sys.executable, "-m", "cds_service.cli", *sys.argv[1:]]
+        self.START_CTX = {**self.START_CTX, "args": again}
 
     def manage_workers(self) -> None:
         """Start what is missing; called about every second."""
@@ -122,11 +150,54 @@ class Arbiter(gunicorn.arbiter.Arbiter):
         if self._watcher:
             self._watcher.keep()
 
+    def reload(self) -> None:
+        """Have new workers serve by the settings as they are now, if they are right.
+
+        Those of before take no connection from then on, and finish what they have.
+        """
+        if not self.app.take_up():
+            return
+        super().reload()  # type: ignore[no-untyped-call]
+        say("settings taken", change=self.app.change)
+
     def stop(self, graceful: bool = True) -> None:
         """End the watcher, then the workers."""
         if self._watcher:
             self._watcher.end()
         super().stop(graceful)  # type: ignore[no-untyped-call]
+
+
+LASTING = ("database_url", "host", "port", "reload", "rules", "profile")
+"""Settings that are those of the start until the end."""
+
+
+def reread(before: Config, place: Place | None) -> tuple[Config, str]:
+    """Return the settings, clients and keys as they are now, and what changed in them.
+
+    That is in the audit trail by then.
+
+    Raises:
+        InvalidConfig: if they are wrong, or one differs that cannot change in service.
+        StoreError: if the change cannot be recorded.
+    """
+    now = datetime.now(UTC)
+    config = load_config()
+    fixed = [each for each in LASTING if getattr(config, each) != getattr(before, each)]
+    if fixed:
+        raise InvalidConfig(
+            [f"CDS_{each.upper()}: takes a new start" for each in fixed]
+        )
+    warnings = [*config.warnings(), *check_tls(config, now)]
+    build_settings(config)
+    url, limits = config.database_url, config.database_limits
+    store = Store.open(url, create=False, limits=limits, place=place)
+    try:
+        change = record_configuration(config, store, now)
+    finally:
+        store.close()
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
+    return config, change or "nothing is otherwise than before"
 
 
 class PublishingChild:

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -53,6 +54,11 @@ class Worker(ThreadWorker):
         self._gives_up = False
         # Whether a connection is kept is settled at the door.
         self.max_keepalived = self._config.connection_limit
+
+    def init_signals(self) -> None:
+        """Leave SIGHUP to the master, whoever sent it to all processes."""
+        super().init_signals()  # type: ignore[no-untyped-call]
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def init_process(self) -> None:
         """Set the process up and run."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect
 
-from ..records import StoreError
+from ..records import StoreError, StoreTooNew
 
 MIGRATIONS = Path(__file__).parent
 
@@ -16,10 +16,18 @@ def upgrade(connection: Connection) -> None:
     """Upgrade the schema, in the transaction that is open.
 
     Raises:
-        StoreError: if it cannot be done, or the database is newer than this program.
+        StoreTooNew: if the database is newer than this program.
+        StoreError: if it cannot be done.
     """
-    if standing(connection) == [newest()]:
+    current, known = standing(connection), newest()
+    if current == [known]:
         return
+    if any(each > known for each in current):
+        raise StoreTooNew(
+            "the database belongs to a newer version of this program: its schema is"
+            f" {', '.join(current)}, and this version knows none after {known}; start"
+            " the newer version, or put back the copy that was made before the upgrade"
+        )
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError
