@@ -216,3 +216,11 @@ def test_a_stamp_tells_versions_apart() -> None:
     assert stamp_of([record()]) == stamp_of([record()])
     assert stamp_of([record()]) != stamp_of([record(hours=1)])
     assert stamp_of([record()]) != stamp_of([record(), record("c2")])
+
+
+def test_a_stamp_is_the_same_in_whatever_order_the_members_of_a_consent_come() -> None:
+    told = record()
+    turned = replace(told, resource=dict(reversed(told.resource.items())))
+
+    assert [*turned.resource] == ["provision", "status", "resourceType"]
+    assert stamp_of([turned]) == stamp_of([told])

@@ -103,6 +103,7 @@ def permitted(
 
 def test_nothing_is_permitted_where_nobody_was_asked() -> None:
     assert permitted() == set()
+    assert is_permitted((), DataAction(ConsentAction.USE, NOW, HEART_RATE)) is False
 
 
 def test_a_provision_permits_the_actions_that_it_names() -> None:
@@ -179,6 +180,8 @@ def test_an_exception_permits_what_the_rule_denies() -> None:
     ("period", "holds"),
     [
         ({"start": "2026-11-22"}, True),
+        ({"start": "2026-11-22T14:00:00Z"}, True),
+        ({"start": "2026-11-22T14:00:01Z"}, False),
         ({"start": "2026-11-23"}, False),
         ({"end": "2026-11-22"}, True),
         ({"end": "2026-11-21"}, False),
@@ -209,6 +212,24 @@ def test_a_permission_for_older_data_is_none_for_newer() -> None:
     assert permitted(rule, data_at=datetime(2026, 10, 1, tzinfo=UTC)) != set()
     assert permitted(rule, data_at=NOW) == set()
     assert permitted(rule) == set()
+
+
+@pytest.mark.parametrize(
+    ("data_at", "holds"),
+    [
+        ("2026-10-01T03:59:59Z", False),
+        ("2026-10-01T04:00:00Z", True),
+        ("2026-11-01T03:59:59Z", True),
+        ("2026-11-01T04:00:00Z", False),
+    ],
+)
+def test_the_days_of_a_data_period_are_whole_days_of_the_site(
+    data_at: str, holds: bool
+) -> None:
+    october = {"start": "2026-10-01", "end": "2026-10-31"}
+    at = datetime.fromisoformat(data_at)
+
+    assert bool(permitted(r4({**PERMIT, "dataPeriod": october}), data_at=at)) is holds
 
 
 def test_a_denial_for_older_data_holds_where_the_time_of_the_data_is_unknown() -> None:
