@@ -1,14 +1,25 @@
 """Numbers out of many readings hold whatever vague times and values stand for."""
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from itertools import combinations
+from zoneinfo import ZoneInfo
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cds_service.fhir.moments import Moment
 from cds_service.rulebook.engine.rows.readings import Row
-from cds_service.rulebook.engine.series import change, most_apart, reduce_rows
+from cds_service.rulebook.engine.series import (
+    by_day,
+    change,
+    most_apart,
+    newest,
+    oldest,
+    reduce_rows,
+    span,
+    sustained_rows,
+)
 from cds_service.rulebook.values.intervals import Interval
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -99,3 +110,128 @@ def test_the_median_of_ranges_is_the_range_of_their_medians() -> None:
     vague = [row((0, 0, 0), (90, 10, 0)), row((1, 0, 0), (100, 20, 0))]
 
     assert reduce_rows("median", vague) == Interval(95, 110)
+
+
+def among(*several: Interval) -> list[Row]:
+    """Readings of these values, one an hour."""
+    return [replace(at(hour, 0), value=value) for hour, value in enumerate(several)]
+
+
+OVER_5, AT_LEAST_5 = Interval(5, 9, True, False), Interval(5, 9, False, False)
+UNDER_9, AT_MOST_9 = Interval(5, 9, False, True), Interval(5, 9, False, False)
+
+
+def test_the_least_may_be_a_bound_only_if_some_reading_may_and_no_other_is_below() -> (
+    None
+):
+    assert reduce_rows("min", among(OVER_5, AT_LEAST_5)) == Interval(5, 9)
+    assert reduce_rows("min", among(AT_MOST_9, UNDER_9)) == Interval(5, 9, False, True)
+    assert reduce_rows("min", among(OVER_5, OVER_5)) == Interval(5, 9, True, False)
+    assert reduce_rows("min", among(UNDER_9, AT_MOST_9)) == Interval(5, 9, False, True)
+    assert reduce_rows("min", among(Interval(4, 20), Interval(6, 7))) == Interval(4, 7)
+
+
+def test_the_greatest_may_be_a_bound_only_if_some_may_and_no_other_is_above() -> None:
+    assert reduce_rows("max", among(OVER_5, AT_LEAST_5)) == Interval(5, 9, True, False)
+    assert reduce_rows("max", among(AT_LEAST_5, OVER_5)) == Interval(5, 9, True, False)
+    assert reduce_rows("max", among(UNDER_9, AT_MOST_9)) == Interval(5, 9)
+    assert reduce_rows("max", among(UNDER_9, UNDER_9)) == Interval(5, 9, False, True)
+    assert reduce_rows("max", among(Interval(4, 20), Interval(6, 7))) == Interval(6, 20)
+
+
+def test_the_mean_reaches_no_bound_that_one_of_its_readings_does_not_reach() -> None:
+    assert reduce_rows("mean", among(Interval(1, 3), Interval(2, 7))) == (
+        Interval(1.5, 5)
+    )
+    assert reduce_rows("mean", among(OVER_5, AT_LEAST_5)) == Interval(5, 9, True, False)
+    assert reduce_rows("mean", among(UNDER_9, AT_MOST_9)) == Interval(5, 9, False, True)
+
+
+def test_a_number_of_readings_without_a_value_is_none_but_for_their_count() -> None:
+    rows = [replace(at(1, 0), value=None), replace(at(2, 0), value=None)]
+
+    for reducer in ("latest", "earliest", "min", "max", "mean", "median"):
+        assert reduce_rows(reducer, rows) is None
+        assert reduce_rows(reducer, []) is None
+    assert reduce_rows("count", rows) == Interval(2, 2)
+    assert reduce_rows("count", []) == Interval(0, 0)
+
+
+def test_the_newest_and_the_oldest_are_all_that_may_be() -> None:
+    early, vague, late = row((0, 0, 0), (1, 0, 0)), row((2, 3, 0), (2, 0, 0)), at(5, 3)
+
+    assert newest([early, vague, late]) == [vague, late]
+    assert newest([early, vague, at(6, 3)]) == [at(6, 3)]
+    assert oldest([row((0, 2, 0), (1, 0, 0)), vague, late]) == [
+        row((0, 2, 0), (1, 0, 0)),
+        vague,
+    ]
+    assert oldest([row((0, 1, 0), (1, 0, 0)), vague]) == [row((0, 1, 0), (1, 0, 0))]
+    assert reduce_rows("latest", [early, vague, late]) == Interval(2, 3)
+    assert reduce_rows("earliest", [early, vague, late]) == Interval(1, 1)
+
+
+def test_sustained_rows_are_those_less_than_the_period_before_the_newest() -> None:
+    rows = [at(0, 1), at(1, 2), at(3, 3)]
+
+    assert sustained_rows(rows, 3 * HOUR) == rows[1:]
+    assert sustained_rows(rows, 3 * HOUR + timedelta(seconds=1)) == rows
+    assert sustained_rows([], HOUR) == []
+    assert (span(rows), span(rows[:1]), span([])) == (3 * HOUR, 0 * HOUR, 0 * HOUR)
+
+
+def test_a_day_is_the_sites_and_a_reading_over_midnight_has_none() -> None:
+    new_york = ZoneInfo("America/New_York")
+    before, after, over = at(3, 1), at(4, 2), row((3, 2, 0), (3, 0, 0))
+
+    assert by_day([before, after, over, at(20, 4)], new_york) == (
+        {date(2026, 10, 31): [before], date(2026, 11, 1): [after, at(20, 4)]},
+        [over],
+    )
+
+
+def test_the_bounds_of_a_change_are_reached_only_where_both_readings_reach_them() -> (
+    None
+):
+    def between(before: Interval, now: Interval) -> dict[str, Interval | None]:
+        rows = among(before, now)
+        return {word: change(word, rows, 2 * HOUR) for word in ("rise", "fall")}
+
+    ten = Interval(10, 10)
+    assert between(OVER_5, ten) == {
+        "rise": Interval(1, 5, False, True),
+        "fall": Interval(-5, -1, True, False),
+    }
+    assert between(UNDER_9, ten) == {
+        "rise": Interval(1, 5, True, False),
+        "fall": Interval(-5, -1, False, True),
+    }
+    assert between(ten, OVER_5) == {
+        "rise": Interval(-5, -1, True, False),
+        "fall": Interval(1, 5, False, True),
+    }
+    assert between(ten, UNDER_9) == {
+        "rise": Interval(-5, -1, False, True),
+        "fall": Interval(1, 5, True, False),
+    }
+
+
+def test_there_is_no_change_without_a_value_now_or_within_the_period_before() -> None:
+    unread = replace(at(2, 0), value=None)
+
+    assert change("rise", [], HOUR) is None
+    assert change("rise", [at(2, 5)], HOUR) is None
+    assert change("rise", [at(0, 1), unread], 9 * HOUR) is None
+    assert change("rise", [unread, at(3, 5)], 9 * HOUR) is None
+    assert change("rise", [at(0, 1), at(3, 5)], 2 * HOUR) is None
+    assert change("rise", [at(0, 1), at(3, 5)], 3 * HOUR) == Interval(4, 4)
+    assert change("fall", [at(0, 1), at(3, 5)], 3 * HOUR) == Interval(-4, -4)
+
+
+def test_a_change_is_exact_to_nine_digits() -> None:
+    rows = [at(0, 80.9), at(1, 82.3)]
+
+    assert change("rise", rows, HOUR) == Interval(1.4, 1.4)
+    assert change("rise", [at(0, 1), at(1, 1.000000001)], HOUR) == (
+        Interval(0.000000001, 0.000000001)
+    )
