@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from cds_service.protocol.errors import InvalidRequest
+from cds_service.protocol.requests import parse_request
+
 INSTANCE = "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea"
 BUNDLE = {"resourceType": "Bundle", "type": "collection", "entry": []}
 PEOPLE = {"userId": "Practitioner/example", "patientId": "1288992"}
@@ -37,6 +40,13 @@ CONTEXTS: dict[str, dict[str, Any]] = {
     "medication-prescribe": {**PEOPLE, "medications": BUNDLE},
     "order-review": {**PEOPLE, "orders": BUNDLE},
 }
+
+
+def wrong(body: Any, **options: bool) -> list[str]:
+    """Where *body* is wrong."""
+    with pytest.raises(InvalidRequest) as refused:
+        parse_request(body, **options)
+    return [problem.expression for problem in refused.value.problems]
 
 
 @pytest.fixture
