@@ -100,6 +100,11 @@ class Metrics:
             "Times that the database failed, by what it calls that.",
             "kind",
         )
+        self._given_up = self._counter(
+            "cds_connections_given_up",
+            "Connections that were given up, by why.",
+            "why",
+        )
         self._swaps = self._counter(
             "cds_rulebook_swaps", "Times that a worker took another rulebook."
         )
@@ -134,6 +139,10 @@ class Metrics:
     def count_store_failure(self, kind: str) -> None:
         """One time that the database failed."""
         self._store_failures.labels(kind).inc()
+
+    def count_given_up(self, why: str) -> None:
+        """One connection that was closed, or refused, before its request was whole."""
+        self._given_up.labels(why).inc()
 
     def count_suppressed(self, service: str, why: str) -> None:
         """One card that was held back."""

@@ -40,6 +40,7 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Metric]]
     counted.count_withheld("wearable-review", 1)
     counted.count_halves("fhir", 1)
     counted.count_store_failure("SQLITE_FULL")
+    counted.count_given_up("late")
     told = text_string_to_metric_families(http.get("/metrics").text)
     yield [each for each in told if not each.name.endswith("_created")]
     world.store.close()

@@ -63,6 +63,8 @@ class House:
     find_origin: Callable[[str, str], str | None]
     """The same for a request through a proxy, by its ``X-Forwarded-For``; else None."""
     context: Callable[[], ssl.SSLContext] | None
+    count: Callable[[str], None]
+    """Told why a connection was given up or a request refused, in a word."""
     log: Log
     accepted: int = ACCEPTED
 
@@ -148,28 +150,29 @@ class Front:
         for connection in self._places.overdue(now):
             stage = self._places.stage(connection)
             if stage is Stage.ARRIVING:
-                self._note(LATE)
+                self._note("late")
                 self._refuse(connection, 408, LATE)
             elif stage is Stage.KEPT:
                 self._part(connection)
             else:
                 if stage is not Stage.PARTING:
-                    self._note("Nothing came, or nothing was taken.")
+                    self._note("silent")
                 self._close(connection)
         if self._parting_from is not None and now >= self._parting_from:
             for connection in self._places.among(*WITHOUT_WORD):
                 self._part(connection)
         self._tell(now)
 
-    def _note(self, what: str) -> None:
-        self._notes[what] += 1
+    def _note(self, why: str, details: str = "") -> None:
+        self._notes[f"{why} ({details})" if details else why] += 1
+        self._house.count(why)
 
     def _tell(self, now: float) -> None:
         """Say, once a minute, how many connections were given up and why."""
         if not self._notes or now < self._tell_from:
             return
         self._tell_from = now + MINUTE
-        told = " ".join(f"{number}: {what}" for what, number in self._notes.items())
+        told = ", ".join(f"{number} {what}" for what, number in self._notes.items())
         self._notes.clear()
         self._house.log.warning("connections given up: %s", told)
 
@@ -193,7 +196,7 @@ class Front:
             return False
         address = self._house.find_peer(client[0])
         if not self._make_room(address):
-            self._note("There was no room.")
+            self._note("no-room")
             sock.close()
             return True
         context = self._house.context() if self._house.context else None
@@ -212,7 +215,7 @@ class Front:
             leaver = self._places.find_leaver(address)
             if leaver is None:
                 return False
-            self._note("Others had to have room.")
+            self._note("made-room")
             self._close(leaver)
         return True
 
@@ -221,7 +224,7 @@ class Front:
         leaver = self._places.find_leaver(None)
         if leaver is not None:
             self._close(leaver)
-        self._note(f"Not taken ({error.strerror}).")
+        self._note("no-descriptor", str(error.strerror))
         self._closed_until = time.monotonic() + PAUSE
 
     def _attend(self, connection: Connection) -> None:
@@ -268,7 +271,7 @@ class Front:
         try:
             done = connection.greet()
         except ssl.SSLError:
-            self._note("The handshake failed.")
+            self._note("no-handshake")
             self._part(connection)
             return
         if done:
@@ -302,12 +305,12 @@ class Front:
         try:
             request = stream.next()
         except Refused as refused:
-            self._note(refused.why)
+            self._note("unreadable", refused.why)
             self._refuse(connection, refused.status, refused.why)
             return True
         head = request.head if request else stream.head
         if head and not self._claim(connection, head):
-            self._note(CROWDED)
+            self._note("crowded")
             self._refuse(connection, 429, CROWDED)
             return True
         if request:
@@ -319,7 +322,7 @@ class Front:
                 self._close(connection)
         self._places.hold(connection, stream.held)
         while slow := self._places.find_slowest():
-            self._note("Too much was held.")
+            self._note("held-too-much")
             self._refuse(slow, 503, "The server holds too much. Try again.")
         return self._places.stage(connection) not in READING
 
@@ -339,7 +342,7 @@ class Front:
     def _break_off(self, connection: Connection) -> None:
         """The other end has no more to say; it may be waiting for an answer."""
         if connection.stream.head:
-            self._note(BROKEN)
+            self._note("broken-off")
             self._refuse(connection, 400, BROKEN)
         else:
             self._close(connection)

@@ -44,6 +44,7 @@ class HealthPort:
             find_peer=lambda host: None,
             find_origin=lambda host, said: None,
             context=None,
+            count=app.extensions["cds_metrics"].count_given_up,
             log=log,
         )
         places = Places[Connection](BOUNDS)

@@ -122,6 +122,7 @@ class Worker(ThreadWorker):
                 if self.cfg.is_ssl
                 else None
             ),
+            count=self._app.extensions["cds_metrics"].count_given_up,
             log=self.log,
             # One worker must not take what the others could serve as well.
             accepted=ACCEPTED // 16 if several else ACCEPTED,

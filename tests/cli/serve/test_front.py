@@ -31,12 +31,14 @@ class Door:
         self.places = Places[Connection](bounds)
         self.poller = selectors.DefaultSelector()
         self.answered = 0
+        self.given_up: list[str] = []
         house = House(
             take=self.take,
             refuse=lambda status, why: f"{status} {why}".encode(),
             find_peer=lambda host: host,
             find_origin=lambda host, said: None,
             context=None,
+            count=self.given_up.append,
             log=logging.getLogger("door"),
         )
         limits = Limits(line=100, head=1000, body=1000)
@@ -105,7 +107,8 @@ def test_where_no_descriptor_is_left_it_goes_on_once_there_is_one(
 
     assert door.receive(another) == b"3;"
     assert door.receive(kept) == b""
-    assert "Not taken (Too many open files)." in caplog.text
+    assert door.given_up == ["no-descriptor"]
+    assert "1 no-descriptor (Too many open files)" in caplog.text
 
 
 def connect(door: Door) -> socket.socket:
