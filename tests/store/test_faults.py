@@ -3,11 +3,12 @@
 Each fault is one of a real server, or of the wire to it.
 """
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -26,6 +27,8 @@ from .wire import CUTS, Wire, laid_to
 Rows = Callable[[str], list[dict[str, Any]]]
 MakeCall = Callable[..., CallRecord]
 HASTY = Limits(connections=2, statement_seconds=0.3, lock_seconds=0.3)
+TLS_REQUEST = b"\0\0\0\x08\x04\xd2\x16\x2f"
+"""Source: PostgreSQL, "Message Formats", SSLRequest."""
 RAISES = """
     CREATE SEQUENCE turns;
     CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -368,3 +371,34 @@ def test_a_standby_that_is_promoted_is_found_and_has_everything(
         assert set(acknowledged) <= {name for (name,) in found}
         assert len(found) == len(set(found))
         assert verify(store) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "answer", "said"),
+    [
+        ("sslmode=require", b"N", "does not support SSL, but SSL was required"),
+        ("sslmode=verify-full&sslrootcert=/none/ca.pem", b"S", "/none/ca.pem"),
+    ],
+)
+def test_what_the_url_says_of_tls_holds(options: str, answer: bytes, said: str) -> None:
+    """As it does with a server that speaks TLS, which that of the tests does not."""
+    asked: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as opened:
+
+        def reply() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    asked.append(connection.recv(8))
+                    connection.sendall(answer)
+                    opened.callback(connection.close)
+
+        threading.Thread(target=reply, daemon=True).start()
+        port = listener.getsockname()[1]
+        store = Store.open(f"postgresql+psycopg://cds@127.0.0.1:{port}/cds?{options}")
+        with pytest.raises(StoreError, match=said):
+            store.ping()
+        store.close()
+        listener.shutdown(socket.SHUT_RDWR)
+
+    assert set(asked) == {TLS_REQUEST}
