@@ -1,13 +1,13 @@
 """The audit trail: what is told, what is withheld, and what tampering leaves behind."""
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError
 
 from cds_service.audit import (
     Break,
@@ -51,14 +51,9 @@ class Somebody:
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "cds.sqlite"
-
-
-@pytest.fixture
-def store(file: Path, new_database: Callable[[Path], str]) -> Iterator[Store]:
+def store(url: str) -> Iterator[Store]:
     """A store with four rows in its audit trail."""
-    opened = Store.open(new_database(file))
+    opened = Store.open(url)
     for _ in range(4):
         opened.record_audit(EVENT)
     yield opened
@@ -66,15 +61,25 @@ def store(file: Path, new_database: Callable[[Path], str]) -> Iterator[Store]:
 
 
 @pytest.fixture
-def tamper(file: Path) -> Callable[[str], None]:
-    """Changes the database behind the store's back."""
+def tell(url: str) -> Iterator[Callable[[str], object]]:
+    """Has the database itself do something."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        yield connection.exec_driver_sql
+    engine.dispose()
+
+
+@pytest.fixture
+def tamper(kind: str, tell: Callable[[str], object]) -> Callable[[str], None]:
+    """Changes the database behind the store's back, as only its owner can."""
 
     def run(sql: str) -> None:
-        connection = sqlite3.connect(file, isolation_level=None)
-        for verb in ("update", "delete"):
-            connection.execute(f"DROP TRIGGER IF EXISTS audit_is_append_only_{verb}")
-        connection.execute(sql)
-        connection.close()
+        if kind == "postgresql":
+            tell("SET session_replication_role = replica")
+        else:
+            for verb in ("update", "delete"):
+                tell(f"DROP TRIGGER IF EXISTS audit_is_append_only_{verb}")
+        tell(sql)
 
     return run
 
@@ -245,8 +250,8 @@ def test_export_gives_a_line_of_json_a_row(store: Store) -> None:
     assert lines[1]["previous_hash"] == lines[0]["hash"]
 
 
-def test_a_trail_as_it_was_written_has_no_break(store: Store, file: Path) -> None:
-    other = Store.open(f"sqlite:///{file}")
+def test_a_trail_as_it_was_written_has_no_break(store: Store, url: str) -> None:
+    other = Store.open(url)
     other.record_audit(EVENT)
     store.record_audit(EVENT)
     other.close()
@@ -316,14 +321,11 @@ def test_a_cut_tail_cannot_be_seen(store: Store, tamper: Callable[[str], None]) 
 
 @pytest.mark.parametrize("sql", ["UPDATE audit SET kind = 'x'", "DELETE FROM audit"])
 def test_the_database_itself_refuses_to_change_the_trail(
-    store: Store, file: Path, sql: str
+    store: Store, tell: Callable[[str], object], sql: str
 ) -> None:
-    connection = sqlite3.connect(file, isolation_level=None)
+    with pytest.raises(DBAPIError, match="append-only"):
+        tell(sql)
 
-    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-        connection.execute(sql)
-
-    connection.close()
     assert verify(store) == []
 
 
