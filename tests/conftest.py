@@ -238,7 +238,7 @@ def empty(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator
 
 
 @pytest.fixture
-def url(
+def database_url(
     kind: str,
     tmp_path: Path,
     new_database: Callable[[Path], str],
@@ -251,3 +251,9 @@ def url(
     server: "Server" = request.getfixturevalue("postgresql")
     with server.lend() as database:
         yield server.url(database)
+
+
+@pytest.fixture
+def url(database_url: str) -> str:
+    """The same, where no other URL is at hand."""
+    return database_url

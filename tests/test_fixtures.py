@@ -5,7 +5,7 @@ with nothing, so that the server reads a FHIR server. Both must give the same.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,12 +31,6 @@ SECRET = "whsec_Zml4dHVyZS1zZWNyZXQtb2YtdGhlLXdhdGNo"
 @pytest.fixture(scope="module")
 def rulebook() -> Rulebook:
     return check_folder(ROOT / "rules").rulebook
-
-
-@pytest.fixture
-def database(tmp_path: Path, new_database: Callable[[Path], str]) -> str:
-    """Where a database of our schema is that holds nothing."""
-    return new_database(tmp_path / "cds.sqlite")
 
 
 def play(
@@ -137,21 +131,21 @@ def told_of_card(card: Any, wanted: Any) -> Iterator[str]:
 @pytest.mark.parametrize("folder", CASES, ids=lambda path: path.name)
 @pytest.mark.parametrize("mode", ["prefetched", "fetched"])
 def test_the_answer_is_the_one_that_the_case_expects(
-    folder: Path, mode: str, tmp_path: Path, database: str, rulebook: Rulebook
+    folder: Path, mode: str, tmp_path: Path, database_url: str, rulebook: Rulebook
 ) -> None:
     case, status, body = play(
-        folder, tmp_path, database, rulebook, prefetched=mode == "prefetched"
+        folder, tmp_path, database_url, rulebook, prefetched=mode == "prefetched"
     )
 
     assert list(told(case, status, body)) == []
 
 
 def test_a_wrong_expectation_is_noticed(
-    tmp_path: Path, database: str, rulebook: Rulebook
+    tmp_path: Path, database_url: str, rulebook: Rulebook
 ) -> None:
     folder = ROOT / "fixtures" / "patient-view" / "fires"
 
-    case, status, body = play(folder, tmp_path, database, rulebook, prefetched=True)
+    case, status, body = play(folder, tmp_path, database_url, rulebook, prefetched=True)
 
     (card,) = case.expected["cards"]
     for wrong in (

@@ -36,11 +36,9 @@ class Sender:
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
+def url(database_url: str) -> str:
     """A database in which one rule showed two cards, one of them overridden."""
-    url = f"sqlite:///{tmp_path / 'cds.sqlite'}"
-    store = Store.open(url)
-    store.migrate()
+    store = Store.open(database_url)
     event = AuditEvent(AT, "call")
     call = CallRecord(
         at=AT,
@@ -74,7 +72,7 @@ def url(tmp_path: Path) -> str:
     entries = parse_feedback({"feedback": [word]})
     store.record_feedback("wearable-review", entries, Sender(), event, AT)
     store.close()
-    return url
+    return database_url
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """``cds-service patient``: what is kept of one, on request."""
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,15 +16,14 @@ NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def url(tmp_path: Path, new_database: Callable[[Path], str]) -> str:
+def url(database_url: str) -> str:
     """A call about one patient."""
-    url = new_database(tmp_path / "cds.sqlite")
-    store = Store.open(url)
+    store = Store.open(database_url)
     patient = PatientKey("default", "-", "p1")
     call = CallRecord(NOW, "ehr", "review", "patient-view", "h", patient, "d")
     store.record_call(call, AuditEvent(NOW, "call", "default", patient=patient))
     store.close()
-    return url
+    return database_url
 
 
 def run(url: str, *arguments: str, answer: str = "") -> Result:

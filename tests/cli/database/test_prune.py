@@ -1,8 +1,6 @@
 """``cds-service database prune``: what it would do, what it did, what it refuses."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -16,17 +14,16 @@ NOW = datetime.now(UTC)
 
 
 @pytest.fixture
-def url(tmp_path: Path, new_database: Callable[[Path], str]) -> str:
-    """A call of today and one of 400 days ago, in a database in a file."""
-    url = new_database(tmp_path / "cds.sqlite")
-    store = Store.open(url)
+def url(database_url: str) -> str:
+    """A call of today and one of 400 days ago, in a database."""
+    store = Store.open(database_url)
     patient = PatientKey("default", "-", "p1")
     for days in (400, 0):
         at = NOW - timedelta(days=days)
         call = CallRecord(at, "ehr", "review", "patient-view", "h", patient, "d")
         store.record_call(call, AuditEvent(at, "call", patient=patient))
     store.close()
-    return url
+    return database_url
 
 
 def prune(url: str, *options: str, **env: str) -> Result:
