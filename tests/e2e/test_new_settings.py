@@ -80,7 +80,7 @@ def recorded(server: Server) -> list[dict[str, Any]]:
 
 @contextmanager
 def asked_without_a_pause(server: Server, chart: Chart) -> Iterator[Counter[int]]:
-    """While four callers ask again and again; gives what they were answered."""
+    """While two callers ask again and again; gives what they were answered."""
     statuses: Counter[int] = Counter()
     over = threading.Event()
 
@@ -88,7 +88,7 @@ def asked_without_a_pause(server: Server, chart: Chart) -> Iterator[Counter[int]
         while not over.is_set():
             statuses[call(server, chart)] += 1
 
-    callers = [threading.Thread(target=ask) for _ in range(4)]
+    callers = [threading.Thread(target=ask) for _ in range(2)]
     for each in callers:
         each.start()
     until(lambda: statuses.total() >= 8)
