@@ -18,7 +18,7 @@ from openpyxl import load_workbook
 from cds_service.fhir.code_systems import SYSTEMS
 from cds_service.rulebook.terminology.valuesets import ValueSet
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 ICD = SYSTEMS["icd10cm"]
 
