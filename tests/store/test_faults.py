@@ -250,14 +250,15 @@ def test_a_lock_that_is_not_let_go_is_not_waited_for_longer_than_the_setting(
 
 
 def test_threads_for_which_no_connection_is_left_are_told_that_it_is_busy(
-    hasty: Store, event: AuditEvent, rows: Rows
+    url: str, event: AuditEvent, rows: Rows
 ) -> None:
-    rows(SLEEPS.format(seconds=0.25, kind="", when=""))
+    rows(SLEEPS.format(seconds=1.5, kind="", when=""))
+    store = Store.open(url, limits=Limits(connections=2, lock_seconds=0.3))
     said: list[str] = []
 
     def record(_: int) -> None:
         try:
-            hasty.record_audit(event)
+            store.record_audit(event)
             said.append("recorded")
         except StoreBusy as error:
             said.append(str(error))
@@ -266,8 +267,9 @@ def test_threads_for_which_no_connection_is_left_are_told_that_it_is_busy(
         list(pool.map(record, range(8)))
 
     assert said.count("no connection to the database is free") >= 2
-    assert said.count("recorded") == len(list(hasty.audit_entries())) >= 2
+    assert said.count("recorded") == len(list(store.audit_entries())) >= 2
     assert len(said) == 8
+    store.close()
 
 
 def test_a_server_that_takes_no_more_connections_is_not_waited_for(
