@@ -39,14 +39,19 @@ def is_gone(connection: Connection, claimant: str | None) -> bool:
     """Check whether who made a claim has ended for certain."""
     if not claimant:
         return False
+    parts = claimant.split("/")
     if connection.dialect.name == "sqlite":
-        return _has_ended(claimant)
+        return len(parts) != 4 or _has_ended(claimant, *parts)
+    if len(parts) != 2:
+        # It served a database of the other kind, of which this is a copy.
+        return True
     found = connection.execute(OF_PID, {"claimant": claimant}).first()
     return found is None or found[0] not in (None, claimant)
 
 
-def _has_ended(claimant: str) -> bool:
-    boot, namespace, number, _ = claimant.split("/")
+def _has_ended(
+    claimant: str, boot: str, namespace: str, number: str, start: str
+) -> bool:
     here = _place()
     if here is None:
         return False

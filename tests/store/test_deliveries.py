@@ -181,6 +181,16 @@ def test_a_delivery_whose_process_lives_is_left_to_it(
     assert until(lambda: begin(store, now).state is DeliveryState.NEW)
 
 
+def test_a_claim_that_was_copied_from_a_database_of_the_other_kind_is_dead(
+    store: Store, now: datetime, kind: str, rows: Callable[[str], Any]
+) -> None:
+    other = {"sqlite": "12/1700000000.123", "postgresql": "boot/4026531836/12/99"}
+    begin(store, now)
+    rows(f"UPDATE deliveries SET claimant = '{other[kind]}'")
+
+    assert begin(store, now).state is DeliveryState.NEW
+
+
 @pytest.mark.parametrize("kind", ["sqlite"])
 @pytest.mark.parametrize("number, state", [(0, "new"), (1, "in_progress")])
 def test_a_claim_of_before_a_restart_is_dead_and_that_of_another_container_is_not(
