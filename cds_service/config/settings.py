@@ -29,7 +29,7 @@ from pydantic_settings import (
 )
 
 from ..http.addresses import ListedServer, Reach
-from ..store.database import Limits
+from ..store.database import DatabaseLimits
 from ..store.upkeep.pruning import Keep
 from ..trust import DEFAULT_LIFETIME, ClientProfile, TrustedClient
 from .clients import Clients, load_clients
@@ -439,9 +439,9 @@ class Config(BaseSettings):
         return clients
 
     @property
-    def database_limits(self) -> Limits:
+    def database_limits(self) -> DatabaseLimits:
         """What a process may take of PostgreSQL."""
-        return Limits(
+        return DatabaseLimits(
             connections=self.database_connections,
             statement_seconds=self.database_statement_timeout_ms / 1000,
             lock_seconds=self.database_lock_timeout_ms / 1000,

@@ -14,7 +14,7 @@ Alert = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ScenarioStep:
     """One delivery and what a right server answers."""
 
     says: str
@@ -76,12 +76,12 @@ class Wearer:
         kind = "high-resting-heart-rate"
         return self.alert(kind, number, began, lasted, **measured | members)
 
-    def step(self, number: int, says: str, *alerts: Alert, **more: Any) -> Step:
+    def step(self, number: int, says: str, *alerts: Alert, **more: Any) -> ScenarioStep:
         """A delivery of alerts."""
-        return Step(says, alerts, f"{self.name}-delivery-{number}", **more)
+        return ScenarioStep(says, alerts, f"{self.name}-delivery-{number}", **more)
 
 
-def steady_tachy(wearer: Wearer) -> list[Step]:
+def steady_tachy(wearer: Wearer) -> list[ScenarioStep]:
     """A resting heart rate that stays high for 25 minutes."""
     closed = wearer.fast(1, 30, 25, rev=1)
     opened = {**closed, "status": "open", "end": None, "rev": 0}
@@ -92,12 +92,12 @@ def steady_tachy(wearer: Wearer) -> list[Step]:
     ]
 
 
-def walking(wearer: Wearer) -> list[Step]:
+def walking(wearer: Wearer) -> list[ScenarioStep]:
     """A heart rate that rises with the steps; the watch sends nothing."""
     return []
 
 
-def gap(wearer: Wearer) -> list[Step]:
+def gap(wearer: Wearer) -> list[ScenarioStep]:
     """Two alerts with an hour without readings between them."""
     return [
         wearer.step(1, "before the gap", wearer.fast(1, 120, 12, coverage=0.55)),
@@ -105,7 +105,7 @@ def gap(wearer: Wearer) -> list[Step]:
     ]
 
 
-def out_of_order(wearer: Wearer) -> list[Step]:
+def out_of_order(wearer: Wearer) -> list[ScenarioStep]:
     """A revision that arrives before the one it replaces."""
     closed = wearer.fast(1, 30, 20, rev=1)
     opened = {**closed, "status": "open", "end": None, "rev": 0}
@@ -115,13 +115,13 @@ def out_of_order(wearer: Wearer) -> list[Step]:
     ]
 
 
-def duplicate(wearer: Wearer) -> list[Step]:
+def duplicate(wearer: Wearer) -> list[ScenarioStep]:
     """The same delivery twice: the same answer is due."""
     first = wearer.step(1, "a delivery", wearer.fast(1, 30, 12))
     return [first, replace(first, says="the same again", repeats=True)]
 
 
-def clock_skew(wearer: Wearer) -> list[Step]:
+def clock_skew(wearer: Wearer) -> list[ScenarioStep]:
     """A clock that is ten minutes ahead, of the watch and then of the sender."""
     ahead = timedelta(minutes=10)
     early = wearer.fast(1, -10, 5)
@@ -134,17 +134,17 @@ def clock_skew(wearer: Wearer) -> list[Step]:
     ]
 
 
-def late_24h(wearer: Wearer) -> list[Step]:
+def late_24h(wearer: Wearer) -> list[ScenarioStep]:
     """An alert that reaches the phone a day late."""
     return [wearer.step(1, "yesterday's alert", wearer.fast(1, 24 * 60, 15))]
 
 
-def non_wear(wearer: Wearer) -> list[Step]:
+def non_wear(wearer: Wearer) -> list[ScenarioStep]:
     """A watch that was off the wrist for most of the time."""
     return [wearer.step(1, "few readings", wearer.fast(1, 90, 60, coverage=0.15, n=4))]
 
 
-def corrected_value(wearer: Wearer) -> list[Step]:
+def corrected_value(wearer: Wearer) -> list[ScenarioStep]:
     """A value that the vendor corrects later."""
     first = wearer.fast(1, 60, 15)
     lower = {**first, "value": first["value"] - 5, "rev": 1}
@@ -154,13 +154,13 @@ def corrected_value(wearer: Wearer) -> list[Step]:
     ]
 
 
-def irregular_rhythm(wearer: Wearer) -> list[Step]:
+def irregular_rhythm(wearer: Wearer) -> list[ScenarioStep]:
     """A notice of an irregular rhythm; it has no value."""
     alert = wearer.alert("irregular-rhythm", 1, 120, wearer.random.randint(20, 90))
     return [wearer.step(1, "a notice", alert)]
 
 
-def low_heart_rate(wearer: Wearer) -> list[Step]:
+def low_heart_rate(wearer: Wearer) -> list[ScenarioStep]:
     """A heart rate below the wearer's own limit."""
     measured = {
         "value": wearer.random.randint(34, 38),
@@ -173,7 +173,7 @@ def low_heart_rate(wearer: Wearer) -> list[Step]:
     return [wearer.step(1, "a slow heart", alert)]
 
 
-def retracted(wearer: Wearer) -> list[Step]:
+def retracted(wearer: Wearer) -> list[ScenarioStep]:
     """An alert that the vendor takes back."""
     first = wearer.fast(1, 60, 15)
     return [
@@ -182,13 +182,13 @@ def retracted(wearer: Wearer) -> list[Step]:
     ]
 
 
-def bad_signature(wearer: Wearer) -> list[Step]:
+def bad_signature(wearer: Wearer) -> list[ScenarioStep]:
     """A delivery that somebody else has signed."""
     alert = wearer.fast(1, 30, 12)
     return [wearer.step(1, "a forgery", alert, expected=401, forged=True)]
 
 
-SCENARIOS: Mapping[str, Callable[[Wearer], list[Step]]] = {
+SCENARIOS: Mapping[str, Callable[[Wearer], list[ScenarioStep]]] = {
     each.__name__: each
     for each in (
         steady_tachy,
@@ -209,7 +209,9 @@ SCENARIOS: Mapping[str, Callable[[Wearer], list[Step]]] = {
 """Name to scenario; the first line of the docstring says what it plays."""
 
 
-def play(name: str, patient: str, source: str, now: datetime, seed: int) -> list[Step]:
+def play(
+    name: str, patient: str, source: str, now: datetime, seed: int
+) -> list[ScenarioStep]:
     """The deliveries of a scenario; other ids for every millisecond."""
     tag = f"{int(now.timestamp() * 1000):x}"
     random = Random(f"{seed} {name}")  # nosec B311 # made-up readings, repeatable

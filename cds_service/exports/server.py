@@ -13,7 +13,7 @@ from ..fhir.entries import is_resource, next_link
 from ..fhir.foreign_text import outcome_text
 from ..http.addresses import Base, Reach, resolve
 from ..http.bodies import parse_body
-from ..http.exchange import PASSING, ReadFailure, Request, Response, send
+from ..http.exchange import PASSING, OutgoingRequest, ReadFailure, Response, send
 from ..http.pacing import TEMPORARY, Backoff, parse_retry_after, seconds_until_reset
 
 LONGEST_WAIT = 900.0
@@ -207,7 +207,7 @@ class FhirServer:
         headers = {"Accept": "application/fhir+json, application/json;q=0.9"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        request = Request(
+        request = OutgoingRequest(
             address,
             headers,
             seconds=self._manners.seconds,

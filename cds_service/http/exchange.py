@@ -69,7 +69,7 @@ class GetOutcome:
     """Seconds after which asking again may help; none where it would not."""
 
 
-class Exchange:
+class DeadlineSession:
     """What fhirclient takes for its session: GETs until a point in time.
 
     One per CDS request; several threads may use it at once.
@@ -218,7 +218,7 @@ _CONNECT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class OutgoingRequest:
     """What is asked, and how much may come of it."""
 
     url: str
@@ -243,7 +243,7 @@ class Response:
     content: bytes
 
 
-def send(session: requests.Session, request: Request) -> Response:
+def send(session: requests.Session, request: OutgoingRequest) -> Response:
     """Return the answer to one request over a session of a ConnectionPool.
 
     It is not repeated: whoever asks decides what an answer means.

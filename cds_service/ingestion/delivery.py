@@ -51,7 +51,7 @@ class Delivery:
 
 
 @dataclass(slots=True)
-class Trace:
+class DeliveryTrace:
     """What is known so far about a delivery, should it be refused."""
 
     source: WebhookSource | None = None
@@ -133,13 +133,15 @@ def answer_again(claim: Claim) -> Acknowledgement:
 
 
 @contextmanager
-def refusals_audited(store: Store, format: Format, now: datetime) -> Iterator[Trace]:
+def refusals_audited(
+    store: Store, format: Format, now: datetime
+) -> Iterator[DeliveryTrace]:
     """Write every refusal in the block to the audit trail.
 
     Raises:
         Unavailable: if the store does not answer.
     """
-    trace = Trace()
+    trace = DeliveryTrace()
     try:
         try:
             yield trace

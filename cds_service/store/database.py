@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class DatabaseLimits:
     """What a process may take of a PostgreSQL server."""
 
     connections: int = 16

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from .condition.faults import Condition
-from .database import Limits, T
+from .database import DatabaseLimits, T
 from .records import Pool, StoreBusy, StoreError, Usage
 
 CONNECT_SECONDS = 5
@@ -100,7 +100,7 @@ class _Again(Exception):
 class PostgresDatabase:
     """The connections of this process to one database."""
 
-    def __init__(self, url: URL, limits: Limits = Limits()) -> None:
+    def __init__(self, url: URL, limits: DatabaseLimits = DatabaseLimits()) -> None:
         self.condition = Condition()
         self._generation = 0
         self._writers = self._engine(url, limits)
@@ -319,7 +319,7 @@ class PostgresDatabase:
         words, options = self._writers.dialect.create_connect_args(self._writers.url)
         return psycopg.connect(*words, **options, autocommit=True)
 
-    def _engine(self, url: URL, limits: Limits) -> Engine:
+    def _engine(self, url: URL, limits: DatabaseLimits) -> Engine:
         engine = create_engine(
             _with_usual(url),
             paramstyle="format",

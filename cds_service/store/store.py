@@ -24,7 +24,7 @@ from .condition.faults import Condition
 from .condition.files import Place, Room
 from .configurations import Configurations
 from .consents import Consents, apply_change, expect_consents, guard
-from .database import Database, Limits, read_url
+from .database import Database, DatabaseLimits, read_url
 from .displays import OwnCall
 from .migrations import upgrade
 from .publications import Publications
@@ -88,7 +88,7 @@ class Store:
         url: str,
         *,
         create: bool = True,
-        limits: Limits = Limits(),
+        limits: DatabaseLimits = DatabaseLimits(),
         place: Place | None = None,
     ) -> "Store":
         """Return the store at a database URL; nothing is read yet.
@@ -420,7 +420,7 @@ def open_database(
     url: str,
     *,
     create: bool = False,
-    limits: Limits = Limits(),
+    limits: DatabaseLimits = DatabaseLimits(),
     place: Place | None = None,
 ) -> Database:
     """Return the connections to the database at a URL, as ``Store.open`` takes it."""

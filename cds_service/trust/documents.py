@@ -14,7 +14,7 @@ from typing import Any
 from ..http.addresses import Reach, parse_base
 from ..http.bodies import parse_body
 from ..http.connections import ConnectionPool
-from ..http.exchange import ReadFailure, Request, send
+from ..http.exchange import OutgoingRequest, ReadFailure, send
 from .clients import KeyFormat, KeyServer
 from .keys import InvalidKeySet, KeySet, read_key_set
 
@@ -55,7 +55,7 @@ def fetcher(pool: ConnectionPool, seconds: float = SECONDS) -> Fetch:
 
     def fetch(server: KeyServer) -> PublishedKeys:
         listed = server.server
-        request = Request(
+        request = OutgoingRequest(
             listed.url,
             {"Accept": "application/json"},
             seconds=seconds,

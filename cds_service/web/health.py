@@ -57,7 +57,7 @@ def build_health(world: World) -> Blueprint:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HealthAnswer:
     """What ``/health/ready`` says at this moment."""
 
     status: int
@@ -66,7 +66,7 @@ class Answer:
     """JSON."""
 
 
-def read_readiness(app: Flask) -> Answer:
+def read_readiness(app: Flask) -> HealthAnswer:
     """Return what ``/health/ready`` answers; from memory, and in any thread."""
     readiness: Readiness = app.extensions["cds_readiness"]
     world: World = app.extensions["cds_service"]
@@ -75,7 +75,7 @@ def read_readiness(app: Flask) -> Answer:
     if fault is not None:
         error = Unavailable(f"Nothing can be recorded: {fault.kind}.")
         headers["Retry-After"] = str(error.retry_after)
-        return Answer(error.status, headers, render_json(error.as_json()))
+        return HealthAnswer(error.status, headers, render_json(error.as_json()))
     rulebook, refused = world.rulebook, _error(readiness.refusal)
     told = {
         "status": "ready",
@@ -85,7 +85,7 @@ def read_readiness(app: Flask) -> Answer:
         "services": len(rulebook.services),
         **({"rulebook_error": refused} if refused else {}),
     }
-    return Answer(200, headers, render_json(told))
+    return HealthAnswer(200, headers, render_json(told))
 
 
 def observe_requests(app: Flask, log: BinaryIO | None) -> None:

@@ -4,12 +4,12 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from cds_service.ehr.scenarios import SCENARIOS, Step, play
+from cds_service.ehr.scenarios import SCENARIOS, ScenarioStep, play
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=timezone(timedelta(hours=-5)))
 
 
-def steps(name: str, seed: int = 0, now: datetime = NOW) -> list[Step]:
+def steps(name: str, seed: int = 0, now: datetime = NOW) -> list[ScenarioStep]:
     return play(name, "smart-1", "simulator", now, seed)
 
 

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from cds_service.audit import verify
-from cds_service.store.database import Limits
+from cds_service.store.database import DatabaseLimits
 from cds_service.store.records import AuditEvent, CallRecord, StoreBusy, StoreError
 from cds_service.store.store import Store
 from cds_service.store.trail.chain import GENESIS
@@ -26,7 +26,7 @@ from .wire import CUTS, Wire, laid_to
 
 Rows = Callable[[str], list[dict[str, Any]]]
 MakeCall = Callable[..., CallRecord]
-HASTY = Limits(connections=2, statement_seconds=0.3, lock_seconds=0.3)
+HASTY = DatabaseLimits(connections=2, statement_seconds=0.3, lock_seconds=0.3)
 TLS_REQUEST = b"\0\0\0\x08\x04\xd2\x16\x2f"
 """Source: PostgreSQL, "Message Formats", SSLRequest."""
 RAISES = """
@@ -253,7 +253,7 @@ def test_threads_for_which_no_connection_is_left_are_told_that_it_is_busy(
     url: str, event: AuditEvent, rows: Rows
 ) -> None:
     rows(SLEEPS.format(seconds=1.5, kind="", when=""))
-    store = Store.open(url, limits=Limits(connections=2, lock_seconds=0.3))
+    store = Store.open(url, limits=DatabaseLimits(connections=2, lock_seconds=0.3))
     said: list[str] = []
 
     def record(_: int) -> None:

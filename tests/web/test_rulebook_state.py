@@ -11,7 +11,7 @@ import pytest
 
 from cds_service.decision import World
 from cds_service.publishing.serving import Serving
-from cds_service.rulebook.terminology.expansions import Known
+from cds_service.rulebook.terminology.expansions import KnownProducts
 from cds_service.store.publications import Draft
 from cds_service.store.records import AuditEvent
 from cds_service.store.store import Store
@@ -136,7 +136,7 @@ def test_health_says_whether_products_are_told_by_their_codes(
     name, drugs = next(
         each for each in world.rulebook.valuesets.items() if each[1].names
     )
-    filled = replace(drugs, known=Known(frozenset({"866436"})))
+    filled = replace(drugs, known=KnownProducts(frozenset({"866436"})))
     sets = {**world.rulebook.valuesets, name: filled}
     imported = Serving(replace(world.rulebook, valuesets=sets), world.clock())
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 import requests
 
-from ...ehr.scenarios import SCENARIOS, Step, play
+from ...ehr.scenarios import SCENARIOS, ScenarioStep, play
 from ...ingestion import ALERTS
 from .deliveries import (
     OutgoingDelivery,
@@ -83,14 +83,14 @@ def simulate(
         context.exit(1)
 
 
-def show(steps: list[Step]) -> None:
+def show(steps: list[ScenarioStep]) -> None:
     """Print the bodies, and what is expected of a server."""
     for step in steps:
         click.echo(f"  {step.says}: {step.delivery}, expect {step.expected}")
         click.echo(f"    {body_of(step)}")
 
 
-def send_all(steps: list[Step], url: str, secret: str, speed: float) -> int:
+def send_all(steps: list[ScenarioStep], url: str, secret: str, speed: float) -> int:
     """Send the steps in turn and print each answer; how many were not as expected."""
     failures = 0
     before = ""
@@ -109,7 +109,7 @@ def send_all(steps: list[Step], url: str, secret: str, speed: float) -> int:
 
 
 def send(
-    session: requests.Session, step: Step, url: str, secret: str
+    session: requests.Session, step: ScenarioStep, url: str, secret: str
 ) -> requests.Response:
     """Return the server's answer to one delivery."""
     signed_at = datetime.now(UTC) + step.clock
@@ -117,7 +117,9 @@ def send(
     return deliver(session, delivery, url, FORGER if step.forged else secret)
 
 
-def faults(step: Step, response: requests.Response, before: str) -> Iterator[str]:
+def faults(
+    step: ScenarioStep, response: requests.Response, before: str
+) -> Iterator[str]:
     """Yield what is not as a right server would answer."""
     if response.status_code != step.expected:
         yield f"expected {step.expected}"
@@ -127,7 +129,7 @@ def faults(step: Step, response: requests.Response, before: str) -> Iterator[str
         yield "expected every alert to be accepted"
 
 
-def describe(step: Step) -> str:
+def describe(step: ScenarioStep) -> str:
     """Return a delivery in a line."""
     return f"{step.says}: {', '.join(map(_alert_line, step.alerts))}"
 
@@ -138,6 +140,6 @@ def _alert_line(alert: dict[str, Any]) -> str:
     return f"{alert['type']}{value}, {span}, {alert['status']}, rev {alert['rev']}"
 
 
-def body_of(step: Step) -> str:
+def body_of(step: ScenarioStep) -> str:
     """Return the body of a delivery; the same text for the same step."""
     return json.dumps({"alerts": step.alerts})

@@ -37,7 +37,7 @@ from ...ehr.exchange import Unanswered
 from ...ehr.fixture_server import FixtureServer, load_records, serve_records
 from ...ehr.fixtures import FixtureCase, load_case
 from ...ehr.hook_calls import build_bare, build_prefetched, find_templates
-from ...ehr.scenarios import Step
+from ...ehr.scenarios import ScenarioStep
 from ...ehr.tokens import generate_key
 from ...ingestion import ALERTS, CONSENTS
 from ...wearables.consent import ConsentAction
@@ -55,7 +55,7 @@ KEY_ID = "demo-key"
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class DemoStage:
     """What the demo plays on."""
 
     folder: Path
@@ -87,7 +87,7 @@ def demo(once: bool) -> None:
 
 
 @contextmanager
-def set_stage(console: Console) -> Iterator[Stage]:
+def set_stage(console: Console) -> Iterator[DemoStage]:
     """The server and the EHR's FHIR server, running for as long as the block lasts."""
     case = load_case(CASE, datetime.now().astimezone())
     pem, public = generate_key()
@@ -115,10 +115,10 @@ def set_stage(console: Console) -> Iterator[Stage]:
         log = folder / "server.log"
         running.enter_context(serve_as_child(settings, log, base))
         ehr = Ehr(base, ISSUER, pem, KEY_ID)
-        yield Stage(folder, case, ehr, secret, fhir, fhir_token)
+        yield DemoStage(folder, case, ehr, secret, fhir, fhir_token)
 
 
-def play(stage: Stage, console: Console) -> None:
+def play(stage: DemoStage, console: Console) -> None:
     """The main job, once."""
     case, ehr = stage.case, stage.ehr
     console.rule(
@@ -127,7 +127,9 @@ def play(stage: Stage, console: Console) -> None:
     agree(stage, console)
 
     console.rule("2. A watch raises an alert; its signed webhook arrives", align="left")
-    alerts = Step("a watch", tuple(case.alerts["alerts"]), delivery=str(uuid4()))
+    alerts = ScenarioStep(
+        "a watch", tuple(case.alerts["alerts"]), delivery=str(uuid4())
+    )
     url = webhook_url(ehr.base, ALERTS.path)
     with requests.Session() as session:
         sent = send(session, alerts, url, stage.secret)
@@ -154,7 +156,7 @@ def play(stage: Stage, console: Console) -> None:
     show(console, ehr.call(SERVICE, build_prefetched(case, templates)), ehr.base)
 
 
-def agree(stage: Stage, console: Console) -> None:
+def agree(stage: DemoStage, console: Console) -> None:
     """The patient lets data of their watch be stored and shown."""
     patient = stage.case.request["context"]["patientId"]
     permits = (ConsentAction.COLLECT, ConsentAction.USE)
@@ -214,7 +216,7 @@ def write_clients(public_key: dict[str, Any], fhir_base: str, secret: str) -> st
     return json.dumps({"format": 1, "clients": [ehr], "webhooks": [watch]})
 
 
-def invite(stage: Stage, console: Console) -> None:
+def invite(stage: DemoStage, console: Console) -> None:
     """What to open or type next."""
     base = stage.ehr.base
     program = as_typed(Path(sys.executable).with_name("cds-service"))

@@ -267,7 +267,7 @@ def build_settings(config: Config) -> dict[str, Any]:
         "secure_scheme_headers": {},
         "forwarder_headers": "",
         "loglevel": str(config.log_level).lower(),
-        "logger_class": Log,
+        "logger_class": GunicornLog,
         "pre_request": keep_quiet,
         "child_exit": forget,
         "control_socket_disable": True,
@@ -289,7 +289,7 @@ def build_tls_settings(config: Config) -> dict[str, Any]:
 # gunicorn's log, without what callers sent
 
 
-class Log(Logger):
+class GunicornLog(Logger):
     """Leaves the values out of gunicorn's lines for debugging.
 
     They quote the head of a message that broke off, and its token with it.

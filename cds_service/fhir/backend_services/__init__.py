@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from ...http.addresses import Base, Reach
 from ...http.bodies import parse_body
-from ...http.exchange import PASSING, ReadFailure, Request, Response, send
+from ...http.exchange import PASSING, OutgoingRequest, ReadFailure, Response, send
 from ...http.pacing import TEMPORARY, parse_retry_after
 from ..client import FhirPool
 from ..foreign_text import shown
@@ -202,7 +202,7 @@ class BackendServices:
         what: str,
         form: Mapping[str, str] | None = None,
     ) -> Response:
-        request = Request(
+        request = OutgoingRequest(
             url,
             headers={"Accept": "application/json"},
             form=form,

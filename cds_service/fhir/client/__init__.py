@@ -23,7 +23,7 @@ from ...http.connections import (
     keep_quiet,
     resolve_by_system,
 )
-from ...http.exchange import Exchange, ReadFailure, ReadLimits
+from ...http.exchange import DeadlineSession, ReadFailure, ReadLimits
 from ...protocol.requests import HookRequest
 from ..entries import is_resource, next_link
 from ..forms import Form
@@ -91,7 +91,7 @@ class FhirReader:
         self._limits = limits
         self._halves: list[int] = []
         told = {"traceparent": traceparent} if traceparent else {}
-        self._exchange = Exchange(pool, limits, reach, ca_file, told)
+        self._exchange = DeadlineSession(pool, limits, reach, ca_file, told)
         self._client = _new_server(None, base_uri=f"{base}/")
         self._client.session = self._exchange
         if token:

@@ -31,7 +31,7 @@ NO_JSON = "json"
 Schema = Mapping[str, Any]
 
 
-class Broken(NamedTuple):
+class BrokenKeyword(NamedTuple):
     """One keyword of a schema that a value breaks."""
 
     keyword: str
@@ -73,18 +73,18 @@ class Validator:
             # Half a character, or a type that JSON does not know.
             return False
 
-    def faults(self, value: Any) -> list[Broken]:
+    def faults(self, value: Any) -> list[BrokenKeyword]:
         """Return everything in *value* that breaks the schema; empty where it holds."""
         if self.holds(value):
             return []
-        return self.explain(value) or [Broken(NO_JSON, _WRITABLE, {}, value, ())]
+        return self.explain(value) or [BrokenKeyword(NO_JSON, _WRITABLE, {}, value, ())]
 
-    def explain(self, value: Any) -> list[Broken]:
+    def explain(self, value: Any) -> list[BrokenKeyword]:
         """Return every keyword of the schema that *value* breaks, in milliseconds."""
         if self._explainer is None:
             self._explainer = _explainer(self._schema)
         return [
-            Broken(
+            BrokenKeyword(
                 keyword=str(error.validator),
                 argument=error.validator_value,
                 schema=error.schema if isinstance(error.schema, dict) else {},

@@ -18,7 +18,7 @@ from ..language.tree import (
     Compared,
     FactTest,
     PatientTest,
-    Presence,
+    PresenceTest,
     RuleTree,
     When,
 )
@@ -116,7 +116,7 @@ class _Reader:
                 yield from self._of_branch(node)
             case PatientTest():
                 yield from self._of_patient(node)
-            case Presence():
+            case PresenceTest():
                 said = f"{node.fact} {node.word}"
                 comparison = "at_least" if node.word == "present" else "below"
                 yield self._count(node.fact, comparison, node.path, said)
@@ -143,7 +143,7 @@ class _Reader:
         found = list(self._demands(node))
         if len(found) == 1 and found[0].comparison in _OPPOSITE:
             only = found[0]
-            if only.subject[1] in ("count", "age") or isinstance(node, Presence):
+            if only.subject[1] in ("count", "age") or isinstance(node, PresenceTest):
                 turned_to = _OPPOSITE[only.comparison]
                 yield only._replace(comparison=turned_to, said=f"not {only.said}")
 

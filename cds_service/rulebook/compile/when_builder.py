@@ -16,7 +16,7 @@ from ..language.tree import (
     FactTest,
     OnDays,
     PatientTest,
-    Presence,
+    PresenceTest,
     Repeated,
     RiseOrFall,
     RuleTree,
@@ -106,7 +106,7 @@ class WhenBuilder:
                 return self._branch(node)
             case PatientTest():
                 return self._patient(node)
-            case Presence() | FactTest():
+            case PresenceTest() | FactTest():
                 return self._of_fact(node)
             case _:
                 assert_never(node)
@@ -152,13 +152,13 @@ class WhenBuilder:
             "all", self._place(path), predicate, tuple(leaves), operator="all"
         )
 
-    def _of_fact(self, node: Presence | FactTest) -> Criterion | None:
+    def _of_fact(self, node: PresenceTest | FactTest) -> Criterion | None:
         fact = self.facts.get(node.fact)
         if fact is None:
             self._unknown_fact(node.fact, node.path)
             return None
         self.used_facts.add(node.fact)
-        if isinstance(node, Presence):
+        if isinstance(node, PresenceTest):
             return self._presence(fact, node)
         of_all, of_one = node.parted(fact.kind)
         leaves = [self._test(fact, test) for test in of_all]
@@ -167,7 +167,7 @@ class WhenBuilder:
         known = [leaf for leaf in leaves if leaf is not None]
         return self._joined(known, node.path) if len(known) == len(leaves) else None
 
-    def _presence(self, fact: Fact, node: Presence) -> Criterion | None:
+    def _presence(self, fact: Fact, node: PresenceTest) -> Criterion | None:
         if not self._allowed(fact, node.word, node.path):
             return None
         predicates = {"present": criteria.present, "absent": criteria.absent}

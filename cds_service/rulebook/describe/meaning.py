@@ -18,7 +18,7 @@ from ..language.tree import (
     FactTest,
     OnDays,
     PatientTest,
-    Presence,
+    PresenceTest,
     Repeated,
     RiseOrFall,
     RuleTree,
@@ -141,7 +141,7 @@ class _Reader:
                 return Clause(node.word, node.path, children=children)
             case PatientTest():
                 return self._of_patient(node)
-            case Presence():
+            case PresenceTest():
                 return Clause(node.word, node.path, node.fact)
             case FactTest():
                 return self._of_fact(node)

@@ -161,7 +161,7 @@ class PatientTest(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Presence(Node):
+class PresenceTest(Node):
     """Whether a fact found anything."""
 
     fact: str
@@ -192,7 +192,7 @@ class FactTest(Node):
         return of_all, tuple(of_one)
 
 
-When = Branch | PatientTest | Presence | FactTest
+When = Branch | PatientTest | PresenceTest | FactTest
 """A criterion: what stands under ``when``."""
 
 

@@ -37,7 +37,7 @@ from .tree import (
     ParamNode,
     PatientTest,
     PeriodNode,
-    Presence,
+    PresenceTest,
     Repeated,
     RiseOrFall,
     RuleTree,
@@ -135,7 +135,7 @@ def _when(written: Written, path: Path) -> When:
         ages = _bounds("age", body.get("age", {}), (*here, "age"))
         return PatientTest(here, tuple(body.get("sex", {}).get("in", ())), ages)
     if isinstance(body, str):
-        return Presence(here, word, body)
+        return PresenceTest(here, word, body)
     tests = (_test(name, test, (*here, name)) for name, test in body.items())
     return FactTest(here, word, tuple(tests))
 

@@ -30,7 +30,7 @@ ACKNOWLEDGEMENT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownProducts:
     """RxNorm codes of which it is known what they hold."""
 
     codes: frozenset[str] = frozenset()
@@ -50,7 +50,7 @@ class Expansion:
 
     products: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     """Ingredient's code to the codes that hold it, each with its dose forms."""
-    known: Known = Known()
+    known: KnownProducts = KnownProducts()
     absent: frozenset[str] = frozenset()
     """Ingredients that the release does not have."""
 
@@ -163,7 +163,7 @@ class _Reader:
         release = head.get("release", "")
         return Expansion(
             self.products,
-            Known(
+            KnownProducts(
                 frozenset(codes),
                 frozenset(mixed),
                 frozenset(formless),

@@ -8,7 +8,7 @@ from typing import Any
 from ...fhir.code_systems import SYSTEMS, canonical_system, normalise_code
 from ...units import NOTHING_SAID, Substance, scales
 from ..values.text import format_number, format_quantity
-from .expansions import Known
+from .expansions import KnownProducts
 from .lexicon import DoseForm
 
 Products = Mapping[str, Mapping[str, tuple[str, ...]]]
@@ -108,7 +108,7 @@ class ValueSet:
     """System and code of an ingredient to the name that it goes by."""
     products: Products = field(default_factory=dict, repr=False, compare=False)
     """Of the imported RxNorm: ingredient's code to the products that hold it."""
-    known: Known = field(default=Known(), repr=False)
+    known: KnownProducts = field(default=KnownProducts(), repr=False)
     """The expansion that all its ingredients are in, if they are: of these codes it is
     certain whether the set has them."""
 

@@ -29,7 +29,7 @@ from ..language.tree import (
     ObservationFact,
     OnDays,
     PatientTest,
-    Presence,
+    PresenceTest,
     Repeated,
     RiseOrFall,
     RuleTree,
@@ -283,7 +283,7 @@ class _Mutator:
                 yield from self._branch(node)
             case PatientTest():
                 yield from self._patient(node)
-            case Presence():
+            case PresenceTest():
                 word = _SWAPS[node.word]
                 said = f"{node.word} -> {word}"
                 yield _Change(node, replace(node, word=word), said, node.path)
@@ -373,7 +373,7 @@ def _named(node: When) -> str:
             return f"{node.word} …"
         case PatientTest():
             return f"patient {'age' if node.ages else 'sex'}"
-        case Presence():
+        case PresenceTest():
             return f"{node.fact} {node.word}"
         case FactTest():
             return f"{node.fact} {node.tests[0].name}"

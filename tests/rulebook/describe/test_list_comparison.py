@@ -14,7 +14,7 @@ from cds_service.rulebook.describe.list_comparison import (
 )
 from cds_service.rulebook.language.diagnostics import Findings
 from cds_service.rulebook.language.source import parse_yaml
-from cds_service.rulebook.terminology.expansions import Known
+from cds_service.rulebook.terminology.expansions import KnownProducts
 from cds_service.rulebook.terminology.fhir_import import Imported
 from cds_service.rulebook.terminology.valuesets import build_valuesets
 
@@ -123,7 +123,7 @@ def test_a_product_without_a_name_cannot_be_judged_until_rxnorm_is_imported() ->
         BB,
         *listed,
         codes={RXNORM: frozenset({"6918", "20352", "866436"})},
-        known=Known(frozenset({"866436", "11289"})),
+        known=KnownProducts(frozenset({"866436", "11289"})),
     ).systems
 
     assert codes(unsure.found) == ["6918"]

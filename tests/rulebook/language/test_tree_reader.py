@@ -34,7 +34,7 @@ from cds_service.rulebook.language.tree import (
     OnDays,
     PatientTest,
     PeriodNode,
-    Presence,
+    PresenceTest,
     Repeated,
     RiseOrFall,
     RuleTree,
@@ -100,8 +100,8 @@ def bound(attribute: str, comparison: str, amount: Amount) -> Bound:
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
-        ("af: present", Presence((), "af", "present")),
-        ("af: absent", Presence((), "af", "absent")),
+        ("af: present", PresenceTest((), "af", "present")),
+        ("af: absent", PresenceTest((), "af", "absent")),
         (
             "af: {count: {above: 1}}",
             FactTest(
@@ -115,7 +115,7 @@ def bound(attribute: str, comparison: str, amount: Amount) -> Bound:
             Branch(
                 (),
                 "none",
-                (Branch((), "any", (Presence((), "af", "absent"),)),),
+                (Branch((), "any", (PresenceTest((), "af", "absent"),)),),
             ),
         ),
         ("patient: {sex: {in: [male, other]}}", PatientTest((), ("male", "other"))),
@@ -262,7 +262,7 @@ def test_a_length_of_time_that_is_too_long_stays_the_text_that_it_is() -> None:
             ScoreFact(
                 (),
                 "Sum",
-                (ScoreItem((), -1, "AF", Presence((), "x", "present")),),
+                (ScoreItem((), -1, "AF", PresenceTest((), "x", "present")),),
             ),
         ),
     ],

@@ -9,7 +9,7 @@ from cds_service.rulebook.language.diagnostics import Findings
 from cds_service.rulebook.terminology.expansions import (
     EXPANSION,
     Expansion,
-    Known,
+    KnownProducts,
     meant,
     names_in,
     read_expansion,
@@ -108,7 +108,7 @@ def test_what_was_written_is_read(text: str) -> None:
         "1923428": ("Oral Tablet",),
     }
     assert read.covered == {"6918", "10600", "29046", "703"}
-    assert read.known == Known(
+    assert read.known == KnownProducts(
         codes=frozenset(
             "6918 10600 29046 197884 866427 866436 866479 1923424 1923428".split()
         ),

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from ....fhir.code_systems import HIERARCHIES, SYSTEMS, normalise_code
-from ...terminology.expansions import Known
+from ...terminology.expansions import KnownProducts
 from ...terminology.folding import Phrase, fold, phrase_of, words_of
 from ...terminology.lexicon import DoseForm, Lexicon, Mention
 from ...terminology.valuesets import ValueSet
@@ -52,11 +52,11 @@ Named = tuple[Mention, str, tuple[int, ...]]
 class _SystemIndex:
     """Codes and beginnings of codes of one system, to slots."""
 
-    def __init__(self, system: str, release: Known) -> None:
+    def __init__(self, system: str, release: KnownProducts) -> None:
         self._system = system
         self._is_flat = system not in HIERARCHIES
         """Whether it matters only which codes are listed, as they are written."""
-        self._release = release if system == RXNORM else Known()
+        self._release = release if system == RXNORM else KnownProducts()
         self._codes: dict[str, tuple[int, ...]] = {}
         self._prefixes: dict[int, dict[str, list[int]]] = {}
         """By length."""
@@ -160,7 +160,8 @@ class CodeIndex:
         self._sets = {slot: valuesets[name] for slot, name in slots.items()}
         self._known = {slot: valuesets[name].known for slot, name in slots.items()}
         release = next(
-            (each.known for each in valuesets.values() if each.known.codes), Known()
+            (each.known for each in valuesets.values() if each.known.codes),
+            KnownProducts(),
         )
         self._excluding = {
             slot: _Exclusion(valuesets[name], lexicon)
@@ -430,7 +431,7 @@ _CATEGORY = 3
 """Characters of the shortest code of ICD-10-CM."""
 
 
-def _has_form(code: str, known: Known) -> bool:
+def _has_form(code: str, known: KnownProducts) -> bool:
     """Check if a code itself says its dose form, so that no words need to."""
     return code in known.codes and code not in known.formless
 

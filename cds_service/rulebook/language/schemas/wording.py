@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ....protocol.schemas import Broken
+from ....protocol.schemas import BrokenKeyword
 from ..diagnostics import closest, is_logic, quote, suggest
 from ..document import Path
 from . import remedies
 
 
-class Fault(NamedTuple):
+class ShapeFault(NamedTuple):
     """One fault of shape, as ``Findings.error`` takes it."""
 
     path: Path
@@ -22,17 +22,17 @@ class Fault(NamedTuple):
     """The key that is missing or, probably, misspelt."""
 
 
-def tell(broken: Broken) -> Iterator[Fault]:
+def tell(broken: BrokenKeyword) -> Iterator[ShapeFault]:
     """Yield what to say about a broken keyword, for each key that is at fault."""
     if not broken.is_name:
         return _WORDINGS.get(broken.keyword, _otherwise)(broken)
     path = (*broken.path, broken.value)
     message = f"{quote(broken.value)} is no name"
     help = _advice(broken) + remedies.unlike_ascii(broken.value)
-    return iter([Fault(path, "CDS105", message, help, True)])
+    return iter([ShapeFault(path, "CDS105", message, help, True)])
 
 
-def without_echoes(faults: Collection[Fault]) -> list[Fault]:
+def without_echoes(faults: Collection[ShapeFault]) -> list[ShapeFault]:
     """The faults, but for those that a misspelt key beside them explains."""
     misspelt = {
         (fault.path[:-1], fault.meant) for fault in faults if fault.code == "CDS102"
@@ -46,15 +46,15 @@ def without_echoes(faults: Collection[Fault]) -> list[Fault]:
     ]
 
 
-def _required(broken: Broken) -> Iterator[Fault]:
+def _required(broken: BrokenKeyword) -> Iterator[ShapeFault]:
     for name in broken.argument:
         if name not in broken.value:
             message = f"{quote(name)} is missing{_in(broken)}"
             help = remedies.add_key(name, broken.schema)
-            yield Fault(broken.path, "CDS101", message, help, True, name)
+            yield ShapeFault(broken.path, "CDS101", message, help, True, name)
 
 
-def _unexpected(broken: Broken) -> Iterator[Fault]:
+def _unexpected(broken: BrokenKeyword) -> Iterator[ShapeFault]:
     known = broken.schema.get("properties", {})
     here = broken.path[-1] if broken.path else ""
     if isinstance(here, str) and is_logic(here) and here not in known:
@@ -68,10 +68,10 @@ def _unexpected(broken: Broken) -> Iterator[Fault]:
             help = remedies.choose_key(name, known) if meant or not said else ""
             help = "; ".join(each for each in (help, said) if each)
             path = (*broken.path, name)
-            yield Fault(path, "CDS102", message, help, True, meant)
+            yield ShapeFault(path, "CDS102", message, help, True, meant)
 
 
-def _type(broken: Broken) -> Iterator[Fault]:
+def _type(broken: BrokenKeyword) -> Iterator[ShapeFault]:
     if "enum" in broken.schema:
         return
     wanted = broken.argument
@@ -84,7 +84,7 @@ def _type(broken: Broken) -> Iterator[Fault]:
     meant = closest(here, broken.schema.get("words", ())) if here else None
     if meant and meant != here:
         message = f"{quote(here)} is not known here"
-        yield Fault(path, "CDS102", message, f"did you mean `{meant}`?", True)
+        yield ShapeFault(path, "CDS102", message, f"did you mean `{meant}`?", True)
         return
     subject = quote(here) if here else "this item" if path else "the file"
     expected = " or ".join(_TYPES[each] for each in wanted)
@@ -95,74 +95,74 @@ def _type(broken: Broken) -> Iterator[Fault]:
         message = f"{subject} has no value; it is {expected}"
     else:
         message = f"{subject} is {expected}, not {_described(broken.value)}"
-    yield Fault(path, "CDS103", message, help)
+    yield ShapeFault(path, "CDS103", message, help)
 
 
-def _no_logic(path: Path, here: str) -> Fault:
+def _no_logic(path: Path, here: str) -> ShapeFault:
     """A word of other languages in the place of `all`, `any` or `none`."""
     help = suggest(here, ("all", "any", "none"))
-    return Fault(path, "CDS102", f"{quote(here)} is not known here", help, True)
+    return ShapeFault(path, "CDS102", f"{quote(here)} is not known here", help, True)
 
 
-def _choice(broken: Broken) -> Iterator[Fault]:
+def _choice(broken: BrokenKeyword) -> Iterator[ShapeFault]:
     allowed = broken.schema.get("enum", [broken.schema.get("const")])
     message = f"{quote(broken.value)} is not allowed here"
     help = _advice(broken) or remedies.choose_word(broken.value, allowed)
-    yield Fault(broken.path, "CDS104", message, help)
+    yield ShapeFault(broken.path, "CDS104", message, help)
 
 
-def _pattern(broken: Broken) -> Iterator[Fault]:
+def _pattern(broken: BrokenKeyword) -> Iterator[ShapeFault]:
     wanted = broken.schema.get("title", "what can stand here")
     message = f"{quote(broken.value)} is not {wanted}"
     help = _advice(broken) + remedies.unlike_ascii(broken.value)
-    yield Fault(broken.path, "CDS105", message, help)
+    yield ShapeFault(broken.path, "CDS105", message, help)
 
 
-def _format(broken: Broken) -> Iterator[Fault]:
+def _format(broken: BrokenKeyword) -> Iterator[ShapeFault]:
     # What does not even look like a date breaks the pattern, and is told there.
     if re.search(broken.schema.get("pattern", ""), broken.value):
         message = f"{quote(broken.value)} is not in the calendar"
-        yield Fault(broken.path, "CDS105", message, "write a day that there is")
+        yield ShapeFault(broken.path, "CDS105", message, "write a day that there is")
 
 
-def _too_many_keys(broken: Broken) -> Iterator[Fault]:
+def _too_many_keys(broken: BrokenKeyword) -> Iterator[ShapeFault]:
     names = ", ".join(quote(name) for name in list(broken.value)[:6])
     message = f"only one key can stand here, and there are {len(broken.value)}: {names}"
     second = list(broken.value)[1]
-    yield Fault((*broken.path, second), "CDS106", message, _advice(broken), True)
+    yield ShapeFault((*broken.path, second), "CDS106", message, _advice(broken), True)
 
 
-def _too_few_keys(broken: Broken) -> Iterator[Fault]:
+def _too_few_keys(broken: BrokenKeyword) -> Iterator[ShapeFault]:
     known = sorted(broken.schema.get("properties", {}))
     help = "allowed here: " + ", ".join(known) if known else "write it, or remove it"
     message = f"nothing stands{_in(broken) or ' here'}"
-    yield Fault(broken.path, "CDS106", message, help)
+    yield ShapeFault(broken.path, "CDS106", message, help)
 
 
-def _choose(broken: Broken) -> Iterator[Fault]:
+def _choose(broken: BrokenKeyword) -> Iterator[ShapeFault]:
     if not isinstance(broken.value, dict):
         return
     message = broken.schema.get("errorMessage", "this does not fit together")
     help = remedies.fit(broken.keyword, broken.schema, broken.value)
-    yield Fault(broken.path, "CDS110", message, help, True)
+    yield ShapeFault(broken.path, "CDS110", message, help, True)
 
 
-def _together(broken: Broken) -> Iterator[Fault]:
+def _together(broken: BrokenKeyword) -> Iterator[ShapeFault]:
     for name, needed in broken.argument.items():
         missing = [each for each in needed if each not in broken.value]
         if name in broken.value and missing:
             lacking = " and ".join(quote(each) for each in missing)
             message = f"{quote(name)} needs {lacking} beside it"
             help = f"add {lacking}, or remove {quote(name)}"
-            yield Fault((*broken.path, name), "CDS108", message, help, True)
+            yield ShapeFault((*broken.path, name), "CDS108", message, help, True)
 
 
-def _bound(broken: Broken) -> Iterator[Fault]:
+def _bound(broken: BrokenKeyword) -> Iterator[ShapeFault]:
     message = _BOUNDS[broken.keyword].format(
         limit=broken.argument, value=quote(broken.value), size=_size(broken.value)
     )
     help = remedies.bound(broken.keyword, broken.argument)
-    yield Fault(broken.path, "CDS107", message, help)
+    yield ShapeFault(broken.path, "CDS107", message, help)
 
 
 _BOUNDS = {
@@ -178,9 +178,9 @@ _BOUNDS = {
 }
 
 
-def _otherwise(broken: Broken) -> Iterator[Fault]:
+def _otherwise(broken: BrokenKeyword) -> Iterator[ShapeFault]:
     message = f"this does not fit: {broken.keyword} {quote(broken.argument)}"
-    yield Fault(broken.path, "CDS110", message, _advice(broken) or "correct it")
+    yield ShapeFault(broken.path, "CDS110", message, _advice(broken) or "correct it")
 
 
 def _size(value: Any) -> str:
@@ -188,13 +188,13 @@ def _size(value: Any) -> str:
     return {0: "no items", 1: "one item"}.get(size, f"{size} items")
 
 
-def _in(broken: Broken) -> str:
+def _in(broken: BrokenKeyword) -> str:
     """Return where, by the nearest key above; empty at the top of the file."""
     named = [each for each in broken.path if isinstance(each, str)]
     return f" in {quote(named[-1])}" if named else ""
 
 
-def _advice(broken: Broken) -> str:
+def _advice(broken: BrokenKeyword) -> str:
     said = broken.schema.get("patternErrorMessage", broken.schema.get("errorMessage"))
     return str(said or "")
 
@@ -226,7 +226,7 @@ _TYPES = {
     "null": "empty",
 }
 
-_WORDINGS: Mapping[str, Callable[[Broken], Iterator[Fault]]] = {
+_WORDINGS: Mapping[str, Callable[[BrokenKeyword], Iterator[ShapeFault]]] = {
     "required": _required,
     "additionalProperties": _unexpected,
     "type": _type,

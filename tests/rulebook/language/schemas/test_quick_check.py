@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator, FormatChecker
 
-from cds_service.protocol.schemas import Broken, Validator
+from cds_service.protocol.schemas import BrokenKeyword, Validator
 from cds_service.rulebook.compile.compiler import kind_of
 from cds_service.rulebook.language.diagnostics import Findings
 from cds_service.rulebook.language.document import Document
@@ -73,7 +73,7 @@ def test_of_files_with_something_odd_in_every_place(file: str) -> None:
 
 
 def test_nothing_is_refused_without_a_word() -> None:
-    broken = Broken("contentEncoding", "base64", {}, 3, ("facts", "x"))
+    broken = BrokenKeyword("contentEncoding", "base64", {}, 3, ("facts", "x"))
 
     (fault,) = tell(broken)
 
