@@ -223,6 +223,76 @@ def test_a_rise_is_the_newest_reading_less_the_lowest_before_it(
 
 
 @pytest.mark.parametrize(
+    ("readings", "expected"),
+    [
+        # A reading of which only the month is known is of any of its days.
+        ([(110, "1h"), (110, "2026-10")], {"boundary"}),
+        ([(110, "1h"), (90, "2026-10")], False),
+        ([(90, "1h"), (90, "2026-10")], False),
+        ([(110, "2026-10"), (110, "2026-10")], {"boundary"}),
+        ([(110, "1h"), (110, "25h"), (90, "2026-10")], True),
+        ([(90, "2026-10")], {"not_recorded"}),
+    ],
+)
+def test_a_reading_without_a_day_of_its_own_is_no_day_more_and_may_be_one(
+    rules: Any,
+    chart: Any,
+    reasons: Any,
+    readings: list[tuple[float, str]],
+    expected: bool | set[str],
+) -> None:
+    observations = [
+        {**weight(*each), "id": f"w{number}"} for number, each in enumerate(readings)
+    ]
+
+    verdict = rules.verdict(
+        HR.replace("7 days", "90 days"), DAYS, chart(observations=observations)
+    )
+
+    assert expected == (verdict if isinstance(verdict, bool) else reasons(verdict))
+
+
+def test_a_reading_without_a_day_of_its_own_is_enough_for_one_day(
+    rules: Any, chart: Any
+) -> None:
+    patient = chart(observations=[weight(110, "2026-10")])
+    test = "hr: {on_days: {above: 100, days: 1}}"
+
+    assert rules.verdict(HR.replace("7 days", "90 days"), test, patient) is True
+
+
+def test_a_share_that_is_reached_exactly_is_reached(
+    rules: Any, chart: Any, reading: Any
+) -> None:
+    """0.56 of 25 is 14 on paper, and a little more in binary."""
+    test = "hr: {sustained: {above: 100, for: 3 days, share: 0.56}}"
+
+    def verdict(met: int) -> Any:
+        readings = [
+            reading(104 if number < met else 90, f"{2 * number + 1} hours")
+            for number in range(25)
+        ]
+        return rules.verdict(HR, test, chart(observations=readings))
+
+    assert verdict(14) is True
+    assert verdict(13) is False
+
+
+def test_a_change_on_the_limit_in_a_list_read_in_part_is_unknown_for_both_reasons(
+    rules: Any, chart: Any, reasons: Any
+) -> None:
+    vague = weight(81, "1h")
+    vague["valueQuantity"]["comparator"] = ">"
+    patient = chart(
+        observations=[vague, weight(80, "25h")], states={"observations": PARTIAL}
+    )
+
+    verdict = rules.verdict(HR, "hr: {rise: {at_least: 2, over: 3 days}}", patient)
+
+    assert reasons(verdict) == {"boundary", "not_read"}
+
+
+@pytest.mark.parametrize(
     ("age", "expected"), [("2h", True), ("0h", {"unusable"}), (None, {"unusable"})]
 )
 def test_only_a_newer_reading_can_undo_a_rise(
