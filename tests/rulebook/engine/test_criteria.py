@@ -76,6 +76,8 @@ MISSHAPEN = {**condition(), "code": ["E11.9"]}
         ("{count: {below: 2}}", [condition()], PARTIAL, {"not_read"}),
         ("{count: {equals: 1}}", [condition()], LOADED, True),
         ("{count: {equals: 1}}", [condition()], PARTIAL, {"not_read"}),
+        ("{count: {equals: 2}}", [condition()], LOADED, False),
+        ("{count: {equals: 2}}", [condition()], PARTIAL, {"not_read"}),
     ],
 )
 def test_what_a_test_of_conditions_says(
@@ -184,6 +186,56 @@ def test_the_latest_is_unknown_if_a_newer_reading_is_unusable(
 
     assert reasons(newer_broken) == {"unusable"}
     assert older_broken is True
+
+
+UNTIMED = {"effectiveDateTime": None, "issued": None}
+
+
+@pytest.mark.parametrize(
+    ("within", "changes", "expected"),
+    [
+        (7, {"effectiveDateTime": "2026-11-22T11:59:00Z", "code": {}}, {"not_read"}),
+        (7, {"effectiveDateTime": "2026-11-22T09:59:00Z", "code": {}}, True),
+        (7, UNTIMED, {"uncertain"}),
+        (7, {"effectiveDateTime": "2026-11"}, {"boundary"}),
+        (40, {"effectiveDateTime": "2026-10"}, True),
+    ],
+    ids=[
+        "newer, without a code", "older, without a code", "without a time",
+        "of this month", "of the month before",
+    ],
+)  # fmt: skip
+def test_the_latest_is_known_only_if_nothing_in_doubt_may_be_newer(
+    rules: Any,
+    chart: Any,
+    reading: Any,
+    reasons: Any,
+    within: int,
+    changes: dict[str, Any],
+    expected: bool | set[str],
+) -> None:
+    other = reading(90, "3 hours") | changes
+    known = {name: each for name, each in other.items() if each is not None}
+    readings = [reading(101, "2 hours"), known]
+
+    verdict = rules.verdict(
+        HR.replace("7 days", f"{within} days"),
+        "hr: {latest: {above: 100}}",
+        chart(observations=readings),
+    )
+
+    assert expected == (verdict if isinstance(verdict, bool) else reasons(verdict))
+
+
+def test_a_range_across_the_limit_in_a_list_read_in_part_is_unknown_for_both_reasons(
+    rules: Any, chart: Any, reading: Any, reasons: Any
+) -> None:
+    vague = reading(90, valueQuantity={"value": 90, "comparator": ">", "code": "/min"})
+    patient = chart(observations=[vague], states={"observations": PARTIAL})
+
+    verdict = rules.verdict(HR, "hr: {latest: {above: 100}}", patient)
+
+    assert reasons(verdict) == {"boundary", "not_read"}
 
 
 def test_the_latest_is_unknown_if_a_reading_of_the_same_time_is_unusable(
