@@ -30,14 +30,14 @@ ABOUT = AboutData({"urn:s|wrong": Duration(9, "day")}, {"a": Alerting()})
 def asked(rules: Any, chart: Any, reading: Any, wearable: Any) -> Any:
     """The rule, asked of three readings and two alerts."""
 
-    def ask(facts: str, when: str, **states: SourceState) -> Evaluation:
+    def ask(facts: str, when: str, more: str = "", **states: SourceState) -> Evaluation:
         readings = [reading(105), reading(120, "2 hours"), reading(101, "30 hours")]
         alerts = [
             wearable(value=38.0, source="watch", id="1"),
             wearable(hours=3, value=44.0, source="ring", id="1"),
         ]
         seen = chart(observations=readings, states=states)
-        (found,) = rules.evaluate(facts, when, seen, alerts).items
+        (found,) = rules.evaluate(facts, when, seen, alerts, more).items
         evaluation: Evaluation = found
         return evaluation
 
@@ -53,6 +53,10 @@ def asked(rules: Any, chart: Any, reading: Any, wearable: Any) -> Any:
         ("min: {below: 110}", ["o-101-30hours"]),
         ("mean: {above: 100}", ["o-101-30hours", "o-105-1hours", "o-120-2hours"]),
         ("count: {at_least: 3}", ["o-101-30hours", "o-105-1hours", "o-120-2hours"]),
+        (
+            "sustained: {above: 100, for: 2 hours, readings: 2}",
+            ["o-105-1hours", "o-120-2hours"],
+        ),
     ],
 )
 def test_a_card_rests_on_the_readings_that_made_it_true(
@@ -79,6 +83,31 @@ def test_what_is_false_or_excluded_or_merely_recorded_is_no_evidence(
 
     for when in (either, spared):
         assert evidence_of(asked(BOTH, when)) == ("WearableAlert/watch/1",)
+
+
+def test_what_is_true_within_what_is_false_and_what_is_unknown_is_no_evidence(
+    asked: Any,
+) -> None:
+    slow = "slow: {value: {below: 40}}"
+    false = "all: [hr: {latest: {above: 100}}, slow: {value: {below: 10}}]"
+    unknown = "hr: {mean: {above: 100}}"
+
+    within = asked(BOTH, f"any: [{{{false}}}, {slow}]")
+    beside = asked(BOTH, f"any: [{unknown}, {slow}]", observations=SourceState.PARTIAL)
+
+    for fired in (within, beside):
+        assert evidence_of(fired) == ("WearableAlert/watch/1",)
+
+
+def test_a_reading_without_an_id_cannot_be_named(
+    rules: Any, chart: Any, reading: Any
+) -> None:
+    unnamed = {name: each for name, each in reading(120).items() if name != "id"}
+    seen = chart(observations=[unnamed, reading(110, "2 hours")])
+
+    (found,) = rules.evaluate(RATE, "all: [hr: {mean: {above: 100}}]", seen).items
+
+    assert evidence_of(found) == ("Observation/o-110-2hours",)
 
 
 def test_a_rule_that_rests_on_problems_and_medicines_has_no_evidence(
@@ -141,6 +170,19 @@ def test_what_was_not_read_may_hold_the_card_and_that_is_said(asked: Any) -> Non
     assert again and (again.outcome, again.could_not_check) == (Outcome.UNKNOWN, True)
 
 
+def test_what_was_not_read_is_said_once_and_not_noted_besides(asked: Any) -> None:
+    fired = asked(
+        RATE,
+        "all: [hr: {max: {above: 110}}]",
+        "if_unknown: note",
+        observations=SourceState.PARTIAL,
+    )
+
+    again = evaluate_without(fired, {"Observation/o-120-2hours"})
+
+    assert again and (again.could_not_check, again.noted) == (True, False)
+
+
 def said(**more: Any) -> Display:
     usual: dict[str, Any] = {
         "overridden": NOW - timedelta(days=1),
@@ -148,8 +190,14 @@ def said(**more: Any) -> Display:
         "evidence": ("Observation/o",),
         "user": "Practitioner/1",
     }
-    shown = ("a", "1.0.0", "k", Indicator.WARNING, NOW - timedelta(days=2))
-    return Display(*shown, **{**usual, **more})
+    shown = {
+        "rule": "b" if more.get("told_under") else "a",
+        "version": "1.0.0",
+        "dedup_key": "k",
+        "indicator": Indicator.WARNING,
+        "at": NOW - timedelta(days=2),
+    }
+    return Display(**{**shown, **usual, **more})
 
 
 def counted(
@@ -181,6 +229,19 @@ def test_without_a_user_a_word_counts_within_the_encounter() -> None:
     assert not counted(said(user=None, encounter="e1"), user="Practitioner/1")
     assert not counted(said(encounter="e1"), user=None)
     assert not counted(said(user=None, encounter=None), user=None)
+    (nobodys,) = weigh([said(user=None, encounter=None)], ABOUT, {}, NOW, ZONE)
+    assert not nobodys.mine
+
+
+def test_a_word_about_a_card_is_one_about_the_lines_on_it() -> None:
+    line = said(overridden=None, reason="", told_under="a")
+    lead = said(rule="a")
+    other = said(overridden=None, reason="", told_under="a", at=NOW - timedelta(days=3))
+
+    weighed = weigh([lead, line, other], ABOUT, {}, NOW, ZONE)
+
+    until = NOW + timedelta(days=8)
+    assert [each.disputed_until for each in weighed] == [until, until, None]
 
 
 def test_a_rules_own_length_goes_before_the_sites() -> None:
