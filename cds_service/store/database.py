@@ -44,13 +44,21 @@ class Database(Protocol):
     def place(self) -> Place | None:
         """Where the file is, if it is one and was opened."""
 
-    def write(self, work: Callable[[Connection], T], *, durable: bool = True) -> T:
+    def write(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        durable: bool = True,
+        repeatable: bool = False,
+    ) -> T:
         """Return what *work* does in one transaction, after that is committed.
 
         It may be done more than once, each time as if the times before had not been.
 
         Args:
             durable: Whether it must survive a power cut.
+            repeatable: Whether it may be done again as well where it was done and
+                nobody heard of it.
 
         Raises:
             StoreBusy: if others do not let go in time.

@@ -48,6 +48,9 @@ def claim(
             return Claim(DeliveryState.DIFFERENT)
         if found.status is not None:
             return Claim(DeliveryState.STORED, found.status, found.body)
+        if found.claim == attempt.id:
+            # Made before, by a transaction of whose end nobody heard.
+            return Claim(DeliveryState.NEW)
         if not is_gone(connection, found.claimant):
             break
         dead = and_(_in_progress(attempt), DELIVERIES.c.claim == found.claim)

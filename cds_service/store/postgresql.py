@@ -112,6 +112,7 @@ class PostgresDatabase:
         work: Callable[[Connection], T],
         *,
         durable: bool = True,
+        repeatable: bool = False,
         settle: Settle[T] | None = None,
         find: Find[T] | None = None,
     ) -> T:
@@ -119,12 +120,16 @@ class PostgresDatabase:
 
         Args:
             durable: Whether it must survive a crash of the server.
+            repeatable: Whether it may be done again as well where it was done and
+                nobody heard of it.
             settle: Told of the result on the connection that committed it.
             find: Whether the result was stored after all, where the connection broke
                 before the server said so. What it does itself is rolled back; while
                 the transaction of before may still be committed, it waits. Without
-                it, that is an error.
+                it, that is an error, unless the work is repeatable.
         """
+        if repeatable:
+            find = _never
         with self.condition.watched():
             result = self._repeat(work, durable, settle, find)
         self.condition.went_well()
@@ -379,6 +384,10 @@ class Listener:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def _never(connection: Connection, result: Any) -> bool:
+    return False
 
 
 def _with_usual(url: URL) -> URL:

@@ -225,14 +225,14 @@ class Publications:
             )
             return connection.execute(taken.returning(row.epoch)).scalar() or 0
 
-        return self._database.write(work, durable=False)
+        return self._database.write(work, durable=False, repeatable=True)
 
     def give_lease_back(self, holder: str) -> None:
         """Let the next one publish at once, if *holder* has the lease."""
         mine = and_(LEASES.c.name == PUBLISHING, LEASES.c.holder == holder)
         given = update(LEASES).where(mine).values(until_utc=0.0)
         self._database.write(
-            lambda connection: connection.execute(given), durable=False
+            lambda connection: connection.execute(given), durable=False, repeatable=True
         )
 
     def lease_holder(self, now: datetime) -> str:

@@ -52,7 +52,13 @@ class SqliteDatabase:
         self._writers: dict[bool, Connection] = {}
         self._lock = threading.Lock()
 
-    def write(self, work: Callable[[Connection], T], *, durable: bool = True) -> T:
+    def write(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        durable: bool = True,
+        repeatable: bool = False,
+    ) -> T:
         """Return what *work* does in one transaction, after that is committed."""
         with self.writing(durable=durable) as connection:
             with connection.begin():

@@ -281,7 +281,7 @@ class Store:
             self._prune(connection, now)
             return deliveries.claim(connection, attempt, digest, now)
 
-        return self._database.write(work, durable=False)
+        return self._database.write(work, durable=False, repeatable=True)
 
     def finish_delivery(
         self,
@@ -326,7 +326,9 @@ class Store:
     def abandon_delivery(self, attempt: Attempt) -> None:
         """Give the claim back: the delivery may come again as if it were new."""
         self._database.write(
-            lambda connection: deliveries.abandon(connection, attempt), durable=False
+            lambda connection: deliveries.abandon(connection, attempt),
+            durable=False,
+            repeatable=True,
         )
 
     def record_call(self, call: CallRecord, audit_event: AuditEvent) -> None:

@@ -31,6 +31,11 @@ def begin(
     return store.begin_delivery(attempt, digest, now)
 
 
+def send_again(store: Store, now: datetime) -> Claim:
+    """What becomes of the same delivery where it comes once more."""
+    return begin(store, now, attempt=Attempt("simulator", "key"))
+
+
 def finish(store: Store, event: AuditEvent, attempt: Attempt = FIRST) -> None:
     store.finish_delivery(attempt, 202, '{"a":1}', Intake(), event, event.at)
 
@@ -39,7 +44,7 @@ def test_a_delivery_is_new_then_in_progress_then_stored(
     store: Store, event: AuditEvent, now: datetime
 ) -> None:
     assert begin(store, now) == Claim(DeliveryState.NEW)
-    assert begin(store, now) == Claim(DeliveryState.IN_PROGRESS)
+    assert send_again(store, now) == Claim(DeliveryState.IN_PROGRESS)
 
     finish(store, event)
 
@@ -70,9 +75,13 @@ def test_a_claim_that_its_process_did_not_live_to_finish_is_taken_over(
 ) -> None:
     begin(store, now)
 
-    assert begin(store, now + timedelta(minutes=4)).state is DeliveryState.IN_PROGRESS
-    assert begin(store, now + timedelta(minutes=6)).state is DeliveryState.NEW
-    assert begin(store, now + timedelta(minutes=7)).state is DeliveryState.IN_PROGRESS
+    assert (
+        send_again(store, now + timedelta(minutes=4)).state is DeliveryState.IN_PROGRESS
+    )
+    assert send_again(store, now + timedelta(minutes=6)).state is DeliveryState.NEW
+    assert (
+        send_again(store, now + timedelta(minutes=7)).state is DeliveryState.IN_PROGRESS
+    )
 
 
 def test_what_was_taken_over_is_finished_by_who_took_it_over_alone(
@@ -85,7 +94,7 @@ def test_what_was_taken_over_is_finished_by_who_took_it_over_alone(
     with pytest.raises(StoreError):
         finish(store, event)
     store.abandon_delivery(FIRST)
-    assert begin(store, later).state is DeliveryState.IN_PROGRESS
+    assert send_again(store, later).state is DeliveryState.IN_PROGRESS
     finish(store, event, second)
 
     assert begin(store, later).state is DeliveryState.STORED
@@ -188,7 +197,7 @@ def test_a_claim_that_was_copied_from_a_database_of_the_other_kind_is_dead(
     begin(store, now)
     rows(f"UPDATE deliveries SET claimant = '{other[kind]}'")
 
-    assert begin(store, now).state is DeliveryState.NEW
+    assert send_again(store, now).state is DeliveryState.NEW
 
 
 @pytest.mark.parametrize("kind", ["sqlite"])
@@ -202,4 +211,4 @@ def test_a_claim_of_before_a_restart_is_dead_and_that_of_another_container_is_no
     parts[number] = "another"
     rows(f"UPDATE deliveries SET claimant = '{'/'.join(parts)}'")
 
-    assert begin(store, now).state == state
+    assert send_again(store, now).state == state

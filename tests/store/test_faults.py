@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -16,7 +17,15 @@ import pytest
 
 from cds_service.audit import verify
 from cds_service.store.database import DatabaseLimits
-from cds_service.store.records import AuditEvent, CallRecord, StoreBusy, StoreError
+from cds_service.store.records import (
+    Attempt,
+    AuditEvent,
+    CallRecord,
+    DeliveryState,
+    Intake,
+    StoreBusy,
+    StoreError,
+)
 from cds_service.store.store import Store
 from cds_service.store.trail.chain import GENESIS
 from tests.postgresql import Server, running_server
@@ -136,6 +145,20 @@ def test_a_commit_of_which_nobody_heard_is_there_once(
     far.record_audit(event)
     assert len(list(far.audit_entries())) == 3
     assert verify(far) == []
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_claim_of_which_nobody_heard_is_made_all_the_same(
+    wire: Wire, far: Store, now: datetime, event: AuditEvent, cut: str
+) -> None:
+    attempt = Attempt("watch", "key")
+    wire.cut = cut
+
+    claim = far.begin_delivery(attempt, "digest", now)
+
+    assert wire.cut == ""
+    assert claim.state is DeliveryState.NEW
+    far.finish_delivery(attempt, 202, "{}", Intake(), event, now)
 
 
 @pytest.mark.parametrize("cut", ["unsent", "unanswered"])
