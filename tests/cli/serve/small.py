@@ -29,7 +29,7 @@ config = load_config({
     "CDS_THREADS": "1", **dict(each.split("=") for each in settings),
 })
 
-def build():
+def build(config):
     app = Flask("slow")
     observe_requests(app, None)
     register_errors(app)
