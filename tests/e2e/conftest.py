@@ -122,8 +122,9 @@ class Server:
         found = []
         for child in self.children():
             with suppress(FileNotFoundError, ProcessLookupError):
-                words = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
-                if b"publish" in words:
+                # Where setproctitle is installed, the words are as one.
+                told = Path(f"/proc/{child}/cmdline").read_bytes()
+                if b"publish" in told.replace(b"\0", b" ").split():
                     found.append(child)
         return found
 
