@@ -125,6 +125,13 @@ def test_nothing_is_acknowledged_into_files_that_are_not_the_database_any_more(
     until(lambda: len(server.workers()) == 2)
     assert [deliver(server, chart, f"later-{each}") for each in range(4)] == [503] * 4
 
+    if not survives:
+        os.kill(server.watchers()[0], signal.SIGKILL)
+        until(
+            lambda: "there is no such database" in (server.folder / "log").read_text()
+        )
+        assert not file.exists()
+
     server.kill()
     server.start()
     chart = open_chart(server)

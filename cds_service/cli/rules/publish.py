@@ -42,7 +42,9 @@ def publish(
     """
     try:
         config = load_config()
-        store = Store.open(config.database_url, limits=config.database_limits)
+        # A server has made its database; one that is gone is not to be made anew.
+        url, limits = config.database_url, config.database_limits
+        store = Store.open(url, create=parent is None, limits=limits)
         store.migrate()
         if watch:
             _watch(config, store, holder, parent)

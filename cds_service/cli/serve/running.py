@@ -234,9 +234,8 @@ class PublishingChild:
             self._process.wait()
         # It may have ended before it could: the next server should not have to wait.
         with suppress(StoreError):
-            store = Store.open(
-                self._config.database_url, limits=self._config.database_limits
-            )
+            url, limits = self._config.database_url, self._config.database_limits
+            store = Store.open(url, create=False, limits=limits)
             store.publications.give_lease_back(self._holder)
             store.close()
 
