@@ -138,6 +138,46 @@ def test_the_first_refusal_in_a_minute_is_told_from_the_rest(build: Build) -> No
     assert again == [False, True, True]
 
 
+def test_two_kinds_of_callers_of_one_name_do_not_share_an_allowance(
+    build: Build,
+) -> None:
+    limits = CallerLimits(build(rate_limit="1").config, Clock())
+    limits.admit("client", "a")
+
+    limits.admit("source", "a")
+
+    with pytest.raises(Throttled):
+        limits.admit("client", "a")
+
+
+def test_a_caller_is_told_whole_seconds_after_which_it_may_again(build: Build) -> None:
+    clock = Clock()
+    limits = CallerLimits(build(rate_limit="7").config, clock)
+    for _ in range(7):
+        limits.admit("client", "a")
+
+    with pytest.raises(Throttled) as refused:
+        limits.admit("client", "a")
+
+    assert refused.value.retry_after == 9  # one in 8.57 seconds
+    clock.now += 9
+    limits.admit("client", "a")
+
+
+def test_half_a_memory_of_who_owes_is_kept() -> None:
+    clock = Clock()
+    allowance = Allowance(1, clock, most=4)
+    for key in "ab":
+        allowance.take(key)
+    clock.now += 60
+    for key in "cd":
+        allowance.take(key)
+
+    allowance.take("e")
+
+    assert [allowance.wait(key) > 0 for key in "abcd"] == [False, False, True, True]
+
+
 def test_a_deadline_is_that_of_the_chart_and_of_the_answer(build: Build) -> None:
     clock = Clock()
     config = build(gather_deadline_ms="2000", answer_deadline_ms="500").config

@@ -568,6 +568,34 @@ def test_what_the_wearers_clock_showed_is_unknown_where_only_utc_was_sent(
     assert expected == (verdict if isinstance(verdict, bool) else reasons(verdict))
 
 
+def test_an_alert_that_fails_a_test_leaves_nothing_open(
+    rules: Any, chart: Any, wearable: Any, reasons: Any
+) -> None:
+    slow_at_night = (
+        "low: {value: {below: 40}, local_time: {between: ['00:00', '12:00']}}"
+    )
+    in_utc = wearable(hours=1, value=42.0, unit="/min", local=False)
+    without_value = wearable(hours=2)
+
+    verdict = rules.verdict(LOW, slow_at_night, chart(), [in_utc, without_value])
+
+    assert reasons(verdict) == {"not_recorded"}
+
+
+@pytest.mark.parametrize(("second", "expected"), [(0, True), (30, False)])
+def test_the_clock_is_read_to_the_second(
+    rules: Any, chart: Any, wearable: Any, second: int, expected: bool
+) -> None:
+    start = datetime.fromisoformat(f"2026-11-22T06:00:{second:02}-05:00")
+    alert = wearable(start=start)
+
+    verdict = rules.verdict(
+        LOW, "low: {local_time: {at_most: 06:00}}", chart(), [alert]
+    )
+
+    assert verdict is expected
+
+
 def test_an_alert_whose_clock_is_known_decides_beside_one_in_utc(
     rules: Any, chart: Any, wearable: Any
 ) -> None:
