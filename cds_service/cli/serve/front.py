@@ -111,8 +111,8 @@ class Front:
             self._attend(connection)
         self._give_up(time.monotonic())
 
-    def end(self, seconds: float, each_turn: Callable[[], None]) -> None:
-        """Answer who was let in, then close; it takes so long at most.
+    def end(self, seconds: float, is_worth_it: Callable[[], bool]) -> None:
+        """Answer who was let in, then close; it takes so long, and as it is worth it.
 
         Who has connected and is not let in yet is let in now. Who says nothing, or has
         its answer, may begin a request for a moment still, and then sees a clean end.
@@ -126,7 +126,8 @@ class Front:
             listener.close()
         self._parting_from = begun + GRACE
         while len(self._places) and time.monotonic() < begun + seconds:
-            each_turn()
+            if not is_worth_it():
+                break
             self.turn(0.1)
         for connection in self._places.among(*Stage):
             self._close(connection)

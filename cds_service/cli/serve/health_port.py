@@ -63,7 +63,7 @@ class HealthPort:
     def _run(self) -> None:
         while not self._ended.is_set():
             self._front.turn(TURN)
-        self._front.end(TURN, lambda: None)
+        self._front.end(TURN, lambda: True)
 
     def _take(self, connection: Connection, request: Request) -> None:
         method, target = request.parts[0].strip().split(b" ", 2)[:2]

@@ -102,7 +102,7 @@ class Worker(ThreadWorker):
             if not self.is_parent_alive():  # type: ignore[no-untyped-call]
                 break
         self.alive = False
-        front.end(self.cfg.graceful_timeout, self.notify)
+        front.end(self.cfg.graceful_timeout, self._has_others)
         self.tpool.shutdown(wait=False)
         if health:
             health.stop()
@@ -182,12 +182,20 @@ class Worker(ThreadWorker):
     def notify(self) -> None:
         """Tell the master that this worker lives, unless a request never ends."""
         super().notify()  # type: ignore[no-untyped-call]
-        latest = time.monotonic() - self.cfg.timeout
-        hangs = any(begun < latest for begun in self._begun.copy().values())
-        if hangs and not self._gives_up:
+        if self._count_hanging() and not self._gives_up:
             self.log.error("a request does not end; this worker gives itself up")
             self._gives_up = True
             self.alive = False
+
+    def _count_hanging(self) -> int:
+        latest = time.monotonic() - self.cfg.timeout
+        return sum(begun < latest for begun in self._begun.copy().values())
+
+    def _has_others(self) -> bool:
+        """Whether there is anybody who could be answered beside what never ends."""
+        self.notify()
+        hanging = self._count_hanging()
+        return hanging < self.cfg.threads and len(self._places) > hanging
 
 
 class Answer:

@@ -23,7 +23,8 @@ from cds_service.web.errors import register_errors
 from cds_service.web.health import observe_requests
 from cds_service.web.limits import limit_requests
 
-folder, seconds, settings = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+folder, seconds, graceful = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+settings = sys.argv[4:]
 config = load_config({
     "CDS_PROFILE": "development", "CDS_AUTH": "off", "CDS_PORT": "0",
     "CDS_THREADS": "1", **dict(each.split("=") for each in settings),
@@ -64,7 +65,7 @@ class Slow(GunicornServer):
     def load_config(self):
         super().load_config()
         self.cfg.set("timeout", seconds)
-        self.cfg.set("graceful_timeout", min(seconds, 30))
+        self.cfg.set("graceful_timeout", graceful)
 
 Arbiter(Slow(config, build), None).run()
 """
@@ -118,16 +119,28 @@ def received(connection: socket.socket) -> bytes:
 
 @contextmanager
 def serving(
-    folder: Path, seconds: int = PATIENCE, descriptors: str = "", **settings: object
+    folder: Path,
+    seconds: int = PATIENCE,
+    graceful: int = 30,
+    descriptors: str = "",
+    **settings: object,
 ) -> Iterator[Small]:
-    """A server whose requests may take so many seconds, with so many descriptors."""
+    """A server whose requests may take so many seconds, and its end so many."""
     log = folder / "log"
     given = [f"CDS_{name.upper()}={value}" for name, value in settings.items()]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [
                 *(["sh", "-c", ALLOWED, descriptors] if descriptors else []),
-                *[sys.executable, "-c", PROGRAM, str(folder), str(seconds), *given],
+                *[
+                    sys.executable,
+                    "-c",
+                    PROGRAM,
+                    str(folder),
+                    str(seconds),
+                    str(graceful),
+                ],
+                *given,
             ],
             stdout=output,
             stderr=output,

@@ -116,7 +116,7 @@ def ask_until_closed(connection: socket.socket) -> tuple[int, str]:
 
 def test_who_does_not_go_by_itself_keeps_no_server_from_ending(tmp_path: Path) -> None:
     with (
-        serving(tmp_path, seconds=5) as server,
+        serving(tmp_path, graceful=5) as server,
         server.connect() as silent,
         server.connect() as kept,
         server.connect() as slow,

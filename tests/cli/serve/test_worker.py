@@ -24,7 +24,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     with ExitStack() as running:
 
         def make(seconds: int, queue: int) -> str:
-            server = serving(tmp_path, seconds, queue_limit=queue)
+            server = serving(tmp_path, seconds, 2 * PATIENCE, queue_limit=queue)
             return running.enter_context(server).base
 
         yield make
