@@ -30,6 +30,7 @@ RULES = Path(__file__).parents[2] / "rules"
 ABOUT_DATA = {
     "test_alert_fatigue",
     "test_databases",
+    "test_readiness",
     "test_half_characters",
     "test_health",
     "test_hooks",

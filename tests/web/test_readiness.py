@@ -185,6 +185,7 @@ def sqlite_file(caller: Caller) -> Path:
     return Path(caller.world.config.database_url.removeprefix("sqlite:///"))
 
 
+@pytest.mark.parametrize("kind", ["sqlite"])
 def test_a_file_that_was_overwritten_is_seen_and_stays_a_fault(ehr: Caller) -> None:
     assert ask(ehr)[0] == 200
     file = sqlite_file(ehr)
@@ -201,6 +202,7 @@ def test_a_file_that_was_overwritten_is_seen_and_stays_a_fault(ehr: Caller) -> N
     assert ask(ehr) == (503, "Nothing can be recorded: SQLITE_NOTADB.")
 
 
+@pytest.mark.parametrize("kind", ["sqlite"])
 def test_a_file_that_was_replaced_is_seen_without_a_call(ehr: Caller) -> None:
     assert ask(ehr)[0] == 200
     file = sqlite_file(ehr)
@@ -220,6 +222,7 @@ def mortal() -> Iterator[Server]:
         yield server
 
 
+@pytest.mark.parametrize("kind", ["postgresql"])
 def test_it_is_ready_again_when_postgresql_is(
     mortal: Server, build: Callable[..., World], connect: Callable[[World], Caller]
 ) -> None:
