@@ -261,6 +261,31 @@ def test_a_reading_without_a_day_of_its_own_is_enough_for_one_day(
     assert rules.verdict(HR.replace("7 days", "90 days"), test, patient) is True
 
 
+@pytest.mark.parametrize(
+    ("test", "expected"),
+    [
+        ("sustained: {above: 100, for: 3 days}", True),
+        ("sustained: {above: 109, for: 3 days}", False),
+        ("on_days: {above: 109, days: 3}", False),
+        ("rise: {at_least: 3, over: 3 days}", False),
+        ("count: {at_least: 3}", True),
+        ("count: {at_least: 4}", {"unresolved"}),
+    ],
+)
+def test_a_reading_by_a_code_that_no_set_places_is_none_of_a_trend(
+    rules: Any, chart: Any, reasons: Any, test: str, expected: bool | set[str]
+) -> None:
+    snomed = [{"system": "http://snomed.info/sct", "code": "364075005"}]
+    readings = [weight(110, "1h"), weight(108, "25h"), weight(109, "49h")]
+    other = weight(90, "2h", code={"coding": snomed})
+
+    verdict = rules.verdict(
+        HR, f"hr: {{{test}}}", chart(observations=[*readings, other])
+    )
+
+    assert expected == (verdict if isinstance(verdict, bool) else reasons(verdict))
+
+
 def test_a_share_that_is_reached_exactly_is_reached(
     rules: Any, chart: Any, reading: Any
 ) -> None:
