@@ -268,6 +268,7 @@ def test_a_reading_without_a_day_of_its_own_is_enough_for_one_day(
         ("sustained: {above: 109, for: 3 days}", False),
         ("on_days: {above: 109, days: 3}", False),
         ("rise: {at_least: 3, over: 3 days}", False),
+        ("repeated: {at_least: 110, times: 2, apart: 1 hour}", False),
         ("count: {at_least: 3}", True),
         ("count: {at_least: 4}", {"unresolved"}),
     ],
@@ -284,6 +285,28 @@ def test_a_reading_by_a_code_that_no_set_places_is_none_of_a_trend(
     )
 
     assert expected == (verdict if isinstance(verdict, bool) else reasons(verdict))
+
+
+def test_two_hours_on_either_side_of_the_sites_midnight_are_two_days(
+    rules: Any, chart: Any
+) -> None:
+    # 23:00 and 01:00 in New York; one day in UTC.
+    patient = chart(observations=[weight(110, "30h"), weight(110, "32h")])
+
+    assert rules.verdict(HR, DAYS, patient) is True
+
+
+def test_a_reading_that_may_meet_the_limit_beside_some_that_do_leaves_it_open(
+    rules: Any, chart: Any, reasons: Any
+) -> None:
+    vague = weight(90, "49h", valueQuantity={"value": 90, "comparator": ">"})
+    vague["valueQuantity"]["code"] = "/min"
+    readings = [weight(104, "1h"), weight(103, "25h"), vague]
+    test = "hr: {sustained: {above: 100, for: 3 days}}"
+
+    verdict = rules.verdict(HR, test, chart(observations=readings))
+
+    assert reasons(verdict) == {"boundary"}
 
 
 def test_a_share_that_is_reached_exactly_is_reached(
