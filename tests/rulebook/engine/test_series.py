@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import combinations
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from hypothesis import given
@@ -19,6 +20,7 @@ from cds_service.rulebook.engine.series import (
     reduce_rows,
     span,
     sustained_rows,
+    text_rows,
 )
 from cds_service.rulebook.values.intervals import Interval
 
@@ -126,6 +128,8 @@ def test_the_least_may_be_a_bound_only_if_some_reading_may_and_no_other_is_below
 ):
     assert reduce_rows("min", among(OVER_5, AT_LEAST_5)) == Interval(5, 9)
     assert reduce_rows("min", among(AT_MOST_9, UNDER_9)) == Interval(5, 9, False, True)
+    narrow = Interval(5, 6, True, False)
+    assert reduce_rows("min", among(narrow, AT_LEAST_5)) == Interval(5, 6)
     assert reduce_rows("min", among(OVER_5, OVER_5)) == Interval(5, 9, True, False)
     assert reduce_rows("min", among(UNDER_9, AT_MOST_9)) == Interval(5, 9, False, True)
     assert reduce_rows("min", among(Interval(4, 20), Interval(6, 7))) == Interval(4, 7)
@@ -134,6 +138,8 @@ def test_the_least_may_be_a_bound_only_if_some_reading_may_and_no_other_is_below
 def test_the_greatest_may_be_a_bound_only_if_some_may_and_no_other_is_above() -> None:
     assert reduce_rows("max", among(OVER_5, AT_LEAST_5)) == Interval(5, 9, True, False)
     assert reduce_rows("max", among(AT_LEAST_5, OVER_5)) == Interval(5, 9, True, False)
+    narrow = Interval(5, 6, True, False)
+    assert reduce_rows("max", among(AT_LEAST_5, narrow)) == Interval(5, 9, True, False)
     assert reduce_rows("max", among(UNDER_9, AT_MOST_9)) == Interval(5, 9)
     assert reduce_rows("max", among(UNDER_9, UNDER_9)) == Interval(5, 9, False, True)
     assert reduce_rows("max", among(Interval(4, 20), Interval(6, 7))) == Interval(6, 20)
@@ -235,3 +241,18 @@ def test_a_change_is_exact_to_nine_digits() -> None:
     assert change("rise", [at(0, 1), at(1, 1.000000001)], HOUR) == (
         Interval(0.000000001, 0.000000001)
     )
+
+
+def test_the_text_of_a_sustained_test_is_about_the_rows_of_its_period(
+    rules: Any,
+) -> None:
+    rows = [at(0, 1), at(1, 2), at(3, 3)]
+    fact = "hr: {observation: {in: heart-rate, unit: /min, within: 7 days}}"
+
+    def told(test: str) -> list[Row]:
+        rules.rule(fact, f"all: [hr: {{{test}}}]")
+        rulebook = rules.compile().rulebook
+        return [*text_rows(rulebook.rules["test"].facts["hr"], rows)]
+
+    assert told("sustained: {above: 100, for: 3 hours}") == rows[1:]
+    assert told("latest: {above: 100}") == rows
