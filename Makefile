@@ -28,10 +28,9 @@ $(STAMP): setup.cfg requirements.lock
 
 # What develops it asks for these and can do without. With them Pint would compute, and
 # jsonschema check formats, here and not where it is served; and every process that imports
-# jsonschema would start a second later. Mutants need nobody to browse them in a terminal.
+# jsonschema would start a second later.
 LEFT_OUT := numpy pandas fqdn isoduration arrow jsonpointer rfc3339-validator six \
-	rfc3986-validator rfc3987-syntax uri-template webcolors textual linkify-it-py \
-	mdit-py-plugins
+	rfc3986-validator rfc3987-syntax uri-template webcolors
 
 $(DEV): requirements-dev.lock $(STAMP)
 	@echo "Installing what the tests and checks need …"
@@ -116,16 +115,20 @@ $(EDITOR): tests/editor/package.json tests/editor/package-lock.json $(DEV)
 
 editor: $(EDITOR) ## Install the YAML language server that tests/editor asks
 
-# All else is that of the environment of the tests, which stands behind its own packages.
+# An environment that has packages of its own, and behind them all of that of the tests.
+define BEFORE
+	@rm -rf $(@D) && $(PYTHON) -m venv --without-pip $(@D)
+	@$(BIN)/pip --python $(@D)/bin/python $(INSTALL) $(1) || $(NO_INDEX)
+	@$(BIN)/python -c 'import sysconfig as s; print("import site; site.addsitedir(%r)" \
+		% s.get_path("purelib"))' > "$$(echo $(@D)/lib/python3*/site-packages)/all.pth"
+	@touch $@
+endef
+
 LOWEST := $(VENV)/lowest
 OLDEST := $(shell sed -n 's/^ *gunicorn>=\([0-9.]*\).*/\1/p' setup.cfg)
 
 $(LOWEST)/.installed: setup.cfg $(DEV)
-	@rm -rf $(LOWEST) && $(PYTHON) -m venv --without-pip $(LOWEST)
-	@$(BIN)/pip --python $(LOWEST)/bin/python $(INSTALL) gunicorn==$(OLDEST) || $(NO_INDEX)
-	@$(BIN)/python -c 'import sysconfig as s; print("import site; site.addsitedir(%r)" \
-		% s.get_path("purelib"))' > "$$(echo $(LOWEST)/lib/python3*/site-packages)/all.pth"
-	@touch $@
+	$(call BEFORE,gunicorn==$(OLDEST))
 
 WORKER := tests/cli/serve/test_framing.py tests/cli/serve/test_worker.py \
 	tests/cli/serve/test_ending.py tests/cli/serve/test_hostile_sockets.py \
@@ -135,9 +138,15 @@ WORKER := tests/cli/serve/test_framing.py tests/cli/serve/test_worker.py \
 lowest: $(LOWEST)/.installed ## Test our worker under the oldest gunicorn that setup.cfg allows
 	@$(LOWEST)/bin/python -m pytest -q $(SHARED) $(WORKER)
 
+# What mutmut imports names processes anew, over their environment, by which tests find them.
+MUTMUT := $(VENV)/mutmut
+
+$(MUTMUT)/.installed: mutants/requirements.lock $(DEV)
+	$(call BEFORE,-r mutants/requirements.lock)
+
 # MODULE is a room or a file of one, SAMPLE a number of functions that SEED picks.
-mutants: $(DEV) ## Change the code that decides, and see the tests notice (MODULE=, SAMPLE=)
-	@$(BIN)/python -m mutants $(MODULE) $(addprefix --sample=,$(SAMPLE)) \
+mutants: $(MUTMUT)/.installed ## Change the code that decides, and see the tests notice (MODULE=, SAMPLE=)
+	@$(MUTMUT)/bin/python -m mutants $(MODULE) $(addprefix --sample=,$(SAMPLE)) \
 		$(addprefix --seed=,$(SEED)) $(if $(FRESH),--fresh)
 
 cli-page: $(DEV) ## Write docs/cli.md anew from the commands themselves

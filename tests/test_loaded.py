@@ -18,8 +18,8 @@ from cds_service.cli.valuesets import valueset
 from cds_service.ehr.fixtures import fill_prefetch, load_case
 
 HOME = Path(__file__).parents[1]
-TAKEN_UP = {"chardet", "setproctitle"}
-"""What requests and gunicorn use where it happens to be installed."""
+TAKEN_UP = {"chardet"}
+"""What requests uses where it happens to be installed."""
 NEEDLESS = {
     "alembic", "mako", "jsonschema", "lark", "rfc3987_syntax", "pint", "ucumvert",
     "psycopg", "hl7", "unittest",

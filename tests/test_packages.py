@@ -25,9 +25,7 @@ FORMATS = {
 }
 """With which jsonschema would check more here than where it is served; to import it
 would take every process a second longer."""
-BROWSER = {"textual"}
-"""With which mutants could be browsed in a terminal."""
-LEFT_OUT = TABLES | FORMATS | BROWSER
+LEFT_OUT = TABLES | FORMATS
 
 
 def read_lock(name: str) -> dict[str, Version]:

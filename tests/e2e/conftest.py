@@ -122,9 +122,8 @@ class Server:
         found = []
         for child in self.children():
             with suppress(FileNotFoundError, ProcessLookupError):
-                # Where setproctitle is installed, the words are as one.
-                told = Path(f"/proc/{child}/cmdline").read_bytes()
-                if b"publish" in told.replace(b"\0", b" ").split():
+                words = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+                if b"publish" in words:
                     found.append(child)
         return found
 
