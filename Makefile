@@ -8,7 +8,7 @@ DEV := $(VENV)/.installed-dev
 EDITOR := $(VENV)/editor/.installed
 
 .PHONY: help run test check check-rulebook check-rest lint black isort flake8 mypy bandit \
-	editor lowest mutants cli-page docs bench audit sbom lock clean
+	coverage editor lowest mutants cli-page docs bench audit sbom lock clean
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -45,11 +45,16 @@ run: $(STAMP) ## Start the server, play the main job once, stay up
 # does not come last.
 SHARED := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
+SAMPLES := CDS_SAMPLE_DATA="$${CDS_SAMPLE_DATA:-$$(test -d ../shared/data && cd ../shared/data && pwd)}"
+
 test: lint ## Check everything, as CI does
 	@$(MAKE) --no-print-directory editor || test -z "$$CI"
-	@CDS_SAMPLE_DATA="$${CDS_SAMPLE_DATA:-$$(test -d ../shared/data && cd ../shared/data && pwd)}" \
-		$(BIN)/python -m pytest $(SHARED) --cov --cov-report=term
+	@$(SAMPLES) $(BIN)/python -m pytest $(SHARED)
 	@$(MAKE) --no-print-directory lowest
+
+# Not in `make test`: to watch each line doubles what the tests take.
+coverage: $(DEV) ## Run the tests, and say which lines and branches none of them reaches
+	@$(SAMPLES) $(BIN)/python -m pytest $(SHARED) --cov --cov-report=term
 
 LINTERS := black isort flake8 mypy bandit
 
