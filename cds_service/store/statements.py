@@ -233,17 +233,15 @@ def _write_call() -> str:
     def several(table: Table, names: Sequence[str]) -> str:
         types = (_ARRAYS[table.c[name].type.python_type] for name in names)
         arrays = ", ".join(f"%s::{each}[]" for each in types)
-        # Names of our own tables, and no values.
-        return (
-            f"INSERT INTO {table.name} (call_id, {listed(names)})"  # nosec B608
-            f" SELECT call.id, added.* FROM call, unnest({arrays})"
-            f" AS added ({listed(names)})"
-        )
+        named = f"{table.name} (call_id, {listed(names)})"
+        added = f"unnest({arrays}) AS added ({listed(names)})"
+        chosen = f"SELECT call.id, added.* FROM call, {added}"  # nosec B608 # our names
+        return f"INSERT INTO {named} {chosen}"
 
     def one(table: Table, names: Sequence[str]) -> str:
         places = listed(names, "%s")
         named = f"{table.name} ({listed(names)})"
-        return f"INSERT INTO {named} VALUES ({places})"  # nosec B608 # as above
+        return f"INSERT INTO {named} VALUES ({places})"  # nosec B608 # our names
 
     return (
         f"WITH call AS ({one(CALLS, _CALL_NAMES)} RETURNING id),"

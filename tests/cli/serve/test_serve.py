@@ -85,7 +85,7 @@ def raw(base: str, message: bytes) -> tuple[int, dict[str, str], Any]:
     ("message", "status"),
     [
         (b"nonsense\r\n\r\n", 400),
-        (b"GET / HTTP/9.9\r\n\r\n", 400),
+        (b"GET / HTTP/9.9\r\n\r\n", 505),
         (b"GET / HTTP/1.1\r\nbad header\r\n\r\n", 400),
         (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n", 414),
         (b"GET / HTTP/1.1\r\nX: " + b"x" * 9000 + b"\r\n\r\n", 431),
@@ -325,7 +325,7 @@ def test_e_9_a_worker_outlives_its_own_deadline() -> None:
     assert settings["timeout"] > 60 + config.answer_deadline_ms / 1000
     assert settings["forwarded_allow_ips"] == ""
     assert settings["threads"] == 3
-    assert settings["bind"] == "127.0.0.1:8080"
+    assert settings["bind"] == ["127.0.0.1:8080"]
 
 
 @pytest.mark.parametrize(
