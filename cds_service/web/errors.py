@@ -83,7 +83,7 @@ def explain_refusal(error: Unauthenticated) -> Response:
 
 def answer_store_error(error: StoreError) -> Response:
     """Return the database failed: nothing was stored, so nothing is answered."""
-    note(failure=type(error).__name__, kind=error.kind, at=places(error))
+    note(failure=type(error).__name__, kind=error.kind, at=find_lines(error))
     return answer_refusal(Unavailable("This could not be recorded. Try again."))
 
 
@@ -99,7 +99,7 @@ def answer_http_error(error: HTTPException) -> Response:
 
 def answer_bug(error: Exception) -> Response:
     """Return the same words for every bug; the log learns its type and its place."""
-    note(failure=type(error).__name__, at=places(error))
+    note(failure=type(error).__name__, at=find_lines(error))
     if isinstance(error, InvalidAnswer):
         note(invalid=error.places)
     return _json(build_outcome(500, f"request {g.get('request_id', '?')}"), 500)
@@ -117,7 +117,7 @@ def build_outcome(status: int, diagnostics: str = "") -> dict[str, Any]:
     return {"resourceType": "OperationOutcome", "issue": [issue]}
 
 
-def places(error: BaseException) -> list[str]:
+def find_lines(error: BaseException) -> list[str]:
     """Return where an exception passed through our code, then where it arose."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if Path(frame.filename).is_relative_to(PACKAGE)]

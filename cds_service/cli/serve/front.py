@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from selectors import EVENT_READ, BaseSelector
 from typing import Any, Protocol
 
+from ...web.errors import find_lines
 from .connection import GONE, Connection
 from .framing import Head, Limits, Refused, Request, Stream
 from .places import Places, Stage
@@ -241,11 +242,15 @@ class Front:
             elif stage in READING:
                 if not (connection.stream.held and self._advance(connection)):
                     self._read(connection)
-        except OSError:
-            self._close(connection)
         except Exception as error:  # one connection must not end all others
-            self._house.log.warning("a connection failed: %s", type(error).__name__)
-            self._close(connection)
+            self._fail(connection, error)
+
+    def _fail(self, connection: Connection, error: Exception) -> None:
+        """Close; a fault of our own is counted, with the lines it passed through."""
+        if not isinstance(error, OSError):
+            where = " ".join(find_lines(error))
+            self._note("failed", f"{type(error).__name__} at {where}")
+        self._close(connection)
 
     def _move(self, connection: Connection, stage: Stage) -> None:
         self._places.move(connection, stage, time.monotonic())
@@ -359,8 +364,8 @@ class Front:
         """Send what is outgoing, then see to the next request or the end."""
         try:
             self._answer(connection)
-        except OSError:
-            self._close(connection)
+        except Exception as error:  # nor must its answer
+            self._fail(connection, error)
 
     def _answer(self, connection: Connection) -> None:
         places = self._places

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import re
 import selectors
 import socket
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from cds_service.cli.serve.front import Front, House
 from cds_service.cli.serve.places import Bounds, Places
 from cds_service.cli.serve.worker import find_origin, find_peer
 from cds_service.web.limits import Proxies
+from cds_service.web.metrics import Metrics
 
 from ...waiting import PATIENCE
 
@@ -38,11 +40,14 @@ class Door:
             find_peer=lambda host: host,
             find_origin=lambda host, said: None,
             context=None,
-            count=self.given_up.append,
+            count=self.count,
             log=logging.getLogger("door"),
         )
         limits = Limits(line=100, head=1000, body=1000)
         self.front = Front(self.poller, [listener], self.places, limits, house)
+
+    def count(self, why: str) -> None:
+        self.given_up.append(why)
 
     def take(self, connection: Connection, request: Request) -> None:
         self.answered += 1
@@ -109,6 +114,40 @@ def test_where_no_descriptor_is_left_it_goes_on_once_there_is_one(
     assert door.receive(kept) == b""
     assert door.given_up == ["no-descriptor"]
     assert "1 no-descriptor (Too many open files)" in caplog.text
+
+
+class Faulty(Door):
+    """A door behind which nobody minds that a body may be no number."""
+
+    def __init__(self, listener: Any) -> None:
+        super().__init__(listener)
+        self.metrics = Metrics()
+
+    def count(self, why: str) -> None:
+        self.metrics.count_given_up(why)
+
+    def take(self, connection: Connection, request: Request) -> None:
+        self.answered = int(request.parts[1] or b"0")
+        super().take(connection, request)
+
+
+def test_a_fault_of_our_own_ends_one_connection_and_is_counted_with_its_place(
+    stack: ExitStack, caplog: pytest.LogCaptureFixture
+) -> None:
+    listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    door = stack.enter_context(closing(Faulty(listener)))
+    unlucky, other = (stack.enter_context(connect(door)) for _ in range(2))
+
+    unlucky.sendall(b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nCartwright")
+    assert door.receive(unlucky) == b""
+    other.sendall(GET)
+
+    assert door.receive(other) == b"1;"
+    counted = door.metrics.registry.get_sample_value
+    assert counted("cds_connections_given_up_total", {"why": "failed"}) == 1
+    place = r"ValueError at( front\.py:\d+)+ test_front\.py:\d+"
+    assert re.search(rf"1 failed \({place}\)", caplog.text)
+    assert "Cartwright" not in caplog.text
 
 
 def connect(door: Door) -> socket.socket:
