@@ -45,6 +45,8 @@ ORDER = [
 nothing of each other."""
 LARGEST_FOLDER = 20
 """Modules."""
+LONGEST_MODULE = 499
+"""Lines."""
 
 PURE = [
     "audit.audit_event", "cli.serve.framing", "cli.serve.places",
@@ -192,6 +194,15 @@ def crowded(package: Path) -> list[str]:
     return [str(each) for each, count in counts.items() if count > LARGEST_FOLDER]
 
 
+def overlong(package: Path) -> list[str]:
+    """Modules that hold more than a reader keeps in mind."""
+    lengths = {
+        name: len(file.read_text("utf-8").splitlines())
+        for name, file in module_names(package).items()
+    }
+    return [f"{each}: too long" for each, n in lengths.items() if n > LONGEST_MODULE]
+
+
 def neighbourly(module: str, target: str) -> str:
     """What is wrong with *module* importing *target*; empty if nothing is."""
     here, there = layer(module), layer(target)
@@ -211,6 +222,7 @@ def violations(package: Path) -> list[str]:
     """Everything in *package* that breaks the order, the boundary or a door."""
     found = [f"{' → '.join(each)}: a cycle" for each in cycles(import_graph(package))]
     found += [f"{folder}: too many modules" for folder in crowded(package)]
+    found += overlong(package)
     for module, file in module_names(package).items():
         tree = parsed(file)
         pure = any(within(module, room) for room in PURE) and module not in NOT_PURE
@@ -362,6 +374,14 @@ def test_a_crowded_folder_is_found(tmp_path: Path) -> None:
     assert "too many modules" in found
 
 
+def test_a_module_that_is_too_long_is_found(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "long.py").write_text("\n" * LONGEST_MODULE + "x = 1\n")
+    (tmp_path / "store" / "short.py").write_text("\n" * LONGEST_MODULE)
+
+    assert violations(tmp_path) == ["store.long: too long"]
+
+
 def defined(tree: ast.Module) -> Iterator[str]:
     """Functions, classes and constants of a module, and the methods of its classes.
 
@@ -402,7 +422,7 @@ FOR_OTHERS = {
     "cli.list_commands", "cli.get_command", "cli.format_commands",  # click
     "cli.serve.running.load", "cli.serve.worker.Worker",
     "cli.serve.worker.sendall",  # gunicorn
-    "config.settings.DEBUG", "config.entries.model_config",
+    "config.values.DEBUG", "config.entries.model_config",
     "config.settings.model_config",  # pydantic
     "http.connections.get_redirect_target",
     "http.connections._new_conn",  # requests and urllib3

@@ -3,16 +3,8 @@
 from .clients import Clients, WebhookSource, load_clients
 from .environment import find_database_url, load_config
 from .problems import InvalidConfig
-from .settings import (
-    Auth,
-    Config,
-    ConsentMode,
-    Discovery,
-    LogLevel,
-    Profile,
-    Reload,
-    warnings,
-)
+from .settings import Config, warnings
+from .values import Auth, ConsentMode, Discovery, LogLevel, Profile, Reload
 
 __all__ = [
     "Auth",
