@@ -418,6 +418,28 @@ def unused(package: Path) -> list[str]:
     ]
 
 
+def namesakes(package: Path) -> dict[str, list[str]]:
+    """Public names of classes that several modules declare, to those modules."""
+    found: dict[str, list[str]] = {}
+    for module, file in module_names(package).items():
+        for node in parsed(file).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(module)
+    return {name: modules for name, modules in found.items() if len(modules) > 1}
+
+
+def test_the_name_of_a_class_means_one_thing() -> None:
+    assert namesakes(PACKAGE) == {}
+
+
+def test_a_name_with_two_meanings_is_found(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "a.py").write_text("class Answer: ...\nclass _Own: ...")
+    (tmp_path / "store" / "b.py").write_text("class Answer: ...\nclass _Own: ...")
+
+    assert namesakes(tmp_path) == {"Answer": ["store.a", "store.b"]}
+
+
 FOR_OTHERS = {
     "cli.list_commands", "cli.get_command", "cli.format_commands",  # click
     "cli.serve.running.load", "cli.serve.worker.Worker",

@@ -158,7 +158,7 @@ class Worker(ThreadWorker):
     def serve(self, connection: Connection, request: Request) -> None:
         """Answer a request, in a thread of its own."""
         self._begun[connection] = time.monotonic()
-        answer, message = Answer(), None
+        sink, message = Sink(), None
         try:
             source = iter([each for each in request.parts if each])
             message = next(get_parser(self.cfg, source, connection.client))
@@ -166,16 +166,16 @@ class Worker(ThreadWorker):
             message._expected_100_continue = False
             if request.cut or message.method == "CONNECT":
                 message.force_close()
-            exchange = Exchange(answer, connection.client, connection.server)
+            exchange = Exchange(sink, connection.client, connection.server)
             handle: Callable[..., bool] = self.handle_request
             stays = handle(message, exchange)
         except (Exception, SystemExit) as error:
             self.log.warning("request not understood: %s", type(error).__name__)
-            answer.sent = [refuse(find_status(error))]
+            sink.sent = [refuse(find_status(error))]
             stays = False
         finally:
             del self._begun[connection]
-        connection.outgoing = memoryview(b"".join(answer.sent))
+        connection.outgoing = memoryview(b"".join(sink.sent))
         connection.stays = stays
         connection.try_to_send()
 
@@ -198,7 +198,7 @@ class Worker(ThreadWorker):
         return hanging < self.cfg.threads and len(self._places) > hanging
 
 
-class Answer:
+class Sink:
     """What gunicorn takes for a socket: it keeps what is to be sent.
 
     It is sent when it is whole, so that no thread waits for the other end.
@@ -223,7 +223,7 @@ class Answer:
 class Exchange:
     """What gunicorn takes for a connection."""
 
-    sock: Answer
+    sock: Sink
     client: Any
     server: Any
 
