@@ -1,7 +1,8 @@
 """The records that every wearable format is turned into; units to UCUM at the edge."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -31,6 +32,8 @@ class AlertType:
     """System and code of what it is about, as a patient's Consent may name it."""
     molar_mass: float = 0.0
     """Of what is measured, in g/mol; 0 where moles do not matter."""
+    names: Mapping[str, frozenset[str]] = field(default_factory=dict, hash=False)
+    """By format: what it calls such an alert."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,143 @@
+"""Metrics: what wearables measure, as ``rules/metrics.yaml`` names it. Pure.
+
+A format has names of its own for what it measures, such as
+``HKQuantityTypeIdentifierHeartRate``, and at times units of its own, such as Open
+mHealth's ``C``; both lead to one metric in one unit.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from ..units import Substance, scales
+from .records import AlertType
+
+Names = Mapping[str, frozenset[str]]
+"""By format: what it calls a metric, or a type of alert."""
+NO_UNITS: Mapping[str, str] = MappingProxyType({})
+
+
+class Unmeasured(ValueError):
+    """A number that is no value of the metric; the message says why."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        """``unit`` or ``implausible``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One thing that is measured."""
+
+    name: str
+    """In kebab case, such as ``heart-rate``."""
+    title: str
+    unit: str
+    """UCUM: what every value is kept in."""
+    lowest: float
+    """In ``unit``: what is below was not measured rightly, or on nobody alive."""
+    highest: float
+    codes: frozenset[tuple[str, str]] = frozenset()
+    """System and code by which an Observation says that it is of this metric."""
+    consent_codes: frozenset[tuple[str, str]] = frozenset()
+    """What a patient's Consent may call it; the codes above are among them."""
+    names: Names = field(default_factory=dict, hash=False)
+    molar_mass: float = 0.0
+    """Of what is measured, in g/mol; 0 where moles do not matter."""
+    cumulative: bool = False
+    """A value is a sum over its interval, such as steps."""
+    at_rest: bool = False
+    """It is taken at rest by definition."""
+    priority: tuple[str, ...] = ()
+    """Sources, best first, where several tell the same minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Everything that a site knows wearables to tell."""
+
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    """By name."""
+    alert_types: Mapping[str, AlertType] = field(default_factory=dict)
+    """By name."""
+
+    _named: Mapping[tuple[str, str], Metric] = field(
+        init=False, repr=False, compare=False
+    )
+    _coded: Mapping[tuple[str, str], Metric] = field(
+        init=False, repr=False, compare=False
+    )
+    _alerts: Mapping[tuple[str, str], AlertType] = field(
+        init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        metrics, types = self.metrics.values(), self.alert_types.values()
+        named = {
+            (format, name): each
+            for each in metrics
+            for format, names in each.names.items()
+            for name in names
+        }
+        alerts = {
+            (format, name): each
+            for each in types
+            for format, names in each.names.items()
+            for name in names
+        }
+        coded = {code: each for each in metrics for code in each.codes}
+        for name, index in (("_named", named), ("_coded", coded), ("_alerts", alerts)):
+            object.__setattr__(self, name, index)
+
+    def metric_named(self, format: str, name: str) -> Metric | None:
+        """Return the metric that a format calls so; None where the site has none."""
+        return self._named.get((format, name))
+
+    def metric_coded(self, system: str, code: str) -> Metric | None:
+        """Return the metric that a code names; None where the site has none."""
+        return self._coded.get((system, code))
+
+    def alert_named(self, format: str, name: str) -> AlertType | None:
+        """Return the type of alert that a format calls so, if the site has one."""
+        return self._alerts.get((format, name))
+
+
+def measure(
+    metric: Metric, number: float, unit: str, own_units: Mapping[str, str] = NO_UNITS
+) -> float:
+    """Return the number in the metric's unit.
+
+    Args:
+        unit: As the format writes it; empty where it tells none.
+        own_units: What the format means by its own spellings, in UCUM; they go first.
+
+    Raises:
+        Unmeasured: if the unit is none of the metric's, or the value is not plausible.
+    """
+    value = _in_unit_of(metric, number, unit, own_units)
+    if not metric.lowest <= value <= metric.highest:
+        text = (
+            f"{value:g} {metric.unit} is not from {metric.lowest:g} to"
+            f" {metric.highest:g}."
+        )
+        raise Unmeasured("implausible", text)
+    return value
+
+
+def _in_unit_of(
+    metric: Metric, number: float, unit: str, own_units: Mapping[str, str]
+) -> float:
+    meant = own_units.get(unit, unit)
+    if meant == metric.unit:
+        return number
+    found = scales(meant, metric.unit, Substance(molar_mass=metric.molar_mass))
+    # A format that says what it means by "%" leaves no doubt; a text of itself does.
+    doubtful = len(found) > 1 and unit not in own_units and number > 1
+    if not found or doubtful:
+        raise Unmeasured("unit", f"Must be UCUM and convertible to {metric.unit}.")
+    value = found[0].of(number)
+    if not math.isfinite(value):
+        raise Unmeasured("implausible", "Must be a finite number.")
+    return value
