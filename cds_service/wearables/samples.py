@@ -17,7 +17,7 @@ from .adapters.members import Sender
 from .metrics import Catalogue
 
 
-class Wearer(NamedTuple):
+class SourceWearer(NamedTuple):
     """Who wore it, as the source names them; nobody, where the sender tells."""
 
     patient: str = ""
@@ -26,7 +26,7 @@ class Wearer(NamedTuple):
     """Of the source's own."""
 
 
-NOBODY_NAMED = Wearer()
+NOBODY_NAMED = SourceWearer()
 
 
 class Context(StrEnum):
@@ -91,7 +91,7 @@ class Sample:
     end: datetime
     """The start where it is of one instant."""
     local: bool = False
-    wearer: Wearer = NOBODY_NAMED
+    wearer: SourceWearer = NOBODY_NAMED
     device: Device = NO_DEVICE
     source_id: str = ""
     """Stable at the source; empty where it gives none."""
@@ -132,7 +132,7 @@ class Notice:
     start: datetime
     end: datetime | None
     local: bool = False
-    wearer: Wearer = NOBODY_NAMED
+    wearer: SourceWearer = NOBODY_NAMED
     device: Device = NO_DEVICE
     value: float | None = None
     """In the unit of the type."""
@@ -149,7 +149,7 @@ class Notice:
 class Removal:
     """What the source has taken back: by its id, or all of a metric in an interval."""
 
-    wearer: Wearer = NOBODY_NAMED
+    wearer: SourceWearer = NOBODY_NAMED
     metric: str = ""
     """Empty for any."""
     source_id: str = ""
