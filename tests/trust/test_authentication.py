@@ -5,17 +5,13 @@ import contextlib
 import hmac
 import json
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from cds_service.http.addresses import ListedServer
 from cds_service.protocol.errors import Unauthenticated
@@ -23,8 +19,6 @@ from cds_service.store.store import Store
 from cds_service.trust import (
     ALGORITHMS,
     Check,
-    ClientProfile,
-    InvalidKey,
     Keyring,
     KeyServer,
     RegisteredClient,
@@ -33,121 +27,31 @@ from cds_service.trust import (
     VerificationKey,
     authenticate,
     examine,
-    read_key,
     read_key_set,
     read_token,
 )
 from cds_service.trust.documents import PublishedKeys
 from cds_service.trust.keys import DECOYS
 
-NOW = datetime(2026, 3, 1, 7, 0, tzinfo=timezone(timedelta(hours=-5)))
-AT = int(NOW.timestamp())
-ISSUER = "https://ehr.example"
-AUDIENCE = "https://cds.example/cds-services/wearable-review"
-CLAIMS = {"iss": ISSUER, "aud": AUDIENCE, "iat": AT, "exp": AT + 300, "jti": "one"}
-KEYS: dict[str, Any] = {
-    "ES384": ec.generate_private_key(ec.SECP384R1()),
-    "ES256": ec.generate_private_key(ec.SECP256R1()),
-    "ES512": ec.generate_private_key(ec.SECP521R1()),
-    "RS384": rsa.generate_private_key(65537, 2048),
-    "EdDSA": ed25519.Ed25519PrivateKey.generate(),
-}
-"""The client's private keys; the name is the ``kid`` as well."""
-FOREIGN = ec.generate_private_key(ec.SECP384R1())
-
-
-def refuse_to_fetch(server: KeyServer) -> PublishedKeys:
-    raise AssertionError(f"{server.url} is not to be asked")
-
-
-NO_URLS = Keyring(refuse_to_fetch)
-
-
-@dataclass(frozen=True)
-class Known:
-    clients: tuple[RegisteredClient, ...] = ()
-    anonymous: TrustedClient | None = None
-
-
-class Seen:
-    """Spends each token once, and remembers until when."""
-
-    def __init__(self) -> None:
-        self.tokens: dict[tuple[str, str], datetime] = {}
-
-    def __call__(self, issuer: str, jti: str, expires_at: datetime) -> bool:
-        fresh = (issuer, jti) not in self.tokens
-        self.tokens[issuer, jti] = expires_at
-        return fresh
-
-
-def public_jwk(key: Any, kid: str = "k", **members: Any) -> dict[str, Any]:
-    public = key.public_key()
-    if isinstance(public, rsa.RSAPublicKey):
-        jwk = RSAAlgorithm.to_jwk(public, as_dict=True)
-    elif isinstance(public, ed25519.Ed25519PublicKey):
-        jwk = OKPAlgorithm.to_jwk(public, as_dict=True)
-    else:
-        jwk = ECAlgorithm.to_jwk(public, as_dict=True)
-    return {**jwk, "kid": kid, **members}
-
-
-def register(
-    id: str = "sandbox",
-    issuer: str = ISSUER,
-    tenants: tuple[str, ...] = (),
-    keys: dict[str, Any] = KEYS,
-    **profile: Any,
-) -> RegisteredClient:
-    client = TrustedClient(id, "default", issuer, profile=ClientProfile(**profile))
-    read = {kid: read_key(public_jwk(key, kid)) for kid, key in keys.items()}
-    return RegisteredClient(client, read, tenants)
-
-
-def token(
-    algorithm: str = "ES384",
-    key: Any = None,
-    headers: dict[str, Any] | None = None,
-    without: tuple[str, ...] = (),
-    **claims: Any,
-) -> str:
-    body = {**CLAIMS, **claims}
-    for name in without:
-        del body[name]
-    header = {"kid": algorithm if algorithm in KEYS else "RS384", **(headers or {})}
-    signer = key or KEYS.get(algorithm, KEYS["RS384"])
-    text = json.dumps(body).encode()
-    return jwt.PyJWS().encode(text, signer, algorithm, headers=header)
-
-
-def raw_token(
-    header: dict[str, Any], claims: Any, sign: Callable[[bytes], bytes]
-) -> str:
-    """A token that no library would make."""
-    parts = [json.dumps(header).encode(), json.dumps(claims).encode()]
-    signed = b".".join(base64.urlsafe_b64encode(each).rstrip(b"=") for each in parts)
-    signature = base64.urlsafe_b64encode(sign(signed)).rstrip(b"=")
-    return (signed + b"." + signature).decode()
-
-
-def genuine(message: bytes) -> bytes:
-    return jwt.get_algorithm_by_name("ES384").sign(message, KEYS["ES384"])
-
-
-def call(
-    sent: str | None, *registered: RegisteredClient, seen: Seen | None = None
-) -> TrustedClient:
-    known = Known(registered or (register(),))
-    return authenticate(sent, AUDIENCE, known, NO_URLS, seen or Seen(), NOW)
-
-
-def reason(sent: str | None, *registered: RegisteredClient) -> str:
-    """Why it was refused, after checking that the answer does not say so."""
-    with pytest.raises(Unauthenticated) as refused:
-        call(sent, *registered)
-    assert str(refused.value) == "Authentication is required."
-    assert refused.value.as_json() == Unauthenticated().as_json()
-    return refused.value.reason
+from .signing import (
+    AT,
+    AUDIENCE,
+    CLAIMS,
+    FOREIGN,
+    ISSUER,
+    KEYS,
+    NO_URLS,
+    NOW,
+    Known,
+    Seen,
+    call,
+    genuine,
+    public_jwk,
+    raw_token,
+    reason,
+    register,
+    token,
+)
 
 
 def test_a_token_of_a_known_client_is_trusted() -> None:
@@ -384,125 +288,6 @@ def test_s_17_another_tenant_is_refused(changes: dict[str, Any], expected: str) 
 
 
 @pytest.mark.parametrize(
-    "sent",
-    [None, "", "Bearer", "Bearer ", "Basic dXNlcjpwYXNz", "Token abc", "bearerabc"]
-    + ["Bearer \t ", "Bearer\xa0abc", "Bearer\nabc", ": Bearer abc"],
-)
-def test_s_3_no_bearer_token_is_refused(sent: str | None) -> None:
-    assert reason(sent) == "no bearer token"
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        "abc",
-        "a.b",
-        "a.b.c",
-        "a.b.c.d",
-        "..",
-        "é.é.é",
-        token() + " more",
-        token() + "=",
-        "eyJhbGciOiJub25lIn0." + "W" * 12_000 + ".",
-        base64.urlsafe_b64encode(b"[" * 9_000).decode() + ".e30.e30",
-        base64.urlsafe_b64encode(b'{"alg":' + b"[" * 5_000).decode() + ".e30.e30",
-    ],
-)
-def test_what_is_no_token_is_refused(sent: str) -> None:
-    assert reason(f"Bearer {sent}") == "the token cannot be read"
-
-
-def signed_parts(*parts: bytes) -> str:
-    """A token of a header and claims in bytes of any kind."""
-    told = b".".join(base64.urlsafe_b64encode(each).rstrip(b"=") for each in parts)
-    signature = base64.urlsafe_b64encode(genuine(told)).rstrip(b"=")
-    return f"{told.decode()}.{signature.decode()}"
-
-
-HEADER = json.dumps({"alg": "ES384", "typ": "JWT", "kid": "ES384"})
-BODY = json.dumps(CLAIMS)
-
-
-@pytest.mark.parametrize(
-    ("header", "claims"),
-    [
-        (HEADER.encode(), BODY.encode("utf-16")),
-        (HEADER.encode(), BODY.encode("utf-16-le")),
-        (HEADER.encode("utf-16"), BODY.encode()),
-        (HEADER.encode("utf-32-be"), BODY.encode()),
-        (HEADER.encode(), BODY.encode("utf-8-sig")),
-        (HEADER.encode("utf-8-sig"), BODY.encode()),
-        (HEADER.encode(), BODY.encode().replace(b"one", b"\xed\xa0\xbd")),
-        (HEADER.encode(), BODY.encode().replace(b"one", b"on\xe9")),
-        (HEADER.encode().replace(b"{", b'{"alg": "none", '), BODY.encode()),
-        (HEADER.encode(), BODY.encode().replace(b"{", b'{"aud": "x", ')),
-        (HEADER.encode(), BODY.encode().replace(b"{", b'{"x": {"y": 1, "y": 2}, ')),
-        (HEADER.encode(), BODY.encode() + b"{}"),
-    ],
-    ids=[
-        "claims in UTF-16", "claims in UTF-16 without a mark", "a header in UTF-16",
-        "a header in UTF-32", "a mark before the claims", "a mark before the header",
-        "half a character", "Latin-1", "two algorithms", "two audiences",
-        "two of a member further in", "more behind the claims",
-    ],
-)  # fmt: skip
-def test_a_token_that_another_reader_might_read_differently_is_refused(
-    header: bytes, claims: bytes
-) -> None:
-    """Source: RFC 7519 sections 4 and 7.2; RFC 8725 section 3.7."""
-    assert call(f"Bearer {signed_parts(HEADER.encode(), BODY.encode())}")
-
-    assert reason(f"Bearer {signed_parts(header, claims)}") == (
-        "the token cannot be read"
-    )
-
-
-def test_a_signature_has_one_way_to_be_written() -> None:
-    sent = token("RS384")
-    last = sent[-1]
-    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    same = letters[letters.index(last) ^ 1]
-
-    assert call(f"Bearer {sent}").id == "sandbox"
-    assert reason(f"Bearer {sent[:-1]}{same}") == "the token cannot be read"
-    assert reason(f"Bearer {sent}AAA") == "the token cannot be read"
-
-
-@pytest.mark.parametrize("claims", [[], "text", 7, None, [CLAIMS]])
-def test_claims_that_are_no_object_are_refused(claims: Any) -> None:
-    header = {"alg": "ES384", "typ": "JWT", "kid": "ES384"}
-
-    sent = raw_token(header, claims, genuine)
-
-    assert reason(f"Bearer {sent}") == "the claims are no object"
-
-
-@pytest.mark.parametrize("header", [[], "text", 7, None, [{"alg": "ES384"}]])
-def test_a_header_that_is_no_object_is_refused(header: Any) -> None:
-    sent = signed_parts(json.dumps(header).encode(), BODY.encode())
-
-    assert reason(f"Bearer {sent}") == "the header is no object"
-
-
-@pytest.mark.parametrize("jku", [7, None, ["https://ehr.example/jwks"]])
-def test_s_10_a_jku_that_is_no_text_is_refused(jku: Any) -> None:
-    assert reason(f"Bearer {token(headers={'jku': jku})}") == "jku is no text"
-
-
-def test_claims_that_are_nested_without_end_are_refused() -> None:
-    head, _, signature = token().split(".")
-    deep = base64.urlsafe_b64encode(b"[" * 9_000).decode()
-
-    assert reason(f"Bearer {head}.{deep}.{signature}") == "the token cannot be read"
-
-
-def test_an_endless_token_is_not_looked_at() -> None:
-    assert reason("Bearer " + "a" * 20_000) == "the token is too long"
-    assert reason("Bearer " + "a" * 16_385) == "the token is too long"
-    assert reason("Bearer " + "a" * 16_384) == "the token cannot be read"
-
-
-@pytest.mark.parametrize(
     ("changes", "hint"),
     [
         (
@@ -735,70 +520,6 @@ def test_what_a_client_looks_like_shows_no_key() -> None:
     shown = repr(register())
 
     assert "VerificationKey" not in shown and "cryptography" not in shown
-
-
-def test_s_6_an_rsa_key_of_1024_bits_is_refused() -> None:
-    modulus = (1 << 1023) + 1
-    size = modulus.bit_length() // 8
-    n = base64.urlsafe_b64encode(modulus.to_bytes(size, "big")).decode().rstrip("=")
-
-    with pytest.raises(InvalidKey) as refused:
-        read_key({"kty": "RSA", "n": n, "e": "AQAB"})
-
-    assert str(refused.value) == "an RSA key has at least 2048 bits"
-    assert refused.value.member == "n"
-
-
-@pytest.mark.parametrize("name", ["ES384", "RS384", "EdDSA"])
-def test_a_private_key_is_refused_without_repeating_it(name: str) -> None:
-    algorithm = {"ES384": ECAlgorithm, "RS384": RSAAlgorithm, "EdDSA": OKPAlgorithm}
-    jwk = algorithm[name].to_jwk(KEYS[name], as_dict=True)  # type: ignore[attr-defined]
-
-    with pytest.raises(InvalidKey) as refused:
-        read_key(jwk)
-
-    assert refused.value.member == "d"
-    assert jwk["d"] not in str(refused.value)
-
-
-NO_KIND = "neither RSA nor EC (P-256, P-384, P-521) nor Ed25519"
-
-
-@pytest.mark.parametrize(
-    ("changes", "member", "message"),
-    [
-        ({"kty": "oct"}, "kty", NO_KIND),
-        ({"kty": "OKP"}, "kty", NO_KIND),
-        ({"kty": None}, "kty", NO_KIND),
-        ({"crv": "secp256k1"}, "kty", NO_KIND),
-        ({"crv": ["P-384"]}, "kty", NO_KIND),
-        ({"k": "c2VjcmV0"}, "k", "this is a secret; only public keys stand here"),
-        ({"use": "enc"}, "use", "the key is not for signatures"),
-        ({"key_ops": ["sign"]}, "key_ops", "the key is not for verifying"),
-        ({"key_ops": 7}, "key_ops", "the key is not for verifying"),
-        ({"alg": "ES256"}, "alg", "the algorithm does not fit the key"),
-        ({"alg": "HS256"}, "alg", "the algorithm is not accepted here"),
-        ({"alg": "ECDH-ES"}, "alg", "the algorithm is not accepted here"),
-        ({"alg": 7}, "alg", "the algorithm is not accepted here"),
-        ({"x": 7}, "", "the key cannot be read"),
-        ({"x": "AA"}, "", "the key cannot be read"),
-        ({"y": "A" * 64}, "", "the key cannot be read"),
-        ({"x": "!"}, "", "the key cannot be read"),
-    ],
-)
-def test_a_key_that_is_not_for_this_is_refused(
-    changes: dict[str, Any], member: str, message: str
-) -> None:
-    with pytest.raises(InvalidKey) as refused:
-        read_key({**public_jwk(KEYS["ES384"]), **changes})
-
-    assert (refused.value.member, str(refused.value)) == (member, message)
-
-
-def test_a_key_is_used_with_the_algorithm_it_names_and_no_other() -> None:
-    key = read_key(public_jwk(KEYS["RS384"], alg="PS256"))
-
-    assert key.algorithms == ("PS256",)
 
 
 class CountingKey:

@@ -1,5 +1,6 @@
-"""Sets of keys: one that is wrong costs only itself."""
+"""Keys, and sets of them: one that is wrong costs only itself."""
 
+import base64
 import hashlib
 import json
 from base64 import urlsafe_b64encode
@@ -7,9 +8,17 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from jwt.algorithms import ECAlgorithm
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from cds_service.trust import InvalidKeySet, read_key, read_key_set, thumbprint
+from cds_service.trust import (
+    InvalidKey,
+    InvalidKeySet,
+    read_key,
+    read_key_set,
+    thumbprint,
+)
+
+from .signing import KEYS, public_jwk
 
 
 def jwk(kid: str = "a", **members: Any) -> dict[str, Any]:
@@ -179,3 +188,67 @@ def test_a_thumbprint_keeps_the_zeros_that_a_coordinate_begins_with() -> None:
     text = json.dumps(members, separators=(",", ":"))
     digest = urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode()
     assert thumbprint(read_key(members)) == digest.rstrip("=")
+
+
+def test_s_6_an_rsa_key_of_1024_bits_is_refused() -> None:
+    modulus = (1 << 1023) + 1
+    size = modulus.bit_length() // 8
+    n = base64.urlsafe_b64encode(modulus.to_bytes(size, "big")).decode().rstrip("=")
+
+    with pytest.raises(InvalidKey) as refused:
+        read_key({"kty": "RSA", "n": n, "e": "AQAB"})
+
+    assert str(refused.value) == "an RSA key has at least 2048 bits"
+    assert refused.value.member == "n"
+
+
+@pytest.mark.parametrize("name", ["ES384", "RS384", "EdDSA"])
+def test_a_private_key_is_refused_without_repeating_it(name: str) -> None:
+    algorithm = {"ES384": ECAlgorithm, "RS384": RSAAlgorithm, "EdDSA": OKPAlgorithm}
+    jwk = algorithm[name].to_jwk(KEYS[name], as_dict=True)  # type: ignore[attr-defined]
+
+    with pytest.raises(InvalidKey) as refused:
+        read_key(jwk)
+
+    assert refused.value.member == "d"
+    assert jwk["d"] not in str(refused.value)
+
+
+NO_KIND = "neither RSA nor EC (P-256, P-384, P-521) nor Ed25519"
+
+
+@pytest.mark.parametrize(
+    ("changes", "member", "message"),
+    [
+        ({"kty": "oct"}, "kty", NO_KIND),
+        ({"kty": "OKP"}, "kty", NO_KIND),
+        ({"kty": None}, "kty", NO_KIND),
+        ({"crv": "secp256k1"}, "kty", NO_KIND),
+        ({"crv": ["P-384"]}, "kty", NO_KIND),
+        ({"k": "c2VjcmV0"}, "k", "this is a secret; only public keys stand here"),
+        ({"use": "enc"}, "use", "the key is not for signatures"),
+        ({"key_ops": ["sign"]}, "key_ops", "the key is not for verifying"),
+        ({"key_ops": 7}, "key_ops", "the key is not for verifying"),
+        ({"alg": "ES256"}, "alg", "the algorithm does not fit the key"),
+        ({"alg": "HS256"}, "alg", "the algorithm is not accepted here"),
+        ({"alg": "ECDH-ES"}, "alg", "the algorithm is not accepted here"),
+        ({"alg": 7}, "alg", "the algorithm is not accepted here"),
+        ({"x": 7}, "", "the key cannot be read"),
+        ({"x": "AA"}, "", "the key cannot be read"),
+        ({"y": "A" * 64}, "", "the key cannot be read"),
+        ({"x": "!"}, "", "the key cannot be read"),
+    ],
+)
+def test_a_key_that_is_not_for_this_is_refused(
+    changes: dict[str, Any], member: str, message: str
+) -> None:
+    with pytest.raises(InvalidKey) as refused:
+        read_key({**public_jwk(KEYS["ES384"]), **changes})
+
+    assert (refused.value.member, str(refused.value)) == (member, message)
+
+
+def test_a_key_is_used_with_the_algorithm_it_names_and_no_other() -> None:
+    key = read_key(public_jwk(KEYS["RS384"], alg="PS256"))
+
+    assert key.algorithms == ("PS256",)
