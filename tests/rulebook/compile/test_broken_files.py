@@ -1,10 +1,6 @@
 """Every kind of mistake once: where it is told, as what, and that nothing is served."""
 
-import subprocess
-import sys
 from functools import cache
-from pathlib import Path
-from textwrap import dedent
 
 import pytest
 from jsonschema import Draft7Validator, FormatChecker
@@ -12,125 +8,23 @@ from jsonschema import Draft7Validator, FormatChecker
 from cds_service.fhir.models import check_resource
 from cds_service.protocol.schemas import Validator
 from cds_service.rulebook.compile.compiler import compile_rulebook, kind_of
-from cds_service.rulebook.language.diagnostics import Finding, Findings, Level
+from cds_service.rulebook.language.diagnostics import Findings
 from cds_service.rulebook.language.schemas import bundle
 from cds_service.rulebook.language.source import parse_yaml
-from cds_service.rulebook.load import check_folder
 
-from ...waiting import PATIENCE
+from .good_folder import (
+    ALERTS,
+    FOLDER,
+    GOOD,
+    RULE,
+    SERVICES,
+    SITE,
+    errors,
+    laid,
+)
 
-GOOD = dedent("""\
-    format: 1
-    rule: good
-    version: 1.2.0
-    title: Heart rate above the limit on a beta-blocker
-    status: active
-    severity: warning
-    hooks: [patient-view]
-    params:
-      limit: {default: 100, unit: /min, min: 80, max: 150}
-      period: {default: 3 days}
-    facts:
-      drug: {medication: {in: beta-blockers, taken_for: 14 days}}
-      hr: {observation: {in: heart-rate, unit: /min, within: 7 days}}
-      sbp: {observation: {in: systolic, unit: "mm[Hg]", within: 7 days}}
-      slow: {wearable_alert: {type: [low-heart-rate], within: 7 days}}
-      sugar: {use: diabetes}
-    when:
-      all:
-        - patient: {age: {at_least: 18 years}}
-        - drug: present
-        - sugar: absent
-        - hr: {sustained: {above: $limit, for: $period, share: 0.8}}
-        - any:
-            - sbp: {latest: {below: 90}}
-            - slow: {local_time: {between: ["07:00", "22:00"]}}
-    if_unknown: note
-    card:
-      summary: Heart rate {{ hr.mean }} on {{ drug.name }}
-      detail: |
-        Blood pressure {{ sbp.latest or 'not recorded' }}
-      source: {label: Example, url: https://example.org/guideline}
-      override_reasons: [cds-not-applicable]
-      links:
-        - {label: Guideline, url: https://example.org/guideline, type: absolute}
-      suggestions:
-        - label: Draft an ECG
-          actions:
-            - description: Draft an ECG
-              create: {resourceType: ServiceRequest, status: draft, intent: proposal}
-    alerting: {once_per: [patient, rule], repeat_after: 7 days, priority: 50}
-    governance:
-      owner: cardiology@example.org
-      effective: 2026-10-01
-      review_by: 2027-10-01
-      evidence: [{citation: A guideline, url: https://example.org, year: 2023}]
-    """)
-FOLDER = {
-    name: dedent(text)
-    for name, text in {
-        "site.yaml": """\
-            format: 1
-            time_zone: America/New_York
-            unapproved: serve
-            """,
-        "services.yaml": """\
-            format: 1
-            services:
-              - id: review
-                hooks: [patient-view]
-                title: Review
-                description: Reviews the chart.
-                rules: [cardiology]
-            """,
-        "alert-types.yaml": """\
-            format: 1
-            alert_types:
-              low-heart-rate: {title: Low heart rate, metric: heart_rate, unit: /min}
-            """,
-        "facts/diabetes.yaml": """\
-            format: 1
-            fact: diabetes
-            title: The patient has diabetes
-            condition: {in: diabetes}
-            """,
-        "valuesets/diabetes.yaml": """\
-            format: 1
-            valueset: diabetes
-            version: 1.0.0
-            title: Diabetes
-            include: [{system: icd10cm, under: [E11]}]
-            """,
-        "valuesets/beta-blockers.yaml": """\
-            format: 1
-            valueset: beta-blockers
-            version: 1.0.0
-            title: Beta-blockers
-            include:
-              - system: rxnorm
-                ingredients: [{code: "6918", name: metoprolol}]
-            """,
-        "valuesets/heart-rate.yaml": """\
-            format: 1
-            valueset: heart-rate
-            version: 1.0.0
-            title: Heart rate
-            include: [{system: loinc, codes: [8867-4]}]
-            """,
-        "valuesets/systolic.yaml": """\
-            format: 1
-            valueset: systolic
-            version: 1.0.0
-            title: Systolic blood pressure
-            include: [{system: loinc, codes: [8480-6]}]
-            """,
-    }.items()
-}
-RULE, SITE, SERVICES = "cardiology/good.yaml", "site.yaml", "services.yaml"
-ALERTS = "alert-types.yaml"
 UNKNOWN_SYSTEM = "unit: /min, codes: [{system: lonc, codes: [8867-4]}]}"
 MISTYPED_CODE = "unit: /min, codes: [{system: loinc, codes: [hr]}]}"
-FOLDER[RULE] = GOOD
 SENTENCE = "Heart rate above the limit "
 CARD = GOOD[GOOD.index("card:") : GOOD.index("alerting:")]
 FACTS = GOOD[GOOD.index("facts:") : GOOD.index("when:")]
@@ -652,16 +546,6 @@ MISTAKES = [
 ]
 
 
-def laid(file: str, old: str, new: str) -> dict[str, str]:
-    """The good folder with one mistake in it."""
-    assert old in FOLDER[file]
-    return {**FOLDER, file: FOLDER[file].replace(old, new, 1)}
-
-
-def errors(findings: tuple[Finding, ...]) -> list[Finding]:
-    return [each for each in findings if each.level is Level.ERROR]
-
-
 @cache
 def both_checks(name: str) -> tuple[Validator, Draft7Validator]:
     """The quick check of a kind of file, and jsonschema's."""
@@ -715,83 +599,3 @@ def test_old_line_breaks_are_read_and_counted() -> None:
         (found,) = errors(compile_rulebook(files, check_resource).findings)
 
         assert (found.line, found.column, found.code) == (6, 11, "CDS104")
-
-
-LAUGHS = "a0: &a0 [x, x]\n" + "".join(
-    f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}, *a{n - 1}, *a{n - 1}]\n" for n in range(1, 40)
-)
-HOSTILE = {
-    # content of the rule file, code
-    "brackets": (b"[" * 50_000, "CDS008"),
-    "braces": (b"{a: " * 50_000, "CDS008"),
-    "dashes": (b"- " * 50_000, "CDS008"),
-    "question-marks": (b"? " * 50_000, "CDS033"),
-    "closed-brackets": (b"[" * 50_000 + b"]" * 50_000, "CDS008"),
-    "only-closing": (b"]" * 50_000, "CDS005"),
-    "nested-maps": (b"".join(b" " * n + b"a:\n" for n in range(1_300)), "CDS008"),
-    "two-megabytes": (b"# x\n" * 500_000, "CDS003"),
-    "one-line": (b"title: " + b"x" * 1_000_000, "CDS101"),
-    "one-line-of-keys": (b"{" + b"a: 1, " * 150_000 + b"}", "CDS032"),
-    "many-keys": (b"".join(b"k%d: 1\n" % n for n in range(60_000)), "CDS003"),
-    "many-faults": (b"a: 1\n" * 100_000, "CDS032"),
-    "many-clauses": (
-        GOOD.replace(
-            "    - sugar: absent\n", "    - sugar: absent\n" * 10_000, 1
-        ).encode(),
-        "CDS107",
-    ),
-    "laughs": (LAUGHS.encode(), "CDS009"),
-    "anchors": (b"".join(b"- &a%d x\n" % n for n in range(50_000)), "CDS009"),
-    "utf-16": (GOOD.encode("utf-16"), "CDS002"),
-    "utf-32": (GOOD.encode("utf-32"), "CDS002"),
-    "latin-1": (b"title: caf\xe9\n", "CDS002"),
-    "half-a-character": (b"title: caf\xc3", "CDS002"),
-    "surrogate": (b"title: \xed\xa0\x80", "CDS002"),
-    "nul": (b"\x00" * 1_000, "CDS007"),
-    "binary": (bytes(range(256)) * 100, "CDS002"),
-    "quotes": (b"'" * 99_999, "CDS005"),
-    "colons": (b": " * 50_000, "CDS005"),
-    "tags": (b"a: " + b"!!python/object/apply:os.system [id]", "CDS030"),
-    "huge-number": (b"format: " + b"9" * 900_000, "CDS104"),
-    "long-name": (b"rule: " + b"a-" * 100_000 + b"a", "CDS101"),
-    "braces-in-text": (
-        GOOD.replace("Blood pressure", "{{ " * 100_000).encode(),
-        "CDS501",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_file_is_told_and_nothing_is_served(
-    name: str, tmp_path: Path
-) -> None:
-    content, code = HOSTILE[name]
-    write(tmp_path, {RULE: content})
-
-    checked = check_folder(tmp_path, check_resource)
-
-    assert checked.rulebook is None
-    found = [each for each in errors(checked.findings) if each.file == RULE]
-    assert code in {each.code for each in found}
-    assert all(len(each.message) + len(each.help) < 600 for each in found)
-
-
-@pytest.mark.slow
-def test_a_process_that_checks_hostile_files_comes_to_its_end(tmp_path: Path) -> None:
-    write(tmp_path, {f"bad/{name}.yaml": each[0] for name, each in HOSTILE.items()})
-    command = [sys.executable, "-m", "cds_service.cli", "check", str(tmp_path)]
-
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
-
-    assert (ran.returncode, ran.stderr) == (1, "")
-    for name, (_, code) in HOSTILE.items():
-        told = [line for line in ran.stdout.splitlines() if f"bad/{name}.yaml:" in line]
-        assert any(f"error[{code}]" in line for line in told), name
-
-
-def write(folder: Path, more: dict[str, bytes]) -> None:
-    """Write the good folder, and *more* over it."""
-    for name, text in {**FOLDER, **more}.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
