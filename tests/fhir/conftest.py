@@ -11,10 +11,12 @@ import pytest
 
 from cds_service.fhir.chart import Policy, SourceQuery
 from cds_service.fhir.client import FhirLimits, FhirPool, open_reader
+from cds_service.fhir.gather import gather
 from cds_service.http.addresses import ListedServer
 from cds_service.protocol.requests import FhirAuthorization, HookRequest
 
 from ..waiting import PATIENCE
+from .particular import LOINC, LONG, query_of
 
 
 @dataclass
@@ -255,3 +257,46 @@ def full(patient, bundle, condition):
         "medication-statements": bundle(),
         "observations": None,
     }
+
+
+@pytest.fixture
+def serve_rows(fhir, bundle):
+    """A server that refuses what *refusal* answers something for: ``(status, body)``.
+
+    It finds rows by ``code``, ``intent``, ``status`` and ``category``.
+    """
+
+    def start(kind, refusal, *rows):
+        def route(handler):
+            query = fhir.asked[-1].query
+            refused = refusal({name: each[0] for name, each in query.items()})
+            if refused:
+                return refused
+            found = [
+                each
+                for each in rows
+                if all(
+                    each.get(name) is None
+                    or f"{each[name]}" in query[name][0].replace(LOINC, "").split(",")
+                    for name in ("code", "intent", "status", "category")
+                    if name in query
+                )
+            ]
+            return bundle(*found, total=len(found))
+
+        fhir.routes[kind] = route
+
+    return start
+
+
+@pytest.fixture
+def read(hook_request, fhir, reader_for):
+    """The source that one query gives."""
+
+    def run(template, scope="", deadline=LONG):
+        request = hook_request(server=fhir, scope=scope)
+        query = query_of(template)
+        chart = gather([query], request, reader_for(request), deadline)
+        return chart.sources[query.source]
+
+    return run
