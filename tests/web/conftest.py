@@ -21,6 +21,8 @@ from cds_service.ehr.tokens import generate_key
 from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.load import check_folder
 
+from .clinic import Clinic
+
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
 PUBLIC = "https://cds.example.org/base"
 ISSUER = "https://ehr.example.org"
@@ -38,6 +40,7 @@ ABOUT_DATA = {
     "test_right_patient",
     "test_rulebook_state",
     "test_several_services",
+    "test_silenced",
     "test_system_actions",
     "test_wearables",
 }
@@ -248,3 +251,19 @@ def connect(keys: tuple[str, dict[str, Any]]) -> Callable[[World], Caller]:
 def ehr(build: BuildWorld, connect: Callable[[World], Caller]) -> Caller:
     """An EHR before a server in its production profile."""
     return connect(build())
+
+
+@pytest.fixture
+def open_clinic(tmp_path: Path, url: str) -> Any:
+    """Opens a clinic with rules; all are closed when the test is over."""
+    opened = []
+
+    def make(*rules: dict[str, str], site: str = "") -> Clinic:
+        files = {name: text for each in rules for name, text in each.items()}
+        clinic = Clinic(tmp_path, url, files, site)
+        opened.append(clinic)
+        return clinic
+
+    yield make
+    for clinic in opened:
+        clinic.close()
