@@ -116,7 +116,7 @@ def measure(
     Raises:
         Unmeasured: if the unit is none of the metric's, or the value is not plausible.
     """
-    value = _in_unit_of(metric, number, unit, own_units)
+    value = convert(number, unit, metric.unit, metric.molar_mass, own_units)
     if not metric.lowest <= value <= metric.highest:
         text = (
             f"{value:g} {metric.unit} is not from {metric.lowest:g} to"
@@ -126,17 +126,26 @@ def measure(
     return value
 
 
-def _in_unit_of(
-    metric: Metric, number: float, unit: str, own_units: Mapping[str, str]
+def convert(
+    number: float,
+    unit: str,
+    to: str,
+    molar_mass: float = 0.0,
+    own_units: Mapping[str, str] = NO_UNITS,
 ) -> float:
+    """Return a number in the UCUM unit *to*; the rest as ``measure`` takes it.
+
+    Raises:
+        Unmeasured: if the unit does not lead there.
+    """
     meant = own_units.get(unit, unit)
-    if meant == metric.unit:
+    if meant == to:
         return number
-    found = scales(meant, metric.unit, Substance(molar_mass=metric.molar_mass))
+    found = scales(meant, to, Substance(molar_mass=molar_mass))
     # A format that says what it means by "%" leaves no doubt; a text of itself does.
     doubtful = len(found) > 1 and unit not in own_units and number > 1
     if not found or doubtful:
-        raise Unmeasured("unit", f"Must be UCUM and convertible to {metric.unit}.")
+        raise Unmeasured("unit", f"Must be UCUM and convertible to {to}.")
     value = found[0].of(number)
     if not math.isfinite(value):
         raise Unmeasured("implausible", "Must be a finite number.")
