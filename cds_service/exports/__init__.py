@@ -1,1 +1,1 @@
-"""Whole FHIR servers, read page by page to the end, or to where it stopped."""
+"""What others wrote out: whole FHIR servers page by page, the exports of phones."""

@@ -140,7 +140,7 @@ def convert(
     """
     meant = own_units.get(unit, unit)
     if meant == to:
-        return number
+        return float(number)
     found = scales(meant, to, Substance(molar_mass=molar_mass))
     # A format that says what it means by "%" leaves no doubt; a text of itself does.
     doubtful = len(found) > 1 and unit not in own_units and number > 1
