@@ -39,9 +39,8 @@ class PhoneDatabase:
         return sum(self._count(table) for table in _tables() if table in self.columns)
 
     def _count(self, table: str) -> int:
-        (count,) = self.connection.execute(
-            f"SELECT count(*) FROM {table}"
-        ).fetchone()  # nosec B608
+        query = f"SELECT count(*) FROM {table}"  # nosec B608
+        (count,) = self.connection.execute(query).fetchone()
         return int(count)
 
 
