@@ -1,33 +1,49 @@
-"""Calls: this server beside a bare Flask app, both under gunicorn.
+"""Calls: the shipped configuration beside bare Flask apps, and beside their ceiling.
 
-One gthread worker each, the same settings, trust off, recording on, loopback. Both get
-the same body of about 26 kB; the bare app returns the very card that this server gave.
-Runs alternate, so that a noisy machine is noisy to both, and medians are printed.
+This server is started as it is shipped: ``cds-service serve`` with the shipped rules,
+signed tokens that are each good for one call, Consents required, everything recorded.
+Beside it are bare Flask apps that parse the same body and give the same answer, one of
+which records a row a call: what any server takes that can account for what it showed.
+Each on SQLite and on PostgreSQL, both of which wait for the disk.
+
+Runs alternate, so that a noisy machine is noisy to all. What is printed are ratios of
+one round, of which the medians are taken: of requests a second, and of the CPU that the
+server's processes took for each; what PostgreSQL takes by itself is not in it.
 """
 
-import json
-import os
-import platform
-import signal
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from .content import SERVICE, build_body, write_rules
+import orjson
 
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
-SECONDS = float(os.environ.get("BENCH_SECONDS", "4"))
-THREADS = 8
-PATH = f"/cds-services/{SERVICE}"
+from tests.postgresql import running_server
+
+from .content import SHIPPED
+from .patients import PATH, PATIENTS, PUBLIC, Signer, build_body, fill
+from .serving import (
+    ROUNDS,
+    SECONDS,
+    finish,
+    print_conditions,
+    serve,
+    serve_product,
+    spent,
+    start,
+)
+
+CONNECTIONS = (1, 8)
+TOKENS = 3000
+"""Made for a run at most; it ends early where they are spent."""
+WARM = 3 * PATIENTS
+"""Calls before anything is measured: each patient has had cards before."""
+AIM = 0.45
+"""Of the ceiling, at eight connections."""
 
 
 @dataclass
@@ -36,171 +52,158 @@ class Subject:
 
     name: str
     port: int
+    process: int
+    once: bool = True
+    """Whether a token is good for one call."""
     rates: dict[int, list[float]] = field(default_factory=dict)
-    """Connections to requests a second, one a round."""
-    quantiles: dict[int, list[tuple[float, float, float]]] = field(default_factory=dict)
-    """Connections to p50, p95, p99 in milliseconds, one a round."""
-
-    def rate(self, connections: int) -> float:
-        """Median requests a second."""
-        return statistics.median(self.rates[connections])
-
-    def quantile(self, connections: int, place: int) -> float:
-        """Median over the rounds of p50 (0), p95 (1) or p99 (2)."""
-        return statistics.median(each[place] for each in self.quantiles[connections])
+    """By connections: requests a second of each round."""
+    costs: dict[int, list[float]] = field(default_factory=dict)
+    """By connections: milliseconds of CPU for each request."""
+    tails: dict[int, list[float]] = field(default_factory=dict)
+    """By connections: the 99th percentile in milliseconds."""
 
 
 def main() -> None:
     """Measure and print."""
-    with tempfile.TemporaryDirectory(prefix="cds-bench-") as name:
-        folder = Path(name)
-        body = folder / "body.json"
-        body.write_bytes(build_body())
+    with ExitStack() as opened:
+        folder = Path(
+            opened.enter_context(tempfile.TemporaryDirectory(prefix="cds-bench-"))
+        )
+        server = opened.enter_context(running_server(fsync="on"))
+        server.template()
+        urls = {
+            "SQLite": f"sqlite:///{folder / 'shipped.sqlite'}",
+            "PostgreSQL": server.url(server.create()),
+        }
+        signer = Signer()
+        signer.write_clients(folder / "clients.yaml")
+        shipped = [
+            opened.enter_context(serve_shipped(name, url, folder))
+            for name, url in urls.items()
+        ]
+        body = write_body(folder, shipped[0], signer)
+        bare = {"": "", "SQLite": str(folder / "bare.sqlite")}
+        bare["PostgreSQL"] = server.url(server.create())
+        yardsticks = [
+            opened.enter_context(serve_bare(name, url, folder))
+            for name, url in bare.items()
+        ]
         print_conditions(body)
-        with serve_rules(folder, 10) as ten, serve_rules(folder, 1000) as thousand:
-            answer = folder / "answer.json"
-            answer.write_bytes(ask_once(ten.port, body.read_bytes()))
-            with serve(
-                "bench.bare:create_app()", {"BENCH_ANSWER": str(answer)}
-            ) as port:
-                bare = Subject("bare Flask", port)
-                subjects = [bare, ten, thousand]
-                measure(subjects, body)
-                print_results(bare, ten, thousand)
-
-
-def print_conditions(body: Path) -> None:
-    """Say what is measured, on what."""
-    load = os.getloadavg()[0]
-    print(f"Python {platform.python_version()}, {os.cpu_count()} CPUs, load {load:.1f}")
-    print(f"body {body.stat().st_size} bytes, one card out; gunicorn gthread, 1 worker")
-    print(
-        f"{ROUNDS} rounds of {SECONDS:g} s, alternating; client: bench/load.py (Python)"
-    )
+        measure([*yardsticks, *shipped], body, signer)
+        print_results(yardsticks, shipped)
 
 
 @contextmanager
-def serve_rules(folder: Path, count: int) -> Iterator[Subject]:
-    """This server with *count* generated rules on a database of its own."""
-    rules = write_rules(folder / f"rules-{count}", count)
+def serve_shipped(name: str, url: str, folder: Path) -> Iterator[Subject]:
+    """This server as it is shipped, with patients in its database."""
+    fill(url, datetime.now(UTC))
     settings = {
-        "CDS_PROFILE": "development",
-        "CDS_AUTH": "off",
-        "CDS_RULES": str(rules),
-        "CDS_DATABASE_URL": f"sqlite:///{folder / f'{count}.sqlite'}",
-        "CDS_WEARABLES_CONSENT": "assumed",
+        "CDS_RULES": str(SHIPPED),
+        "CDS_CLIENTS_FILE": str(folder / "clients.yaml"),
+        "CDS_PUBLIC_URL": PUBLIC,
+        "CDS_DATABASE_URL": url,
     }
-    with serve("cds_service.app:create_app()", settings) as port:
-        yield Subject(f"cds-service, {count:,} rules", port)
+    with serve_product(settings) as (port, process):
+        yield Subject(f"cds-service, {name}", port, process)
 
 
 @contextmanager
-def serve(
-    app: str,
-    settings: dict[str, str],
-    public_url: str = "",
-    threads: int = THREADS,
-) -> Iterator[int]:
-    """The port of *app*, served by gunicorn for as long as the block lasts."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "gunicorn", app]
-    command += ["--bind", f"127.0.0.1:{port}", "--workers", "1", "--keep-alive", "60"]
-    command += ["--no-control-socket"]
-    command += ["--worker-class", "gthread", "--threads", str(threads)]
-    environment = {
-        **os.environ,
-        **settings,
-        "CDS_PUBLIC_URL": public_url or f"http://127.0.0.1:{port}",
+def serve_bare(name: str, database: str, folder: Path) -> Iterator[Subject]:
+    """A yardstick."""
+    settings = {
+        "BENCH_ANSWER": str(folder / "answer.json"),
+        "BENCH_DATABASE": database,
     }
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        try:
-            wait_until_open(port, process)
-            yield port
-        except ServerFailed:
-            log.seek(0)
-            sys.exit(f"{app} did not start:\n{log.read().decode()}")
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait()
+    told = f"a row a call, {name}" if name else "bare Flask"
+    with serve("bench.bare:create_app()", settings) as (port, process):
+        yield Subject(told, port, process, once=False)
 
 
-class ServerFailed(Exception):
-    """A measured server did not come up."""
+def write_body(folder: Path, shipped: Subject, signer: Signer) -> Path:
+    """The file of what all are asked; beside it one with what they answer."""
+    base = f"http://127.0.0.1:{shipped.port}"
+    services = orjson.loads(ask(Request(f"{base}/cds-services")))["services"]
+    (folder / "body.json").write_bytes(build_body(services, datetime.now(UTC)))
+    (token,) = signer.tokens(1)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    body = (folder / "body.json").read_bytes()
+    (folder / "answer.json").write_bytes(ask(Request(base + PATH, body, headers)))
+    return folder / "body.json"
 
 
-def wait_until_open(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Return when the server answers anything at all."""
-    for _ in range(600):
-        if process.poll() is not None:
-            raise ServerFailed
-        try:
-            with urlopen(f"http://127.0.0.1:{port}/health/live", timeout=10):
-                return
-        except HTTPError as error:
-            error.close()
-            return
-        except OSError:
-            pass  # not yet
-        time.sleep(0.1)
-    raise ServerFailed
-
-
-def ask_once(port: int, body: bytes) -> bytes:
-    """The answer to one call, which must hold one card."""
-    url = f"http://127.0.0.1:{port}{PATH}"
-    request = Request(url, body, {"Content-Type": "application/json"})
+def ask(request: Request) -> bytes:
+    """What is answered."""
     with urlopen(request, timeout=60) as response:
         answer: bytes = response.read()
-    cards = json.loads(answer)["cards"]
-    if len(cards) != 1:
-        sys.exit(f"one card was expected, not {len(cards)}: {cards}")
     return answer
 
 
-def measure(subjects: list[Subject], body: Path) -> None:
+def measure(subjects: Sequence[Subject], body: Path, signer: Signer) -> None:
     """Load each subject in turn, round after round, after a warm-up of each."""
     for subject in subjects:
-        load(subject, body, 1, 2)
+        load(subject, body, signer.tokens(WARM), 8, 60 if subject.once else 1)
     for _ in range(ROUNDS):
-        for connections in (1, 8):
+        for connections in CONNECTIONS:
             for subject in subjects:
-                took, elapsed = load(subject, body, connections, SECONDS)
-                cuts = statistics.quantiles(took, n=100)
-                rates = subject.rates.setdefault(connections, [])
-                rates.append(len(took) / elapsed)
-                quantiles = subject.quantiles.setdefault(connections, [])
-                quantiles.append((cuts[49] * 1000, cuts[94] * 1000, cuts[98] * 1000))
+                tokens, before = signer.tokens(TOKENS), spent(subject.process)
+                took, elapsed = load(subject, body, tokens, connections, SECONDS)
+                cost = (spent(subject.process) - before) / len(took) * 1000
+                subject.costs.setdefault(connections, []).append(cost)
+                subject.rates.setdefault(connections, []).append(len(took) / elapsed)
+                tail = statistics.quantiles(took, n=100)[98] * 1000
+                subject.tails.setdefault(connections, []).append(tail)
 
 
 def load(
-    subject: Subject, body: Path, connections: int, seconds: float
+    subject: Subject, body: Path, tokens: list[str], connections: int, seconds: float
 ) -> tuple[list[float], float]:
     """How long each request took, and all of them together."""
-    command = [sys.executable, "-m", "bench.load", str(subject.port), PATH, str(body)]
-    command += [str(connections), str(seconds)]
-    run = subprocess.run(command, check=True, capture_output=True)
-    result = json.loads(run.stdout)
-    if result["bad"]:
-        sys.exit(f"{subject.name} answered wrongly: {result['bad'][0]}")
+    told = {
+        "port": subject.port,
+        "path": PATH,
+        "body": str(body),
+        "tokens": tokens,
+        "again": not subject.once,
+        "connections": connections,
+        "seconds": seconds,
+        "status": "200",
+        "rate": 0,
+        "patients": PATIENTS,
+    }
+    result = finish(start(told), subject.name)
     return result["took"], result["elapsed"]
 
 
-def print_results(bare: Subject, ten: Subject, thousand: Subject) -> None:
+def print_results(yardsticks: Sequence[Subject], shipped: Sequence[Subject]) -> None:
     """The table, and the ratios that matter."""
-    for connections in (1, 8):
-        print(f"\nc = {connections:<26} req/s   p50    p95    p99 ms")
-        for subject in (bare, ten, thousand):
-            cuts = (f"{subject.quantile(connections, at):6.1f}" for at in range(3))
-            rate = f"{subject.rate(connections):7.0f}"
-            print(f"  {subject.name:<26} {rate} {' '.join(cuts)}")
-    print()
-    for connections in (1, 8):
-        share = ten.rate(connections) / bare.rate(connections)
-        print(f"req/s beside bare, c = {connections}: {share:.2f} (aim: 0.6 or more)")
-    tail = ten.quantile(8, 2) / bare.quantile(8, 2)
-    print(f"p99 beside bare, c = 8: {tail:.2f} (aim: 2 or less)")
-    cost = thousand.quantile(1, 0) / ten.quantile(1, 0)
-    print(f"1,000 rules beside 10, p50 at c = 1: {cost:.2f} (aim: 1.5 or less)")
+    bare, *ceilings = yardsticks
+    for connections in CONNECTIONS:
+        print(f"\nc = {connections:<25} req/s   of bare   CPU ms   of bare's   p99 ms")
+        for subject in (*yardsticks, *shipped):
+            rate = statistics.median(subject.rates[connections])
+            cost = statistics.median(subject.costs[connections])
+            tail = statistics.median(subject.tails[connections])
+            share = ratio(subject.rates, bare.rates, connections)
+            costs = ratio(subject.costs, bare.costs, connections)
+            print(
+                f"  {subject.name:<25} {rate:7.0f} {share:9.2f} {cost:8.2f}"
+                f" {costs:11.2f} {tail:8.1f}"
+            )
+    print("\nbeside the ceiling, a bare app that records a row a call:")
+    for ceiling, subject in zip(ceilings, shipped, strict=True):
+        for connections in CONNECTIONS:
+            share = ratio(subject.rates, ceiling.rates, connections)
+            cost = ratio(ceiling.costs, subject.costs, connections)
+            aim = f" (aim: {AIM} or more)" if connections == CONNECTIONS[-1] else ""
+            print(
+                f"  {subject.name}, c = {connections}: {share:.2f} of its req/s{aim},"
+                f" {cost:.2f} by CPU"
+            )
+
+
+def ratio(
+    some: dict[int, list[float]], others: dict[int, list[float]], connections: int
+) -> float:
+    """The median over the rounds of one figure beside another."""
+    pairs = zip(some[connections], others[connections], strict=True)
+    return statistics.median(one / other for one, other in pairs)

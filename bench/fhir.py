@@ -27,8 +27,8 @@ from cds_service.fhir.gather import gather
 from cds_service.http.addresses import ListedServer, Reach
 from cds_service.protocol.requests import HookRequest, parse_request
 
-from .calls import SECONDS, Subject, ask_once, load, serve
 from .content import build_body, write_observation_rule, write_rules
+from .serving import SECONDS, Subject, ask_once, load, serve
 from .slow_fhir import MANY, ORDERS
 
 LATE = 50
@@ -100,7 +100,7 @@ def serve_calls(folder: Path, base: str) -> Iterator[Subject]:
         "CDS_FHIR_SERVERS": base,
         "CDS_GATHER_DEADLINE_MS": "10000",
     }
-    with serve("cds_service.app:create_app()", settings, threads=THREADS) as port:
+    with serve("cds_service.app:create_app()", settings, threads=THREADS) as (port, _):
         yield Subject("cds-service", port)
 
 

@@ -7,7 +7,6 @@ nobody in the same round. A second server speaks TLS.
 
 import os
 import resource
-import signal
 import socket
 import ssl
 import statistics
@@ -27,9 +26,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from .calls import PATH, ROUNDS
 from .content import build_body, write_rules
 from .load import ask
+from .serving import PATH, ROUNDS, serve_product
 
 CALLS = int(os.environ.get("BENCH_CALLS", "300"))
 """Good calls of a round."""
@@ -212,43 +211,17 @@ SECURE_SCENES = [
 @contextmanager
 def serve(folder: Path, secure: bool) -> Iterator[int]:
     """The port of ``cds-service serve`` for as long as the block lasts."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     settings = {
         "CDS_PROFILE": "development",
         "CDS_AUTH": "off",
         "CDS_RULES": str(folder / "rules"),
         "CDS_RELOAD": "off",
         "CDS_DATABASE_URL": f"sqlite:///{folder / f'secure-{secure}.sqlite'}",
-        "CDS_PORT": str(port),
         "CDS_THREADS": "8",
         **(write_pair(folder) if secure else {}),
     }
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cds_service.cli", "serve"],
-            env={**os.environ, **settings},
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            wait_until_open(port, process)
-            yield port
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait()
-
-
-def wait_until_open(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Return when somebody is let in."""
-    for _ in range(600):
-        if process.poll() is not None:
-            sys.exit("the server did not start")
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-            return
-        time.sleep(0.1)
-    sys.exit("the server did not start")
+    with serve_product(settings) as (port, _):
+        yield port
 
 
 def write_pair(folder: Path) -> dict[str, str]:

@@ -114,7 +114,9 @@ def build_call(number: int) -> CallRecord:
         patient=patient,
         rulebook="0123456789abcdef" * 4,
         user="Practitioner/1",
-        sources=tuple(SourceRecord(each, "loaded", "prefetch", 12) for each in SOURCES),
+        sources=tuple(
+            SourceRecord(each, "loaded", "prefetch", count=12) for each in SOURCES
+        ),
         evaluations=tuple(EvaluationRecord(each, "1.0.0", "fires") for each in RULES),
         cards=tuple(
             CardRecord(str(uuid4()), each, "1.0.0", f"key-{each}", "warning", NOW)

@@ -8,8 +8,6 @@ printed. Then good calls at a steady pace, alone and beside 10,000 bad tokens a 
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,8 +21,16 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from cds_service.ehr.tokens import Claims, build_token
 
-from .calls import PATH, ROUNDS, SECONDS, print_conditions, serve
 from .content import build_body, write_rules
+from .serving import (
+    PATH,
+    ROUNDS,
+    SECONDS,
+    finish,
+    print_conditions,
+    serve,
+    start,
+)
 
 ISSUER = "https://ehr.example.org"
 PUBLIC = "https://cds.example.org"
@@ -105,7 +111,7 @@ def load(
 ) -> tuple[list[float], float]:
     """How long each call took, and all of them together."""
     told = _told(subject, body, subject.tokens(TOKENS), connections, seconds)
-    result = _read(_start(told), subject.name)
+    result = finish(start(told), subject.name)
     return result["took"], result["elapsed"]
 
 
@@ -132,13 +138,13 @@ def flood(subject: Subject, body: Path) -> None:
     for _ in range(ROUNDS):
         for flooded in (False, True):
             steady = _told(subject, body, subject.tokens(TOKENS), 4, seconds)
-            good = _start({**steady, "rate": PACE / 4})
+            good = start({**steady, "rate": PACE / 4})
             if flooded:
                 bad = _told(subject, body, forged, 4, seconds, status="401")
                 rate = BAD_A_MINUTE / 60 / 4
-                result = _read(_start({**bad, "rate": rate, "again": True}), "flood")
+                result = finish(start({**bad, "rate": rate, "again": True}), "flood")
                 sent += len(result["took"])
-            took = _read(good, subject.name)["took"]
+            took = finish(good, subject.name)["took"]
             p99 = statistics.quantiles(took, n=100)[98] * 1000
             (beside if flooded else alone).append(p99)
     calm, stormy = statistics.median(alone), statistics.median(beside)
@@ -166,23 +172,8 @@ def _told(
         "seconds": seconds,
         "status": status,
         "rate": 0,
+        "patients": 0,
     }
-
-
-def _start(told: dict[str, Any]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "bench.trusted_load"]
-    with tempfile.TemporaryFile() as given:
-        given.write(json.dumps(told).encode())
-        given.seek(0)
-        return subprocess.Popen(command, stdin=given, stdout=subprocess.PIPE)
-
-
-def _read(process: subprocess.Popen[bytes], name: str) -> dict[str, Any]:
-    output, _ = process.communicate()
-    result: dict[str, Any] = json.loads(output)
-    if result["bad"]:
-        sys.exit(f"{name} was answered wrongly: {result['bad'][0]}")
-    return result
 
 
 @contextmanager
@@ -194,7 +185,10 @@ def _serve(folder: Path, rules: Path, auth: str, clients: Path | None) -> Iterat
         "CDS_DATABASE_URL": f"sqlite:///{folder / f'{auth}.sqlite'}",
         **({"CDS_CLIENTS_FILE": str(clients)} if clients else {}),
     }
-    with serve("cds_service.app:create_app()", settings, public_url=PUBLIC) as port:
+    with serve("cds_service.app:create_app()", settings, public_url=PUBLIC) as (
+        port,
+        _,
+    ):
         yield port
 
 

@@ -9,11 +9,15 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from threading import Lock, Thread
 from uuid import uuid4
 
 from .load import INSTANCE, ask
+
+PATIENT = b"bench-0000"
+"""Stands in the body where each request names the next of so many patients."""
 
 
 class Tokens:
@@ -43,12 +47,20 @@ class Load:
     """Requests of several connections until a moment, each at its pace."""
 
     def __init__(
-        self, port: int, path: str, body: bytes, status: str, rate: float
+        self,
+        port: int,
+        path: str,
+        body: bytes,
+        status: str,
+        rate: float,
+        patients: int,
     ) -> None:
         self.port, self.path, self.body = port, path, body
         self.status = f" {status} ".encode()
         self.rate = rate
         """Requests a second of each connection; 0 for as many as are answered."""
+        self.patients = patients
+        self.numbers = count()
         self.took: list[float] = []
         self.bad: list[str] = []
 
@@ -64,14 +76,17 @@ class Load:
                 begun = time.perf_counter()
                 answer = ask(connection, message)
                 self.took.append(time.perf_counter() - begun)
-                if self.status not in answer[:16]:
+                if self.status not in answer[:16] or b'{"cards":[]' in answer:
                     self.bad.append(answer[:300].decode("utf-8", "replace"))
                 if self.rate:
                     due += 1 / self.rate
                     time.sleep(max(0.0, due - time.perf_counter()))
 
     def _message(self, token: str) -> bytes:
-        body = self.body.replace(INSTANCE, str(uuid4()).encode(), 1)
+        body = self.body.replace(INSTANCE, str(uuid4()).encode())
+        if self.patients:
+            patient = b"%b%04d" % (PATIENT[:-4], next(self.numbers) % self.patients)
+            body = body.replace(PATIENT, patient)
         signed = f"Authorization: Bearer {token}\r\n" if token else ""
         head = (
             f"POST {self.path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{signed}"
@@ -84,7 +99,8 @@ def main() -> None:
     """Read what to do as JSON from stdin; print what each request took."""
     told = json.load(sys.stdin)
     body = Path(told["body"]).read_bytes()
-    load = Load(told["port"], told["path"], body, told["status"], told["rate"])
+    names = ("status", "rate", "patients")
+    load = Load(told["port"], told["path"], body, *(told[each] for each in names))
     tokens = Tokens(told["tokens"], told["again"])
     begun = time.perf_counter()
     until = begun + told["seconds"]
