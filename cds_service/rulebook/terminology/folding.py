@@ -26,7 +26,7 @@ def fold(text: str) -> str:
 
 def words_of(text: str) -> tuple[str, ...]:
     """Return the words of *text*, folded; letters and digits make words."""
-    return _words_once(text) if len(text) <= _LONGEST else _words_anew(text)
+    return _words_once(text) if len(text) <= LONGEST_NAME else _words_anew(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def _folded(letter: str) -> str:
 
 _WORD = re.compile(r"[^\W_]+")
 _WRITTEN = re.compile(r"\*?[^\W_]+\*?")
-_LONGEST = 200
+LONGEST_NAME = 200
 """Characters; longer texts are no names and are not kept."""
 _LETTERS = {
     "ı": "i",

@@ -5,13 +5,13 @@ costs one look-up that fails.
 """
 
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from ....fhir.code_systems import HIERARCHIES, SYSTEMS, normalise_code
 from ...terminology.expansions import KnownProducts
-from ...terminology.folding import Phrase, fold, phrase_of, words_of
+from ...terminology.folding import LONGEST_NAME, Phrase, fold, phrase_of, words_of
 from ...terminology.lexicon import DoseForm, Lexicon, Mention
 from ...terminology.valuesets import ValueSet
 from .coded import Coded, Stated
@@ -138,6 +138,12 @@ def _joined(placings: Sequence[Placing]) -> Placing:
 _T = TypeVar("_T")
 
 
+def _kept(read: Callable[[str], _T]) -> Callable[[str], _T]:
+    """Return *read*, which keeps what it has read in texts that may be names."""
+    known = lru_cache(maxsize=2048)(read)
+    return lambda text: (known if len(text) <= LONGEST_NAME else read)(text)
+
+
 def _without(by_slot: Mapping[int, _T], slots: Container[int]) -> Mapping[int, _T]:
     return {slot: each for slot, each in by_slot.items() if slot not in slots}
 
@@ -187,8 +193,9 @@ class CodeIndex:
             by_set[name].append(slot)
         for name, valueset in valuesets.items():
             self._add(valueset, tuple(by_set[name]))
-        self._named = lru_cache(maxsize=2048)(self._read_name)
-        self._worded = lru_cache(maxsize=2048)(self._read_words)
+        # As most codes, most names come again.
+        self._named = _kept(self._read_name)
+        self._worded = _kept(self._read_words)
 
     def _add(self, valueset: ValueSet, slots: tuple[int, ...]) -> None:
         for system in valueset.systems:
@@ -343,6 +350,10 @@ class _Exclusion:
         self._partners = tuple(map(phrase_of, valueset.excluded_names))
         self._words = tuple(map(phrase_of, valueset.excluded_words))
         self._atc = tuple(code for form in valueset.forms for code in form.atc)
+        self._says_word = _kept(self._find_word)
+        self._says_partner = _kept(self._find_partner)
+        self._says_form = _kept(self._find_form)
+        self._says_form_in_rxnorm = _kept(self._find_form_in_rxnorm)
 
     def holds(self, coded: Coded) -> bool:
         sure = False
@@ -355,17 +366,13 @@ class _Exclusion:
                 return True
             if system == ATC and code.startswith(self._atc):
                 return True
-        if any(True for text in coded.names for _ in _found(self._words, text)):
+        if any(map(self._says_word, coded.names)):
             return True
         return not sure and (self._has_partner(coded) or self._is_of_form(coded))
 
     def _has_partner(self, coded: Coded) -> bool:
         """Return whether the product also holds an ingredient that rules it out."""
-        return any(
-            self._lexicon.says(text, place) is Mention.MEANT
-            for text in coded.names
-            for place in _found(self._partners, text)
-        )
+        return any(map(self._says_partner, coded.names))
 
     def _is_of_form(self, coded: Coded) -> bool:
         """Return whether it is given in a form that rules it out.
@@ -380,8 +387,28 @@ class _Exclusion:
             if verdicts:
                 return False not in verdicts
         called = {display for system, _, display in coded.codings if system == RXNORM}
-        said = [_form_words(text, text in called) for text in coded.names]
-        return any(form.is_said(words) for form in self._set.forms for words in said)
+        return any(
+            self._says_form_in_rxnorm(text) if text in called else self._says_form(text)
+            for text in coded.names
+        )
+
+    def _find_word(self, text: str) -> bool:
+        return any(True for _ in _found(self._words, text))
+
+    def _find_partner(self, text: str) -> bool:
+        return any(
+            self._lexicon.says(text, place) is Mention.MEANT
+            for place in _found(self._partners, text)
+        )
+
+    def _find_form(self, text: str) -> bool:
+        words = words_of(text)
+        return any(form.is_said(words) for form in self._set.forms)
+
+    def _find_form_in_rxnorm(self, text: str) -> bool:
+        """Return whether a name says a form where RxNorm does: after the strength."""
+        *_, last = [None, *_STRENGTH.finditer(fold(text))]
+        return self._find_form(text if last is None else fold(text)[last.end() :])
 
     def _rules_out(self, stated: Stated) -> bool | None:
         """Check if what is stated is ruled out; None if no known form is stated."""
@@ -405,15 +432,6 @@ def _found(phrases: Iterable[Phrase], text: str) -> Iterator[range]:
     for phrase in phrases:
         for place in phrase.places_in(words):
             yield range(place, place + len(phrase.words))
-
-
-def _form_words(text: str, is_of_rxnorm: bool) -> Sequence[str]:
-    """The words of a name that may say a form: in RxNorm's those after the strength."""
-    if is_of_rxnorm:
-        *_, last = [None, *_STRENGTH.finditer(fold(text))]
-        if last is not None:
-            return words_of(fold(text)[last.end() :])
-    return words_of(text)
 
 
 _STRENGTH = re.compile(r"\d[\d.,]*\s*(mg|mcg|ug|g|gm|ml|l|unt|meq|mmol|iu|%)(?![a-z])")
