@@ -22,7 +22,7 @@ from ..fhir.gather import gather
 from ..fhir.scopes import is_for_another, why_not_fetched
 from ..protocol.capabilities import gate_card
 from ..protocol.cards import Card, build_response
-from ..protocol.errors import Unavailable
+from ..protocol.errors import Unauthenticated, Unavailable
 from ..protocol.requests import HookRequest
 from ..publishing.serving import Serving
 from ..rulebook.cards import (
@@ -46,9 +46,9 @@ from ..rulebook.engine import (
     evaluate,
 )
 from ..store.displays import OwnCall
-from ..store.records import CallRecord, StoreError
+from ..store.records import CallRecord, StoreError, TokenKey, TokenSpent
 from ..store.store import Store
-from ..trust import TrustedClient
+from ..trust import USED_BEFORE, TrustedClient
 from ..wearables.consent_gate import ConsentGate
 from ..wearables.records import PatientKey
 from .consenting import Heeded, heed_consents, open_gate
@@ -103,14 +103,17 @@ def answer(
     world: World,
     watch: Stopwatch | None = None,
     check_time: Callable[[], None] = lambda: None,
+    token: TokenKey | None = None,
 ) -> Answer:
     """Return the cards for one call; recorded before they are returned.
 
     The *watch* has run since the call arrived; it is told of every phase. *check_time*
     refuses what comes too late: before the record, since a card that was recorded
-    counts as seen and may be held back the next time.
+    counts as seen and may be held back the next time. The *token* is spent with the
+    record, so that a call that could not be recorded may come again with it.
 
     Raises:
+        Unauthenticated: if another call with the token was faster.
         UnmetPrecondition: if data that the service requires cannot be had.
         WrongPatient: if the data is about somebody else.
         InvalidAnswer: if a card breaks the protocol.
@@ -145,7 +148,8 @@ def answer(
 
     watch.enter("record")
     decided = Decided(now, chart, evaluations, built, held, heeded.use)
-    record(build_call_record(service, hook_request, client, decided), world.store)
+    call = build_call_record(service, hook_request, client, decided)
+    record(call, world.store, token)
     watch.enter("")
     withheld = heeded.use.withheld if heeded.use else 0
     return Answer(
@@ -289,9 +293,11 @@ def seed_of(service_id: str, hook_request: HookRequest, client: TrustedClient) -
     return "|".join((*parts, hook_request.patient_id))
 
 
-def record(call: CallRecord, store: Store) -> None:
+def record(call: CallRecord, store: Store, token: TokenKey | None) -> None:
     """Record a call with its audit row; what is not recorded is not answered."""
     try:
-        store.record_call(call, build_call_event(call))
+        store.record_call(call, build_call_event(call), token)
+    except TokenSpent as error:
+        raise Unauthenticated(USED_BEFORE) from error
     except StoreError as error:
         raise Unavailable("The call could not be recorded.") from error

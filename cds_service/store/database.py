@@ -173,6 +173,13 @@ class Prepared:
         form = self._form(connection.dialect)
         return connection.exec_driver_sql(form.sql, form.values(row))
 
+    def as_sent(
+        self, dialect: Dialect, row: Mapping[str, Any]
+    ) -> tuple[str, tuple[Any, ...]]:
+        """Return its text and its values as a driver takes them."""
+        form = self._form(dialect)
+        return form.sql, form.values(row)
+
     def _form(self, dialect: Dialect) -> "_Form":
         form = self._forms.get(dialect.name)
         if form is None:

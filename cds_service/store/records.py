@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
 
 from ..wearables.consent_gate import ConsentChange, Stamp
@@ -43,6 +43,10 @@ class StoreTooNew(StoreError):
     """The schema of the database is of a newer version of this program."""
 
 
+class TokenSpent(StoreError):
+    """The token was used before; nothing was done for who came with it."""
+
+
 class ConsentsChanged(StoreError):
     """What was decided rests on Consents that do not hold any more; decide anew."""
 
@@ -79,6 +83,15 @@ class Caller(Protocol):
     @property
     def tenant(self) -> str:
         """Whose patients it asks about."""
+
+
+class TokenKey(NamedTuple):
+    """What tells a token that is good for one message from every other."""
+
+    issuer: str
+    jti: str
+    expires_utc: float
+    """Seconds since 1970; until then somebody accepts it."""
 
 
 @dataclass(frozen=True, slots=True)

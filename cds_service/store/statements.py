@@ -10,6 +10,7 @@ from sqlalchemy import (
     BindParameter,
     Connection,
     Double,
+    Exists,
     Table,
     Text,
     and_,
@@ -24,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from .database import Prepared
+from .records import TokenKey, TokenSpent
 from .tables import (
     AUDIT,
     CALLS,
@@ -149,12 +151,25 @@ def _claim_delivery() -> Prepared:
     )
 
 
+def _forgotten(expires: BindParameter[float]) -> Exists:
+    """Whether a token that can be used until then may have been here."""
+    return exists().where(MARKS.c.name == "tokens", MARKS.c.at_utc > expires)
+
+
+def _token_is_spent() -> Prepared:
+    token = SPENT_TOKENS.c
+    expires: BindParameter[float] = bindparam("expires_utc", type_=Double)
+    there = exists().where(
+        token.issuer == bindparam("issuer"), token.jti == bindparam("jti")
+    )
+    return Prepared(select(or_(there, _forgotten(expires))))
+
+
 def _spend_token() -> Prepared:
     """Insert, unless it is there, or may have been and was forgotten."""
     expires: BindParameter[float] = bindparam("expires_utc", type_=Double)
     token = [bindparam(name, type_=Text) for name in ("issuer", "jti")]
-    forgotten = exists().where(MARKS.c.name == "tokens", MARKS.c.at_utc > expires)
-    row = select(*token, expires).where(~forgotten)
+    row = select(*token, expires).where(~_forgotten(expires))
     return Prepared(
         insert(SPENT_TOKENS)
         .from_select(_names(SPENT_TOKENS), row)
@@ -191,16 +206,38 @@ def _hold_guard(*, alone: bool) -> Prepared:
     return Prepared(held.with_for_update(read=not alone))
 
 
+def is_new(connection: Connection, token: TokenKey) -> bool:
+    """Check whether the token is new; with the transaction it is spent."""
+    return SPEND_TOKEN.run(connection, token._asdict()).rowcount == 1
+
+
+def spend(connection: Connection, token: TokenKey | None) -> None:
+    """Spend a token, if it is one that is to be spent.
+
+    Raises:
+        TokenSpent: if it was used before.
+    """
+    if token and not is_new(connection, token):
+        raise TokenSpent("the token was used before")
+
+
 class CallRows(NamedTuple):
     """What is stored of one call, but for its audit row and the key of the call."""
 
     call: Mapping[str, Any]
     cards: Sequence[Mapping[str, Any]]
     suppressions: Sequence[Mapping[str, Any]]
+    token: TokenKey | None = None
+    """What is spent with it."""
 
 
 def add_call(connection: Connection, rows: CallRows) -> None:
-    """Store a call, its cards and what was held back, a statement each."""
+    """Store a call, its cards and what was held back, a statement each.
+
+    Raises:
+        TokenSpent: if its token was used before.
+    """
+    spend(connection, rows.token)
     key = {"call_id": ADD_CALL.add(connection, rows.call)}
     if rows.cards:
         ADD_CARD.run(connection, *({**each, **key} for each in rows.cards))
@@ -216,12 +253,24 @@ def write_call(
 
     To PostgreSQL only, where each statement is a way there and back. Its text is the
     same for any number of cards, so that it is prepared once.
+
+    Raises:
+        TokenSpent: if its token was used before.
     """
     values = [rows.call[name] for name in _CALL_NAMES]
     values += ([row[name] for row in rows.cards] for name in _CARD_NAMES)
     values += ([row[name] for row in rows.suppressions] for name in _HELD_NAMES)
     values += (audit_row[name] for name in _AUDIT_NAMES)
-    connection.connection.cursor().execute(_WRITE_CALL, values)
+    cursor = connection.connection.cursor()
+    if rows.token is None:
+        cursor.execute(f"WITH {_WRITE_CALL}", values)
+        return
+    spending, token = SPEND_TOKEN.as_sent(connection.dialect, rows.token._asdict())
+    spent = f"WITH spent AS ({spending} RETURNING 1)"
+    told = "RETURNING (SELECT count(*) FROM spent)"
+    cursor.execute(f"{spent}, {_WRITE_CALL} {told}", [*token, *values])
+    if cursor.fetchone() != (1,):
+        raise TokenSpent("the token was used before")
 
 
 def _write_call() -> str:
@@ -244,13 +293,14 @@ def _write_call() -> str:
         return f"INSERT INTO {named} VALUES ({places})"  # nosec B608 # our names
 
     return (
-        f"WITH call AS ({one(CALLS, _CALL_NAMES)} RETURNING id),"
+        f"call AS ({one(CALLS, _CALL_NAMES)} RETURNING id),"
         f" shown AS ({several(CARDS, _CARD_NAMES)} ON CONFLICT DO NOTHING),"
         f" held AS ({several(SUPPRESSIONS, _HELD_NAMES)})"
         f" {one(AUDIT, _AUDIT_NAMES)}"
     )
 
 
+TOKEN_IS_SPENT = _token_is_spent()
 SPEND_TOKEN = _spend_token()
 RAISE_MARK = _raise_mark()
 CLAIM_DELIVERY = _claim_delivery()

@@ -39,6 +39,7 @@ from .records import (
     Intake,
     Pool,
     StoreError,
+    TokenKey,
     Usage,
 )
 from .reports import Period, Reports, arrivals
@@ -49,8 +50,10 @@ from .statements import (
     RETRACT_ALERT,
     SAVE_ALERT,
     SAVE_PROBE,
-    SPEND_TOKEN,
+    TOKEN_IS_SPENT,
     CallRows,
+    is_new,
+    spend,
 )
 from .trail.seals import Seals
 from .upkeep.patients import Patients
@@ -231,15 +234,24 @@ class Store:
         with self._database.reading() as connection:
             connection.execute(select(tables.AUDIT.c.id).limit(1))
 
+    def is_spent(self, token: TokenKey) -> bool:
+        """Check whether somebody has used the token, or may have.
+
+        Who is told that it is new may still lose it to another, until it is spent.
+        """
+        with self._database.reading() as connection:
+            found = TOKEN_IS_SPENT.run(connection, token._asdict()).fetchone()
+        return bool(found and found[0])
+
     def spend_token(
         self, issuer: str, jti: str, expires_at: datetime, now: datetime
     ) -> bool:
         """Check whether the token is new; from now on it is not, in any process."""
-        row = {"issuer": issuer, "jti": jti, "expires_utc": expires_at.timestamp()}
+        token = TokenKey(issuer, jti, expires_at.timestamp())
 
         def work(connection: Connection) -> bool:
             self._prune(connection, now)
-            return SPEND_TOKEN.run(connection, row).rowcount == 1
+            return is_new(connection, token)
 
         return self._database.write(work, durable=False)
 
@@ -331,22 +343,33 @@ class Store:
             repeatable=True,
         )
 
-    def record_call(self, call: CallRecord, audit_event: AuditEvent) -> None:
+    def record_call(
+        self,
+        call: CallRecord,
+        audit_event: AuditEvent,
+        token: TokenKey | None = None,
+    ) -> None:
         """Store the call, its cards, what was held back and the audit row, or nothing.
 
         A card that is there already, from an identical call, stays as it was.
 
+        Args:
+            token: Spent with it; None for one that may be used again.
+
         Raises:
             ConsentsChanged: if other Consents hold than the cards rest on.
+            TokenSpent: if somebody else was faster.
         """
         use = call.consent
         call_rows = CallRows(
             rows.call_row(call),
             [rows.card_row(each, call) for each in call.cards],
             [rows.suppression_row(each) for each in call.suppressions],
+            token,
         )
 
         def work(connection: Connection) -> None:
+            self._prune(connection, call.at)
             if use and use.change:
                 guard(connection, changed=[use.change.patient])
             elif use and use.seen is not None:
@@ -365,22 +388,30 @@ class Store:
         client: Caller,
         audit_event: AuditEvent,
         now: datetime,
+        token: TokenKey | None = None,
     ) -> None:
         """Store the entries and the audit row, or nothing of it.
 
         Each joins the rule and version of its card; one about a card that this client
-        was not shown is kept and flagged.
-        """
-        self._recorder.record(
-            audit_event,
-            lambda connection: displays.save_feedback(
-                connection, service, entries, client, now
-            ),
-        )
+        was not shown is kept and flagged. The *token* is spent with it.
 
-    def record_audit(self, event: AuditEvent) -> None:
-        """Store a row of the audit trail by itself."""
-        self._recorder.record(event, lambda connection: None)
+        Raises:
+            TokenSpent: if somebody else was faster.
+        """
+
+        def work(connection: Connection) -> None:
+            spend(connection, token)
+            displays.save_feedback(connection, service, entries, client, now)
+
+        self._recorder.record(audit_event, work)
+
+    def record_audit(self, event: AuditEvent, token: TokenKey | None = None) -> None:
+        """Store a row of the audit trail by itself; the *token* is spent with it.
+
+        Raises:
+            TokenSpent: if somebody else was faster.
+        """
+        self._recorder.record(event, lambda connection: spend(connection, token))
 
     def audit_entries(self, period: Period | None = None) -> Iterator[AuditEntry]:
         """Yield the audit trail in the order of arrival, a page at a time.

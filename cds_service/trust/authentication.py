@@ -159,8 +159,9 @@ def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 # Who has signed it
 
-Spend = Callable[[str, str, datetime], bool]
-"""Issuer, jti and until when the token could be used; False if it was seen before."""
+IsNew = Callable[[str, str, datetime], bool]
+"""Issuer, jti and until when the token could be used; False if it was used before."""
+USED_BEFORE = "the token was used before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,11 +188,11 @@ def authenticate(
     audience: str,
     registry: Registry,
     keyring: Keyring,
-    spend: Spend,
+    is_new: IsNew,
     now: datetime,
     decoys: Mapping[str, Any] = DECOYS,
 ) -> TrustedClient:
-    """Return the client whose token this is: for this *audience*, not seen before.
+    """Return the client whose token this is: for this *audience*, not used before.
 
     Raises:
         Unauthenticated: always with the same words, and a reason for the audit trail.
@@ -208,8 +209,8 @@ def authenticate(
     client = registered.client
     if not client.profile.allow_replay:
         until = check_times(token.claims, client.profile.lifetime, now)
-        if not spend(client.issuer, read_jti(token.claims), until):
-            raise Unauthenticated("the token was used before")
+        if not is_new(client.issuer, read_jti(token.claims), until):
+            raise Unauthenticated(USED_BEFORE)
     return client
 
 

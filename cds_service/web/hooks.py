@@ -6,6 +6,7 @@ Source: CDS Hooks 3.0.0 "Discovery", "Calling a CDS Service", "Feedback".
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -23,7 +24,8 @@ from ..protocol.feedback import parse_feedback
 from ..protocol.requests import HookRequest, parse_request
 from ..protocol.services import Service, discovery, find_service
 from ..rulebook.engine import Rulebook
-from ..trust import Keyring, TrustedClient, authenticate
+from ..store.records import TokenKey, TokenSpent
+from ..trust import USED_BEFORE, Keyring, TrustedClient, authenticate
 from ..trust.documents import fetcher
 from ..trust.keyring import Log, keep_quiet
 from .json import parse_json, read_body, render_json
@@ -56,6 +58,7 @@ def build_hooks(
         if world.config.discovery is Discovery.AUTHENTICATED:
             with refusals_audited(desk):
                 recognise(desk, "/cds-services")
+                spend_token(desk)
         client: TrustedClient | None = g.get("client")
         services = visible(world.rulebook, client)
         return _json(checked("discovery", discovery(services, release=__version__)))
@@ -97,7 +100,8 @@ def answer_call(desk: Desk, service_id: str) -> Answer:
         service = find_service(offered, service_id, hook_request.hook)
         note_call(service_id, hook_request)
         rules = services[service.id, service.hook]
-        return answer(rules, hook_request, client, world, watch, deadline.check)
+        check_time, token = deadline.check, g.get("token")
+        return answer(rules, hook_request, client, world, watch, check_time, token)
 
 
 def read_call(body: bytes, client: TrustedClient, config: Config) -> HookRequest:
@@ -130,7 +134,8 @@ def take_feedback(desk: Desk, service_id: str) -> int:
         entries = parse_feedback(parse_json(body, config.value_limit, note_halves))
         now = world.clock()
         event = build_feedback_event(service_id, entries, client, now)
-        world.store.record_feedback(service_id, entries, client, event, now)
+        told = (service_id, entries, client, event, now)
+        world.store.record_feedback(*told, token=g.get("token"))
     return len(entries)
 
 
@@ -141,49 +146,96 @@ def refusals_audited(desk: Desk) -> Iterator[None]:
     A caller who was not recognised is recorded for failing to be; what else is wrong
     with a message of nobody in particular is not worth a row.
     """
-    world = desk.world
     try:
         yield
-    except CdsError as error:
-        if isinstance(error, Throttled) and error.again:
+    except (CdsError, TokenSpent) as error:
+        refusal = as_refusal(error)
+        if isinstance(refusal, Throttled) and refusal.again:
             raise
-        client: TrustedClient | None = g.get("client")
-        address = request.remote_addr or ""
-        if client:
-            world.store.record_audit(
-                build_refusal_event(
-                    at=world.clock(),
-                    error=error,
-                    client=client,
-                    path=request.path,
-                    hook_request=g.get("hook_request"),
-                    address=address,
-                )
-            )
-        elif isinstance(error, Unauthenticated):
-            route = request.url_rule.rule if request.url_rule else ""
-            desk.refusals.note(error, address, route, request.path)
-        raise
+        try:
+            record_refusal(desk, refusal)
+        except TokenSpent as late:
+            refusal = as_refusal(late)
+            record_refusal(desk, refusal)
+        if refusal is error:
+            raise
+        raise refusal from error
+
+
+def as_refusal(error: CdsError | TokenSpent) -> CdsError:
+    """Return what a caller is told; who comes late with a token, what a stranger is."""
+    if isinstance(error, TokenSpent):
+        error = Unauthenticated(USED_BEFORE)
+    if isinstance(error, Unauthenticated):
+        g.client = g.token = None
+    return error
+
+
+def record_refusal(desk: Desk, error: CdsError) -> None:
+    """Record a refusal, and spend the token that it was the answer to.
+
+    Who is told to come again may do so with the same token.
+
+    Raises:
+        TokenSpent: if that was used before.
+    """
+    world, client = desk.world, g.get("client")
+    address = request.remote_addr or ""
+    if client:
+        event = build_refusal_event(
+            at=world.clock(),
+            error=error,
+            client=client,
+            path=request.path,
+            hook_request=g.get("hook_request"),
+            address=address,
+        )
+        token = g.get("token") if error.retry_after is None else None
+        world.store.record_audit(event, token)
+    elif isinstance(error, Unauthenticated):
+        route = request.url_rule.rule if request.url_rule else ""
+        desk.refusals.note(error, address, route, request.path)
 
 
 def recognise(desk: Desk, path: str) -> TrustedClient:
     """Return who calls. The audience is the public URL, whatever a proxy did.
 
+    The token is looked at; it is spent together with what is done for it.
+
     Source: CDS Hooks 3.0.0 "Trusting CDS Clients".
     """
     world, now = desk.world, desk.world.clock()
-    g.client = authenticate(
+
+    def is_new(issuer: str, jti: str, until: datetime) -> bool:
+        g.token = TokenKey(issuer, jti, until.timestamp())
+        return not world.store.is_spent(g.token)
+
+    client: TrustedClient = authenticate(
         request.headers.get("Authorization"),
         world.config.public_url + path,
         world.clients,
         desk.keyring,
-        lambda issuer, jti, until: world.store.spend_token(issuer, jti, until, now),
+        is_new,
         now,
     )
-    note(client=g.client.id)
-    client: TrustedClient = g.client
+    g.client = client
+    note(client=client.id)
     admit("client", client.id)
     return client
+
+
+def spend_token(desk: Desk) -> None:
+    """Spend the token of a message that leaves no record.
+
+    Raises:
+        TokenSpent: if somebody else was faster.
+    """
+    token: TokenKey | None = g.get("token")
+    if token:
+        until = datetime.fromtimestamp(token.expires_utc, UTC)
+        now = desk.world.clock()
+        if not desk.world.store.spend_token(token.issuer, token.jti, until, now):
+            raise TokenSpent(USED_BEFORE)
 
 
 def visible(rulebook: Rulebook, client: TrustedClient | None) -> list[Service]:

@@ -28,6 +28,8 @@ from cds_service.store.records import (
     Intake,
     StoreBusy,
     StoreError,
+    TokenKey,
+    TokenSpent,
 )
 from cds_service.store.store import Store
 from cds_service.wearables.consent import ConsentRecord
@@ -178,6 +180,24 @@ def test_of_many_nodes_with_one_token_exactly_one_wins(nodes: list[Store]) -> No
     )
 
     assert sorted(won) == [False] * 19 + [True]
+
+
+def test_of_many_nodes_that_answer_one_token_exactly_one_has_recorded_it(
+    nodes: list[Store], rows: Rows
+) -> None:
+    token = TokenKey("https://ehr.example", "a", NOW.timestamp() + 300)
+
+    def record(each: int) -> bool:
+        try:
+            call = call_under(PatientKey("default", "-", f"p{each}"), None)
+            nodes[each % 3].record_call(call, AuditEvent(NOW, "call"), token)
+        except TokenSpent:
+            return False
+        return True
+
+    assert sorted(at_once(record, 20)) == [False] * 19 + [True]
+    assert len(rows("SELECT 1 FROM calls")) == len(rows("SELECT 1 FROM audit")) == 1
+    assert verify(nodes[0]) == []
 
 
 def test_of_many_nodes_with_one_delivery_one_works_on_it(nodes: list[Store]) -> None:

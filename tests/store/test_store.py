@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.audit import build_call_event
+from cds_service.audit import build_call_event, verify
 from cds_service.protocol.cards import Coding
 from cds_service.protocol.feedback import FeedbackEntry, FeedbackOutcome
 from cds_service.store.records import (
@@ -25,6 +25,8 @@ from cds_service.store.records import (
     Intake,
     StoreBusy,
     StoreError,
+    TokenKey,
+    TokenSpent,
 )
 from cds_service.store.store import ALERTS_READ, Store
 from cds_service.wearables.records import PatientKey, WearableAlert
@@ -192,6 +194,59 @@ def test_s_15_of_two_processes_with_one_token_exactly_one_wins(
     won = [printed.split() for printed in run_at_once(SPEND_ALL, (url,), (url,))]
 
     assert sorted(int(each) for part in won for each in part) == list(range(200))
+
+
+def test_s_15_a_call_with_a_token_that_was_used_is_not_recorded(
+    store: Store, event: AuditEvent, make_call: MakeCall, now: datetime, rows: Rows
+) -> None:
+    token = TokenKey("https://ehr.example", "a", now.timestamp() + 300)
+    store.record_call(make_call(cards=()), event, token)
+
+    with pytest.raises(TokenSpent):
+        store.record_call(make_call(cards=()), event, token)
+    with pytest.raises(TokenSpent):
+        store.record_audit(event, token)
+
+    assert len(rows("SELECT 1 FROM calls")) == len(rows("SELECT 1 FROM audit")) == 1
+
+
+def test_a_token_is_new_until_what_is_done_for_it_is_recorded(
+    store: Store, event: AuditEvent, make_call: MakeCall, now: datetime
+) -> None:
+    token = TokenKey("https://ehr.example", "a", now.timestamp() + 300)
+    with pytest.raises(StoreError):
+        store.record_call(make_call(user="\ud800"), event, token)
+    assert not store.is_spent(token)
+
+    store.record_call(make_call(), event, token)
+    assert store.is_spent(token)
+    assert not store.spend_token(token.issuer, token.jti, now, now)
+
+
+def test_s_15_of_calls_recorded_together_with_one_token_exactly_one_is(
+    store: Store, event: AuditEvent, make_call: MakeCall, now: datetime, rows: Rows
+) -> None:
+    token = TokenKey("https://ehr.example", "a", now.timestamp() + 300)
+    gate, lost = threading.Barrier(20), []
+
+    def record(number: int) -> None:
+        call = make_call(cards=(), hook_instance=str(number))
+        own = token if number < 10 else token._replace(jti=str(number))
+        gate.wait()
+        try:
+            store.record_call(call, event, own)
+        except TokenSpent:
+            lost.append(number)
+
+    threads = [threading.Thread(target=record, args=(each,)) for each in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(lost) == 9 and max(lost) < 10
+    assert len(rows("SELECT 1 FROM calls")) == 11
+    assert verify(store) == []
 
 
 def test_a_token_that_nobody_accepts_any_more_is_forgotten(

@@ -40,6 +40,7 @@ ABOUT_DATA = {
     "test_right_patient",
     "test_rulebook_state",
     "test_several_services",
+    "test_single_use",
     "test_silenced",
     "test_system_actions",
     "test_wearables",
