@@ -1,7 +1,85 @@
-"""What formats of wearable data mean by their own units, in UCUM."""
+"""What formats of wearables mean by their own spellings of units, in UCUM.
+
+They go before everything else: ``C`` is a degree to Open mHealth and a coulomb to UCUM,
+``st`` is a stone to Apple and a stere to UCUM, and ``%`` beside a number says a share
+of one to Apple and percent to all others. A spelling that is missing here is read as
+anybody's.
+
+Sources: enumerations of the unit-value schemas of Open mHealth (``temperature``,
+``mass``, ``duration``, ``heart-rate``, ``respiratory-rate``); ``HKUnit`` of HealthKit,
+whose export names units by ``unitString``; JSON format of Health Auto Export, whose
+units follow the settings of the phone.
+"""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
-OWN_UNITS: Mapping[str, Mapping[str, str]] = {
-    "apple-health": {"count/min": "/min", "%": "1", "st": "[stone_av]"}
+_ANYWHERE = {
+    "count/min": "/min",
+    "bpm": "/min",
+    "mmHg": "mm[Hg]",
+    "degC": "Cel",
+    "degF": "[degF]",
+    "lb": "[lb_av]",
+    "oz": "[oz_av]",
+    "st": "[stone_av]",
+    "hr": "h",
+    "count": "{count}",
+    "Cal": "kcal",
+    "mcg": "ug",
+    "in": "[in_i]",
+    "ft": "[ft_i]",
+    "mi": "[mi_i]",
+    "km/hr": "km/h",
+    "mi/hr": "[mi_i]/h",
+    "mL/min·kg": "mL/min/kg",
 }
+"""As HealthKit writes them, and who passes on what it says."""
+
+_OPEN_MHEALTH = {
+    "beats/min": "/min",
+    "breaths/min": "/min",
+    "C": "Cel",
+    "F": "[degF]",
+    "mmHg": "mm[Hg]",
+    "steps": "{steps}",
+    "lb": "[lb_av]",
+    "oz": "[oz_av]",
+    "gr": "[gr]",
+    "sec": "s",
+    "Mo": "mo",
+    "yr": "a",
+}
+
+_APPLE = _ANYWHERE | {
+    "%": "1",
+    "mmol<180.1558800000541>/L": "mmol/L",
+    "dBASPL": "dB[SPL]",
+    "kcal/hr·kg": "kcal/h/kg",
+}
+
+_HEALTH_AUTO_EXPORT = _ANYWHERE | {
+    "steps": "{steps}",
+    "kmph": "km/h",
+    "mph": "[mi_i]/h",
+    "ml/(kg·min)": "mL/min/kg",
+}
+
+_FHIR = {"/d": "{steps}", "{steps}/d": "{steps}"}
+"""A total of a day is one of the day: what it is divided by stands in its time."""
+
+OWN_UNITS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "samples": MappingProxyType({}),
+        "open-mhealth": MappingProxyType(_OPEN_MHEALTH),
+        "fhir": MappingProxyType(_FHIR),
+        "health-auto-export": MappingProxyType(_HEALTH_AUTO_EXPORT),
+        "garmin": MappingProxyType({}),
+        "nightscout": MappingProxyType({}),
+        "google-fit": MappingProxyType({}),
+        "apple-health": MappingProxyType(_APPLE),
+        "health-connect": MappingProxyType({}),
+    }
+)
+"""By every format: its own spellings, and what each is in UCUM. Those that tell no
+units are here with none."""
