@@ -263,7 +263,7 @@ def test_every_kind_of_block_is_held_by_a_test() -> None:
 def test_the_alert_that_is_shown_is_accepted() -> None:
     shown, _ = map(json.loads, blocks("json", TEXT["docs/wearables.md"]))
     sender = WebhookSource("watches", "default", "-", ())
-    types = check_folder(HOME / "rules").rulebook.alert_types
+    types = check_folder(HOME / "rules").rulebook.catalogue.alert_types
 
     (alert,), rejected = parse_alerts(shown, sender, types, NOW)
 

@@ -74,7 +74,7 @@ def ask(rulebook: Rulebook, patient: Mapping[str, Any], now: datetime = NOW) -> 
     ((_, service),) = rulebook.services.items()
     site = rulebook.site
     written = PatientWriter(patient, now, site.time_zone, ())
-    alerts = written.alerts(rulebook.alert_types)
+    alerts = written.alerts(rulebook.catalogue.alert_types)
     evaluations = evaluate(service, written.chart(), alerts, now)
     drafts = draft_cards(evaluations, service.service)
     return hold_back(drafts, (), site.limits, now, site.time_zone)
@@ -309,7 +309,7 @@ def test_an_artifact_holds_back_every_rule_that_rests_on_the_alert(
     def opened(*alerts: Mapping[str, Any], seen: tuple[Display, ...] = ()) -> Held:
         patient = adult(medications=medicines, wearable_alerts=list(alerts))
         written = PatientWriter(patient, NOW, rulebook.site.time_zone, ())
-        sent = written.alerts(rulebook.alert_types)
+        sent = written.alerts(rulebook.catalogue.alert_types)
         evaluations = evaluate(service, written.chart(), sent, NOW)
         drafts = draft_cards(evaluations, service.service, call)
         return decide(evaluations, drafts, seen, service, call)

@@ -353,7 +353,7 @@ def worn(patient_id: str) -> list[WearableAlert]:
     """One alert of each type this morning, so that every rule has a reason to look."""
     # Ten in the morning of the wearer, whose watch says its offset.
     start = (NOW - timedelta(hours=3)).astimezone(timezone(timedelta(hours=1)))
-    units = {name: each.unit for name, each in shipped().alert_types.items()}
+    units = {name: each.unit for name, each in shipped().catalogue.alert_types.items()}
     return [
         WearableAlert(
             id=name,

@@ -39,7 +39,7 @@ def open_gate(
 ) -> ConsentGate:
     """Return how the consents of a tenant's patients are read."""
     return ConsentGate(
-        rulebook.alert_types,
+        rulebook.catalogue,
         rulebook.site.time_zone,
         clients.consent_actors.get(tenant, frozenset()),
         mode is ConsentMode.ASSUMED,

@@ -41,7 +41,7 @@ def judge_alerts(
     """
     gate = ingestion.gate_of(source.tenant)
     try:
-        good, rejected = parse_alerts(body, source, gate.types, now)
+        good, rejected = parse_alerts(body, source, gate.catalogue.alert_types, now)
         if not good:
             raise Unprocessable(*problems_of(rejected))
     except Unprocessable as error:

@@ -75,7 +75,7 @@ def _result(
     return {
         "id": record.id,
         "status": "accepted" if record in held else "outdated",
-        "permits": [str(action) for action, types in permitted.items() if types],
+        "permits": [str(action) for action, of in permitted.items() if of],
         **({"doubts": told} if told else {}),
     }
 

@@ -1,7 +1,7 @@
 """What consents mean for alerts: which may be stored and shown, and which end. Pure."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 
@@ -14,17 +14,29 @@ from .consent import (
     DataAction,
     is_permitted,
 )
-from .records import AlertType, PatientKey, WearableAlert
+from .metrics import Catalogue
+from .records import PatientKey, WearableAlert
 
 Stamp = frozenset[tuple[str, datetime, str]]
 """Id, version and content of a patient's Consents: equal while none has changed."""
 
 
 @dataclass(frozen=True, slots=True)
+class Permitted:
+    """Of what an action is permitted."""
+
+    alert_types: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.alert_types or self.metrics)
+
+
+@dataclass(frozen=True, slots=True)
 class ConsentGate:
     """How one tenant's consents are read."""
 
-    types: Mapping[str, AlertType]
+    catalogue: Catalogue
     zone: tzinfo = UTC
     """Of the site."""
     actors: frozenset[str] = frozenset()
@@ -44,28 +56,54 @@ class ConsentGate:
         now: datetime,
     ) -> bool:
         """Check whether a patient's *consents* permit this of an alert."""
-        known = self.types.get(alert.type)
+        known = self.catalogue.alert_types.get(alert.type)
         codes = known.codes if known else frozenset()
-        at = alert.start.astimezone(UTC)
-        asked = DataAction(action, now, codes, at, self.actors)
-        return is_permitted(consents, asked, assumed=self.assumed)
+        return self._allows(action, codes, alert.start, consents, now)
+
+    def permits_reading(
+        self,
+        action: ConsentAction,
+        metric: str,
+        at: datetime,
+        consents: Sequence[Consent],
+        now: datetime,
+    ) -> bool:
+        """Check whether *consents* permit this of what a metric was at some time."""
+        known = self.catalogue.metrics.get(metric)
+        codes = known.consent_codes if known else frozenset()
+        return self._allows(action, codes, at, consents, now)
 
     def permitted(
         self, consents: Sequence[Consent], now: datetime
-    ) -> dict[ConsentAction, tuple[str, ...]]:
-        """For each action the types of alerts for which it is permitted at *now*."""
+    ) -> dict[ConsentAction, Permitted]:
+        """For each action of what it is permitted, if that is measured at *now*."""
+        types, metrics = self.catalogue.alert_types, self.catalogue.metrics
         return {
-            action: tuple(
-                name
-                for name, each in self.types.items()
-                if is_permitted(
-                    consents,
-                    DataAction(action, now, each.codes, now, self.actors),
-                    assumed=self.assumed,
-                )
+            action: Permitted(
+                tuple(
+                    name
+                    for name, each in types.items()
+                    if self._allows(action, each.codes, now, consents, now)
+                ),
+                tuple(
+                    name
+                    for name, each in metrics.items()
+                    if self._allows(action, each.consent_codes, now, consents, now)
+                ),
             )
             for action in ConsentAction
         }
+
+    def _allows(
+        self,
+        action: ConsentAction,
+        codes: frozenset[tuple[str, str]],
+        at: datetime,
+        consents: Sequence[Consent],
+        now: datetime,
+    ) -> bool:
+        asked = DataAction(action, now, codes, at.astimezone(UTC), self.actors)
+        return is_permitted(consents, asked, assumed=self.assumed)
 
 
 @dataclass(frozen=True, slots=True)

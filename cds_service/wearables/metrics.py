@@ -44,6 +44,8 @@ class Metric:
     consent_codes: frozenset[tuple[str, str]] = frozenset()
     """What a patient's Consent may call it; the codes above are among them."""
     names: Names = field(default_factory=dict, hash=False)
+    units: Mapping[tuple[str, str], str] = field(default_factory=dict, hash=False)
+    """By format and name: the UCUM unit of numbers that come without one."""
     molar_mass: float = 0.0
     """Of what is measured, in g/mol; 0 where moles do not matter."""
     cumulative: bool = False
@@ -51,7 +53,11 @@ class Metric:
     at_rest: bool = False
     """It is taken at rest by definition."""
     priority: tuple[str, ...] = ()
-    """Sources, best first, where several tell the same minute."""
+    """Sources and formats, best first, where several tell the same minute."""
+
+    def unit_of(self, format: str, name: str) -> str:
+        """Return the UCUM unit of numbers to which a format writes none."""
+        return self.units.get((format, name), self.unit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from cds_service.publishing.serving import Serving
 from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.engine.rules import Site
 from cds_service.store.store import Store
+from cds_service.wearables.metrics import Catalogue
 from cds_service.wearables.records import AlertType
 from cds_service.web.errors import register_errors
 from cds_service.web.limits import limit_requests
@@ -71,8 +72,8 @@ def open_world(
         config = Config(
             profile=Profile.DEVELOPMENT, database_url=url, wearables_consent=consent
         )
-        types = {each.name: each for each in TYPES}
-        rulebook = Rulebook("", Site(), {}, {}, types, {})
+        known = Catalogue(alert_types={each.name: each for each in TYPES})
+        rulebook = Rulebook("", Site(), {}, {}, known, {})
         world = World(
             config=config,
             clients=Clients(webhooks=webhooks),

@@ -25,6 +25,7 @@ from cds_service.protocol.errors import CdsError, Forbidden, Unavailable
 from cds_service.store.records import ConsentsChanged
 from cds_service.store.store import Store
 from cds_service.wearables.consent_gate import ConsentGate
+from cds_service.wearables.metrics import Catalogue
 from cds_service.wearables.records import AlertType, PatientKey, WearableAlert
 from cds_service.web.json import parse_json
 
@@ -32,7 +33,7 @@ NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
 SECRET = "whsec_c2VjcmV0LW9mLXRoZS1kZW1vLXdhdGNoLWhlcmU="
 SOURCE = WebhookSource("app", "demo", "-", (SECRET,), ("alerts", "consents"))
 TYPES = {"low-heart-rate": AlertType("low-heart-rate", "Low", "heart_rate", "/min")}
-GATE = ConsentGate(TYPES, ZoneInfo("America/New_York"))
+GATE = ConsentGate(Catalogue(alert_types=TYPES), ZoneInfo("America/New_York"))
 ACTIONS = "http://terminology.hl7.org/CodeSystem/consentaction"
 ALERT = {
     "id": "a-1",

@@ -33,6 +33,7 @@ from cds_service.protocol.errors import (
 from cds_service.store.records import Attempt, DeliveryState
 from cds_service.store.store import Store
 from cds_service.wearables.consent_gate import ConsentGate
+from cds_service.wearables.metrics import Catalogue
 from cds_service.wearables.records import AlertType, PatientKey, WearableAlert
 from cds_service.web.json import parse_json
 
@@ -99,7 +100,7 @@ def deliver(store: Store) -> Deliver:
         to: Store = store,
     ) -> Acknowledgement:
         headers = signed(body) if headers is None else headers
-        gate = ConsentGate(TYPES, assumed=consent)
+        gate = ConsentGate(Catalogue(alert_types=TYPES), assumed=consent)
         ingestion = Ingestion(to, webhooks, lambda tenant: gate, parse_json)
         return accept(Delivery(ALERTS, headers, body, now), ingestion)
 
@@ -534,7 +535,7 @@ def test_a_bug_in_the_middle_leaves_the_key_free(
     def broken(body: bytes) -> Any:
         raise ZeroDivisionError
 
-    gate = ConsentGate(TYPES, assumed=True)
+    gate = ConsentGate(Catalogue(alert_types=TYPES), assumed=True)
     with pytest.raises(ZeroDivisionError):
         accept(
             Delivery(ALERTS, VALID, body_of(ITEM), NOW),

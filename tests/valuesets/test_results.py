@@ -37,7 +37,7 @@ def test_every_set_of_results_says_its_unit_and_what_is_plausible(
 def test_what_a_shipped_code_measures_is_known(
     rulebook: Rulebook, quantities: Quantities
 ) -> None:
-    sets, types = rulebook.valuesets.values(), rulebook.alert_types.values()
+    sets, types = rulebook.valuesets.values(), rulebook.catalogue.alert_types.values()
     in_sets = {code for each in sets for code in each.codes.get(LOINC, ())}
     of_alerts = {
         code for each in types for system, code in each.codes if system == LOINC

@@ -8,7 +8,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from cds_service.wearables.consent import ConsentAction, ConsentRecord
-from cds_service.wearables.consent_gate import ConsentGate, plan_change, stamp_of
+from cds_service.wearables.consent_gate import (
+    ConsentGate,
+    Permitted,
+    plan_change,
+    stamp_of,
+)
+from cds_service.wearables.metrics import Catalogue, Metric
 from cds_service.wearables.records import AlertType, PatientKey, WearableAlert
 
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
@@ -22,7 +28,8 @@ TYPES = {
         "low-glucose", "Low", "glucose", "mg/dL", frozenset({(LOINC, "99504-3")})
     ),
 }
-GATE = ConsentGate(TYPES)
+KNOWN = Catalogue(alert_types=TYPES)
+GATE = ConsentGate(KNOWN)
 OPEN = WearableAlert("a-1", P1, "low-heart-rate", NOW, NOW, source="watch")
 ACTIONS = "http://terminology.hl7.org/CodeSystem/consentaction"
 
@@ -52,28 +59,29 @@ def test_an_alert_is_permitted_by_the_codes_of_its_type() -> None:
 
     assert not GATE.permits(ConsentAction.USE, OPEN, consents, NOW)
     assert GATE.permitted(consents, NOW) == {
-        ConsentAction.COLLECT: ("low-glucose",),
-        ConsentAction.USE: ("low-glucose",),
-        ConsentAction.DISCLOSE: ("low-glucose",),
+        ConsentAction.COLLECT: Permitted(("low-glucose",)),
+        ConsentAction.USE: Permitted(("low-glucose",)),
+        ConsentAction.DISCLOSE: Permitted(("low-glucose",)),
     }
 
 
 def test_an_alert_of_a_type_that_is_gone_is_permitted_by_no_code() -> None:
     coded = record(code=[{"coding": [{"system": LOINC, "code": "8867-4"}]}])
-    gone = ConsentGate({})
+    gone = ConsentGate(Catalogue())
 
     assert not gone.permits(ConsentAction.USE, OPEN, gone.read([coded]), NOW)
     assert gone.permits(ConsentAction.USE, OPEN, gone.read([record()]), NOW)
 
 
-BOTH = ("low-heart-rate", "low-glucose")
-NOTHING = dict.fromkeys(ConsentAction, ())
+BOTH = Permitted(("low-heart-rate", "low-glucose"))
+NONE = Permitted()
+NOTHING = dict.fromkeys(ConsentAction, NONE)
 
 
 def test_where_it_is_assumed_every_type_is_permitted_until_the_patient_objects() -> (
     None
 ):
-    assumed = ConsentGate(TYPES, assumed=True)
+    assumed = ConsentGate(KNOWN, assumed=True)
     withdrawn = assumed.read([record(status="inactive")])
 
     assert assumed.permitted((), NOW) == dict.fromkeys(ConsentAction, BOTH)
@@ -84,14 +92,14 @@ def test_where_it_is_assumed_every_type_is_permitted_until_the_patient_objects()
 @pytest.mark.parametrize(
     ("limit", "permitted"),
     [
-        ({"period": {"end": "2026-11-21"}}, ()),
+        ({"period": {"end": "2026-11-21"}}, NONE),
         ({"period": {"start": "2026-11-22"}}, BOTH),
         ({"dataPeriod": {"start": "2026-11-01"}}, BOTH),
-        ({"dataPeriod": {"end": "2026-11-01"}}, ()),
+        ({"dataPeriod": {"end": "2026-11-01"}}, NONE),
     ],
 )
 def test_what_is_permitted_of_a_type_is_so_of_what_is_measured_now(
-    limit: dict[str, Any], permitted: tuple[str, ...]
+    limit: dict[str, Any], permitted: Permitted
 ) -> None:
     consents = GATE.read([record(**limit)])
 
@@ -108,7 +116,7 @@ def test_an_alert_is_permitted_by_the_time_at_which_it_began() -> None:
 
 def test_the_last_day_of_a_consent_ends_at_midnight_where_the_site_is() -> None:
     evening = datetime(2026, 11, 22, 4, 59, tzinfo=UTC)
-    here = ConsentGate(TYPES, ZoneInfo("America/New_York"))
+    here = ConsentGate(KNOWN, ZoneInfo("America/New_York"))
     last_day = [record(period={"end": "2026-11-21"})]
 
     assert here.permits(ConsentAction.USE, OPEN, here.read(last_day), evening)
@@ -117,7 +125,7 @@ def test_the_last_day_of_a_consent_ends_at_midnight_where_the_site_is() -> None:
 
 def test_what_a_hospital_is_permitted_is_so_under_its_own_names() -> None:
     us = [{"role": {"text": "user"}, "reference": {"reference": "Organization/us"}}]
-    ours = ConsentGate(TYPES, actors=frozenset({"Organization/us"}))
+    ours = ConsentGate(KNOWN, actors=frozenset({"Organization/us"}))
     consents = ours.read([record(actor=us)])
 
     assert ours.permitted(consents, NOW) == dict.fromkeys(ConsentAction, BOTH)
@@ -224,3 +232,54 @@ def test_a_stamp_is_the_same_in_whatever_order_the_members_of_a_consent_come() -
 
     assert [*turned.resource] == ["provision", "status", "resourceType"]
     assert stamp_of([turned]) == stamp_of([told])
+
+
+METRICS = {
+    name: Metric(name, name, "1", 0, 1, consent_codes=frozenset({(LOINC, code)}))
+    for name, code in (("heart-rate", "8867-4"), ("steps", "55423-8"))
+}
+READINGS = ConsentGate(Catalogue(METRICS, TYPES))
+ONLY_STEPS = {"code": [{"coding": [{"system": LOINC, "code": "55423-8"}]}]}
+
+
+def test_a_reading_is_collected_where_a_consent_names_its_metric() -> None:
+    consents = READINGS.read([record(**ONLY_STEPS)])
+
+    def collects(metric: str) -> bool:
+        return READINGS.permits_reading(
+            ConsentAction.COLLECT, metric, NOW, consents, NOW
+        )
+
+    assert collects("steps")
+    assert not collects("heart-rate")
+    assert not collects("a-metric-that-is-gone")
+
+
+def test_a_reading_is_collected_by_the_time_at_which_it_was_taken() -> None:
+    consents = READINGS.read([record(dataPeriod={"start": "2026-11-01"})])
+    before = datetime(2026, 10, 31, 23, 59, tzinfo=UTC)
+
+    def collects(at: datetime) -> bool:
+        return READINGS.permits_reading(
+            ConsentAction.COLLECT, "steps", at, consents, NOW
+        )
+
+    assert collects(NOW)
+    assert not collects(before)
+
+
+def test_a_consent_to_readings_alone_says_what_it_permits() -> None:
+    consents = READINGS.read([record(**ONLY_STEPS)])
+
+    permitted = READINGS.permitted(consents, NOW)[ConsentAction.COLLECT]
+
+    assert permitted == Permitted(metrics=("steps",))
+    assert bool(permitted) is True
+    assert bool(Permitted()) is False
+
+
+def test_where_a_denial_may_be_missing_no_new_permission_of_readings_is_kept() -> None:
+    steps = record(**ONLY_STEPS)
+
+    assert plan_change(P1, (), [steps], (), READINGS, NOW, sure=False).kept == ()
+    assert plan_change(P1, (), [steps], (), READINGS, NOW).kept == (steps,)

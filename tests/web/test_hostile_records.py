@@ -134,7 +134,7 @@ def cards(ehr: Caller) -> ShowCards:
         patient = f"p-{uuid4()}"
         now = ehr.world.clock()
         begun = (now - timedelta(hours=2)).isoformat()
-        types = ehr.world.rulebook.alert_types
+        types = ehr.world.rulebook.catalogue.alert_types
         told = {"id": patient, "patient": patient, "start": begun}
         device = words[:200] if words[:200].isprintable() else "Watch"
         alert = {**told, "type": "irregular-rhythm", "device": device}

@@ -23,6 +23,7 @@ from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.engine.rules import Site
 from cds_service.store.records import Attempt
 from cds_service.store.store import Store
+from cds_service.wearables.metrics import Catalogue
 from cds_service.wearables.records import AlertType, PatientKey
 from cds_service.web.errors import register_errors
 from cds_service.web.limits import limit_requests
@@ -59,7 +60,7 @@ def world(url: str) -> Iterator[World]:
                 site=Site(),
                 services={},
                 rules={},
-                alert_types={alert_type.name: alert_type},
+                catalogue=Catalogue(alert_types={alert_type.name: alert_type}),
                 valuesets={},
             ),
             NOW,

@@ -167,7 +167,7 @@ def scene_of_bundle(
     bundle = read_json(file, now)
     chosen = choose_patient(bundle, patient)
     chart = read_chart(asked.queries, bundle, chosen, asked.service.hook)
-    sent = read_alerts(alerts, chosen, rulebook.alert_types, now)
+    sent = read_alerts(alerts, chosen, rulebook.catalogue.alert_types, now)
     case = open_case(asked, chart, sent, now)
     return AskedRule(rule, asked, service is not None, case, rulebook.digest)
 

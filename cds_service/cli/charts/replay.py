@@ -138,7 +138,7 @@ def _asked(
     """Every rule once, in the first service that has it."""
     assert compiled is not None
     seen: set[str] = set()
-    alerts = patient.wearable_alerts(compiled.rulebook.alert_types, now)
+    alerts = patient.wearable_alerts(compiled.rulebook.catalogue.alert_types, now)
     for service in services:
         rules = [rule for rule in service.rules if rule.id not in seen]
         if not rules:

@@ -18,6 +18,8 @@ from ...rulebook.cards import stamp
 from ...store.records import StoreError
 from ...wearables.adapters.consents import doubts
 from ...wearables.consent import Consent, ConsentAction, ConsentRecord
+from ...wearables.consent_gate import Permitted
+from ...wearables.metrics import Catalogue
 from ...wearables.records import PatientKey
 from ..database import database_option, open_store
 from ..terminal import build_console
@@ -33,9 +35,9 @@ class Kept:
     records: tuple[ConsentRecord, ...]
     consents: tuple[Consent, ...]
     """What the records say, in the same order."""
-    permitted: Mapping[ConsentAction, tuple[str, ...]]
-    types: tuple[str, ...]
-    """Every type of alert that the rules know."""
+    permitted: Mapping[ConsentAction, Permitted]
+    catalogue: Catalogue
+    """Every metric and type of alert that the rules know."""
     assumed: bool
     now: datetime
 
@@ -53,8 +55,9 @@ class Kept:
 def show(database: str, patient: str, form: str, tenancy: Tenancy) -> None:
     """Say what is kept of a patient's Consents, and what they permit by now.
 
-    Of each: what cannot be judged of it. Of each type of alert in the rules: whether it
-    may be stored (collect), shown in a card (use) and quoted for the EHR (disclose).
+    Of each: what cannot be judged of it. Of each type of alert and each metric in the
+    rules: whether it may be stored (collect), shown in a card (use) and quoted for the
+    EHR (disclose).
     Exit code 0: said; 1: the database could not be read; 2: usage, or the rules cannot
     be used.
     """
@@ -82,11 +85,12 @@ def read_kept(url: str, patient: str, tenancy: Tenancy, now: datetime) -> Kept:
     gate = tenancy.gate
     consents = gate.read(records)
     permitted = gate.permitted(consents, now)
-    return Kept(key, records, consents, permitted, tuple(gate.types), gate.assumed, now)
+    return Kept(key, records, consents, permitted, gate.catalogue, gate.assumed, now)
 
 
 def as_json(kept: Kept) -> dict[str, Any]:
     """Return the same for a program."""
+    permitted = kept.permitted.items()
     return {
         **kept.patient._asdict(),
         "now": stamp(kept.now),
@@ -102,8 +106,12 @@ def as_json(kept: Kept) -> dict[str, Any]:
             for record, consent in kept.pairs
         ],
         "permits": {
-            name: [str(each) for each in ConsentAction if name in kept.permitted[each]]
-            for name in kept.types
+            name: [str(each) for each, of in permitted if name in of.alert_types]
+            for name in kept.catalogue.alert_types
+        },
+        "permits_readings": {
+            name: [str(each) for each, of in permitted if name in of.metrics]
+            for name in kept.catalogue.metrics
         },
     }
 
@@ -134,13 +142,16 @@ def print_kept(console: Console, kept: Kept) -> None:
 
 def _table(kept: Kept) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("type of alert")
+    table.add_column("type of alert, or metric")
     for action in ConsentAction:
         table.add_column(str(action))
-    for name in kept.types:
-        cells = (name in kept.permitted[action] for action in ConsentAction)
-        table.add_row(
-            name,
-            *(Text("yes", "green") if each else Text("no", "red") for each in cells),
-        )
+    permitted = [kept.permitted[action] for action in ConsentAction]
+    for name in kept.catalogue.alert_types:
+        table.add_row(name, *(_said(name in of.alert_types) for of in permitted))
+    for name in kept.catalogue.metrics:
+        table.add_row(name, *(_said(name in of.metrics) for of in permitted))
     return table
+
+
+def _said(is_permitted: bool) -> Text:
+    return Text("yes", "green") if is_permitted else Text("no", "red")

@@ -172,6 +172,7 @@ _PATTERNS = {
     "services": ["{0}/services.yaml"],
     "site": ["{0}/site.yaml"],
     "alert-types": ["{0}/alert-types.yaml"],
+    "metrics": ["{0}/metrics.yaml"],
     "units": ["{0}/units.yaml"],
 }
 """The files of each kind, as globs; {0} is the rules folder."""

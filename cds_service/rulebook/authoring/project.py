@@ -123,7 +123,7 @@ class _Known:
     def _alert_types(self) -> Names:
         return {
             name: f"{each.title} ({each.unit})" if each.unit else each.title
-            for name, each in self._rulebook.alert_types.items()
+            for name, each in self._rulebook.catalogue.alert_types.items()
         }
 
     def _valueset(self, properties: Schema, key: str, systems: frozenset[str]) -> None:

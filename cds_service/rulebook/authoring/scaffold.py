@@ -170,7 +170,7 @@ def build_stock(compiled: Compiled) -> Stock:
     sets = [each.data for file, each in documents if kind_of(file) == "valueset"]
     return Stock(
         rulebook.valuesets,
-        rulebook.alert_types,
+        rulebook.catalogue.alert_types,
         frozenset(rulebook.rules),
         {each["valueset"]: each for each in sets if "valueset" in each},
         _readings(compiled.trees.values()),

@@ -20,18 +20,20 @@ from ..terminology.lexicon import FOLDER, build_lexicon
 from ..terminology.locks import check_lock
 from ..terminology.measured import UNITS, Quantities, check_units, quantities_of
 from ..terminology.valuesets import build_valuesets
+from .catalogue_builder import ALERT_TYPES, METRICS, build_catalogue, check_catalogue
 from .fact_builder import FactBuilder, Shelf
 from .life_cycle import check_successors
 from .orders import check_orders
 from .rule_builder import build_rule
 from .services_builder import build_services, check_served
-from .site_builder import alert_types_of, build_site, check_alert_types
+from .site_builder import build_site
 
-SITE, SERVICES, ALERT_TYPES = "site.yaml", "services.yaml", "alert-types.yaml"
+SITE, SERVICES = "site.yaml", "services.yaml"
 _FIXED = {
     SITE: "site",
     SERVICES: "services",
     ALERT_TYPES: "alert-types",
+    METRICS: "metrics",
     UNITS: "units",
 }
 OF_TESTS = frozenset({"rule-test", "fhir"})
@@ -141,9 +143,11 @@ class _Compilation:
             if path not in self.files:
                 message, help = f"there is no {path}", "name the folder that has it"
                 self.findings.error_at(path, 1, 1, "CDS010", message, help)
-        check_alert_types(self._one(ALERT_TYPES), self.findings)
         check_units(self._one(UNITS), self.findings)
         quantities = quantities_of(self._one(UNITS))
+        told = self._one(METRICS), self._one(ALERT_TYPES)
+        check_catalogue(*told, self.findings)
+        catalogue = build_catalogue(*told)
         sets = self.sound.get("valueset", {}).values()
         words = self.sound.get("lexicon", {}).values()
         site = build_site(self._one(SITE), [*sets, *words], self.findings)
@@ -154,7 +158,7 @@ class _Compilation:
         check_lock(valuesets, self.files, self.findings)
         shelf = Shelf(
             valuesets,
-            alert_types_of(self._one(ALERT_TYPES)),
+            catalogue.alert_types,
             self.facts,
             self.findings,
             self.check_resource,
@@ -183,7 +187,7 @@ class _Compilation:
             site=site,
             services=services,
             rules=rules,
-            alert_types=shelf.alert_types,
+            catalogue=catalogue,
             valuesets=valuesets,
             lexicon=lexicon,
         )

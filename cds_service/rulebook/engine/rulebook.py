@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ...fhir.chart import Policy, SourceQuery
 from ...protocol.services import Service
-from ...wearables.records import AlertType
+from ...wearables.metrics import Catalogue
 from ..terminology.lexicon import Lexicon
 from ..terminology.valuesets import ValueSet
 from .alerting import AboutData
@@ -158,7 +158,8 @@ class Rulebook:
     services: Mapping[tuple[str, str], ServiceRules]
     """By service id and hook."""
     rules: Mapping[str, Rule]
-    alert_types: Mapping[str, AlertType]
+    catalogue: Catalogue
+    """What wearables tell, as the site knows it."""
     valuesets: Mapping[str, ValueSet]
     lexicon: Lexicon = Lexicon()
 

@@ -12,10 +12,11 @@ from typing import Any
 
 from ...protocol.services import Service
 from ...wearables.records import AlertType
+from ..compile.catalogue_builder import build_catalogue
 from ..compile.compiler import kind_of
 from ..compile.fact_builder import Shelf
 from ..compile.rule_builder import build_rule
-from ..compile.site_builder import alert_types_of, build_site
+from ..compile.site_builder import build_site
 from ..engine.rows.selectors import Selectors
 from ..engine.rulebook import Program, ServiceRules
 from ..engine.rules import Site
@@ -63,7 +64,7 @@ def build_shared_parts(
     not parsed again.
     """
     findings = Findings()
-    kinds = ("fact", "valueset", "lexicon", "alert-types", "units")
+    kinds = ("fact", "valueset", "lexicon", "alert-types", "metrics", "units")
     sound: dict[str, list[Document]] = {kind: [] for kind in kinds}
     for name in sorted(files):
         kind = kind_of(name)
@@ -86,7 +87,9 @@ def build_shared_parts(
         site_data=kept,
         valuesets=valuesets,
         lexicon=lexicon,
-        alert_types=alert_types_of(next(iter(sound["alert-types"]), None)),
+        alert_types=build_catalogue(
+            next(iter(sound["metrics"]), None), next(iter(sound["alert-types"]), None)
+        ).alert_types,
         quantities=quantities,
         facts={tree.name: tree for tree in map(read_fact, sound["fact"])},
         errors=_errors(findings),

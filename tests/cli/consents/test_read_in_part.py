@@ -11,6 +11,7 @@ from cds_service.exports.consents import Keeper
 from cds_service.store.records import AuditEvent, ConsentsChanged
 from cds_service.wearables.consent import FHIR_SERVER, ConsentRecord
 from cds_service.wearables.consent_gate import ConsentChange, ConsentGate, stamp_of
+from cds_service.wearables.metrics import Catalogue
 
 from ...waiting import PATIENCE, until
 from .told import NOW, audited, consent, kept, key, tell
@@ -279,7 +280,7 @@ def keeper(store, tmp_path):
     """Stores what one EHR told, whose reading begins when it is made."""
 
     def make(clock=lambda: NOW):
-        gate = ConsentGate({})
+        gate = ConsentGate(Catalogue())
         before = store.consents.told_by("default", "-", FHIR_SERVER)
         return Keeper(store, gate, "http://x", before, clock)
 

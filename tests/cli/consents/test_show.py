@@ -92,6 +92,34 @@ def test_each_consent_is_listed_and_each_type_of_alert_is_told(
     assert "\x1b" not in result.output
 
 
+METRICS = """
+format: 1
+metrics:
+  heart-rate:
+    title: Heart rate
+    unit: /min
+    plausible: [25, 250]
+    codes: [{system: loinc, codes: [8867-4]}]
+  steps: {title: Steps, unit: "{steps}", plausible: [0, 250000]}
+"""
+
+
+def test_each_metric_of_the_rules_is_told(
+    keep: Callable[..., None], show: Callable[..., Result], alert_rules: Path
+) -> None:
+    (alert_rules / "metrics.yaml").write_text(METRICS)
+    keep(record(**HEART_RATE))
+
+    assert table(show()) == {
+        "low-heart-rate": ["yes", "yes", "no"],
+        "irregular-rhythm": ["no", "no", "no"],
+        "heart-rate": ["yes", "yes", "no"],
+        "steps": ["no", "no", "no"],
+    }
+    told = json.loads(show("--format", "json").output)
+    assert told["permits_readings"] == {"heart-rate": ["collect", "use"], "steps": []}
+
+
 def test_what_cannot_be_judged_is_said_beside_its_consent(
     keep: Callable[..., None], show: Callable[..., Result]
 ) -> None:
@@ -201,6 +229,7 @@ def test_a_program_is_told_the_same(
             "low-heart-rate": ["collect", "use"],
             "irregular-rhythm": ["collect", "use"],
         },
+        "permits_readings": {},
     }
 
 

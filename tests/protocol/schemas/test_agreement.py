@@ -108,6 +108,7 @@ SHIPPED = {
     "services": ["services.yaml"],
     "site": ["site.yaml"],
     "alert-types": ["alert-types.yaml"],
+    "metrics": ["metrics.yaml"],
     "units": ["units.yaml"],
 }
 KINDS = (*SENT, *files.NAMES)

@@ -97,6 +97,24 @@ format: 1
 units:
   - {title: Heart rate, unit: /min, system: loinc, codes: [8867-4]}
 """
+METRICS = """\
+format: 1
+priority: [garmin, watches]
+metrics:
+  sensor-glucose:
+    title: Glucose by a sensor
+    unit: mg/dL
+    plausible: [39, 600]
+    molar_mass: 180.16
+    codes: [{system: loinc, codes: [99504-3]}]
+    consent: [{system: loinc, codes: [41653-7]}]
+    names:
+      nightscout: [sgv]
+      health-connect: [{name: blood_glucose_record_table/level/1, unit: mmol/L}]
+    cumulative: false
+    at_rest: false
+    priority: [nightscout]
+"""
 LEXICON = """\
 format: 1
 title: English
@@ -118,6 +136,7 @@ GOOD = {
     "services": SERVICES,
     "fact": FACT,
     "alert-types": TYPES,
+    "metrics": METRICS,
     "lexicon": LEXICON,
     "units": UNITS,
 }
@@ -209,6 +228,8 @@ BROKEN = [
     ("lexicon", "words:", "word:", 5, 5, "CDS102", "`word`", "`words`"),
     ("lexicon", "system: snomed, ", "", 8, 13, "CDS101", "`system` is missing", ""),
     ("alert-types", "title: Low, ", "", 3, 3, "CDS101", "`title` is missing", ""),
+    ("metrics", "    plausible: [39, 600]\n", "", 4, 3, "CDS101", "`plausible`", ""),
+    ("metrics", "at_rest", "resting", 15, 5, "CDS102", "`resting`", ""),
     ("units", "unit: /min, ", "", 3, 5, "CDS101", "`unit` is missing", ""),
     ("units", "codes:", "code:", 3, 52, "CDS102", "`code`", "`codes`"),
 ]

@@ -26,6 +26,7 @@ NAMES = (
     "services",
     "site",
     "alert-types",
+    "metrics",
     "units",
 )
 """The kinds of file that have a schema."""

@@ -22,6 +22,7 @@ SPOILT = [
     "site.yaml",
     "services.yaml",
     "alert-types.yaml",
+    "metrics.yaml",
     "facts/pregnancy.yaml",
     "valuesets/beta-blockers.yaml",
     "cardiology/av-nodal-agent-bradycardia.yaml",
