@@ -22,7 +22,7 @@ from cds_service.protocol.requests import parse_request
 from cds_service.publishing.serving import Serving
 from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.load import check_folder
-from cds_service.store.records import Attempt, AuditEvent, Intake
+from cds_service.store.records import Attempt, AuditEvent, Intake, StoredAnswer
 from cds_service.store.store import ALERTS_READ
 from cds_service.trust import TrustedClient
 from cds_service.wearables.records import PatientKey, WearableAlert
@@ -327,7 +327,9 @@ def test_of_more_alerts_than_are_read_a_card_and_the_record_say_so(
     ]
     attempt, event = Attempt("watch", "k"), AuditEvent(NOW, "delivery")
     world.store.begin_delivery(attempt, "digest", NOW)
-    world.store.finish_delivery(attempt, 202, "{}", Intake(tuple(ended)), event, NOW)
+    world.store.finish_delivery(
+        attempt, StoredAnswer(202, "{}"), Intake(tuple(ended)), event, NOW
+    )
 
     found = ask(world)
 

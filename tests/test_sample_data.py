@@ -24,7 +24,13 @@ from cds_service.http.addresses import ListedServer
 from cds_service.protocol.cards import as_json
 from cds_service.protocol.requests import parse_request
 from cds_service.rulebook.load import check_folder
-from cds_service.store.records import Attempt, AuditEvent, DeliveryState, Intake
+from cds_service.store.records import (
+    Attempt,
+    AuditEvent,
+    DeliveryState,
+    Intake,
+    StoredAnswer,
+)
 from cds_service.wearables.records import PatientKey, WearableAlert
 
 FOLDER = Path(os.environ.get("CDS_SAMPLE_DATA") or "/nowhere")
@@ -82,7 +88,9 @@ def wear_everything(world: World, patient_id: str) -> None:
     begun = world.store.begin_delivery(attempt, "digest", NOW)
     if begun.state is DeliveryState.STORED:
         return
-    world.store.finish_delivery(attempt, 202, "{}", Intake(tuple(alerts)), event, NOW)
+    world.store.finish_delivery(
+        attempt, StoredAnswer(202, "{}"), Intake(tuple(alerts)), event, NOW
+    )
 
 
 def view(

@@ -29,6 +29,7 @@ from ..store.records import (
     Claim,
     ConsentsChanged,
     DeliveryState,
+    StoredAnswer,
     StoreError,
 )
 from ..store.store import Store
@@ -101,7 +102,8 @@ def finish(
         status, text = judged.answer.status, json.dumps(judged.answer.body)
         event = judged.build_event(key)
         with suppress(ConsentsChanged):
-            store.finish_delivery(attempt, status, text, judged.intake, event, now)
+            answer = StoredAnswer(status, text)
+            store.finish_delivery(attempt, answer, judged.intake, event, now)
             return judged.answer
     raise ConsentsChanged("consents change faster than they are read")
 

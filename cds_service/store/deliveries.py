@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
 
 from .claimants import is_gone, own
-from .records import Attempt, Claim, DeliveryState, StoreError
+from .records import Attempt, Claim, DeliveryState, StoredAnswer, StoreError
 from .statements import CLAIM_DELIVERY
 from .tables import DELIVERIES
 
@@ -61,7 +61,7 @@ def claim(
 
 
 def finish(
-    connection: Connection, attempt: Attempt, status: int, body: str, now: datetime
+    connection: Connection, attempt: Attempt, answer: StoredAnswer, now: datetime
 ) -> None:
     """Keep the answer.
 
@@ -71,7 +71,7 @@ def finish(
     changed = connection.execute(
         update(DELIVERIES)
         .where(_is_mine(attempt))
-        .values(status=status, body=body, begun_utc=now.timestamp())
+        .values(status=answer.status, body=answer.body, begun_utc=now.timestamp())
     )
     if changed.rowcount != 1:
         raise StoreError("the delivery is not in progress, or another works on it")

@@ -1,6 +1,7 @@
 """What the store keeps and gives back, as data."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -9,6 +10,7 @@ from uuid import uuid4
 
 from ..wearables.consent_gate import ConsentChange, Stamp
 from ..wearables.records import PatientKey, WearableAlert
+from .samples.records import ItemOutcome, SampleBatch
 
 
 class StoreError(Exception):
@@ -47,8 +49,12 @@ class TokenSpent(StoreError):
     """The token was used before; nothing was done for who came with it."""
 
 
-class ConsentsChanged(StoreError):
-    """What was decided rests on Consents that do not hold any more; decide anew."""
+class Outdated(StoreError):
+    """What was decided rests on what does not hold any more; decide anew."""
+
+
+class ConsentsChanged(Outdated):
+    """It rests on Consents that do not hold any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +331,14 @@ class Claim:
     """The body that was answered; only where ``stored``."""
 
 
+class StoredAnswer(NamedTuple):
+    """What a delivery was answered with, and is again."""
+
+    status: int
+    """Of HTTP."""
+    body: str
+
+
 @dataclass(frozen=True, slots=True)
 class Intake:
     """What one delivery brings, all of it stored or nothing."""
@@ -335,3 +349,17 @@ class Intake:
     changes: tuple[ConsentChange, ...] = ()
     seen: Mapping[PatientKey, Stamp] = field(default_factory=dict)
     """The Consents that it rests on."""
+    samples: tuple[SampleBatch, ...] = ()
+    """A batch an owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """What became of what a delivery brought, known once it is stored."""
+
+    samples: Sequence[Sequence[ItemOutcome]] = ()
+    """Of each batch, in the order of its items."""
+
+    def count(self) -> dict[str, int]:
+        """Return how many items had which outcome, of those that any had."""
+        return dict(Counter(str(each) for batch in self.samples for each in batch))

@@ -10,7 +10,6 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from operator import attrgetter
 from pathlib import Path
 
 from sqlalchemy import Connection, select
@@ -26,6 +25,7 @@ from .configurations import Configurations
 from .consents import Consents, apply_change, expect_consents, guard
 from .database import Database, DatabaseLimits, read_url
 from .displays import OwnCall
+from .intake import take_in
 from .migrations import upgrade
 from .publications import Publications
 from .recorder import build_recorder
@@ -38,17 +38,18 @@ from .records import (
     Claim,
     Intake,
     Pool,
+    StoredAnswer,
     StoreError,
+    TakenIn,
     TokenKey,
     Usage,
 )
 from .reports import Period, Reports, arrivals
+from .samples.reading import Samples
 from .sqlite import SqliteDatabase, make_file
 from .statements import (
     ALERTS_SINCE,
     PRUNE_PROBES,
-    RETRACT_ALERT,
-    SAVE_ALERT,
     SAVE_PROBE,
     TOKEN_IS_SPENT,
     CallRows,
@@ -142,6 +143,11 @@ class Store:
     def consents(self) -> Consents:
         """What patients permit."""
         return Consents(self._database, self._recorder)
+
+    @property
+    def samples(self) -> Samples:
+        """What wearables measured."""
+        return Samples(self._database)
 
     @property
     def configurations(self) -> Configurations:
@@ -298,42 +304,31 @@ class Store:
     def finish_delivery(
         self,
         attempt: Attempt,
-        status: int,
-        body: str,
+        answer: StoredAnswer | Callable[[TakenIn], StoredAnswer],
         intake: Intake,
         audit_event: AuditEvent,
         now: datetime,
-    ) -> None:
-        """Store what came, the answer and the audit row, or nothing of it.
+    ) -> StoredAnswer:
+        """Return the answer, once it, what came and the audit row are stored together.
 
-        Of two revisions of an alert the higher stays, whichever came first.
+        Args:
+            answer: As it stands, or what makes it of what became of the samples; that
+                may be asked more than once, and the last time counts.
 
         Raises:
-            ConsentsChanged: if other Consents hold than the intake rests on.
+            Outdated: if what the intake rests on does not hold any more.
             StoreError: if the delivery is not in progress under this attempt.
         """
-        # In one order, so that no two transactions wait for each other.
-        alerts, retracted = (
-            sorted(each, key=attrgetter("patient", "source", "id"))
-            for each in (intake.alerts, intake.retracted)
-        )
-        alert_rows = [rows.alert_row(each) for each in alerts]
-        retractions = [rows.retraction_row(each) for each in retracted]
-        read = {*intake.seen, *(each.patient for each in (*alerts, *retracted))}
-        changed = [each.patient for each in intake.changes]
+        answers: list[StoredAnswer] = []
 
         def work(connection: Connection) -> None:
-            guard(connection, read, changed)
-            expect_consents(connection, intake.seen)
-            deliveries.finish(connection, attempt, status, body, now)
-            if alert_rows:
-                SAVE_ALERT.run(connection, *alert_rows)
-            if retractions:
-                RETRACT_ALERT.run(connection, *retractions)
-            for change in intake.changes:
-                apply_change(connection, change, now)
+            taken = take_in(connection, intake, now)
+            told = answer if isinstance(answer, StoredAnswer) else answer(taken)
+            deliveries.finish(connection, attempt, told, now)
+            answers.append(told)
 
         self._recorder.record(audit_event, work)
+        return answers[-1]
 
     def abandon_delivery(self, attempt: Attempt) -> None:
         """Give the claim back: the delivery may come again as if it were new."""

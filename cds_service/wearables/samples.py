@@ -112,13 +112,11 @@ class Sample:
         part of it, so that another value is a revision.
         """
         if self.source_id:
-            told: tuple[str, ...] = ("id", self.source_id, self.stat)
-        else:
-            times = (str(microseconds(self.start)), str(microseconds(self.end)))
-            whole_day = str(int(self.flags & Flag.DAY_TOTAL))
-            of = (self.device.id, self.device.name, self.device.app)
-            told = ("at", *of, *times, self.stat, whole_day)
-        return blake2b("\0".join(told).encode(), digest_size=16).digest()
+            return key_of_id(self.source_id, self.stat)
+        times = (str(microseconds(self.start)), str(microseconds(self.end)))
+        whole_day = str(int(self.flags & Flag.DAY_TOTAL))
+        of = (self.device.id, self.device.name, self.device.app)
+        return _key("at", *of, *times, self.stat, whole_day)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +192,15 @@ class Adapter(Protocol):
         Raises:
             Unprocessable: if it is none of the format at all.
         """
+
+
+def key_of_id(source_id: str, stat: Stat) -> bytes:
+    """Return the key of the sample to which the source has given an id."""
+    return _key("id", source_id, stat)
+
+
+def _key(*told: str) -> bytes:
+    return blake2b("\0".join(told).encode(), digest_size=16).digest()
 
 
 def microseconds(at: datetime) -> int:

@@ -21,7 +21,7 @@ from cds_service.protocol.errors import Unavailable, UnmetPrecondition
 from cds_service.protocol.requests import parse_request
 from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.load import check_folder
-from cds_service.store.records import Attempt, AuditEvent, Intake
+from cds_service.store.records import Attempt, AuditEvent, Intake, StoredAnswer
 from cds_service.store.store import Store
 from cds_service.wearables.adapters.consents import keep_consent
 from cds_service.wearables.consent_gate import plan_change
@@ -145,7 +145,9 @@ def deliver(world: World, alert: WearableAlert) -> None:
     event, key = AuditEvent(NOW, "delivery"), f"{alert.id}-{alert.rev}"
     attempt = Attempt("watch", key)
     world.store.begin_delivery(attempt, "d", NOW)
-    world.store.finish_delivery(attempt, 202, "{}", Intake((alert,)), event, NOW)
+    world.store.finish_delivery(
+        attempt, StoredAnswer(202, "{}"), Intake((alert,)), event, NOW
+    )
 
 
 def tell(world: World, *resources: dict[str, Any]) -> None:

@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from cds_service.store.condition.clock import KEPT, Evenness
-from cds_service.store.records import Attempt, AuditEvent, DeliveryState, Intake
+from cds_service.store.records import (
+    Attempt,
+    AuditEvent,
+    DeliveryState,
+    Intake,
+    StoredAnswer,
+)
 from cds_service.store.store import Store
 
 Rows = Callable[[str], list[dict[str, Any]]]
@@ -104,7 +110,7 @@ def test_an_answer_survives_a_clock_that_steps_forward_and_back(
 ) -> None:
     first = Attempt("watch", "key")
     assert store.begin_delivery(first, "d", now).state is DeliveryState.NEW
-    store.finish_delivery(first, 202, "{}", Intake(), event, now)
+    store.finish_delivery(first, StoredAnswer(202, "{}"), Intake(), event, now)
     far = now + timedelta(days=30)
     store.begin_delivery(Attempt("watch", "other"), "d", far)
 

@@ -14,6 +14,7 @@ from cds_service.store.records import (
     ConsentsChanged,
     ConsentUse,
     Intake,
+    StoredAnswer,
 )
 from cds_service.store.store import Store
 from cds_service.wearables.consent import ConsentRecord
@@ -46,7 +47,7 @@ def deliver(store: Store, intake: Intake, key: str = "k") -> None:
     event = AuditEvent(NOW, "delivery")
     attempt = Attempt("watch", key)
     store.begin_delivery(attempt, "digest", NOW)
-    store.finish_delivery(attempt, 202, "{}", intake, event, NOW)
+    store.finish_delivery(attempt, StoredAnswer(202, "{}"), intake, event, NOW)
 
 
 def call_under(use: ConsentUse) -> CallRecord:

@@ -15,6 +15,7 @@ from cds_service.store.records import (
     AuditEvent,
     CallRecord,
     Intake,
+    StoredAnswer,
     StoreError,
 )
 from cds_service.store.store import Store
@@ -53,7 +54,7 @@ def source(
     attempt = Attempt("watch", "key")
     store.begin_delivery(attempt, "digest", now)
     alerts = tuple(make_alert(id=each) for each in ("a", "Z", "é", "ü", "_"))
-    store.finish_delivery(attempt, 202, "{}", Intake(alerts), event, now)
+    store.finish_delivery(attempt, StoredAnswer(202, "{}"), Intake(alerts), event, now)
     store.spend_token("https://ehr.example", "a", now + timedelta(1), now)
     store.publications.publish(Draft("d", {"a": "ü"}, "c", 1), event, "node")
     yield store

@@ -15,6 +15,7 @@ from cds_service.store.records import (
     Claim,
     DeliveryState,
     Intake,
+    StoredAnswer,
     StoreError,
 )
 from cds_service.store.store import Store
@@ -37,7 +38,9 @@ def send_again(store: Store, now: datetime) -> Claim:
 
 
 def finish(store: Store, event: AuditEvent, attempt: Attempt = FIRST) -> None:
-    store.finish_delivery(attempt, 202, '{"a":1}', Intake(), event, event.at)
+    store.finish_delivery(
+        attempt, StoredAnswer(202, '{"a":1}'), Intake(), event, event.at
+    )
 
 
 def test_a_delivery_is_new_then_in_progress_then_stored(
@@ -121,7 +124,11 @@ def test_a_delivery_that_is_not_in_progress_cannot_be_finished(
 ) -> None:
     with pytest.raises(StoreError):
         store.finish_delivery(
-            Attempt("s", "key"), 202, "{}", Intake((make_alert(),)), event, now
+            Attempt("s", "key"),
+            StoredAnswer(202, "{}"),
+            Intake((make_alert(),)),
+            event,
+            now,
         )
 
     assert rows("SELECT * FROM wearable_alerts") == []

@@ -24,6 +24,7 @@ from cds_service.store.records import (
     DeliveryState,
     Intake,
     StoreBusy,
+    StoredAnswer,
     StoreError,
 )
 from cds_service.store.store import Store
@@ -158,7 +159,7 @@ def test_a_claim_of_which_nobody_heard_is_made_all_the_same(
 
     assert wire.cut == ""
     assert claim.state is DeliveryState.NEW
-    far.finish_delivery(attempt, 202, "{}", Intake(), event, now)
+    far.finish_delivery(attempt, StoredAnswer(202, "{}"), Intake(), event, now)
 
 
 @pytest.mark.parametrize("cut", ["unsent", "unanswered"])

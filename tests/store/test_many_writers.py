@@ -27,6 +27,7 @@ from cds_service.store.records import (
     DeliveryState,
     Intake,
     StoreBusy,
+    StoredAnswer,
     StoreError,
     TokenKey,
     TokenSpent,
@@ -332,7 +333,11 @@ def test_what_was_acknowledged_outlives_a_server_that_is_killed() -> None:
                 try:
                     node.begin_delivery(attempt, "digest", NOW)
                     node.finish_delivery(
-                        attempt, 202, "{}", Intake(), AuditEvent(NOW, "delivery"), NOW
+                        attempt,
+                        StoredAnswer(202, "{}"),
+                        Intake(),
+                        AuditEvent(NOW, "delivery"),
+                        NOW,
                     )
                     acknowledged.append(attempt.key)
                 except StoreError:

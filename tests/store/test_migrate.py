@@ -321,7 +321,7 @@ def row_of(columns: Iterable[Any], name: str) -> dict[str, Any]:
         elif isinstance(type, Boolean):
             found[own] = False
         elif isinstance(type, LargeBinary):
-            found[own] = b""
+            found[own] = name.encode()
         elif isinstance(type, Integer | Float):
             found[own] = 1
         else:

@@ -22,6 +22,7 @@ from cds_service.store.records import (
     CallRecord,
     CardRecord,
     Intake,
+    StoredAnswer,
     SuppressionRecord,
 )
 from cds_service.store.store import Store
@@ -74,7 +75,9 @@ def deliver(store: Store, alerts: list[WearableAlert]) -> None:
     )
     store.begin_delivery(attempt, "digest", NOW)
     event = build_delivery_event(NOW, tenant, "watch", attempt.key, 202, alerts)
-    store.finish_delivery(attempt, 202, "{}", Intake(tuple(alerts)), event, NOW)
+    store.finish_delivery(
+        attempt, StoredAnswer(202, "{}"), Intake(tuple(alerts)), event, NOW
+    )
 
 
 def asked(patient: PatientKey = JANE) -> Asked:

@@ -14,6 +14,7 @@ from cds_service.store.records import (
     CallRecord,
     CardRecord,
     Intake,
+    StoredAnswer,
     SuppressionRecord,
 )
 from cds_service.store.store import Store
@@ -60,7 +61,9 @@ def deliver(
 ) -> None:
     attempt = Attempt("watch", key)
     store.begin_delivery(attempt, "digest", event.at)
-    store.finish_delivery(attempt, 202, "{}", Intake(tuple(alerts)), event, event.at)
+    store.finish_delivery(
+        attempt, StoredAnswer(202, "{}"), Intake(tuple(alerts)), event, event.at
+    )
 
 
 def prune(store: Store, keep: Keep = MONTH) -> dict[str, int]:

@@ -24,6 +24,7 @@ from cds_service.store.records import (
     CallRecord,
     Intake,
     StoreBusy,
+    StoredAnswer,
     StoreError,
     TokenKey,
     TokenSpent,
@@ -66,7 +67,9 @@ def deliver(
 ) -> None:
     attempt = Attempt("simulator", key)
     store.begin_delivery(attempt, "digest", event.at)
-    store.finish_delivery(attempt, 202, "{}", Intake(tuple(alerts)), event, event.at)
+    store.finish_delivery(
+        attempt, StoredAnswer(202, "{}"), Intake(tuple(alerts)), event, event.at
+    )
 
 
 def test_a_call_is_stored_with_its_card_and_its_audit_row(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cds_service.decision import World
-from cds_service.store.records import Attempt, AuditEvent, Intake
+from cds_service.store.records import Attempt, AuditEvent, Intake, StoredAnswer
 from cds_service.store.store import Store
 from cds_service.wearables.records import PatientKey, WearableAlert
 
@@ -98,7 +98,9 @@ def test_metrics_and_log_count_alerts_that_no_consent_permits(
     event = AuditEvent(now, "delivery")
     attempt = Attempt("watch", "k")
     store.begin_delivery(attempt, "digest", now)
-    store.finish_delivery(attempt, 202, "{}", Intake((alert,)), event, now)
+    store.finish_delivery(
+        attempt, StoredAnswer(202, "{}"), Intake((alert,)), event, now
+    )
 
     ehr.call(request_body)
 

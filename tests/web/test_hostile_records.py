@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 
 from cds_service.audit import build_delivery_event
 from cds_service.decision import World
-from cds_service.store.records import Attempt, Intake
+from cds_service.store.records import Attempt, Intake, StoredAnswer
 from cds_service.wearables.adapters.alerts import parse_alerts
 
 Caller = Any
@@ -144,7 +144,9 @@ def cards(ehr: Caller) -> ShowCards:
         store = ehr.world.store
         attempt = Attempt("watch", patient)
         store.begin_delivery(attempt, "digest", now)
-        store.finish_delivery(attempt, 202, "{}", Intake(tuple(stored)), event, now)
+        store.finish_delivery(
+            attempt, StoredAnswer(202, "{}"), Intake(tuple(stored)), event, now
+        )
         body = {
             "hook": "patient-view",
             "hookInstance": str(uuid4()),

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from cds_service.cli import main
 from cds_service.config import ConsentMode, WebhookSource
-from cds_service.store.records import Attempt, AuditEvent, Intake
+from cds_service.store.records import Attempt, AuditEvent, Intake, StoredAnswer
 from cds_service.wearables.consent import FHIR_SERVER
 from cds_service.wearables.records import WearableAlert
 
@@ -163,7 +163,7 @@ def test_alerts_that_last_end_with_their_consent(ehr, store, read):
     attempt = Attempt("w", "k")
     store.begin_delivery(attempt, "digest", NOW)
     intake, event = Intake((alert,)), AuditEvent(NOW, "delivery")
-    store.finish_delivery(attempt, 202, "{}", intake, event, NOW)
+    store.finish_delivery(attempt, StoredAnswer(202, "{}"), intake, event, NOW)
     del ehr.resources[0]
 
     result = read()

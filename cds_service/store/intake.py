@@ -1,0 +1,41 @@
+"""What one delivery brings, put where it belongs, in the transaction that is open."""
+
+from datetime import datetime
+from operator import attrgetter
+
+from sqlalchemy import Connection
+
+from . import rows
+from .consents import apply_change, expect_consents, guard
+from .records import Intake, TakenIn
+from .samples.upsert import upsert
+from .statements import RETRACT_ALERT, SAVE_ALERT
+
+
+def take_in(connection: Connection, intake: Intake, now: datetime) -> TakenIn:
+    """Return what became of it.
+
+    Of two revisions of an alert the higher stays, whichever came first. Whoever takes
+    something back has its patient alone: what comes meanwhile sees the removal.
+
+    Raises:
+        Outdated: if what the intake rests on does not hold any more.
+    """
+    # In one order, so that no two transactions wait for each other.
+    alerts, retracted = (
+        sorted(each, key=attrgetter("patient", "source", "id"))
+        for each in (intake.alerts, intake.retracted)
+    )
+    read = {*intake.seen, *(each.patient for each in (*alerts, *retracted))}
+    read |= {each.owner.patient for each in intake.samples}
+    changed = [each.patient for each in intake.changes]
+    changed += [each.owner.patient for each in intake.samples if each.takes_back]
+    guard(connection, read, changed)
+    expect_consents(connection, intake.seen)
+    if alerts:
+        SAVE_ALERT.run(connection, *map(rows.alert_row, alerts))
+    if retracted:
+        RETRACT_ALERT.run(connection, *map(rows.retraction_row, retracted))
+    for change in intake.changes:
+        apply_change(connection, change, now)
+    return TakenIn(upsert(connection, intake.samples, now))

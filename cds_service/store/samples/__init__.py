@@ -1,0 +1,1 @@
+"""Samples in the database, whose they are, and those of whom nobody knows yet."""

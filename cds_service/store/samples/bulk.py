@@ -1,0 +1,182 @@
+"""The statements of samples in bulk: thousands of rows, few ways there and back.
+
+SQLite takes rows one after another from a statement that it has prepared. PostgreSQL
+takes a statement with an array for each column. A row is a tuple in the order of the
+columns of ``samples``; what tells it from all others is its stream and key.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Table
+
+from ..database import T
+from .tables import REVISIONS, SAMPLES
+
+AT_ONCE = 5000
+"""Rows of one statement."""
+
+
+class SampleRow(NamedTuple):
+    """A row of ``samples``."""
+
+    stream: int
+    start_us: int
+    key: bytes
+    length_us: int
+    value: float
+    revision: int
+    received_us: int
+    offset_s: int | None
+    device: int
+    stat: int
+    context: int
+    flags: int
+    named: bool
+
+
+SamplePlace = tuple[int, bytes]
+"""SampleStream and key."""
+KEPT = (*SampleRow._fields, "replaced_us")
+BY_TIME: tuple[str, ...] = ("stream", "start_us", "key")
+BY_NAME: tuple[str, ...] = ("stream", "key")
+
+
+def find(
+    connection: Connection, rows: Iterable[SampleRow]
+) -> dict[SamplePlace, SampleRow]:
+    """Return what is there under the keys of *rows*, at whatever time it stands."""
+    unnamed: list[tuple[Any, ...]] = []
+    named: list[SamplePlace] = []
+    for row in rows:
+        if row.named:
+            named.append((row.stream, row.key))
+        else:
+            unnamed.append(row[: len(BY_TIME)])
+    return _find(connection, BY_TIME, unnamed) | find_named(connection, named)
+
+
+def find_named(
+    connection: Connection, places: Sequence[SamplePlace]
+) -> dict[SamplePlace, SampleRow]:
+    """Return what is there of samples that the source has given an id."""
+    return _find(connection, BY_NAME, places)
+
+
+def put(connection: Connection, rows: Sequence[SampleRow]) -> None:
+    """Have the rows there, instead of what stands under the same key and time."""
+    _run(connection, _PUT, rows)
+
+
+def keep(connection: Connection, rows: Iterable[SampleRow], replaced_us: int) -> None:
+    """Have the rows among those that were replaced."""
+    _run(connection, _KEEP, [(*row, replaced_us) for row in rows])
+
+
+def remove(connection: Connection, rows: Iterable[SampleRow]) -> None:
+    """Have the rows there no longer."""
+    _run(connection, _REMOVE, [row[: len(BY_TIME)] for row in rows])
+
+
+def _find(
+    connection: Connection, by: tuple[str, ...], wanted: Sequence[tuple[Any, ...]]
+) -> dict[SamplePlace, SampleRow]:
+    cursor = connection.connection.cursor()
+    found: dict[SamplePlace, SampleRow] = {}
+    for some in _parts(wanted):
+        if connection.dialect.name == "sqlite":
+            places = ", ".join([_places(by)] * len(some))
+            values = [each for row in some for each in row]
+            cursor.execute(_FIND["sqlite", by].format(places), values)
+        else:
+            cursor.execute(_FIND["postgresql", by], _transposed(some))
+        for row in map(SampleRow._make, cursor.fetchall()):
+            found[row.stream, row.key] = row
+    return found
+
+
+def _run(
+    connection: Connection, sql: dict[str, str], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    cursor, kind = connection.connection.cursor(), connection.dialect.name
+    for some in _parts(rows):
+        if kind == "sqlite":
+            cursor.executemany(sql[kind], some)
+        else:
+            cursor.execute(sql[kind], _transposed(some))
+
+
+def _parts(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(rows), AT_ONCE):
+        yield rows[start : start + AT_ONCE]
+
+
+def _transposed(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
+    return list(map(list, zip(*rows)))
+
+
+# The texts; our own names alone stand in them
+
+
+def _find_statement(kind: str, by: tuple[str, ...]) -> str:
+    columns = ", ".join(f"samples.{each}" for each in SampleRow._fields)
+    same = [f"samples.{each} = wanted.{each}" for each in by]
+    if by is BY_NAME:
+        # In the words of the index of those that have a name.
+        same.append(f"samples.named = {'1' if kind == 'sqlite' else 'true'}")
+    where = " AND ".join(same)
+    if kind == "postgresql":
+        wanted = _unnested(SAMPLES, by, "wanted")
+        return f"SELECT {columns} FROM {wanted} JOIN samples ON {where}"  # nosec B608
+    wanted = f"WITH wanted ({', '.join(by)}) AS (VALUES {{}})"
+    # CROSS has SQLite look each one up, in this order.
+    return f"{wanted} SELECT {columns} FROM wanted CROSS JOIN samples ON {where}"
+
+
+def _insert_statement(table: Table, names: tuple[str, ...]) -> dict[str, str]:
+    into = f"INSERT INTO {table.name} ({', '.join(names)})"  # nosec B608
+    return {
+        "sqlite": f"{into} VALUES {_places(names)}",
+        "postgresql": f"{into} SELECT * FROM {_unnested(table, names, 'added')}",
+    }
+
+
+def _put_statement() -> dict[str, str]:
+    changes = ", ".join(
+        f"{each} = excluded.{each}" for each in SampleRow._fields if each not in BY_TIME
+    )
+    instead = f"ON CONFLICT ({', '.join(BY_TIME)}) DO UPDATE SET {changes}"
+    added = _insert_statement(SAMPLES, SampleRow._fields)
+    return {kind: f"{text} {instead}" for kind, text in added.items()}
+
+
+def _remove_statement() -> dict[str, str]:
+    here = " AND ".join(f"{each} = ?" for each in BY_TIME)
+    there = " AND ".join(f"samples.{each} = gone.{each}" for each in BY_TIME)
+    gone = _unnested(SAMPLES, BY_TIME, "gone")
+    return {
+        "sqlite": f"DELETE FROM samples WHERE {here}",  # nosec B608
+        "postgresql": f"DELETE FROM samples USING {gone} WHERE {there}",  # nosec B608
+    }
+
+
+def _places(names: Sequence[str]) -> str:
+    return f"({', '.join('?' * len(names))})"
+
+
+def _unnested(table: Table, names: tuple[str, ...], called: str) -> str:
+    """Arrays as rows; ``%b`` has each sent in binary, which is shorter than text."""
+    types = (_ARRAYS[table.c[each].type.python_type] for each in names)
+    arrays = ", ".join(f"%b::{each}[]" for each in types)
+    return f"unnest({arrays}) AS {called} ({', '.join(names)})"
+
+
+_ARRAYS = {int: "bigint", float: "float8", bytes: "bytea", bool: "boolean"}
+_FIND = {
+    (kind, by): _find_statement(kind, by)
+    for kind in ("sqlite", "postgresql")
+    for by in (BY_TIME, BY_NAME)
+}
+_PUT = _put_statement()
+_KEEP = _insert_statement(REVISIONS, KEPT)
+_REMOVE = _remove_statement()

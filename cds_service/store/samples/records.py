@@ -1,0 +1,83 @@
+"""What is put among the samples and what comes back, as data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from ...wearables.records import PatientKey
+from ...wearables.samples import Removal, Sample
+
+NO_LINK = 0
+"""Where the source itself names patients."""
+
+
+class StreamOwner(NamedTuple):
+    """Whose samples they are, and how that is known."""
+
+    patient: PatientKey
+    source: str
+    link: int = NO_LINK
+
+
+class SampleStream(NamedTuple):
+    """One metric of one owner, in one unit."""
+
+    owner: StreamOwner
+    metric: str
+    unit: str
+
+
+class ItemOutcome(StrEnum):
+    """What became of one sample or removal."""
+
+    ACCEPTED = "accepted"
+    """It is there now."""
+    DUPLICATE = "duplicate"
+    """The same was there."""
+    REVISED = "revised"
+    """It holds instead of another, which is kept beside it."""
+    OUTDATED = "outdated"
+    """A higher revision holds, or it was taken back."""
+    REMOVED = "removed"
+    """What it takes back is gone, and will be if it comes again."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleBatch:
+    """What one delivery brings of one owner."""
+
+    owner: StreamOwner
+    items: Sequence[Sample | Removal]
+
+    @property
+    def takes_back(self) -> bool:
+        """Whether anything of it is a removal."""
+        return any(isinstance(each, Removal) for each in self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSummary:
+    """One stream of samples, counted."""
+
+    stream: SampleStream
+    samples: int
+    first: datetime | None
+    """The earliest start; UTC. None where there is no sample."""
+    last: datetime | None
+    """The latest start; UTC."""
+    withdrawn: datetime | None
+    """From when on it turned out to be another's; the earliest time for all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceArrivals:
+    """When a source was heard last."""
+
+    tenant: str
+    source: str
+    received: datetime
+    """When the newest of its samples came; UTC."""
+    newest: datetime
+    """The latest start of any of them; UTC."""

@@ -1,0 +1,135 @@
+"""The tables of samples, links and quarantine, as SQLAlchemy Core sees them.
+
+An instant of a sample is whole microseconds since 1970-01-01T00:00:00Z, and the name of
+its column ends in ``_us``: there are many of them, and text would take thrice the room.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    UniqueConstraint,
+    literal_column,
+)
+
+from ..tables import METADATA, TEXT, WHOLE
+
+PATIENT = ("tenant", "fhir_base", "patient_id")
+OWNER = (*PATIENT, "source", "link")
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, TEXT, nullable=False)
+
+
+def _reading() -> list[Column[Any]]:
+    """What is kept of a reading beside its place, the widest first.
+
+    PostgreSQL wastes least room so.
+    """
+    return [
+        Column("length_us", WHOLE, nullable=False),
+        Column("value", Double, nullable=False),
+        Column("revision", WHOLE, nullable=False),
+        Column("received_us", WHOLE, nullable=False),
+        Column("offset_s", Integer, nullable=True),
+        Column("device", Integer, nullable=False),
+        Column("stat", SmallInteger, nullable=False),
+        Column("context", SmallInteger, nullable=False),
+        Column("flags", SmallInteger, nullable=False),
+        Column("named", Boolean, nullable=False),
+    ]
+
+
+STREAMS = Table(
+    "sample_streams",
+    METADATA,
+    Column("id", WHOLE, primary_key=True),
+    *map(_text, PATIENT),
+    _text("source"),
+    Column("link", WHOLE, nullable=False),
+    _text("metric"),
+    _text("unit"),
+    Column("newest_us", WHOLE, nullable=False),
+    Column("received_us", WHOLE, nullable=False),
+    Column("withdrawn_us", WHOLE, nullable=True),
+    UniqueConstraint(*OWNER, "metric", "unit", name="sample_streams_once"),
+)
+"""One metric of one patient from one source by one link, 0 where the source names the
+patient itself. From ``withdrawn_us`` on its readings turned out to be somebody else's.
+``newest_us`` is the latest start of any."""
+
+DEVICES = Table(
+    "sample_devices",
+    METADATA,
+    Column("id", WHOLE, primary_key=True),
+    *map(_text, PATIENT),
+    *map(_text, ("device", "name", "app")),
+    UniqueConstraint(*PATIENT, "device", "name", "app", name="sample_devices_once"),
+)
+"""What measured; often called by the patient's name, and so the patient's."""
+
+SAMPLES = Table(
+    "samples",
+    METADATA,
+    Column("stream", WHOLE, primary_key=True, autoincrement=False),
+    Column("start_us", WHOLE, primary_key=True, autoincrement=False),
+    Column("key", LargeBinary, primary_key=True),
+    *_reading(),
+    sqlite_with_rowid=False,
+)
+"""``key`` tells one of a stream from all others. ``named`` are those that the source
+has given an id: such a reading may move in time."""
+
+# Written out: an index of some rows serves those who ask in its own words.
+NAMED = {
+    "sqlite": SAMPLES.c.named == literal_column("1"),
+    "postgresql": SAMPLES.c.named == literal_column("true"),
+}
+Index(
+    "samples_by_name",
+    SAMPLES.c.stream,
+    SAMPLES.c.key,
+    sqlite_where=NAMED["sqlite"],
+    postgresql_where=NAMED["postgresql"],
+)
+
+REVISIONS = Table(
+    "sample_revisions",
+    METADATA,
+    Column("id", WHOLE, primary_key=True),
+    Column("stream", WHOLE, nullable=False),
+    Column("key", LargeBinary, nullable=False),
+    Column("start_us", WHOLE, nullable=False),
+    *_reading(),
+    Column("replaced_us", WHOLE, nullable=False),
+    Index("sample_revisions_by_stream", "stream", "start_us"),
+)
+"""What stood in ``samples`` until a revision or a removal took its place."""
+
+REMOVALS = Table(
+    "sample_removals",
+    METADATA,
+    Column("id", WHOLE, primary_key=True),
+    *map(_text, PATIENT),
+    _text("source"),
+    Column("link", WHOLE, nullable=False),
+    *map(_text, ("metric", "source_id")),
+    Column("start_us", WHOLE, nullable=False),
+    Column("end_us", WHOLE, nullable=False),
+    Column("revision", WHOLE, nullable=False),
+    Column("received_us", WHOLE, nullable=False),
+    UniqueConstraint(
+        *(*OWNER, "source_id", "metric", "start_us", "end_us"),
+        name="sample_removals_once",
+    ),
+)
+"""What sources took back, of every metric where it is empty: by id, or from start to
+end. It stays, since what it takes back may arrive after it."""
