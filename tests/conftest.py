@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -257,3 +257,20 @@ def database_url(
 def url(database_url: str) -> str:
     """The same, where no other URL is at hand."""
     return database_url
+
+
+@pytest.fixture
+def rows(database_url: str) -> Callable[[str], list[dict[str, Any]]]:
+    """What the database itself answers to a query."""
+    from sqlalchemy import create_engine
+
+    def ask(sql: str) -> list[dict[str, Any]]:
+        engine = create_engine(database_url, isolation_level="AUTOCOMMIT")
+        try:
+            with engine.connect() as connection:
+                found = connection.exec_driver_sql(sql)
+                return list(map(dict, found.mappings())) if found.returns_rows else []
+        finally:
+            engine.dispose()
+
+    return ask

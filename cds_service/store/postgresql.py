@@ -70,6 +70,9 @@ BUSY = ("55P03", "57014", "25P03", "25P04", "53")
 """A lock that is not let go, a statement that takes too long, no room."""
 OF_A_ROW = ("22", "23")
 """Data or a constraint: nothing is wrong with the database."""
+QUOTING = ("22", "P0")
+"""Data, or what a trigger raised, which may be one of the hospital's own: the message
+may hold a value of a row."""
 ERRORS = (SQLAlchemyError, psycopg.Error, UnicodeEncodeError, OverflowError)
 
 Settle = Callable[[Connection, T], None]
@@ -400,7 +403,7 @@ def read_failure(error: Exception) -> Failure:
     """Return what an error means.
 
     Its text never holds a value of a row: the server's details, which do, are left out,
-    and so is what it says of data that it cannot read.
+    and so is what it says of data that it cannot read, and what a trigger says.
     """
     if isinstance(error, PoolTimeout):
         return Failure(StoreBusy("no connection to the database is free", "pool"))
@@ -423,7 +426,7 @@ def read_failure(error: Exception) -> Failure:
 def _words(cause: Any) -> str:
     name = type(cause).__name__
     state: str = getattr(cause, "sqlstate", None) or ""
-    if not isinstance(cause, psycopg.Error) or state.startswith("22"):
+    if not isinstance(cause, psycopg.Error) or state.startswith(QUOTING):
         return name
     if not state and isinstance(cause, psycopg.DataError):
         return name

@@ -60,17 +60,22 @@ def alert_rules(tmp_path: Path, revise: Callable[[Path, int], dict[str, str]]) -
 
 
 @pytest.fixture
-def open_world(
-    tmp_path: Path, new_database: Callable[[Path], str]
-) -> Iterator[Callable[..., World]]:
+def database(tmp_path: Path, new_database: Callable[[Path], str]) -> str:
+    """The URL of a database of our schema that holds nothing."""
+    return new_database(tmp_path / "store.sqlite")
+
+
+@pytest.fixture
+def open_world(database: str) -> Iterator[Callable[..., World]]:
     """Makes a world with some webhook sources, over a database of its own."""
     opened = []
-    url = new_database(tmp_path / "store.sqlite")
 
     def make(*webhooks: WebhookSource, consent: ConsentMode) -> World:
-        store = Store.open(url)
+        store = Store.open(database)
         config = Config(
-            profile=Profile.DEVELOPMENT, database_url=url, wearables_consent=consent
+            profile=Profile.DEVELOPMENT,
+            database_url=database,
+            wearables_consent=consent,
         )
         known = Catalogue(alert_types={each.name: each for each in TYPES})
         rulebook = Rulebook("", Site(), {}, {}, known, {})

@@ -7,7 +7,6 @@ as one that was read and is empty does, which makes the same alert a possible on
 """
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -33,6 +32,7 @@ from cds_service.ehr.fixture_server import (
 from cds_service.ehr.fixtures import FixtureCase, load_case
 from cds_service.ehr.hook_calls import build_bare, build_prefetched
 from cds_service.ehr.tokens import generate_key
+from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.load import check_folder
 
 HOME = Path(__file__).parents[2]
@@ -81,7 +81,6 @@ class Ehr:
     pem: str
     case: FixtureCase
     fhir: FixtureServer
-    database: Path
 
     def send(self, path: str, body: Body | None, **members: Any) -> TestResponse:
         now = int(NOW.timestamp())
@@ -260,15 +259,21 @@ TABLE = [
 """Two more rows, of feedback and of discovery, are the last two tests."""
 
 
-def rows(checklist_id: str) -> pytest.MarkDecorator:
+def playing(checklist_id: str) -> pytest.MarkDecorator:
     """The test below is played with the rows of an id."""
     found = [row for row in TABLE if row.id == checklist_id]
     assert found
     return pytest.mark.parametrize("row", found, ids=lambda row: row.request)
 
 
+@pytest.fixture(scope="module")
+def rulebook() -> Rulebook:
+    """The shipped rules."""
+    return check_folder(HOME / "rules").rulebook
+
+
 @pytest.fixture
-def ehr(tmp_path: Path, new_database: Callable[[Path], str]) -> Iterator[Ehr]:
+def ehr(tmp_path: Path, database_url: str, rulebook: Rulebook) -> Iterator[Ehr]:
     """An EHR that the server knows; the alert of the patient's watch has arrived."""
     case = load_case(CASE, NOW)
     case = replace(case, chart={**case.chart, "entry": case.chart["entry"][::-1]})
@@ -279,22 +284,19 @@ def ehr(tmp_path: Path, new_database: Callable[[Path], str]) -> Iterator[Ehr]:
         watch = {"id": "watch", "secrets": [SECRET]}
         clients = tmp_path / "clients.yaml"
         clients.write_text(json.dumps({"clients": [client], "webhooks": [watch]}))
-        database = tmp_path / "store.sqlite"
-        url = new_database(database)
         environ = {
             "CDS_PROFILE": "development",
             "CDS_PUBLIC_URL": PUBLIC,
             "CDS_CLIENTS_FILE": str(clients),
-            "CDS_DATABASE_URL": url,
+            "CDS_DATABASE_URL": database_url,
             "CDS_GATHER_DEADLINE_MS": "30000",
             "CDS_ANSWER_DEADLINE_MS": "60000",
         }
-        rulebook = check_folder(HOME / "rules").rulebook
         world = build_world(load_config(environ), rulebook)
         world = replace(world, clock=lambda: NOW)
         http = create_app(world=world).test_client()
         deliver(http, case)
-        yield Ehr(http, world, pem, case, fhir, database)
+        yield Ehr(http, world, pem, case, fhir)
         world.store.close()
         world.fhir.close()
 
@@ -338,14 +340,14 @@ def play(row: Row, ehr: Ehr) -> TestResponse:
     return response
 
 
-@rows("q-7")
+@playing("q-7")
 def test_q_7_what_was_prefetched_is_enough(row: Row, ehr: Ehr) -> None:
     play(row, ehr)
 
     assert ehr.fhir.seen == []
 
 
-@rows("p-12")
+@playing("p-12")
 def test_p_12_required_data_that_cannot_be_had_is_412_by_key(
     row: Row, ehr: Ehr
 ) -> None:
@@ -356,24 +358,24 @@ def test_p_12_required_data_that_cannot_be_had_is_412_by_key(
     assert named == {each.strip('"') for each in row.says}
 
 
-@rows("p-14")
+@playing("p-14")
 def test_p_14_null_is_an_empty_answer_and_no_patient_is_none(
     row: Row, ehr: Ehr
 ) -> None:
     play(row, ehr)
 
 
-@rows("p-15")
+@playing("p-15")
 def test_p_15_a_failed_search_is_not_an_empty_problem_list(row: Row, ehr: Ehr) -> None:
     play(row, ehr)
 
 
-@rows("p-20")
+@playing("p-20")
 def test_p_20_the_right_patient_with_odd_fields_is_answered(row: Row, ehr: Ehr) -> None:
     play(row, ehr)
 
 
-@rows("p-23")
+@playing("p-23")
 def test_p_23_data_about_somebody_else_is_refused_or_dropped(
     row: Row, ehr: Ehr
 ) -> None:
@@ -384,12 +386,12 @@ def test_p_23_data_about_somebody_else_is_refused_or_dropped(
     assert told.get("foreign", 0) == (row.conditions[2] if row.status == 200 else 0)
 
 
-@rows("q-2")
+@playing("q-2")
 def test_q_2_a_service_is_not_played_on_another_hook(row: Row, ehr: Ehr) -> None:
     play(row, ehr)
 
 
-@rows("p-16")
+@playing("p-16")
 def test_p_16_a_next_page_is_followed_or_missed_aloud(row: Row, ehr: Ehr) -> None:
     play(row, ehr)
 
@@ -398,12 +400,14 @@ def test_p_16_a_next_page_is_followed_or_missed_aloud(row: Row, ehr: Ehr) -> Non
     assert all("_offset=1" in each for each in ehr.fhir.seen)
 
 
-@rows("q-15")
+@playing("q-15")
 def test_q_15_a_body_over_the_limit_is_413_in_json(row: Row, ehr: Ehr) -> None:
     play(row, ehr)
 
 
-def test_f_1_feedback_of_the_correct_shape_is_200_and_kept(ehr: Ehr) -> None:
+def test_f_1_feedback_of_the_correct_shape_is_200_and_kept(
+    ehr: Ehr, rows: Callable[[str], list[Body]]
+) -> None:
     (card,) = ehr.send(SERVICE, ehr.request(), method="POST").json["cards"]
     entry = {
         "card": card["uuid"],
@@ -416,10 +420,9 @@ def test_f_1_feedback_of_the_correct_shape_is_200_and_kept(ehr: Ehr) -> None:
 
     assert (response.status_code, response.json) == (200, {"recorded": 1})
     assert [each["kind"] for each in ehr.audited()] == ["call", "feedback"]
-    with sqlite3.connect(ehr.database) as opened:
-        kept = opened.execute("select card, rule from feedback").fetchall()
-    opened.close()
-    assert kept == [(card["uuid"], "af-irregular-rhythm-no-anticoagulant")]
+    assert rows("select card, rule from feedback") == [
+        {"card": card["uuid"], "rule": "af-irregular-rhythm-no-anticoagulant"}
+    ]
 
 
 def test_d_1_discovery_is_200_at_cds_services(ehr: Ehr) -> None:

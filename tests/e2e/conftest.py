@@ -303,15 +303,21 @@ ABOUT_DATA = {
     "test_configuration",
     "test_consent",
     "test_held_back",
+    "test_metrics",
+    "test_privacy",
     "test_real_process",
+    "test_reload",
     "test_webhook_and_chart",
 }
 """Modules whose servers run on both databases."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Say on which databases the servers of a module run."""
-    if "kind" in metafunc.fixturenames and not hasattr(metafunc.module, "kind"):
+    """Say on which databases the servers of a module run, unless a test does."""
+    marks = metafunc.definition.iter_markers("parametrize")
+    said = any(each.args[0] == "kind" for each in marks)
+    said = said or hasattr(metafunc.module, "kind")
+    if "kind" in metafunc.fixturenames and not said:
         both = metafunc.module.__name__.rpartition(".")[2] in ABOUT_DATA
         kinds = ["sqlite", "postgresql"] if both else ["sqlite"]
         metafunc.parametrize("kind", kinds, indirect=True, scope="module")

@@ -9,11 +9,9 @@ import json
 import os
 import re
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import Any
 from uuid import uuid4
 
 import jwt
+from sqlalchemy import create_engine, text
 
 from cds_service.ehr.client import Ehr
 
@@ -576,19 +575,37 @@ def tell_on_the_command_line(story: Story, folder: Path) -> None:
     story.run("audit verify")
 
 
+REFUSE = {
+    "sqlite": (
+        "create trigger no before insert on calls"
+        " begin select raise(abort, 'not today'); end",
+        "drop trigger no",
+    ),
+    "postgresql": (
+        "create function no() returns trigger language plpgsql"
+        " as 'begin raise exception ''not today: %%'', new; end'",
+        "create trigger no before insert on calls for each row execute function no()",
+        "drop function no cascade",
+    ),
+}
+"""Have the database refuse to record a call; the last has it record again."""
+
+
 def tell_of_faults(story: Story) -> None:
     """A database that refuses, a row that cannot be read, and rules that are broken."""
-    with closing(sqlite3.connect(story.server.folder / "store.sqlite")) as database:
-        refuse = "begin select raise(abort, 'not today'); end"
-        database.execute(f"create trigger no before insert on calls {refuse}")
+    engine = create_engine(story.server.database, isolation_level="AUTOCOMMIT")
+    with engine.connect() as database:
+        *refuse, record = REFUSE[engine.dialect.name]
+        for each in refuse:
+            database.exec_driver_sql(each)
         assert story.post("not recorded", story.request()).status == 503
-        database.execute("drop trigger no")
+        database.exec_driver_sql(record)
         changed = database.execute(
-            "update wearable_alerts set start = ? where patient_id = ?",
-            (story.marks.kept, story.patient),
+            text("update wearable_alerts set start = :start where patient_id = :whose"),
+            {"start": story.marks.kept, "whose": story.patient},
         )
         assert changed.rowcount
-        database.commit()
+    engine.dispose()
     story.sent.append(story.marks.kept.encode())
     assert story.post("a bug", story.request()).status == 500
     broken = story.server.folder / "rules" / "cardiology" / "broken.yaml"

@@ -363,6 +363,7 @@ def test_a_server_that_ends_leaves_nobody_behind(start: Start) -> None:
     assert server.rows("select count(*) from leases where until_utc > 0") == [(0,)]
 
 
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True, scope="module")
 def test_a_watcher_does_not_outlive_a_master_that_was_killed(start: Start) -> None:
     server = start()
     (watcher,) = server.watchers()

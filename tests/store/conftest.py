@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine
 
 from cds_service.store.records import (
     AuditEvent,
@@ -44,22 +43,6 @@ def store(url: str) -> Iterator[Store]:
     opened = Store.open(url)
     yield opened
     opened.close()
-
-
-@pytest.fixture
-def rows(url: str) -> Callable[[str], list[dict[str, Any]]]:
-    """What the database itself answers to a query."""
-
-    def ask(sql: str) -> list[dict[str, Any]]:
-        engine = create_engine(url, isolation_level="AUTOCOMMIT")
-        try:
-            with engine.connect() as connection:
-                found = connection.exec_driver_sql(sql)
-                return list(map(dict, found.mappings())) if found.returns_rows else []
-        finally:
-            engine.dispose()
-
-    return ask
 
 
 @pytest.fixture

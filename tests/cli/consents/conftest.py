@@ -18,8 +18,8 @@ def ehr(serve):
 
 
 @pytest.fixture
-def database(tmp_path, new_database):
-    return new_database(tmp_path / "store.sqlite")
+def database(database_url):
+    return database_url
 
 
 @pytest.fixture

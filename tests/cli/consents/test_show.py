@@ -38,15 +38,9 @@ def record(id: str = "c1", status: str = "active", **provision: Any) -> ConsentR
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "cds.sqlite"
-
-
-@pytest.fixture
-def keep(file: Path) -> Callable[..., None]:
+def keep(database: str) -> Callable[..., None]:
     """Keep these Consents of one patient."""
-    store = Store.open(f"sqlite:///{file}")
-    store.migrate()
+    store = Store.open(database)
 
     def keep(*records: ConsentRecord) -> None:
         change = ConsentChange(P1, frozenset(), records)
@@ -57,9 +51,9 @@ def keep(file: Path) -> Callable[..., None]:
 
 
 @pytest.fixture
-def show(file: Path, alert_rules: Path) -> Callable[..., Result]:
+def show(database: str, alert_rules: Path) -> Callable[..., Result]:
     def run(*options: str, patient: str = "p1", **environment: str) -> Result:
-        words = ["consent", "show", "--database", f"sqlite:///{file}"]
+        words = ["consent", "show", "--database", database]
         words += ["--patient", patient, "--rules", str(alert_rules), *options]
         return CliRunner().invoke(main, words, env=environment)
 
@@ -241,8 +235,9 @@ def test_no_status_steers_the_terminal(
     assert "\x1b" not in show().output
 
 
+@pytest.mark.parametrize("kind", ["sqlite"])
 def test_a_database_that_is_not_there_is_said(show: Callable[..., Result]) -> None:
-    result = show()
+    result = show("--database", "sqlite:////nowhere/cds.sqlite")
 
     assert result.exit_code == 1
     assert "there is no such database" in result.output
