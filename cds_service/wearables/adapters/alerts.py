@@ -25,9 +25,9 @@ from typing import Any
 
 from ...protocol.errors import Problem, Unprocessable
 from ...units import Substance, scales
-from ..clock import ClocksDiffer, Stamp, find_zone, read_clock
-from ..records import PATIENT_ID, AlertType, PatientKey, WearableAlert
-from .members import ZONE_TEXT, Members, Rejected, Sender
+from ..clock import Stamp, find_zone
+from ..records import AlertType, PatientKey, WearableAlert
+from .members import Members, Rejected, Sender
 
 MOST_ITEMS = 1000
 AHEAD = timedelta(minutes=5)
@@ -90,11 +90,12 @@ def _alert(
     members.require("id", "patient", "type", "start")
     alert_type = alert_types.get(members.choice("type", tuple(alert_types)), _UNKNOWN)
     start, end = _span(members, now)
-    begun, local = _on_clock(members, start, sender) if start else (now, False)
+    usual = find_zone(sender.time_zone)
+    begun, local = members.on_clock("start", start, usual) if start else (now, False)
     value, threshold = _measured(members, alert_type)
     return WearableAlert(
         id=members.identifier("id", 128),
-        patient=PatientKey(sender.tenant, sender.fhir_base, _patient(members)),
+        patient=PatientKey(sender.tenant, sender.fhir_base, members.patient("patient")),
         type=alert_type.name,
         start=begun,
         opened=now,
@@ -115,13 +116,6 @@ def _alert(
     )
 
 
-def _patient(members: Members) -> str:
-    patient = members.text("patient", 136).removeprefix("Patient/")
-    if members.has("patient") and not PATIENT_ID.fullmatch(patient):
-        members.refuse("patient", "Must be the id of a FHIR Patient.")
-    return patient
-
-
 def _span(members: Members, now: datetime) -> tuple[Stamp | None, Stamp | None]:
     start, end = members.stamp("start"), members.stamp("end")
     for name, stamp in (("start", start), ("end", end)):
@@ -130,22 +124,6 @@ def _span(members: Members, now: datetime) -> tuple[Stamp | None, Stamp | None]:
     if start and end and end.at < start.at:
         members.refuse("end", "Must not be before the start.")
     return start, end
-
-
-def _on_clock(members: Members, start: Stamp, sender: Sender) -> tuple[datetime, bool]:
-    """The start on the wearer's clock, and whether that clock is known."""
-    zone, offset = members.zone("time_zone"), members.offset("utc_offset")
-    bracketed = find_zone(start.zone) if start.zone else None
-    if start.zone and bracketed is None:
-        members.refuse("start", ZONE_TEXT)
-    if zone and bracketed and zone.key != bracketed.key:
-        members.refuse("time_zone", "The start names another time zone.")
-    try:
-        return read_clock(start, offset, zone or bracketed, find_zone(sender.time_zone))
-    except ClocksDiffer:
-        told = "time_zone" if zone else "utc_offset" if offset is not None else "start"
-        members.refuse(told, "The offsets from UTC that are given for it differ.")
-        return start.at, False
 
 
 def _status(members: Members, end: Stamp | None) -> str:

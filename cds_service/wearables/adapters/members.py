@@ -6,14 +6,22 @@ All that is wrong with an item is collected.
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 from difflib import get_close_matches
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from ...protocol.errors import Problem
 from ...protocol.formats import is_whole
-from ..clock import Stamp, find_zone, parse_offset, parse_stamp
+from ..clock import (
+    ClocksDiffer,
+    Stamp,
+    find_zone,
+    parse_offset,
+    parse_stamp,
+    read_clock,
+)
+from ..records import PATIENT_ID
 
 
 class Sender(Protocol):
@@ -150,6 +158,36 @@ class Members:
         if zone is None:
             self.refuse(name, ZONE_TEXT)
         return zone
+
+    def on_clock(
+        self, name: str, stamp: Stamp, usual: tzinfo | None
+    ) -> tuple[datetime, bool]:
+        """Return a time on the wearer's clock, and whether that clock is known.
+
+        ``time_zone`` and ``utc_offset`` may stand beside it.
+
+        Args:
+            usual: The zone of all wearers of the source, where they are in one.
+        """
+        zone, offset = self.zone("time_zone"), self.offset("utc_offset")
+        bracketed = find_zone(stamp.zone) if stamp.zone else None
+        if stamp.zone and bracketed is None:
+            self.refuse(name, ZONE_TEXT)
+        if zone and bracketed and zone.key != bracketed.key:
+            self.refuse("time_zone", f"The {name} names another time zone.")
+        try:
+            return read_clock(stamp, offset, zone or bracketed, usual)
+        except ClocksDiffer:
+            told = "time_zone" if zone else "utc_offset" if offset is not None else name
+            self.refuse(told, "The offsets from UTC that are given for it differ.")
+            return stamp.at, False
+
+    def patient(self, name: str) -> str:
+        """Return the id of a FHIR Patient, which may be written as a reference."""
+        patient = self.text(name, 136).removeprefix("Patient/")
+        if self.has(name) and not PATIENT_ID.fullmatch(patient):
+            self.refuse(name, "Must be the id of a FHIR Patient.")
+        return patient
 
     def number(self, name: str) -> float | None:
         """Return a finite number."""
