@@ -57,6 +57,8 @@ class Rejected:
 LARGEST_COUNT = 2**31 - 1
 EARLIEST_YEAR = 2000
 """No wearable measured before; a clock that says so was never set."""
+LATEST_YEAR = 9998
+"""What is later may be beyond the calendar on another clock."""
 
 
 class Members:
@@ -134,8 +136,9 @@ class Members:
         except ValueError:
             self.refuse(name, _TIME_TEXT)
             return None
-        if stamp.at.year < EARLIEST_YEAR:
-            self.refuse(name, f"Before {EARLIEST_YEAR}; is the device's clock right?")
+        if not EARLIEST_YEAR <= stamp.at.year <= LATEST_YEAR:
+            side = "Before" if stamp.at.year < EARLIEST_YEAR else "Long after"
+            self.refuse(name, f"{side} {EARLIEST_YEAR}; is the device's clock right?")
             return None
         return stamp
 

@@ -115,6 +115,15 @@ def begun(start: str, source: Source = Source(), **beside: Any) -> tuple[str, bo
     return alert.start.isoformat(), alert.local
 
 
+def test_a_year_at_the_end_of_the_calendar_is_refused_on_any_clock() -> None:
+    late = {"start": "9999-12-31T23:59:59Z", "time_zone": "Pacific/Kiritimati"}
+    item = {"id": "a", "patient": "p", "type": "irregular-rhythm", **late}
+
+    accepted, (rejected,) = parse_alerts({"alerts": [item]}, Source(), TYPES, NOW)
+
+    assert (accepted, rejected.problems[0].expression) == ((), "$.alerts[0].start")
+
+
 def test_the_offset_of_the_device_is_kept() -> None:
     (alert,), _ = read("shouldPass", "least")
 
