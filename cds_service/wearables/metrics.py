@@ -19,7 +19,10 @@ NO_UNITS: Mapping[str, str] = MappingProxyType({})
 
 
 class Unmeasured(ValueError):
-    """A number that is no value of the metric; the message says why."""
+    """A number that is no value of the metric.
+
+    The message says why, and not which number: it is told in logs and answers.
+    """
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -124,10 +127,7 @@ def measure(
     """
     value = convert(number, unit, metric.unit, metric.molar_mass, own_units)
     if not metric.lowest <= value <= metric.highest:
-        text = (
-            f"{value:g} {metric.unit} is not from {metric.lowest:g} to"
-            f" {metric.highest:g}."
-        )
+        text = f"Must be from {metric.lowest:g} to {metric.highest:g} {metric.unit}."
         raise Unmeasured("implausible", text)
     return value
 
