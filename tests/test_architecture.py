@@ -451,16 +451,10 @@ FOR_OTHERS = {
 }  # fmt: skip
 """What a library or Python itself asks for by its name."""
 UNDER_WAY: set[str] = {
-    "exports.apple_health.read_chunks",
-    "exports.apple_health.read_ecg",
-    "exports.health_connect.read_rows",
-    "wearables.adapters.apple_health.adapt_ecg",
-    "wearables.adapters.apple_health.adapt_export",
-    "wearables.adapters.health_connect.adapt_rows",
+    "wearables.adapters.reading.read_epoch",
     "wearables.consent_gate.permits_reading",
     "wearables.metrics.metric_coded",
     "wearables.metrics.unit_of",
-    "wearables.samples.Adapter",
     "wearables.samples.ESTIMATED",
     "wearables.samples.SKIPPED",
 }

@@ -57,6 +57,9 @@ class Verbs(click.Group):
 
 
 VERBS: Mapping[str, Verb] = {
+    "adapt": Verb(
+        "wearables.adapt", "Print what is read of wearable data in a format."
+    ),
     "audit": Verb(
         "database.audit", "Write the audit trail out, or see whether it was changed."
     ),

@@ -21,6 +21,17 @@ _STAMP = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _OFFSET = re.compile(r"(?P<sign>[+-])(?P<hours>\d\d):(?P<minutes>[0-5]\d)", re.ASCII)
+_LOOSE = re.compile(
+    r"(?P<day>\d{4}-\d\d-\d\d)"
+    r"(?:(?:T| {1,2})(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)"
+    r"(?::(?P<second>[0-5]\d)(?:[.,](?P<part>\d{1,9}))?)?"
+    r"(?: ?(?P<half>[ap])\.?m\.?)?"
+    r"(?: ?(?P<offset>Z|[+-]\d\d(?::?\d\d)?))?)?",
+    re.ASCII | re.IGNORECASE,
+)
+_BLANKS = {0x00A0: " ", 0x2009: " ", 0x202F: " "}
+_LONGEST = 64
+"""Characters of a time."""
 _WIDEST = timedelta(hours=18)
 """No clock on Earth is further from UTC; health platforms allow so much."""
 _SAYS_NOTHING = ("Z", "-00:00")
@@ -53,6 +64,71 @@ def parse_stamp(text: str) -> Stamp:
     offset = written["offset"]
     at = datetime.fromisoformat(f"{written['time']}{offset}".upper())
     return Stamp(at, tells_clock(offset), written["zone"] or "")
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenTime:
+    """A date, or a date and time, in somebody's spelling."""
+
+    at: datetime
+    """Without an offset: what a clock showed there."""
+    offset: timedelta | None = None
+    """None where none is written."""
+    tells_clock: bool = False
+    """Whether the offset is that of the wearer's clock."""
+    day: bool = False
+    """Whether it is a date alone."""
+
+
+def parse_written(text: str) -> WrittenTime | None:
+    """Return what a time says that a program wrote for people; None if it is none.
+
+    ``2026-11-22 8:05:00 AM -0500``, with a blank of any width before AM, is one, as are
+    ``2026-11-22T08:05:00.123-05:00`` and ``2026-11-22``.
+    """
+    if len(text) > _LONGEST:
+        return None
+    written = _LOOSE.fullmatch(text.translate(_BLANKS).strip())
+    if written is None:
+        return None
+    try:
+        day = datetime.fromisoformat(written["day"])
+        if written["hour"] is None:
+            return WrittenTime(day, day=True)
+        at = day + timedelta(
+            hours=_hour(int(written["hour"]), written["half"]),
+            minutes=int(written["minute"]),
+            seconds=int(written["second"] or 0),
+            microseconds=int((written["part"] or "").ljust(6, "0")[:6]),
+        )
+    except (ValueError, OverflowError):
+        return None
+    offset = written["offset"]
+    if offset is None:
+        return WrittenTime(at)
+    length = _length(offset)
+    if length is None:
+        return None
+    known = offset not in ("Z", "z") and not (offset[0] == "-" and not length)
+    return WrittenTime(at, length, known)
+
+
+def _hour(hour: int, half: str | None) -> int:
+    """The hour from midnight. Raises ValueError where a clock has none such."""
+    if half is None:
+        if hour > 23:
+            raise ValueError("no hour of a day")
+        return hour
+    if not 1 <= hour <= 12:
+        raise ValueError("no hour of half a day")
+    return hour % 12 + (12 if half in "pP" else 0)
+
+
+def _length(offset: str) -> timedelta | None:
+    if offset in ("Z", "z"):
+        return timedelta(0)
+    digits = offset[1:].replace(":", "").ljust(4, "0")
+    return parse_offset(f"{offset[0]}{digits[:2]}:{digits[2:]}")
 
 
 def tells_clock(text: str) -> bool:

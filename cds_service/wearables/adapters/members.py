@@ -123,6 +123,24 @@ class Members:
         self.refuse(name, f"Not known here: {hint}")
         return default
 
+    def choices(self, name: str, allowed: Collection[str]) -> tuple[str, ...]:
+        """Return those of the allowed words that a list holds."""
+        if not self.has(name):
+            return ()
+        value = self._members[name]
+        words = value if isinstance(value, list) else [None]
+        if all(isinstance(each, str) and each in allowed for each in words):
+            return tuple(words)
+        self.refuse(name, f"Must be a list of any of {', '.join(allowed)}.")
+        return ()
+
+    def flag(self, name: str) -> bool:
+        """Return whether something is said to be so; where it is absent it is not."""
+        value = self._members.get(name)
+        if value is not None and not isinstance(value, bool):
+            self.refuse(name, "Must be true or false.")
+        return value is True
+
     def stamp(self, name: str) -> Stamp | None:
         """Return a date and time with an offset.
 
@@ -207,15 +225,15 @@ class Members:
         self.refuse(name, "Must be a finite number.")
         return None
 
-    def whole(self, name: str) -> int | None:
-        """Return a whole number, 0 or more."""
+    def whole(self, name: str, most: int = LARGEST_COUNT) -> int | None:
+        """Return a whole number from 0 to *most*."""
         if not self.has(name):
             return None
         value = self._members[name]
         if isinstance(value, int) and not isinstance(value, bool):
-            if 0 <= value <= LARGEST_COUNT:
+            if 0 <= value <= most:
                 return value
-        self.refuse(name, f"Must be a whole number from 0 to {LARGEST_COUNT}.")
+        self.refuse(name, f"Must be a whole number from 0 to {most}.")
         return None
 
 

@@ -1,0 +1,171 @@
+"""``cds-service adapt``: what is read of wearable data in somebody's format."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from ...exports.apple_health import open_apple_export, read_chunks, read_ecg
+from ...exports.health_connect import BrokenDatabase, open_health_connect, read_rows
+from ...protocol.errors import Unprocessable
+from ...protocol.formats import mend
+from ...wearables.adapters import apple_health, health_connect
+from ...wearables.adapters.apple_xml import BrokenExport
+from ...wearables.adapters.registry import FORMATS
+from ...wearables.adapters.written import item_as_json
+from ...wearables.clock import find_zone
+from ...wearables.metrics import Catalogue
+from ...wearables.samples import Item, LeftOut
+from ..rules.compiled import compile_folder
+from ..valuesets import rules_option
+
+
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    """Whoever would send the file."""
+
+    time_zone: str
+    fhir_base: str
+    id: str = "file"
+    tenant: str = "default"
+
+
+def _apple_health(path: Path, catalogue: Catalogue) -> Iterator[Item]:
+    with open_apple_export(path) as export:
+        chunks = read_chunks(export.records, lambda read: None)
+        yield from apple_health.adapt_export(chunks, catalogue)
+        for ecg in export.ecgs:
+            yield apple_health.adapt_ecg(read_ecg(ecg), ecg.name, catalogue)
+
+
+def _health_connect(path: Path, catalogue: Catalogue) -> Iterator[Item]:
+    with open_health_connect(path) as database:
+        yield from health_connect.adapt_rows(read_rows(database), catalogue)
+
+
+EXPORTS: Mapping[str, Callable[[Path, Catalogue], Iterator[Item]]] = {
+    "apple-health": _apple_health,
+    "health-connect": _health_connect,
+}
+"""Formats of whole exports, which are files and never posted."""
+DAMAGED = (BrokenExport, BrokenDatabase, OSError)
+
+
+def _check_zone(context: click.Context, parameter: click.Parameter, name: str) -> str:
+    if name and find_zone(name) is None:
+        raise click.BadParameter(f"there is no time zone {name}")
+    return name
+
+
+@click.command()
+@click.argument("format", type=click.Choice([*FORMATS, *EXPORTS]), metavar="FORMAT")
+@click.argument("file", type=click.Path(exists=True, allow_dash=True, path_type=Path))
+@rules_option
+@click.option(
+    "--time-zone",
+    default="",
+    callback=_check_zone,
+    metavar="ZONE",
+    help="Where all wearers of the source are, as in the clients file.",
+)
+@click.option(
+    "--fhir-base",
+    default="-",
+    show_default=True,
+    metavar="URL",
+    help="The FHIR server whose patient ids the source uses.",
+)
+@click.option(
+    "--left-out",
+    type=click.File("w", encoding="utf-8", lazy=False),
+    metavar="FILE",
+    help="Write what was left out as JSON lines, instead of telling it.",
+)
+def adapt(
+    format: str,
+    file: Path,
+    rules: Path | None,
+    time_zone: str,
+    fhir_base: str,
+    left_out: TextIO | None,
+) -> None:
+    """Print what the server reads of FILE, which is data in FORMAT, as JSON lines.
+
+    FILE may be - for standard input. Nothing is stored and nothing sent. A line is a
+    sample, a notice or a removal; samples and removals are items of the format samples.
+    What is left out is told on standard error, with its place and the reason, and at
+    the end how many there were of each.
+
+    Formats that are posted: samples. Exports of phones: apple-health, health-connect.
+
+    Exit code 0: nothing is to be mended; 1: something is, or FILE is none of the
+    format; 2: the command was not understood, or the rules have errors.
+    """
+    catalogue = compile_folder(rules).rulebook.catalogue
+    sender = _Sender(time_zone, fhir_base)
+    counts, left = Counter[str](), Counter[str]()
+    rejected = False
+    try:
+        for item in _items(format, file, sender, catalogue):
+            if isinstance(item, LeftOut):
+                left[item.reason] += 1
+                rejected = rejected or item.rejected
+                _tell(item, left_out)
+            else:
+                counts[type(item).__name__.lower()] += 1
+                click.echo(json.dumps(item_as_json(item), ensure_ascii=False))
+    finally:
+        click.echo(_summary(counts, left), err=True)
+    if rejected:
+        sys.exit(1)
+
+
+def _items(
+    format: str, file: Path, sender: _Sender, catalogue: Catalogue
+) -> Iterator[Item]:
+    """Yield what the file says. Raises ClickException if it is none of the format."""
+    try:
+        if format in EXPORTS:
+            yield from EXPORTS[format](file, catalogue)
+        else:
+            body = json.loads(mend(_content(file))[0])
+            yield from FORMATS[format].adapt(body, sender, catalogue)
+    except Unprocessable as error:
+        problem = error.problems[0]
+        text = f"{problem.expression}: {problem.text}"
+        raise click.ClickException(f"{file} is no {format}: {text}") from error
+    except DAMAGED as error:
+        raise click.ClickException(f"{file}: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise click.ClickException(f"{file} is no JSON: {error}") from error
+
+
+def _content(file: Path) -> bytes:
+    if str(file) == "-":
+        return sys.stdin.buffer.read()
+    return file.read_bytes()
+
+
+def _tell(item: LeftOut, left_out: TextIO | None) -> None:
+    if left_out is not None:
+        left_out.write(json.dumps(item_as_json(item), ensure_ascii=False) + "\n")
+        return
+    place = item.problem.expression
+    click.echo(f"{place}: {item.reason}: {item.problem.text}", err=True)
+
+
+def _summary(counts: Counter[str], left: Counter[str]) -> str:
+    """How many there were of each, in a line."""
+    told = [
+        f"{counts[each]:,} {each if counts[each] == 1 else each + 's'}"
+        for each in ("sample", "notice", "removal")
+        if counts[each] or each == "sample"
+    ]
+    reasons = ", ".join(f"{number:,} {reason}" for reason, number in left.items())
+    told.append(f"{left.total():,} left out" + (f" ({reasons})" if reasons else ""))
+    return ", ".join(told)

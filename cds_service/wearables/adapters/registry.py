@@ -1,0 +1,34 @@
+"""Every format of readings that may be delivered, a line each.
+
+Acknowledged is the status that makes its sender go on: some send anything else again
+for days. Where answers tell items, they say what became of each.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..samples import Adapter
+from . import open_mhealth, samples
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFormat:
+    """One format, and how its deliveries are answered."""
+
+    name: str
+    """As in ``/wearables/v1/sources/<name>`` and in the clients file."""
+    title: str
+    adapt: Adapter
+    media_types: tuple[str, ...] = ("application/json",)
+    acknowledged: int = 202
+    answers_items: bool = True
+    """Whether its body says what became of each item; else it is empty."""
+
+
+FORMATS: Mapping[str, SourceFormat] = {
+    each.name: each
+    for each in (
+        SourceFormat("samples", "Samples as this server has them", samples.adapt),
+        SourceFormat("open-mhealth", "Open mHealth, IEEE 1752.1", open_mhealth.adapt),
+    )
+}
