@@ -46,12 +46,12 @@ class LimitReader:
             limits.append(Limit(bound.comparison, number))
             if test.name in REDUCERS:
                 self._check_plausible(limits[-1], bound.path, fact)
-        if len(limits) == 2 and test.name != "local_time":
-            if limits[0].value >= limits[1].value:
-                help = "write the smaller limit first"
-                where = test.bounds[0].key
-                self._error(where, "CDS307", "this range is empty", help)
-                return []
+        if len(limits) == 2 and _is_empty(limits[0], limits[1], test.name):
+            where, help = test.bounds[0].key, "write the smaller limit first"
+            if test.name == "local_time":
+                help = "let it end at another time than it begins"
+            self._error(where, "CDS307", "this range is empty", help)
+            return []
         return limits
 
     def _check_plausible(self, limit: Limit, path: Path, fact: Fact) -> None:
@@ -115,12 +115,8 @@ class LimitReader:
             )
         return None
 
-    def _minutes(self, amount: Amount) -> float | None:
+    def _minutes(self, amount: Amount) -> float:
         hour, _, minute = str(amount.written).partition(":")
-        if not (hour.isdigit() and minute.isdigit() and len(minute) == 2):
-            message = f"{quote(amount.written)} is not a time of day"
-            self._error(amount.path, "CDS304", message, "write `22:00`")
-            return None
         return float(int(hour) * 60 + int(minute))
 
     def _param(self, amount: Amount) -> float | Duration | None:
@@ -139,6 +135,13 @@ class LimitReader:
 
     def _error(self, path: Path, code: str, message: str, help: str = "") -> None:
         self.findings.error(self.document, path, code, message, help)
+
+
+def _is_empty(first: Limit, last: Limit, name: str) -> bool:
+    """Check if nothing lies between; from 22:00 to 06:00 is past midnight."""
+    if name == "local_time":
+        return first.value == last.value
+    return first.value >= last.value
 
 
 def words(limit: Limit, name: str, fact: Fact) -> str:

@@ -73,11 +73,9 @@ def compare(fact: Fact, reducer: str, limit: Limit) -> Predicate:
     def predicate(case: CaseFacts) -> Verdict:
         found = case.found(fact)
         doubts = found.doubts(unresolved=reducer == "count")
-        if not found.rows and (doubts or reducer != "count"):
-            return unknown(doubts or [Reason(ReasonKind.NOT_RECORDED, fact.name)])
         value = reduce_rows(reducer, found.rows)
         if value is None:
-            return unknown([Reason(ReasonKind.NOT_RECORDED, fact.name), *doubts])
+            return unknown(doubts or [Reason(ReasonKind.NOT_RECORDED, fact.name)])
         verdict = limit.of(value)
         if verdict is None:
             return unknown([Reason(ReasonKind.BOUNDARY, fact.name), *doubts])

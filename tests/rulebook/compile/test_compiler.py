@@ -51,6 +51,12 @@ WHEN = "all: [{hr: {latest: {above: 100}}}, {bb: present}, {low: present}]"
             "CDS307",
             "write the smaller limit first",
         ),
+        (
+            "{low: {local_time: {between: ['06:00', '06:00']}}}",
+            "{low: present}",
+            "CDS307",
+            "let it end at another time than it begins",
+        ),
     ],
 )
 def test_a_mistake_in_facts_or_conditions(

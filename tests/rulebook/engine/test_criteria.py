@@ -1,7 +1,7 @@
 """The truth of every test, as the table of decisions has it."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from textwrap import dedent
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 from cds_service.fhir.chart import Source, SourceState
 from cds_service.rulebook.engine.evaluate import evaluate
 
+NOW = datetime.fromisoformat("2026-11-22T12:00:00+00:00")
 LOADED, PARTIAL, MISSING = SourceState
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
@@ -121,6 +122,13 @@ def test_what_a_test_of_conditions_says(
         ("{earliest: {above: 100}}", [90, 101], LOADED, True),
         ("{earliest: {above: 100}}", [90, 101], PARTIAL, {"not_read"}),
         ("{latest: {above: 100}}", [101, 90], LOADED, True),
+        ("absent", [90], LOADED, False),
+        ("absent", [90], PARTIAL, False),
+        ("absent", [], LOADED, True),
+        ("absent", [], PARTIAL, {"not_read"}),
+        ("{count: {at_least: 0}}", [], PARTIAL, True),
+        ("{count: {below: 1}}", [], PARTIAL, {"not_read"}),
+        ("{count: {equals: 1}}", [], PARTIAL, {"not_read"}),
         ("{latest: {between: [100, 110]}}", [100], LOADED, True),
         ("{latest: {between: [100, 110]}}", [110], LOADED, False),
     ],
@@ -582,18 +590,72 @@ def test_an_alert_that_fails_a_test_leaves_nothing_open(
     assert reasons(verdict) == {"not_recorded"}
 
 
-@pytest.mark.parametrize(("second", "expected"), [(0, True), (30, False)])
+@pytest.mark.parametrize(
+    ("second", "until", "expected"),
+    [(0, "at_most: 06:00", True), (30, "at_most: 06:00", False)]
+    + [(59, "below: 06:01", True), (0, "below: 06:00", False)],
+)
 def test_the_clock_is_read_to_the_second(
-    rules: Any, chart: Any, wearable: Any, second: int, expected: bool
+    rules: Any, chart: Any, wearable: Any, second: int, until: str, expected: bool
 ) -> None:
     start = datetime.fromisoformat(f"2026-11-22T06:00:{second:02}-05:00")
     alert = wearable(start=start)
 
-    verdict = rules.verdict(
-        LOW, "low: {local_time: {at_most: 06:00}}", chart(), [alert]
-    )
+    verdict = rules.verdict(LOW, f"low: {{local_time: {{{until}}}}}", chart(), [alert])
 
     assert verdict is expected
+
+
+def test_an_alert_whose_end_is_still_ahead_has_no_age(
+    rules: Any, chart: Any, wearable: Any
+) -> None:
+    ahead = wearable(hours=-0.05)
+
+    verdict = rules.verdict(LOW, "low: {age: {at_most: 0 seconds}}", chart(), [ahead])
+
+    assert verdict is True
+
+
+def test_an_alert_that_lasts_has_lasted_until_now(
+    rules: Any, chart: Any, wearable: Any
+) -> None:
+    lasting = wearable(start=NOW - timedelta(hours=3), end=None)
+
+    for length, expected in (("3 hours", True), ("181 minutes", False)):
+        asked = f"low: {{duration: {{at_least: {length}}}}}"
+        assert rules.verdict(LOW, asked, chart(), [lasting]) is expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("coverage: {at_least: 0.8}, age: {below: 2 hours}", {"not_recorded"}),
+        ("coverage: {at_least: 0.8}, age: {below: 1 hour}", False),
+        (
+            "count: {at_least: 1}, coverage: {at_least: 0.8}, age: {below: 2 hours}",
+            {"not_recorded"},
+        ),
+        (
+            "count: {at_least: 1}, coverage: {at_least: 0.8}, age: {below: 1 hour}",
+            False,
+        ),
+        ("count: {at_least: 1}, age: {below: 2 hours}", True),
+    ],
+)
+def test_what_an_alert_does_not_say_is_open_only_while_it_is_as_old_as_is_asked(
+    rules: Any, chart: Any, wearable: Any, reasons: Any, asked: str, expected: Any
+) -> None:
+    verdict = rules.verdict(LOW, f"low: {{{asked}}}", chart(), [wearable(hours=1)])
+
+    assert expected == (verdict if isinstance(verdict, bool) else reasons(verdict))
+
+
+def test_where_there_is_no_alert_what_it_would_say_is_not_recorded(
+    rules: Any, chart: Any, reasons: Any
+) -> None:
+    verdict = rules.verdict(LOW, "low: {value: {below: 45}}", chart(), [])
+
+    assert reasons(verdict) == {"not_recorded"}
 
 
 def test_an_alert_whose_clock_is_known_decides_beside_one_in_utc(
