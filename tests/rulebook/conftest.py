@@ -1,5 +1,7 @@
 """Small rulebooks, written in the test and compiled for real."""
 
+import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
@@ -184,6 +186,20 @@ class Bench:
         service = compiled.rulebook.services["review", "patient-view"]
         case = evaluate(service, chart, alerts or [], self.now).case
         return rule.when.predicate(case)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def far_from_greenwich() -> Iterator[None]:
+    """The machine stands in a zone that is neither UTC nor a site's: none reads it."""
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = "Asia/Kathmandu"
+    time.tzset()
+    yield
+    if before is None:
+        del os.environ["TZ"]
+    else:
+        os.environ["TZ"] = before
+    time.tzset()
 
 
 @pytest.fixture

@@ -391,11 +391,8 @@ def _group(
         detail = f"group {name}, told by {leader.rule}"
         line = Suppressed(card, Why.GROUPED, None, detail, None, leader.rule)
         grouped.append(line)
-    told = {each.rule for each in leaders.values()}
-    return [
-        _with_lines(each, lines.pop(each.rule, [])) if each.rule in told else each
-        for each in shown
-    ], grouped
+    told = [_with_lines(each, lines.pop(each.rule, [])) for each in shown]
+    return told, grouped
 
 
 def _with_lines(card: BuiltCard, others: Sequence[BuiltCard]) -> BuiltCard:

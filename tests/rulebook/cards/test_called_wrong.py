@@ -17,7 +17,16 @@ from cds_service.rulebook.values.intervals import Duration
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
 CALL = {"user": "Practitioner/1", "encounter": "e1"}
-ABOUT = AboutData({"urn:s|wrong": Duration(9, "day"), "urn:s|odd": Duration(5, "day")})
+IN_SUMMER_TIME = datetime(2026, 10, 25, 3, 30, tzinfo=UTC)
+"""A month of the site's calendar before 04:30 UTC of the 25th of November."""
+ABOUT = AboutData(
+    {
+        "urn:s|wrong": Duration(9, "day"),
+        "urn:s|odd": Duration(5, "day"),
+        "urn:s|month": Duration(1, "month"),
+    }
+)
+KEY = '{"patient":"p","rule":"test","user":"Practitioner/1"}'
 LATEST, HIGHEST = "Observation/o-105-1hours", "Observation/o-120-2hours"
 
 
@@ -31,6 +40,7 @@ def decided(rules: Any, chart: Any, reading: Any) -> Any:
         more: str = "",
         severity: str = "warning",
         state: SourceState = SourceState.LOADED,
+        beside: str = "",
     ) -> Held:
         rules.rule(
             "hr: {observation: {in: heart-rate, unit: /min, within: 7 days}}",
@@ -39,6 +49,12 @@ def decided(rules: Any, chart: Any, reading: Any) -> Any:
         )
         text = rules.files["test.yaml"]
         rules.files["test.yaml"] = text.replace("warning", severity)
+        if beside:
+            other = text.replace("rule: test", "rule: beside")
+            asked = f"hr: {{max: {{above: {above}}}}}"
+            rules.files["beside.yaml"] = other.replace(asked, beside)
+            listed = rules.files["services.yaml"].replace("[test]", "[test, beside]")
+            rules.files["services.yaml"] = listed
         rulebook = rules.compile().rulebook
         service = replace(rulebook.services["review", "patient-view"], about_data=ABOUT)
         seen = chart(
@@ -140,6 +156,45 @@ def test_a_word_that_does_not_count_holds_nothing_back(
 
     assert [each.rule for each in held.shown] == ["test"]
     assert held.suppressed == ()
+
+
+def test_each_card_is_looked_at_also_after_one_that_rests_on_other_data(
+    decided: Any,
+) -> None:
+    held = decided(said(HIGHEST), above=110, beside="hr: {latest: {above: 104}}")
+
+    assert [each.evidence for each in held.shown] == [(LATEST,)]
+    assert [each.card.rule for each in held.suppressed] == ["test"]
+
+
+def test_a_card_that_is_judged_anew_is_compared_as_one_of_whoever_asks(
+    decided: Any,
+) -> None:
+    (shown,) = decided(said(HIGHEST)).shown
+
+    assert (shown.comparable, shown.dedup_key) == (True, KEY)
+
+
+def test_a_month_of_doubt_ends_by_the_sites_calendar(decided: Any) -> None:
+    word = said(HIGHEST, overridden=IN_SUMMER_TIME, reason="urn:s|month")
+
+    (only,) = decided(word, above=110).suppressed
+
+    assert only.until == datetime(2026, 11, 25, 4, 30, tzinfo=UTC)
+
+
+def test_a_card_that_was_shown_is_held_back_until_the_sites_calendar_says_so(
+    decided: Any,
+) -> None:
+    earlier = Display("test", "1.0.0", KEY, Indicator.WARNING, IN_SUMMER_TIME)
+    more = "alerting: {repeat_after: 1 month}"
+
+    (only,) = decided(earlier, more=more).suppressed
+
+    assert (only.why, only.until) == (
+        Why.REPEATED,
+        datetime(2026, 11, 25, 4, 30, tzinfo=UTC),
+    )
 
 
 def test_a_retry_is_judged_as_if_the_word_had_not_been_said_since(decided: Any) -> None:

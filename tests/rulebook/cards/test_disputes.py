@@ -15,7 +15,7 @@ from cds_service.rulebook.cards.disputes import (
     weigh,
 )
 from cds_service.rulebook.engine.alerting import AboutData, Alerting, Display
-from cds_service.rulebook.engine.evaluate import Evaluation, Outcome
+from cds_service.rulebook.engine.evaluate import Evaluation, Outcome, evaluate
 from cds_service.rulebook.values.intervals import Duration
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -67,6 +67,32 @@ def test_a_card_rests_on_the_readings_that_made_it_true(
     assert found == tuple(f"Observation/{each}" for each in rests_on)
 
 
+def test_a_mean_rests_on_all_readings_also_beside_a_test_of_the_last_hours(
+    asked: Any,
+) -> None:
+    lasting = "hr: {sustained: {above: 100, for: 2 hours, readings: 2}}"
+
+    found = evidence_of(
+        asked(RATE, f"all: [{{{lasting}}}, hr: {{mean: {{above: 100}}}}]")
+    )
+
+    assert "Observation/o-101-30hours" in found
+
+
+def test_a_card_rests_on_what_its_own_condition_asks_for(
+    rules: Any, chart: Any, reading: Any, wearable: Any
+) -> None:
+    rules.rule(BOTH, "all: [hr: present]")
+    more = "  when: {slow: {value: {below: 40}}}\n"
+    rules.files["test.yaml"] += more
+    service = rules.compile().rulebook.services["review", "patient-view"]
+    alerts = [wearable(value=38.0, source="watch", id="1")]
+
+    (found,) = evaluate(service, chart(observations=[reading(105)]), alerts, NOW).items
+
+    assert evidence_of(found) == ("Observation/o-105-1hours", "WearableAlert/watch/1")
+
+
 def test_a_card_rests_on_the_alerts_that_passed_and_names_their_source(
     asked: Any,
 ) -> None:
@@ -97,6 +123,23 @@ def test_what_is_true_within_what_is_false_and_what_is_unknown_is_no_evidence(
 
     for fired in (within, beside):
         assert evidence_of(fired) == ("WearableAlert/watch/1",)
+
+
+def test_what_may_be_excluded_is_no_evidence(asked: Any) -> None:
+    high = "all: [hr: {count: {at_least: 1}}, hr: {mean: {above: 100}}]"
+    either = f"any: [none: [{{{high}}}], slow: {{value: {{below: 40}}}}]"
+
+    found = evidence_of(asked(BOTH, either, observations=SourceState.PARTIAL))
+
+    assert found == ("WearableAlert/watch/1",)
+
+
+def test_a_card_rests_on_the_alerts_that_are_over_for_as_long_as_is_asked(
+    asked: Any,
+) -> None:
+    found = evidence_of(asked(SLOW, "all: [slow: {age: {below: 2 hours}}]"))
+
+    assert found == ("WearableAlert/watch/1",)
 
 
 def test_a_reading_without_an_id_cannot_be_named(
@@ -216,6 +259,24 @@ def test_a_word_about_the_data_counts_for_whoever_said_it_until_it_is_over() -> 
     assert not counted(said(overridden=None))
     assert not counted(said(reason="urn:s|busy"))
     assert not counted(said(evidence=()))
+
+
+def test_a_word_about_the_data_counts_as_long_as_the_rule_says_of_its_card() -> None:
+    own = Alerting(snooze={"urn:s|wrong": Duration(2, "day")})
+    about = AboutData(ABOUT.reasons, {"a": own})
+
+    (weighed,) = weigh([said()], about, {}, NOW, ZONE)
+
+    assert weighed.disputed_until == NOW + timedelta(days=1)
+
+
+def test_a_month_of_doubt_is_one_of_the_sites_calendar() -> None:
+    about = AboutData({"urn:s|wrong": Duration(1, "month")})
+    in_summer_time = datetime(2026, 10, 25, 3, 30, tzinfo=UTC)
+
+    (weighed,) = weigh([said(overridden=in_summer_time)], about, {}, NOW, ZONE)
+
+    assert weighed.disputed_until == datetime(2026, 11, 25, 4, 30, tzinfo=UTC)
 
 
 def test_a_colleagues_word_counts_where_a_rule_counts_for_all() -> None:

@@ -18,6 +18,7 @@ from cds_service.rulebook.cards.suppression import (
     hold_back,
     look_back,
     say_held_back,
+    start_of_day,
 )
 from cds_service.rulebook.engine.alerting import (
     ANY_REASON,
@@ -110,12 +111,37 @@ def test_months_are_those_of_the_calendar() -> None:
     assert suppressed.until == datetime(2026, 11, 24, 3, 30, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("alerting", "heard"),
+    [
+        ({"snooze": {ANY_REASON: Duration(1, "month")}}, "overridden"),
+        ({"snooze_on_accept": Duration(1, "month")}, "accepted"),
+    ],
+)
+def test_a_month_of_rest_ends_at_the_hour_at_which_it_began_at_the_site(
+    alerting: dict[str, Any], heard: str
+) -> None:
+    in_summer_time = datetime(2026, 10, 25, 3, 30, tzinfo=UTC)
+    seen = (display(ago=timedelta(days=28), **{heard: in_summer_time}),)
+
+    (suppressed,) = hold(card(**alerting), seen=seen).suppressed
+
+    assert suppressed.until == datetime(2026, 11, 25, 4, 30, tzinfo=UTC)
+
+
 def test_only_the_last_display_counts() -> None:
     seen = (display(ago=timedelta(days=20)), display(ago=timedelta(days=3)))
 
     (suppressed,) = hold(card(repeat_after=DAYS_14), seen=seen).suppressed
 
     assert suppressed.until == NOW + timedelta(days=11)
+
+
+def test_of_two_displays_at_one_instant_the_milder_is_the_last() -> None:
+    severe, mild = display(indicator=WARNING), display(indicator=INFO)
+
+    for seen in ((severe, mild), (mild, severe)):
+        assert rules(hold(card(repeat_after=DAYS_14), seen=seen)) == ["a"]
 
 
 def test_without_repeat_after_a_card_is_shown_each_time() -> None:
@@ -477,6 +503,38 @@ def test_what_was_accepted_is_asked_for_as_far_back_as_it_rests() -> None:
     )
 
 
+def test_the_past_is_asked_for_in_months_of_the_sites_calendar() -> None:
+    month = Duration(1, "month")
+    about = AboutData({"urn:s|wrong": month})
+    before = datetime(2026, 10, 22, 1, 30, tzinfo=UTC)
+
+    repeated = look_back([card(repeat_after=month)], NO_LIMITS, NOW, ZONE)
+    accepted = look_back([card(snooze_on_accept=month)], NO_LIMITS, NOW, ZONE)
+    resting = replace(card(), evidence=("Observation/o",))
+    disputed = look_back([resting], NO_LIMITS, NOW, ZONE, about)
+
+    assert repeated and repeated.since == before
+    assert accepted and accepted.heard_since == before
+    assert disputed and disputed.heard_since == before
+
+
+def test_the_longest_time_that_any_of_the_cards_rests_is_asked_for() -> None:
+    long, short = Duration(90, "day"), Duration(2, "hour")
+    cards = [card("a", repeat_after=long), card("b", repeat_after=short)]
+    accepted = replace(card("a", snooze_on_accept=long), evidence=("Observation/o",))
+    about = AboutData({"urn:s|wrong": short})
+
+    asked = look_back(cards, NO_LIMITS, NOW, ZONE)
+    heard = look_back([accepted], NO_LIMITS, NOW, ZONE, about)
+
+    assert asked and asked.since == NOW - timedelta(days=90)
+    assert heard and heard.heard_since == NOW - timedelta(days=90)
+
+
+def test_the_day_of_the_site_begins_at_an_instant_told_in_utc() -> None:
+    assert start_of_day(NOW, ZONE).isoformat() == "2026-11-21T05:00:00+00:00"
+
+
 def test_info_cards_are_asked_for_where_some_are_limited_and_some_are_shown() -> None:
     cards = [card("a", INFO), card("b")]
 
@@ -718,6 +776,17 @@ def test_a_line_that_others_read_rests_with_the_card_that_they_accepted() -> Non
     assert rules(hold(lead, mine, seen=(accepted, later))) == ["b"]
     of_another_major = replace(theirs, version="0.9.0")
     assert rules(hold(lead, mine, seen=(accepted, of_another_major))) == ["b"]
+
+
+def test_a_line_whose_data_count_as_wrong_holds_nothing_back() -> None:
+    lead = card("a", repeat_after=DAYS_14, group="g", once_per=("patient", "rule"))
+    line = display("b", told_under="a")
+    disputed = replace(line, disputed_until=NOW + timedelta(days=1))
+
+    assert rules(hold(lead, card("b", group="g"), seen=(display("a"), line))) == []
+    assert rules(hold(lead, card("b", group="g"), seen=(display("a"), disputed))) == [
+        "b"
+    ]
 
 
 def test_what_is_cut_takes_the_lines_on_it_along() -> None:

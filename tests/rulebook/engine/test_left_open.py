@@ -144,6 +144,18 @@ def test_a_reading_without_a_time(
     assert said == "Heart rate: time not recorded (an entry without a name)"
 
 
+def test_an_alert_of_which_only_the_time_in_utc_was_told(
+    rules: Any, chart: Callable[..., Chart], wearable: Callable[..., Any]
+) -> None:
+    facts = "low: {wearable_alert: {type: [low-heart-rate], within: 7 days}}"
+    asked = "low: {local_time: {at_least: 09:00}}"
+
+    evaluations = rules.evaluate(facts, asked, chart(), [wearable(local=False)])
+    (card,) = draft_cards(evaluations, SERVICE)
+
+    assert card.card.detail.endswith("Low heart rate: wearer's local time not known")
+
+
 def test_a_problem_that_is_too_old_all_the_same_raises_no_doubt(
     rules: Any, chart: Callable[..., Chart]
 ) -> None:

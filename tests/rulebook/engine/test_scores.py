@@ -370,6 +370,34 @@ def score(points: list[float], verdicts: list[Verdict], limit: Limit) -> Verdict
     return compare(items, limit)(cast(Any, None))
 
 
+HALF_OR_WHOLE = [
+    (0.5, Limit("at_least", 0.5)),
+    (1.0, Limit("at_least", 1.0)),
+    (-0.5, Limit("below", 0.0)),
+    (-1.0, Limit("below", 0.0)),
+]
+
+
+@pytest.mark.parametrize(("points", "limit"), HALF_OR_WHOLE)
+def test_an_item_that_may_be_read_as_true_may_make_the_score_true(
+    points: float, limit: Limit
+) -> None:
+    verdict = score([points], [UNKNOWNS[2]], limit)
+
+    assert isinstance(verdict, Unknown)
+    assert (verdict.may_be_true, verdict.may_be_false) == (True, False)
+
+
+@pytest.mark.parametrize(("points", "limit"), HALF_OR_WHOLE)
+def test_an_item_that_may_be_read_as_false_may_make_the_score_false(
+    points: float, limit: Limit
+) -> None:
+    verdict = score([points], [UNKNOWNS[3]], limit)
+
+    assert isinstance(verdict, Unknown)
+    assert (verdict.may_be_true, verdict.may_be_false) == (False, True)
+
+
 @given(
     st.lists(
         st.tuples(
