@@ -7,9 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 
 from cds_service.protocol.errors import Throttled, Unavailable
-from cds_service.web.limits import OVERLOADED, Allowance, CallerLimits, Deadline
+from cds_service.web.limits import (
+    OVERLOADED,
+    Allowance,
+    CallerLimits,
+    Deadline,
+    admit,
+    is_plain,
+    limit_requests,
+)
 
 Build = Callable[..., Any]
 Connect = Callable[[Any], Any]
@@ -150,6 +159,88 @@ def test_two_kinds_of_callers_of_one_name_do_not_share_an_allowance(
         limits.admit("client", "a")
 
 
+def test_a_client_and_a_source_of_one_name_do_not_share_an_allowance_in_an_app(
+    build: Build,
+) -> None:
+    app = Flask("limited")
+    limit_requests(app, build(rate_limit="1").config)
+
+    with app.app_context():
+        admit("client", "a")
+        admit("source", "a")
+        with pytest.raises(Throttled):
+            admit("source", "a")
+
+
+def test_the_first_refusal_of_each_caller_is_told(build: Build) -> None:
+    limits = CallerLimits(build(rate_limit="1", refusal_limit="1").config, Clock())
+    told = []
+    for address in ("203.0.113.9", "203.0.113.10"):
+        limits.count_refusal(address)
+        with pytest.raises(Throttled) as refused:
+            limits.admit_address(address)
+        told.append(refused.value.again)
+    for name in ("a", "b"):
+        limits.admit("client", name)
+        with pytest.raises(Throttled) as refused:
+            limits.admit("client", name)
+        told.append(refused.value.again)
+
+    assert told == [False] * 4
+
+
+def test_a_refusal_is_told_again_after_a_minute(build: Build) -> None:
+    clock = Clock()
+    limits = CallerLimits(build(refusal_limit="1").config, clock)
+    again = []
+    for seconds in (0, 59.5, 0.6):
+        clock.now += seconds
+        limits.count_refusal("203.0.113.9")
+        with pytest.raises(Throttled) as refused:
+            limits.admit_address("203.0.113.9")
+        again.append(refused.value.again)
+
+    assert again == [False, True, False]
+
+
+def test_an_address_that_was_refused_may_again_after_a_minute(build: Build) -> None:
+    clock = Clock()
+    limits = CallerLimits(build(refusal_limit="1").config, clock)
+    limits.count_refusal("203.0.113.9")
+    with pytest.raises(Throttled):
+        limits.admit_address("203.0.113.9")
+
+    clock.now += 60
+
+    limits.admit_address("203.0.113.9")
+
+
+@pytest.mark.parametrize(
+    ("environ", "plain"),
+    [
+        ({"RAW_URI": "/metrics"}, True),
+        ({"RAW_URI": "/%6detrics"}, False),
+        ({"RAW_URI": "//metrics"}, False),
+        ({"RAW_URI": "/metrics?a=%2e//"}, True),
+        ({"RAW_URI": "/metrics?a=%2e?b"}, True),
+        ({"RAW_URI": "/%6detrics?a=b?c"}, False),
+        ({"RAW_URI": "http://cds.example.org/metrics"}, True),
+        ({"RAW_URI": "HTTPS://cds.example.org/%6detrics"}, False),
+        ({"RAW_URI": "https://cds.example.org//metrics"}, False),
+        ({"RAW_URI": "/", "REQUEST_URI": "/%6detrics"}, True),
+        ({"RAW_URI": "/%6detrics", "REQUEST_URI": "/"}, False),
+        ({"RAW_URI": "", "REQUEST_URI": "/%6detrics"}, False),
+        ({"REQUEST_URI": "/metrics"}, True),
+        ({"REQUEST_URI": "/%6detrics"}, False),
+        ({}, True),
+    ],
+)
+def test_a_path_is_looked_at_as_it_stands_in_the_request(
+    environ: dict[str, str], plain: bool
+) -> None:
+    assert is_plain(environ) is plain
+
+
 def test_a_caller_is_told_whole_seconds_after_which_it_may_again(build: Build) -> None:
     clock = Clock()
     limits = CallerLimits(build(rate_limit="7").config, clock)
@@ -186,7 +277,7 @@ def test_a_deadline_is_that_of_the_chart_and_of_the_answer(build: Build) -> None
     clock.now += 2.5
     deadline.check()
     clock.now += 0.1
-    with pytest.raises(Unavailable, match="too long"):
+    with pytest.raises(Unavailable, match=r"\AThis took too long\. Try again\.\Z"):
         deadline.check()
 
 

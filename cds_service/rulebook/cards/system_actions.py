@@ -54,7 +54,7 @@ def _passing_over_nothing(evaluation: Evaluation) -> Evaluation:
 
 def _is_certain(evaluation: Evaluation, template: CardTemplate) -> bool:
     """Check if this card, and no other, certainly is due, by codes and not by names."""
-    in_doubt = evaluation.reasons or evaluation.severity_uncertain or evaluation.by_name
+    in_doubt = evaluation.severity_uncertain or evaluation.by_name
     return evaluation.card is template and not in_doubt
 
 

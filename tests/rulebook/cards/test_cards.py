@@ -150,6 +150,7 @@ def test_a_rule_that_fires_gives_its_card() -> None:
     )
 
     assert (built.rule, built.version, built.index) == ("a-rule", "1.0.0", 0)
+    assert built.title == "Beta-blocker & pulse"
     assert as_json(built.card) == {
         "uuid": built.card.uuid,
         "summary": "Slow pulse on Metoprolol *ER* 50 mg",
@@ -253,6 +254,23 @@ def test_c_1_every_uuid_of_a_response_is_its_own_and_in_lower_case() -> None:
     uuids += [own.uuid for each in built for own in each.card.suggestions]
     assert len(set(uuids)) == len(uuids) == 7
     assert all(str(UUID(each)) == each for each in uuids)
+
+
+def test_c_1_a_retry_that_another_release_answers_has_the_same_uuids() -> None:
+    two = tuple(SuggestionTemplate(each, False, ()) for each in ("One", "Two"))
+    several = card(suggestions=two, together="Both", selection="any")
+    reason = Reason(ReasonKind.NOT_READ, "drug", ("conditions",))
+
+    shown, unchecked = build(fires(several), unknown(reason, of=rule("b")))
+
+    assert shown.card.uuid == "df4210e9-6f74-5f74-a47a-8c3de3460d6c"
+    assert [each.uuid for each in shown.card.suggestions] == [
+        "d057905e-2ec5-512c-aa47-1be5b9605030",
+        "56b1a7b7-d552-5425-a88f-d977a4471a9c",
+    ]
+    assert shown.card.together
+    assert shown.card.together.uuid == "b1ed5143-2831-59a8-91be-4eb5a9ad2a63"
+    assert unchecked.card.uuid == "38704ce8-407c-5bf4-b4b6-53494a99f3da"
 
 
 def test_c_32_the_same_card_twice_is_shown_once() -> None:
@@ -450,7 +468,22 @@ def test_p_22_checks_that_could_not_be_made_share_one_info_card() -> None:
             "org.cds-service.unchecked": {"rules": ["a-rule@1.0.0", "b@1.0.0"]}
         },
     }
-    assert (built.rule, built.version) == ("", "")
+    assert (built.rule, built.version, built.index) == ("", "", 0)
+    assert built.dedup_key == (
+        '{"patient":"p1","service":"wearable-review",'
+        '"unchecked":["a-rule@1.0.0","b@1.0.0"]}'
+    )
+
+
+def test_a_draft_has_no_identity_yet() -> None:
+    reason = Reason(ReasonKind.NOT_READ, "drug", ("conditions",))
+    suggestion = SuggestionTemplate("Stop it", True, ())
+    asked = (fires(card(suggestions=(suggestion,))), unknown(reason, of=rule("b")))
+
+    drafts = draft_cards(Evaluations(asked, asked[0].case), SERVICE)
+
+    assert [each.card.uuid for each in drafts] == ["", ""]
+    assert [each.uuid for each in drafts[0].card.suggestions] == [""]
 
 
 @pytest.mark.parametrize(
@@ -479,11 +512,29 @@ def test_p_22_checks_that_could_not_be_made_share_one_info_card() -> None:
             "Beta-blockers: on hold (Beloc)",
         ),
         (
+            Reason(ReasonKind.NOT_READ, "drug", (), ("", "Beloc"), "not <found>"),
+            "Beta-blockers: an entry that may be one of these was not read whole: "
+            "not \\<found\\> (Beloc)",
+        ),
+        (
+            Reason(ReasonKind.NOT_READ, "drug", (), ("",)),
+            "Beta-blockers: an entry that may be one of these was not read whole",
+        ),
+        (
+            Reason(ReasonKind.NOT_READ, "drug", ("care_plans",)),
+            "care_plans could not be read",
+        ),
+        (
+            Reason(ReasonKind.UNUSABLE, "quite_another"),
+            "quite another: recorded in a form that cannot be used",
+        ),
+        (
             Reason(ReasonKind.UNUSABLE, "patient"),
             "age, sex or death of the patient: recorded in a form that cannot be used",
         ),
     ],
-    ids=["not_read", "alerts", "unusable", "unresolved", "uncertain", "patient"],
+    ids=["not_read", "alerts", "unusable", "unresolved", "uncertain", "not obtained"]
+    + ["without a name", "another source", "another fact", "patient"],
 )
 def test_what_was_missing_is_said_in_plain_words(reason: Reason, said: str) -> None:
     seen = case(medication_requests=SourceState.PARTIAL, conditions=SourceState.MISSING)
@@ -516,14 +567,30 @@ def test_many_unresolved_medicines_are_counted() -> None:
     assert line.endswith("(Drug 1, Drug 2, Drug 3, Drug 4, Drug 5, 7 more)")
 
 
-def test_many_rules_are_counted() -> None:
+@pytest.mark.parametrize(
+    ("rules", "lines", "last"),
+    [
+        (100, 25, "- and 80 more"),
+        (21, 25, "- and 1 more"),
+        (20, 24, "- **Beta-blocker \\& pulse**: conditions could be read only in part"),
+    ],
+)
+def test_many_rules_are_counted(rules: int, lines: int, last: str) -> None:
     reason = Reason(ReasonKind.NOT_READ, "drug", ("conditions",))
-    many = [unknown(reason, of=rule(f"rule-{number}")) for number in range(100)]
+    seen = case(ORDER, conditions=SourceState.PARTIAL)
+    many = [
+        unknown(reason, of=rule(f"rule-{number}"), case=seen) for number in range(rules)
+    ]
 
-    lines = detail_of(*many).splitlines()
+    told = detail_of(*many).splitlines()
 
-    assert len(lines) == 25
-    assert lines[-1] == "- and 80 more"
+    assert (len(told), told[-1]) == (lines, last)
+
+
+def test_a_check_of_which_nothing_failed_to_be_read_is_named_all_the_same() -> None:
+    line = unchecked(Reason(ReasonKind.NOT_RECORDED, "drug"))
+
+    assert line == "- **Beta-blocker \\& pulse**"
 
 
 def test_what_is_merely_not_recorded_is_no_failed_check() -> None:
@@ -652,6 +719,19 @@ def test_a_suggestion_whose_record_has_no_id_is_left_out(fact: str) -> None:
         )
         == []
     )
+
+
+def test_a_suggestion_after_one_that_is_left_out_is_made() -> None:
+    impossible = SuggestionTemplate(
+        "Remove", False, (ActionTemplate("delete", "Remove", fact="watch_alert"),)
+    )
+    possible = SuggestionTemplate(
+        "Stop", False, (ActionTemplate("delete", "Stop", fact="drug"),)
+    )
+
+    (built,) = build(fires(card(suggestions=(impossible, possible))))
+
+    assert [each.label for each in built.card.suggestions] == ["Stop"]
 
 
 def test_what_may_not_be_sent_to_the_ehr_is_in_no_resource_for_it() -> None:

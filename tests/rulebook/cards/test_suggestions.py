@@ -13,8 +13,15 @@ from fhirclient.models.resource import Resource as Model
 from cds_service.fhir.models import check_resource
 from cds_service.protocol.cards import Action, Card, Suggestion
 from cds_service.rulebook.cards.cards import draft_cards, identify
-from cds_service.rulebook.cards.suggestions import Occasion, created, join_suggestions
+from cds_service.rulebook.cards.suggestions import (
+    Occasion,
+    created,
+    join_suggestions,
+    target_of,
+    why_no_reason,
+)
 from cds_service.rulebook.compile.compiler import compile_rulebook
+from cds_service.rulebook.engine.rows.readings import Row
 
 FACTS = """\
 drug: {medication: {in: beta-blockers}}
@@ -266,6 +273,28 @@ def test_a_reason_without_an_id_is_told_by_its_code(rules: Any, chart: Any) -> N
     assert "reasonReference" not in found
 
 
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        (Row("", "Diabetes"), {"text": "Diabetes"}),
+        (
+            Row("", "", "http://example.org/codes|2.0|E11"),
+            {
+                "coding": [{"system": "http://example.org/codes|2.0", "code": "E11"}],
+                "text": "http://example.org/codes|2.0|E11",
+            },
+        ),
+    ],
+    ids=["by its name alone", "by a code of a version of its system"],
+)
+def test_a_reason_that_has_no_record_is_told(row: Row, told: dict[str, Any]) -> None:
+    occasion = Occasion("p", "2026-11-22")
+
+    found = created(ECG, lambda fact, attribute: None, occasion, [row])
+
+    assert found["reasonCode"] == [told]
+
+
 def test_a_task_has_one_reason_and_it_may_be_a_medicine(rules: Any, chart: Any) -> None:
     reason = ["hr", "drug", "sugar"]
 
@@ -404,6 +433,41 @@ def test_what_cannot_be_the_reason_is_told(
     found = told(rules, chart, suggestion(resource, reason=[fact]))
 
     assert ("test.yaml", code, "error") in found
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "kind", "why"),
+    [
+        ("ServiceRequest", "condition", ""),
+        ("Task", "medication", ""),
+        (
+            "ServiceRequest",
+            "wearable_alert",
+            "the reason for a ServiceRequest is no wearable alert",
+        ),
+        ("Flag", "condition", "a Flag has no `reasonReference` to fill in"),
+        ("Basic", "condition", "a Basic has no `reasonReference` to fill in"),
+    ],
+)
+def test_why_a_fact_is_no_reason_is_said_by_the_type_of_the_resource(
+    resource_type: str, kind: str, why: str
+) -> None:
+    assert why_no_reason(resource_type, kind) == why
+
+
+@pytest.mark.parametrize(
+    ("action", "target"),
+    [
+        (Action("create", "", {"resourceType": "Task"}), "Task"),
+        (Action("update", "", {"resourceType": "Task", "id": "1"}), "Task/1"),
+        (Action("delete", "", resource_id="Task/1"), "Task/1"),
+        (Action("create", "", {}), ""),
+    ],
+)
+def test_an_action_is_about_a_record_or_about_a_type(
+    action: Action, target: str
+) -> None:
+    assert target_of(action) == target
 
 
 @pytest.mark.parametrize(

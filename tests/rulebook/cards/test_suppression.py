@@ -915,6 +915,17 @@ def test_what_is_held_back_is_counted_by_reason_and_lines_are_not() -> None:
     assert second == card("e")
 
 
+def test_of_one_card_that_is_held_back_it_is_told_in_the_singular() -> None:
+    held = hold(card("a"), card("b"), limits=CardLimits(1))
+
+    (first,) = say_held_back(held.shown, held)
+
+    assert first.card.detail.endswith(
+        "** 1 other card is held back:"
+        " shown or answered before, or too many at once."
+    )
+
+
 def test_what_somebody_said_of_the_data_is_asked_for_where_a_card_rests_on_data() -> (
     None
 ):

@@ -199,8 +199,11 @@ def test_r_5_what_a_site_passes_over_is_in_doubt_all_the_same(
         ([order("m1"), order("m2")], False),
         ([order("m1"), order("m2", authoredOn=None)], False),
         ([order("m1"), order("m2", authoredOn="2026")], False),
+        ([order("m1"), order("m2", status=None, authoredOn="2026-09-01")], True),
+        ([order("m1"), order("m2", status=None, authoredOn="2026-11-01")], False),
     ],
-    ids=["one", "undated", "newest", "one day", "one undated", "one vague"],
+    ids=["one", "undated", "newest", "one day", "one undated", "one vague"]
+    + ["an older one that cannot be used", "a newer one that cannot be used"],
 )
 def test_r_5_a_record_is_changed_where_it_certainly_is_the_one_that_is_meant(
     rules: Any, chart: Any, orders: list[Any], changed: bool
@@ -217,6 +220,20 @@ def test_r_5_no_record_is_changed_where_a_newer_one_may_not_have_been_read(
 
     assert sent(rules, chart, TASK, states=partly) == ["Make a task"]
     assert sent(rules, chart, PAUSE, states=partly) == []
+
+
+def test_r_5_the_newest_reading_is_known_where_the_newest_come_first(
+    rules: Any, chart: Any, reading: Any
+) -> None:
+    amend = {"description": "Amend it", "update": "hr", "set": {"status": "amended"}}
+    partly = {"observations": SourceState.PARTIAL}
+    newest_first = [reading(70, "1 hours"), reading(60, "2 hours")]
+
+    assert sent(rules, chart, amend, observations=newest_first, states=partly) == [
+        "Amend it"
+    ]
+    oldest_first = newest_first[::-1]
+    assert sent(rules, chart, amend, observations=oldest_first, states=partly) == []
 
 
 # All of it or nothing
@@ -310,6 +327,17 @@ def test_what_another_card_offers_to_a_person_is_not_done_without_one() -> None:
     offers = shown("offers", offers=[change("1", "update")])
 
     assert settled(does, offers) == [("does", []), ("offers", [])]
+
+
+def test_what_is_offered_stays_left_to_the_person_whatever_else_is_done() -> None:
+    does, also = shown("does", change("1")), shown("also", change("2"))
+    offers = shown("offers", offers=[change("2", "update")])
+
+    assert settled(does, also, offers) == [
+        ("does", ["Remove 1"]),
+        ("also", []),
+        ("offers", []),
+    ]
 
 
 def test_what_is_created_twice_is_no_record_that_is_changed_twice() -> None:
