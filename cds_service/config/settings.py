@@ -93,6 +93,13 @@ class Config(BaseSettings):
         description="Milliseconds that a request waits for a lock of PostgreSQL, or for"
         " a connection while others have them all, before it is answered 503.",
     )
+    database_transaction_timeout_ms: int = Field(
+        default=30_000,
+        ge=100,
+        le=3_600_000,
+        description="Milliseconds that a transaction may be open in PostgreSQL before"
+        " it is given up; before version 17, one in which nothing is asked.",
+    )
     clients_file: Path | None = Field(
         default=None,
         description="YAML file of clients and webhook sources; needed with auth.",
@@ -322,6 +329,15 @@ class Config(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _give_a_transaction_the_time_of_a_statement(self) -> "Config":
+        if self.database_transaction_timeout_ms < self.database_statement_timeout_ms:
+            raise ValueError(
+                "CDS_DATABASE_TRANSACTION_TIMEOUT_MS: must not be less than"
+                " CDS_DATABASE_STATEMENT_TIMEOUT_MS"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _refuse_what_only_development_allows(self) -> "Config":
         if self.profile is Profile.DEVELOPMENT:
             return self
@@ -364,6 +380,7 @@ class Config(BaseSettings):
             connections=self.database_connections,
             statement_seconds=self.database_statement_timeout_ms / 1000,
             lock_seconds=self.database_lock_timeout_ms / 1000,
+            transaction_seconds=self.database_transaction_timeout_ms / 1000,
         )
 
     @property

@@ -32,6 +32,8 @@ class DatabaseLimits:
     statement_seconds: float = 10.0
     lock_seconds: float = 5.0
     """For a lock, and for a connection while others have them all."""
+    transaction_seconds: float = 30.0
+    """For a whole transaction, as far as the server can; else for one without work."""
 
 
 class Database(Protocol):

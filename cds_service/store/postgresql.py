@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
@@ -26,12 +27,8 @@ CONNECT_SECONDS = 5
 """How long a server may take to accept a connection."""
 PAUSES = (0.02, 0.1, 0.4, 1.0)
 """Seconds before a transaction is done again, about; after the last it is given up."""
-TIMEOUTS = """\
-SET statement_timeout = {statement};
-SET lock_timeout = {lock};
-SET idle_in_transaction_session_timeout = '30s'
-"""
-"""In milliseconds."""
+WHOLE_TRANSACTION = 170000
+"""The first version of the server that can bound a transaction as a whole."""
 USUAL = {
     "fallback_application_name": "cds-service",
     "connect_timeout": str(CONNECT_SECONDS),
@@ -46,11 +43,6 @@ server that is gone without a word is noticed."""
 DURABLE_LATER = text("SET LOCAL synchronous_commit = off")
 """A commit that does not wait; the next that waits makes it durable as well."""
 SIZE = text("SELECT pg_database_size(current_database())")
-WITHOUT_HASTE = """\
-SET LOCAL statement_timeout = 0;
-SET LOCAL lock_timeout = 0;
-SET LOCAL idle_in_transaction_session_timeout = 0
-"""
 ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(4920175208346177)")
 """Held while the schema is changed; the number is ours alone."""
 
@@ -171,7 +163,7 @@ class PostgresDatabase:
         with self._watched(), self._writers.connect() as connection:
             connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
-                connection.exec_driver_sql(WITHOUT_HASTE)
+                _take_time(connection)
                 yield connection
 
     def await_news(self, seconds: float | None = None) -> None:
@@ -190,7 +182,7 @@ class PostgresDatabase:
         """Do *upgrade* in one transaction, while no other process does."""
 
         def work(connection: Connection) -> None:
-            connection.exec_driver_sql(WITHOUT_HASTE)
+            _take_time(connection)
             connection.execute(ONE_AT_A_TIME)
             upgrade(connection)
 
@@ -338,15 +330,11 @@ class PostgresDatabase:
             pool_pre_ping=True,
             hide_parameters=True,
         )
-        timeouts = TIMEOUTS.format(
-            statement=int(limits.statement_seconds * 1000),
-            lock=int(limits.lock_seconds * 1000),
-        )
 
         def connected(connection: Any, record: Any) -> None:
             record.info[GENERATION] = self._generation
             connection.autocommit = True
-            connection.execute(timeouts)
+            connection.execute(_timeouts(connection, limits))
             connection.autocommit = False
 
         def taken(_: Any, record: Any, __: Any) -> None:
@@ -387,6 +375,30 @@ class Listener:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def _timeouts(driver: psycopg.Connection, limits: DatabaseLimits) -> sql.Composed:
+    """What has the server give up in time, as far as it can."""
+    longest = limits.transaction_seconds
+    seconds = {
+        "statement_timeout": limits.statement_seconds,
+        "lock_timeout": limits.lock_seconds,
+        "idle_in_transaction_session_timeout": longest,
+    }
+    if driver.info.server_version >= WHOLE_TRANSACTION:
+        seconds["transaction_timeout"] = longest
+    return sql.SQL("; ").join(
+        sql.SQL("SET {} = {}").format(sql.Identifier(name), int(each * 1000))
+        for name, each in seconds.items()
+    )
+
+
+def _take_time(connection: Connection) -> None:
+    """Have nothing in the transaction that is open end for having taken long."""
+    driver: Any = connection.connection.driver_connection
+    for name in ("statement", "lock", "idle_in_transaction_session", "transaction"):
+        if name != "transaction" or driver.info.server_version >= WHOLE_TRANSACTION:
+            connection.exec_driver_sql(f"SET LOCAL {name}_timeout = 0")
 
 
 def _never(connection: Connection, result: Any) -> bool:

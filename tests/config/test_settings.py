@@ -106,6 +106,11 @@ def test_a_setting_is_read_from_its_variable(
             {"CDS_PUBLIC_URL": "http://cds.example"},
             "CDS_PUBLIC_URL: must be set to an https:// URL in production",
         ),
+        (
+            {"CDS_DATABASE_STATEMENT_TIMEOUT_MS": "60000"},
+            "CDS_DATABASE_TRANSACTION_TIMEOUT_MS: must not be less than"
+            " CDS_DATABASE_STATEMENT_TIMEOUT_MS",
+        ),
         ({"CDS_AUTH": "off"}, "CDS_AUTH: off is only for CDS_PROFILE=development"),
         ({"CDS_FHIR_SERVERS": "https://a ftp://b"}, "CDS_FHIR_SERVERS: must be a URL"),
         (

@@ -14,9 +14,11 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import Connection, make_url
 
 from cds_service.audit import verify
 from cds_service.store.database import DatabaseLimits
+from cds_service.store.postgresql import PostgresDatabase
 from cds_service.store.records import (
     Attempt,
     AuditEvent,
@@ -31,12 +33,16 @@ from cds_service.store.store import Store
 from cds_service.store.trail.chain import GENESIS
 from tests.postgresql import Server, running_server
 
-from ..waiting import until
+from ..waiting import PATIENCE, until
 from .wire import CUTS, Wire, laid_to
 
 Rows = Callable[[str], list[dict[str, Any]]]
 MakeCall = Callable[..., CallRecord]
 HASTY = DatabaseLimits(connections=2, statement_seconds=0.3, lock_seconds=0.3)
+HOLD_CALLS = """
+    SELECT 1 FROM pg_locks WHERE relation = 'calls'::regclass AND granted
+        AND mode = 'AccessExclusiveLock'
+"""
 TLS_REQUEST = b"\0\0\0\x08\x04\xd2\x16\x2f"
 """Source: PostgreSQL, "Message Formats", SSLRequest."""
 RAISES = """
@@ -257,6 +263,64 @@ def test_a_statement_that_takes_too_long_is_given_up(
 
     with pytest.raises(StoreBusy, match="57014"):
         hasty.record_audit(event)
+
+
+BOUNDED = DatabaseLimits(connections=2, transaction_seconds=0.5)
+
+
+def test_a_transaction_that_is_left_open_is_ended_and_keeps_nobody_waiting(
+    url: str, event: AuditEvent, make_call: MakeCall, rows: Rows
+) -> None:
+    database = PostgresDatabase(make_url(url), BOUNDED)
+    store, over = Store.open(url), threading.Event()
+
+    def keep(connection: Connection) -> None:
+        connection.exec_driver_sql("LOCK TABLE calls")
+        over.wait(PATIENCE)
+        connection.exec_driver_sql("SELECT 1")
+
+    with meanwhile(lambda: database.write(keep)) as kept:
+        until(lambda: rows(HOLD_CALLS))
+        try:
+            store.record_call(make_call(), event)
+        finally:
+            over.set()
+        with pytest.raises(StoreBusy, match="25P03|25P04"):
+            kept.result()
+
+    database.close()
+    store.close()
+
+
+@pytest.mark.parametrize("statements", [1, 40])
+def test_many_short_statements_are_bounded_together_where_postgresql_can(
+    url: str, session: psycopg.Connection, statements: int
+) -> None:
+    database = PostgresDatabase(make_url(url), BOUNDED)
+
+    def rest(connection: Connection) -> int:
+        for _ in range(statements):
+            connection.exec_driver_sql("SELECT pg_sleep(0.05)")
+        return statements
+
+    if statements == 1 or session.info.server_version < 170000:
+        assert database.write(rest) == statements
+    else:
+        with pytest.raises(StoreBusy, match="25P04"):
+            database.write(rest)
+        assert database.write(lambda _: 7) == 7
+
+    database.close()
+
+
+def test_what_takes_its_time_has_it(url: str) -> None:
+    database = PostgresDatabase(make_url(url), BOUNDED)
+
+    with database.snapshot() as connection:
+        time.sleep(0.7)
+        assert connection.exec_driver_sql("SELECT pg_sleep(0.1), 7").all()[0][1] == 7
+
+    database.close()
 
 
 def test_a_lock_that_is_not_let_go_is_not_waited_for_longer_than_the_setting(
