@@ -84,8 +84,11 @@ def _points(given: Any, wanted: Any) -> tuple[float, float, float] | None:
 
 
 def _rounded(number: float) -> float:
-    """The number without the last digits, which are the noise of the arithmetic."""
-    return float(f"{number:.12g}")
+    """The number without its last digits, the noise of the arithmetic.
+
+    It keeps more of them than a value does that is converted by it.
+    """
+    return float(f"{number:.15g}")
 
 
 @lru_cache(maxsize=4096)

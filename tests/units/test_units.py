@@ -183,13 +183,13 @@ def test_a_share_of_one_may_be_a_percentage_that_was_sent_so(written: str) -> No
         ("Hz", "/min", 60.0, 0.0),
         ("Cel", "K", 1.0, 273.15),
         ("Cel", "[degF]", 1.8, 32.0),
-        ("[degF]", "Cel", 0.555555555556, -17.7777777778),
+        ("[degF]", "Cel", 0.555555555555556, -17.7777777777778),
         ("[lb_av]", "kg", 0.45359237, 0.0),
         ("mg/dL", "ug/mL", 10.0, 0.0),
         ("%", "1", 0.01, 0.0),
         ("1", "%", 100.0, 0.0),
         ("{steps}", "1", 1.0, 0.0),
-        ("L/h/{1.73_m2}", "mL/min/{1.73_m2}", 16.6666666667, 0.0),
+        ("L/h/{1.73_m2}", "mL/min/{1.73_m2}", 16.6666666666667, 0.0),
         ("10*3/uL", "10*9/L", 1.0, 0.0),
         ("ng/mL/h", "ng/L/h", 1000.0, 0.0),
     ],
@@ -198,6 +198,10 @@ def test_a_value_is_converted_by_factor_and_offset(
     unit: str, to: str, factor: float, offset: float
 ) -> None:
     assert conversion(unit, to) == (factor, offset)
+
+
+def test_an_hour_and_a_half_in_seconds_is_ninety_minutes() -> None:
+    assert scales("s", "min")[0].of(5400) == 90.0
 
 
 @pytest.mark.parametrize(
