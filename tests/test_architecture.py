@@ -451,10 +451,8 @@ FOR_OTHERS = {
 }  # fmt: skip
 """What a library or Python itself asks for by its name."""
 UNDER_WAY: set[str] = {
-    "wearables.adapters.reading.read_epoch",
     "wearables.consent_gate.permits_reading",
     "wearables.metrics.metric_coded",
-    "wearables.metrics.unit_of",
     "wearables.samples.ESTIMATED",
     "wearables.samples.SKIPPED",
 }

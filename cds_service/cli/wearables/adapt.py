@@ -101,7 +101,8 @@ def adapt(
     What is left out is told on standard error, with its place and the reason, and at
     the end how many there were of each.
 
-    Formats that are posted: samples. Exports of phones: apple-health, health-connect.
+    Formats that are posted: samples, open-mhealth, garmin, nightscout, google-fit.
+    Exports of phones: apple-health, health-connect.
 
     Exit code 0: nothing is to be mended; 1: something is, or FILE is none of the
     format; 2: the command was not understood, or the rules have errors.

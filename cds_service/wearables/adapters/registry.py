@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..samples import Adapter
-from . import open_mhealth, samples
+from . import garmin, google_fit, nightscout, open_mhealth, samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,5 +30,20 @@ FORMATS: Mapping[str, SourceFormat] = {
     for each in (
         SourceFormat("samples", "Samples as this server has them", samples.adapt),
         SourceFormat("open-mhealth", "Open mHealth, IEEE 1752.1", open_mhealth.adapt),
+        SourceFormat(
+            "garmin",
+            "Garmin Health, pushed",
+            garmin.adapt,
+            acknowledged=200,
+            answers_items=False,
+        ),
+        SourceFormat(
+            "nightscout",
+            "Nightscout, entries",
+            nightscout.adapt,
+            acknowledged=200,
+            answers_items=False,
+        ),
+        SourceFormat("google-fit", "Google Fit, answers of its API", google_fit.adapt),
     )
 }
