@@ -452,7 +452,6 @@ FOR_OTHERS = {
 """What a library or Python itself asks for by its name."""
 UNDER_WAY: set[str] = {
     "wearables.consent_gate.permits_reading",
-    "wearables.metrics.metric_coded",
     "wearables.samples.ESTIMATED",
     "wearables.samples.SKIPPED",
 }

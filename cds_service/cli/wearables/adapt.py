@@ -63,7 +63,7 @@ def _check_zone(context: click.Context, parameter: click.Parameter, name: str) -
 
 
 @click.command()
-@click.argument("format", type=click.Choice([*FORMATS, *EXPORTS]), metavar="FORMAT")
+@click.argument("format", type=click.Choice([*FORMATS, *EXPORTS]))
 @click.argument("file", type=click.Path(exists=True, allow_dash=True, path_type=Path))
 @rules_option
 @click.option(
@@ -94,15 +94,12 @@ def adapt(
     fhir_base: str,
     left_out: TextIO | None,
 ) -> None:
-    """Print what the server reads of FILE, which is data in FORMAT, as JSON lines.
+    """Print what the server reads of FILE, wearable data in a format, as JSON lines.
 
     FILE may be - for standard input. Nothing is stored and nothing sent. A line is a
     sample, a notice or a removal; samples and removals are items of the format samples.
     What is left out is told on standard error, with its place and the reason, and at
     the end how many there were of each.
-
-    Formats that are posted: samples, open-mhealth, garmin, nightscout, google-fit.
-    Exports of phones: apple-health, health-connect.
 
     Exit code 0: nothing is to be mended; 1: something is, or FILE is none of the
     format; 2: the command was not understood, or the rules have errors.

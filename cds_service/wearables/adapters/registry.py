@@ -8,7 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..samples import Adapter
-from . import garmin, google_fit, nightscout, open_mhealth, samples
+from . import (
+    fhir,
+    garmin,
+    google_fit,
+    health_auto_export,
+    nightscout,
+    open_mhealth,
+    samples,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,19 @@ FORMATS: Mapping[str, SourceFormat] = {
     for each in (
         SourceFormat("samples", "Samples as this server has them", samples.adapt),
         SourceFormat("open-mhealth", "Open mHealth, IEEE 1752.1", open_mhealth.adapt),
+        SourceFormat(
+            "fhir",
+            "FHIR Observations",
+            fhir.adapt,
+            ("application/fhir+json", "application/json"),
+        ),
+        SourceFormat(
+            "health-auto-export",
+            "Health Auto Export",
+            health_auto_export.adapt,
+            acknowledged=200,
+            answers_items=False,
+        ),
         SourceFormat(
             "garmin",
             "Garmin Health, pushed",
