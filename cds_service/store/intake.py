@@ -8,6 +8,8 @@ from sqlalchemy import Connection
 from . import rows
 from .consents import apply_change, expect_consents, guard
 from .records import Intake, TakenIn
+from .samples.links import expect_links
+from .samples.quarantine import hold, release
 from .samples.upsert import upsert
 from .statements import RETRACT_ALERT, SAVE_ALERT
 
@@ -32,10 +34,13 @@ def take_in(connection: Connection, intake: Intake, now: datetime) -> TakenIn:
     changed += [each.owner.patient for each in intake.samples if each.takes_back]
     guard(connection, read, changed)
     expect_consents(connection, intake.seen)
+    expect_links(connection, intake.links)
+    release(connection, intake.released)
     if alerts:
         SAVE_ALERT.run(connection, *map(rows.alert_row, alerts))
     if retracted:
         RETRACT_ALERT.run(connection, *map(rows.retraction_row, retracted))
     for change in intake.changes:
         apply_change(connection, change, now)
-    return TakenIn(upsert(connection, intake.samples, now))
+    samples = upsert(connection, intake.samples, now)
+    return TakenIn(samples, hold(connection, intake.held, intake.limits, now))

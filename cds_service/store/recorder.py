@@ -13,7 +13,7 @@ next that begins says after which row of that one: what was cut off there shows.
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,10 +26,11 @@ from .records import AuditEntry, AuditEvent, StoreBusy, StoreError, StoreLost
 from .sqlite import SqliteDatabase
 from .statements import ADD_AUDIT, CallRows, add_call, write_call
 from .tables import AUDIT, AUDIT_SEALS
-from .trail.chain import Tail, chained, successor, unchained
+from .trail.chain import Tail, chained, extended, successor, unchained
 from .trail.pseudonyms import Pseudonyms
 
-Work = Callable[[Connection], None]
+Work = Callable[[Connection], Mapping[str, Any] | None]
+"""Gives what its row is to tell beside what was known before; it may be asked twice."""
 
 
 class Recorder(Protocol):
@@ -124,10 +125,10 @@ class ProcessChain:
             self._tail = None
             with connection.begin():
                 for item in items:
-                    item.work(connection)
+                    draft = extended(item.draft, item.work(connection))
                     if item.call:
                         add_call(connection, item.call)
-                    entry = chained(item.draft, tail)
+                    entry = chained(draft, tail)
                     ADD_AUDIT.run(connection, rows.audit_row(entry))
                     tail = Tail(entry.writer, entry.sequence, entry.hash)
             self._tail = tail
@@ -156,8 +157,8 @@ class ConnectionChains:
         draft = _draft(event, self._pseudonyms)
 
         def whole(connection: Connection) -> AuditEntry:
-            work(connection)
-            entry = chained(draft, self._tail(connection))
+            told = extended(draft, work(connection))
+            entry = chained(told, self._tail(connection))
             row = rows.audit_row(entry)
             if call:
                 write_call(connection, call, row)

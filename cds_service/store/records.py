@@ -9,8 +9,9 @@ from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
 
 from ..wearables.consent_gate import ConsentChange, Stamp
+from ..wearables.links import WearerLink
 from ..wearables.records import PatientKey, WearableAlert
-from .samples.records import ItemOutcome, SampleBatch
+from .samples.records import HeldBatch, ItemOutcome, QuarantineLimits, SampleBatch
 
 
 class StoreError(Exception):
@@ -349,8 +350,15 @@ class Intake:
     changes: tuple[ConsentChange, ...] = ()
     seen: Mapping[PatientKey, Stamp] = field(default_factory=dict)
     """The Consents that it rests on."""
+    links: tuple[WearerLink, ...] = ()
+    """Those that it rests on."""
     samples: tuple[SampleBatch, ...] = ()
     """A batch an owner."""
+    held: tuple[HeldBatch, ...] = ()
+    """For the quarantine: a batch a wearer."""
+    limits: QuarantineLimits = QuarantineLimits()
+    released: tuple[int, ...] = ()
+    """Ids of what was held, and is taken in or left out by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,7 +367,15 @@ class TakenIn:
 
     samples: Sequence[Sequence[ItemOutcome]] = ()
     """Of each batch, in the order of its items."""
+    held: Sequence[Sequence[ItemOutcome]] = ()
+    """Likewise."""
 
     def count(self) -> dict[str, int]:
         """Return how many items had which outcome, of those that any had."""
-        return dict(Counter(str(each) for batch in self.samples for each in batch))
+        batches = (*self.samples, *self.held)
+        return dict(Counter(str(each) for batch in batches for each in batch))
+
+    def told(self) -> dict[str, Any]:
+        """Return what the trail is to tell of it: nothing, where there was none."""
+        counted = self.count()
+        return {"outcomes": counted} if counted else {}

@@ -98,6 +98,7 @@ def alert_row(alert: WearableAlert) -> Values:
         "coverage": alert.coverage,
         "n": alert.n,
         "local": alert.local,
+        "link": alert.link,
     }
 
 
@@ -143,6 +144,7 @@ def wearable_alert(row: Row[Any]) -> WearableAlert:
         coverage=row.coverage,
         n=row.n,
         local=bool(row.local),
+        link=row.link,
     )
 
 

@@ -7,10 +7,10 @@ for another to learn its last hash.
 
 import os
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -23,10 +23,11 @@ from .condition.faults import Condition
 from .condition.files import Place, Room
 from .configurations import Configurations
 from .consents import Consents, apply_change, expect_consents, guard
-from .database import Database, DatabaseLimits, read_url
+from .database import Database, DatabaseLimits
 from .displays import OwnCall
 from .intake import take_in
 from .migrations import upgrade
+from .opening import open_database
 from .publications import Publications
 from .recorder import build_recorder
 from .records import (
@@ -45,8 +46,10 @@ from .records import (
     Usage,
 )
 from .reports import Period, Reports, arrivals
+from .samples.links import Links
+from .samples.quarantine import Quarantine
 from .samples.reading import Samples
-from .sqlite import SqliteDatabase, make_file
+from .samples.tokens import WearerTokens
 from .statements import (
     ALERTS_SINCE,
     PRUNE_PROBES,
@@ -63,7 +66,6 @@ from .upkeep.pruning import Pruning
 PROBES_KEPT = timedelta(days=1)
 """How long the row of a node stays that is no more."""
 PRUNE_EVERY = timedelta(minutes=1)
-POSTGRESQL = ("postgresql", "postgresql+psycopg")
 ALERTS_READ = 500
 """Of one patient by one call."""
 PAGE = 1000
@@ -148,6 +150,21 @@ class Store:
     def samples(self) -> Samples:
         """What wearables measured."""
         return Samples(self._database)
+
+    @property
+    def links(self) -> Links:
+        """Whose wrist it is."""
+        return Links(self._database, self._recorder)
+
+    @property
+    def wearer_tokens(self) -> WearerTokens:
+        """Tokens by which single wearers deliver."""
+        return WearerTokens(self._database, self._recorder)
+
+    @property
+    def quarantine(self) -> Quarantine:
+        """What was told of wearers whom no link names."""
+        return Quarantine(self._database, self._recorder)
 
     @property
     def configurations(self) -> Configurations:
@@ -321,14 +338,32 @@ class Store:
         """
         answers: list[StoredAnswer] = []
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> Mapping[str, Any]:
             taken = take_in(connection, intake, now)
             told = answer if isinstance(answer, StoredAnswer) else answer(taken)
             deliveries.finish(connection, attempt, told, now)
             answers.append(told)
+            return taken.told()
 
         self._recorder.record(audit_event, work)
         return answers[-1]
+
+    def take_in(
+        self, intake: Intake, audit_event: AuditEvent, now: datetime
+    ) -> TakenIn:
+        """Return what became of what came in another way than as a delivery.
+
+        Raises:
+            Outdated: if what the intake rests on does not hold any more.
+        """
+        taken: list[TakenIn] = []
+
+        def work(connection: Connection) -> Mapping[str, Any]:
+            taken.append(take_in(connection, intake, now))
+            return taken[-1].told()
+
+        self._recorder.record(audit_event, work)
+        return taken[-1]
 
     def abandon_delivery(self, attempt: Attempt) -> None:
         """Give the claim back: the delivery may come again as if it were new."""
@@ -442,44 +477,6 @@ class Store:
         self._inherited.append(self._database)
         self._database = self._connect(self._database.place)
         self._recorder = build_recorder(self._database)
-
-
-def open_database(
-    url: str,
-    *,
-    create: bool = False,
-    limits: DatabaseLimits = DatabaseLimits(),
-    place: Place | None = None,
-) -> Database:
-    """Return the connections to the database at a URL, as ``Store.open`` takes it."""
-    file = find_file(url)
-    if file is None:
-        # Imported where it is asked for: who serves from a file needs no driver.
-        from .postgresql import PostgresDatabase
-
-        return PostgresDatabase(read_url(url), limits)
-    if create and place is None:
-        make_file(file)
-    elif place is None and not file.is_file():
-        raise StoreError("there is no such database")
-    return SqliteDatabase(file, place)
-
-
-def find_file(url: str) -> Path | None:
-    """Return where the file of a database URL is or will be; None if it has none.
-
-    Raises:
-        StoreError: if it is no URL of a database that is supported.
-    """
-    parsed = read_url(url)
-    if parsed.drivername in POSTGRESQL:
-        return None
-    if parsed.get_backend_name() != "sqlite":
-        known = "sqlite:/// and postgresql+psycopg://"
-        raise StoreError(f"{parsed.drivername}: only {known} are supported")
-    if not parsed.database or parsed.database == ":memory:" or parsed.query:
-        raise StoreError("the database URL must name a file: sqlite:///file")
-    return Path(parsed.database).absolute()
 
 
 def _starter(store: weakref.ref[Store]) -> Callable[[], None]:

@@ -84,6 +84,7 @@ WEARABLE_ALERTS = Table(
     Column("coverage", Double, nullable=True),
     Column("n", WHOLE, nullable=True),
     Column("local", Boolean, nullable=False),
+    Column("link", WHOLE, nullable=False, server_default="0"),
 )
 """``start`` keeps the offset that the wearer's clock had, where ``local``."""
 

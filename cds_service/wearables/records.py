@@ -78,6 +78,8 @@ class WearableAlert:
     """Share of the time with readings, 0 to 1."""
     n: int | None = None
     """How many readings it rests on."""
+    link: int = 0
+    """By which link it became the patient's; 0 where the source names patients."""
 
     def duration(self, now: datetime) -> timedelta:
         """Return how long it lasted, or has lasted until *now*."""

@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import Connection
 
 from cds_service.audit import verify
+from cds_service.store.opening import open_database
 from cds_service.store.recorder import Recorder, build_recorder
 from cds_service.store.records import AuditEvent, StoreError
-from cds_service.store.store import Store, open_database
+from cds_service.store.store import Store
 from cds_service.store.trail.chain import GENESIS, entry_hash
 
 Rows = Callable[[str], list[dict[str, Any]]]

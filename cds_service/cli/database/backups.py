@@ -11,8 +11,9 @@ import click
 
 from ...audit import Anchor, anchors, verify
 from ...store.database import read_url
+from ...store.opening import find_file
 from ...store.records import StoreError
-from ...store.store import Store, find_file
+from ...store.store import Store
 from ...store.upkeep.backup import (
     copy_file,
     database_out_of_use,

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from ...wearables.held import Holdable
 from ...wearables.records import PatientKey
 from ...wearables.samples import Removal, Sample
 
@@ -30,7 +31,7 @@ class SampleStream(NamedTuple):
 
 
 class ItemOutcome(StrEnum):
-    """What became of one sample or removal."""
+    """What became of one item of a delivery."""
 
     ACCEPTED = "accepted"
     """It is there now."""
@@ -42,6 +43,10 @@ class ItemOutcome(StrEnum):
     """A higher revision holds, or it was taken back."""
     REMOVED = "removed"
     """What it takes back is gone, and will be if it comes again."""
+    QUARANTINED = "quarantined"
+    """It is held, since nobody knows yet whose it is."""
+    NO_ROOM = "no-room"
+    """So much is held of that wearer, or of all, that it is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,34 @@ class SampleBatch:
     def takes_back(self) -> bool:
         """Whether anything of it is a removal."""
         return any(isinstance(each, Removal) for each in self.items)
+
+
+class UnknownWearer(NamedTuple):
+    """A user or device of a source that no link names."""
+
+    tenant: str
+    source: str
+    user: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBatch:
+    """What one delivery brings of a wearer who is not known."""
+
+    wearer: UnknownWearer
+    format: str
+    """In which it came."""
+    items: Sequence[Holdable]
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineLimits:
+    """How many items are held at most."""
+
+    per_wearer: int = 10_000
+    whole: int = 200_000
+    """Of all wearers together."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from . import bulk
 from .bulk import AT_ONCE, SampleRow
 from .records import ItemOutcome, StreamOwner
 from .rows import STATS
-from .streams import LONG_AGO, Numbers, owner_row
+from .streams import LONG_AGO, Numbers, owner_row, streams_of
 from .tables import OWNER, REMOVALS, SAMPLES
 
 ALWAYS = -LONG_AGO
@@ -70,15 +70,18 @@ def take_back(
         new = _NOTE.run(connection, row).rowcount == 1
         outcomes.append(ItemOutcome.REMOVED if new else ItemOutcome.DUPLICATE)
         if new:
-            numbers = [
-                number
-                for stream, number in streams.items()
-                if stream.owner == owner and each.metric in ("", stream.metric)
-            ]
-            for some in _rows_of(connection, each, row, numbers):
-                bulk.keep(connection, some, now_us)
-                bulk.remove(connection, some)
+            _remove(connection, row, _numbers(owner, streams, each.metric), now_us)
     return outcomes
+
+
+def remove_again(connection: Connection, owner: StreamOwner, now_us: int) -> None:
+    """Remove all that an owner ever took back, of what has become theirs since then."""
+    streams = streams_of(connection, [owner])
+    told = owner_row(owner)
+    whose = [REMOVALS.c[name] == value for name, value in told.items()]
+    for row in connection.execute(select(REMOVALS).where(*whose)).mappings().all():
+        numbers = _numbers(owner, streams, row["metric"])
+        _remove(connection, dict(row), numbers, now_us)
 
 
 def read_taken_back(
@@ -100,28 +103,45 @@ def read_taken_back(
     return TakenBack(by_id, intervals)
 
 
-def _rows_of(
+def _numbers(owner: StreamOwner, streams: Numbers, metric: str) -> list[int]:
+    return [
+        number
+        for stream, number in streams.items()
+        if stream.owner == owner and metric in ("", stream.metric)
+    ]
+
+
+def _remove(
     connection: Connection,
-    removal: Removal,
-    row: Mapping[str, Any],
+    removal: Mapping[str, Any],
     streams: Sequence[int],
+    now_us: int,
+) -> None:
+    for some in _rows_of(connection, removal, streams):
+        bulk.keep(connection, some, now_us)
+        bulk.remove(connection, some)
+
+
+def _rows_of(
+    connection: Connection, removal: Mapping[str, Any], streams: Sequence[int]
 ) -> Iterator[Sequence[SampleRow]]:
-    """Yield what the removal takes away, some at a time; each must go before the next
+    """Yield what a removal takes away, some at a time; each must go before the next
     is asked for.
     """
-    if removal.source_id:
-        keys = [key_of_id(removal.source_id, each) for each in STATS]
+    if removal["source_id"]:
+        keys = [key_of_id(removal["source_id"], each) for each in STATS]
         places = [(stream, key) for stream in streams for key in keys]
         named = bulk.find_named(connection, places).values()
-        yield [each for each in named if each.revision <= removal.revision]
+        yield [each for each in named if each.revision <= removal["revision"]]
         return
     sample = SAMPLES.c
     columns = [sample[name] for name in SampleRow._fields]
+    since, until = removal["start_us"], removal["end_us"]
     for stream in streams:
         asked = (
             select(*columns)
-            .where(sample.stream == stream, sample.revision <= removal.revision)
-            .where(sample.start_us >= row["start_us"], sample.start_us < row["end_us"])
+            .where(sample.stream == stream, sample.revision <= removal["revision"])
+            .where(sample.start_us >= since, sample.start_us < until)
             .limit(AT_ONCE)
         )
         while found := connection.execute(asked).all():

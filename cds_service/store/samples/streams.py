@@ -64,6 +64,15 @@ def streams_of(connection: Connection, owners: Iterable[StreamOwner]) -> Numbers
     }
 
 
+def owners_of(connection: Connection, patient: PatientKey) -> set[StreamOwner]:
+    """Return every owner of streams of a patient."""
+    stream = STREAMS.c
+    asked = select(stream.source, stream.link).distinct()
+    whose = (stream[name] == value for name, value in patient._asdict().items())
+    found = connection.execute(asked.where(*whose))
+    return {StreamOwner(patient, source, link) for source, link in found}
+
+
 def mark_arrival(
     connection: Connection, newest: Mapping[int, int], received_us: int
 ) -> None:

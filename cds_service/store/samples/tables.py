@@ -133,3 +133,55 @@ REMOVALS = Table(
 )
 """What sources took back, of every metric where it is empty: by id, or from start to
 end. It stays, since what it takes back may arrive after it."""
+
+LINKS = Table(
+    "links",
+    METADATA,
+    Column("id", WHOLE, primary_key=True),
+    *map(_text, ("tenant", "source", "user", "device", "fhir_base", "patient_id")),
+    *map(_text, ("mrn", "authority", "time_zone")),
+    Column("grouping_s", WHOLE, nullable=True),
+    Column("from_us", WHOLE, nullable=False),
+    Column("until_us", WHOLE, nullable=True),
+    _text("created"),
+    Column("retracted", TEXT, nullable=True),
+    Index("links_by_user", "tenant", "source", "user"),
+    Index("links_by_device", "tenant", "source", "device"),
+    Index("links_by_patient", *PATIENT),
+)
+"""Whose readings those of a user or device are, from one moment to before another."""
+
+LINK_TOKENS = Table(
+    "link_tokens",
+    METADATA,
+    Column("digest", TEXT, primary_key=True),
+    Column("link", WHOLE, nullable=False),
+    _text("formats"),
+    _text("created"),
+    Column("last_used", TEXT, nullable=True),
+    Column("revoked", TEXT, nullable=True),
+    Index("link_tokens_by_link", "link"),
+)
+"""``digest`` is the SHA-256 of the token, ``formats`` a JSON list, ``last_used`` a day:
+at which minute somebody's phone was on is nobody's business."""
+
+QUARANTINE = Table(
+    "quarantine",
+    METADATA,
+    Column("id", WHOLE, primary_key=True),
+    *map(_text, ("tenant", "source", "user", "device", "format")),
+    Column("key", LargeBinary, nullable=False),
+    Column("revision", WHOLE, nullable=False),
+    Column("start_us", WHOLE, nullable=False),
+    _text("item"),
+    _text("held"),
+    UniqueConstraint(
+        *("tenant", "source", "user", "device", "key"), name="quarantine_once"
+    ),
+    Index("quarantine_by_age", "held"),
+)
+"""What was told of wearers whom no link names; ``item`` is JSON, ``key`` tells one of a
+wearer's items from all others."""
+
+EVERY_TABLE = METADATA.sorted_tables
+"""Of the schema: these, and those that other modules have defined before."""

@@ -49,8 +49,10 @@ def upsert(
     pending = _pending(connection, zip(batches, outcomes), numbers, now_us)
     newest: dict[int, int] = {}
     while some := list(islice(pending, AT_ONCE)):
-        _store(connection, some, now_us)
-        for row, _, _ in some:
+        rows = [row for row, _, _ in some]
+        done = put_together(connection, rows, now_us)
+        for (row, told, place), outcome in zip(some, done):
+            told[place] = outcome
             newest[row.stream] = max(row.start_us, newest.get(row.stream, LONG_AGO))
     mark_arrival(connection, newest, now_us)
     return outcomes
@@ -93,12 +95,16 @@ def _pending(
                 yield row, outcomes, place
 
 
-def _store(connection: Connection, pending: Sequence[Pending], now_us: int) -> None:
-    stored = bulk.find(connection, (row for row, _, _ in pending))
-    held = dict(stored)
-    for row, outcomes, place in pending:
+def put_together(
+    connection: Connection, rows: Sequence[SampleRow], now_us: int
+) -> list[ItemOutcome]:
+    """Put rows with those that are there; what became of each, in their order."""
+    stored = bulk.find(connection, rows)
+    held, outcomes = dict(stored), []
+    for row in rows:
         key = (row.stream, row.key)
-        outcomes[place], held[key] = _settle(held.get(key), row)
+        outcome, held[key] = _settle(held.get(key), row)
+        outcomes.append(outcome)
     changed, moved, replaced = [], [], []
     for key, row in held.items():
         old = stored.get(key)
@@ -112,6 +118,7 @@ def _store(connection: Connection, pending: Sequence[Pending], now_us: int) -> N
     bulk.keep(connection, replaced, now_us)
     bulk.remove(connection, moved)
     bulk.put(connection, changed)
+    return outcomes
 
 
 def _settle(old: SampleRow | None, new: SampleRow) -> tuple[ItemOutcome, SampleRow]:

@@ -8,9 +8,11 @@ chain holds, and its digest does not tell by trial what it was.
 
 import hashlib
 import hmac
+import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ...wearables.records import PatientKey
 from ..records import AuditEntry, AuditEvent, Seal
@@ -80,6 +82,14 @@ def unchained(event: AuditEvent, pseudonym: str = "") -> AuditEntry:
         pseudonym=pseudonym,
         salt=secrets.token_hex(16),
     )
+
+
+def extended(entry: AuditEntry, more: Mapping[str, Any] | None) -> AuditEntry:
+    """Return a row that has no place yet, telling more."""
+    if not more:
+        return entry
+    detail = {**json.loads(entry.detail), **more}
+    return replace(entry, detail=canonical_json(detail))
 
 
 def chained(entry: AuditEntry, tail: Tail) -> AuditEntry:

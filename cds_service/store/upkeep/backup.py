@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 from sqlalchemy import text
 
+from ..opening import open_database
 from ..presence import sole_user
 from ..records import StoreError
-from ..store import open_database
 
 WAIT_SECONDS = 30.0
 SHOWN = 5

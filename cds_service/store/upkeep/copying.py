@@ -27,12 +27,13 @@ from sqlalchemy import (
 )
 
 from ..database import Database, mask_url
+from ..opening import open_database
 from ..records import StoreError
 from ..rows import instant
-from ..store import open_database
-from ..tables import METADATA, UNFINISHED_COPIES
+from ..samples.tables import EVERY_TABLE
+from ..tables import UNFINISHED_COPIES
 
-TABLES = [each for each in METADATA.sorted_tables if each is not UNFINISHED_COPIES]
+TABLES = [each for each in EVERY_TABLE if each is not UNFINISHED_COPIES]
 AT_ONCE = 1000
 """Rows of one transaction."""
 
