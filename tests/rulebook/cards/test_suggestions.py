@@ -22,6 +22,7 @@ from cds_service.rulebook.cards.suggestions import (
 )
 from cds_service.rulebook.compile.compiler import compile_rulebook
 from cds_service.rulebook.engine.rows.readings import Row
+from cds_service.rulebook.values.text import Text
 
 FACTS = """\
 drug: {medication: {in: beta-blockers}}
@@ -43,6 +44,10 @@ ORDERS = (
     "orders:\n"
     "  ecg-12-lead: {system: loinc, code: 34534-8, display: 12 lead EKG panel}\n"
 )
+
+
+def nothing(fact: str, attribute: str) -> None:
+    """What a placeholder shows where there is nothing."""
 
 
 def diabetes(id: str | None = "c1") -> dict[str, Any]:
@@ -290,7 +295,7 @@ def test_a_reason_without_an_id_is_told_by_its_code(rules: Any, chart: Any) -> N
 def test_a_reason_that_has_no_record_is_told(row: Row, told: dict[str, Any]) -> None:
     occasion = Occasion("p", "2026-11-22")
 
-    found = created(ECG, lambda fact, attribute: None, occasion, [row])
+    found = created(ECG, nothing, occasion, [row])
 
     assert found["reasonCode"] == [told]
 
@@ -301,6 +306,25 @@ def test_a_task_has_one_reason_and_it_may_be_a_medicine(rules: Any, chart: Any) 
     found = made(rules, chart, TASK, reason=reason, requests=[metoprolol()])
 
     assert found["reasonReference"] == {"reference": "MedicationRequest/m1"}
+
+
+def test_a_task_has_one_reason_by_its_code_where_it_has_no_id() -> None:
+    rows = [Row("", "Diabetes"), Row("", "Asthma")]
+
+    found = created(TASK, nothing, Occasion("p", "2026-11-22"), rows)
+
+    assert found["reasonCode"] == {"text": "Diabetes"}
+    assert "reasonReference" not in found
+
+
+def test_a_text_of_a_resource_has_room_for_a_thousand_characters() -> None:
+    note = {**TASK, "description": "Ask: {{ drug.name }}"}
+    for length, room in ((900, 905), (2000, 1000)):
+        name = Text("x" * length, True)
+
+        found = created(note, lambda fact, attribute: name, Occasion("p", ""))
+
+        assert len(found["description"]) == room
 
 
 # By which code

@@ -275,6 +275,21 @@ def test_of_a_group_the_first_is_shown_and_the_others_stand_in_its_detail() -> N
     assert held.shown[1].card.detail == "Why."
 
 
+def test_a_line_of_a_group_ends_as_its_summary_does() -> None:
+    asks = replace(card("b"), card=replace(card("b").card, summary="Is it sure?"))
+    calls = replace(card("c"), card=replace(card("c").card, summary="Look!"))
+    says = replace(card("d"), card=replace(card("d").card, summary="It is so."))
+
+    (told,) = hold(
+        *(
+            replace(each, alerting=Alerting(group="g"))
+            for each in (card(), asks, calls, says)
+        )
+    ).shown
+
+    assert told.card.detail.endswith("**Also:** Is it sure? Look\\! It is so.")
+
+
 def test_words_out_of_a_record_stay_words_in_the_line_of_a_group() -> None:
     held = hold(card("a", group="g"), card("<b>[x](http://y)", group="g"))
 

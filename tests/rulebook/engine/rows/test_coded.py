@@ -82,6 +82,20 @@ def test_p_21_the_codes_and_names_of_a_medicine(
     assert (coded.codings, coded.names) == (codes, names)
 
 
+def test_an_ingredient_is_what_its_concept_and_its_reference_say() -> None:
+    both = {
+        "itemCodeableConcept": METOPROLOL,
+        "itemReference": {"display": "Lopressor"},
+    }
+    medication = {"ingredient": [both]}
+
+    coded = coded_medication(
+        at("Medication/x"), Chart("p", None, {}, {"Medication/x": medication})
+    )
+
+    assert (coded.codings, coded.names) == (CODED, ["metoprolol", "Lopressor"])
+
+
 @pytest.mark.parametrize(
     "medication",
     [

@@ -8,15 +8,19 @@ import pytest
 
 from cds_service.fhir.moments import EVER, Moment, parse_moment
 from cds_service.rulebook.engine.rows.problems import (
+    Abated,
     Ending,
     Times,
+    abated,
     abatement_moment,
     condition_moment,
     entered_moment,
     is_long_ago,
     without_onset,
 )
+from cds_service.rulebook.engine.rows.readings import length_of
 from cds_service.rulebook.engine.rows.standing import problem_ending
+from cds_service.rulebook.values.intervals import Duration
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 ZONE = ZoneInfo("America/New_York")
@@ -79,6 +83,11 @@ def test_from_an_age_on_is_at_some_time_and_does_not_go_on() -> None:
             "2020-07-01T04:00:00",
             "9999-12-31T23:59:59",
         ),
+        (
+            {"onsetPeriod": {"start": "2020-07-01", "end": "9999-12-31"}},
+            "2020-07-01T04:00:00",
+            "9999-12-31T23:59:59",
+        ),
         ({"recordedDate": "2021-07-01"}, "0001-01-01T00:00:00", "2021-07-02T03:59:59"),
         ({"assertedDate": "2021-07-01"}, "0001-01-01T00:00:00", "2021-07-02T03:59:59"),
         ({"dateRecorded": "2021-07-01"}, "0001-01-01T00:00:00", "2021-07-02T03:59:59"),
@@ -107,6 +116,10 @@ def test_a_problem_began_in_its_period_or_before_it_was_written_down(
         {},
         {"onsetRange": {}},
         {"onsetRange": "fifties"},
+        {"onsetPeriod": {}},
+        {"onsetPeriod": "2020"},
+        {"onsetPeriod": {"start": "2020-07-01", "end": "soon"}},
+        {"onsetPeriod": {"start": "2020-07-01", "_end": {"id": "e"}}},
         {"onsetAge": {"value": 60}, "recordedDate": "2021-07-01"},
         {"onsetDateTime": "spring", "recordedDate": "2021-07-01"},
     ],
@@ -183,13 +196,40 @@ def test_what_was_diagnosed_at_an_encounter_is_long_ago_after_a_year(
 
 
 def test_a_year_ago_is_one_of_the_sites_calendar() -> None:
-    in_summer_time = Times(datetime(2026, 3, 20, 3, 30, tzinfo=UTC), ZONE)
+    # Half past eleven in the evening; a year before, summer time had not begun.
+    evening = Times(datetime(2026, 3, 9, 3, 30, tzinfo=UTC), ZONE)
 
     def long_ago(written: str) -> bool | None:
-        return is_long_ago({"recordedDate": written}, in_summer_time)
+        return is_long_ago({"recordedDate": written}, evening)
 
-    assert long_ago("2025-03-20T03:30:00Z") is False
-    assert long_ago("2025-03-20T03:29:59Z") is True
+    assert long_ago("2025-03-09T04:30:00Z") is False
+    assert long_ago("2025-03-09T04:29:59Z") is True
+
+
+def over(period: dict[str, Any], now: str) -> Abated:
+    """What a period says at an instant in UTC of having ended."""
+    times = Times(datetime.fromisoformat(f"{now}Z"), ZONE)
+    return abated({"abatementPeriod": period}, times)
+
+
+@pytest.mark.parametrize(
+    ("period", "now", "expected"),
+    [
+        ({"start": "2026-11-22"}, "2026-11-22T04:59:59", Abated.NO),
+        ({"start": "2026-11-22"}, "2026-11-22T05:00:00", Abated.OPEN),
+        ({"end": "2026-11-22"}, "2026-11-23T04:59:59", Abated.OPEN),
+        ({"end": "2026-11-22"}, "2026-11-23T05:00:00", Abated.YES),
+        ({"start": "2027", "end": "2028"}, "2026-11-22T12:00:00", Abated.NO),
+        ({"start": "2027", "end": "soon"}, "2026-11-22T12:00:00", Abated.OPEN),
+        ({"start": "2027", "_end": {"id": "e"}}, "2026-11-22T12:00:00", Abated.OPEN),
+        ({"start": "2027", "end": None}, "2026-11-22T12:00:00", Abated.OPEN),
+    ],
+    ids=str,
+)
+def test_a_problem_ends_with_the_last_day_of_a_period_at_the_site(
+    period: dict[str, Any], now: str, expected: Abated
+) -> None:
+    assert over(period, now) is expected
 
 
 IN_2020 = moment("2020-01-01T05:00:00", "2021-01-01T04:59:59")
@@ -208,6 +248,17 @@ IN_2020 = moment("2020-01-01T05:00:00", "2021-01-01T04:59:59")
         ({"abatementBoolean": True}, Ending("ended", None)),
         ({"clinicalStatus": "active", "abatementDateTime": "2020"}, None),
         ({"clinicalStatus": "quite otherwise"}, None),
+        (
+            {"clinicalStatus": {"coding": [{"code": "A"}, {"code": "inactive"}]}},
+            Ending("inactive", None),
+        ),
+        (
+            {
+                "clinicalStatus": "resolved",
+                "verificationStatus": {"coding": [{"code": "A"}, {"code": "refuted"}]},
+            },
+            None,
+        ),
         ({"clinicalStatus": "resolved", "verificationStatus": "refuted"}, None),
         ({"abatementDateTime": "2020", "verificationStatus": "entered-in-error"}, None),
         ({"abatementDateTime": "2030"}, None),
@@ -219,3 +270,33 @@ def test_a_problem_is_over_by_its_status_or_by_its_end(
     record: dict[str, Any], ending: Ending | None
 ) -> None:
     assert problem_ending(record, TIMES) == ending
+
+
+@pytest.mark.parametrize(
+    ("quantity", "length"),
+    [
+        (age(60), Duration(60, "year")),
+        (age(0), Duration(0, "year")),
+        (age(1.5), Duration(547.5, "day")),
+        (age(2.5, "mo"), Duration(75, "day")),
+        (age(1.5, "wk"), Duration(1.5, "week")),
+        ({"value": 3, "unit": " Years "}, Duration(3, "year")),
+        ({"value": 3, "code": "d", "unit": "years"}, Duration(3, "day")),
+        (age(200), Duration(200, "year")),
+        (age(201), None),
+        (age(105_120_000, "min"), Duration(105_120_000, "minute")),
+        (age(105_120_001, "min"), None),
+        (age(-1), None),
+        (age(60, "fortnight"), None),
+        ({"value": 60}, None),
+        ({"value": "60", "code": "a"}, None),
+        ({"value": True, "code": "a"}, None),
+        ("60 years", None),
+        (None, None),
+    ],
+    ids=str,
+)
+def test_a_length_of_time_is_read_as_people_and_ucum_write_it(
+    quantity: Any, length: Duration | None
+) -> None:
+    assert length_of(quantity) == length

@@ -46,6 +46,9 @@ def coded(*codes: Any) -> dict[str, Any]:
         ({"clinicalStatus": {"text": "Resolved"}}, NOT),
         ({"clinicalStatus": coded("unknown")}, UNCLEAR),
         ({"clinicalStatus": coded(LOCAL)}, UNCLEAR),
+        ({"clinicalStatus": 7}, UNCLEAR),
+        ({"clinicalStatus": {"coding": [7]}}, UNCLEAR),
+        ({"clinicalStatus": {"text": 7}}, UNCLEAR),
         ({"_clinicalStatus": {"extension": []}}, COUNTS),
         ({"abatementDateTime": "2020"}, NOT),
         ({"abatementDateTime": None}, COUNTS),
@@ -81,7 +84,10 @@ NO_END = {"extension": [{"url": ABSENT, "valueCode": "not-applicable"}]}
         ({"abatementDateTime": "2027"}, COUNTS),
         ({"abatementDateTime": "2026-11-22"}, NOT),
         ({"abatementDateTime": "2026"}, NOT),
+        ({"abatementDateTime": "2026-11-22T12:00:00Z"}, NOT),
+        ({"abatementDateTime": "2026-11-22T12:00:01Z"}, COUNTS),
         ({"abatementDateTime": "some time"}, END_UNKNOWN),
+        ({"abatementBoolean": "maybe"}, END_UNKNOWN),
         ({"abatementPeriod": {"start": "2020", "end": "2021"}}, NOT),
         ({"abatementPeriod": {"end": "2021"}}, NOT),
         ({"abatementPeriod": {"start": "2027-01-01"}}, COUNTS),
@@ -121,6 +127,77 @@ def test_an_end_that_lies_ahead_is_no_end(
     condition: dict[str, Any], expected: Standing
 ) -> None:
     assert condition_standing(condition, "active", False, TIMES) is expected
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ({"recordedDate": "2026-10-01"}, COUNTS),
+        ({"recordedDate": "2016-10-01"}, Standing.OLD_ENCOUNTER),
+        ({"recordedDate": "2016-10-01", "clinicalStatus": "active"}, COUNTS),
+        ({"abatementDateTime": "2020"}, NOT),
+        ({}, Standing.UNDATED_ENCOUNTER),
+    ],
+    ids=str,
+)
+def test_what_was_diagnosed_at_an_encounter_counts_for_a_year(
+    condition: dict[str, Any], expected: Standing
+) -> None:
+    found = {**condition, "category": [coded("encounter-diagnosis")]}
+
+    assert condition_standing(found, "active", False, TIMES) is expected
+
+
+@pytest.mark.parametrize(
+    ("condition", "resolved", "any_of_them"),
+    [
+        ({}, NOT, COUNTS),
+        ({"clinicalStatus": "active"}, NOT, COUNTS),
+        ({"clinicalStatus": "resolved"}, COUNTS, COUNTS),
+        ({"clinicalStatus": "inactive"}, COUNTS, COUNTS),
+        ({"clinicalStatus": "remission"}, COUNTS, COUNTS),
+        ({"clinicalStatus": "otherwise"}, UNCLEAR, COUNTS),
+        ({"abatementDateTime": "2020"}, COUNTS, COUNTS),
+        ({"clinicalStatus": "resolved", "verificationStatus": "refuted"}, NOT, NOT),
+    ],
+    ids=str,
+)
+def test_which_conditions_are_resolved_and_which_are_there_at_all(
+    condition: dict[str, Any], resolved: Standing, any_of_them: Standing
+) -> None:
+    assert condition_standing(condition, "resolved", False, TIMES) is resolved
+    assert condition_standing(condition, "any", False, TIMES) is any_of_them
+
+
+LISTED = coded("problem-list-item")
+
+
+@pytest.mark.parametrize(
+    ("category", "expected"),
+    [
+        ([LISTED], COUNTS),
+        (LISTED, COUNTS),
+        ("problem", COUNTS),
+        ([coded("75326-9")], COUNTS),
+        ([coded("encounter-diagnosis"), LISTED], COUNTS),
+        ([coded("encounter-diagnosis")], NOT),
+        ([coded("health-concern")], NOT),
+        ([coded(LOCAL)], Standing.UNCATEGORISED),
+        ([7], Standing.UNCATEGORISED),
+        ([], Standing.UNCATEGORISED),
+        (None, Standing.UNCATEGORISED),
+    ],
+    ids=str,
+)
+def test_a_fact_may_ask_for_problems_of_a_category(
+    category: Any, expected: Standing
+) -> None:
+    found = {"clinicalStatus": "active", "category": category}
+
+    listed = condition_standing(found, "active", False, TIMES, ("problem-list-item",))
+
+    assert listed is expected
+    assert condition_standing(found, "active", False, TIMES) is COUNTS
 
 
 def test_an_age_at_the_end_says_nothing_without_a_birth_date() -> None:

@@ -1,11 +1,23 @@
 """The course of a medicine is read over all its orders and statements."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from cds_service.fhir.chart import Chart
+from cds_service.fhir.moments import Moment
+from cds_service.rulebook.engine.rows.problems import Ending, Times
+from cds_service.rulebook.engine.rows.treatments import (
+    MedicineEntry,
+    Product,
+    Says,
+    medication_moment,
+    medicine_ending,
+    read_entry,
+)
 from cds_service.rulebook.values.truth import Unknown
 
 TABLET = "metoprolol succinate 100 MG Extended Release Oral Tablet"
@@ -414,3 +426,93 @@ def test_a_brand_renewed_as_its_ingredient_is_one_medicine(
 
     assert rules.verdict(facts, "bb: present", chart(requests=both)) is True
     assert rules.verdict(facts, "bb: present", chart(requests=both[1:])) is False
+
+
+# What one entry says
+
+
+ZONE = ZoneInfo("America/New_York")
+TIMES = Times(datetime(2026, 11, 22, 12, 0, tzinfo=UTC), ZONE)
+
+
+def read(entry: dict[str, Any]) -> MedicineEntry:
+    return read_entry(entry, Product(), medication_moment(entry, ZONE), TIMES)
+
+
+@pytest.mark.parametrize(
+    ("repeats", "days"),
+    [(None, 30), (0, 30), (1, 60), (2, 90), (999, 30_000), (1000, 30), (-1, 30)],
+)
+def test_a_supply_lasts_as_often_as_it_may_be_dispensed(
+    repeats: int | None, days: int
+) -> None:
+    until = read(order("2026-01-10", **supply(30, repeats))).until
+
+    assert until and until.low == datetime(2026, 1, 10, 5, tzinfo=UTC) + timedelta(days)
+
+
+@pytest.mark.parametrize("repeats", [True, "2", 2.0, None])
+def test_what_is_no_number_of_repeats_repeats_nothing(repeats: Any) -> None:
+    until = read(order("2026-01-10", **supply(30, repeats))).until
+
+    assert until and until.low == datetime(2026, 2, 9, 5, tzinfo=UTC)
+
+
+def test_a_supply_for_months_ends_by_the_sites_calendar() -> None:
+    months = {"expectedSupplyDuration": {"value": 1, "code": "mo"}}
+
+    until = read(order("2026-10-10", dispenseRequest=months)).until
+
+    assert until == Moment(
+        datetime(2026, 11, 10, 5, tzinfo=UTC),
+        datetime(2026, 11, 11, 4, 59, 59, 999999, tzinfo=UTC),
+    )
+
+
+@pytest.mark.parametrize(
+    ("repeat", "day"),
+    [
+        ({"boundsPeriod": period(end="2026-11-10")}, 10),
+        ({"boundsDuration": {"value": 1, "code": "mo"}}, 10),
+        ({"boundsQuantity": {"value": 1, "code": "mo"}}, 10),
+        ({"boundsRange": {"high": {"value": 1, "code": "mo"}}}, 10),
+        (
+            {
+                "boundsRange": {"high": {"value": 1, "code": "mo"}},
+                "boundsPeriod": period(end="2026-11-12"),
+            },
+            12,
+        ),
+    ],
+    ids=str,
+)
+def test_a_dosage_ends_with_a_day_of_the_sites_calendar(
+    repeat: dict[str, Any], day: int
+) -> None:
+    until = read(order("2026-10-10", **bounds(**repeat))).until
+
+    assert until == Moment(
+        datetime(2026, 11, day, 5, tzinfo=UTC),
+        datetime(2026, 11, day + 1, 4, 59, 59, 999999, tzinfo=UTC),
+    )
+
+
+@pytest.mark.parametrize(
+    ("says", "has_end", "ending"),
+    [
+        (Says.STOPPED, True, Ending("stopped", "until")),
+        (Says.ENDED, True, Ending("ended", "until")),
+        (Says.STOPPED, False, Ending("stopped", None, "began")),
+        (Says.USED_UP, False, Ending("completed", None, "began")),
+        (Says.NOT_TAKEN, False, Ending("recorded as not taken", None)),
+        (Says.TAKEN, False, None),
+        (Says.HELD, False, None),
+        (Says.NOTHING, False, None),
+    ],
+)
+def test_an_entry_that_is_over_says_how_and_when_or_when_it_was_ordered(
+    says: Says, has_end: bool, ending: Any
+) -> None:
+    entry: Any = MedicineEntry(says, Product(), "began", "until", "told", has_end)
+
+    assert medicine_ending(entry) == ending
