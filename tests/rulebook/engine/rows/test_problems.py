@@ -1,5 +1,6 @@
 """When a problem began, was written down and ended, in every form of FHIR."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,7 +19,7 @@ from cds_service.rulebook.engine.rows.problems import (
     is_long_ago,
     without_onset,
 )
-from cds_service.rulebook.engine.rows.readings import length_of
+from cds_service.rulebook.engine.rows.readings import Row, length_of
 from cds_service.rulebook.engine.rows.standing import problem_ending
 from cds_service.rulebook.values.intervals import Duration
 
@@ -300,3 +301,19 @@ def test_a_length_of_time_is_read_as_people_and_ucum_write_it(
     quantity: Any, length: Duration | None
 ) -> None:
     assert length_of(quantity) == length
+
+
+def test_a_window_looks_at_the_time_that_it_is_named_for() -> None:
+    started, seen, entered = (Moment(NOW, NOW.replace(hour=at)) for at in (13, 14, 15))
+    undated = Row("Condition/c", moment=seen, untimed="onset not recorded")
+    dated = replace(undated, dated=True, entered=entered, not_entered="no entry")
+    course = replace(dated, since=started)
+
+    assert undated.time("within") == (None, "onset not recorded")
+    assert undated.time("taken_for") == (None, "onset not recorded")
+    for window in ("within", "onset_within", "taken_for", "started_within"):
+        assert dated.time(window) == (seen, "onset not recorded")
+    for window in ("taken_for", "started_within"):
+        assert course.time(window) == (started, "onset not recorded")
+    assert course.time("within") == (seen, "onset not recorded")
+    assert course.time("recorded_within") == (entered, "no entry")

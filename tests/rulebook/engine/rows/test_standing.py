@@ -273,6 +273,8 @@ def test_a_condition_is_confirmed_by_any_of_its_codings() -> None:
         ({"status": "unknown"}, STATUS_UNKNOWN),
         ({"_status": {"extension": []}}, UNCLEAR),
         ({"status": ["active"]}, UNCLEAR),
+        ({"status": "active", "wasNotTaken": "maybe"}, UNCLEAR),
+        ({"status": "active", "taken": "perhaps"}, UNCLEAR),
     ],
     ids=str,
 )
@@ -282,6 +284,36 @@ def test_p_24_which_statements_are_current(
     resource = {"resourceType": "MedicationStatement", **statement}
 
     assert medication_standing(resource, "current", NOW, ZONE) is expected
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [("2026-11-23T04:59:59Z", COUNTS), ("2026-11-23T05:00:00Z", NOT)],
+)
+def test_a_statement_ends_with_its_last_day_at_the_site(
+    now: str, expected: Standing
+) -> None:
+    ended = {"status": "active", "effectivePeriod": {"end": "2026-11-22"}}
+    resource = {"resourceType": "MedicationStatement", **ended}
+    at = datetime.fromisoformat(now)
+
+    assert medication_standing(resource, "current", at, ZONE) is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("final", COUNTS),
+        ("preliminary", COUNTS),
+        ("registered", NOT),
+        ("entered-in-error", NOT),
+        ("otherwise", UNCLEAR),
+    ],
+)
+def test_a_preliminary_result_is_one_where_any_is_asked_for(
+    status: str, expected: Standing
+) -> None:
+    assert observation_standing({"status": status}, "any") is expected
 
 
 @pytest.mark.parametrize(

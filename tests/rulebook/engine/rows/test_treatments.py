@@ -10,10 +10,14 @@ import pytest
 from cds_service.fhir.chart import Chart
 from cds_service.fhir.moments import Moment
 from cds_service.rulebook.engine.rows.problems import Ending, Times
+from cds_service.rulebook.engine.rows.standing import Standing, medication_standing
 from cds_service.rulebook.engine.rows.treatments import (
+    Course,
     MedicineEntry,
     Product,
     Says,
+    follow,
+    follow_alone,
     medication_moment,
     medicine_ending,
     read_entry,
@@ -428,6 +432,26 @@ def test_a_brand_renewed_as_its_ingredient_is_one_medicine(
     assert rules.verdict(facts, "bb: present", chart(requests=both[1:])) is False
 
 
+def test_what_was_stopped_and_ordered_anew_the_day_after_went_on(
+    ask: Callable[..., bool | str],
+) -> None:
+    stopped = order("2026-01-10", "stopped", statusChanged="2026-06-01")
+    long = ", taken_for: 300 days"
+
+    assert ask(stopped, order("2026-06-02"), option=long) is True
+    assert ask(stopped, order("2026-06-03"), option=long) == GAP
+
+
+def test_what_was_stopped_for_longer_than_a_supply_is_stretched_began_anew(
+    ask: Callable[..., bool | str],
+) -> None:
+    stopped = order("2026-01-10", "stopped", statusChanged="2026-06-01")
+    long = ", taken_for: 300 days"
+
+    assert ask(stopped, order("2026-08-30"), option=long) == GAP
+    assert ask(stopped, order("2026-08-31"), option=long) is False
+
+
 # What one entry says
 
 
@@ -435,8 +459,124 @@ ZONE = ZoneInfo("America/New_York")
 TIMES = Times(datetime(2026, 11, 22, 12, 0, tzinfo=UTC), ZONE)
 
 
-def read(entry: dict[str, Any]) -> MedicineEntry:
-    return read_entry(entry, Product(), medication_moment(entry, ZONE), TIMES)
+HUNDRED = Product(
+    frozenset({("rxnorm", "866414")}),
+    frozenset({"metoprolol 100 mg"}),
+    frozenset({"metoprolol"}),
+)
+FIFTY = HUNDRED._replace(
+    codes=frozenset({("rxnorm", "866427")}), names=frozenset({"metoprolol 50 mg"})
+)
+
+
+def read(
+    entry: dict[str, Any], product: Product = HUNDRED, times: Times = TIMES
+) -> MedicineEntry:
+    return read_entry(entry, product, medication_moment(entry, ZONE), times)
+
+
+def courses(
+    *entries: tuple[dict[str, Any], Product] | dict[str, Any], times: Times = TIMES
+) -> list[Course]:
+    """What becomes of each; of the hundred milligrams where nothing else is said."""
+    named = [each if isinstance(each, tuple) else (each, HUNDRED) for each in entries]
+    standings = [
+        medication_standing(entry, "current", times.now, ZONE) for entry, _ in named
+    ]
+    return follow([read(*each, times) for each in named], standings, times)
+
+
+def day(year: int, month: int, day: int) -> Moment:
+    """A day of the site's calendar."""
+    start = datetime(year, month, day, tzinfo=ZONE)
+    last = datetime(year, month, day, 23, 59, 59, 999999, tzinfo=ZONE)
+    return Moment(start.astimezone(UTC), last.astimezone(UTC))
+
+
+def test_two_stops_of_one_day_are_as_one() -> None:
+    stop = statement("2026-06-01", "stopped")
+
+    taken, *_ = courses(order("2025-01-10"), stop, (stop, FIFTY))
+
+    assert taken.standing is Standing.DOES_NOT
+
+
+def test_supplies_that_follow_on_one_another_reach_back_to_the_first() -> None:
+    used_up = [
+        order(each, "completed", **supply(30)) for each in ("2026-01-10", "2026-05-01")
+    ]
+
+    *_, last = courses(*used_up, order("2026-08-25"))
+
+    assert last == Course(Standing.COUNTS, day(2026, 1, 10))
+
+
+def test_an_order_on_hold_stays_on_hold_whatever_was_completed_later() -> None:
+    held, _ = courses(order("2025-01-10", "on-hold"), order("2026-06-01", "completed"))
+
+    assert held.standing is Standing.ON_HOLD
+
+
+def test_what_was_said_before_a_medicine_was_taken_again_is_past() -> None:
+    not_taken = statement("2026-03-01", taken="n")
+
+    first, _, again = courses(order("2025-01-10"), not_taken, order("2026-06-01"))
+    before, _ = courses(order("2025-01-10"), not_taken)
+
+    assert (first.standing, again.standing) == (Standing.COUNTS, Standing.COUNTS)
+    assert before.standing is Standing.LATER_NOT_TAKEN
+
+
+def test_of_two_later_doubts_the_newer_one_is_said() -> None:
+    not_taken, held = statement("2026-03-01", taken="n"), order("2026-05-01", "on-hold")
+
+    for others in ((not_taken, held), (held, not_taken)):
+        first, *_ = courses(order("2025-01-10"), *others)
+        assert first.standing is Standing.LATER_HELD
+
+
+def test_a_medicine_ends_with_a_later_stop_of_the_same_product_alone() -> None:
+    old, new = order("2025-01-10"), order("2026-08-01")
+    stopped = order("2025-03-01", "stopped", statusChanged="2025-06-01")
+    before = statement("2024-06-01", "stopped")
+
+    def since(*entries: Any) -> Moment | None:
+        return courses(*entries)[-1].since
+
+    assert since(old, stopped, new) == day(2026, 8, 1)
+    assert since(old, before, new) == day(2025, 1, 10)
+    assert since(old, (stopped, FIFTY), new) == day(2025, 1, 10)
+
+
+def test_a_completed_order_lasts_a_year_of_the_sites_calendar() -> None:
+    later = Times(datetime(2027, 3, 1, 12, 0, tzinfo=UTC), ZONE)
+    used_up = order("2025-11-02", "completed")  # the day on which summer time ends
+
+    *_, last = courses(used_up, order("2027-01-31"), times=later)
+    *_, after = courses(used_up, order("2027-02-01"), times=later)
+
+    assert last == Course(Standing.COUNTS, day(2025, 11, 2))
+    assert after.untimed == GAP
+
+
+def test_an_order_for_next_month_goes_on_with_what_is_taken_now() -> None:
+    ahead = order("2026-11-01", **bounds(boundsPeriod=period("2026-12-20")))
+
+    *_, next_one = courses(order("2026-08-10"), ahead)
+
+    assert next_one.since == day(2026, 8, 10)
+
+
+@pytest.mark.parametrize(
+    ("end", "until"),
+    [("2026-11-10", day(2026, 11, 10)), ("9999-12-31", None), ("soon", None)],
+)
+def test_a_statement_ends_with_a_day_of_the_sites_calendar(
+    end: str, until: Moment | None
+) -> None:
+    entry = statement(None, effectivePeriod=period("2026-01-10", end))
+
+    assert read(entry).until == until
 
 
 @pytest.mark.parametrize(
@@ -495,6 +635,56 @@ def test_a_dosage_ends_with_a_day_of_the_sites_calendar(
         datetime(2026, 11, day, 5, tzinfo=UTC),
         datetime(2026, 11, day + 1, 4, 59, 59, 999999, tzinfo=UTC),
     )
+
+
+def test_an_order_without_another_is_over_so_long_after_its_last_day_at_the_site() -> (
+    None
+):
+    entry = order("2026-01-10", **bounds(boundsPeriod=period(end="2026-08-24")))
+    began = medication_moment(entry, ZONE)
+    last = datetime(2026, 11, 23, 3, 59, 59, tzinfo=UTC)
+
+    def follow(now: datetime) -> Course:
+        return follow_alone(entry, began, Standing.COUNTS, Times(now, ZONE))
+
+    assert follow(last) == Course(Standing.COUNTS, began)
+    after = last + timedelta(seconds=1)
+    assert follow(after) == Course(Standing.SUPPLY_ENDED, began)
+
+
+@pytest.mark.parametrize("standing", [Standing.DOES_NOT, Standing.UNCLEAR])
+def test_what_does_not_count_by_itself_has_no_course(standing: Standing) -> None:
+    entry = order("2026-01-10")
+    began = medication_moment(entry, ZONE)
+
+    assert follow_alone(entry, began, standing, TIMES) == Course(standing)
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        (statement("2026-01-10"), Says.TAKEN),
+        (statement("2026-01-10", "completed"), Says.ENDED),
+        (statement("2026-01-10", taken="n"), Says.NOT_TAKEN),
+        (statement("2026-01-10", wasNotTaken=True), Says.NOT_TAKEN),
+        (statement("2026-01-10", "entered-in-error", taken="n"), Says.NOTHING),
+        (statement("2026-01-10", "entered-in-error"), Says.NOTHING),
+        (statement("2026-01-10", "intended"), Says.NOTHING),
+        (order("2026-01-10"), Says.TAKEN),
+        (order("2026-01-10", "completed"), Says.USED_UP),
+        (order("2026-01-10", "draft"), Says.NOTHING),
+        (order("2026-01-10", "otherwise"), Says.NOTHING),
+        (order("2026-01-10", intent="plan"), Says.NOTHING),
+        (order("2026-01-10", doNotPerform=True), Says.HELD),
+        (order("2026-01-10", "stopped", doNotPerform=True), Says.NOTHING),
+        (order("2026-01-10", doNotPerform="maybe"), Says.NOTHING),
+    ],
+    ids=str,
+)
+def test_what_an_entry_says_of_taking_a_medicine(
+    entry: dict[str, Any], says: Says
+) -> None:
+    assert read(entry).says is says
 
 
 @pytest.mark.parametrize(
