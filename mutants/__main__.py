@@ -50,25 +50,28 @@ class Room:
 
 ENGINE, CARDS = "cds_service/rulebook/engine", "cds_service/rulebook/cards"
 ENGINE_TESTS, CARD_TESTS = "tests/rulebook/engine", "tests/rulebook/cards"
+ROWS, ROW_TESTS = f"{ENGINE}/rows", f"{ENGINE_TESTS}/rows"
+STANDING = ("problems", "standing", "treatments", "readings")
+MATCHING = ("matching", "words", "not_obtained")
 CRITERIA = ("criteria", "series", "trend", "scores", "alert_tests")
 ROOMS = {
     "trust": Room(("cds_service/trust/*.py",), ("tests/trust",)),
     "consent": Room(
-        (
-            "cds_service/wearables/consent.py",
-            "cds_service/wearables/consent_gate.py",
-            "cds_service/decision/consenting.py",
-            "cds_service/store/consents.py",
-        ),
+        ("cds_service/wearables/consent.py", "cds_service/wearables/consent_gate.py"),
         (
             "tests/wearables/test_consent_gate.py",
             "tests/wearables/adapters/test_consents.py",
-            "tests/decision/test_consenting.py",
-            "tests/store/test_consents.py",
-            "tests/store/test_many_writers.py",
-            "tests/ingestion/test_consents.py",
         ),
-        # A server of PostgreSQL takes seconds to start, for each mutant anew.
+    ),
+    # A server of PostgreSQL takes seconds to start, for each mutant anew.
+    "consenting": Room(
+        ("cds_service/decision/consenting.py",),
+        ("tests/decision/test_consenting.py",),
+        "not postgresql",
+    ),
+    "consents": Room(
+        ("cds_service/store/consents.py",),
+        ("tests/store/test_consents.py", "tests/store/test_many_writers.py"),
         "not postgresql and (not many_writers or withdrawal_is_answered)",
     ),
     "suppression": Room(
@@ -91,9 +94,50 @@ ROOMS = {
             f"{ENGINE_TESTS}/test_left_open.py",
         ),
     ),
-    "engine": Room((f"{ENGINE}/*.py",), (ENGINE_TESTS, CARD_TESTS)),
+    "standing": Room(
+        tuple(f"{ROWS}/{each}.py" for each in STANDING),
+        (
+            *(f"{ROW_TESTS}/test_{each}.py" for each in STANDING[:-1]),
+            f"{ROW_TESTS}/test_ends_of_the_calendar.py",
+            f"{ENGINE_TESTS}/test_left_open.py",
+        ),
+    ),
+    "observations": Room(
+        (f"{ROWS}/observations.py",),
+        (
+            f"{ROW_TESTS}/test_observations.py",
+            f"{ROW_TESTS}/test_absence.py",
+            f"{ROW_TESTS}/test_plausible.py",
+        ),
+    ),
+    "matching": Room(
+        tuple(f"{ROWS}/{each}.py" for each in ("matching", "coded", "selectors")),
+        (
+            *(f"{ROW_TESTS}/test_{each}.py" for each in MATCHING),
+            f"{ROW_TESTS}/test_coded.py",
+            f"{ROW_TESTS}/test_mentions.py",
+        ),
+    ),
+    "rows": Room(
+        (f"{ROWS}/*.py",),
+        (
+            *(f"{ROW_TESTS}/test_{each}.py" for each in MATCHING),
+            f"{ROW_TESTS}/test_treatments.py",
+            f"{ENGINE_TESTS}/test_left_open.py",
+        ),
+    ),
+    "engine": Room(
+        (f"{ENGINE}/*.py",),
+        (
+            f"{ENGINE_TESTS}/test_attributes.py",
+            f"{ENGINE_TESTS}/test_criteria.py",
+            f"{ENGINE_TESTS}/test_evaluate.py",
+            f"{ENGINE_TESTS}/test_left_open.py",
+            f"{CARD_TESTS}/test_disputes.py",
+            f"{CARD_TESTS}/test_suppression.py",
+        ),
+    ),
     "cards": Room((f"{CARDS}/*.py",), (CARD_TESTS,)),
-    "rows": Room((f"{ENGINE}/rows/*.py",), (ENGINE_TESTS,)),
 }
 """What an earlier one has, a later one leaves to it."""
 

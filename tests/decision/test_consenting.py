@@ -13,9 +13,9 @@ import pytest
 
 from cds_service.app import build_world
 from cds_service.audit import build_consent_event
-from cds_service.config import Config, ConsentMode
+from cds_service.config import Clients, Config, ConsentMode
 from cds_service.decision import Answer, World, answer
-from cds_service.decision.consenting import heed_consents
+from cds_service.decision.consenting import heed_consents, open_gate
 from cds_service.fhir.chart import Source, SourceState
 from cds_service.protocol.errors import Unavailable, UnmetPrecondition
 from cds_service.protocol.requests import parse_request
@@ -24,7 +24,7 @@ from cds_service.rulebook.load import check_folder
 from cds_service.store.records import Attempt, AuditEvent, Intake, StoredAnswer
 from cds_service.store.store import Store
 from cds_service.wearables.adapters.consents import keep_consent
-from cds_service.wearables.consent_gate import plan_change
+from cds_service.wearables.consent_gate import ConsentGate, plan_change
 from cds_service.wearables.records import PatientKey, WearableAlert
 
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
@@ -266,6 +266,48 @@ def test_a_stricter_version_of_the_same_age_is_heard_as_well(world: World) -> No
     with pytest.raises(Unavailable):
         ask(replace(world, store=store))
     store.close()
+
+
+def test_each_tenant_is_asked_for_by_the_names_of_its_own_hospital(
+    book: Callable[[str], Rulebook],
+) -> None:
+    rulebook = book("skip")
+    clients = Clients(consent_actors={"north": frozenset({"Organization/n"})})
+
+    def gate(tenant: str, mode: ConsentMode) -> ConsentGate:
+        return open_gate(rulebook, clients, tenant, mode)
+
+    zone = rulebook.site.time_zone
+    assert gate("north", ConsentMode.REQUIRED) == ConsentGate(
+        rulebook.catalogue, zone, frozenset({"Organization/n"}), False
+    )
+    assert gate("south", ConsentMode.ASSUMED) == ConsentGate(
+        rulebook.catalogue, zone, frozenset(), True
+    )
+
+
+def test_a_consent_that_was_over_before_the_call_permits_nothing(world: World) -> None:
+    tell(world, consent("use", period={"start": "2026-01-01", "end": "2026-11-21"}))
+    gate = world.consent_gate("default")
+
+    heeded = heed_consents(P1, (ALERT,), None, world.store, gate, NOW)
+
+    assert heeded.alerts == ()
+
+
+def test_where_the_ehr_did_not_tell_all_nothing_is_gone(world: World) -> None:
+    gate = world.consent_gate("default")
+    whole = Source("consents", SourceState.LOADED, (ALL,))
+    told = heed_consents(P1, (ALERT,), whole, world.store, gate, NOW)
+    assert told.use and told.use.change
+    event = build_consent_event(NOW, "default", "ehr", [told.use.change], {})
+    world.store.consents.record([told.use.change], event)
+
+    partial = Source("consents", SourceState.PARTIAL, ())
+    heeded = heed_consents(P1, (ALERT,), partial, world.store, gate, NOW)
+
+    assert heeded.alerts is None
+    assert heeded.use and heeded.use.change is None
 
 
 def test_where_no_alert_is_stored_no_consent_is_looked_at(world: World) -> None:

@@ -278,6 +278,15 @@ def test_a_consent_to_readings_alone_says_what_it_permits() -> None:
     assert bool(Permitted()) is False
 
 
+def test_a_consent_that_is_over_permits_no_reading() -> None:
+    over = READINGS.read([record(period={"end": "2026-11-01"}, **ONLY_STEPS)])
+
+    assert not READINGS.permits_reading(
+        ConsentAction.COLLECT, "steps", NOW - timedelta(days=60), over, NOW
+    )
+    assert READINGS.permitted(over, NOW)[ConsentAction.COLLECT] == Permitted()
+
+
 def test_where_a_denial_may_be_missing_no_new_permission_of_readings_is_kept() -> None:
     steps = record(**ONLY_STEPS)
 

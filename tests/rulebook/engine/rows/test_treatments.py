@@ -567,6 +567,122 @@ def test_an_order_for_next_month_goes_on_with_what_is_taken_now() -> None:
     assert next_one.since == day(2026, 8, 10)
 
 
+JAN, JUN = day(2026, 1, 10), day(2026, 6, 1)
+
+
+@pytest.mark.parametrize(
+    ("entry", "says", "began", "until", "told", "has_end"),
+    [
+        (order("2026-01-10"), Says.TAKEN, JAN, None, JAN, False),
+        (
+            order("2026-01-10", "stopped", statusChanged="2026-06-01", **supply(30)),
+            Says.STOPPED,
+            JAN,
+            JUN,
+            JUN,
+            True,
+        ),
+        (
+            order("2026-01-10", "stopped", **supply(30)),
+            Says.STOPPED,
+            JAN,
+            day(2026, 2, 9),
+            JAN,
+            False,
+        ),
+        (
+            order("2026-01-10", statusChanged="2026-06-01"),
+            Says.TAKEN,
+            JAN,
+            None,
+            JAN,
+            False,
+        ),
+        # Written in January, to be taken from June on.
+        (
+            order("2026-01-10", **bounds(boundsPeriod=period("2026-06-01"))),
+            Says.TAKEN,
+            JUN,
+            None,
+            JAN,
+            False,
+        ),
+        (
+            order(None, **bounds(boundsPeriod=period("2026-06-01"))),
+            Says.TAKEN,
+            JUN,
+            None,
+            JUN,
+            False,
+        ),
+        (
+            order("2026-01-10", **bounds(boundsPeriod="from June on")),
+            Says.TAKEN,
+            JAN,
+            None,
+            JAN,
+            False,
+        ),
+        (
+            order("2026-01-10", dosageInstruction="once a day"),
+            Says.TAKEN,
+            JAN,
+            None,
+            JAN,
+            False,
+        ),
+        (statement("2026-01-10"), Says.TAKEN, JAN, None, JAN, False),
+        (
+            statement("2026-01-10", dateAsserted="2026-06-01"),
+            Says.TAKEN,
+            JAN,
+            None,
+            JUN,
+            False,
+        ),
+        (
+            statement(None, effectivePeriod=period("2026-01-10", "2026-06-01")),
+            Says.ENDED,
+            JAN,
+            JUN,
+            JUN,
+            True,
+        ),
+        (
+            statement(
+                None,
+                effectivePeriod=period("2026-01-10", "2027-06-01"),
+                dateAsserted="2026-06-01",
+            ),
+            Says.TAKEN,
+            JAN,
+            day(2027, 6, 1),
+            JUN,
+            False,
+        ),
+        (
+            statement("2026-01-10", "stopped", dateAsserted="2026-06-01"),
+            Says.STOPPED,
+            JAN,
+            None,
+            JUN,
+            True,
+        ),
+        (statement(None), Says.TAKEN, None, None, None, False),
+    ],
+    ids=str,
+)
+def test_an_entry_says_from_when_until_when_and_as_of_when(
+    entry: dict[str, Any],
+    says: Says,
+    began: Moment | None,
+    until: Moment | None,
+    told: Moment | None,
+    has_end: bool,
+) -> None:
+    assert read(entry) == MedicineEntry(says, HUNDRED, began, until, told, has_end)
+
+
 @pytest.mark.parametrize(
     ("end", "until"),
     [("2026-11-10", day(2026, 11, 10)), ("9999-12-31", None), ("soon", None)],
