@@ -19,7 +19,7 @@ from cds_service.rulebook.engine.rows.problems import (
     is_long_ago,
     without_onset,
 )
-from cds_service.rulebook.engine.rows.readings import Row, length_of
+from cds_service.rulebook.engine.rows.readings import Row, length_of, reference_of
 from cds_service.rulebook.engine.rows.standing import problem_ending
 from cds_service.rulebook.values.intervals import Duration
 
@@ -317,3 +317,18 @@ def test_a_window_looks_at_the_time_that_it_is_named_for() -> None:
         assert course.time(window) == (started, "onset not recorded")
     assert course.time("within") == (seen, "onset not recorded")
     assert course.time("recorded_within") == (entered, "no entry")
+
+
+@pytest.mark.parametrize(
+    ("resource", "reference"),
+    [
+        ({"resourceType": "Condition", "id": "c"}, "Condition/c"),
+        ({"resourceType": "Condition"}, "Condition/?"),
+        ({"id": "c"}, "?/c"),
+    ],
+    ids=str,
+)
+def test_a_record_is_named_by_its_type_and_id(
+    resource: dict[str, Any], reference: str
+) -> None:
+    assert reference_of(resource) == reference

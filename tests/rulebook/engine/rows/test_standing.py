@@ -55,6 +55,7 @@ def coded(*codes: Any) -> dict[str, Any]:
         ({"abatementBoolean": True}, NOT),
         ({"abatementBoolean": "true"}, NOT),
         ({"abatementBoolean": False}, COUNTS),
+        ({"abatementBoolean": "false"}, COUNTS),
         ({"clinicalStatus": coded("active"), "abatementDateTime": "2020"}, COUNTS),
         ({"verificationStatus": coded("refuted")}, NOT),
         ({"verificationStatus": coded(LOCAL, "refuted")}, NOT),
@@ -439,3 +440,51 @@ def test_p_24_which_observations_count(status: Any, expected: Standing) -> None:
     observation = {"status": status, "triggeredBy": [{"type": "reflex"}]}
 
     assert observation_standing(observation, "") is expected
+
+
+ORDER, STATEMENT = "MedicationRequest", "MedicationStatement"
+
+
+@pytest.mark.parametrize(
+    ("kind", "medicine", "policy", "expected"),
+    [
+        (ORDER, {"status": "draft", "intent": "proposal"}, "draft", COUNTS),
+        (ORDER, {"status": "on-hold", "intent": "order"}, "draft", COUNTS),
+        (ORDER, {"status": "unknown", "intent": "order"}, "draft", NOT),
+        (ORDER, {"status": "stopped", "intent": "order"}, "draft", NOT),
+        (STATEMENT, {"status": "on-hold"}, "draft", NOT),
+        (STATEMENT, {"status": "active"}, "draft", NOT),
+        (ORDER, {"status": "draft", "intent": "proposal"}, "any", NOT),
+        (ORDER, {"status": "cancelled", "intent": "order"}, "any", COUNTS),
+        (STATEMENT, {"status": "cancelled"}, "any", NOT),
+        (STATEMENT, {"status": "intended"}, "any", COUNTS),
+        (STATEMENT, {"status": "unknown"}, "any", STATUS_UNKNOWN),
+        (ORDER, {"status": "on-hold", "intent": "order"}, "stopped", NOT),
+        (ORDER, {"status": "unknown", "intent": "order"}, "stopped", STATUS_UNKNOWN),
+        (
+            STATEMENT,
+            {"status": "completed", "effectivePeriod": {"end": "2026-01-01"}},
+            "stopped",
+            COUNTS,
+        ),
+        (
+            STATEMENT,
+            {"status": "active", "effectivePeriod": {"end": "2026-01-01"}},
+            "any",
+            COUNTS,
+        ),
+        (
+            ORDER,
+            {"status": "stopped", "intent": "order", "doNotPerform": True},
+            "stopped",
+            NOT,
+        ),
+    ],
+    ids=str,
+)
+def test_which_medicines_count_as_drafts_as_stopped_and_as_any(
+    kind: str, medicine: dict[str, Any], policy: str, expected: Standing
+) -> None:
+    resource = {"resourceType": kind, **medicine}
+
+    assert medication_standing(resource, policy, NOW, ZONE) is expected

@@ -21,6 +21,7 @@ from cds_service.rulebook.engine.rows.treatments import (
     medication_moment,
     medicine_ending,
     read_entry,
+    without_start,
 )
 from cds_service.rulebook.values.truth import Unknown
 
@@ -751,6 +752,44 @@ def test_a_dosage_ends_with_a_day_of_the_sites_calendar(
         datetime(2026, 11, day, 5, tzinfo=UTC),
         datetime(2026, 11, day + 1, 4, 59, 59, 999999, tzinfo=UTC),
     )
+
+
+@pytest.mark.parametrize("ends", [("2026", "2026-03-01"), ("2026-03-01", "2026")])
+def test_of_several_ends_the_latest_counts(ends: tuple[str, str]) -> None:
+    whole_year = Moment(day(2026, 1, 1).low, day(2026, 12, 31).high)
+    several = [
+        {"timing": {"repeat": {"boundsPeriod": period(end=end)}}} for end in ends
+    ]
+    supplied = {
+        "validityPeriod": period(end="2026"),
+        "expectedSupplyDuration": {"value": 50, "code": "d"},
+    }
+
+    assert read(order("2026-01-10", dosageInstruction=several)).until == whole_year
+    assert read(order("2026-01-10", dispenseRequest=supplied)).until == whole_year
+
+
+def test_an_order_is_valid_until_a_day_of_the_sites_calendar() -> None:
+    valid = {"validityPeriod": period(end="2026-06-01")}
+
+    assert read(order("2026-01-10", dispenseRequest=valid)).until == JUN
+    assert read(order("2026-01-10", dispenseRequest="a year")).until is None
+
+
+@pytest.mark.parametrize(
+    ("resource", "said"),
+    [
+        ({}, "start not recorded"),
+        ({"authoredOn": None}, ""),
+        ({"effectiveDateTime": "soon"}, ""),
+        ({"effectivePeriod": {}}, ""),
+    ],
+    ids=str,
+)
+def test_a_medicine_without_a_start_is_told_from_one_that_cannot_be_read(
+    resource: dict[str, Any], said: str
+) -> None:
+    assert without_start(resource) == said
 
 
 def test_an_order_without_another_is_over_so_long_after_its_last_day_at_the_site() -> (
