@@ -47,7 +47,7 @@ FILES = {
     "alert-types.yaml": """\
         format: 1
         alert_types:
-          low-heart-rate: {title: Low heart rate, metric: heart_rate, unit: /min}
+          low-heart-rate: {title: Low heart rate, metric: heart-rate, unit: /min}
         """,
     "valuesets/diabetes.yaml": """\
         format: 1

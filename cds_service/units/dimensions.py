@@ -110,6 +110,12 @@ DIMENSIONS: Mapping[str, Mapping[str, Unit]] = {
         "mo": Unit(43_830, "month|months|mos"),
         "a": Unit(525_960, "year|years|yr|yrs"),
     },
+    "energy": {
+        "kcal": Unit(1, "Cal|kilocalorie|kilocalories"),
+        "cal": Unit(0.001, "calorie|calories"),
+        "kJ": Unit(0.239005736137667, "kilojoule|kilojoules"),
+        "J": Unit(0.000239005736137667, "joule|joules"),
+    },
     "volume": {
         "mL": Unit(1, "mls|cc|milliliter|milliliters|millilitre|millilitres"),
         "L": Unit(1000, "liter|liters|litre|litres"),

@@ -16,7 +16,7 @@ from .dimensions import DIMENSIONS, LONGEST, SHARES
 _OF_TABLES = frozenset(code for units in DIMENSIONS.values() for code in units)
 PLAIN = _OF_TABLES | frozenset(
     "1/min {beats}/min {breaths}/min {score} [pH] ug mg U [IU] mL/h mg/d mg/g "
-    "mL/min/{1.73m2} kcal m2 ng/mL/h".split()
+    "mL/min/{1.73m2} m2 ng/mL/h".split()
 )
 """UCUM as written by nearly everyone; accepted without asking the grammar."""
 
@@ -37,6 +37,8 @@ def conversion(unit: str, to: str) -> tuple[float, float] | None:
     """
     if _nature(unit) != _nature(to) or _is_share_of_count(unit, to):
         return None
+    if unit in _OF_TABLES and to in _OF_TABLES:
+        return _from_table(unit, to)
     unit, to = without_annotations(unit), without_annotations(to)
     if unit == to:
         return (1.0, 0.0)

@@ -43,10 +43,10 @@ ALERT_TYPES = """\
     alert_types:
       low-heart-rate:
         title: Low heart rate
-        metric: heart_rate
+        metric: heart-rate
         unit: /min
         codes: [{system: loinc, codes: [8867-4]}]
-      irregular-rhythm: {title: Irregular rhythm, metric: heart_rhythm}
+      irregular-rhythm: {title: Irregular rhythm}
     """
 
 

@@ -10,13 +10,9 @@ from typing import Any
 from ...fhir.code_systems import canonical_system, normalise_code
 from ...wearables.metrics import Catalogue, Metric
 from ...wearables.records import AlertType
-from ..language.diagnostics import Findings
 from ..language.document import Document
-from ..language.slips import check_unit
-from ..terminology.checks import check_entry
 
 METRICS, ALERT_TYPES = "metrics.yaml", "alert-types.yaml"
-Coded = tuple[str, str]
 
 
 def build_catalogue(
@@ -80,21 +76,6 @@ def _alert_type(name: str, body: Mapping[str, Any], metric: Metric | None) -> Al
     )
 
 
-def check_catalogue(
-    metrics: Document | None, alert_types: Document | None, findings: Findings
-) -> None:
-    """Hold the units and codes of files of the right shape to their systems."""
-    for document, key in ((metrics, "metrics"), (alert_types, "alert_types")):
-        if document is None:
-            continue
-        for name, body in _written(document, key).items():
-            if "unit" in body:
-                check_unit(body["unit"], document, (key, name, "unit"), findings)
-            for list in ("codes", "consent"):
-                for index, entry in enumerate(body.get(list, ())):
-                    check_entry(document, (key, name, list, index), entry, findings)
-
-
 def _written(document: Document | None, key: str) -> Mapping[str, Mapping[str, Any]]:
     written: Mapping[str, Any] = document.data[key] if document else {}
     return written
@@ -104,7 +85,7 @@ def _priority(document: Document | None) -> tuple[str, ...]:
     return tuple(document.data.get("priority", ())) if document else ()
 
 
-def _codes(entries: Iterable[Mapping[str, Any]]) -> frozenset[Coded]:
+def _codes(entries: Iterable[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
     pairs = []
     for entry in entries:
         system = canonical_system(entry["system"])

@@ -20,7 +20,8 @@ from ..terminology.lexicon import FOLDER, build_lexicon
 from ..terminology.locks import check_lock
 from ..terminology.measured import UNITS, Quantities, check_units, quantities_of
 from ..terminology.valuesets import build_valuesets
-from .catalogue_builder import ALERT_TYPES, METRICS, build_catalogue, check_catalogue
+from .catalogue_builder import ALERT_TYPES, METRICS, build_catalogue
+from .catalogue_checks import check_catalogue
 from .fact_builder import FactBuilder, Shelf
 from .life_cycle import check_successors
 from .orders import check_orders
@@ -146,7 +147,12 @@ class _Compilation:
         check_units(self._one(UNITS), self.findings)
         quantities = quantities_of(self._one(UNITS))
         told = self._one(METRICS), self._one(ALERT_TYPES)
-        check_catalogue(*told, self.findings)
+        check_catalogue(
+            *told,
+            quantities,
+            self.findings,
+            lacks_metrics=METRICS not in self.files,
+        )
         catalogue = build_catalogue(*told)
         sets = self.sound.get("valueset", {}).values()
         words = self.sound.get("lexicon", {}).values()

@@ -160,6 +160,11 @@ ADDED = {
         title: Asthma
         condition: {in: asthma}
         """,
+    "metrics.yaml": """\
+        format: 1
+        metrics:
+          heart-rate: {title: Heart rate, unit: /min, plausible: [25, 250]}
+        """,
     "valuesets/snomed/asthma.yaml": """\
         format: 1
         extends: asthma
@@ -187,14 +192,14 @@ def small(tmp_path: Path, revise: Callable[[Path, int], dict[str, str]]) -> Path
 def test_the_smaller_folder_has_no_errors(small: Path) -> None:
     result = run(small)
 
-    assert result.output.splitlines()[-1] == "9 files, 1 rule: 1 note"
+    assert result.output.splitlines()[-1] == "10 files, 1 rule: 1 note"
     assert result.exit_code == 0
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[" * 50_000, b"- 1"])
 @pytest.mark.parametrize(
     "file", [SMALL, "site.yaml", "services.yaml", "alert-types.yaml",
-             "facts/wheeze.yaml", "valuesets/diabetes.yaml",
+             "metrics.yaml", "facts/wheeze.yaml", "valuesets/diabetes.yaml",
              "valuesets/snomed/asthma.yaml", "revised.test.yaml"]
 )  # fmt: skip
 def test_no_broken_file_makes_it_crash(small: Path, file: str, content: bytes) -> None:

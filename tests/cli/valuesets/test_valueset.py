@@ -20,7 +20,7 @@ services:
 """,
     "alert-types.yaml": """\
 format: 1
-alert_types: {low-heart-rate: {title: Low heart rate, metric: heart_rate, unit: /min}}
+alert_types: {low-heart-rate: {title: Low heart rate, metric: heart-rate, unit: /min}}
 """,
     "slow.yaml": """\
 format: 1

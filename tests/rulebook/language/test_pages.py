@@ -56,7 +56,7 @@ FOLDER = {
     "alert-types.yaml": """\
         format: 1
         alert_types:
-          low-heart-rate: {title: Low heart rate, metric: heart_rate, unit: /min}
+          low-heart-rate: {title: Low heart rate, metric: heart-rate, unit: /min}
         """,
     "facts/diabetes.yaml": """\
         format: 1

@@ -115,7 +115,7 @@ def test_an_alert_keeps_its_offset_and_takes_its_type_s_unit() -> None:
     (alert,) = write(wearable_alerts=[written]).alerts(TYPES) or ()
 
     assert alert.start.isoformat() == "2026-11-21T09:00:00+01:00"
-    assert (alert.value, alert.unit, alert.metric) == (42, "/min", "heart_rate")
+    assert (alert.value, alert.unit, alert.metric) == (42, "/min", "heart-rate")
     assert alert.duration(NOW).total_seconds() == 15 * 60
 
 
