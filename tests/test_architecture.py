@@ -451,11 +451,11 @@ FOR_OTHERS = {
 }  # fmt: skip
 """What a library or Python itself asks for by its name."""
 UNDER_WAY: set[str] = {
-    "store.samples.tokens.revoke",
     "store.samples.links.naming",
-    "store.samples.quarantine.drop",
     "store.samples.links.retract",
+    "store.samples.quarantine.drop",
     "store.samples.quarantine.wearers",
+    "store.samples.tokens.revoke",
     "wearables.consent_gate.permits_reading",
     "wearables.samples.ESTIMATED",
     "wearables.samples.SKIPPED",

@@ -11,6 +11,7 @@ Source: RFC 3339 section 4.3; RFC 9557 sections 2.2 (``Z``), 3.1 (zone in bracke
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 _STAMP = re.compile(
@@ -124,6 +125,7 @@ def _hour(hour: int, half: str | None) -> int:
     return hour % 12 + (12 if half in "pP" else 0)
 
 
+@lru_cache(maxsize=256)
 def _length(offset: str) -> timedelta | None:
     if offset in ("Z", "z"):
         return timedelta(0)

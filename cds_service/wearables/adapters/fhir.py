@@ -40,11 +40,13 @@ from .reading import (
     Object,
     Reader,
     inside,
+    made_id,
     open_reader,
     read_each,
     read_id,
     read_name,
     read_one,
+    read_revision,
     read_span,
 )
 
@@ -52,6 +54,8 @@ FORMAT = "fhir"
 READ = frozenset({"final", "amended", "corrected", "preliminary", "unknown"})
 """``unknown`` is what the mapping from Open mHealth writes into every Observation."""
 TAKEN_BACK = "entered-in-error"
+LONGEST_NOTICE = 128
+"""Characters in the id of an alert."""
 LONGEST_ATTACHMENT = 256 * 1024
 """Characters of an attached data point in base64; a genuine one has less than 2,000."""
 COUNTED = "1"
@@ -119,11 +123,11 @@ class _Delivery:
 
     def read(self, observation: Object, path: str) -> Iterator[Item]:
         """Yield what an Observation says."""
-        status = observation.get("status")
+        told = observation.get("status")
+        status = told if isinstance(told, str) else ""
         taken_back = status == TAKEN_BACK
         if not taken_back and status not in READ:
-            known = isinstance(status, str) and bool(status)
-            reason = "no-value" if known else "malformed"
+            reason = "no-value" if status else "malformed"
             raise NotTaken(
                 reason, "Must say that it was measured, such as final.", "status"
             )
@@ -214,9 +218,7 @@ def _revision(observation: Object, reader: Reader) -> int:
         at, _ = reader.time(meta.get("lastUpdated"), "meta.lastUpdated")
         return microseconds(at) // MILLISECONDS
     except NotTaken:
-        version = meta.get("versionId")
-        text = version if isinstance(version, str) and len(version) < 10 else ""
-        return int(text) if text.isascii() and text.isdigit() else 0
+        return read_revision(meta.get("versionId"))
 
 
 def _frame(observation: Object, id: str, wearer: SourceWearer, reader: Reader) -> Frame:
@@ -309,9 +311,10 @@ def _event(observation: Object, reader: Reader) -> AlertType | None:
 
 
 def _notice(event: AlertType, path: str, frame: Frame) -> Notice:
+    id = frame.source_id or made_id(event.name, str(microseconds(frame.start)))
     return Notice(
         event.name,
-        frame.source_id or f"{event.name}/{microseconds(frame.start)}",
+        id if len(id) <= LONGEST_NOTICE else made_id(id),
         frame.start,
         frame.end,
         frame.local,

@@ -124,7 +124,8 @@ def _summary(summary: Object, kind: str, path: str, reader: Reader) -> Iterator[
 
 def _part(part: Object, path: str, frame: Frame, reader: Reader) -> Iterator[Item]:
     """What a snapshot of two minutes says of one metric."""
-    name = f"{SNAPSHOTS}/{part.get('summaryType')}"
+    kind = part.get("summaryType")
+    name = f"{SNAPSHOTS}/{kind}" if isinstance(kind, str) else ""
     metric = reader.metric(name)
     if metric is None:
         raise NotTaken("other-kind", "No metric here.", "summaryType")

@@ -13,7 +13,6 @@ Source: developers.google.com/fit/rest/v1, "Users.dataset: aggregate",
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from hashlib import blake2b
 from typing import Any
 
 from ...protocol.errors import Problem, Unprocessable
@@ -30,11 +29,13 @@ from .reading import (
     Object,
     Reader,
     at_microseconds,
+    made_id,
     open_reader,
     read_each,
     read_epoch,
     read_id,
     read_one,
+    read_revision,
     read_span,
     read_whole,
 )
@@ -145,7 +146,9 @@ def _values(
 ) -> Iterator[tuple[Metric, Any, str, int, Stat | None]]:
     """Metric, number, its unit, place and statistic of each value that is of one."""
     for index, value in enumerate(told if isinstance(told, list) else []):
-        name = f"{type}/{_number(value) if type == SEGMENTS else index}"
+        number = _number(value)
+        staged = type == SEGMENTS and isinstance(number, int) and 0 < number < 100
+        name = f"{type}/{number if staged else index}"
         metric = reader.metric(name)
         if metric is None and index == 0:
             name = type
@@ -155,7 +158,7 @@ def _values(
         stat = None
         if type.endswith(SUMMARY):
             stat = SUMMARIES[index % len(SUMMARIES)]
-        yield metric, _number(value), metric.unit_of(FORMAT, name), index, stat
+        yield metric, number, metric.unit_of(FORMAT, name), index, stat
 
 
 def _number(value: Any) -> Any:
@@ -174,28 +177,27 @@ def _frame(point: Object, stream: str, bucket: _Bucket | None, reader: Reader) -
     id, flags = "", Flag(0)
     if bucket is not None:
         kind = "day" if bucket.day else "bucket"
-        id = _made_id(stream, kind, microseconds(bucket.start) * NANOSECONDS)
+        id = _id(stream, kind, microseconds(bucket.start) * NANOSECONDS)
         if bucket.day:
             start, end, flags = bucket.start, bucket.end, Flag.DAY_TOTAL
     elif begin % NANOSECONDS or finish % NANOSECONDS:
-        id = _made_id(origin or stream, begin, finish)
+        id = _id(origin or stream, begin, finish)
     if (origin or stream).endswith(TYPED):
         flags |= Flag.MANUAL
     begun, local = reader.on_clock(start)
-    modified = point.get("modifiedTimeMillis")
     return Frame(
         begun,
         end.astimezone(begun.tzinfo),
         local,
         device=Device(stream if bucket else origin or stream),
         source_id=id,
-        revision=max(0, 0 if modified is None else read_whole(modified, "")),
+        revision=read_revision(point.get("modifiedTimeMillis")),
         flags=flags,
     )
 
 
-def _made_id(stream: str, *parts: object) -> str:
+def _id(stream: str, *parts: object) -> str:
     text = "/".join((stream, *map(str, parts)))
     if len(text) <= LONGEST_ID:
         return text
-    return blake2b(text.encode(), digest_size=16).hexdigest()
+    return made_id(text)

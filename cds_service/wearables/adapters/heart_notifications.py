@@ -11,13 +11,12 @@ Source: help.healthyapps.dev, "Heart Rate Notifications".
 
 from collections.abc import Iterator
 from datetime import datetime
-from hashlib import blake2b
 from statistics import median
 
 from ..metrics import Unmeasured, convert
 from ..records import AlertType
 from ..samples import Item, Notice, Stat, microseconds
-from .reading import NotTaken, Object, Reader, inside, read_number, read_span
+from .reading import NotTaken, Object, Reader, inside, made_id, read_number, read_span
 
 HIGH, LOW, IRREGULAR = "High Heart Rate", "Low Heart Rate", "Irregular Rhythm"
 """Types as the app writes them."""
@@ -51,7 +50,7 @@ def read_notification(
     peak = {HIGH: max, LOW: min}.get(name) if rates and type.unit else None
     yield Notice(
         type.name,
-        _made_id(type.name, start),
+        made_id(type.name, str(microseconds(start))),
         start,
         end,
         local,
@@ -107,12 +106,6 @@ def _measured_at(told: Object, reader: Reader) -> Iterator[datetime]:
             yield reader.time(stamp.get("end") or stamp.get("start"), "")[0]
         except NotTaken:
             continue
-
-
-def _made_id(type: str, start: datetime) -> str:
-    """An id of what does not change when it is told again, with its end by then."""
-    told = f"{type}\0{microseconds(start)}"
-    return f"heart-{blake2b(told.encode(), digest_size=16).hexdigest()}"
 
 
 def _side(limit: float, rates: list[float]) -> str:

@@ -32,7 +32,7 @@ from .reading import (
     read_name,
     read_number,
     read_one,
-    read_whole,
+    read_revision,
 )
 
 FORMAT = "nightscout"
@@ -71,12 +71,10 @@ def _entry(entry: Object, path: str, reader: Reader) -> Iterator[Item]:
         yield LeftOut("other-kind", Problem("No reading of a metric.", f"{path}.type"))
         return
     at, local = _time(entry, reader)
-    revision = entry.get("srvModified")
-    changed = 0 if revision is None else read_whole(revision, "srvModified")
+    revision = read_revision(entry.get("srvModified"))
     if entry.get("isValid") is False:
-        yield Removal(
-            metric=metric.name, start=at, end=at, revision=max(changed, 0), path=path
-        )
+        name = metric.name
+        yield Removal(metric=name, start=at, end=at, revision=revision, path=path)
         return
     told, place = entry.get(type), f"{path}.{type}"
     unit = _unit(entry) or metric.unit_of(FORMAT, type)
@@ -85,7 +83,7 @@ def _entry(entry: Object, path: str, reader: Reader) -> Iterator[Item]:
         yield LeftOut("sentinel", Problem(text, place))
         return
     device = Device(name=read_name(entry.get("device")))
-    frame = Frame(at, at, local, device=device, revision=max(changed, 0))
+    frame = Frame(at, at, local, device=device, revision=revision)
     yield reader.value(metric, told, unit, frame, place)
 
 

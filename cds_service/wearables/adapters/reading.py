@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
+from hashlib import blake2b
 from typing import Any
 
 from ...protocol.errors import Problem
@@ -40,6 +41,10 @@ LONGEST_NAME = 200
 SHORTEST_DAY = timedelta(hours=23)
 LONGEST_DAY = timedelta(hours=25)
 """A civil day on which clocks are put forward, and one on which they are put back."""
+LARGEST_REVISION = 2**53 - 1
+"""What every reader of JSON can hold; milliseconds since 1970 are far below."""
+LONGEST_DATE = len(" 2026-11-22 ")
+NO_FLAGS = Flag(0)
 SECONDS = 1_000_000
 MILLISECONDS = 1_000
 """In microseconds."""
@@ -74,7 +79,7 @@ class Frame:
     source_id: str = ""
     revision: int = 0
     context: Context = Context.UNKNOWN
-    flags: Flag = Flag(0)
+    flags: Flag = NO_FLAGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +121,9 @@ class Reader:
             return LeftOut(error.reason, problem, frame.source_id)
         except Unmeasured as error:
             return LeftOut(error.reason, Problem(str(error), path), frame.source_id)
-        start, end = frame.start, frame.end
+        start, end, flags = frame.start, frame.end, frame.flags
+        if by_interval := usual_flags(metric, start, end):
+            flags |= by_interval
         return Sample(
             metric.name,
             value,
@@ -130,7 +137,7 @@ class Reader:
             frame.revision,
             stat or usual_stat(metric, start, end),
             frame.context,
-            frame.flags | usual_flags(metric, start, end),
+            flags,
             path,
         )
 
@@ -167,7 +174,8 @@ class Reader:
         Raises:
             NotTaken: if it is not known in which zone.
         """
-        written = parse_written(told) if isinstance(told, str) else None
+        short = isinstance(told, str) and len(told) <= LONGEST_DATE
+        written = parse_written(told) if short else None
         if written is None or not written.day:
             return None
         begin = self._in_zone(written.at, member)
@@ -203,8 +211,8 @@ def usual_stat(metric: Metric, start: datetime, end: datetime) -> Stat:
 
 def usual_flags(metric: Metric, start: datetime, end: datetime) -> Flag:
     """Return the flags that a value has by its interval."""
-    whole_day = SHORTEST_DAY <= end - start <= LONGEST_DAY
-    return Flag.DAY_TOTAL if metric.cumulative and whole_day else Flag(0)
+    whole_day = metric.cumulative and SHORTEST_DAY <= end - start <= LONGEST_DAY
+    return Flag.DAY_TOTAL if whole_day else NO_FLAGS
 
 
 def read_each(
@@ -266,6 +274,18 @@ def read_whole(told: Any, member: str) -> int:
     raise NotTaken("malformed", "Must be a whole number.", member)
 
 
+def read_revision(told: Any) -> int:
+    """Return which version it is; 0 where that is not told, or cannot be so.
+
+    A number that no later one exceeds would keep all later ones out.
+    """
+    try:
+        number = read_whole(told, "")
+    except NotTaken:
+        return 0
+    return number if 0 <= number < LARGEST_REVISION else 0
+
+
 def read_epoch(told: Any, unit: int, member: str) -> datetime:
     """Return the instant so long after 1970 in UTC.
 
@@ -317,6 +337,11 @@ def read_id(told: Any, member: str) -> str:
         text = f"Must be printable text of 1 to {LONGEST_ID} characters."
         raise NotTaken("malformed", text, member)
     return text
+
+
+def made_id(*parts: str) -> str:
+    """Return an id of what has none, by what does not change when it is told again."""
+    return blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
 
 
 def read_user(told: Any, member: str) -> SourceWearer:

@@ -36,11 +36,15 @@ from ..samples import (
     Stat,
 )
 from .members import Members, Sender
-from .reading import LONGEST_ID, LONGEST_NAME, usual_flags, usual_stat
+from .reading import (
+    LARGEST_REVISION,
+    LONGEST_ID,
+    LONGEST_NAME,
+    usual_flags,
+    usual_stat,
+)
 
 MOST_ITEMS = 1000
-LARGEST_REVISION = 2**53 - 1
-"""What every reader of JSON can hold; milliseconds since 1970 are far below."""
 FLAGS = {str(each.name).lower().replace("_", "-"): each for each in Flag}
 REASONS: Mapping[str, str] = {
     "patient": "wearer",
