@@ -30,6 +30,7 @@ _KINDS: Mapping[str, tuple[_Coding, _Coding | None, str]] = {
     "feedback": (_REST, _CREATE, "C"),
     "delivery": (_REST, _CREATE, "C"),
     "consent": (_REST, _UPDATE, "U"),
+    "link": (_APPLICATION, None, "U"),
     "rulebook": (_APPLICATION, None, "U"),
     "configuration": (_APPLICATION, _SOFTWARE, "U"),
     "pruning": (_APPLICATION, None, "D"),

@@ -241,6 +241,17 @@ class Config(BaseSettings):
         description="Days that rows of the audit trail are kept, not less than"
         " `CDS_KEEP_DAYS`; without it for ever.",
     )
+    samples_kept_days: int = Field(
+        default=400,
+        ge=1,
+        description="Days that readings of wearables are kept, from when they were"
+        " measured.",
+    )
+    quarantine_kept_days: int = Field(
+        default=30,
+        ge=1,
+        description="Days that readings are held of a wearer whom nobody knows.",
+    )
     trusted_proxies: Networks = Field(
         default=(),
         description="Addresses or networks of proxies whose `X-Forwarded-For` is"
@@ -389,7 +400,12 @@ class Config(BaseSettings):
         return Keep(
             *(
                 None if days is None else timedelta(days=days)
-                for days in (self.keep_days, self.audit_keep_days)
+                for days in (
+                    self.keep_days,
+                    self.audit_keep_days,
+                    self.samples_kept_days,
+                    self.quarantine_kept_days,
+                )
             )
         )
 

@@ -108,8 +108,9 @@ class AuditEvent:
     at: datetime
     """Aware; kept in UTC."""
     kind: str
-    """``call``, ``refusal``, ``delivery``, ``consent``, ``feedback``, ``rulebook``,
-    ``configuration``, ``pruning``, ``disclosure`` or ``erasure``."""
+    """``call``, ``refusal``, ``delivery``, ``consent``, ``link`` (of a wearer: made,
+    ended, its tokens, what was held), ``feedback``, ``rulebook``, ``configuration``,
+    ``pruning``, ``disclosure`` or ``erasure``."""
     tenant: str = ""
     client: str = ""
     """The client or the webhook source; empty where nobody was recognised."""

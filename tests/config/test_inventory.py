@@ -131,6 +131,8 @@ PLACES: dict[type[Any], Callable[[Any], Clients]] = {
 OTHER_SETTINGS: dict[str, Any] = {
     "keep_days": 365,
     "audit_keep_days": 3650,
+    "samples_kept_days": 800,
+    "quarantine_kept_days": 7,
     "profile": "production",
     "rules": Path("other"),
     "reload": "off",

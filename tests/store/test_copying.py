@@ -18,9 +18,11 @@ from cds_service.store.records import (
     StoredAnswer,
     StoreError,
 )
+from cds_service.store.samples.records import SampleBatch, StreamOwner
 from cds_service.store.store import Store
 from cds_service.store.upkeep.copying import copy
 from cds_service.wearables.records import WearableAlert
+from cds_service.wearables.samples import Sample
 
 MakeCall = Callable[..., CallRecord]
 
@@ -54,7 +56,11 @@ def source(
     attempt = Attempt("watch", "key")
     store.begin_delivery(attempt, "digest", now)
     alerts = tuple(make_alert(id=each) for each in ("a", "Z", "é", "ü", "_"))
-    store.finish_delivery(attempt, StoredAnswer(202, "{}"), Intake(alerts), event, now)
+    start = now - timedelta(days=1)
+    told = [Sample("steps", n, "1", start + timedelta(n), now) for n in range(3)]
+    batch = SampleBatch(StreamOwner(alerts[0].patient, "watch"), told)
+    intake = Intake(alerts, samples=(batch,))
+    store.finish_delivery(attempt, StoredAnswer(202, "{}"), intake, event, now)
     store.spend_token("https://ehr.example", "a", now + timedelta(1), now)
     store.publications.publish(Draft("d", {"a": "ü"}, "c", 1), event, "node")
     yield store
@@ -73,6 +79,9 @@ def test_everything_is_there_and_goes_on_from_there(
     found = store.wearable_alerts(patient, since).alerts
     assert found == source.wearable_alerts(patient, since).alerts
     assert [each.id for each in found] == ["Z", "_", "a", "é", "ü"]
+    asked = (patient, "steps", since, now + timedelta(days=9))
+    assert len(store.samples.of(*asked)) == 3
+    assert store.samples.of(*asked) == source.samples.of(*asked)
     assert store.begin_delivery(Attempt("watch", "key"), "digest", now).body == "{}"
     assert not store.spend_token("https://ehr.example", "a", now, now)
     assert store.publications.newest() == source.publications.newest()

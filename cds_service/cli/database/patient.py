@@ -69,9 +69,9 @@ def patient() -> None:
 def export(database: str, asked: Asked, out: Path) -> None:
     """Write every row about a patient, one a line as JSON, and audit that.
 
-    Alerts, Consents, calls, cards, what was held back, feedback, and rows of the audit
-    trail; of rows about several patients only what is about this one. Exit code 0:
-    written; 1: not.
+    Alerts, Consents, readings of wearables and links, calls, cards, what was held back,
+    feedback, and rows of the audit trail; of rows about several patients only what is
+    about this one. Exit code 0: written; 1: not.
     """
     store, rows = open_store(database), 0
 
@@ -102,7 +102,7 @@ def export(database: str, asked: Asked, out: Path) -> None:
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def erase(database: str, asked: Asked, with_calls: bool, yes: bool) -> None:
-    """Remove what is kept of a patient by consent: alerts, Consents, word of them.
+    """Remove what is kept of a patient by consent: alerts, readings, word of them.
 
     In the audit trail the bodies of rows go, and their headers stay, so that it
     verifies. Calls and cards stay as long as they are kept, unless --with-calls says

@@ -31,6 +31,20 @@ def _days(name: str) -> int | None:
     show_default="CDS_AUDIT_KEEP_DAYS",
     help="Days that rows of the audit trail are kept, not less than the others.",
 )
+@click.option(
+    "--samples-older-than",
+    type=click.IntRange(1),
+    default=lambda: _days("CDS_SAMPLES_KEPT_DAYS"),
+    show_default="CDS_SAMPLES_KEPT_DAYS",
+    help="Days that readings of wearables are kept, from when they were measured.",
+)
+@click.option(
+    "--quarantine-older-than",
+    type=click.IntRange(1),
+    default=lambda: _days("CDS_QUARANTINE_KEPT_DAYS"),
+    show_default="CDS_QUARANTINE_KEPT_DAYS",
+    help="Days that readings are held of a wearer whom nobody knows.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say how many rows are older.")
 @click.pass_context
 def prune(
@@ -38,6 +52,8 @@ def prune(
     database: str,
     older_than: int | None,
     audit_older_than: int | None,
+    samples_older_than: int | None,
+    quarantine_older_than: int | None,
     dry_run: bool,
 ) -> None:
     """Remove what is older than it has to be kept, beside a server that goes on.
@@ -52,7 +68,12 @@ def prune(
             "rows of the audit trail are kept at least as long as what they tell of:"
             " --audit-older-than needs --older-than, and not more days than it has"
         )
-    keep = Keep(_span(older_than), _span(audit_older_than))
+    keep = Keep(
+        _span(older_than),
+        _span(audit_older_than),
+        _span(samples_older_than),
+        _span(quarantine_older_than),
+    )
     store, now = open_store(database), datetime.now(UTC)
     broken = False
     try:

@@ -26,6 +26,7 @@ from ..database import Database
 from ..recorder import Recorder
 from ..records import AuditEntry, AuditEvent
 from ..rows import audit_entry
+from ..samples import belongings
 from ..tables import (
     AUDIT,
     CALLS,
@@ -44,9 +45,9 @@ AT_ONCE = 1000
 """Rows that are read at a time; fewer are changed in one transaction."""
 BY_CONSENT = (WEARABLE_ALERTS, CONSENTS, CONSENT_GUARDS)
 """What is kept because the patient permitted it."""
-RESTING_ON_CONSENT = frozenset({"delivery", "consent"})
+RESTING_ON_CONSENT = frozenset({"delivery", "consent", "link"})
 """Kinds of rows of the trail that tell of that."""
-LISTS = ("alerts", "consents", "told", "gone", "ended")
+LISTS = ("alerts", "samples", "consents", "told", "gone", "ended")
 """Where a row of the trail lists what was stored, each with its patient first."""
 
 
@@ -112,7 +113,9 @@ class Patients:
         called = pseudonym(patient, key) if key else ""
         told = {"pseudonym": called, "calls": calls}
         self._tell(asked, {**told, "begun": True})
-        removed = {
+        erased = belongings.erase(self._database, patient)
+        removed = {name: rows for name, rows in erased.items() if rows}
+        removed |= {
             table.name: self._database.write(_remover(table, patient))
             for table in BY_CONSENT
         }
@@ -146,6 +149,7 @@ class Patients:
             with self._database.reading() as connection:
                 found = connection.execute(select(table).where(wanted)).mappings().all()
             yield from ((table.name, dict(row)) for row in found)
+        yield from belongings.rows_of(self._database, patient)
         for _, entry in self._entries():
             if told := _about(entry, patient):
                 yield AUDIT.name, told
@@ -216,7 +220,7 @@ class Patients:
                 asked = select(func.count()).select_from(table)
                 found = connection.execute(asked.where(_of(table, patient)))
                 counted[table.name] = int(found.scalar_one())
-        return counted
+            return counted | belongings.count(connection, patient)
 
 
 def _of(table: Table, patient: PatientKey) -> ColumnElement[bool]:

@@ -24,6 +24,7 @@ from sqlalchemy import (
 
 from ..database import Database
 from ..rows import instant
+from ..samples import aging
 from ..tables import (
     AUDIT,
     CALLS,
@@ -49,6 +50,10 @@ class Keep:
     """Calls with their cards, feedback, and alerts that have ended."""
     audit: timedelta | None = None
     """Rows of the audit trail."""
+    samples: timedelta | None = None
+    """Samples, by when they were measured."""
+    quarantine: timedelta | None = None
+    """What was told of wearers whom nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,7 @@ class Pruning:
             for table, old in _old(keep, now).items():
                 asked = select(func.count()).select_from(table).where(old)
                 counted[table.name] = int(connection.execute(asked).scalar_one())
+            counted |= aging.count_old(connection, *_ends(keep, now))
         return counted
 
     def steps(self, keep: Keep, now: datetime) -> Iterator[Step]:
@@ -92,6 +98,8 @@ class Pruning:
             remove = _remove_calls if table is CALLS else _remover(table)
             while rows := self._database.write(lambda each: remove(each, old)):
                 yield Step(table.name, rows)
+        for name, rows in aging.remove_old(self._database, *_ends(keep, now)):
+            yield Step(name, rows)
         for sealed in self._seals.seal(now - timedelta(days=1), now):
             if isinstance(sealed, Broken):
                 where = f"writer {sealed.writer}, row {sealed.sequence}"
@@ -119,6 +127,14 @@ def _old(keep: Keep, now: datetime) -> dict[Table, ColumnElement[bool]]:
     if keep.audit is not None:
         old[AUDIT] = AUDIT.c.at < instant(now - keep.audit)
     return old
+
+
+def _ends(keep: Keep, now: datetime) -> tuple[datetime | None, datetime | None]:
+    """Before when samples, and what is in quarantine, are too old."""
+    return (
+        None if keep.samples is None else now - keep.samples,
+        None if keep.quarantine is None else now - keep.quarantine,
+    )
 
 
 def _remove_calls(connection: Connection, old: ColumnElement[bool]) -> int:

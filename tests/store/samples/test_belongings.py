@@ -1,0 +1,188 @@
+"""What a patient has is written out whole, and goes whole; others' stays."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from cds_service.store.records import AuditEvent, Intake
+from cds_service.store.samples import belongings
+from cds_service.store.samples.records import (
+    HeldBatch,
+    SampleBatch,
+    StreamOwner,
+    UnknownWearer,
+)
+from cds_service.store.samples.tables import EVERY_TABLE
+from cds_service.store.store import Store
+from cds_service.store.tables import (
+    CALLS,
+    CARDS,
+    FEEDBACK,
+    PATIENT_KEYS,
+    SUPPRESSIONS,
+)
+from cds_service.store.upkeep.patients import BY_CONSENT, Asked
+from cds_service.store.upkeep.pruning import Keep
+from cds_service.wearables.samples import Removal, Sample
+
+from .conftest import EIGHT, NOW
+from .test_links import EVENT, JANE, JOHN, kept, link
+
+MakeSample = Callable[..., Sample]
+Rows = Callable[[str], list[dict[str, Any]]]
+THEIRS = {
+    **{"sample_streams": 1, "sample_devices": 1, "samples": 2, "sample_revisions": 1},
+    **{"sample_removals": 1, "links": 1, "link_tokens": 1, "quarantine": 1},
+}
+"""Rows of each of the two patients."""
+
+
+@pytest.fixture
+def wearers(store: Store, make_sample: MakeSample) -> Store:
+    """Two who have everything: samples, one revised, a token, something held."""
+    for patient in (JANE, JOHN):
+        user = patient.patient_id
+        made = store.links.add(link(patient, user=user), EVENT)
+        store.wearer_tokens.issue(made, ["samples"], EVENT)
+        owner = StreamOwner(patient, "cloud", made.id)
+        told = [make_sample(), make_sample(1, 61.0), make_sample(value=75.0)]
+        batch = SampleBatch(owner, [*told, Removal(source_id=f"of {user}")])
+        early = [make_sample(start=EIGHT - timedelta(days=3))]
+        held = (
+            HeldBatch(UnknownWearer("north", "cloud", user, "w"), "f", told[1:2]),
+            HeldBatch(UnknownWearer("north", "cloud", user, "x"), "f", early),
+        )
+        for items in (batch, SampleBatch(owner, [make_sample(value=77.0)])):
+            intake = Intake(samples=(items,), held=held)
+            store.take_in(intake, AuditEvent(NOW, "delivery"), NOW)
+    return store
+
+
+def test_everything_of_a_patient_is_written_out(wearers: Store) -> None:
+    found = [
+        each
+        for each in wearers.patients.export(Asked(JANE, "me", NOW))
+        if each["table"] != "audit"
+    ]
+
+    counted: dict[str, int] = {}
+    for each in found:
+        counted[each["table"]] = counted.get(each["table"], 0) + 1
+    assert counted == THEIRS
+    whole = json.dumps(found)
+    assert "jane" in whole and "john" not in whole
+
+
+def test_everything_of_a_patient_is_erased_and_nothing_of_another(
+    wearers: Store, rows: Rows
+) -> None:
+    done = wearers.patients.erase(Asked(JANE, "me", NOW), calls=False)
+
+    assert {name: done.removed[name] for name in THEIRS} == THEIRS
+    assert not set(done.left) & set(THEIRS)
+    assert (kept(wearers), kept(wearers, JOHN)) == ([], [77, 61])
+    for table, number in THEIRS.items():
+        # What is held of before the link began is not known to be hers.
+        left = number + 2 * (table == "quarantine")
+        assert len(rows(f"SELECT * FROM {table}")) == left, table
+
+
+def test_more_samples_than_one_transaction_takes_are_written_and_erased(
+    store: Store, make_sample: MakeSample
+) -> None:
+    second = timedelta(seconds=1)
+    told = [
+        replace(make_sample(), start=EIGHT + second * n, end=EIGHT + second * n)
+        for n in range(10_001)
+    ]
+    batch = SampleBatch(StreamOwner(JANE, "watch"), told)
+    store.take_in(Intake(samples=(batch,)), AuditEvent(NOW, "delivery"), NOW)
+
+    found = [
+        each["start_us"]
+        for each in store.patients.export(Asked(JANE, "me", NOW))
+        if each["table"] == "samples"
+    ]
+    done = store.patients.erase(Asked(JANE, "me", NOW), calls=False)
+
+    assert len(set(found)) == len(found) == done.removed["samples"] == 10_001
+
+
+def prune(store: Store, keep: Keep) -> dict[str, int]:
+    gone: dict[str, int] = {}
+    for step in store.pruning.steps(keep, NOW):
+        gone[step.what] = gone.get(step.what, 0) + step.rows
+    return gone
+
+
+def test_samples_go_by_when_they_were_measured_and_nothing_else(
+    wearers: Store, make_sample: MakeSample
+) -> None:
+    long_ago = make_sample(start=NOW - timedelta(days=401), end=NOW)
+    batch = SampleBatch(StreamOwner(JANE, "watch"), [long_ago])
+    wearers.take_in(Intake(samples=(batch,)), AuditEvent(NOW, "delivery"), NOW)
+    keep = Keep(samples=timedelta(days=400))
+
+    assert wearers.pruning.count(keep, NOW)["samples"] == 1
+    assert prune(wearers, keep) == {"samples": 1}
+    assert prune(wearers, keep) == {}
+
+    assert kept(wearers) == [77, 61]
+
+
+def test_with_samples_go_their_revisions_and_removals(wearers: Store) -> None:
+    gone = prune(wearers, Keep(samples=timedelta(minutes=-1)))
+
+    assert gone == {"samples": 4, "sample_revisions": 2, "sample_removals": 2}
+    assert kept(wearers) == []
+
+
+def test_a_removal_of_what_may_still_come_stays(store: Store) -> None:
+    gone = Removal(metric="m", start=EIGHT, end=NOW + timedelta(days=1))
+    batch = SampleBatch(StreamOwner(JANE, "watch"), [gone])
+    store.take_in(Intake(samples=(batch,)), AuditEvent(NOW, "delivery"), NOW)
+
+    assert prune(store, Keep(samples=timedelta(minutes=-1))) == {}
+
+
+def test_what_is_held_of_nobody_goes_after_its_days(wearers: Store) -> None:
+    keep = Keep(quarantine=timedelta(minutes=-1))
+
+    assert prune(wearers, Keep(quarantine=timedelta(days=1))) == {}
+    assert wearers.pruning.count(keep, NOW) == {"quarantine": 4}
+    assert prune(wearers, keep) == {"quarantine": 4}
+
+
+def test_old_samples_go_some_at_a_time(store: Store, make_sample: MakeSample) -> None:
+    moment = timedelta(milliseconds=1)
+    told = [
+        replace(make_sample(), start=EIGHT + moment * n, end=EIGHT + moment * n)
+        for n in range(5_001)
+    ]
+    batch = SampleBatch(StreamOwner(JANE, "watch"), told)
+    store.take_in(Intake(samples=(batch,)), AuditEvent(NOW, "delivery"), NOW)
+
+    steps = store.pruning.steps(Keep(samples=timedelta(minutes=-1)), NOW)
+
+    assert [each.rows for each in steps if each.what == "samples"] == [5000, 1]
+
+
+NOBODYS = {
+    *("spent_tokens", "deliveries", "rulebooks", "publications", "refusals"),
+    *("configurations", "leases", "probes", "marks", "unfinished_copies"),
+    *("audit_seals", "audit"),
+}
+"""Tables without a patient; of the trail bodies are erased."""
+
+
+def test_what_is_kept_of_a_patient_is_in_tables_that_an_erasure_reaches() -> None:
+    """A new table is either no patient's, or in one of the lists that are erased."""
+    reached = {each.name for each in (*BY_CONSENT, *belongings.TABLES)}
+    with_calls = (CALLS, CARDS, FEEDBACK, SUPPRESSIONS, PATIENT_KEYS)
+    reached |= {each.name for each in with_calls}
+
+    assert {each.name for each in EVERY_TABLE} - NOBODYS == reached
