@@ -44,7 +44,7 @@ class Database(Protocol):
 
     @property
     def place(self) -> Place | None:
-        """Where the file is, if it is one and was opened."""
+        """Where the file is, or which database it is; None before it was opened."""
 
     def write(
         self,

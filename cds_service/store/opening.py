@@ -23,7 +23,7 @@ def open_database(
         # Imported where it is asked for: who serves from a file needs no driver.
         from .postgresql import PostgresDatabase
 
-        return PostgresDatabase(read_url(url), limits)
+        return PostgresDatabase(read_url(url), limits, place)
     if create and place is None:
         make_file(file)
     elif place is None and not file.is_file():

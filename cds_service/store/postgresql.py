@@ -16,12 +16,14 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
+from sqlalchemy.exc import DisconnectionError, InvalidatePoolError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from .condition.faults import Condition
+from .condition.files import Place
+from .condition.incarnation import Incarnation, find_database
 from .database import DatabaseLimits, T
-from .records import Pool, StoreBusy, StoreError, Usage
+from .records import Pool, StoreBusy, StoreError, StoreLost, Usage
 
 CONNECT_SECONDS = 5
 """How long a server may take to accept a connection."""
@@ -54,6 +56,8 @@ keeps the plan of a statement about a table that has changed."""
 CHANNEL = "cds_news"
 LOOK_SECONDS = 1.0
 """Between two looks for what others have written, where nobody tells of it."""
+DATABASE = "database"
+"""Where a connection keeps the number of the database that it leads to."""
 GENERATION = "generation"
 """Where a connection keeps how often the server had changed before it was made."""
 OUTRUN = ("40001", "40P01")
@@ -95,8 +99,15 @@ class _Again(Exception):
 class PostgresDatabase:
     """The connections of this process to one database."""
 
-    def __init__(self, url: URL, limits: DatabaseLimits = DatabaseLimits()) -> None:
+    def __init__(
+        self,
+        url: URL,
+        limits: DatabaseLimits = DatabaseLimits(),
+        place: Place | None = None,
+    ) -> None:
+        """Take the database; *place* is which it has to be, None for whichever is."""
         self.condition = Condition()
+        self._incarnation = Incarnation(place)
         self._generation = 0
         self._writers = self._engine(url, limits)
         self._listener = Listener(self._connect_alone)
@@ -125,7 +136,7 @@ class PostgresDatabase:
         """
         if repeatable:
             find = _never
-        with self.condition.watched():
+        with self._noticing():
             result = self._repeat(work, durable, settle, find)
         self.condition.went_well()
         return result
@@ -200,9 +211,9 @@ class PostgresDatabase:
             return Usage(connection.execute(SIZE).scalar_one(), None)
 
     @property
-    def place(self) -> None:
-        """Nothing: where its files are is the server's affair."""
-        return None
+    def place(self) -> Place | None:
+        """Which database it is, and which table of it the trail."""
+        return self._incarnation.place
 
     def room(self) -> None:
         """Return nothing: its disk is not ours to see."""
@@ -224,8 +235,18 @@ class PostgresDatabase:
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
-        with self.condition.watched(), _translated_errors():
+        with self._noticing(), _translated_errors():
             yield
+
+    @contextmanager
+    def _noticing(self) -> Iterator[None]:
+        """Note how the block fails; once it is another database, all is refused."""
+        try:
+            with self.condition.watched():
+                yield
+        except StoreLost as lost:
+            self._incarnation.lose(str(lost))
+            raise
 
     def _attempt(
         self,
@@ -327,19 +348,23 @@ class PostgresDatabase:
             max_overflow=0,
             pool_timeout=limits.lock_seconds,
             pool_use_lifo=True,
-            pool_pre_ping=True,
             hide_parameters=True,
         )
 
         def connected(connection: Any, record: Any) -> None:
             record.info[GENERATION] = self._generation
+            record.info[DATABASE] = find_database(connection)
             connection.autocommit = True
             connection.execute(_timeouts(connection, limits))
             connection.autocommit = False
 
-        def taken(_: Any, record: Any, __: Any) -> None:
+        def taken(connection: Any, record: Any, _: Any) -> None:
             if record.info[GENERATION] != self._generation:
                 raise DisconnectionError("another server is to be written to")
+            try:
+                self._incarnation.check(connection, record.info[DATABASE])
+            except psycopg.Error as error:
+                raise InvalidatePoolError("the connection is lost") from error
 
         event.listen(engine, "connect", connected)
         event.listen(engine, "checkout", taken)

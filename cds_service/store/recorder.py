@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Select, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from . import rows
+from .condition.incarnation import expect_row
 from .database import Database
 from .records import AuditEntry, AuditEvent, StoreBusy, StoreError, StoreLost
 from .sqlite import SqliteDatabase
@@ -174,7 +175,9 @@ class ConnectionChains:
         if tail is None:
             with self._lock:
                 lost = next((each for each in self._tails if each.closed), None)
-                ended = self._tails.pop(lost, None)
+                ended = self._tails.get(lost)
+                expect_row(connection, ended)
+                self._tails.pop(lost, None)
                 tail = self._tails[driver] = successor(ended, str(uuid.uuid4()))
         return tail
 

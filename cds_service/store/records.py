@@ -36,7 +36,7 @@ class StoreBusy(StoreError):
 
 
 class StoreLost(StoreError):
-    """The files that this process has open are not the database any more.
+    """What this process has open is not the database any more that it was.
 
     What was committed last may or may not be kept; it must not be acknowledged.
     """

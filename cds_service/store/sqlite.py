@@ -101,8 +101,12 @@ class SqliteDatabase:
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Translate what the database library raises, and note what failed."""
-        with self.condition.watched(), translated_errors():
-            yield
+        try:
+            with self.condition.watched(), translated_errors():
+                yield
+        except StoreLost as lost:
+            self.files.lose(str(lost))
+            raise
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

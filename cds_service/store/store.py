@@ -21,6 +21,7 @@ from . import deliveries, displays, rows, tables
 from .condition.clock import Evenness, Seconds, forget_tokens
 from .condition.faults import Condition
 from .condition.files import Place, Room
+from .condition.incarnation import expect_row, newest_row
 from .configurations import Configurations
 from .consents import Consents, apply_change, expect_consents, guard
 from .database import Database, DatabaseLimits
@@ -59,6 +60,7 @@ from .statements import (
     is_new,
     spend,
 )
+from .trail.chain import Tail
 from .trail.seals import Seals
 from .upkeep.patients import Patients
 from .upkeep.pruning import Pruning
@@ -85,6 +87,8 @@ class Store:
         self._database = connect(None)
         self._recorder = build_recorder(self._database)
         self._pruned: datetime | None = None
+        self._newest: Tail | None = None
+        """A row of the trail that was there when it was looked for last."""
         self._evenness = Evenness(None)
         os.register_at_fork(after_in_child=_starter(weakref.ref(self)))
 
@@ -104,8 +108,8 @@ class Store:
             create: Make the file where there is none. A database of PostgreSQL is made
                 by who runs the server.
             limits: Of PostgreSQL.
-            place: Where the file has to be, if it is one; where it is not, everything
-                is refused, and no file is made.
+            place: Where the file has to be, or which database it has to be; where it
+                is another, everything is refused, and no file is made.
 
         Raises:
             StoreError: if it is no such URL, or there is no such file.
@@ -214,7 +218,7 @@ class Store:
 
     @property
     def place(self) -> Place | None:
-        """Where the file is, if it is one and was opened."""
+        """Where the file is, or which database it is; None before it was opened."""
         return self._database.place
 
     def room(self) -> Room | None:
@@ -228,6 +232,8 @@ class Store:
     def probe(self, node: str, now: datetime, size: int = 0) -> None:
         """Return if a new connection can read, and a row of this node is committed.
 
+        The row of the trail that was the newest the last time has to be there still.
+
         Args:
             size: Bytes of the row; where little room is left, a small one finds some.
 
@@ -238,11 +244,13 @@ class Store:
         row = {"node": node, "at_utc": now.timestamp(), "filler": bytes(size)}
         old = {"before": (now - PROBES_KEPT).timestamp()}
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> Tail | None:
+            expect_row(connection, self._newest)
             SAVE_PROBE.run(connection, row)
             PRUNE_PROBES.run(connection, old)
+            return newest_row(connection)
 
-        self._database.write(work)
+        self._newest = self._database.write(work)
 
     def close(self) -> None:
         """Close every connection of this process."""

@@ -15,7 +15,7 @@ from ..records import StoreError
 
 Clock = Callable[[], float]
 """Seconds that never run backwards."""
-LASTING = ("files", "SQLITE_CORRUPT", "SQLITE_NOTADB")
+LASTING = ("files", "restored", "SQLITE_CORRUPT", "SQLITE_NOTADB")
 """How the kinds of faults begin that no commit disproves."""
 
 

@@ -127,6 +127,10 @@ class Files:
             raise StoreError(f"{self.file}: {error.strerror}", KIND_OF_DISK) from error
         return Room(disk.f_bavail * disk.f_frsize, sizes[1], sum(sizes))
 
+    def lose(self, why: str) -> None:
+        """Refuse everything from now on."""
+        self._lost = self._lost or why
+
     def _lose(self, index: int, found: Place | None) -> None:
         what = "was removed" if found is None else "was replaced by another"
         self._lost = f"{self._paths[index]} {what} while it was in use; start anew"
