@@ -34,6 +34,9 @@ from cds_service.rulebook.language.source import parse_yaml
 from cds_service.rulebook.load import check_folder
 from cds_service.wearables.adapters.alerts import parse_alerts
 from cds_service.wearables.adapters.consents import doubts, parse_consents, read_consent
+from cds_service.wearables.adapters.registry import FORMATS
+from cds_service.wearables.adapters.written import item_as_json
+from cds_service.wearables.samples import REJECTED, SKIPPED
 
 HOME = Path(__file__).parents[1]
 PACKAGE = HOME / "cds_service"
@@ -252,7 +255,7 @@ def test_every_kind_of_block_is_held_by_a_test() -> None:
         "docs/hospital.md": {"sh"},
         "docs/operators.md": {"console", "sh", "sql"},
         "docs/security.md": {""},  # a drawing
-        "docs/wearables.md": {"console", "json", "sh"},
+        "docs/wearables.md": {"console", "json", "jsonl", "sh"},
     }
 
     for page in PAGES:
@@ -260,8 +263,47 @@ def test_every_kind_of_block_is_held_by_a_test() -> None:
         assert set(shown) <= held[page], page
 
 
+def shown_with(member: str) -> Any:
+    """What the page for senders shows that has a member at its top."""
+    bodies = map(json.loads, blocks("json", TEXT["docs/wearables.md"]))
+    return next(each for each in bodies if member in each)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_of_the_example_of_a_format_is_read_what_is_shown(format: str) -> None:
+    _, _, after = TEXT["docs/wearables.md"].partition(f"\n### {format}\n")
+    section = after.partition("\n### ")[0]
+    (body,), (lines,) = blocks("json", section), blocks("jsonl", section)
+    sender = WebhookSource("watches", "default", "-", ())
+    catalogue = check_folder(HOME / "rules").rulebook.catalogue
+
+    items = FORMATS[format].adapt(json.loads(body), sender, catalogue)
+
+    assert [item_as_json(each) for each in items] == [
+        json.loads(line) for line in lines.splitlines()
+    ]
+
+
+def test_every_format_that_is_read_is_on_the_page() -> None:
+    (command,) = [each for each in VERBS if each == "adapt"]
+    verb = main.get_command(click.Context(main), command)
+    assert verb is not None
+    formats = verb.params[0].type.choices  # type: ignore[attr-defined]
+
+    headings = re.findall(r"^### (\S+)$", TEXT["docs/wearables.md"], re.MULTILINE)
+    assert sorted(set(headings) & set(formats)) == sorted(formats)
+
+
+def test_every_reason_for_leaving_something_out_is_on_the_page() -> None:
+    page = TEXT["docs/wearables.md"].partition("\n## Formats\n")[2]
+    rows = re.findall(r"^\| (`[a-z-]+`(?:, `[a-z-]+`)*) \|", page, re.MULTILINE)
+    told = [word for row in rows for word in re.findall(r"`([a-z-]+)`", row)]
+
+    assert told == [*REJECTED, *SKIPPED]
+
+
 def test_the_alert_that_is_shown_is_accepted() -> None:
-    shown, _ = map(json.loads, blocks("json", TEXT["docs/wearables.md"]))
+    shown = shown_with("alerts")
     sender = WebhookSource("watches", "default", "-", ())
     types = check_folder(HOME / "rules").rulebook.catalogue.alert_types
 
@@ -271,7 +313,7 @@ def test_the_alert_that_is_shown_is_accepted() -> None:
 
 
 def test_the_consent_that_is_shown_is_accepted_and_permits_what_it_names() -> None:
-    _, shown = map(json.loads, blocks("json", TEXT["docs/wearables.md"]))
+    shown = shown_with("provision")
     sender = WebhookSource("watches", "default", "-", ())
 
     records, rejected = parse_consents(shown, sender, NOW)
