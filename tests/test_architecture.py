@@ -71,7 +71,7 @@ DOORS = {
     "flask": ["web", "app", "cli.serve"],
     "werkzeug": ["web"],
     "gunicorn": ["web", "cli.serve"],
-    "orjson": ["web"],
+    "orjson": ["web", "http"],
     "jsonschema": ["protocol.schemas"],
     "jsonschema_rs": ["protocol.schemas"],
     "fhirclient": ["fhir.client", "fhir.models"],

@@ -114,3 +114,21 @@ def ask(prefetch: dict[str, Any]) -> HookRequest:
         fhir_server=None,
         fhir_authorization=None,
     )
+
+
+def test_two_resources_of_one_id_that_have_no_bottom_are_no_exception(
+    fhir, hook_request, reader_for, queries, patient
+):
+    depth = 970
+    whose = '"subject": {"reference": "Patient/p1"}, "note": '
+    note = "[" * depth + "]" * depth
+    deep = f'{{"resourceType": "Condition", "id": "c1", {whose}{note}}}'
+    entries = f'{{"resource": {deep}}}, {{"resource": {deep}}}'
+    body = f'{{"resourceType": "Bundle", "entry": [{entries}]}}'
+    fhir.routes |= {"Condition": body.encode(), "Patient/p1": patient}
+    request = hook_request(server=fhir)
+
+    chart = gather(queries(rest="optional"), request, reader_for(request), 60.0)
+
+    assert chart.sources["conditions"].why == "not JSON"
+    assert chart.patient == patient

@@ -53,3 +53,40 @@ def test_a_number_that_no_float_holds_is_null(number, value):
 @pytest.mark.parametrize("constant", [b"NaN", b"Infinity", b"-Infinity"])
 def test_what_is_no_json_number_is_not_json(constant):
     assert parse_body(constant) == (None, "not JSON")
+
+
+@pytest.mark.parametrize("number", [1234567890123456789, -1234567890123456789])
+def test_a_number_of_64_bits_keeps_its_last_digit(number):
+    assert parse_body(b'{"a": %d}' % number) == ({"a": number}, "")
+
+
+@pytest.mark.parametrize("inside", [b"", rb'"\ud83d"', b"1e999"])
+def test_what_is_nested_deeper_than_it_could_be_sent_on_is_not_json(inside):
+    read, _ = parse_body(b"[" * 254 + inside + b"]" * 254)
+
+    assert read is not None
+    assert parse_body(b"[" * 255 + inside + b"]" * 255) == (None, "not JSON")
+    assert parse_body(b"[" * 970 + inside + b"]" * 970) == (None, "not JSON")
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "empty body"),
+        (b"\xef\xbb\xbf \n", "empty body"),
+        (b" <!DOCTYPE HTML><html>", "HTML"),
+        (b'{"a": "\xff"}', "not UTF-8"),
+        (b'{"a": "\x01"}', "not JSON"),
+        (b'{"a": 01}', "not JSON"),
+        (b'{"a": 1,}', "not JSON"),
+        (b"{} {}", "not JSON"),
+    ],
+)
+def test_what_is_no_json_says_what_it_is(content, why):
+    assert parse_body(content) == (None, why)
+
+
+def test_of_two_members_with_one_name_the_last_is_read():
+    assert parse_body(b'{"a": 1, "a": 2}') == ({"a": 2}, "")
+    assert parse_body(b'{"a": NaN, "a": 2}') == (None, "not JSON")
+    assert parse_body(rb'{"a": 1, "a": "\ud83d"}') == ({"a": "\ufffd"}, "")
