@@ -75,8 +75,9 @@ DOORS = {
     "jsonschema": ["protocol.schemas"],
     "jsonschema_rs": ["protocol.schemas"],
     "fhirclient": ["fhir.client", "fhir.models"],
-    "requests": ["http", "ehr", "cli"],
+    "requests": ["ehr", "cli"],
     "urllib3": ["http"],
+    "certifi": ["http"],
     "jwt": ["trust", "fhir.backend_services", "ehr", "cli"],
     "cryptography": ["trust", "fhir.backend_services", "ehr", "cli"],
     "yaml": ["rulebook.language"],
@@ -446,8 +447,7 @@ FOR_OTHERS = {
     "cli.serve.worker.sendall",  # gunicorn
     "config.values.DEBUG", "config.entries.model_config",
     "config.settings.model_config",  # pydantic
-    "http.connections.get_redirect_target",
-    "http.connections._new_conn",  # requests and urllib3
+    "http.connections._new_conn",  # urllib3
 }  # fmt: skip
 """What a library or Python itself asks for by its name."""
 UNDER_WAY: set[str] = {

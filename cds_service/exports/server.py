@@ -128,7 +128,7 @@ class FhirServer:
         self.base = base
         self.wanted = wanted
         self.credentials = credentials
-        self._session = pool.session(Reach.LOCAL)
+        self._pool = pool
         self._manners = manners
         self._clockwork = clockwork
         self._waits = waits
@@ -211,9 +211,10 @@ class FhirServer:
             address,
             headers,
             seconds=self._manners.seconds,
+            reach=Reach.LOCAL,
             ca_file=self._manners.ca_file,
         )
-        answer = send(self._session, request)
+        answer = send(self._pool, request)
         reset = seconds_until_reset(answer.headers, self._clockwork.now())
         if 0 < reset <= LONGEST_WAIT:
             again = self._clockwork.seconds() + reset

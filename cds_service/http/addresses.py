@@ -19,7 +19,7 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
@@ -28,6 +28,12 @@ _LONGEST_NAME = 253
 _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.ASCII)
 """What may be taken for an IPv4 address: ``127.1``, ``0x7f000001``, ``017.1``."""
 _BRACKETED = re.compile(r"\[[0-9A-Fa-f:.]+\](?::[0-9]*)?", re.ASCII)
+_IN_TARGETS = "!$&'()*+,;=:@/?"
+"""What stands in a path or a query as it is, besides what is never escaped."""
+_TARGET = re.compile(
+    rf"/(?:[A-Za-z0-9._~{re.escape(_IN_TARGETS)}-]|%[0-9A-Fa-f]{{2}})*", re.ASCII
+)
+_NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DOTS = (".", "..")
 _DECODINGS = 3
 
@@ -43,9 +49,14 @@ class Base:
     path: str
 
     def __str__(self) -> str:
+        return self.origin + self.path
+
+    @property
+    def origin(self) -> str:
+        """The address without the path."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.has_default_port else f":{self.port}"
-        return f"{self.scheme}://{host}{port}{self.path}"
+        return f"{self.scheme}://{host}{port}"
 
     @property
     def has_default_port(self) -> bool:
@@ -55,10 +66,8 @@ class Base:
 
 def parse_base(text: str) -> Base | None:
     """Return the base that *text* names; none where it is no plain http(s) address."""
-    parts = _split(text)
-    if parts is None or parts.query or parts.fragment:
-        return None
-    return _base(parts)
+    parts, base = _read(text)
+    return None if parts is None or parts.query or parts.fragment else base
 
 
 def covers(allowed: Base, base: Base) -> bool:
@@ -82,14 +91,43 @@ def resolve(base: Base, link: str, current: str) -> str | None:
     """
     if not link or _UNSAFE.search(link):
         return None
-    parts = _split(_joined(current, link))
-    if parts is None:
+    return inside(base, _joined(current, link))
+
+
+def inside(base: Base, address: str) -> str | None:
+    """Return *address*, rebuilt on the base, if it lies below that; else none."""
+    parts, target = _read(address)
+    if parts is None or target is None or not covers(base, target):
         return None
-    target = _base(parts)
-    if not covers(base, target):
+    return base.origin + _path_and_query(parts)
+
+
+def locate(url: str) -> tuple[Base, str] | None:
+    """Return the server of an address, and what is asked of it in a request line.
+
+    None where it is no plain http(s) address.
+    """
+    parts, base = _read(url)
+    if parts is None or base is None:
         return None
-    origin = str(base).removesuffix(base.path) if base.path else str(base)
-    return origin + parts.path + (f"?{parts.query}" if parts.query else "")
+    return base, request_target(_path_and_query(parts))
+
+
+def request_target(text: str) -> str:
+    """Return a path and its query as they stand in a request line.
+
+    Either may be empty. What may not stand there is escaped, and what is escaped stays.
+    Source: RFC 3986 sections 2.1, 3.3 and 3.4; RFC 9112 section 3.2.1.
+    """
+    if not text.startswith("/"):
+        text = f"/{text}"
+    if _TARGET.fullmatch(text):
+        return text
+    return quote(_NO_ESCAPE.sub("%25", text), safe=_IN_TARGETS + "%")
+
+
+def _path_and_query(parts: SplitResult) -> str:
+    return parts.path + (f"?{parts.query}" if parts.query else "")
 
 
 def _joined(current: str, link: str) -> str:
@@ -99,19 +137,24 @@ def _joined(current: str, link: str) -> str:
         return ""
 
 
-def _split(text: str) -> SplitResult | None:
+def _read(text: str) -> tuple[SplitResult, Base] | tuple[None, None]:
+    """The parts of a plain http(s) address, and the base that they name."""
     if _UNSAFE.search(text):
-        return None
+        return None, None
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        return None
-    if parts.scheme not in _DEFAULT_PORTS or not _host(parts) or port == 0:
-        return None
+        return None, None
+    if parts.scheme not in _DEFAULT_PORTS or port == 0:
+        return None, None
     if "@" in parts.netloc or not parts.netloc.isascii() or _climbs(parts.path):
-        return None
-    return parts
+        return None, None
+    host = _host(parts)
+    if not host:
+        return None, None
+    port = port or _DEFAULT_PORTS[parts.scheme]
+    return parts, Base(parts.scheme, host, port, parts.path.rstrip("/"))
 
 
 def _host(parts: SplitResult) -> str:
@@ -140,17 +183,10 @@ def _climbs(path: str) -> bool:
         parts = re.split(r"[/\\]", path)
         if any(part.partition(";")[0] in _DOTS for part in parts):
             return True
-        path = unquote(path)
+        path, decoded_before = unquote(path), path
+        if path == decoded_before:
+            break
     return False
-
-
-def _base(parts: SplitResult) -> Base:
-    return Base(
-        scheme=parts.scheme,
-        host=_host(parts),
-        port=parts.port or _DEFAULT_PORTS[parts.scheme],
-        path=parts.path.rstrip("/"),
-    )
 
 
 def _origin(base: Base) -> tuple[str, str, int]:

@@ -4,28 +4,26 @@ A name is resolved once, where a connection is opened: every address that it giv
 be one that the server may be reached at, and the connection goes to one of those, so
 that no second answer of the name's owner can lead it elsewhere. TLS and the ``Host``
 header keep to the name.
+
+Connections are urllib3's, and kept here rather than in its pools: those write every
+address anew before they ask for it, which takes longer than all the rest of a request.
 """
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
-from http.cookiejar import DefaultCookiePolicy
+from functools import cache
 from socket import IPPROTO_TCP, SHUT_RDWR, SOCK_STREAM, gaierror, getaddrinfo, socket
+from ssl import CERT_REQUIRED, SSLContext
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
+import certifi
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    NameResolutionError,
-    NewConnectionError,
-)
 from urllib3.util.connection import create_connection
+from urllib3.util.ssl_ import create_urllib3_context
 
 from .addresses import Reach, advice, refused_kind
 
@@ -41,22 +39,25 @@ kept, and a medicine of a minute ago is not in it. Source: RFC 9111 §5.2.1.4.
 
 _SECONDS_BETWEEN_WARNINGS = 60.0
 
-_thread = threading.local()
-
 
 class AddressRefused(Exception):
     """A server's name leads to where the server may not be."""
 
 
-class Waiter(Protocol):
-    """Whoever wants to know on which connection a thread waits."""
+class Peer(NamedTuple):
+    """A server as it is connected to.
 
-    def wait_on(self, connection: HTTPConnection) -> None:
-        """Note that this thread awaits an answer on *connection*."""
+    Who may not reach it so far inside, or trusts other authorities, names another peer,
+    and finds no connection to this one.
+    """
 
-    @property
-    def over(self) -> bool:
-        """Whether nothing may be asked any more."""
+    scheme: str
+    host: str
+    port: int
+    reach: Reach
+    """How far inside its addresses may lie."""
+    ca_file: str = ""
+    """PEM file of the authorities that vouch for it; empty for the public ones."""
 
 
 def resolve_by_system(host: str, port: int) -> Sequence[str]:
@@ -81,56 +82,63 @@ class ConnectionPool:
         resolve: Resolve = resolve_by_system,
         log: Log = keep_quiet,
     ) -> None:
-        """*size* is how many reads may be under way at once."""
+        """*size* is how many connections are kept while nobody uses them."""
         _silence_urllib3()
         self.log = log
-        # One session a reach: who may not reach a place finds no connection to it.
-        self._sessions = {
-            reach: _session(_Door(reach, resolve, log), size) for reach in Reach
-        }
+        self._size = size
+        self._doors = {reach: _Door(reach, resolve, log) for reach in Reach}
+        self._lock = threading.Lock()
+        self._idle: deque[tuple[Peer, HTTPConnection]] = deque()
+        self._closed = False
 
-    def session(self, reach: Reach) -> requests.Session:
-        """Return the connections to servers whose addresses may lie so far inside."""
-        return self._sessions[reach]
+    def take(self, peer: Peer) -> HTTPConnection:
+        """Return a connection to *peer* for one who asks; it may have to be opened."""
+        while (connection := self._find(peer)) is not None:
+            if connection.is_connected:
+                return connection
+            # Its server has closed it, or has said something that nobody asked for.
+            connection.close()
+        door = self._doors[peer.reach]
+        return (_TlsConnection if peer.scheme == "https" else _Connection)(peer, door)
+
+    def give_back(self, peer: Peer, connection: HTTPConnection) -> None:
+        """Keep a connection whose answer was read to its end, for who asks next."""
+        if connection.is_closed:
+            return
+        with self._lock:
+            surplus = connection if self._closed else None
+            if surplus is None:
+                self._idle.append((peer, connection))
+                if len(self._idle) > self._size:
+                    _, surplus = self._idle.popleft()
+        if surplus is not None:
+            surplus.close()
 
     def close(self) -> None:
-        """Close every idle connection."""
-        for session in self._sessions.values():
-            session.close()
+        """Close every idle connection, and each that is given back later."""
+        with self._lock:
+            self._closed = True
+            idle = [connection for _, connection in self._idle]
+            self._idle.clear()
+        for connection in idle:
+            connection.close()
 
-
-def set_waiter(waiter: Waiter | None) -> None:
-    """Tell *waiter* from now on what this thread waits on."""
-    _thread.waiter = waiter
-
-
-def cut(waiting: socket | None) -> None:
-    """End the wait of whatever thread reads from the socket."""
-    if waiting is not None:
-        with suppress(OSError):
-            # The plain shutdown: that of a TLS socket is not for another thread.
-            socket.shutdown(waiting, SHUT_RDWR)
-
-
-class _Session(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """None: else requests reads the body of every redirect, without a limit, to
-        prepare a request that nobody sends.
-        """
+    def _find(self, peer: Peer) -> HTTPConnection | None:
+        """The idle connection to *peer* that was used last, if there is one."""
+        with self._lock:
+            for at in range(len(self._idle) - 1, -1, -1):
+                if self._idle[at][0] == peer:
+                    _, connection = self._idle[at]
+                    del self._idle[at]
+                    return connection
         return None
 
 
-def _session(door: "_Door", size: int) -> requests.Session:
-    session = _Session()
-    session.trust_env = False
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.headers["User-Agent"] = "cds-service"
-    session.headers["Accept-Encoding"] = "gzip"
-    session.headers.update(FRESH)
-    adapter = _Adapter(door, size)
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    return session
+def cut(waiting: socket) -> None:
+    """End the wait of whatever thread reads from the socket."""
+    with suppress(OSError):
+        # The plain shutdown: that of a TLS socket is not for another thread.
+        socket.shutdown(waiting, SHUT_RDWR)
 
 
 class _Door:
@@ -145,14 +153,10 @@ class _Door:
     def open(self, connection: HTTPConnection) -> socket:
         """Return a socket to one of the host's addresses, all of which were looked at.
 
-        Raises AddressRefused, and urllib3's errors where none answers.
+        Raises AddressRefused, and OSError where none answers.
         """
         host, port = connection.host, connection.port
-        try:
-            addresses = list(self._resolve(host, port))
-        except OSError as error:
-            named = gaierror(*error.args)
-            raise NameResolutionError(host, connection, named) from error
+        addresses = list(self._resolve(host, port))
         self._refuse_elsewhere(host, addresses)
         return self._connect(connection, addresses)
 
@@ -178,9 +182,7 @@ class _Door:
                 )
             except OSError as error:
                 failure = error
-        if isinstance(failure, TimeoutError):
-            raise ConnectTimeoutError(connection, "timeout") from failure
-        raise NewConnectionError(connection, "no address answers") from failure
+        raise failure
 
     def _warn(self, host: str, address: str, kind: str) -> None:
         now = monotonic()
@@ -196,69 +198,33 @@ class _Door:
         )
 
 
-def _note_wait(connection: HTTPConnection) -> None:
-    waiter: Waiter | None = getattr(_thread, "waiter", None)
-    if waiter is not None:
-        waiter.wait_on(connection)
-
-
-def _refuse_late(connection: HTTPConnection) -> None:
-    """Let nothing be sent, the token least of all, once nobody waits for an answer.
-
-    Names may be slow to resolve and handshakes slow to end, and neither can be cut off.
-    """
-    waiter: Waiter | None = getattr(_thread, "waiter", None)
-    if waiter is not None and waiter.over:
-        connection.close()
-        raise ConnectTimeoutError(connection, "timeout")
-
-
 class _Connection(HTTPConnection):
-    def __init__(self, *args: Any, door: _Door, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, peer: Peer, door: _Door, **kwargs: Any) -> None:
+        super().__init__(peer.host, peer.port, **kwargs)
         self._door = door
 
     def _new_conn(self) -> socket:
         return self._door.open(self)
 
-    def connect(self) -> None:
-        super().connect()
-        _refuse_late(self)
-
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        _note_wait(self)
-        return super().getresponse()
-
 
 class _TlsConnection(_Connection, HTTPSConnection):
     """The same over TLS: what it adds runs before what urllib3 does for TLS."""
 
-
-class _Connections(HTTPConnectionPool):
-    kind = _Connection
-
-    def __init__(self, *args: Any, door: _Door, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.ConnectionCls = partial(self.kind, door=door)  # type: ignore
-
-
-class _TlsConnections(_Connections, HTTPSConnectionPool):
-    kind = _TlsConnection
+    def __init__(self, peer: Peer, door: _Door) -> None:
+        if peer.ca_file:
+            # Read for each connection: a file that was renewed counts.
+            trust = {"cert_reqs": CERT_REQUIRED, "ca_certs": peer.ca_file}
+        else:
+            trust = {"ssl_context": _public_authorities()}
+        super().__init__(peer, door, **trust)
 
 
-class _Adapter(HTTPAdapter):
-    def __init__(self, door: _Door, size: int) -> None:
-        self._door = door
-        super().__init__(pool_connections=size, pool_maxsize=size)
-
-    def init_poolmanager(
-        self, connections: int, maxsize: int, block: bool = False, **kwargs: Any
-    ) -> None:
-        super().init_poolmanager(connections, maxsize, block, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {
-            "http": partial(_Connections, door=self._door),
-            "https": partial(_TlsConnections, door=self._door),
-        }
+@cache
+def _public_authorities() -> SSLContext:
+    """Read once: it is a long file."""
+    context = create_urllib3_context(cert_reqs=CERT_REQUIRED)
+    context.load_verify_locations(certifi.where())
+    return context
 
 
 def _silence_urllib3() -> None:

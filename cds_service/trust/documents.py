@@ -60,10 +60,11 @@ def fetcher(pool: ConnectionPool, seconds: float = SECONDS) -> Fetch:
             {"Accept": "application/json"},
             seconds=seconds,
             bytes=LARGEST,
+            reach=listed.reach,
             ca_file=listed.ca_file,
         )
         try:
-            answer = send(pool.session(listed.reach), request)
+            answer = send(pool, request)
         except ReadFailure as failure:
             raise KeyServerUnread(failure.reason) from None
         if answer.status != 200:

@@ -2,7 +2,12 @@
 
 import pytest
 
-from cds_service.http.addresses import parse_base, resolve
+from cds_service.http.addresses import (
+    locate,
+    parse_base,
+    request_target,
+    resolve,
+)
 
 
 @pytest.mark.parametrize(
@@ -143,3 +148,46 @@ def test_a_base_without_a_path_holds_every_path():
     assert resolve(base, "/Condition?a=b", str(base)) == (
         "http://ehr.example/Condition?a=b"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("/fhir/Condition?patient=p1&_count=200", None),
+        ("/fhir/a;b=c?d=e,f:g@h!$'()*+/?", None),
+        ("/fhir?code=http%3a%2F%2Floinc.org%7C1", None),
+        ("", "/"),
+        ("?page=2", "/?page=2"),
+        ("/fhir?code=a|b&name=Jos\u00e9", "/fhir?code=a%7Cb&name=Jos%C3%A9"),
+        ('/fhir?a=[1]&b="x"<y>^`{z}', "/fhir?a=%5B1%5D&b=%22x%22%3Cy%3E%5E%60%7Bz%7D"),
+        ("/fhir?a=%41%", "/fhir?a=%41%25"),
+        ("/fhir?a=100%&b=%zz|", "/fhir?a=100%25&b=%25zz%7C"),
+        ("/fhir?a=\u0661", "/fhir?a=%D9%A1"),
+        ("/fhir?a=b c\r\nX: y", "/fhir?a=b%20c%0D%0AX:%20y"),
+    ],
+)
+def test_what_cannot_stand_in_a_request_line_is_escaped(text, target):
+    assert request_target(text) == (text if target is None else target)
+
+
+@pytest.mark.parametrize(
+    ("url", "server", "target"),
+    [
+        ("https://EHR.example:443/token", "https://ehr.example/token", "/token"),
+        ("http://[::1]:8080/a/?b=c#d", "http://[::1]:8080/a", "/a/?b=c"),
+        ("https://ehr.example", "https://ehr.example", "/"),
+    ],
+)
+def test_an_address_names_a_server_and_what_is_asked_of_it(url, server, target):
+    base, asked = locate(url)
+
+    assert (str(base), asked) == (server, target)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://a:b@ehr.example/x", "ftp://ehr.example/x", "https://127.1/x", "/x"]
+    + ["https://ehr.example/a/../x", "https://ehr.example/x y", "https:///x"],
+)
+def test_a_13_what_is_no_plain_address_is_not_located(url):
+    assert locate(url) is None

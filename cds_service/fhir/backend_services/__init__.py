@@ -208,10 +208,11 @@ class BackendServices:
             form=form,
             seconds=self._registration.seconds,
             bytes=_LONGEST_BODY,
+            reach=reach,
             ca_file=self._registration.ca_file,
         )
         try:
-            answer = send(self._pool.session(reach), request)
+            answer = send(self._pool, request)
         except ReadFailure as failure:
             message = f"The {what} could not be asked: {failure.reason}."
             raise TokenFailure(message, failure.reason in PASSING) from None

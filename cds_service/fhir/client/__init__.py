@@ -14,7 +14,15 @@ from typing import Any
 from fhirclient.auth import FHIRAuth
 from fhirclient.server import FHIRServer
 
-from ...http.addresses import Base, ListedServer, Reach, covers, parse_base, resolve
+from ...http.addresses import (
+    Base,
+    ListedServer,
+    Reach,
+    covers,
+    inside,
+    parse_base,
+    resolve,
+)
 from ...http.bodies import parse_body
 from ...http.connections import (
     ConnectionPool,
@@ -91,7 +99,7 @@ class FhirReader:
         self._limits = limits
         self._halves: list[int] = []
         told = {"traceparent": traceparent} if traceparent else {}
-        self._exchange = DeadlineSession(pool, limits, reach, ca_file, told)
+        self._exchange = DeadlineSession(pool, base, limits, reach, ca_file, told)
         self._client = _new_server(None, base_uri=f"{base}/")
         self._client.session = self._exchange
         if token:
@@ -152,9 +160,12 @@ class FhirReader:
 
         Raises ReadFailure where one cannot be had, after yielding those before it.
         """
+        link = next_link(page)
+        if link is None:
+            return
         address = self._address(query)
         seen, resources = {address}, _entries(page)
-        while (link := next_link(page)) is not None:
+        while link is not None:
             following = resolve(self.base, link, address)
             if following is None:
                 raise ReadFailure("page link refused")
@@ -172,9 +183,10 @@ class FhirReader:
                 raise ReadFailure("OperationOutcome" if outcome else "wrong shape")
             resources += _entries(page)
             yield page
+            link = next_link(page)
 
     def _address(self, query: str) -> str:
-        address = resolve(self.base, f"{self.base}/{query}", str(self.base))
+        address = inside(self.base, f"{self.base}/{query}")
         if address is None:
             raise ReadFailure("cannot be asked")
         return address
