@@ -6,15 +6,14 @@ and a table or column that another version of Android does not have is passed ov
 
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from zipfile import BadZipFile, ZipFile, ZipInfo, is_zipfile
 
-from ..wearables.adapters.health_connect import SERIES, STAGES, UNITS, ExportedRow
+from ..wearables.adapters.health_connect import KINDS, SERIES, STAGES, ExportedRow
 
 HEAD = b"SQLite format 3\0"
 LARGEST = 8 * 1024**3
@@ -33,10 +32,12 @@ class PhoneDatabase:
     connection: sqlite3.Connection
     columns: Mapping[str, frozenset[str]]
     """Of each table."""
+    wanted: Mapping[str, tuple[str, ...]]
+    """By table: the columns that hold what the site knows."""
 
     def count(self) -> int:
         """Return how many rows there are to be read."""
-        return sum(self._count(table) for table in _tables() if table in self.columns)
+        return sum(self._count(table) for table in self.wanted if table in self.columns)
 
     def _count(self, table: str) -> int:
         query = f"SELECT count(*) FROM {table}"  # nosec B608
@@ -45,8 +46,11 @@ class PhoneDatabase:
 
 
 @contextmanager
-def open_health_connect(path: Path) -> Iterator[PhoneDatabase]:
+def open_health_connect(path: Path, names: Iterable[str]) -> Iterator[PhoneDatabase]:
     """Open an export, or the database alone, for the time of the block.
+
+    Args:
+        names: What the site knows of it, as ``table/column`` or ``table/column/kind``.
 
     Raises:
         BrokenDatabase: if it is none.
@@ -56,12 +60,13 @@ def open_health_connect(path: Path) -> Iterator[PhoneDatabase]:
         file = _database_of(path, Path(folder))
         with closing(_connect(file)) as connection:
             try:
-                columns = _columns(connection)
+                wanted = _wanted(names)
+                columns = _columns(connection, wanted)
             except sqlite3.DatabaseError as error:
                 raise BrokenDatabase(f"the database cannot be read: {error}") from error
-            if not any(table in columns for table in _tables()):
+            if not any(table in columns for table in wanted):
                 raise BrokenDatabase("it holds no records of Health Connect")
-            yield PhoneDatabase(connection, columns)
+            yield PhoneDatabase(connection, columns, wanted)
 
 
 def read_rows(database: PhoneDatabase) -> Iterator[ExportedRow]:
@@ -71,8 +76,7 @@ def read_rows(database: PhoneDatabase) -> Iterator[ExportedRow]:
         BrokenDatabase: where the file is damaged, after what stands before.
     """
     try:
-        for table, names in groupby(sorted([*UNITS, f"{STAGES}/stage_type"]), _table):
-            wanted = [each.partition("/")[2] for each in names]
+        for table, wanted in database.wanted.items():
             held = [each for each in wanted if each in database.columns.get(table, ())]
             if held:
                 yield from _rows_of(database, table, held)
@@ -86,7 +90,7 @@ def _rows_of(
     cursor = database.connection.execute(_select(database, table, held))
     for number, row in enumerate(cursor):
         values, rest = row[: len(held)], row[len(held) :]
-        start, end, offset, uuid, modified, recorded, device, app = rest
+        start, end, offset, uuid, modified, recorded, kind, device, app = rest
         for column, value in zip(held, values, strict=True):
             yield ExportedRow(
                 table,
@@ -101,6 +105,7 @@ def _rows_of(
                 _text(device),
                 _text(app),
                 number,
+                kind,
             )
 
 
@@ -124,6 +129,7 @@ def _select(database: PhoneDatabase, table: str, held: list[str]) -> str:
                 "recording_method",
             )
         ),
+        f"r.{KINDS[table]}" if KINDS.get(table) in known else "NULL",
     ]
     joins = f" JOIN {parent} p ON p.row_id = r.parent_key" if parent else ""
     for alias, names, key, said in (
@@ -155,22 +161,24 @@ def _time_columns(table: str, known: frozenset[str]) -> tuple[str, str, str]:
     return "time", "", "zone_offset"
 
 
-def _tables() -> list[str]:
-    return sorted({STAGES, *map(_table, UNITS)})
-
-
-def _table(name: str) -> str:
-    return name.partition("/")[0]
+def _wanted(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    parts = [each.split("/") for each in names]
+    pairs = sorted({(each[0], each[1]) for each in parts if len(each) > 1})
+    return {
+        table: tuple(column for other, column in pairs if other == table)
+        for table, _ in pairs
+    }
 
 
 def _text(value: object) -> str:
     return value[:200] if isinstance(value, str) else ""
 
 
-def _columns(connection: sqlite3.Connection) -> dict[str, frozenset[str]]:
-    wanted = {*_tables(), *PARENTS.values(), DEVICES, APPS}
+def _columns(
+    connection: sqlite3.Connection, wanted: Iterable[str]
+) -> dict[str, frozenset[str]]:
     found = {}
-    for table in wanted:
+    for table in {*wanted, *PARENTS.values(), DEVICES, APPS}:
         rows = connection.execute("SELECT name FROM pragma_table_info(?)", [table])
         if names := frozenset(name for (name,) in rows):
             found[table] = names

@@ -100,6 +100,10 @@ class Catalogue:
         for name, index in (("_named", named), ("_coded", coded), ("_alerts", alerts)):
             object.__setattr__(self, name, index)
 
+    def names_in(self, format: str) -> frozenset[str]:
+        """Return every name that a format has for a metric."""
+        return frozenset(name for known, name in self._named if known == format)
+
     def metric_named(self, format: str, name: str) -> Metric | None:
         """Return the metric that a format calls so; None where the site has none."""
         return self._named.get((format, name))

@@ -14,6 +14,13 @@ from cds_service.exports.health_connect import (
 )
 from cds_service.wearables.adapters.health_connect import ExportedRow
 
+NAMES = {
+    "heart_rate_record_series_table/beats_per_minute",
+    "weight_record_table/weight",
+    "steps_record_table/count",
+    "blood_glucose_record_table/level",
+    "blood_glucose_record_table/level/1",
+}
 AT = 1_795_352_700_000
 UUID = bytes(range(16))
 RECORD = (
@@ -63,7 +70,7 @@ def archive(file: Path) -> Path:
 def test_readings_weights_and_steps_come_with_what_is_known_of_them(
     tmp_path: Path,
 ) -> None:
-    with open_health_connect(archive(database(tmp_path))) as opened:
+    with open_health_connect(archive(database(tmp_path)), NAMES) as opened:
         assert opened.count() == 4
         rows = list(read_rows(opened))
     series = ("heart_rate_record_series_table", "beats_per_minute")
@@ -79,15 +86,37 @@ def test_readings_weights_and_steps_come_with_what_is_known_of_them(
     ]
 
 
+def test_a_table_of_which_the_site_knows_nothing_is_not_read(tmp_path: Path) -> None:
+    names = {"steps_record_table/count", "steps_record_table/stride", "steps"}
+    with open_health_connect(database(tmp_path), names) as opened:
+        assert opened.count() == 1
+        assert [row.value for row in read_rows(opened)] == [420]
+
+
+GLUCOSE = f"""
+CREATE TABLE blood_glucose_record_table
+  ({RECORD}, time INTEGER, zone_offset INTEGER, level REAL, specimen_source INTEGER);
+INSERT INTO blood_glucose_record_table
+  VALUES (1, x'{UUID.hex()}', {AT}, 1, 1, 2, {AT}, 3600, 5.5, 1);
+"""
+
+
+def test_glucose_comes_with_what_it_was_measured_in(tmp_path: Path) -> None:
+    with open_health_connect(database(tmp_path, GLUCOSE), NAMES) as opened:
+        (row,) = read_rows(opened)
+
+    assert (row.column, row.value, row.kind) == ("level", 5.5, 1)
+
+
 def test_the_database_alone_is_an_export(tmp_path: Path) -> None:
-    with open_health_connect(database(tmp_path)) as opened:
+    with open_health_connect(database(tmp_path), NAMES) as opened:
         assert opened.count() == 4
 
 
 def test_an_export_is_not_changed_by_being_read(tmp_path: Path) -> None:
     file = database(tmp_path)
     before = file.read_bytes()
-    with open_health_connect(file) as opened:
+    with open_health_connect(file, NAMES) as opened:
         list(read_rows(opened))
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             opened.connection.execute("DELETE FROM weight_record_table")
@@ -102,14 +131,14 @@ def test_a_view_in_place_of_a_table_runs_nothing(tmp_path: Path) -> None:
         " SELECT time, load_extension('/tmp/evil') AS weight FROM x;"
     )
     with pytest.raises(BrokenDatabase, match="unsafe use of load_extension"):
-        with open_health_connect(database(tmp_path, trap)):
+        with open_health_connect(database(tmp_path, trap), NAMES):
             pass
 
 
 def test_a_database_of_something_else_says_so(tmp_path: Path) -> None:
     file = database(tmp_path, "CREATE TABLE notes (text TEXT)")
     with pytest.raises(BrokenDatabase, match="no records of Health Connect"):
-        with open_health_connect(file):
+        with open_health_connect(file, NAMES):
             pass
 
 
@@ -117,7 +146,7 @@ def test_a_file_that_is_no_database_says_so(tmp_path: Path) -> None:
     path = tmp_path / "export.db"
     path.write_text("not a database")
     with pytest.raises(BrokenDatabase, match="no database of SQLite"):
-        with open_health_connect(path):
+        with open_health_connect(path, NAMES):
             pass
 
 
@@ -126,7 +155,7 @@ def test_an_archive_without_a_database_says_so(tmp_path: Path) -> None:
     with ZipFile(path, "w") as zipped:
         zipped.writestr("export.db", "not a database")
     with pytest.raises(BrokenDatabase, match="0 databases"):
-        with open_health_connect(path):
+        with open_health_connect(path, NAMES):
             pass
 
 
@@ -136,5 +165,5 @@ def test_a_damaged_database_says_so_after_what_could_be_read(tmp_path: Path) -> 
     raw[8192:] = b"\xff" * (len(raw) - 8192)
     file.write_bytes(raw)
     with pytest.raises(BrokenDatabase, match="cannot be read"):
-        with open_health_connect(file) as opened:
+        with open_health_connect(file, NAMES) as opened:
             list(read_rows(opened))

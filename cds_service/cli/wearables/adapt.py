@@ -44,7 +44,8 @@ def _apple_health(path: Path, catalogue: Catalogue) -> Iterator[Item]:
 
 
 def _health_connect(path: Path, catalogue: Catalogue) -> Iterator[Item]:
-    with open_health_connect(path) as database:
+    names = catalogue.names_in(health_connect.FORMAT)
+    with open_health_connect(path, names) as database:
         yield from health_connect.adapt_rows(read_rows(database), catalogue)
 
 

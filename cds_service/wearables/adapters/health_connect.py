@@ -2,11 +2,11 @@
 
 Not documented by its makers; told by the files of phones: instants are milliseconds
 since 1970, offsets seconds, ids 16 bytes. A series has its readings in a table of their
-own. Masses are grams, energies calories, levels of glucose mmol/L.
+own. Numbers stand without units: which they are in, metrics say.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -17,24 +17,8 @@ from ..samples import Context, Device, Flag, Item, LeftOut, Sample, Stat
 from .members import EARLIEST_YEAR
 
 FORMAT = "health-connect"
-UNITS: Mapping[str, str] = {
-    "active_calories_burned_record_table/energy": "cal",
-    "blood_glucose_record_table/level": "mmol/L",
-    "blood_pressure_record_table/diastolic": "mm[Hg]",
-    "blood_pressure_record_table/systolic": "mm[Hg]",
-    "body_temperature_record_table/temperature": "Cel",
-    "heart_rate_record_series_table/beats_per_minute": "/min",
-    "heart_rate_variability_rmssd_record_table/heart_rate_variability_millis": "ms",
-    "oxygen_saturation_record_table/percentage": "%",
-    "respiratory_rate_record_table/rate": "/min",
-    "resting_heart_rate_record_table/beats_per_minute": "/min",
-    "steps_record_table/count": "{steps}",
-    "weight_record_table/weight": "g",
-}
-"""By table and column: what the number is in."""
 STAGES = "sleep_stages_table"
-ASLEEP = {"2": "sleeping", "4": "light", "5": "deep", "6": "rem"}
-"""Types of stages in which one sleeps; the others are awake or out of bed."""
+"""Its value is a kind of sleep, or of lying awake; what counts is how long it lasts."""
 TYPED_BY_HAND = 3
 """``recording_method``."""
 WIDEST_OFFSET = timedelta(hours=18)
@@ -62,6 +46,8 @@ class ExportedRow:
     app: str = ""
     number: int = 0
     """Of the row in its table."""
+    kind: Any = None
+    """What the row says of how it was measured, where that may make another metric."""
 
 
 def adapt_rows(rows: Iterable[ExportedRow], catalogue: Catalogue) -> Iterator[Item]:
@@ -72,26 +58,36 @@ def adapt_rows(rows: Iterable[ExportedRow], catalogue: Catalogue) -> Iterator[It
 
 def adapt_row(row: ExportedRow, catalogue: Catalogue) -> Item:
     """Return what one value says."""
-    path, name = f"{row.table}[{row.number}].{row.column}", f"{row.table}/{row.column}"
-    if row.table == STAGES:
-        if str(row.value) not in ASLEEP:
-            return LeftOut("other-kind", Problem("A stage that is no sleep.", path))
-        name = f"{STAGES}/{ASLEEP[str(row.value)]}"
-    metric = catalogue.metric_named(FORMAT, name)
+    path = f"{row.table}[{row.number}].{row.column}"
+    name, metric = _metric(row, catalogue)
     if metric is None:
         return LeftOut("other-kind", Problem(f"{name} is not known here.", path))
     times = _times(row)
     if times is None:
         text = "Must start and end at milliseconds since 1970, in this order."
         return LeftOut("time", Problem(text, path))
-    return _sample(metric, row, times, path)
+    return _sample(metric, metric.unit_of(FORMAT, name), row, times, path)
+
+
+def _metric(row: ExportedRow, catalogue: Catalogue) -> tuple[str, Metric | None]:
+    """By its kind, else by its column alone."""
+    name = f"{row.table}/{row.column}"
+    closer = f"{name}/{row.value if row.table == STAGES else row.kind}"
+    metric = catalogue.metric_named(FORMAT, closer)
+    if metric is not None or row.table == STAGES:
+        return closer, metric
+    return name, catalogue.metric_named(FORMAT, name)
 
 
 def _sample(
-    metric: Metric, row: ExportedRow, times: tuple[datetime, datetime, bool], path: str
+    metric: Metric,
+    unit: str,
+    row: ExportedRow,
+    times: tuple[datetime, datetime, bool],
+    path: str,
 ) -> Item:
     start, end, local = times
-    number, unit = row.value, UNITS.get(f"{row.table}/{row.column}", "")
+    number = row.value
     asleep = row.table == STAGES
     if asleep:
         number, unit = (end - start) / timedelta(minutes=1), "min"
@@ -126,8 +122,13 @@ def _id(row: ExportedRow) -> str:
     return f"{row.uuid.hex()}{part}"
 
 
-SERIES = {"heart_rate_record_series_table": "heart_rate_record_table"}
+SERIES = {
+    "heart_rate_record_series_table": "heart_rate_record_table",
+    "skin_temperature_delta_table": "skin_temperature_record_table",
+}
 """Tables of readings, and the tables of the records that they are parts of."""
+KINDS = {"blood_glucose_record_table": "specimen_source"}
+"""By table: the column of a kind."""
 
 
 def _stat(metric: Metric, instant: bool) -> Stat:

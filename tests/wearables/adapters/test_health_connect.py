@@ -10,6 +10,7 @@ from cds_service.wearables.metrics import Catalogue, Metric
 from cds_service.wearables.samples import Context, Device, Flag, LeftOut, Sample, Stat
 
 SERIES = "heart_rate_record_series_table"
+LEVEL = "blood_glucose_record_table/level"
 METRICS = [
     Metric(
         "heart-rate",
@@ -25,7 +26,18 @@ METRICS = [
         "mg/dL",
         20,
         1000,
-        names={"health-connect": frozenset({"blood_glucose_record_table/level"})},
+        names={"health-connect": frozenset({LEVEL})},
+        units={("health-connect", LEVEL): "mmol/L"},
+        molar_mass=180.16,
+    ),
+    Metric(
+        "sensor-glucose",
+        "Glucose",
+        "mg/dL",
+        39,
+        600,
+        names={"health-connect": frozenset({f"{LEVEL}/1"})},
+        units={("health-connect", f"{LEVEL}/1"): "mmol/L"},
         molar_mass=180.16,
     ),
     Metric(
@@ -35,6 +47,7 @@ METRICS = [
         2,
         400,
         names={"health-connect": frozenset({"weight_record_table/weight"})},
+        units={("health-connect", "weight_record_table/weight"): "g"},
     ),
     Metric(
         "steps",
@@ -51,7 +64,7 @@ METRICS = [
         "min",
         0,
         1440,
-        names={"health-connect": frozenset({"sleep_stages_table/deep"})},
+        names={"health-connect": frozenset({"sleep_stages_table/stage_type/5"})},
         cumulative=True,
     ),
 ]
@@ -122,6 +135,18 @@ def test_a_number_is_in_the_unit_of_its_column(
 ) -> None:
     row = replace(BEAT, table=table, column=column, value=value)
     assert sample(row).value == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric"), [(1, "sensor-glucose"), (2, "glucose"), (None, "glucose")]
+)
+def test_glucose_by_a_sensor_is_a_metric_of_its_own(
+    kind: int | None, metric: str
+) -> None:
+    row = replace(
+        BEAT, table="blood_glucose_record_table", column="level", value=5.0, kind=kind
+    )
+    assert (sample(row).metric, sample(row).value) == (metric, 90.08)
 
 
 def test_steps_are_a_total_of_their_interval() -> None:
