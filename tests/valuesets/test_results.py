@@ -42,11 +42,17 @@ def test_what_a_shipped_code_measures_is_known(
     of_alerts = {
         code for each in types for system, code in each.codes if system == LOINC
     }
+    of_metrics = {
+        code
+        for each in rulebook.catalogue.metrics.values()
+        for system, code in each.codes
+        if system == LOINC
+    }
     panels = {"85354-9"}
 
     known = {code for system, code in quantities.by_code if system == LOINC}
 
-    assert in_sets | of_alerts - panels <= known
+    assert in_sets | of_metrics | of_alerts - panels <= known
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from posixpath import dirname, join, normpath, relpath
 from ...fhir.code_systems import SYSTEMS
 from ...protocol.feedback import OVERRIDE_REASONS
 from ...protocol.hooks import HOOKS
+from ...units.formats import OWN_UNITS
 from ..compile.compiler import kind_of
 from ..engine.rulebook import Rulebook
 from ..language.schemas import FROM_GRAMMAR, Schema, bundle
@@ -19,6 +20,10 @@ from ..terminology.valuesets import ValueSet
 
 Names = Mapping[str, str]
 """What may stand there, and what it is."""
+
+
+CATALOGUES = {"metrics": "metrics", "alert-types": "alert_types"}
+"""Where the files that name what wearables tell have their entries."""
 
 
 def project_schema(name: str, rulebook: Rulebook, facts: Names) -> Schema:
@@ -114,11 +119,22 @@ class _Known:
             names = {each: "A folder of rules." for each in folders}
             items = properties["services"]["items"]["properties"]["rules"]
             items["items"] = _one_of("A folder or a rule.", names | rules)
+        elif name in CATALOGUES:
+            self._fill_catalogue(properties[CATALOGUES[name]])
         elif name == "valueset":
             for key in ("include", "exclude"):
                 entry = properties[key]["items"]["properties"]
                 self._valueset(entry, "valueset", frozenset())
             self._valueset(properties, "extends", frozenset())
+
+    def _fill_catalogue(self, schema: Schema) -> None:
+        entry = schema["additionalProperties"]["properties"]
+        formats = dict.fromkeys(OWN_UNITS, "A format of readings.")
+        entry["names"]["propertyNames"] = _one_of("A format.", formats)
+        metrics = self._rulebook.catalogue.metrics.values()
+        if "metric" in entry and metrics:
+            names = {each.name: f"{each.title} ({each.unit})" for each in metrics}
+            entry["metric"] = _one_of(entry["metric"]["description"], names)
 
     def _alert_types(self) -> Names:
         return {

@@ -74,6 +74,7 @@ def test_every_shipped_file_fits_the_schema_of_its_project(
         ("rule", ("card_defaults", "override_reasons", 0), "action-complete"),
         ("rule-test", ("test",), "av-nodal-agent"),
         ("services", ("services", 0, "rules", 0), "cardiologie"),
+        ("alert-types", ("alert_types", "low-glucose", "metric"), "glucos"),
     ],
 )
 def test_a_name_that_the_project_does_not_have_is_marked(
@@ -84,7 +85,7 @@ def test_a_name_that_the_project_does_not_have_is_marked(
         each
         for each in data(name)
         if "av-nodal-agent-bradycardia" in (each.get("rule"), each.get("test"))
-        or name == "services"
+        or name in ("services", "alert-types")
     )
     node = written
     for step in path[:-1]:
@@ -93,6 +94,27 @@ def test_a_name_that_the_project_does_not_have_is_marked(
 
     assert list(Draft7Validator(bundle(name)).iter_errors(written)) == []
     assert list(Draft7Validator(schema).iter_errors(written))
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "entry"),
+    [
+        ("metrics", "metrics", "heart-rate"),
+        ("alert-types", "alert_types", "low-heart-rate"),
+    ],
+)
+def test_a_format_that_there_is_not_is_marked(
+    rulebook: Rulebook, name: str, key: str, entry: str
+) -> None:
+    (shipped,) = data(name)
+    names = shipped[key][entry]["names"]
+    names["aple-health"] = names.pop("apple-health")
+
+    (error,) = Draft7Validator(project_schema(name, rulebook, FACTS)).iter_errors(
+        shipped
+    )
+
+    assert error.message.startswith("'aple-health' is not one of")
 
 
 def test_a_hook_of_an_ehr_of_its_own_is_allowed(rulebook: Rulebook) -> None:

@@ -1,0 +1,161 @@
+"""What the shipped rules know wearables to measure."""
+
+from pathlib import Path
+
+import pytest
+
+from cds_service.rulebook.load import check_folder
+from cds_service.units.formats import OWN_UNITS
+from cds_service.wearables.adapters.registry import FORMATS
+from cds_service.wearables.metrics import Unmeasured, measure
+
+SHIPPED = check_folder(Path(__file__).parents[2] / "rules").rulebook.catalogue
+LOINC = "http://loinc.org"
+APART = [
+    ("heart-rate-variability-sdnn", "heart-rate-variability-rmssd"),
+    ("body-temperature", "wrist-temperature"),
+    ("wrist-temperature", "wrist-temperature-deviation"),
+    ("sensor-glucose", "capillary-glucose"),
+    ("sensor-glucose", "glucose"),
+    ("heart-rate", "resting-heart-rate"),
+]
+
+
+def read(format: str, name: str, number: float, unit: str = "") -> tuple[str, float]:
+    """The metric that a format calls so, and a number of it in the metric's unit."""
+    metric = SHIPPED.metric_named(format, name)
+    assert metric is not None, name
+    told = unit or metric.unit_of(format, name)
+    return metric.name, measure(metric, number, told, OWN_UNITS[format])
+
+
+def test_every_format_that_may_be_delivered_says_what_it_means_by_its_units() -> None:
+    assert set(FORMATS) <= set(OWN_UNITS)
+
+
+READINGS = """
+open-mhealth       | heart-rate/heart_rate                         | 112 beats/min | heart-rate 112
+open-mhealth       | body-temperature/body_temperature             | 98.6 F        | body-temperature 37
+open-mhealth       | blood-glucose/blood_glucose/interstitial fluid | 3.2 mmol/L   | sensor-glucose 57.6512
+apple-health       | HKQuantityTypeIdentifierOxygenSaturation      | 0.97 %        | oxygen-saturation 97
+apple-health       | HKQuantityTypeIdentifierBodyMass              | 10 st         | body-weight 63.5029318
+apple-health       | HKQuantityTypeIdentifierActiveEnergyBurned    | 2 Cal         | active-energy 2
+apple-health       | HKQuantityTypeIdentifierBloodGlucose          | 5 mmol<180.1558800000541>/L | glucose 90.08
+health-auto-export | blood_oxygen_saturation                       | 97 %          | oxygen-saturation 97
+health-auto-export | sleep_analysis/totalSleep                     | 7.5 hr        | time-asleep 450
+garmin             | bodyComps/weightInGrams                       | 71300         | body-weight 71.3
+garmin             | sleeps/remSleepInSeconds                      | 5400          | rem-sleep 90
+garmin             | skinTemp/avgDeviationCelsius                  | -0.4          | wrist-temperature-deviation -0.4
+nightscout         | sgv                                           | 58            | sensor-glucose 58
+google-fit         | com.google.blood_glucose                      | 5             | glucose 90.08
+health-connect     | active_calories_burned_record_table/energy    | 250000        | active-energy 250
+health-connect     | blood_glucose_record_table/level/1            | 5             | sensor-glucose 90.08
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize("line", READINGS.strip().splitlines())
+def test_a_reading_is_kept_as_its_metric_whatever_format_it_comes_in(line: str) -> None:
+    format, name, told, kept = (each.strip() for each in line.split("|"))
+    number, _, unit = told.partition(" ")
+    metric, value = kept.split()
+
+    assert read(format, name, float(number), unit) == (metric, float(value))
+
+
+@pytest.mark.parametrize(
+    ("format", "name", "number"),
+    [
+        ("nightscout", "sgv", 38.9),  # an error code of the sensor
+        ("apple-health", "HKQuantityTypeIdentifierHeartRate", 24.9),
+        ("apple-health", "HKQuantityTypeIdentifierHeartRate", 250.1),
+        ("health-connect", "oxygen_saturation_record_table/percentage", 0.97),
+    ],
+)
+def test_what_no_device_measures_on_anybody_is_rejected(
+    format: str, name: str, number: float
+) -> None:
+    with pytest.raises(Unmeasured) as caught:
+        read(format, name, number)
+    assert caught.value.reason == "implausible"
+
+
+@pytest.mark.parametrize("unit", ["Cel", "[degF]"])
+def test_a_difference_is_never_read_as_a_temperature(unit: str) -> None:
+    deviation = SHIPPED.metrics["wrist-temperature-deviation"]
+
+    with pytest.raises(Unmeasured):
+        measure(deviation, 0.4, unit)
+
+
+@pytest.mark.parametrize(("one", "other"), APART)
+def test_what_is_never_told_in_each_other_shares_no_code(one: str, other: str) -> None:
+    first, second = SHIPPED.metrics[one], SHIPPED.metrics[other]
+
+    assert first.codes & second.codes == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("code", "metric"),
+    [
+        ("8867-4", "heart-rate"),
+        ("40443-4", "resting-heart-rate"),
+        ("80404-7", "heart-rate-variability-sdnn"),
+        ("59408-5", "oxygen-saturation"),
+        ("8480-6", "systolic-blood-pressure"),
+        ("8462-4", "diastolic-blood-pressure"),
+        ("99504-3", "sensor-glucose"),
+        ("41653-7", "capillary-glucose"),
+        ("41950-7", "steps"),
+        ("55423-8", "steps"),
+        ("93832-4", "time-asleep"),
+    ],
+)
+def test_an_observation_is_known_by_its_code(code: str, metric: str) -> None:
+    assert SHIPPED.metric_coded(LOINC, code) is SHIPPED.metrics[metric]
+
+
+def test_a_temperature_of_the_wrist_is_none_of_the_body() -> None:
+    coded = SHIPPED.metric_coded(LOINC, "8310-5")
+
+    assert coded is SHIPPED.metrics["body-temperature"]
+    assert SHIPPED.metrics["wrist-temperature"].codes == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("event", "type"),
+    [
+        ("HKCategoryTypeIdentifierHighHeartRateEvent", "high-heart-rate"),
+        ("HKCategoryTypeIdentifierLowHeartRateEvent", "low-heart-rate"),
+        ("HKCategoryTypeIdentifierIrregularHeartRhythmEvent", "irregular-rhythm"),
+    ],
+)
+def test_a_heart_event_of_an_apple_watch_is_an_alert(event: str, type: str) -> None:
+    healthkit = "http://developer.apple.com/documentation/healthkit"
+    known = SHIPPED.alert_types[type]
+
+    assert SHIPPED.alert_named("apple-health", event) is known
+    assert SHIPPED.alert_named("fhir", f"{healthkit}|{event}") is known
+
+
+def test_sums_and_what_is_at_rest_by_definition_say_so() -> None:
+    metrics = SHIPPED.metrics.values()
+
+    assert {each.name for each in metrics if each.cumulative} == {
+        "steps",
+        "active-energy",
+        "time-asleep",
+        "light-sleep",
+        "deep-sleep",
+        "rem-sleep",
+    }
+    assert {each.name for each in metrics if each.at_rest} == {"resting-heart-rate"}
+
+
+def test_a_consent_to_heart_rate_is_one_to_all_that_is_told_of_it() -> None:
+    named = {
+        each.name
+        for each in SHIPPED.metrics.values()
+        if (LOINC, "8867-4") in each.consent_codes
+    }
+
+    assert named == {"heart-rate", "resting-heart-rate", "walking-heart-rate"}
