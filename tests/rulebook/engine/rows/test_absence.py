@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from cds_service.rulebook.engine.rows.observations import absence_of
+
 HR = "hr: {observation: {in: heart-rate, unit: /min, within: 7 days}}"
 BP = "sbp: {observation: {in: systolic, unit: 'mm[Hg]', within: 7 days}}"
 DONE = "hr: {observation: {in: heart-rate}}"
@@ -261,3 +263,92 @@ def test_why_there_is_no_value_is_counted_by_its_reason(
         ("Observation", "its value is withheld"),
         ("Observation", "no value, and no reason why there is none"),
     ]
+
+
+WITHHELD = "its value is withheld"
+UNKNOWN = "its value is not known"
+RATE = {"value": 70, "unit": "/min"}
+
+
+@pytest.mark.parametrize(
+    ("holder", "why"),
+    [
+        ({"valueQuantity": RATE}, ""),
+        ({"valueInteger": 3}, ""),
+        ({"valueString": "normal"}, ""),
+        ({"note": [{"text": "asleep"}]}, ""),
+        ({"component": [{}]}, ""),
+        ({}, "no value, and no reason why there is none"),
+        ({"valueString": ""}, "no value, and no reason why there is none"),
+        ({"valueSampledData": []}, "no value, and no reason why there is none"),
+        (
+            {"valueQuantity": {"unit": "/min"}},
+            "no value, and no reason why there is none",
+        ),
+        (
+            {"dataAbsentReason": {"coding": [{"system": R4, "code": "masked"}]}},
+            WITHHELD,
+        ),
+        ({"dataAbsentReason": {"text": "temp unknown"}}, UNKNOWN),
+        ({"dataAbsentReason": "masked"}, "why it has no value cannot be read"),
+        (
+            {"valueQuantity": RATE, **because("masked") | {"valueQuantity": RATE}},
+            "a value, and a reason why there is none",
+        ),
+        (
+            {"valueQuantity": {**RATE, **extended("masked")}},
+            "a value, and a reason why there is none",
+        ),
+        # Of several reasons the first of what was measured is told.
+        (
+            {**because("not-performed"), "_valueQuantity": extended("masked")},
+            WITHHELD,
+        ),
+        ({"_valueQuantity": extended("masked")}, WITHHELD),
+        (
+            {"_valueQuantity": extended("something else")},
+            "why it has no value cannot be read",
+        ),
+        ({"valueQuantity": {"_value": extended("masked")}}, WITHHELD),
+        (
+            {"valueQuantity": {"extension": extended("masked")["extension"][0]}},
+            WITHHELD,
+        ),
+        # What an extension says of other things is no reason.
+        (
+            {
+                "valueQuantity": {
+                    **RATE,
+                    "extension": [
+                        7,
+                        {"url": 7},
+                        {"url": "http://example.org/seen", "valueCode": "masked"},
+                    ],
+                }
+            },
+            "",
+        ),
+    ],
+    ids=str,
+)
+def test_why_an_observation_has_no_value_is_read_in_every_place_with_room_for_it(
+    holder: dict[str, Any], why: str
+) -> None:
+    assert absence_of(holder, holder) == why
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "why"),
+    [
+        ({}, {}, ""),
+        ({"valueQuantity": RATE}, because("masked"), ""),
+        ({}, because("masked"), WITHHELD),
+        (because("unknown"), because("masked"), UNKNOWN),
+        ({}, {**because("masked"), "valueQuantity": RATE}, ""),
+    ],
+    ids=str,
+)
+def test_a_part_shares_the_reason_of_a_whole_that_has_no_value(
+    part: dict[str, Any], whole: dict[str, Any], why: str
+) -> None:
+    assert absence_of(part, whole) == why

@@ -1,17 +1,22 @@
 """The number that an observation or a component holds."""
 
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cds_service.fhir.moments import EVER, Moment
 from cds_service.rulebook.engine.rows.observations import (
     A_SHARE,
     NO_NUMBER,
     UNSAID,
     Measure,
+    observation_moment,
     quantity,
+    without_time,
 )
 from cds_service.rulebook.values.intervals import INFINITY, Interval, exactly
 from cds_service.units import Substance
@@ -285,3 +290,54 @@ def test_any_value_is_a_finite_number_or_none(holder: dict[str, Any]) -> None:
 
     assert (found.value is None) == bool(found.why)
     assert found.value is None or found.value.low <= found.value.high
+
+
+ZONE = ZoneInfo("America/New_York")
+DAY = Moment(
+    datetime(2026, 11, 22, 5, tzinfo=UTC),
+    datetime(2026, 11, 23, 4, 59, 59, 999999, tzinfo=UTC),
+)
+ISSUED = {"issued": "2020-01-01"}
+
+
+@pytest.mark.parametrize(
+    ("resource", "moment"),
+    [
+        ({"effectiveDateTime": "2026-11-22", **ISSUED}, DAY),
+        ({"effectiveInstant": "2026-11-22", **ISSUED}, DAY),
+        ({"effectiveDateTime": "2026-11-22", "effectiveInstant": "2020"}, DAY),
+        ({"effectivePeriod": {"end": "2026-11-22"}, **ISSUED}, DAY),
+        (
+            {"effectivePeriod": {"start": "2026-11-22"}, **ISSUED},
+            Moment(DAY.low, EVER.high),
+        ),
+        ({"issued": "2026-11-22"}, DAY),
+        ({"effectiveTiming": {"event": ["2026-11-22"]}, **ISSUED}, None),
+        ({"effectiveDateTime": "this morning", **ISSUED}, None),
+        ({"effectivePeriod": {}, **ISSUED}, None),
+        ({"effectiveDateTime": None, "issued": "2026-11-22"}, DAY),
+        ({}, None),
+    ],
+    ids=str,
+)
+def test_an_observation_is_of_its_effective_time_at_the_site_and_else_of_its_issue(
+    resource: dict[str, Any], moment: Moment | None
+) -> None:
+    assert observation_moment(resource, ZONE) == moment
+
+
+@pytest.mark.parametrize(
+    ("resource", "said"),
+    [
+        ({}, "time not recorded"),
+        ({"status": "final"}, "time not recorded"),
+        ({"issued": "soon"}, ""),
+        ({"effectiveDateTime": "soon"}, ""),
+        ({"effectiveTiming": {}}, ""),
+    ],
+    ids=str,
+)
+def test_an_observation_without_a_time_is_told_from_one_that_cannot_be_read(
+    resource: dict[str, Any], said: str
+) -> None:
+    assert without_time(resource) == said
