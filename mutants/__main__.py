@@ -114,6 +114,7 @@ ROOMS = {
             *(f"{ROW_TESTS}/test_{each}.py" for each in MATCHING),
             f"{ROW_TESTS}/test_coded.py",
             f"{ROW_TESTS}/test_mentions.py",
+            "tests/rulebook/terminology/test_expansions.py",
         ),
     ),
     "rows": Room(

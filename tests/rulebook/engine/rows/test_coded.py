@@ -5,7 +5,17 @@ from typing import Any
 import pytest
 
 from cds_service.fhir.chart import Chart
-from cds_service.rulebook.engine.rows.coded import coded_medication
+from cds_service.rulebook.engine.rows.coded import (
+    INGREDIENT_NOT_OBTAINED,
+    MISSHAPEN,
+    NO_CODE,
+    NOT_FOLLOWED,
+    NOT_OBTAINED,
+    Coded,
+    Lack,
+    coded_medication,
+    coded_observation,
+)
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 METOPROLOL = {"coding": [{"system": RXNORM, "code": "6918", "display": "metoprolol"}]}
@@ -127,3 +137,86 @@ def test_the_route_of_an_order_or_a_statement_is_read_and_its_text_is_not(
         (["left eye"], []),
     ]
     assert shape.forms == []
+
+
+@pytest.mark.parametrize(
+    ("codings", "wanted", "called"),
+    [
+        ([("s", "a", "A")], "s|a", "A"),
+        ([("s", "a", "A")], "s|z", "A"),
+        ([("s", "a", "A"), ("s", "b", "B")], "s|b", "B"),
+        ([("s", "a", "A"), ("t", "a", "B")], "t|a", "B"),
+        ([("s", "a", "A"), ("s", "b", "B")], "s|z", ""),
+        ([], "s|a", ""),
+    ],
+)
+def test_a_row_is_called_what_the_code_that_matched_is_called(
+    codings: list[Any], wanted: str, called: str
+) -> None:
+    assert Coded(codings, {}).display_of(wanted) == called
+
+
+LOINC = ("http://loinc.org", "8867-4", "")
+RATE = {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]}
+
+
+@pytest.mark.parametrize(
+    ("components", "parts"),
+    [
+        ([], []),
+        (None, []),
+        ([{"code": RATE}], [Coded([LOINC], {"code": RATE})]),
+        ({"code": RATE}, [Coded([LOINC], {"code": RATE})]),
+        ([7], [Coded([], {}, lack=MISSHAPEN)]),
+        (7, [Coded([], {}, lack=MISSHAPEN)]),
+        ([{}], [Coded([], {}, lack=NO_CODE)]),
+        ([{"code": {"text": "rate"}}], [Coded([], {"code": {"text": "rate"}})]),
+        ([{"code": 7}], [Coded([], {"code": 7}, lack=MISSHAPEN)]),
+    ],
+    ids=str,
+)
+def test_each_part_of_a_panel_is_coded_and_what_cannot_be_read_may_be_anything(
+    components: Any, parts: list[Coded]
+) -> None:
+    panel = {"code": RATE, "component": components}
+
+    assert coded_observation(panel) == [Coded([LOINC], panel), *parts]
+
+
+def test_an_observation_without_parts_is_coded_as_a_whole() -> None:
+    assert coded_observation({"code": RATE}) == [Coded([LOINC], {"code": RATE})]
+
+
+@pytest.mark.parametrize(
+    ("resource", "lack"),
+    [
+        ({"medicationCodeableConcept": METOPROLOL}, None),
+        ({"medicationCodeableConcept": {"text": "Metoprolol"}}, None),
+        ({}, NO_CODE),
+        ({"medicationCodeableConcept": {}}, NO_CODE),
+        ({"medicationCodeableConcept": 7}, MISSHAPEN),
+        ({"medicationReference": 7}, MISSHAPEN),
+        (at(7), MISSHAPEN),
+        (at("Medication/absent"), NOT_OBTAINED),
+        (at(""), NOT_FOLLOWED),
+        ({"medicationReference": {"display": "Metoprolol"}}, NOT_FOLLOWED),
+        (at("Medication/empty"), NO_CODE),
+        (at("Medication/named"), None),
+        (at("Medication/parts"), None),
+        (at("Medication/half"), INGREDIENT_NOT_OBTAINED),
+    ],
+    ids=str,
+)
+def test_why_no_code_of_a_medicine_is_known(
+    resource: dict[str, Any], lack: Lack | None
+) -> None:
+    known = {"itemCodeableConcept": METOPROLOL}
+    unknown = {"itemReference": {"reference": "Substance/absent"}}
+    medications: dict[str, Any] = {
+        "Medication/empty": {},
+        "Medication/named": {"code": {"text": "Metoprolol"}},
+        "Medication/parts": {"ingredient": [known, known]},
+        "Medication/half": {"ingredient": [known, unknown]},
+    }
+
+    assert coded_medication(resource, Chart("p", None, {}, medications)).lack == lack
