@@ -120,8 +120,8 @@ ROOMS = {
     "rows": Room(
         (f"{ROWS}/*.py",),
         (
+            f"{ROW_TESTS}/test_indexing.py",
             *(f"{ROW_TESTS}/test_{each}.py" for each in MATCHING),
-            f"{ROW_TESTS}/test_treatments.py",
             f"{ENGINE_TESTS}/test_left_open.py",
         ),
     ),

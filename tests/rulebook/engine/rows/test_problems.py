@@ -19,7 +19,12 @@ from cds_service.rulebook.engine.rows.problems import (
     is_long_ago,
     without_onset,
 )
-from cds_service.rulebook.engine.rows.readings import Row, length_of, reference_of
+from cds_service.rulebook.engine.rows.readings import (
+    Row,
+    items,
+    length_of,
+    reference_of,
+)
 from cds_service.rulebook.engine.rows.standing import problem_ending
 from cds_service.rulebook.values.intervals import Duration
 
@@ -332,3 +337,11 @@ def test_a_record_is_named_by_its_type_and_id(
     resource: dict[str, Any], reference: str
 ) -> None:
     assert reference_of(resource) == reference
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [([7, {}], [7, {}]), ({"a": 7}, [{"a": 7}]), (7, []), ("a", []), (None, [])],
+)
+def test_one_object_stands_for_a_list_of_it(value: Any, found: list[Any]) -> None:
+    assert items(value) == found
