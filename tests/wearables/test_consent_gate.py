@@ -224,6 +224,35 @@ def test_a_stamp_tells_versions_apart() -> None:
     assert stamp_of([record()]) == stamp_of([record()])
     assert stamp_of([record()]) != stamp_of([record(hours=1)])
     assert stamp_of([record()]) != stamp_of([record(), record("c2")])
+    denied = replace(record(), resource={"resourceType": "Consent"})
+    assert stamp_of([record()]) != stamp_of([denied])
+
+
+def test_a_change_says_whose_it_is_and_what_it_was_worked_out_from() -> None:
+    known, told = record(), record("c2")
+
+    change = plan_change(P1, (known,), [told], (), GATE, NOW)
+
+    assert (change.patient, change.seen) == (P1, stamp_of([known]))
+
+
+def test_what_a_patient_says_of_other_actions_within_a_provision_is_said() -> None:
+    assumed = replace(GATE, assumed=True)
+    denial = {
+        "type": "deny",
+        "action": [{"coding": [{"system": ACTIONS, "code": "use"}]}],
+    }
+    within = replace(
+        record(),
+        resource={
+            "resourceType": "Consent",
+            "status": "active",
+            "provision": {"type": "permit", "provision": [denial]},
+        },
+    )
+
+    assert assumed.permits(ConsentAction.USE, OPEN, (), NOW)
+    assert not assumed.permits(ConsentAction.USE, OPEN, assumed.read([within]), NOW)
 
 
 def test_a_stamp_is_the_same_in_whatever_order_the_members_of_a_consent_come() -> None:

@@ -1,6 +1,5 @@
-"""Every resource of a chart under the selectors that it belongs to, or may belong to."""
+"""Every resource of a chart under the selectors that it is of, or may be of."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +12,7 @@ from cds_service.fhir.code_systems import SYSTEMS
 from cds_service.fhir.moments import EVER, Moment
 from cds_service.rulebook.engine.rows.chart_index import ChartIndex
 from cds_service.rulebook.engine.rows.indexing import index_chart
-from cds_service.rulebook.engine.rows.problems import Ending, Times
+from cds_service.rulebook.engine.rows.problems import Times
 from cds_service.rulebook.engine.rows.selectors import Selector, Selectors
 from cds_service.rulebook.terminology.valuesets import ValueSet
 from cds_service.rulebook.values.intervals import exactly
