@@ -10,6 +10,7 @@ Source: payloads as partners of Garmin's Health API publish them; the specificat
 open to partners alone.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -41,18 +42,22 @@ DAYS = "dailies"
 NIGHTS = "sleeps"
 SNAPSHOTS = "healthSnapshot"
 SERIES_IN_SNAPSHOT = "epochSummaries"
-STATISTICS = {
-    "min": Stat.MIN,
-    "max": Stat.MAX,
-    "average": Stat.MEAN,
-    "avg": Stat.MEAN,
-}
-"""By how the name of a member begins."""
+STATISTICS = (
+    (re.compile("min[A-Z]|.*Low$"), Stat.MIN),
+    (re.compile("max[A-Z]|.*High$"), Stat.MAX),
+    (re.compile("average[A-Z]|avg[A-Z]|.*Avg$"), Stat.MEAN),
+)
+"""By the names of members."""
 NOTHING = frozenset({-1.0, -2.0})
 """Not measured, or not measurable while moving."""
 BY_HAND = "MANUAL"
 LONGEST = 8 * 86_400
 """Seconds that a summary lasts."""
+OFFSETS = (
+    "measurementTimeOffsetInSeconds",
+    "startTimeOffsetInSeconds",
+    "offsetStartTimeInSeconds",
+)
 WIDEST_OFFSET = 18 * 3600
 """Seconds."""
 
@@ -182,8 +187,7 @@ def _is_nothing(told: Any, metric: Metric) -> bool:
 
 
 def _stat(member: str) -> Stat | None:
-    begins = (stat for word, stat in STATISTICS.items() if member.startswith(word))
-    return next(begins, None)
+    return next((stat for name, stat in STATISTICS if name.match(member)), None)
 
 
 def _frame(summary: Object, kind: str, reader: Reader) -> Frame:
@@ -191,7 +195,7 @@ def _frame(summary: Object, kind: str, reader: Reader) -> Frame:
     begin = "measurementTime" if measured else "startTime"
     name = f"{begin}InSeconds"
     start = read_epoch(summary.get(name), SECONDS, name)
-    begun, local = reader.on_clock(start, _offset(summary, f"{begin}OffsetInSeconds"))
+    begun, local = reader.on_clock(start, _offset(summary))
     lasts = summary.get("durationInSeconds")
     seconds = 0 if lasts is None else read_whole(lasts, "durationInSeconds")
     if not 0 <= seconds <= LONGEST:
@@ -210,11 +214,11 @@ def _frame(summary: Object, kind: str, reader: Reader) -> Frame:
     )
 
 
-def _offset(summary: Object, name: str) -> timedelta | None:
-    told = summary.get(name)
-    if told is None:
+def _offset(summary: Object) -> timedelta | None:
+    name = next((each for each in OFFSETS if summary.get(each) is not None), "")
+    if not name:
         return None
-    seconds = read_whole(told, name)
+    seconds = read_whole(summary[name], name)
     if abs(seconds) > WIDEST_OFFSET:
         raise NotTaken("time", "Must be an offset from UTC in seconds.", name)
     return timedelta(seconds=seconds)

@@ -49,15 +49,7 @@ TIMES = (("startDate", "endDate"), ("start", "end"))
 """Begin and end of a row that was not grouped."""
 NIGHT = ("sleepStart", "sleepEnd")
 SLEEP = "sleep_analysis"
-DOCUMENTED = "heartRateNotifications"
-NOTIFICATIONS = frozenset(
-    {
-        DOCUMENTED,
-        "heartRateNotification",
-        "heartNotifications",
-        "heartNotification",
-    }
-)
+NOTIFICATIONS = ("heartRateNotifications", "heartNotifications")
 
 
 def adapt(body: Any, sender: Sender, catalogue: Catalogue) -> Iterator[Item]:
@@ -84,9 +76,7 @@ def _part(name: str, held: Any, path: str, reader: Reader) -> Iterator[Item]:
         yield from read_each(held, path, lambda each, at: _metric(each, at, reader))
     elif name in NOTIFICATIONS:
         yield from read_each(
-            [held] if isinstance(held, dict) else held,
-            path,
-            lambda each, at: read_notification(each, at, reader, name == DOCUMENTED),
+            held, path, lambda each, at: read_notification(each, at, reader)
         )
     elif held:
         yield LeftOut("other-kind", Problem("Holds no metric.", path))
@@ -183,9 +173,11 @@ def _times(row: Object, reader: Reader) -> tuple[datetime, datetime, bool]:
 def _of_night(frame: Frame, row: Object, source: str) -> Frame:
     """The frame of a night's sum, which is told anew when more of it is known."""
     written = parse_written(row["date"]) if isinstance(row.get("date"), str) else None
-    day = written.at.date() if written else frame.end.date()
+    at = written.at if written else frame.start
     return replace(
-        frame, source_id=f"night/{day}/{source}", flags=frame.flags | Flag.DAY_TOTAL
+        frame,
+        source_id=f"night/{at.isoformat()}/{source}",
+        flags=frame.flags | Flag.DAY_TOTAL,
     )
 
 

@@ -1,79 +1,119 @@
 """Heart notifications of an Apple Watch, as Health Auto Export passes them on.
 
-Three spellings are about: ``heartRateNotifications`` with a ``threshold``,
-``heartNotification`` with a ``threshhold``, and one with a ``type`` in words. The limit
-and the end may be missing; none is taken to last. Where no type is written, the heart
-rates tell on which side of the limit they are. The spelling that is documented leaves
-the limit out of an irregular rhythm alone; of others that is not known.
+Three spellings are about, by the version of the app: a ``threshold`` beside
+``heartRate`` and ``heartRateVariation``, which is the one that is documented; a
+``heartNotification`` that names the type beside ``heartRateData``, its limit a
+``threshhold`` or an object with a unit; and a ``type`` in words. The limit and the end
+may be missing; none is taken to last. Where no type is named, the heart rates tell on
+which side of the limit they were. The documented one leaves the limit out of an
+irregular rhythm alone; from what else is missing nothing is concluded.
 
-Source: help.healthyapps.dev, "Heart Rate Notifications".
+Source: help.healthyapps.dev, "Heart Rate Notifications"; payloads that receivers of the
+app keep as their tests.
 """
 
 from collections.abc import Iterator
 from datetime import datetime
 from statistics import median
+from typing import Any
 
 from ..metrics import Unmeasured, convert
 from ..records import AlertType
-from ..samples import Item, Notice, Stat, microseconds
-from .reading import NotTaken, Object, Reader, inside, made_id, read_number, read_span
+from ..samples import Device, Item, Notice, Stat, microseconds
+from .reading import (
+    NotTaken,
+    Object,
+    Reader,
+    inside,
+    made_id,
+    read_name,
+    read_number,
+    read_span,
+)
 
 HIGH, LOW, IRREGULAR = "High Heart Rate", "Low Heart Rate", "Irregular Rhythm"
-"""Types as the app writes them."""
-PEAKS = {HIGH: str(Stat.MAX), LOW: str(Stat.MIN)}
+"""Types in words."""
+BY_WORD = {"irregular": IRREGULAR, "high": HIGH, "low": LOW}
+"""By what their other names hold, such as ``HKHeartRateNotificationTypeHigh``."""
+PEAKS = {HIGH: Stat.MAX, LOW: Stat.MIN}
+TYPES = ("heartNotification", "type", "name")
 LIMITS = ("threshold", "threshhold")
 STARTS, ENDS = ("start", "startDate", "date"), ("end", "endDate")
-RATES = ("heartRate", "heartRates", "heartRateData")
-NUMBERS = ("hr", "qty", "value")
+RATES = ("heartRate", "heartRateData")
+NUMBERS = ("hr", "qty", "value", "Avg")
+EXTREMES = ("minHeartRate", "maxHeartRate")
+DOCUMENTED = "heartRateVariation"
+"""What stands in the documented spelling and in no other."""
 UNIT = "count/min"
 """Of a heart rate beside which none stands."""
 
 
-def read_notification(
-    told: Object, path: str, reader: Reader, documented: bool
-) -> Iterator[Item]:
+def read_notification(told: Object, path: str, reader: Reader) -> Iterator[Item]:
     """Yield the notice that a notification is.
-
-    Args:
-        documented: Whether it came in the spelling that is.
 
     Raises:
         NotTaken: if it does not say of what, or when.
     """
     rates, unit = _rates(told)
-    limit = _limit(told)
-    name = _name(told, limit, rates, documented)
+    limit, limit_unit = _limit(told, unit)
+    name = _name(told, limit, rates)
     type = reader.catalogue.alert_named(reader.format, name)
     if type is None:
-        raise NotTaken("other-kind", "No type of alert here.", "type")
+        raise NotTaken("other-kind", "No type of alert here.")
     start, end, local = _times(told, reader)
-    peak = {HIGH: max, LOW: min}.get(name) if rates and type.unit else None
+    stat = PEAKS.get(name) if rates and type.unit else None
+    peak = None if stat is None else max(rates) if stat is Stat.MAX else min(rates)
     yield Notice(
         type.name,
         made_id(type.name, str(microseconds(start))),
         start,
         end,
         local,
-        value=_converted(peak(rates), unit, type, reader) if peak else None,
-        stat=PEAKS[name] if peak else "",
-        threshold=_converted(limit, unit, type, reader),
+        device=Device(name=_source(told)),
+        value=_converted(peak, unit, type, reader),
+        stat=str(stat or ""),
+        threshold=_converted(limit, limit_unit, type, reader),
         n=len(rates) or None,
         path=path,
     )
 
 
-def _name(
-    told: Object, limit: float | None, rates: list[float], documented: bool
-) -> str:
-    """What the app calls it, or would call it."""
-    written = told.get("type")
-    if isinstance(written, str):
-        return written.strip().title()
+def _name(told: Object, limit: float | None, rates: list[float]) -> str:
+    """The type in words."""
+    named = (told[each] for each in TYPES if isinstance(told.get(each), str))
+    written = next(named, None)
+    if written is not None:
+        folded = written.lower()
+        return next((BY_WORD[each] for each in BY_WORD if each in folded), "")
     if limit is not None:
         return _side(limit, rates)
-    if documented:
+    if DOCUMENTED in told:
         return IRREGULAR
     raise NotTaken("malformed", "Has neither a type nor a limit.")
+
+
+def _side(limit: float, rates: list[float]) -> str:
+    middle = median(rates) if rates else limit
+    if middle == limit:
+        text = "Has a limit, and no heart rates that tell on which side they were."
+        raise NotTaken("malformed", text, "threshold")
+    return HIGH if middle > limit else LOW
+
+
+def _limit(told: Object, unit: str) -> tuple[float | None, str]:
+    """The limit and its unit, which is that of the heart rates where none is told."""
+    name = next((each for each in LIMITS if told.get(each) is not None), "")
+    if not name:
+        return None, unit
+    held = told[name]
+    if isinstance(held, dict):
+        written = held.get("units")
+        unit = written if isinstance(written, str) else unit
+        held = held.get("qty")
+    try:
+        return read_number(held), unit
+    except NotTaken as error:
+        raise NotTaken(error.reason, error.text, name) from error
 
 
 def _converted(
@@ -102,39 +142,26 @@ def _times(told: Object, reader: Reader) -> tuple[datetime, datetime, bool]:
 def _measured_at(told: Object, reader: Reader) -> Iterator[datetime]:
     for rate in _series(told):
         stamp = inside(rate, "timestamp")
+        at = stamp.get("end") or stamp.get("start") or rate.get("date")
         try:
-            yield reader.time(stamp.get("end") or stamp.get("start"), "")[0]
+            yield reader.time(at, "")[0]
         except NotTaken:
             continue
 
 
-def _side(limit: float, rates: list[float]) -> str:
-    middle = median(rates) if rates else limit
-    if middle == limit:
-        text = "Has a limit, and no heart rates that tell on which side they were."
-        raise NotTaken("malformed", text, "threshold")
-    return HIGH if middle > limit else LOW
-
-
-def _limit(told: Object) -> float | None:
-    for name in LIMITS:
-        if told.get(name) is not None:
-            try:
-                return read_number(told[name])
-            except NotTaken as error:
-                raise NotTaken(error.reason, error.text, name) from error
-    return None
-
-
 def _rates(told: Object) -> tuple[list[float], str]:
     """The heart rates that are numbers, and their unit."""
-    rates, unit = list[float](), UNIT
+    unit, numbers = UNIT, list[Any]()
     for rate in _series(told):
         written = rate.get("units")
         unit = written if isinstance(written, str) and written else unit
-        value = next((rate[name] for name in NUMBERS if name in rate), None)
+        numbers.append(next((rate[each] for each in NUMBERS if each in rate), None))
+    if not numbers:
+        numbers = [told[each] for each in EXTREMES if each in told]
+    rates = list[float]()
+    for number in numbers:
         try:
-            rates.append(read_number(value))
+            rates.append(read_number(number))
         except NotTaken:
             continue
     return rates, unit
@@ -142,8 +169,10 @@ def _rates(told: Object) -> tuple[list[float], str]:
 
 def _series(told: Object) -> list[Object]:
     held = next((told[name] for name in RATES if told.get(name)), None)
-    return [
-        each
-        for each in (held if isinstance(held, list) else [])
-        if isinstance(each, dict)
-    ]
+    rates = held if isinstance(held, list) else []
+    return [each for each in rates if isinstance(each, dict)]
+
+
+def _source(told: Object) -> str:
+    source = told.get("source")
+    return read_name(source.get("name") if isinstance(source, dict) else source)

@@ -89,6 +89,13 @@ def test_samples_are_read_again_from_what_is_written_of_them(name: str) -> None:
             assert written(again) == {**written(item), "path": "$.samples[0]"}
 
 
+@pytest.mark.parametrize("name", deliveries("shouldPass"))
+def test_no_reading_of_a_delivery_replaces_another_of_it(name: str) -> None:
+    samples = [each for each in items_of(name) if isinstance(each, Sample)]
+
+    assert len({(each.metric, each.key) for each in samples}) == len(samples)
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_every_format_has_deliveries_of_both_kinds(format: str) -> None:
     for folder in ("shouldPass", "shouldFail"):

@@ -54,6 +54,27 @@ def test_an_average_below_the_minimum_is_told_as_it_came() -> None:
     assert len({each.key for each in items}) == 2
 
 
+def test_the_mean_and_the_peak_of_a_night_are_two_readings() -> None:
+    mean, peak = read(hrv=[summary(lastNightAvg=44, lastNight5MinHigh=72)])
+
+    assert (mean.stat, peak.stat) == (Stat.MEAN, Stat.MAX)
+    assert mean.key != peak.key
+
+
+def test_a_snapshot_has_another_name_for_its_offset() -> None:
+    told = summary(
+        offsetStartTimeInSeconds=7200,
+        summaries=[{"summaryType": "respiration", "avgValue": 14.5}],
+    )
+    del told["startTimeOffsetInSeconds"]
+    (sample,) = read(healthSnapshot=[told])
+
+    assert (sample.local, sample.start.isoformat()) == (
+        True,
+        "2026-11-22T07:00:00+02:00",
+    )
+
+
 @pytest.mark.parametrize("nothing", [-1, -2, "-1", -1.0])
 def test_minus_one_is_no_value(nothing: Any) -> None:
     item, series = read(

@@ -128,6 +128,24 @@ def test_a_night_that_is_told_by_its_date_is_when_one_slept() -> None:
     assert first.key == again.key
 
 
+def test_two_nights_that_began_on_one_date_are_two() -> None:
+    first, second = (
+        read(
+            metric(
+                "sleep_analysis",
+                row(start, sleepStart=start, sleepEnd=end, totalSleep=6),
+                units="hr",
+            )
+        )[0]
+        for start, end in (
+            ("2026-11-22 00:30:00 -0500", "2026-11-22 06:30:00 -0500"),
+            ("2026-11-22 22:30:00 -0500", "2026-11-23 05:30:00 -0500"),
+        )
+    )
+
+    assert first.key != second.key
+
+
 def test_a_date_alone_is_a_day_where_the_zone_is_known() -> None:
     body = metric("sleep_analysis", row("2026-11-01", totalSleep=7), units="hr")
 
@@ -209,10 +227,36 @@ def test_the_documented_notification_says_its_limit_and_by_its_rates_the_side() 
     assert low.stat == "min"
 
 
-def test_the_notification_with_a_misspelled_limit_is_one() -> None:
-    notice = notified("heartNotification", threshhold=120, heartRate=RATES)
+def test_the_notification_with_a_misspelled_limit_names_its_type() -> None:
+    notice = notified(
+        heartNotification="high_heart_rate_notification",
+        threshhold=120,
+        heartRateData=[],
+        hrvData=[],
+        source={"name": "Watch"},
+    )
 
     assert (notice.type, notice.threshold) == ("high-heart-rate", 120.0)
+    assert (notice.value, notice.device) == (None, Device(name="Watch"))
+
+
+def test_the_notification_of_newer_versions_has_a_limit_with_its_unit() -> None:
+    notice = notified(
+        heartNotification="HKHeartRateNotificationTypeLow",
+        threshold={"qty": 40, "units": "count/min"},
+        heartRateData=[{"date": AT, "qty": 38}, {"date": AT, "Avg": 37}],
+        source="Watch",
+    )
+
+    assert (notice.type, notice.threshold) == ("low-heart-rate", 40.0)
+    assert (notice.value, notice.stat, notice.n) == (37.0, "min", 2)
+    assert notice.device == Device(name="Watch")
+
+
+def test_the_lowest_and_the_highest_may_stand_for_all_heart_rates() -> None:
+    notice = notified(type="High Heart Rate", minHeartRate=101, maxHeartRate=110)
+
+    assert (notice.value, notice.n) == (110.0, 2)
 
 
 @pytest.mark.parametrize(
@@ -221,12 +265,14 @@ def test_the_notification_with_a_misspelled_limit_is_one() -> None:
         ("High Heart Rate", "high-heart-rate"),
         ("low heart rate", "low-heart-rate"),
         ("Irregular Rhythm", "irregular-rhythm"),
+        ("HKHeartRateNotificationTypeHigh", "high-heart-rate"),
+        ("irregular_heart_rhythm_notification", "irregular-rhythm"),
     ],
 )
 def test_the_notification_with_a_type_in_words_needs_no_limit(
     type: str, known: str
 ) -> None:
-    notice = notified("heartNotifications", type=type)
+    notice = notified(type=type)
 
     assert (notice.type, notice.threshold, notice.value) == (known, None, None)
 
@@ -234,13 +280,13 @@ def test_the_notification_with_a_type_in_words_needs_no_limit(
 def test_in_another_spelling_nothing_is_concluded_from_a_limit_that_is_missing() -> (
     None
 ):
-    item = notified("heartNotification", heartRate=RATES)
+    item = notified(heartRate=RATES)
 
     assert (item.reason, item.rejected) == ("malformed", True)
 
 
-def test_without_a_limit_it_is_of_an_irregular_rhythm() -> None:
-    notice = notified(heartRate=RATES)
+def test_the_documented_one_without_a_limit_is_of_an_irregular_rhythm() -> None:
+    notice = notified(heartRate=RATES, heartRateVariation=[])
 
     assert isinstance(notice, Notice)
     assert (notice.type, notice.value, notice.n) == ("irregular-rhythm", None, 3)
