@@ -18,7 +18,7 @@ from flask.testing import FlaskClient
 
 from cds_service.app import build_world, create_app
 from cds_service.cli import VERBS, main
-from cds_service.config import WebhookSource, load_config
+from cds_service.config import WebhookSource, load_clients, load_config
 from cds_service.config.entries import (
     ClientEntry,
     ClientsFile,
@@ -28,14 +28,18 @@ from cds_service.config.entries import (
     ServerEntry,
     WebhookEntry,
 )
+from cds_service.ingestion import SAMPLES, Ingestion
+from cds_service.ingestion.whose import Deliverer
 from cds_service.protocol.hooks import HOOKS
 from cds_service.rulebook.language.diagnostics import Findings
 from cds_service.rulebook.language.source import parse_yaml
 from cds_service.rulebook.load import check_folder
+from cds_service.store.store import Store
 from cds_service.wearables.adapters.alerts import parse_alerts
 from cds_service.wearables.adapters.consents import doubts, parse_consents, read_consent
 from cds_service.wearables.adapters.registry import FORMATS
 from cds_service.wearables.adapters.written import item_as_json
+from cds_service.wearables.consent_gate import ConsentGate
 from cds_service.wearables.samples import REJECTED, SKIPPED
 
 HOME = Path(__file__).parents[1]
@@ -255,7 +259,7 @@ def test_every_kind_of_block_is_held_by_a_test() -> None:
         "docs/hospital.md": {"sh"},
         "docs/operators.md": {"console", "sh", "sql"},
         "docs/security.md": {""},  # a drawing
-        "docs/wearables.md": {"console", "json", "jsonl", "sh"},
+        "docs/wearables.md": {"console", "json", "jsonl", "sh", "yaml"},
     }
 
     for page in PAGES:
@@ -310,6 +314,35 @@ def test_the_alert_that_is_shown_is_accepted() -> None:
     (alert,), rejected = parse_alerts(shown, sender, types, NOW)
 
     assert (alert.id, rejected) == ("a-1", ())
+
+
+def test_the_readings_that_are_shown_are_answered_as_shown(tmp_path: Path) -> None:
+    section = TEXT["docs/wearables.md"].partition("\n## Readings\n")[2]
+    sent, answered = map(json.loads, blocks("json", section)[:2])
+    source = WebhookSource("vendor", "default", "-", (), ("samples",))
+    store = Store.open(f"sqlite:///{tmp_path / 'docs.sqlite'}")
+    store.migrate()
+    rulebook = check_folder(HOME / "rules").rulebook
+    gate = ConsentGate(rulebook.catalogue, assumed=True)
+    ingestion = Ingestion(store, (source,), lambda tenant: gate, json.loads)
+    judged = SAMPLES.judge(sent, Deliverer(source), ingestion, NOW)
+    event = judged.build_event("docs")
+
+    answer = judged.answer(store.take_in(judged.intake, event, NOW))
+
+    assert (answer.status, answer.body) == (202, answered)
+    store.close()
+
+
+def test_the_source_that_is_shown_is_loaded(tmp_path: Path) -> None:
+    (shown,) = blocks("yaml", TEXT["docs/wearables.md"])
+    file = tmp_path / "clients.yaml"
+    file.write_text(shown)
+    (tmp_path / "vendor.secrets").write_text("whsec_" + "c2VjcmV0" * 5)
+
+    (source,) = load_clients(file, development=True, lifetime=300).webhooks
+
+    assert (source.formats, source.tokens) == (("samples", "open-mhealth"), True)
 
 
 def test_the_consent_that_is_shown_is_accepted_and_permits_what_it_names() -> None:

@@ -1,7 +1,7 @@
 """What happened, as events of the audit trail: who asked what about whom. Pure."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -158,6 +158,24 @@ def build_delivery_event(
         **(detail or {}),
     }
     patient = patients.pop() if len(patients) == 1 else None
+    return AuditEvent(at, "delivery", tenant, source, patient, told)
+
+
+def build_readings_event(
+    at: datetime,
+    tenant: str,
+    source: str,
+    key: str,
+    status: int,
+    patients: Collection[PatientKey] = (),
+    detail: Mapping[str, Any] | None = None,
+) -> AuditEvent:
+    """Return the row of a delivery of readings: of whom how many, how it was answered.
+
+    *detail* tells what of whom; what became of each is known to who stores it.
+    """
+    told = {"key": key[:LONGEST], "status": status, **(detail or {})}
+    patient = next(iter(patients)) if len(patients) == 1 else None
     return AuditEvent(at, "delivery", tenant, source, patient, told)
 
 

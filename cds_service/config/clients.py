@@ -53,6 +53,8 @@ class WebhookSource:
     formats: tuple[str, ...] = ("alerts",)
     time_zone: str = ""
     """Of the IANA database: where all its wearers are, if they are in one zone."""
+    tokens: bool = False
+    """Whether its wearers may deliver by tokens of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,7 @@ class _Loader:
             secrets,
             entry.formats,
             entry.time_zone,
+            entry.tokens,
         )
 
     def _listed(
@@ -340,9 +343,9 @@ def read_secrets(
                 place = f"{entry.secrets_file}:{number}: "
                 _check_secret(line.strip(), here, place, reporter)
                 secrets.append(line.strip())
-    if not secrets and entry.secrets_file is None:
-        reporter.add(path, "secrets or secrets_file must be given")
-    elif not secrets:
+    if not secrets and entry.secrets_file is None and not entry.tokens:
+        reporter.add(path, "secrets, secrets_file or tokens must be given")
+    elif not secrets and entry.secrets_file is not None:
         reporter.add((*path, "secrets_file"), "holds no secret")
     return tuple(secrets)
 

@@ -21,6 +21,7 @@ from ..http.addresses import parse_base
 from ..protocol.capabilities import SINCE, VERSIONS
 from ..rulebook.language import suggest
 from ..trust import ALGORITHMS, DEFAULT_ALGORITHMS, REFRESH, KeyFormat
+from ..wearables.adapters.registry import FORMATS
 from ..wearables.clock import find_zone
 from .problems import Reporter
 
@@ -246,6 +247,16 @@ class ClientEntry(_Entry):
     profile: ProfileEntry = ProfileEntry()
 
 
+def _format(name: str) -> str:
+    if name in DELIVERED:
+        return name
+    raise ValueError(f"no such format; {suggest(name, DELIVERED)}")
+
+
+DELIVERED = ("alerts", "consents", *FORMATS)
+"""What a source may be allowed to deliver."""
+
+
 class WebhookEntry(_Entry):
     """One source of wearable data."""
 
@@ -255,7 +266,9 @@ class WebhookEntry(_Entry):
     secrets: tuple[Text, ...] = ()
     secrets_file: Text | None = None
     """One secret a line; relative to the clients file."""
-    formats: tuple[Literal["alerts", "consents"], ...] = ("alerts",)
+    formats: tuple[Annotated[str, AfterValidator(_format)], ...] = ("alerts",)
+    tokens: bool = False
+    """Whether its wearers may deliver by tokens of their own; then it may sign none."""
     time_zone: Annotated[str, AfterValidator(_zone)] = ""
     """Where all its wearers are."""
 

@@ -142,7 +142,24 @@ class Config(BaseSettings):
         default=MIB // 4,
         ge=1024,
         le=64 * MIB,
-        description="Bytes of a wearable delivery.",
+        description="Bytes of a delivery of alerts or consents.",
+    )
+    source_body_limit: int = Field(
+        default=16 * MIB,
+        ge=1024,
+        le=256 * MIB,
+        description="Bytes of a delivery of readings.",
+    )
+    source_value_limit: int = Field(
+        default=2_000_000, ge=1000, description="Members and items of readings."
+    )
+    quarantine_wearer_limit: int = Field(
+        default=10_000,
+        ge=0,
+        description="Readings that are held of one wearer whom nobody knows.",
+    )
+    quarantine_limit: int = Field(
+        default=200_000, ge=0, description="Likewise, of all of them together."
     )
     gather_deadline_ms: int = Field(
         default=400,

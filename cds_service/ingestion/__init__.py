@@ -1,14 +1,17 @@
-"""Deliveries of wearable data and of consents to it, from raw body to answer."""
+"""Deliveries of alerts, readings and consents to them, from raw body to answer."""
 
 from .alerts import ALERTS
 from .consents import CONSENTS
 from .delivery import TRIES, Delivery, accept, refusals_audited
 from .judging import Acknowledgement, Format, Ingestion, Judged
+from .readings import SAMPLES, SOURCES
 from .signatures import find_source
 
 __all__ = [
     "ALERTS",
     "CONSENTS",
+    "SAMPLES",
+    "SOURCES",
     "TRIES",
     "Acknowledgement",
     "Delivery",

@@ -22,9 +22,11 @@ from .judging import (
     Ingestion,
     Judged,
     acknowledge,
+    always,
     problems_of,
     rejection,
 )
+from .whose import Deliverer
 
 NO_CONSENT = "No consent of the patient to the storing of these data is known."
 Alerts = Mapping[int, WearableAlert]
@@ -32,13 +34,14 @@ Alerts = Mapping[int, WearableAlert]
 
 
 def judge_alerts(
-    body: Any, source: WebhookSource, ingestion: Ingestion, now: datetime
+    body: Any, deliverer: Deliverer, ingestion: Ingestion, now: datetime
 ) -> Judged:
     """Return what of the alerts is stored: 202, or 422 if none of them is good.
 
     Raises:
         Forbidden: if no consent permits to store any of those that are good.
     """
+    source = deliverer.source
     gate = ingestion.gate_of(source.tenant)
     try:
         good, rejected = parse_alerts(body, source, gate.catalogue.alert_types, now)
@@ -106,7 +109,7 @@ def _judged(
             now, source.tenant, source.id, key, answer.status, alerts, detail
         )
 
-    return Judged(answer, build_event, intake)
+    return Judged(always(answer), build_event, intake)
 
 
 ALERTS = Format("alerts", "/wearables/v1/alerts", judge_alerts)

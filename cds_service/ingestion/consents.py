@@ -17,22 +17,25 @@ from .judging import (
     Ingestion,
     Judged,
     acknowledge,
+    always,
     problems_of,
     rejection,
 )
+from .whose import Deliverer
 
 
 def judge_consents(
-    body: Any, source: WebhookSource, ingestion: Ingestion, now: datetime
+    body: Any, deliverer: Deliverer, ingestion: Ingestion, now: datetime
 ) -> Judged:
     """Return what the Consents change: 202, or 422 if there is none among the items."""
+    source = deliverer.source
     try:
         told, rejected = parse_consents(body, source, now)
         if not told:
             raise Unprocessable(*problems_of(rejected))
     except Unprocessable as error:
         answer = Acknowledgement(error.status, error.as_json())
-        return Judged(answer, lambda key: _refusal(answer, source, key, now))
+        return Judged(always(answer), lambda key: _refusal(answer, source, key, now))
     gate = ingestion.gate_of(source.tenant)
     patients = {each.patient for each in told.values()}
     known = ingestion.store.consents.of(patients)
@@ -60,7 +63,7 @@ def judge_consents(
             now, source.tenant, source.id, changes, {"key": key, **detail}
         )
 
-    return Judged(answer, build_event, Intake(changes=changes))
+    return Judged(always(answer), build_event, Intake(changes=changes))
 
 
 def _result(

@@ -9,10 +9,11 @@ Source: Standard Webhooks 1.0.0.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from ..audit import build_delivery_event, build_refusal_event
 from ..config import WebhookSource
@@ -27,17 +28,18 @@ from ..protocol.errors import (
 from ..store.records import (
     Attempt,
     Claim,
-    ConsentsChanged,
     DeliveryState,
+    Outdated,
     StoredAnswer,
     StoreError,
 )
 from ..store.store import Store
 from .judging import Acknowledgement, Format, Ingestion
-from .signatures import delivery_key, find_source
+from .senders import Sent, recognise
 
+T = TypeVar("T")
 TRIES = 5
-"""How often a delivery is judged anew because consents change meanwhile."""
+"""How often a delivery is judged anew because what it rests on changes meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,39 +75,60 @@ def accept(delivery: Delivery, ingestion: Ingestion) -> Acknowledgement:
     store, now = ingestion.store, delivery.at
     headers = {name.lower(): value for name, value in delivery.headers.items()}
     with refusals_audited(store, delivery.format, now) as trace:
-        source = find_source(delivery.raw, headers, ingestion.webhooks, now)
-        trace.source = source
-        ingestion.admit(source.id)
-        if delivery.format.name not in source.formats:
+        sent = recognise(delivery.raw, headers, delivery.format, ingestion, now)
+        source = trace.source = sent.deliverer.source
+        ingestion.admit(sent.admitted_as)
+        if delivery.format.name not in sent.formats:
             raise Forbidden(f"This source may not deliver {delivery.format.name}.")
-        key, digest = delivery_key(headers), hashlib.sha256(delivery.raw).hexdigest()
-        attempt = Attempt(source.id, f"{delivery.format.path} {key}")
+        digest = hashlib.sha256(delivery.raw).hexdigest()
+        attempt = Attempt(source.id, f"{delivery.format.path} {sent.key}")
         claim = store.begin_delivery(attempt, digest, now)
         if claim.state is not DeliveryState.NEW:
-            return repeat(claim, source, key, store, now)
+            return repeat(claim, source, sent.key, store, now)
         with given_back_on_failure(store, attempt):
-            return finish(delivery, source, attempt, key, ingestion)
+            return finish(delivery, sent, attempt, ingestion)
 
 
 def finish(
-    delivery: Delivery,
-    source: WebhookSource,
-    attempt: Attempt,
-    key: str,
-    ingestion: Ingestion,
+    delivery: Delivery, sent: Sent, attempt: Attempt, ingestion: Ingestion
 ) -> Acknowledgement:
     """Return the answer, stored with what came and the audit row in one transaction."""
     store, now = ingestion.store, delivery.at
     body = ingestion.parse_json(delivery.raw)
-    for _ in range(TRIES):
-        judged = delivery.format.judge(body, source, ingestion, now)
-        status, text = judged.answer.status, json.dumps(judged.answer.body)
-        event = judged.build_event(key)
-        with suppress(ConsentsChanged):
-            answer = StoredAnswer(status, text)
-            store.finish_delivery(attempt, answer, judged.intake, event, now)
-            return judged.answer
-    raise ConsentsChanged("consents change faster than they are read")
+
+    def judge_and_store() -> StoredAnswer:
+        judged = delivery.format.judge(body, sent.deliverer, ingestion, now)
+        event = judged.build_event(sent.key)
+        return store.finish_delivery(
+            attempt,
+            lambda taken: _stored(judged.answer(taken)),
+            judged.intake,
+            event,
+            now,
+        )
+
+    return _answer(again_while_outdated(judge_and_store))
+
+
+def again_while_outdated(work: Callable[[], T]) -> T:
+    """Return what *work* returns, done anew where what it rests on has changed.
+
+    Raises:
+        Outdated: if that changes faster than it is read.
+    """
+    for _ in range(TRIES - 1):
+        with suppress(Outdated):
+            return work()
+    return work()
+
+
+def _stored(answer: Acknowledgement) -> StoredAnswer:
+    text = "" if answer.body is None else json.dumps(answer.body)
+    return StoredAnswer(answer.status, text)
+
+
+def _answer(stored: StoredAnswer) -> Acknowledgement:
+    return Acknowledgement(stored.status, json.loads(stored.body or "null"))
 
 
 def repeat(
@@ -131,7 +154,7 @@ def answer_again(claim: Claim) -> Acknowledgement:
         raise Conflict("This delivery is still in progress; send it again.")
     if claim.state is DeliveryState.DIFFERENT or claim.status is None:
         raise Unprocessable("This key came with another body before.")
-    return Acknowledgement(claim.status, json.loads(claim.body))
+    return _answer(StoredAnswer(claim.status, claim.body))
 
 
 @contextmanager

@@ -7,10 +7,12 @@ from typing import Any
 
 from ..config import WebhookSource
 from ..protocol.errors import Problem
-from ..store.records import AuditEvent, Intake
+from ..store.records import AuditEvent, Intake, TakenIn
+from ..store.samples.records import QuarantineLimits
 from ..store.store import Store
 from ..wearables.adapters.members import Rejected
 from ..wearables.consent_gate import ConsentGate
+from .whose import Deliverer
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Ingestion:
     """Raises InvalidRequest for what is not JSON, or too large a value."""
     admit: Callable[[str], None] = lambda source: None
     """Raises Throttled where a source sends too many."""
+    quarantine: QuarantineLimits = QuarantineLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +36,22 @@ class Acknowledgement:
     """What a delivery is answered with."""
 
     status: int
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] | None
+    """None for none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
     """A delivery with its answer, not yet stored."""
 
-    answer: Acknowledgement
+    answer: Callable[[TakenIn], Acknowledgement]
+    """Given what became of what it brings."""
     build_event: Callable[[str], AuditEvent]
     """The row of the audit trail, given the delivery's key."""
     intake: Intake = Intake()
 
 
-Judge = Callable[[Any, WebhookSource, Ingestion, datetime], Judged]
+Judge = Callable[[Any, Deliverer, Ingestion, datetime], Judged]
 """Takes the body, who delivered it, what it may touch and the time.
 
 Raises Forbidden if no consent of a patient permits any of it.
@@ -62,6 +67,13 @@ class Format:
     path: str
     """Where they arrive."""
     judge: Judge
+    by_token: bool = False
+    """Whether single wearers may deliver it, by their tokens."""
+
+
+def always(answer: Acknowledgement) -> Callable[[TakenIn], Acknowledgement]:
+    """Return the answer to a delivery that is answered so whatever becomes of it."""
+    return lambda taken: answer
 
 
 def acknowledge(

@@ -1,5 +1,7 @@
-"""Deliveries of wearable data and of consents to it over HTTP."""
+"""Deliveries of alerts, readings and consents to them over HTTP."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from functools import partial
 
 from flask import Blueprint, Response, request
@@ -8,6 +10,8 @@ from ..decision import World
 from ..ingestion import (
     ALERTS,
     CONSENTS,
+    SAMPLES,
+    SOURCES,
     Delivery,
     Format,
     Ingestion,
@@ -15,6 +19,8 @@ from ..ingestion import (
     refusals_audited,
 )
 from ..protocol.errors import UnsupportedMediaType
+from ..store.samples.records import QuarantineLimits
+from ..wearables.adapters.registry import FORMATS
 from .json import parse_json, read_body, render_json
 from .limits import admit
 from .metrics import count_halves
@@ -24,37 +30,71 @@ PLAIN = {"application/json"}
 FHIR = {"application/json", "application/fhir+json"}
 
 
+@dataclass(frozen=True, slots=True)
+class DeliveryBounds:
+    """How large a delivery may be."""
+
+    body: int
+    """Bytes."""
+    values: int
+    """Members and items."""
+
+
 def build_wearables(world: World) -> Blueprint:
     """Return the URLs that wearable sources call."""
     wearables = Blueprint("wearables", __name__)
-    ingestion = Ingestion(
+    config = world.config
+    usual = DeliveryBounds(config.alert_body_limit, config.value_limit)
+    large = DeliveryBounds(config.source_body_limit, config.source_value_limit)
+
+    @wearables.post(ALERTS.path)
+    def deliver_alerts() -> Response:
+        return deliver(world, ALERTS, PLAIN, usual)
+
+    @wearables.post(CONSENTS.path)
+    def deliver_consents() -> Response:
+        return deliver(world, CONSENTS, FHIR, usual)
+
+    @wearables.post(SAMPLES.path)
+    def deliver_samples() -> Response:
+        return deliver(world, SAMPLES, PLAIN, large)
+
+    for name, format in SOURCES.items():
+        view = partial(deliver, world, format, FORMATS[name].media_types, large)
+        wearables.add_url_rule(format.path, name, view, methods=["POST"])
+
+    return wearables
+
+
+def deliver(
+    world: World, format: Format, media_types: Collection[str], bounds: DeliveryBounds
+) -> Response:
+    """Return the answer to the delivery that the request is."""
+    now = world.clock()
+    with refusals_audited(world.store, format, now):
+        if request.mimetype not in media_types:
+            raise UnsupportedMediaType("The Content-Type must be application/json.")
+        raw = read_body(bounds.body)
+    delivery = Delivery(format, dict(request.headers), raw, now)
+    answer = accept(delivery, open_ingestion(world, bounds.values))
+    if answer.body is None:
+        return Response(status=answer.status)
+    note(accepted=answer.body.get("accepted", 0))
+    body = render_json(answer.body)
+    return Response(body, answer.status, mimetype="application/json")
+
+
+def open_ingestion(world: World, values: int) -> Ingestion:
+    """Return what a delivery with at most so many *values* may touch."""
+    return Ingestion(
         world.store,
         world.clients.webhooks,
         world.consent_gate,
         parse_json=lambda raw: parse_json(
-            raw, world.config.value_limit, partial(count_halves, "delivery")
+            raw, values, partial(count_halves, "delivery")
         ),
         admit=lambda source: admit("source", source),
+        quarantine=QuarantineLimits(
+            world.config.quarantine_wearer_limit, world.config.quarantine_limit
+        ),
     )
-
-    @wearables.post(ALERTS.path)
-    def deliver_alerts() -> Response:
-        return deliver(ALERTS, PLAIN)
-
-    @wearables.post(CONSENTS.path)
-    def deliver_consents() -> Response:
-        return deliver(CONSENTS, FHIR)
-
-    def deliver(format: Format, media_types: set[str]) -> Response:
-        now = world.clock()
-        with refusals_audited(world.store, format, now):
-            if request.mimetype not in media_types:
-                raise UnsupportedMediaType("The Content-Type must be application/json.")
-            raw = read_body(world.config.alert_body_limit)
-        answer = accept(Delivery(format, dict(request.headers), raw, now), ingestion)
-        note(accepted=answer.body.get("accepted", 0))
-        return Response(
-            render_json(answer.body), answer.status, mimetype="application/json"
-        )
-
-    return wearables

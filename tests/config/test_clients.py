@@ -277,7 +277,7 @@ def test_a_13_a_fhir_server_inside_is_listed_as_private_with_its_authorities(
         ),
         ("clients: [{id: a, iss: i, keys_file: no.json}]", "no.json: No such file or"),
         ("clients: [{id: a, iss: i, keys_file: clients.yaml}]", "yaml: is not JSON"),
-        ("webhooks: [{id: w}]", "webhooks[0]: secrets or secrets_file must be given"),
+        ("webhooks: [{id: w}]", "webhooks[0]: secrets, secrets_file or tokens must"),
         ("webhooks: [{id: w, secrets: [abc]}]", "must be whsec_ and 24 bytes or more"),
         ("webhooks: [{id: w, secrets: [whsec_abc]}]", "must be whsec_ and 24 bytes or"),
         (
@@ -288,7 +288,10 @@ def test_a_13_a_fhir_server_inside_is_listed_as_private_with_its_authorities(
             "webhooks: [{id: w, time_zone: Atlantis}]",
             "webhooks[0].time_zone: must be a time zone, such as America/New_York",
         ),
-        ("webhooks: [{id: w, formats: [x]}]", "webhooks[0].formats[0]: input should"),
+        (
+            "webhooks: [{id: w, formats: [x]}]",
+            "webhooks[0].formats[0]: no such format; allowed here: alerts, consents",
+        ),
     ],
 )
 def test_a_fault_is_named_with_its_place_and_field(

@@ -113,6 +113,7 @@ OTHER: dict[type[Any], dict[str, Any]] = {
         "secrets": (OTHER_SECRET,),
         "formats": (),
         "time_zone": "Europe/Berlin",
+        "tokens": True,
     },
 }
 PLACES: dict[type[Any], Callable[[Any], Clients]] = {
@@ -154,6 +155,10 @@ OTHER_SETTINGS: dict[str, Any] = {
     "log_level": "debug",
     "body_limit": 1024,
     "alert_body_limit": 1024,
+    "source_body_limit": 1024,
+    "source_value_limit": 1000,
+    "quarantine_wearer_limit": 1,
+    "quarantine_limit": 1,
     "gather_deadline_ms": 1,
     "fhir_page_limit": 1,
     "fhir_byte_limit": 1024,
@@ -308,6 +313,7 @@ webhooks:
         "webhook.watch.secrets": ["d3a8bab513ad"],
         "webhook.watch.formats": ["alerts"],
         "webhook.watch.time_zone": "",
+        "webhook.watch.tokens": False,
     }
 
 

@@ -33,6 +33,7 @@ ABOUT_DATA = {
     "test_alert_fatigue",
     "test_databases",
     "test_readiness",
+    "test_readings",
     "test_half_characters",
     "test_health",
     "test_hooks",

@@ -241,7 +241,7 @@ def build_bounds(config: Config, keep_alive: float) -> Bounds:
 
 def find_longest(config: Config) -> int:
     """Return the bytes of the longest body that anything here takes."""
-    return max(config.body_limit, config.alert_body_limit)
+    return max(config.body_limit, config.alert_body_limit, config.source_body_limit)
 
 
 def allow_connections(wanted: int) -> int:

@@ -228,7 +228,7 @@ def test_where_too_much_is_held_the_slowest_is_told_so(tmp_path: Path) -> None:
         + b"x" * 1048000
     )
     with (
-        serving(tmp_path, held_byte_limit=2**20) as small,
+        serving(tmp_path, held_byte_limit=2**20, source_body_limit=2**20) as small,
         small.connect() as slow,
         small.connect() as slower,
     ):
