@@ -127,7 +127,8 @@ def _find_statement(kind: str, by: tuple[str, ...]) -> str:
     where = " AND ".join(same)
     if kind == "postgresql":
         wanted = _unnested(SAMPLES, by, "wanted")
-        return f"SELECT {columns} FROM {wanted} JOIN samples ON {where}"  # nosec B608 # our names
+        joined = f"{wanted} JOIN samples ON {where}"
+        return f"SELECT {columns} FROM {joined}"  # nosec B608 # our names
     wanted = f"WITH wanted ({', '.join(by)}) AS (VALUES {{}})"
     # CROSS has SQLite look each one up, in this order.
     joined = f"wanted CROSS JOIN samples ON {where}"
@@ -156,10 +157,10 @@ def _put_statement() -> dict[str, str]:
 def _remove_statement() -> dict[str, str]:
     here = " AND ".join(f"{each} = ?" for each in BY_TIME)
     there = " AND ".join(f"samples.{each} = gone.{each}" for each in BY_TIME)
-    gone = _unnested(SAMPLES, BY_TIME, "gone")
+    gone = f"{_unnested(SAMPLES, BY_TIME, 'gone')} WHERE {there}"
     return {
         "sqlite": f"DELETE FROM samples WHERE {here}",  # nosec B608 # our names
-        "postgresql": f"DELETE FROM samples USING {gone} WHERE {there}",  # nosec B608 # our names
+        "postgresql": f"DELETE FROM samples USING {gone}",  # nosec B608 # our names
     }
 
 
