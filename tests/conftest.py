@@ -112,7 +112,7 @@ KEEPER = pytest.StashKey[subprocess.Popen[bytes]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Have the garbage collector come less often, and what tests start hear and end."""
-    gc.set_threshold(10_000, 20, 20)
+    gc.set_threshold(100_000, 20, 20)
     hear_for_others()
     if not is_worker(config):
         config.stash[KEEPER] = keep_watch(os.environ)

@@ -4,6 +4,7 @@ import ast
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib.util import find_spec
@@ -117,9 +118,64 @@ def module_names(package: Path) -> dict[str, Path]:
     return names
 
 
+def defined(tree: ast.Module) -> Iterator[str]:
+    """Functions, classes and constants of a module, and the methods of its classes.
+
+    What is decorated is called by whoever decorates it.
+    """
+    bodies = [tree.body, *(n.body for n in tree.body if isinstance(n, ast.ClassDef))]
+    for node in (each for body in bodies for each in body):
+        if isinstance(node, ast.FunctionDef) and not node.decorator_list:
+            yield node.name
+        elif isinstance(node, ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign):
+            yield from (each.id for each in node.targets if isinstance(each, ast.Name))
+
+
+@dataclass
+class Contents:
+    """What is looked for in a file, found in one walk through it.
+
+    The trees of all files together would be a million objects.
+    """
+
+    imports: list[tuple[int, int, str]] = field(default_factory=list)
+    """Line, level and name of what is imported."""
+    calls: list[tuple[int, str]] = field(default_factory=list)
+    """Line and name of calls of the world."""
+    read: set[str] = field(default_factory=set)
+    """Names that are read."""
+    defined: list[str] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)
+    lines: int = 0
+
+
 @cache
-def parsed(file: Path) -> ast.Module:
-    return ast.parse(file.read_text("utf-8"))
+def contents(file: Path) -> Contents:
+    text = file.read_text("utf-8")
+    tree = ast.parse(text)
+    classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+    lines = len(text.splitlines())
+    found = Contents(defined=[*defined(tree)], classes=classes, lines=lines)
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                found.imports.extend((node.lineno, 0, each.name) for each in names)
+            case ast.ImportFrom(module=base, names=names, level=level):
+                stem = f"{base}." if base else ""
+                found.imports.extend(
+                    (node.lineno, level, stem + each.name) for each in names
+                )
+            case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if (
+                name in WORLDLY_CALLS
+            ):
+                found.calls.append((node.lineno, f"a pure module calls {name}()"))
+            case ast.Attribute(attr=name, ctx=ast.Load()) | ast.Name(
+                id=name, ctx=ast.Load()
+            ):
+                found.read.add(name)
+    return found
 
 
 @cache
@@ -128,15 +184,13 @@ def imports(module: str, file: Path) -> list[tuple[int, str]]:
     package = ("cds_service." + module).split(".")
     if file.name != "__init__.py":
         package = package[:-1]
-    found = []
-    for node in ast.walk(parsed(file)):
-        if isinstance(node, ast.Import):
-            found += [(node.lineno, alias.name) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            stem = package[: len(package) - node.level + 1] if node.level else []
-            base = ".".join([*stem, *([node.module] if node.module else [])])
-            found += [(node.lineno, f"{base}.{each.name}") for each in node.names]
-    return found
+    return [
+        (
+            line,
+            ".".join([*(package[: len(package) - level + 1] if level else []), name]),
+        )
+        for line, level, name in contents(file).imports
+    ]
 
 
 def within(name: str, room: str) -> bool:
@@ -198,8 +252,7 @@ def crowded(package: Path) -> list[str]:
 def overlong(package: Path) -> list[str]:
     """Modules that hold more than a reader keeps in mind."""
     lengths = {
-        name: len(file.read_text("utf-8").splitlines())
-        for name, file in module_names(package).items()
+        name: contents(file).lines for name, file in module_names(package).items()
     }
     return [f"{each}: too long" for each, n in lengths.items() if n > LONGEST_MODULE]
 
@@ -225,7 +278,6 @@ def violations(package: Path) -> list[str]:
     found += [f"{folder}: too many modules" for folder in crowded(package)]
     found += overlong(package)
     for module, file in module_names(package).items():
-        tree = parsed(file)
         pure = any(within(module, room) for room in PURE) and module not in NOT_PURE
         here = layer(module)
         if here is None:
@@ -243,7 +295,8 @@ def violations(package: Path) -> list[str]:
             if pure and any(within(name, each) for each in WORLD):
                 found.append(f"{where}: a pure module imports {name}")
         if pure:
-            found += [f"{module}:{line}: {call}" for line, call in worldly_calls(tree)]
+            calls = contents(file).calls
+            found += [f"{module}:{line}: {call}" for line, call in calls]
     return found
 
 
@@ -267,15 +320,6 @@ def idle_doors(doors: Mapping[str, list[str]], package: Path) -> list[str]:
             elif not any(each == library and within(by, room) for each, by in used):
                 found.append(f"{library}: is not used in {room}")
     return found
-
-
-def worldly_calls(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            called = node.func
-            name = getattr(called, "attr", None) or getattr(called, "id", "")
-            if name in WORLDLY_CALLS:
-                yield node.lineno, f"a pure module calls {name}()"
 
 
 def test_the_house_keeps_its_order_its_boundary_and_its_doors() -> None:
@@ -383,36 +427,15 @@ def test_a_module_that_is_too_long_is_found(tmp_path: Path) -> None:
     assert violations(tmp_path) == ["store.long: too long"]
 
 
-def defined(tree: ast.Module) -> Iterator[str]:
-    """Functions, classes and constants of a module, and the methods of its classes.
-
-    What is decorated is called by whoever decorates it.
-    """
-    bodies = [tree.body, *(n.body for n in tree.body if isinstance(n, ast.ClassDef))]
-    for node in (each for body in bodies for each in body):
-        if isinstance(node, ast.FunctionDef) and not node.decorator_list:
-            yield node.name
-        elif isinstance(node, ast.ClassDef):
-            yield node.name
-        elif isinstance(node, ast.Assign):
-            yield from (each.id for each in node.targets if isinstance(each, ast.Name))
-
-
 @cache
 def unused(package: Path) -> list[str]:
     """Names that are defined in *package* and that nothing in it reads."""
-    trees = {module: parsed(file) for module, file in module_names(package).items()}
-    read = {
-        node.attr if isinstance(node, ast.Attribute) else node.id
-        for tree in trees.values()
-        for node in ast.walk(tree)
-        if isinstance(node, (ast.Attribute, ast.Name))
-        and isinstance(node.ctx, ast.Load)
-    }
+    files = module_names(package)
+    read = {name for file in files.values() for name in contents(file).read}
     return [
         f"{module}.{name}"
-        for module, tree in trees.items()
-        for name in defined(tree)
+        for module, file in files.items()
+        for name in contents(file).defined
         if name not in read
         and not name.startswith("__")
         and not within(module, "store.migrations")
@@ -423,9 +446,9 @@ def namesakes(package: Path) -> dict[str, list[str]]:
     """Public names of classes that several modules declare, to those modules."""
     found: dict[str, list[str]] = {}
     for module, file in module_names(package).items():
-        for node in parsed(file).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                found.setdefault(node.name, []).append(module)
+        for name in contents(file).classes:
+            if not name.startswith("_"):
+                found.setdefault(name, []).append(module)
     return {name: modules for name, modules in found.items() if len(modules) > 1}
 
 

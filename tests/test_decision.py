@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,20 +20,20 @@ from cds_service.protocol.errors import UnmetPrecondition
 from cds_service.protocol.requests import parse_request
 from cds_service.publishing.serving import Serving
 from cds_service.rulebook.engine.rulebook import Rulebook
-from cds_service.rulebook.load import check_folder
 from cds_service.store.records import Attempt, AuditEvent, Intake, StoredAnswer
 from cds_service.store.store import ALERTS_READ
 from cds_service.trust import TrustedClient
 from cds_service.wearables.records import PatientKey, WearableAlert
 
+from . import shipped
+
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-RULES = Path(__file__).parent.parent / "rules"
 KEY = ("wearable-review", "patient-view")
 
 
 @pytest.fixture(scope="module")
 def rulebook() -> Rulebook:
-    return check_folder(RULES).rulebook
+    return shipped.rulebook()
 
 
 @pytest.fixture

@@ -42,6 +42,8 @@ from cds_service.wearables.adapters.written import item_as_json
 from cds_service.wearables.consent_gate import ConsentGate
 from cds_service.wearables.samples import REJECTED, SKIPPED
 
+from . import shipped
+
 HOME = Path(__file__).parents[1]
 PACKAGE = HOME / "cds_service"
 DOCS = [f"docs/{each.name}" for each in sorted((HOME / "docs").glob("*.md"))]
@@ -96,7 +98,7 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
             "CDS_DATABASE_URL": f"sqlite:///{folder / 'store.sqlite'}",
         }
     )
-    world = build_world(config, check_folder(HOME / "rules").rulebook)
+    world = build_world(config, shipped.rulebook())
     world.store.migrate()
     yield create_app(world=world).test_client()
     world.store.close()
@@ -279,7 +281,7 @@ def test_of_the_example_of_a_format_is_read_what_is_shown(format: str) -> None:
     section = after.partition("\n### ")[0]
     (body,), (lines,) = blocks("json", section), blocks("jsonl", section)
     sender = WebhookSource("watches", "default", "-", ())
-    catalogue = check_folder(HOME / "rules").rulebook.catalogue
+    catalogue = shipped.rulebook().catalogue
 
     items = FORMATS[format].adapt(json.loads(body), sender, catalogue)
 
@@ -309,7 +311,7 @@ def test_every_reason_for_leaving_something_out_is_on_the_page() -> None:
 def test_the_alert_that_is_shown_is_accepted() -> None:
     shown = shown_with("alerts")
     sender = WebhookSource("watches", "default", "-", ())
-    types = check_folder(HOME / "rules").rulebook.catalogue.alert_types
+    types = shipped.rulebook().catalogue.alert_types
 
     (alert,), rejected = parse_alerts(shown, sender, types, NOW)
 

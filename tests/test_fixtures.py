@@ -20,7 +20,8 @@ from cds_service.config import load_config
 from cds_service.ehr.fixture_server import load_records, serve_records
 from cds_service.ehr.fixtures import FixtureCase, fill_prefetch, load_case
 from cds_service.rulebook.engine.rulebook import Rulebook
-from cds_service.rulebook.load import check_folder
+
+from . import shipped
 
 ROOT = Path(__file__).parent.parent
 CASES = sorted(path.parent for path in ROOT.glob("fixtures/*/*/request.json"))
@@ -30,7 +31,7 @@ SECRET = "whsec_Zml4dHVyZS1zZWNyZXQtb2YtdGhlLXdhdGNo"
 
 @pytest.fixture(scope="module")
 def rulebook() -> Rulebook:
-    return check_folder(ROOT / "rules").rulebook
+    return shipped.rulebook()
 
 
 def play(

@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +19,6 @@ from cds_service.rulebook.engine.evaluate import Outcome, ask_all, evaluate_case
 from cds_service.rulebook.language.diagnostics import Findings, Level
 from cds_service.rulebook.language.schemas import whole_schema
 from cds_service.rulebook.language.source import parse_yaml
-from cds_service.rulebook.load import read_folder
 from cds_service.rulebook.testing.example_runner import ExampleRunner
 from cds_service.rulebook.testing.examples import (
     Example,
@@ -30,12 +28,11 @@ from cds_service.rulebook.testing.examples import (
 )
 from cds_service.rulebook.testing.gate import gate
 
+from .shipped import FILES, RULES, known
+
 pytestmark = pytest.mark.no_cover
 
-RULES = Path(__file__).parent.parent / "rules"
-FILES = read_folder(RULES)
-KNOWN = compile_rulebook(FILES).documents
-RUNNER = ExampleRunner(FILES, KNOWN)
+RUNNER = ExampleRunner(FILES, known())
 RULE_FILES = [
     name
     for name in FILES
@@ -533,7 +530,7 @@ def test_every_block_of_the_page_for_authors_is_accepted_where_it_belongs(
     block: str,
 ) -> None:
     files = {**FILES, **as_files(block)}
-    compiled = compile_rulebook(files, check_resource, known=KNOWN)
+    compiled = compile_rulebook(files, check_resource, known=known())
 
     errors = [each for each in compiled.findings if each.level is Level.ERROR]
     assert [each.message for each in errors] == []

@@ -16,6 +16,8 @@ from cds_service.rulebook.load import (
     uncollected,
 )
 
+Revise = Callable[[Path, int], dict[str, str]]
+
 RULES = Path(__file__).parents[2] / "rules"
 
 
@@ -229,28 +231,26 @@ def test_a_file_that_reads_like_the_rule_beside_it_is_told(tmp_path: Path) -> No
     ]
 
 
-def test_one_wrong_file_keeps_the_whole_rulebook_from_loading(tmp_path: Path) -> None:
-    for name, text in read_folder(RULES).items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text, "utf-8")
+def test_one_wrong_file_keeps_the_whole_rulebook_from_loading(
+    tmp_path: Path, revise: Revise
+) -> None:
+    revise(tmp_path, 1)
     assert check_folder(tmp_path).rulebook is not None
-    (tmp_path / "cardiology" / "bad.yaml").write_text("a: b: c\n")
+    (tmp_path / "valuesets" / "bad.yaml").write_text("a: b: c\n")
 
     checked = check_folder(tmp_path)
 
     assert checked.rulebook is None
-    assert "cardiology/bad.yaml:1:5: error[CDS005]" in str(
+    assert "valuesets/bad.yaml:1:5: error[CDS005]" in str(
         InvalidRulebook(checked.findings)
     )
 
 
 def test_a_file_that_cannot_be_read_keeps_the_rulebook_from_loading(
-    tmp_path: Path,
+    tmp_path: Path, revise: Revise
 ) -> None:
-    for name, text in read_folder(RULES).items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text, "utf-8")
-    (tmp_path / "facts" / "bad.yaml").write_bytes(b"\xff")
+    revise(tmp_path, 1)
+    (tmp_path / "valuesets" / "bad.yaml").write_bytes(b"\xff")
 
     assert check_folder(tmp_path).rulebook is None
 
@@ -311,12 +311,10 @@ def test_a_patient_who_is_not_there_is_left_to_the_test(
 
 @pytest.mark.parametrize("content", [b"\xff", b"test: ["])
 def test_a_wrong_test_file_keeps_no_rulebook_from_loading(
-    tmp_path: Path, content: bytes
+    tmp_path: Path, revise: Revise, content: bytes
 ) -> None:
-    for name, text in read_folder(RULES).items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text, "utf-8")
-    (tmp_path / "cardiology" / "a.test.yaml").write_bytes(content)
+    revise(tmp_path, 1)
+    (tmp_path / "a.test.yaml").write_bytes(content)
 
     assert check_folder(tmp_path).rulebook.rules
 

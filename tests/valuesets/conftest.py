@@ -2,26 +2,21 @@
 
 import warnings
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cds_service.fhir.code_systems import SYSTEMS, normalise_code
-from cds_service.rulebook.compile.compiler import compile_rulebook
 from cds_service.rulebook.engine.rulebook import Rulebook
-from cds_service.rulebook.load import read_folder
 from cds_service.rulebook.terminology.valuesets import ValueSet
 
-RULES = Path(__file__).parents[2] / "rules"
+from .. import shipped
 
 
 @pytest.fixture(scope="session")
 def rulebook() -> Rulebook:
     """The shipped rules, with the overlays that are in use."""
-    compiled = compile_rulebook(read_folder(RULES)).rulebook
-    assert compiled is not None
-    return compiled
+    return shipped.rulebook()
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,9 @@ from cds_service.rulebook.describe.chart_coverage import Recognition, Survey, Su
 from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.language.diagnostics import Findings
 from cds_service.rulebook.language.source import parse_yaml
-from cds_service.rulebook.load import read_folder
 from cds_service.rulebook.terminology.parts import names_of
 
-from .conftest import RULES
+from ..shipped import FILES
 
 Ask = Callable[[str], tuple[Recognition, tuple[str, ...]]]
 
@@ -323,7 +322,7 @@ def test_everyday_medicines_are_recognised_and_in_no_set_that_a_rule_reads(
 
 def written() -> Iterator[tuple[str, str, str]]:
     """File, code and name of every ingredient that a shipped set speaks of."""
-    for file, text in read_folder(RULES).items():
+    for file, text in FILES.items():
         if file.startswith("valuesets/") and file.endswith(".yaml"):
             document = parse_yaml(text, file, Findings())
             assert document is not None

@@ -1,6 +1,5 @@
 """The shipped sets of results, and what the shipped codes measure."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +9,11 @@ from cds_service.rulebook.compile.compiler import compile_rulebook
 from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.language.diagnostics import Findings
 from cds_service.rulebook.language.source import parse_yaml
-from cds_service.rulebook.load import read_folder
 from cds_service.rulebook.terminology.measured import Quantities, quantities_of
 from cds_service.rulebook.testing.gate import check_tests
 
-RULES = Path(__file__).parents[2] / "rules"
-FILES = read_folder(RULES)
+from ..shipped import FILES, known
+
 LOINC = SYSTEMS["loinc"]
 
 
@@ -95,7 +93,7 @@ def test_a_mistaken_unit_or_code_in_a_shipped_set_is_told(
     assert old in FILES[file]
     changed = {**FILES, file: FILES[file].replace(old, new)}
 
-    found = compile_rulebook(changed).findings
+    found = compile_rulebook(changed, known=known()).findings
 
     assert where in {each.file for each in found if each.code == "CDS232"}
 
@@ -106,7 +104,7 @@ def test_a_heart_rate_in_moles_is_told_in_a_test_of_a_shipped_rule() -> None:
     assert reading in FILES[name]
     wrong = reading.replace("/min", "mmol/L")
     changed = {**FILES, name: FILES[name].replace(reading, wrong, 1)}
-    compiled = compile_rulebook(changed)
+    compiled = compile_rulebook(changed, known=known())
 
     held = check_tests(changed, compiled.trees, compiled.facts, compiled.quantities)
     found: Any = [each for each in held if each.file == name]

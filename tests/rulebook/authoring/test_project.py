@@ -1,5 +1,6 @@
 import json
-from pathlib import Path
+from copy import deepcopy
+from functools import cache
 from typing import Any
 
 import pytest
@@ -14,30 +15,32 @@ from cds_service.rulebook.authoring.project import (
 from cds_service.rulebook.compile.compiler import kind_of
 from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.language.diagnostics import Findings
+from cds_service.rulebook.language.document import Document
 from cds_service.rulebook.language.schemas import NAMES, bundle
 from cds_service.rulebook.language.source import parse_yaml
-from cds_service.rulebook.load import check_folder, read_folder
 
-RULES = Path(__file__).parents[3] / "rules"
-FILES = read_folder(RULES)
+from ... import shipped
+from ...shipped import FILES, RULES
+
 LINE = "# yaml-language-server: $schema="
 FACTS = {"palliative-care": "Palliative care", "pregnancy": "Pregnant"}
 
 
 @pytest.fixture(scope="module")
 def rulebook() -> Rulebook:
-    return check_folder(RULES).rulebook
+    return shipped.rulebook()
 
 
 def data(kind: str) -> list[Any]:
     """What the shipped files of a kind hold."""
-    found = []
-    for file, text in read_folder(RULES).items():
-        if kind_of(file) == kind:
-            document = parse_yaml(text, file, Findings())
-            assert document is not None
-            found.append(document.data)
-    return found
+    return [parse(file).data for file in FILES if kind_of(file) == kind]
+
+
+@cache
+def parse(file: str) -> Document:
+    document = parse_yaml(FILES[file], file, Findings())
+    assert document is not None
+    return document
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -87,6 +90,7 @@ def test_a_name_that_the_project_does_not_have_is_marked(
         if "av-nodal-agent-bradycardia" in (each.get("rule"), each.get("test"))
         or name in ("services", "alert-types")
     )
+    written = deepcopy(written)
     node = written
     for step in path[:-1]:
         node = node[step]

@@ -1,5 +1,4 @@
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -19,16 +18,15 @@ from cds_service.rulebook.authoring.scaffold_text import (
     rule_text,
     scalar,
 )
-from cds_service.rulebook.compile.compiler import compile_rulebook
-from cds_service.rulebook.load import read_folder
 
-RULES = Path(__file__).parents[3] / "rules"
+from ... import shipped
+
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
 def stock() -> Stock:
-    return build_stock(compile_rulebook(read_folder(RULES)))
+    return build_stock(shipped.compiled())
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,14 @@
 """What the tests of a rule have seen of its clauses."""
 
-from pathlib import Path
-
 import pytest
 
-from cds_service.rulebook.load import read_folder
 from cds_service.rulebook.testing.clause_coverage import Coverage, cover
 from cds_service.rulebook.testing.example_runner import ExampleRunner
 from cds_service.rulebook.testing.examples import read_examples
 from cds_service.rulebook.testing.notation import ExampleError
 
-FILES = read_folder(Path(__file__).parents[3] / "rules")
+from ...shipped import FILES, known
+
 RULE = """\
 format: 1
 rule: slow
@@ -56,7 +54,8 @@ cases:
 def seen(*cases: str, rule: str = RULE) -> Coverage:
     tests = TESTS + "".join(f"  - {each}\n" for each in cases)
     (file,), _ = read_examples({"slow.test.yaml": tests})
-    return cover(ExampleRunner({**FILES, "slow.yaml": rule}), "slow", file.examples)
+    runner = ExampleRunner({**FILES, "slow.yaml": rule}, known())
+    return cover(runner, "slow", file.examples)
 
 
 def counts(found: Coverage) -> dict[tuple[int, str], tuple[int, int, int]]:

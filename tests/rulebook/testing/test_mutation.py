@@ -1,16 +1,14 @@
 """Which mutants the tests of a rule let live."""
 
-from pathlib import Path
-
 import pytest
 
-from cds_service.rulebook.load import read_folder
 from cds_service.rulebook.testing.example_runner import ExampleRunner
 from cds_service.rulebook.testing.examples import read_examples
 from cds_service.rulebook.testing.mutation import Mutation, mutate
 from cds_service.rulebook.testing.notation import ExampleError
 
-FILES = read_folder(Path(__file__).parents[3] / "rules")
+from ...shipped import FILES, known
+
 RULE = "digoxin-slow-heart"
 SLOW_HEART = """\
 format: 1
@@ -50,7 +48,7 @@ def case(ends: str, value: int, expect: str, more: str = "") -> str:
 def score(*cases: str, rule: str = SLOW_HEART) -> Mutation:
     tests = TESTS + "".join(cases)
     (file,), _ = read_examples({f"{RULE}.test.yaml": tests})
-    runner = ExampleRunner({**FILES, f"{RULE}.yaml": rule})
+    runner = ExampleRunner({**FILES, f"{RULE}.yaml": rule}, known())
     return mutate(runner, RULE, file.examples)
 
 
