@@ -19,7 +19,7 @@ from cds_service.audit import build_consent_event, build_delivery_event
 from cds_service.ehr.fixtures import load_case
 from cds_service.ehr.hook_calls import build_prefetched, find_templates
 from cds_service.ehr.tokens import Claims, build_token
-from cds_service.store.records import Attempt, Intake
+from cds_service.store.records import Attempt, Intake, StoredAnswer
 from cds_service.store.store import Store
 from cds_service.wearables.adapters.consents import keep_consent
 from cds_service.wearables.consent_gate import ConsentChange
@@ -81,7 +81,8 @@ def fill(url: str, now: datetime) -> None:
         alerts = tuple(alert for each in keys for alert in build_alerts(each, now))
         delivery = build_delivery_event(now, "default", "watch", "bench", 202, alerts)
         intake = Intake(alerts)
-        store.finish_delivery(attempt, 202, "{}", intake, delivery, now)
+        answer = StoredAnswer(202, "{}")
+        store.finish_delivery(attempt, answer, intake, delivery, now)
 
 
 def build_change(patient: PatientKey, now: datetime) -> ConsentChange:

@@ -24,6 +24,7 @@ from cds_service.store.records import (
     EvaluationRecord,
     SourceRecord,
 )
+from cds_service.store.rows import key_digest
 from cds_service.store.store import Store
 from cds_service.wearables.records import PatientKey
 
@@ -51,9 +52,9 @@ FILLING = (
     f" SELECT i, {AT}, 'default', 'ehr', 'review', 'patient-view', 'h', '-', 'p1',"
     " 'd', '[]', '[]', '[]' FROM n",
     "INSERT INTO cards (uuid, call_id, tenant, client, service, fhir_base, patient_id,"
-    " rule, version, dedup_key, indicator, shown_at) {count} SELECT 'u' || i, i,"
-    " 'default', 'ehr', 'review', '-', 'p1', 'a', '1.0.0', 'k', 'info',"
-    f" {AT} FROM n",
+    " rule, version, dedup_key, key_digest, indicator, shown_at) {count} SELECT"
+    " 'u' || i, i, 'default', 'ehr', 'review', '-', 'p1', 'a', '1.0.0', 'k',"
+    f" {key_digest(PATIENT, 'k')}, 'info', {AT} FROM n",
     "INSERT INTO suppressions (call_id, rule, version, card_index, dedup_key, why,"
     " detail, indicator, told_under) {count} SELECT i, 'b', '1.0.0', 0, 'line',"
     " 'grouped', '', 'info', 'a' FROM n",

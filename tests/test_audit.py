@@ -103,6 +103,7 @@ def test_a_call_says_who_asked_what_about_whom_and_what_each_rule_said() -> None
         evaluations=(
             EvaluationRecord("a", "1.0.0", "fires"),
             EvaluationRecord("b", "2.1.0", "unknown", ("observations not_read",)),
+            EvaluationRecord("d", "1.0.0", "unknown", ("observations not_read",)),
         ),
         cards=(CardRecord("u1", "a", "1.0.0", "key", "warning", NOW),),
         suppressions=(
@@ -127,14 +128,15 @@ def test_a_call_says_who_asked_what_about_whom_and_what_each_rule_said() -> None
         "hook": "patient-view",
         "hookInstance": "i",
         "user": "Practitioner/1",
-        "encounter": None,
         "rulebook": "sha256:0123",
-        "sources": {"conditions": "loaded", "observations": "missing"},
-        "read": {"conditions": ["", 0, 0, 2], "observations": []},
+        "sources": {
+            "conditions": ["loaded", "", 0, 0, 2],
+            "observations": ["missing"],
+        },
         "foreign": 2,
         "evaluations": [
-            ["a@1.0.0", "fires"],
-            ["b@2.1.0", "unknown", "observations not_read"],
+            ["fires", [], ["a@1.0.0"]],
+            ["unknown", ["observations not_read"], ["b@2.1.0", "d@1.0.0"]],
         ],
         "cards": [["u1", "a@1.0.0", "warning"]],
         "suppressed": [["c@1.1.0", 0, "grouped", "group x, told by a"]],
@@ -149,16 +151,20 @@ def test_a_call_says_who_asked_what_about_whom_and_what_each_rule_said() -> None
             "consents": ("c1",),
             "told": [["p1", "c1", "2026-03-01T12:00:00.000000Z", "active"]],
             "gone": [["p1", "c2"]],
-            "ended": [],
         },
         "deviations": ("no userId",),
     }
 
 
-def test_a_call_without_wearable_data_says_nothing_of_consents() -> None:
+def test_of_what_was_not_a_call_says_nothing() -> None:
     call = CallRecord(NOW, "sandbox", "s", "patient-view", "i", PATIENT, "digest")
 
-    assert build_call_event(call).detail["consent"] is None
+    assert build_call_event(call).detail == {
+        "service": "s",
+        "hook": "patient-view",
+        "hookInstance": "i",
+        "rulebook": "digest",
+    }
 
 
 def test_a_refusal_of_somebody_unknown_has_the_reason_that_was_withheld() -> None:

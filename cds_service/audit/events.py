@@ -15,6 +15,7 @@ from ..store.records import (
     Caller,
     CallRecord,
     ConsentUse,
+    EvaluationRecord,
     SourceRecord,
 )
 from ..store.rows import instant
@@ -26,7 +27,11 @@ LONGEST = 300
 
 
 def build_call_event(call: CallRecord) -> AuditEvent:
-    """Return the row of a call to be answered: what was read, what each rule said."""
+    """Return the row of a call to be answered: what was read, what each rule said.
+
+    What is not there was not: a call without a member for feedback, for Consents or for
+    an encounter had none.
+    """
     detail = {
         "service": call.service,
         "hook": call.hook,
@@ -34,13 +39,9 @@ def build_call_event(call: CallRecord) -> AuditEvent:
         "user": call.user,
         "encounter": call.encounter,
         "rulebook": call.rulebook,
-        "sources": {each.name: each.state for each in call.sources},
-        "read": {each.name: _read_detail(each) for each in call.sources},
-        "foreign": sum(each.foreign for each in call.sources),
-        "evaluations": [
-            [f"{each.rule}@{each.version}", each.outcome, *each.reasons]
-            for each in call.evaluations
-        ],
+        "sources": {each.name: _source_detail(each) for each in call.sources},
+        "foreign": sum(each.foreign for each in call.sources) or None,
+        "evaluations": _evaluations_detail(call.evaluations),
         "cards": [
             [each.uuid, f"{each.rule}@{each.version}", each.indicator]
             for each in call.cards
@@ -56,33 +57,57 @@ def build_call_event(call: CallRecord) -> AuditEvent:
         "consent": _consent_detail(call.consent),
         "deviations": call.deviations,
     }
+    told = _without_empty(detail)
     return AuditEvent(
-        call.at, "call", call.patient.tenant, call.client, call.patient, detail
+        call.at, "call", call.patient.tenant, call.client, call.patient, told
     )
 
 
-def _read_detail(source: SourceRecord) -> list[Any]:
-    """From where, how many, how many that could not be used or were not theirs, why."""
-    told: list[Any] = [source.origin, source.count, source.unusable, source.foreign]
-    told.append(source.why)
-    while told and not told[-1]:
+def _without_empty(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """The members that say something; False and 0 do."""
+    return {
+        name: value
+        for name, value in detail.items()
+        if value is not None and value not in ("", (), [], {})
+    }
+
+
+def _source_detail(source: SourceRecord) -> list[Any]:
+    """Its state, from where, how many, how many that could not be used or were not
+    theirs, and why; up to the last of these that says something.
+    """
+    told: list[Any] = [source.state, source.origin]
+    told += [source.count, source.unusable, source.foreign, source.why]
+    while not told[-1]:
         told.pop()
     return told
 
 
+def _evaluations_detail(evaluations: Sequence[EvaluationRecord]) -> list[list[Any]]:
+    """Each outcome with its reasons, and the rules that have both."""
+    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for each in evaluations:
+        rules = alike.setdefault((each.outcome, each.reasons), [])
+        rules.append(f"{each.rule}@{each.version}")
+    return [
+        [outcome, list(reasons), rules] for (outcome, reasons), rules in alike.items()
+    ]
+
+
 def _consent_detail(use: ConsentUse | None) -> dict[str, Any] | None:
-    """By what right wearable alerts were used; null where none were at stake."""
+    """By what right wearable alerts were used; None where none were at stake."""
     if use is None:
         return None
     told = _changes_detail([use.change] if use.change else [])
-    return {
+    detail = {
         "state": use.state,
-        "withheld": use.withheld,
+        "withheld": use.withheld or None,
         "disclose": use.may_disclose,
         "consents": use.consents,
         "told": told.pop("consents"),
         **told,
     }
+    return _without_empty(detail)
 
 
 def build_refusal_event(

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Row,
     Select,
     Subquery,
+    Table,
     Text,
     and_,
     bindparam,
@@ -34,7 +35,7 @@ from ..rulebook.engine import ANY_REASON, Display, Lookback
 from ..wearables.records import PatientKey
 from .database import Prepared
 from .records import Caller
-from .rows import canonical_json, digest, instant
+from .rows import canonical_json, digest, instant, key_digest
 from .tables import CALLS, CARDS, FEEDBACK, SUPPRESSIONS
 
 NEWEST = 20
@@ -43,7 +44,7 @@ MOST = 1000
 """Cards that each question looks at, the newest, and rows that are given back; beyond,
 a card is rather shown once more."""
 SHOWN = ("uuid", "rule", "version", "dedup_key", "indicator", "shown_at", "evidence")
-ASKED_OF_CARDS = ("call_id", "tenant", "client", "service")
+ASKED_OF_CARDS = ("call_id", "tenant", "client", "service", "fhir_base", "patient_id")
 SAID = ("outcome", "outcome_at", "received_at", "reason_system", "reason_code")
 
 
@@ -80,6 +81,7 @@ def as_asked(
     asked = {
         **patient._asdict(),
         **{f"key_{index}": key for index, key in enumerate(keys)},
+        **{f"digest_{n}": key_digest(patient, key) for n, key in enumerate(keys)},
         "since": instant(lookback.since),
         "own_client": call.client if call else "",
         "own_hook": call.hook if call else "",
@@ -102,22 +104,23 @@ def _statement(places: int, info: bool, heard: bool = False) -> Prepared:
     recent = card.shown_at >= bindparam("since")
     questions: list[Select[Any]] = []
     keys: list[BindParameter[str]] = [bindparam(f"key_{n}") for n in range(places)]
-    for key in keys:
-        same = (card.dedup_key == key, recent)
+    for number, key in enumerate(keys):
+        alike = (card.key_digest == bindparam(f"digest_{number}"), recent)
+        newest, earlier = _newest(NEWEST, *alike), _newest(MOST, *alike)
         questions += [
-            _shown(_newest(NEWEST, *same)),
-            _heard(_newest(MOST, *same)),
+            _shown(newest, *_whose(newest), newest.c.dedup_key == key),
+            _heard(earlier, *_whose(earlier), earlier.c.dedup_key == key),
         ]
     if places:
-        shown = _newest(MOST, recent)
+        shown = _newest(MOST, *_whose(CARDS), recent)
         of_keys = or_(SUPPRESSIONS.c.dedup_key.in_(keys), shown.c.dedup_key.in_(keys))
         questions.append(_told(shown, of_keys))
     if info:
-        today = _newest(MOST, card.shown_at >= bindparam("info_since"))
+        today = _newest(MOST, *_whose(CARDS), card.shown_at >= bindparam("info_since"))
         mild = today.c.indicator == Indicator.INFO.name.lower()
         questions.append(_shown(today, mild, today.c.rule != ""))
     if heard:
-        shown = _newest(MOST, card.shown_at >= bindparam("heard_since"))
+        shown = _newest(MOST, *_whose(CARDS), card.shown_at >= bindparam("heard_since"))
         questions.append(_heard(shown))
         said = FEEDBACK.c
         taken = select(said.digest).where(
@@ -131,16 +134,20 @@ def _statement(places: int, info: bool, heard: bool = False) -> Prepared:
 
 
 def _newest(most: int, *wanted: ColumnElement[bool]) -> Subquery:
-    """The newest of the patient's cards that are wanted, as far as an index has them.
+    """The newest of the cards that are wanted, as far as an index has them.
 
     What else is asked of them is asked afterwards: to look for the newest that meet it
     might be to look at all that there ever were.
     """
     card = CARDS.c
-    whose = (card[name] == bindparam(name) for name in PatientKey._fields)
     columns = (*SHOWN, *ASKED_OF_CARDS)
-    found = select(*(card[name] for name in columns)).where(*whose, *wanted)
+    found = select(*(card[name] for name in columns)).where(*wanted)
     return found.order_by(card.shown_at.desc()).limit(most).subquery()
+
+
+def _whose(cards: Table | Subquery) -> Iterator[ColumnElement[bool]]:
+    """What makes them the patient's."""
+    return (cards.c[name] == bindparam(name) for name in PatientKey._fields)
 
 
 def _shown(cards: Subquery, *wanted: ColumnElement[bool]) -> Select[Any]:
@@ -159,9 +166,9 @@ def _shown(cards: Subquery, *wanted: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-def _heard(cards: Subquery) -> Select[Any]:
+def _heard(cards: Subquery, *wanted: ColumnElement[bool]) -> Select[Any]:
     """Those of the cards of which something was heard."""
-    return _shown(cards, FEEDBACK.c.outcome.is_not(None))
+    return _shown(cards, *wanted, FEEDBACK.c.outcome.is_not(None))
 
 
 def _heard_of(cards: Subquery) -> ColumnElement[bool]:

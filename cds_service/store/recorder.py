@@ -11,7 +11,6 @@ next that begins says after which row of that one: what was cut off there shows.
 """
 
 import threading
-import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from .records import AuditEntry, AuditEvent, StoreBusy, StoreError, StoreLost
 from .sqlite import SqliteDatabase
 from .statements import ADD_AUDIT, CallRows, add_call, write_call
 from .tables import AUDIT, AUDIT_SEALS
-from .trail.chain import Tail, chained, extended, successor, unchained
+from .trail.chain import Tail, chained, extended, new_writer, successor, unchained
 from .trail.pseudonyms import Pseudonyms
 
 Work = Callable[[Connection], Mapping[str, Any] | None]
@@ -80,7 +79,7 @@ class ProcessChain:
         self._database = database
         self._waiting: deque[_Item] = deque()
         self._pseudonyms = Pseudonyms(database)
-        self._writer = str(uuid.uuid4())
+        self._writer = new_writer()
         self._tail: Tail | None = Tail(self._writer)
 
     def record(
@@ -178,7 +177,7 @@ class ConnectionChains:
                 ended = self._tails.get(lost)
                 expect_row(connection, ended)
                 self._tails.pop(lost, None)
-                tail = self._tails[driver] = successor(ended, str(uuid.uuid4()))
+                tail = self._tails[driver] = successor(ended, new_writer())
         return tail
 
     def _advance(self, connection: Connection, entry: AuditEntry) -> None:

@@ -124,14 +124,15 @@ class AuditEntry:
     """One row of the audit trail, as it was stored."""
 
     writer: str
-    """A UUID; each start of a process writes a chain of its own."""
+    """Unlike every other; each start of a process writes a chain of its own."""
     sequence: int
     """From 1, without a gap."""
     previous_hash: str
     """Of a writer's first row zeros or, where it takes up the chain of a connection
     that was lost, that writer, and sequence and hash of its last row that is known."""
     hash: str
-    """SHA-256 in hexadecimal over what its version names."""
+    """SHA-256 over what its version names: in hexadecimal, since version 3 in base64url
+    without padding."""
     at: str
     """ISO 8601 in UTC."""
     kind: str

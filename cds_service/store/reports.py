@@ -155,12 +155,27 @@ def _evaluations(database: Database, period: Period) -> Iterator[tuple[str, str,
             )
             found = connection.execute(page).all()
             for each in found:
-                for name, outcome, *_ in json.loads(each.detail).get("evaluations", ()):
-                    rule, _, version = name.rpartition("@")
-                    yield rule, version, outcome
+                for said in json.loads(each.detail).get("evaluations", ()):
+                    yield from _said(said)
             if len(found) < PAGE:
                 return
             last = found[-1].id
+
+
+def _said(written: list[Any]) -> Iterator[tuple[str, str, str]]:
+    """Rule, version and outcome of what a row has of some evaluations.
+
+    Outcome, reasons, and the rules that say so; in rows of before of one rule, which
+    came first.
+    """
+    outcome, _, rules = written if isinstance(written[-1], list) else _of_one(*written)
+    for name in rules:
+        rule, _, version = name.rpartition("@")
+        yield rule, version, outcome
+
+
+def _of_one(name: str, outcome: str, *reasons: str) -> list[Any]:
+    return [outcome, reasons, [name]]
 
 
 def arrivals(connection: Connection, period: Period) -> tuple[int, int]:

@@ -53,6 +53,7 @@ def card_row(card: CardRecord, call: CallRecord) -> dict[str, Any]:
         "rule": card.rule,
         "version": card.version,
         "dedup_key": card.dedup_key,
+        "key_digest": key_digest(call.patient, card.dedup_key),
         "indicator": card.indicator,
         "shown_at": instant(card.shown_at),
         "evidence": canonical_json(card.evidence),
@@ -157,6 +158,15 @@ def recent_alerts(found: Sequence[Row[Any]], most: int) -> RecentAlerts:
 
 def _recency(row: Row[Any]) -> tuple[float, float]:
     return (inf if row.end_utc is None else row.end_utc, row.start_utc)
+
+
+def key_digest(patient: PatientKey, dedup_key: str) -> int:
+    """Return a number by which cards of a patient are looked up that say the same.
+
+    64 bits with a sign. Others may have the same, so that both are compared as well.
+    """
+    whole = canonical_json([*patient, dedup_key]).encode()
+    return int.from_bytes(hashlib.sha256(whole).digest()[:8], "big", signed=True)
 
 
 def digest(*values: Any) -> str:

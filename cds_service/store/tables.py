@@ -164,11 +164,14 @@ CARDS = Table(
     _text("indicator"),
     _text("shown_at"),
     Column("evidence", TEXT, nullable=True),
-    Index("cards_by_dedup_key", *_PATIENT, "dedup_key", "shown_at"),
+    Column("key_digest", WHOLE, nullable=False, server_default="0"),
+    Index("cards_by_key", "key_digest", "shown_at"),
     Index("cards_by_patient_and_time", *_PATIENT, "shown_at"),
     Index("cards_by_call", "call_id"),
 )
-"""``evidence`` is a JSON list of references; null where it was not kept yet."""
+"""``evidence`` is a JSON list of references; null where it was not kept yet. What
+``key_digest`` is stands in ``rows.py``: an index of the keys themselves, with their
+patient, would be as large as the table."""
 
 SUPPRESSIONS = Table(
     "suppressions",

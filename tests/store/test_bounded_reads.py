@@ -18,6 +18,7 @@ from sqlalchemy.dialects import sqlite
 from cds_service.rulebook.engine.alerting import Lookback
 from cds_service.store.database import Prepared
 from cds_service.store.displays import MOST, as_asked
+from cds_service.store.rows import key_digest
 from cds_service.store.statements import ALERTS_SINCE, LASTING_ALERTS
 from cds_service.store.store import ALERTS_READ, Store
 from cds_service.wearables.records import PatientKey
@@ -45,9 +46,9 @@ CALLS = (
 )
 CARDS = (
     "INSERT INTO cards (uuid, call_id, tenant, client, service, fhir_base, patient_id,"
-    " rule, version, dedup_key, indicator, shown_at) {count} SELECT"
+    " rule, version, dedup_key, key_digest, indicator, shown_at) {count} SELECT"
     " 'u' || ({first} + i), {first} + i, 'default', 'ehr', 'review', '-', 'p1',"
-    " 'a', '1.0.0', '{key}', '{indicator}', '{at}' FROM n"
+    " 'a', '1.0.0', '{key}', {digest}, '{indicator}', '{at}' FROM n"
 )
 LINES = (
     "INSERT INTO suppressions (call_id, rule, version, card_index, dedup_key, why,"
@@ -61,7 +62,8 @@ def fill(rows: Rows, kind: str) -> Callable[..., None]:
     """Puts so many rows of the patient there, and has the database look at them."""
 
     def put(insert: str, count: int, **values: Any) -> None:
-        rows(insert.format(count=COUNT.format(count), **values))
+        digest = key_digest(PATIENT, values.get("key", ""))
+        rows(insert.format(count=COUNT.format(count), digest=digest, **values))
         rows("ANALYZE")
 
     return put

@@ -46,10 +46,10 @@ def test_the_first_row_of_a_writer_follows_from_nothing() -> None:
 
     assert (entry.writer, entry.sequence, entry.previous_hash) == ("w", 1, GENESIS)
     assert entry.hash == entry_hash(entry)
-    assert len(entry.hash) == 64
+    assert len(entry.hash) == 43
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 @pytest.mark.parametrize(
     "name",
     [
@@ -83,6 +83,15 @@ def test_a_row_of_the_first_version_has_the_hash_that_it_always_had() -> None:
 
     assert entry_hash(entry) == (
         "a22335c9598835068847a3975572b9ab8fa0fd7e310a0cc7cdafc4f1c43d3939"
+    )
+
+
+def test_a_row_of_the_second_version_has_the_hash_that_it_always_had() -> None:
+    place = ("w", 1, GENESIS, "", "2026-03-01T12:00:00.000000Z")
+    entry = AuditEntry(*place, "call", "t", "c", "-", "p", "{}", 2, "q", "s")
+
+    assert entry_hash(entry) == (
+        "d6cf7663274b79a9cca56c5e4887555ff6994911a18f73de39a516e0d060dbb9"
     )
 
 

@@ -20,6 +20,7 @@ from cds_service.store.records import (
     CardRecord,
     SuppressionRecord,
 )
+from cds_service.store.rows import key_digest
 from cds_service.store.store import Store
 from cds_service.wearables.records import PatientKey
 
@@ -309,10 +310,24 @@ def test_the_question_is_answered_from_indexes(
     steps = " / ".join(each["detail"] for each in plan)
     for table in ("cards", "calls", "feedback", "suppressions"):
         assert f"SCAN {table}" not in steps
-    assert ("cards_by_dedup_key" in steps) is bool(keys)
+    assert ("cards_by_key" in steps) is bool(keys)
     assert "cards_by_patient_and_time" in steps
     assert ("suppressions_by_call" in steps) is (bool(keys) or heard)
     assert "feedback_by_card" in steps
+
+
+def test_cards_whose_keys_look_alike_in_the_index_are_told_apart(
+    show: Show, ask: Any, rows: Any, now: datetime
+) -> None:
+    """The index has a number for each key and patient, and two may share one."""
+    here, other = (PatientKey("default", "-", each) for each in ("p1", "p2"))
+    show("k", ago=2 * DAY)
+    show("l"), show("k", patient=other)
+    rows(f"UPDATE cards SET key_digest = {key_digest(here, 'k')}")
+
+    (found,) = ask("k", patient=here)
+
+    assert (found.dedup_key, found.at) == ("k", now - 2 * DAY)
 
 
 def test_an_answered_card_is_found_by_its_patient_with_what_it_rested_on(

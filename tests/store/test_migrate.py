@@ -198,7 +198,7 @@ def test_a_trail_of_before_verifies_and_goes_on_and_is_sealed(empty: str) -> Non
         rows_of.dispose()
     store.record_audit(AuditEvent(SINCE, "call"))
 
-    assert [each.version for each in store.audit_entries()] == [1, 1, 1, 2]
+    assert [each.version for each in store.audit_entries()] == [1, 1, 1, 3]
     assert verify(store) == []
     now = datetime(2026, 11, 22, tzinfo=UTC)
     assert len(list(store.seals.seal(now, now))) == 2

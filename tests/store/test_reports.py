@@ -180,6 +180,22 @@ def test_more_calls_than_a_page_are_all_read(
     assert only(store.reports.rules(period)).fired == 1001
 
 
+def test_what_rules_said_is_counted_in_rows_of_before_as_well(
+    store: Store, event: AuditEvent, period: Period
+) -> None:
+    """Each evaluation was written by itself, its rule first."""
+    for said in (
+        [["a@1.2.0", "fires"], ["a@1.2.0", "unknown", "drug not_read"]],
+        [["fires", [], ["a@1.2.0"]], ["unknown", ["drug not_read"], ["a@1.2.0"]]],
+    ):
+        store.record_audit(replace(event, detail={"evaluations": said}))
+
+    report = only(store.reports.rules(period))
+
+    assert (report.rule, report.version) == ("a", "1.2.0")
+    assert (report.fired, report.unknown) == (2, 2)
+
+
 def test_f_10_feedback_on_an_unknown_card_is_exported_without_a_rule(
     store: Store, hear: Any, period: Period
 ) -> None:

@@ -89,7 +89,7 @@ def test_a_call_is_stored_with_its_card_and_its_audit_row(
     assert card["shown_at"] == "2026-03-01T12:00:00.000000Z"
     assert (audit["kind"], audit["sequence"]) == ("call", 1)
     told = json.loads(audit["detail"])
-    assert told["evaluations"] == [["a-rule@1.2.0", "fires"]]
+    assert told["evaluations"] == [["fires", [], ["a-rule@1.2.0"]]]
     assert told["read"] == {"conditions": ["prefetch", 2]}
     assert told["deviations"] == ["patientId was written Patient/…"]
 

@@ -23,7 +23,7 @@ def test_a_card_is_not_repeated_until_it_is_time(open_clinic: Open) -> None:
     assert clinic.says() == []
 
     detail = "shown 2026-11-22T14:00:00Z, repeat_after 14 days"
-    assert clinic.audited()[:2] == [[], [["a@1.0.0", 1, "repeated", detail]]]
+    assert clinic.audited()[:2] == [None, [["a@1.0.0", 1, "repeated", detail]]]
 
 
 def test_a_suppressed_card_does_not_put_off_the_next_one(open_clinic: Open) -> None:
