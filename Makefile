@@ -137,7 +137,7 @@ $(LOWEST)/.installed: setup.cfg $(DEV)
 
 WORKER := tests/cli/serve/test_framing.py tests/cli/serve/test_worker.py \
 	tests/cli/serve/test_ending.py tests/cli/serve/test_hostile_sockets.py \
-	tests/cli/serve/test_health_port.py \
+	tests/cli/serve/test_health_port.py tests/cli/serve/test_refusals_to_pages.py \
 	tests/e2e/test_transport.py
 
 lowest: $(LOWEST)/.installed ## Test our worker under the oldest gunicorn that setup.cfg allows

@@ -11,6 +11,7 @@ Source: OWASP REST Security Cheat Sheet "Security Headers"; RFC 6797; CDS Hooks 
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from flask import Flask, Response, g, request
 from flask_cors import CORS
@@ -59,6 +60,30 @@ LOOPBACK = re.compile(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """Whose pages may call."""
+
+    listed: tuple[re.Pattern[str], ...] = ()
+
+    def __contains__(self, origin: object) -> bool:
+        return any(each.match(str(origin)) for each in self.listed)
+
+    def grant(self, path: str, origin: str) -> dict[str, str]:
+        """Return the headers by which a page reads a refusal that the app never saw.
+
+        Whose call it was is not known yet, so any origin will do that some client
+        lists, as it does where the app recognises nobody.
+        """
+        if not PATHS.match(path):
+            return {}
+        vary = {"Vary": "Origin"}
+        if origin not in self:
+            return vary
+        exposed = {"Access-Control-Expose-Headers": ", ".join(EXPOSED)}
+        return {"Access-Control-Allow-Origin": origin, **exposed, **vary}
+
+
 def allow_origins(app: Flask, origins: Iterable[str], *, try_out: bool = False) -> None:
     """Let pages of *origins* call discovery, services and feedback.
 
@@ -71,6 +96,7 @@ def allow_origins(app: Flask, origins: Iterable[str], *, try_out: bool = False) 
     listed = [compile_origin(each) for each in origins]
     if try_out:
         listed += [LOOPBACK, compile_origin(SANDBOX)]
+    allowed = app.extensions["cds_origins"] = Origins(tuple(listed))
 
     # What runs after a request runs in the reverse order: this sees the headers set.
     @app.after_request
@@ -78,9 +104,7 @@ def allow_origins(app: Flask, origins: Iterable[str], *, try_out: bool = False) 
         if PATHS.match(request.path):
             response.vary.add("Origin")
         origin = request.headers.get("Origin", "")
-        if "Server-Timing" in response.headers and any(
-            each.match(origin) for each in listed
-        ):
+        if "Server-Timing" in response.headers and origin in allowed:
             response.headers["Timing-Allow-Origin"] = origin
         client = g.get("client")
         if client and client.issuer and not is_own(client.origins):

@@ -12,9 +12,11 @@ from gunicorn.http.errors import (
 )
 
 from ...web.errors import build_outcome
-from ...web.headers import HEADERS
+from ...web.headers import HEADERS, Origins
 from ...web.json import render_json
+from .framing import Head
 
+NOBODY = Origins()
 AGAIN = ("Retry-After", "1")
 """Seconds; what passes usually passes soon."""
 
@@ -35,11 +37,23 @@ def render_answer(
     return f"{first}{lines}\r\n".encode() + body
 
 
-def refuse(status: int, why: str = "") -> bytes:
-    """Return the answer to a request that never reached the app."""
+def refuse(
+    status: int,
+    why: str = "",
+    head: Head | None = None,
+    origins: Origins = NOBODY,
+) -> bytes:
+    """Return the answer to a request that never reached the app.
+
+    Pages of *origins* can read it, where its head has come: a browser shows nothing of
+    an answer without the headers of CORS, its status neither.
+    """
     passes = status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
-    body = render_json(build_outcome(status, why))
-    return render_answer(status, body, dict([AGAIN]) if passes else {})
+    headers = dict([AGAIN]) if passes else {}
+    if head:
+        path = head.target.partition("?")[0]
+        headers |= origins.grant(path, head.joined("origin"))
+    return render_answer(status, render_json(build_outcome(status, why)), headers)
 
 
 def find_status(error: BaseException) -> int:

@@ -20,7 +20,9 @@ SPARE_OVERHEAD = 64 * 1024
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _REQUEST_LINE = re.compile(
-    rb"(?P<method>" + _TOKEN + rb") [^\x00-\x20\x7f]+ HTTP/(?P<version>[0-9]\.[0-9])"
+    rb"(?P<method>"
+    + _TOKEN
+    + rb") (?P<target>[^\x00-\x20\x7f]+) HTTP/(?P<version>[0-9]\.[0-9])"
 )
 _FIELD = re.compile(rb"(" + _TOKEN + rb"):([\t\x20-\x7e\x80-\xff]*)")
 _NO_HEAD = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")
@@ -70,6 +72,8 @@ class Head:
     """Bytes of the body; None where it comes in chunks."""
     expects: bool
     """Whether the sender waits for ``100 Continue`` before it sends the body."""
+    target: str
+    """What is asked for, as it was written."""
 
     def joined(self, name: str) -> str:
         """Return the values of a field, in their order, as one list."""
@@ -110,6 +114,7 @@ def parse_head(text: bytes) -> Head:
         ),
         length=length,
         expects=version == b"1.1" and b"100-continue" in expected and length != 0,
+        target=found["target"].decode("latin-1"),
     )
 
 

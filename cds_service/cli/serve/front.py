@@ -57,8 +57,8 @@ class House:
 
     take: Callable[[Connection, Request], None]
     """Have a request answered: ``outgoing`` and ``stays`` are set, then ``answer``."""
-    refuse: Callable[[int, str], bytes]
-    """A whole answer that says an HTTP status, and why in a sentence."""
+    refuse: Callable[[int, str, Head | None], bytes]
+    """A whole answer to a head, as far as it is known: an HTTP status, and why."""
     find_peer: Callable[[str], str | None]
     """What the address of a connection is counted under; None for a listed proxy."""
     find_origin: Callable[[str, str], str | None]
@@ -317,7 +317,7 @@ class Front:
         head = request.head if request else stream.head
         if head and not self._claim(connection, head):
             self._note("crowded")
-            self._refuse(connection, 429, CROWDED)
+            self._refuse(connection, 429, CROWDED, head)
             return True
         if request:
             self._take(connection, request)
@@ -355,8 +355,11 @@ class Front:
 
     # Answers
 
-    def _refuse(self, connection: Connection, status: int, why: str) -> None:
-        connection.outgoing = memoryview(self._house.refuse(status, why))
+    def _refuse(
+        self, connection: Connection, status: int, why: str, head: Head | None = None
+    ) -> None:
+        refusal = self._house.refuse(status, why, head or connection.stream.head)
+        connection.outgoing = memoryview(refusal)
         connection.stays = False
         self.answer(connection)
 

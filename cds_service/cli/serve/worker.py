@@ -16,6 +16,7 @@ from gunicorn.http import get_parser
 from gunicorn.workers.gthread import ThreadWorker
 
 from ...config import Config
+from ...web.headers import Origins
 from ...web.limits import OVERLOADED, Proxies, find_address, find_network, parse_address
 from ...web.metrics import Load
 from .answers import find_status, refuse
@@ -75,6 +76,7 @@ class Worker(ThreadWorker):
         super().load_wsgi()  # type: ignore[no-untyped-call]
         self._app = app = self.wsgi
         app.extensions["cds_metrics"].workload = self.tell_load
+        self._origins: Origins = app.extensions["cds_origins"]
 
         def wsgi(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
             spare = threading.current_thread().name.startswith(SPARE)
@@ -114,7 +116,7 @@ class Worker(ThreadWorker):
         proxies = Proxies.of(config.trusted_proxies)
         house = House(
             take=self.take,
-            refuse=refuse,
+            refuse=partial(refuse, origins=self._origins),
             find_peer=partial(find_peer, proxies=proxies),
             find_origin=partial(find_origin, proxies=proxies),
             context=(
@@ -171,7 +173,8 @@ class Worker(ThreadWorker):
             stays = handle(message, exchange)
         except (Exception, SystemExit) as error:
             self.log.warning("request not understood: %s", type(error).__name__)
-            sink.sent = [refuse(find_status(error))]
+            status = find_status(error)
+            sink.sent = [refuse(status, "", request.head, self._origins)]
             stays = False
         finally:
             del self._begun[connection]

@@ -20,6 +20,7 @@ from flask import Flask, request
 from cds_service.cli.serve.running import Arbiter, GunicornServer
 from cds_service.config import load_config
 from cds_service.web.errors import register_errors
+from cds_service.web.headers import allow_origins
 from cds_service.web.health import observe_requests
 from cds_service.web.limits import limit_requests
 
@@ -34,6 +35,7 @@ def build(config):
     app = Flask("slow")
     observe_requests(app, None)
     register_errors(app)
+    allow_origins(app, ["https://ehr.example.org"])
     limit_requests(app, config)
 
     @app.post("/cds-services/<name>")
@@ -70,6 +72,8 @@ class Slow(GunicornServer):
 Arbiter(Slow(config, build), None).run()
 """
 
+ORIGIN = "https://ehr.example.org"
+"""Whose pages may call."""
 ALLOWED = 'ulimit -n "$0" && exec "$@"'
 
 

@@ -57,7 +57,8 @@ def test_a_request_is_whole_with_its_last_byte_and_not_before() -> None:
         assert stream.next() is None
     stream.feed(message[-1:])
 
-    head = Head((("host", "x"), ("content-length", "2")), 2, expects=False)
+    fields = (("host", "x"), ("content-length", "2"))
+    head = Head(fields, 2, expects=False, target="/cds-services/a")
     assert stream.next() == Request(head, (message[:-2], b"{}"), cut=False)
     assert stream.next() is None
     assert stream.held == 0

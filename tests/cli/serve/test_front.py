@@ -36,7 +36,7 @@ class Door:
         self.given_up: list[str] = []
         house = House(
             take=self.take,
-            refuse=lambda status, why: f"{status} {why}".encode(),
+            refuse=lambda status, why, head: f"{status} {why}".encode(),
             find_peer=lambda host: host,
             find_origin=lambda host, said: None,
             context=None,
