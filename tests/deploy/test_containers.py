@@ -75,9 +75,32 @@ def test_what_is_built_with_is_not_in_the_image() -> None:
     bases = [rest.split() for name, rest in instructions() if name == "FROM"]
 
     assert [each[1:] for each in bases] == [["AS", "build"], []]
-    assert bases[0][0] == bases[1][0]
-    version = bases[0][0].removeprefix("python:").partition("-")[0]
+    assert [each[0] for each in bases] == ["${BASE}", "${BASE}"]
+    version = last("ARG").removeprefix("BASE=python:").partition("-")[0]
     assert version in SpecifierSet(required_python())
+
+
+DIGEST = f"sha256:{'0f' * 32}"
+
+
+def images(found: Mapping[str, Any]) -> list[str]:
+    """What is pulled, or built upon, for each service."""
+    return [
+        each["build"]["args"]["BASE"] if "build" in each else each["image"]
+        for each in found.values()
+    ]
+
+
+def test_every_image_that_is_pulled_is_named_by_its_digest_where_the_site_says_so() -> (
+    None
+):
+    page = (HOME / "docs" / "hospital.md").read_text("utf-8")
+    usual = dict(re.findall(r"^\| `(IMAGE_\w+)` \| `(\S+)` \|$", page, re.MULTILINE))
+    pinned = {name: f"{image}@{DIGEST}" for name, image in usual.items()}
+
+    assert sorted(images(services())) == sorted(usual.values())
+    assert f"BASE={usual['IMAGE_PYTHON']}" == last("ARG")
+    assert sorted(images(read_services(**pinned))) == sorted(pinned.values())
 
 
 def required_python() -> str:
@@ -171,7 +194,12 @@ def compose(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 @cache
 def services() -> Mapping[str, Any]:
     """Every service, as Compose understands the file."""
-    done = compose("config", "--format", "json", CDS_PUBLIC_URL=URL)
+    return read_services()
+
+
+def read_services(**environment: str) -> Mapping[str, Any]:
+    """The same where a site sets variables."""
+    done = compose("config", "--format", "json", CDS_PUBLIC_URL=URL, **environment)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout)["services"])
 

@@ -59,6 +59,13 @@ def test_the_server_tells_systemd_itself_when_it_is_up() -> None:
     assert unit["KillMode"] == ["mixed"]
 
 
+def test_systemd_has_the_server_read_its_files_anew() -> None:
+    program, signal_name, process = read("cds-service.service")["ExecReload"][0].split()
+
+    assert (signal_name, process) == ("-HUP", "$MAINPID")
+    assert os.access(program, os.X_OK)
+
+
 HARDENED = {
     "CapabilityBoundingSet": "",
     "DynamicUser": "yes",
