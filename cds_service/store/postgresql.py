@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from .condition.faults import Condition
 from .condition.files import Place
-from .condition.incarnation import Incarnation, find_database
+from .condition.incarnation import Incarnation, expect_sessions, find_database
 from .database import DatabaseLimits, T
 from .records import Pool, StoreBusy, StoreError, StoreLost, Usage
 
@@ -191,6 +191,8 @@ class PostgresDatabase:
 
     def migrate(self, upgrade: Callable[[Connection], None]) -> None:
         """Do *upgrade* in one transaction, while no other process does."""
+        with self._watched():
+            expect_sessions(self._connect_alone)
 
         def work(connection: Connection) -> None:
             _take_time(connection)

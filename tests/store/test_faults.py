@@ -34,6 +34,7 @@ from cds_service.store.trail.chain import GENESIS
 from tests.postgresql import Server, running_server
 
 from ..waiting import PATIENCE, until
+from .pooler import pooling
 from .wire import CUTS, Wire, laid_to
 
 Rows = Callable[[str], list[dict[str, Any]]]
@@ -133,6 +134,20 @@ def meanwhile(work: Callable[[], Any]) -> Iterator[Future[Any]]:
     """Something that goes on in another thread, and has ended at the end."""
     with ThreadPoolExecutor(1) as pool:
         yield pool.submit(work)
+
+
+def test_a_pooler_that_pools_transactions_is_refused_at_the_start(
+    url: str, postgresql: Server, rows: Rows
+) -> None:
+    server = url.rpartition("=")[2]
+    with pooling(postgresql.folder) as pooler:
+        store = Store.open(url.replace(server, str(pooler.folder)))
+
+        with pytest.raises(StoreError, match="has to pool sessions"):
+            store.migrate()
+
+        store.close()
+    assert rows("SELECT * FROM audit") == []
 
 
 @pytest.mark.parametrize("cut", CUTS)

@@ -8,19 +8,31 @@ asked for with each connection that is taken, in place of a question that would 
 show that the connection lives. And what was committed is not uncommitted: a row of the
 trail that was there has to be there still, or be pruned under a seal. That tells even
 of a disk that was put back, on which all numbers are the same.
+
+A pooler before PostgreSQL may give each transaction another session. Then timeouts,
+prepared statements and the claim of a delivery are those of somebody else, and nobody
+hears of news; so that is refused at the start.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from ..records import StoreLost
+from ..records import StoreError, StoreLost
 from ..tables import AUDIT, AUDIT_SEALS
 from ..trail.chain import Tail
 from .files import Place
 
 KIND = "restored"
 """Of faults: the database is another than it was, or lacks what was in it."""
+SESSION = "SELECT pg_backend_pid()"
+LOOKS = 5
+"""Where others use a pooler as well, it may give two sessions by chance."""
+POOLED = (
+    "a pooler before the database gives a connection the sessions of others; it has to"
+    " pool sessions (pool_mode = session in PgBouncer), or be left out"
+)
 WHOSE = "SELECT oid::int8 FROM pg_database WHERE datname = current_database()"
 TRAIL = "SELECT coalesce(to_regclass('audit')::oid::int8, 0)"
 """Which table the trail is in; 0 before there is one."""
@@ -68,6 +80,18 @@ class Incarnation:
         """
         if self._lost:
             raise StoreLost(self._lost, KIND)
+
+
+def expect_sessions(connect: Callable[[], Any]) -> None:
+    """Return if two connections have a session each, and keep it.
+
+    Raises:
+        StoreError: if not.
+    """
+    with connect() as one, connect() as other:
+        pairs = {(_number(one, SESSION), _number(other, SESSION)) for _ in range(LOOKS)}
+    if len(pairs) > 1 or any(first == second for first, second in pairs):
+        raise StoreError(POOLED)
 
 
 def find_database(driver: Any) -> int:
