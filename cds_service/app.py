@@ -21,6 +21,7 @@ from .config import Auth, Config, Profile, Reload, load_config
 from .config.inventory import build_inventory, digest_file
 from .decision import World
 from .fhir.client import FhirPool
+from .publishing.housekeeping import Housekeeper
 from .publishing.publisher import LEASE, build_publisher
 from .publishing.serving import SWITCH, Follower, Serving, reopen
 from .rulebook.engine import Rulebook
@@ -108,6 +109,7 @@ def start_app(world: World, documents: Mapping[str, Document]) -> Flask:
     app.extensions["cds_refusals"].keep_settling()
     app.extensions["cds_metrics"].keep_saying(world)
     app.extensions["cds_readiness"].start()
+    Housekeeper(world.store, world.config.keep, world.clock, say).start()
     return app
 
 

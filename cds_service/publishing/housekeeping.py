@@ -1,13 +1,17 @@
 """Housekeeping: old rows are sealed and removed at quiet times, by one process.
 
-The one that has the lease does it, between two looks at the folder: a transaction at a
-time, with a pause after each, in the hours in which a hospital asks least.
+Every process that serves looks at the clock; of all on one database the one that has
+the lease of it does it, a transaction at a time, with a pause after each, in the hours
+in which a hospital asks least. Whether anybody watches the rules makes no difference.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, tzinfo
+from uuid import uuid4
 
+from ..store.publications import HOUSEKEEPING
 from ..store.records import StoreError
 from ..store.store import Store
 from ..store.upkeep.pruning import Keep, Step
@@ -17,6 +21,11 @@ QUIET = range(1, 5)
 """Hours of the day, by the clock of the machine."""
 PAUSE = 0.25
 """Seconds between two transactions."""
+LOOK = 60.0
+"""Seconds between two looks at the clock."""
+LEASE = 120.0
+"""Seconds after which another process goes on for one that died."""
+HOUR = 3600.0
 
 
 class Housekeeper:
@@ -36,32 +45,51 @@ class Housekeeper:
         self._clock = clock
         self._log = log
         self._zone = zone
+        self._holder = str(uuid4())
         self._steps: Iterator[Step] | None = None
         self._done: date | None = None
         """The day on which everything was done."""
         self._rows: dict[str, int] = {}
-        self._next = 0.0
 
-    def look(self, epoch: int) -> None:
-        """Do one step if it is this process's turn, and the time for it."""
+    def start(self) -> None:
+        """Look from now on, in a thread that ends with the process."""
+        threading.Thread(target=self._run, name="housekeeping", daemon=True).start()
+
+    def look(self) -> float:
+        """Do one step if it is this process's turn, and the time for it.
+
+        Returns:
+            Seconds until the next look.
+        """
         now = self._clock().astimezone(self._zone)
-        if not epoch or now.hour not in QUIET or now.date() == self._done:
+        if now.hour not in QUIET or now.date() == self._done:
             self._steps = None
-            return
-        if time.monotonic() < self._next:
-            return
-        self._next = time.monotonic() + PAUSE
+            return LOOK
         try:
+            if not self._take_turn(now, LEASE):
+                self._steps = None
+                return LOOK
             self._step(now)
         except StoreError as error:
             self._log("old rows not removed", level="error", problem=str(error))
             self._end(now)
+        return PAUSE
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(self.look())
+
+    def _take_turn(self, now: datetime, seconds: float) -> bool:
+        leases, holder = self._store.publications, self._holder
+        return bool(leases.take_lease(holder, now, seconds, HOUSEKEEPING))
 
     def _step(self, now: datetime) -> None:
         if self._steps is None:
             self._steps = self._store.pruning.steps(self._keep, now)
         step = next(self._steps, None)
         if step is None:
+            # Nobody else begins again before the night is over.
+            self._take_turn(now, (QUIET.stop - now.hour) * HOUR)
             if self._rows:
                 self._log("old rows sealed and removed", **self._rows)
             self._end(now)

@@ -272,16 +272,8 @@ class Watcher:
         self._epoch = 0
         self._problem = ""
 
-    def run(
-        self,
-        is_over: Callable[[], bool],
-        beside: Callable[[int], None] = lambda epoch: None,
-    ) -> None:
-        """Watch until it is over, and do now and then what only one process may do.
-
-        Args:
-            beside: Told of the epoch in which the lease is had; 0 while it is not.
-        """
+    def run(self, is_over: Callable[[], bool]) -> None:
+        """Watch until it is over."""
         while not is_over():
             try:
                 self.look()
@@ -290,7 +282,6 @@ class Watcher:
                 self._lease.epoch = 0
             except StoreError as error:
                 self._say(str(error))
-            beside(self._lease.epoch)
             time.sleep(POLL)
 
     def look(self) -> Verdict | None:

@@ -35,6 +35,8 @@ from .tables import LEASES, PUBLICATIONS, REFUSALS, RULEBOOKS
 
 PUBLISHING = "rulebook"
 """The name of the lease without which nobody watches and publishes."""
+HOUSEKEEPING = "housekeeping"
+"""That of the one without which nobody removes what is old at night."""
 
 
 class NotLeased(StoreError):
@@ -201,7 +203,9 @@ class Publications:
             return None
         return Refusal(row.at, row.publisher, row.checked, json.loads(row.findings))
 
-    def take_lease(self, holder: str, now: datetime, seconds: float) -> int:
+    def take_lease(
+        self, holder: str, now: datetime, seconds: float, name: str = PUBLISHING
+    ) -> int:
         """Return the epoch in which *holder* alone may publish for so many *seconds*.
 
         0 where somebody else may. Who has it takes it anew, in the same epoch; who died
@@ -210,6 +214,7 @@ class Publications:
         Args:
             now: What the time is, unless the database serves many machines: then its
                 own clock counts.
+            name: Of the lease, where it is not that of publishing.
         """
 
         def work(connection: Connection) -> int:
@@ -217,7 +222,7 @@ class Publications:
             new, row = upsert(LEASES), LEASES.c
             values = {"holder": holder, "until_utc": moment + seconds}
             other = case((row.holder == holder, 0), else_=1)
-            taken = new.values(name=PUBLISHING, epoch=1, **values)
+            taken = new.values(name=name, epoch=1, **values)
             taken = taken.on_conflict_do_update(
                 index_elements=[row.name],
                 set_={**values, "epoch": row.epoch + other},

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from threading import Event
@@ -23,6 +23,7 @@ from cds_service.publishing.publisher import Publisher
 from cds_service.rulebook.compile.compiler import digest_of
 from cds_service.rulebook.engine.rules import unchecked
 from cds_service.rulebook.watch import QUIET
+from cds_service.store.records import AuditEvent
 from cds_service.store.store import Store
 
 from .. import waiting
@@ -83,7 +84,8 @@ def server(start: Start) -> Iterator[Server]:
 
 def leases(server: Server) -> list[Any]:
     """Who may publish until when; the watcher makes it longer again and again."""
-    found: list[Any] = server.rows("select * from leases")
+    asked = "select * from leases where name = 'rulebook'"
+    found: list[Any] = server.rows(asked)
     return found
 
 
@@ -360,7 +362,24 @@ def test_a_server_that_ends_leaves_nobody_behind(start: Start) -> None:
 
     assert server.process.wait(PATIENCE) == 0
     until(lambda: not any(is_running(each) for each in children), "all ended")
-    assert server.rows("select count(*) from leases where until_utc > 0") == [(0,)]
+    assert [until for _, _, until, _ in leases(server)] == [0]
+
+
+def test_a_server_that_watches_no_rules_seals_old_rows_at_night(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start(reload="off")
+    server.kill()
+    now = datetime.now(UTC)
+    store = Store.open(server.database)
+    store.record_audit(AuditEvent(now - timedelta(days=9), "call"))
+    store.close()
+    # Two o'clock at night, wherever that is.
+    monkeypatch.setenv("TZ", f"NIGHT{now.hour - 2:+d}")
+
+    server.start()
+
+    until(lambda: server.rows("select 1 from audit_seals") == [(1,)], "the seal")
 
 
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True, scope="module")

@@ -1,4 +1,4 @@
-"""Old rows go at night, by who has the lease, a transaction at a time."""
+"""Old rows go at night, by one process, a transaction at a time."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -40,19 +40,30 @@ def said() -> list[Any]:
 
 
 @pytest.fixture
-def keeper(store: Store, said: list[Any]) -> Housekeeper:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def make(store: Store, said: list[Any], clock: Clock) -> Callable[[], Housekeeper]:
+    """Another process that serves."""
+
     def log(event: str, **facts: Any) -> None:
         said.append((event, facts))
 
     keep = Keep(timedelta(days=5), timedelta(days=5))
-    return Housekeeper(store, keep, Clock(), log, UTC)
+    return lambda: Housekeeper(store, keep, clock, log, UTC)
 
 
-def look(keeper: Housekeeper, epoch: int = 7) -> None:
+@pytest.fixture
+def keeper(make: Callable[[], Housekeeper]) -> Housekeeper:
+    return make()
+
+
+def look(keeper: Housekeeper) -> None:
     """As often as it takes to do everything."""
     for _ in range(5):
-        keeper._next = 0.0
-        keeper.look(epoch)
+        keeper.look()
 
 
 def test_at_night_old_rows_are_sealed_and_removed_and_the_log_says_how_many(
@@ -64,11 +75,10 @@ def test_at_night_old_rows_are_sealed_and_removed_and_the_log_says_how_many(
     assert said == [("old rows sealed and removed", {"seals": 1, "audit": 1})]
 
 
-def test_by_day_and_without_the_lease_nothing_is_done(
-    keeper: Housekeeper, store: Store, said: list[Any]
+def test_by_day_nothing_is_done(
+    keeper: Housekeeper, clock: Clock, store: Store, said: list[Any]
 ) -> None:
-    look(keeper, epoch=0)
-    keeper._clock.now = NIGHT + timedelta(hours=12)
+    clock.now = NIGHT + timedelta(hours=12)
     look(keeper)
 
     assert store.seals.all() == ()
@@ -78,14 +88,46 @@ def test_by_day_and_without_the_lease_nothing_is_done(
 def test_one_transaction_at_a_time_with_a_pause_after_it(
     keeper: Housekeeper, store: Store
 ) -> None:
-    keeper.look(7)
-    keeper.look(7)
-
+    assert 0 < keeper.look() < 1
     assert [each.pruned for each in store.seals.all()] == [None]
+
+    assert 0 < keeper.look() < 1
+    assert [each.pruned is None for each in store.seals.all()] == [False]
+
+
+def test_of_several_processes_one_does_it_and_none_again_that_night(
+    make: Callable[[], Housekeeper], clock: Clock, store: Store, said: list[Any]
+) -> None:
+    one, other, third = make(), make(), make()
+    one.look()
+
+    assert other.look() > 10
+    assert [each.pruned for each in store.seals.all()] == [None]
+    look(one)
+    clock.now += timedelta(minutes=150)
+    look(other)
+    assert [event for event, _ in said] == ["old rows sealed and removed"]
+
+    store.record_audit(AuditEvent(NIGHT - 9 * DAY, "call"))
+    clock.now = NIGHT + 2 * DAY
+    look(third)
+    assert [event for event, _ in said] == 2 * ["old rows sealed and removed"]
+
+
+def test_another_process_goes_on_for_one_that_died(
+    make: Callable[[], Housekeeper], clock: Clock, store: Store, said: list[Any]
+) -> None:
+    died, other = make(), make()
+    died.look()
+
+    clock.now += timedelta(minutes=5)
+    look(other)
+
+    assert [event for event, _ in said] == ["old rows sealed and removed"]
 
 
 def test_a_database_that_does_not_answer_is_said_and_tried_the_next_night(
-    keeper: Housekeeper, store: Store, said: list[Any]
+    keeper: Housekeeper, clock: Clock, store: Store, said: list[Any]
 ) -> None:
     keeper._store = Store.open("postgresql+psycopg://cds@/cds?host=/nowhere")
     look(keeper)
@@ -98,6 +140,6 @@ def test_a_database_that_does_not_answer_is_said_and_tried_the_next_night(
     keeper._store = store
     look(keeper)
     assert store.seals.all() == ()
-    keeper._clock.now = NIGHT + DAY
+    clock.now = NIGHT + DAY
     look(keeper)
     assert len(store.seals.all()) == 1

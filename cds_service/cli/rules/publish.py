@@ -9,7 +9,6 @@ from uuid import uuid4
 import click
 
 from ...config import Config, InvalidConfig, load_config
-from ...publishing.housekeeping import Housekeeper
 from ...publishing.publisher import Lease, Verdict, Watcher, build_publisher
 from ...rulebook.language import render
 from ...rulebook.load import InvalidRulebook
@@ -93,8 +92,7 @@ def _watch(config: Config, store: Store, holder: str, parent: int | None) -> Non
     publisher = build_publisher(config, store, say)
     with Lease(store, holder, publisher.clock) as lease:
         watcher = Watcher(publisher, lease, Watch(config.rules))
-        keeper = Housekeeper(store, config.keep, publisher.clock, say)
-        watcher.run(_ending(over, parent), keeper.look)
+        watcher.run(_ending(over, parent))
 
 
 def _ending(over: Event, parent: int | None) -> Callable[[], bool]:
