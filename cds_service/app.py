@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from flask import Flask
@@ -230,6 +230,7 @@ def build_world(
     """
     store = store or Store.open(config.database_url, limits=config.database_limits)
     store.trust_clock(time.monotonic)
+    store.answers_kept = timedelta(days=config.answers_kept_days)
     return World(
         config=config,
         clients=config.clients,

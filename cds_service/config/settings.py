@@ -269,6 +269,12 @@ class Config(BaseSettings):
         ge=1,
         description="Days that readings are held of a wearer whom nobody knows.",
     )
+    answers_kept_days: int = Field(
+        default=8,
+        ge=7,
+        description="Days that the answer to a delivery is remembered, which the same"
+        " delivery gets again; senders may rely on seven.",
+    )
     trusted_proxies: Networks = Field(
         default=(),
         description="Addresses or networks of proxies whose `X-Forwarded-For` is"

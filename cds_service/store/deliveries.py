@@ -10,7 +10,7 @@ from .statements import CLAIM_DELIVERY
 from .tables import DELIVERIES
 
 KEPT = timedelta(days=8)
-"""How long an answer is remembered; seven days is what senders may rely on."""
+"""How long an answer is remembered by default; senders may rely on seven days."""
 TAKEN_OVER_AFTER = timedelta(minutes=5)
 """After this long a claim is taken to be of a process that died, seen or not."""
 LOOKED_BACK = timedelta(hours=1)
@@ -96,9 +96,9 @@ def oldest_unanswered(connection: Connection, now: datetime) -> float:
     return 0.0 if begun is None else max(0.0, now.timestamp() - begun)
 
 
-def prune(connection: Connection, now: datetime) -> None:
-    """Forget what is older than ``KEPT``."""
-    limit = (now - KEPT).timestamp()
+def prune(connection: Connection, now: datetime, kept: timedelta) -> None:
+    """Forget what is older than it is to be kept."""
+    limit = (now - kept).timestamp()
     connection.execute(delete(DELIVERIES).where(DELIVERIES.c.begun_utc < limit))
 
 

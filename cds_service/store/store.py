@@ -86,6 +86,7 @@ class Store:
         self._inherited: list[Database] = []
         self._database = connect(None)
         self._recorder = build_recorder(self._database)
+        self.answers_kept = deliveries.KEPT
         self._pruned: datetime | None = None
         self._newest: Tail | None = None
         """A row of the trail that was there when it was looked for last."""
@@ -478,7 +479,7 @@ class Store:
         self._pruned = now
         if self._evenness.is_trusted(now):
             forget_tokens(connection, now)
-            deliveries.prune(connection, now)
+            deliveries.prune(connection, now, self.answers_kept)
 
     def _restart(self) -> None:
         """Leave the parent's connections alone, neither used nor closed."""

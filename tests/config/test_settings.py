@@ -111,6 +111,10 @@ def test_a_setting_is_read_from_its_variable(
             "CDS_DATABASE_TRANSACTION_TIMEOUT_MS: must not be less than"
             " CDS_DATABASE_STATEMENT_TIMEOUT_MS",
         ),
+        (
+            {"CDS_ANSWERS_KEPT_DAYS": "6"},
+            "CDS_ANSWERS_KEPT_DAYS: input should be greater than or equal to 7",
+        ),
         ({"CDS_AUTH": "off"}, "CDS_AUTH: off is only for CDS_PROFILE=development"),
         ({"CDS_FHIR_SERVERS": "https://a ftp://b"}, "CDS_FHIR_SERVERS: must be a URL"),
         (

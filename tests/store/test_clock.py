@@ -119,6 +119,21 @@ def test_an_answer_survives_a_clock_that_steps_forward_and_back(
     assert (again.state, again.status) == (DeliveryState.STORED, 202)
 
 
+@pytest.mark.parametrize("days", [8, 30])
+def test_an_answer_is_remembered_for_as_many_days_as_the_setting_says(
+    store: Store, now: datetime, event: AuditEvent, days: int
+) -> None:
+    store.answers_kept = timedelta(days=days)
+    first = Attempt("watch", "key")
+    store.begin_delivery(first, "d", now)
+    store.finish_delivery(first, StoredAnswer(202, "{}"), Intake(), event, now)
+
+    for late, state in ((-1, DeliveryState.STORED), (1, DeliveryState.NEW)):
+        then = now + timedelta(days=days, hours=late)
+        store.begin_delivery(Attempt("watch", f"at {late}"), "d", then)
+        assert store.begin_delivery(Attempt("watch", "key"), "d", then).state is state
+
+
 def test_a_clock_that_is_put_right_by_seconds_is_in_no_doubt(now: datetime) -> None:
     watch = Watch()
     evenness = Evenness(watch)

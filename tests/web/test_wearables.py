@@ -257,3 +257,10 @@ def test_a_store_that_does_not_answer_is_503_with_retry_after(
 
 def test_only_post_is_answered(world: World) -> None:
     assert client_of(world).get(URL).status_code == 405
+
+
+def test_an_answer_is_kept_for_as_many_days_as_the_setting_says(
+    build: Callable[..., World],
+) -> None:
+    assert build().store.answers_kept == timedelta(days=8)
+    assert build(answers_kept_days="20").store.answers_kept == timedelta(days=20)
