@@ -87,6 +87,15 @@ def test_settings_are_told_without_a_version(changed: Path) -> None:
     assert f"{changed}/site.yaml:" in found.stdout
 
 
+def test_a_range_of_a_metric_is_told_as_a_setting(changed: Path) -> None:
+    change(changed, "plausible: [39, 600]", "plausible: [20, 600]", "metrics.yaml")
+
+    found = run(RULES, changed)
+
+    assert "metrics.sensor-glucose.plausible 20, 600, was 39, 600" in found.stdout
+    assert f"{changed}/metrics.yaml:" in found.stdout
+
+
 def test_json_says_the_same(changed: Path) -> None:
     change(changed, "default: 100", "default: 110")
 
