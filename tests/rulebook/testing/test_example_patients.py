@@ -10,7 +10,7 @@ from cds_service.rulebook.testing.example_patients import PatientWriter
 from cds_service.wearables.records import AlertType
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-TYPES = {"low-heart-rate": AlertType("low-heart-rate", "Low", "heart_rate", "/min")}
+TYPES = {"low-heart-rate": AlertType("low-heart-rate", "Low", "heart-rate", "/min")}
 
 
 def write(**patient: Any) -> PatientWriter:
