@@ -84,6 +84,9 @@ VERBS: Mapping[str, Verb] = {
         "database.feedback", "Say what clinicians made of the cards, by rule."
     ),
     "fmt": Verb("rules.fmt", "Put rule files in order."),
+    "import": Verb(
+        "wearables.imports", "Take in the whole export of a phone.", name="imports"
+    ),
     "new": Verb("rules.new", "Write a new rule and its tests."),
     "patient": Verb(
         "database.patient", "Write out or remove what is kept of one patient."

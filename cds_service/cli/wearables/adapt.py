@@ -3,19 +3,16 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 import click
 
-from ...exports.apple_health import open_apple_export, read_chunks, read_ecg
-from ...exports.health_connect import BrokenDatabase, open_health_connect, read_rows
+from ...exports.phones import DAMAGED, EXPORTS
 from ...protocol.errors import Unprocessable
 from ...protocol.formats import mend
-from ...wearables.adapters import apple_health, health_connect
-from ...wearables.adapters.apple_xml import BrokenExport
 from ...wearables.adapters.registry import FORMATS
 from ...wearables.adapters.written import item_as_json
 from ...wearables.clock import find_zone
@@ -33,28 +30,6 @@ class _Sender:
     fhir_base: str
     id: str = "file"
     tenant: str = "default"
-
-
-def _apple_health(path: Path, catalogue: Catalogue) -> Iterator[Item]:
-    with open_apple_export(path) as export:
-        chunks = read_chunks(export.records, lambda read: None)
-        yield from apple_health.adapt_export(chunks, catalogue)
-        for ecg in export.ecgs:
-            yield apple_health.adapt_ecg(read_ecg(ecg), ecg.name, catalogue)
-
-
-def _health_connect(path: Path, catalogue: Catalogue) -> Iterator[Item]:
-    names = catalogue.names_in(health_connect.FORMAT)
-    with open_health_connect(path, names) as database:
-        yield from health_connect.adapt_rows(read_rows(database), catalogue)
-
-
-EXPORTS: Mapping[str, Callable[[Path, Catalogue], Iterator[Item]]] = {
-    "apple-health": _apple_health,
-    "health-connect": _health_connect,
-}
-"""Formats of whole exports, which are files and never posted."""
-DAMAGED = (BrokenExport, BrokenDatabase, OSError)
 
 
 def _check_zone(context: click.Context, parameter: click.Parameter, name: str) -> str:
@@ -130,7 +105,7 @@ def _items(
     """Yield what the file says. Raises ClickException if it is none of the format."""
     try:
         if format in EXPORTS:
-            yield from EXPORTS[format](file, catalogue)
+            yield from EXPORTS[format](file, catalogue, lambda share: None)
         else:
             body = json.loads(mend(_content(file))[0])
             yield from FORMATS[format].adapt(body, sender, catalogue)

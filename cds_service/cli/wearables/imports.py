@@ -1,0 +1,129 @@
+"""``cds-service import``: the export of a patient's phone, taken in."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from ...config import WebhookSource
+from ...exports.consents import Tenancy
+from ...exports.phones import DAMAGED, EXPORTS
+from ...ingestion import Ingestion
+from ...ingestion.importing import ImportTotals, take_in_all
+from ...ingestion.whose import Deliverer
+from ...store.records import StoreError
+from ...store.samples.records import NO_LINK, StreamOwner
+from ...wearables.records import PATIENT_ID, PatientKey
+from ..consents import tenancy_options
+from ..database import database_option, open_store
+from ..terminal import ProgressLine
+
+
+@click.group(name="import")
+def imports() -> None:
+    """Take in the whole export of a patient's phone.
+
+    It is stored in batches, each whole or not at all. Stopped in whatever way and begun
+    anew, nothing is stored twice; nor is it of a later export that has the same again.
+
+    Exit code 0: all of it was read; 1: it is no export, or breaks off, or could not be
+    stored, and what stood before is.
+    """
+
+
+def _check_patient(context: click.Context, parameter: click.Parameter, id: str) -> str:
+    if not PATIENT_ID.fullmatch(id):
+        raise click.BadParameter("must be the id of a FHIR Patient")
+    return id
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    """Return the options of every import on a command."""
+    wrapped = tenancy_options(database_option(command))
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print counts as JSON."),
+        click.option(
+            "--patient",
+            required=True,
+            callback=_check_patient,
+            metavar="ID",
+            help="Whose phone it is.",
+        ),
+        click.argument("file", type=click.Path(exists=True, path_type=Path)),
+    ):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+@imports.command(name="apple-health")
+@_options
+def import_apple_health(
+    file: Path, patient: str, database: str, tenancy: Tenancy, as_json: bool
+) -> None:
+    """Take in FILE, what an iPhone exports: the ZIP, its folder, or the XML alone."""
+    _take_in("apple-health", file, patient, database, tenancy, as_json)
+
+
+@imports.command(name="health-connect")
+@_options
+def import_health_connect(
+    file: Path, patient: str, database: str, tenancy: Tenancy, as_json: bool
+) -> None:
+    """Take in FILE, what Health Connect exports: the ZIP, or the database in it."""
+    _take_in("health-connect", file, patient, database, tenancy, as_json)
+
+
+class _Progress:
+    """How far it is, in a line."""
+
+    def __init__(self) -> None:
+        self.line, self.share = ProgressLine(), 0.0
+
+    def hear(self, share: float) -> None:
+        self.share = share
+
+    def say(self, totals: ImportTotals) -> None:
+        self.line.say(f"{self.share:4.0%}  {totals.outcomes.total():,} readings")
+
+
+def _take_in(
+    format: str,
+    file: Path,
+    patient: str,
+    database: str,
+    tenancy: Tenancy,
+    as_json: bool,
+) -> None:
+    key = PatientKey(tenancy.tenant, tenancy.fhir_base, patient)
+    source = WebhookSource(format, tenancy.tenant, tenancy.fhir_base, ())
+    deliverer = Deliverer(source, owner=StreamOwner(key, format, NO_LINK))
+    store, progress, totals = open_store(database), _Progress(), ImportTotals()
+    ingestion = Ingestion(store, (), lambda tenant: tenancy.gate, json.loads)
+    items = EXPORTS[format](file, tenancy.gate.catalogue, progress.hear)
+    try:
+        for totals in take_in_all(items, deliverer, ingestion, format, _now):
+            progress.say(totals)
+    except (*DAMAGED, StoreError) as error:
+        raise click.ClickException(f"{file}: {error}") from error
+    finally:
+        progress.line.clear()
+        store.close()
+        _tell(totals, as_json)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _tell(totals: ImportTotals, as_json: bool) -> None:
+    counts = {name: number for name, number in totals.outcomes.items() if number}
+    counts = {"accepted": 0, **counts}
+    left_out = dict(sorted(totals.left_out.items()))
+    if as_json:
+        click.echo(json.dumps({**counts, "left_out": left_out}))
+        return
+    click.echo(", ".join(f"{number:,} {name}" for name, number in counts.items()))
+    for reason, number in left_out.items():
+        click.echo(f"{number:,} left out: {reason}")
