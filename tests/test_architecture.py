@@ -475,7 +475,6 @@ FOR_OTHERS = {
 """What a library or Python itself asks for by its name."""
 UNDER_WAY: set[str] = {
     "ehr.hours.play_hour",
-    "ingestion.importing.take_in_all",
     "store.samples.links.retract",
     "store.samples.quarantine.drop",
     "store.samples.quarantine.wearers",

@@ -41,7 +41,8 @@ def read_health_connect(
         BrokenDatabase: where it is none, or is damaged.
         OSError: if it cannot be read.
     """
-    with open_health_connect(path) as database:
+    names = catalogue.names_in(health_connect.FORMAT)
+    with open_health_connect(path, names) as database:
         size = database.count() or 1
 
         def rows() -> Iterator[ExportedRow]:
