@@ -1,6 +1,8 @@
 """``cds-service adapt``: what an integrator sees of a file before anything is sent."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +146,35 @@ def test_an_export_of_an_iphone_is_read(tmp_path: Path) -> None:
     result = adapt("apple-health", path)
 
     assert (result.exit_code, json.loads(result.stdout)["value"]) == (0, 112.0)
+
+
+def test_an_ecg_of_an_iphone_is_read_beside_its_records(tmp_path: Path) -> None:
+    (tmp_path / "export.xml").write_text("<HealthData></HealthData>")
+    folder = tmp_path / "electrocardiograms"
+    folder.mkdir()
+    (folder / "ecg_2026-11-22.csv").write_text("Name,Jane\nClassification,Odd\n")
+
+    result = adapt("apple-health", tmp_path)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.splitlines() == [
+        "electrocardiograms/ecg_2026-11-22.csv: time: Must say when it was recorded.",
+        "0 samples, 1 left out (1 time)",
+    ]
+
+
+def test_an_export_of_health_connect_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "health_connect_export.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "CREATE TABLE steps_record_table"
+            " (count INTEGER, start_time INTEGER, end_time INTEGER);"
+            "INSERT INTO steps_record_table VALUES (420, 1795352700000, 1795353300000);"
+        )
+
+    result = adapt("health-connect", path)
+
+    assert (result.exit_code, json.loads(result.stdout)["value"]) == (0, 420.0)
 
 
 @pytest.mark.parametrize(

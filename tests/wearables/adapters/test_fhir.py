@@ -440,3 +440,17 @@ def test_a_bundle_of_nothing_is_nothing(entry: Any) -> None:
 def test_what_is_no_observation_is_refused_as_a_whole(body: Any) -> None:
     with pytest.raises(Unprocessable):
         read(body)
+
+
+def test_an_event_with_a_long_identifier_has_an_id_that_an_alert_can_have() -> None:
+    number = [{"system": "urn:watch", "value": "x" * 200}]
+    event = observation(code=coded("lowHeartRateEvent", EVENTS), identifier=number)
+    (notice,) = read(event)
+
+    assert len(notice.id) == 32
+
+
+def test_what_is_wrong_with_one_entered_in_error_is_said() -> None:
+    (item,) = read(observation(status="entered-in-error", valueQuantity={"value": 1}))
+
+    assert (item.reason, item.rejected) == ("unit", True)

@@ -6,7 +6,8 @@ import pytest
 
 from cds_service.protocol.errors import Unprocessable
 from cds_service.wearables.adapters.garmin import adapt
-from cds_service.wearables.samples import Context, Flag, SourceWearer, Stat
+from cds_service.wearables.metrics import Catalogue, Metric
+from cds_service.wearables.samples import Context, Flag, Sample, SourceWearer, Stat
 
 from .sources import CATALOGUE, Source
 
@@ -55,7 +56,13 @@ def test_an_average_below_the_minimum_is_told_as_it_came() -> None:
 
 
 def test_the_mean_and_the_peak_of_a_night_are_two_readings() -> None:
-    mean, peak = read(hrv=[summary(lastNightAvg=44, lastNight5MinHigh=72)])
+    named = {"garmin": frozenset({"hrv/lastNightAvg", "hrv/lastNight5MinHigh"})}
+    known = Catalogue({"rmssd": Metric("rmssd", "RMSSD", "ms", 1, 600, names=named)})
+    body = {"hrv": [summary(lastNightAvg=44, lastNight5MinHigh=72)]}
+
+    mean, peak = list(adapt(body, Source(), known))
+
+    assert isinstance(mean, Sample) and isinstance(peak, Sample)
 
     assert (mean.stat, peak.stat) == (Stat.MEAN, Stat.MAX)
     assert mean.key != peak.key
@@ -199,3 +206,26 @@ def test_a_kind_with_an_odd_name_is_not_told_by_it() -> None:
 def test_what_has_no_list_is_refused_as_a_whole(body: Any) -> None:
     with pytest.raises(Unprocessable):
         list(adapt(body, Source(), CATALOGUE))
+
+
+def test_what_is_no_list_of_summaries_is_let_pass_and_said() -> None:
+    left, sample = read(version=2, dailies=[summary(steps=10)])
+
+    assert (left.reason, left.problem.expression) == ("other-kind", "$.version")
+    assert sample.value == 10.0
+
+
+@pytest.mark.parametrize("seconds", [-1, 8 * 86_400 + 1])
+def test_a_summary_lasts_as_long_as_one_can(seconds: int) -> None:
+    (item,) = read(dailies=[summary(durationInSeconds=seconds, steps=10)])
+
+    assert (item.reason, item.problem.expression) == (
+        "time",
+        "$.dailies[0].durationInSeconds",
+    )
+
+
+def test_the_id_of_a_summary_may_be_a_number() -> None:
+    (sample,) = read(dailies=[summary(summaryId=5001968355, steps=10)])
+
+    assert sample.source_id == "5001968355"

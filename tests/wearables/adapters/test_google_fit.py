@@ -220,3 +220,20 @@ def test_a_value_that_is_none_is_left_out(value: Any, reason: str) -> None:
 def test_what_is_no_answer_of_these_is_refused_as_a_whole(body: Any) -> None:
     with pytest.raises(Unprocessable):
         read(body)
+
+
+def test_a_stream_with_a_long_name_has_readings_with_ids_that_can_be_kept() -> None:
+    stream = "raw:" + "x" * 250
+    first, second = read(dataset(point(AT + 1), point(AT + 2), id=stream))
+
+    assert len(first.source_id) == len(second.source_id) == 32
+    assert first.key != second.key
+
+
+def test_awake_is_no_sleep_and_a_stage_that_is_none_is_no_reading() -> None:
+    for stage in (1, 3, 0, -1, 10**5000, "5"):
+        told = point(
+            AT, AT + 10**9, "com.google.sleep.segment", value=[{"intVal": stage}]
+        )
+        (item,) = read(dataset(told))
+        assert (item.reason, item.rejected) == ("other-kind", False)

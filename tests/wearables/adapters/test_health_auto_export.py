@@ -329,3 +329,15 @@ def test_a_type_that_is_none_here_is_let_pass_and_said() -> None:
 def test_what_has_no_data_is_refused_as_a_whole(body: Any) -> None:
     with pytest.raises(Unprocessable):
         read(body)
+
+
+def test_older_versions_write_min_avg_and_max_small() -> None:
+    items = read(metric("heart_rate", row(min=108, avg=112, max=117)))
+
+    assert [each.stat for each in items] == [Stat.MIN, Stat.MEAN, Stat.MAX]
+
+
+def test_a_heart_rate_that_is_none_does_not_hide_the_others() -> None:
+    rates = [{"hr": "fast"}, *RATES, "odd"]
+
+    assert notified(threshold=120, heartRate=rates).n == 3

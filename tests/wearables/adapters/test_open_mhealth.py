@@ -262,3 +262,16 @@ def test_a_point_without_a_schema_says_so() -> None:
 
     assert isinstance(item, LeftOut)
     assert item.problem.expression == "$.header.schema_id.name"
+
+
+def test_what_has_neither_header_nor_body_is_no_point_and_hides_none() -> None:
+    left, sample = read([{"heart_rate": 61}, point()])
+
+    assert (left.reason, left.problem.expression) == ("malformed", "$[0]")
+    assert sample.value == 112.0
+
+
+def test_an_unusable_time_of_conversion_costs_the_revision_alone() -> None:
+    (sample,) = read(point(creation_date_time="yesterday"))
+
+    assert (sample.revision, sample.value) == (0, 112.0)
