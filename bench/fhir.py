@@ -27,7 +27,7 @@ from cds_service.fhir.gather import gather
 from cds_service.http.addresses import ListedServer, Reach
 from cds_service.protocol.requests import HookRequest, parse_request
 
-from .content import build_body, write_observation_rule, write_rules
+from .content import PATIENT, build_body, write_observation_rule, write_rules
 from .serving import SECONDS, Subject, ask_once, load, serve
 from .slow_fhir import MANY, ORDERS
 
@@ -64,7 +64,9 @@ def main() -> None:
             measure_calls(subject, body)
             measure_starvation(subject, body, folder)
         with serve_fhir(0) as base, serve_calls(folder / "soon", base) as subject:
-            measure_memory(subject, write_body(folder / "soon.json", base))
+            body = write_body(folder / "soon.json", base)
+            measure_cost(subject, body, write_given(folder / "given.json"), base)
+            measure_memory(subject, body)
 
 
 @contextmanager
@@ -111,6 +113,15 @@ def write_body(file: Path, base: str) -> Path:
     return file
 
 
+def write_given(file: Path) -> Path:
+    """A call that brings everything along."""
+    call = json.loads(build_body())
+    extra = {f"observations{each}": None for each in ("", "-2", "-3", "-4")}
+    call["prefetch"] = {**call["prefetch"], "medication-requests": None, **extra}
+    file.write_text(json.dumps(call))
+    return file
+
+
 def check_queries(subject: Subject, body: Path) -> None:
     """Stop where the service does not ask what is to be measured."""
     with urlopen(f"http://127.0.0.1:{subject.port}/cds-services") as response:
@@ -137,11 +148,7 @@ def measure_calls(subject: Subject, body: Path) -> None:
 
 def measure_starvation(subject: Subject, body: Path, folder: Path) -> None:
     """Prefetch-only calls, alone and while 32 calls fetch."""
-    given = folder / "given.json"
-    call = json.loads(build_body())
-    extra = {f"observations{each}": None for each in ("", "-2", "-3", "-4")}
-    call["prefetch"] = {**call["prefetch"], "medication-requests": None, **extra}
-    given.write_text(json.dumps(call))
+    given = write_given(folder / "given.json")
     alone, beside = [], []
     for _ in range(ROUNDS):
         alone.append(run(subject, given, 1))
@@ -155,6 +162,52 @@ def measure_starvation(subject: Subject, body: Path, folder: Path) -> None:
     for name, each in (("alone", one), ("beside 32 fetching", two)):
         print(f"  {name:<20} {each.rate:6.0f} {each.p50:7.1f} {each.p99:7.1f}")
     print(f"p99 beside 32 fetching calls: {two.p99 / one.p99:.1f} times (aim: 2)")
+
+
+def measure_cost(subject: Subject, body: Path, given: Path, base: str) -> None:
+    """CPU of a call: its chart fetched, brought along, and its queries made barely."""
+    load(subject, body, 8, 2)
+    found: dict[str, list[float]] = {"fetched": [], "brought": [], "barely": []}
+    urls = queries_of(subject, base)
+    with requests.Session() as session:
+        for _ in range(ROUNDS):
+            for name, sent in (("fetched", body), ("brought", given)):
+                before = spent(worker_of(subject))
+                took, _ = load(subject, sent, 8, SECONDS)
+                found[name].append((spent(worker_of(subject)) - before) / len(took))
+            found["barely"].append(ask_barely(urls, session))
+    fetched, brought, barely = (statistics.median(each) for each in found.values())
+    print("\nCPU of the worker                 ms a call")
+    print(f"  whose chart is fetched           {fetched * 1000:7.2f}")
+    print(f"  that brings everything along     {brought * 1000:7.2f}")
+    print(f"the same {len(urls)} queries by requests    {barely * 1000:7.2f}")
+    print(f"fetching, beside those queries: {(fetched - brought) / barely:.2f} times")
+
+
+def queries_of(subject: Subject, base: str) -> list[str]:
+    """The URLs that a call asks for."""
+    with urlopen(f"http://127.0.0.1:{subject.port}/cds-services") as response:
+        (service,) = json.load(response)["services"]
+    filled = [
+        each.replace("{{context.patientId}}", PATIENT)
+        for each in service["prefetch"].values()
+    ]
+    return [f"{base}/{each}" for each in filled]
+
+
+def ask_barely(urls: list[str], session: requests.Session) -> float:
+    """Seconds of CPU for all of them, one after the other, by the shortest code."""
+    begun, rounds = time.process_time(), 50
+    for _ in range(rounds):
+        for url in urls:
+            session.get(url, timeout=30).json()
+    return (time.process_time() - begun) / rounds
+
+
+def spent(process: int) -> float:
+    """Seconds of CPU of a process so far."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def measure_memory(subject: Subject, body: Path) -> None:

@@ -207,16 +207,14 @@ class Rows:
                 self.unusable.append(Unusable("entries are not a list"))
                 continue
             for entry in entries or ():
-                if isinstance(entry, dict):
-                    self.take(entry.get("resource"), place_of(entry, page))
-                else:
-                    self.take(None)
+                resource = entry.get("resource") if isinstance(entry, dict) else None
+                self.take(resource, entry, page)
             if is_resource(page.get("issues"), "OperationOutcome"):
                 self._heed(page["issues"])  # where R5 has it
             self.is_chart = self.is_chart or self._is_chart(page)
 
-    def take(self, resource: Any, place: Place = Place.BESIDE) -> None:
-        """Take what stands in one entry."""
+    def take(self, resource: Any, entry: Any = None, bundle: Any = None) -> None:
+        """Take what stands in one *entry* of a *bundle*, or in none."""
         if not isinstance(resource, dict):
             self.unusable.append(Unusable("entry without a resource"))
             return
@@ -234,6 +232,7 @@ class Rows:
         elif self.wanted and kind.strip().lower() == self.wanted.lower():
             self.unusable.append(Unusable("resourceType misspelled"))
         elif self.wanted:
+            place = Place.BESIDE if entry is None else place_of(entry, bundle)
             self._take_other(resource, place)
 
     def source(self, name: str, why: str, origin: str) -> Source:

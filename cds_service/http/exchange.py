@@ -18,6 +18,7 @@ from typing import Any, Protocol, Self
 from urllib.parse import urlencode
 
 from urllib3 import HTTPResponse, Retry
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import (
     DecodeError,
     HTTPError,
@@ -81,7 +82,7 @@ class _Exchange:
         self._pool = pool
         self._peer = peer
         self._waiter = waiter
-        self._connection = pool.take(peer)
+        self._connection: HTTPConnection | None = None
         self._response: HTTPResponse | None = None
         self._is_whole = False
 
@@ -91,12 +92,12 @@ class _Exchange:
     def __exit__(self, *_: object) -> None:
         # First of all: what is given back is another's, and not to be cut off.
         self._waiter.wait_on(None)
-        if self._is_whole:
+        if self._connection is not None and self._is_whole:
             self._pool.give_back(self._peer, self._connection)
             return
-        self._connection.close()
-        if self._response is not None:
-            self._response.close()
+        for each in (self._connection, self._response):
+            if each is not None:
+                each.close()
 
     def ask(
         self,
@@ -107,7 +108,8 @@ class _Exchange:
         connect_seconds: float = 10.0,
     ) -> HTTPResponse:
         """Return the answer once its head came. Raises AddressRefused, or a failure."""
-        connection, waiter = self._connection, self._waiter
+        waiter = self._waiter
+        connection = self._connection = self._pool.take(self._peer)
         if connection.is_closed:
             connection.timeout = max(0.001, min(connect_seconds, waiter.left))
             connection.connect()
