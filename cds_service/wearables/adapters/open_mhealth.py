@@ -1,18 +1,20 @@
 """Open mHealth and IEEE 1752.1: data points of a header and a body.
 
-Points come alone, in a list, or wrapped by a shim as ``{shim, timeStamp, body: […]}``,
-with the header of Open mHealth 1.x (``id``, ``creation_date_time``) or that of the IEEE
-(``uuid``, ``source_creation_date_time``).
+Points come alone, in a list, in a series whose bodies share a header, or wrapped by a
+shim as ``{shim, timeStamp, body: […]}``; with the header of Open mHealth 1.x (``id``,
+``creation_date_time``) or that of the IEEE (``uuid``, ``source_creation_date_time``).
 
 The id of a header belongs to the point and changes whenever something is converted
 again, so that it tells nothing apart. ``source_data_point_id`` does; where there is
 none, the source and the time frame do.
 
-Source: IEEE 1752.1-2021; schemas of Open mHealth, ``header``, ``data-point``,
-``time-frame``, ``time-interval``, ``descriptive-statistic``.
+Source: IEEE 1752.1-2021, "data-series"; schemas of Open mHealth, ``header``,
+``data-point``, ``time-frame``, ``time-interval``, ``descriptive-statistic``.
 """
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -47,6 +49,7 @@ from .reading import (
 )
 
 FORMAT = "open-mhealth"
+BODY = "body"
 STATISTICS = {
     "average": Stat.MEAN,
     "minimum": Stat.MIN,
@@ -90,7 +93,9 @@ def _entry(entry: Object, path: str, reader: Reader) -> Iterator[Item]:
         return read_point(point, place, reader)
 
     held = entry.get("body")
-    if "header" in entry:
+    if "header" in entry and isinstance(held, list):
+        yield from _series(entry, held, path, reader)
+    elif "header" in entry:
         yield from read(entry, path)
     elif isinstance(held, dict):
         yield from read_one(held, f"{path}.body", read)
@@ -100,13 +105,34 @@ def _entry(entry: Object, path: str, reader: Reader) -> Iterator[Item]:
         raise NotTaken("malformed", "Must have a header and a body.")
 
 
+def _series(
+    series: Object, bodies: list[Any], path: str, reader: Reader
+) -> Iterator[Item]:
+    """Bodies that share a header, whose id is of none of them."""
+    for index, body in enumerate(bodies):
+        place = f"body[{index}]"
+        point = {"header": series["header"], "body": body}
+        try:
+            if not isinstance(body, dict):
+                raise NotTaken("malformed", "Must be an object.", BODY)
+            yield from read_point(point, path, reader, place=place)
+        except NotTaken as error:
+            member = re.sub("^body", place, error.member)
+            yield NotTaken(error.reason, error.text, member).left_out(path)
+
+
 def read_point(
-    point: Object, path: str, reader: Reader, wearer: SourceWearer | None = None
+    point: Object,
+    path: str,
+    reader: Reader,
+    wearer: SourceWearer | None = None,
+    place: str = BODY,
 ) -> Iterator[Item]:
     """Yield what one data point says.
 
     Args:
         wearer: Where what the point stands in says it.
+        place: Of the body, in what stands at *path*.
 
     Raises:
         NotTaken: if it is none.
@@ -121,6 +147,8 @@ def read_point(
         raise NotTaken("other-kind", text, "header.schema_id.name")
     stat = _stat(body)
     frame = _frame(header, body, reader, wearer)
+    if place != BODY:
+        frame = replace(frame, source_id="")
     for member, metric in measures:
         measure = body[member]
         unit = measure.get("unit")
@@ -129,7 +157,7 @@ def read_point(
             measure.get("value"),
             unit if isinstance(unit, str) else "",
             frame,
-            step(f"{path}.body", member),
+            step(f"{path}.{place}", member),
             stat,
         )
 

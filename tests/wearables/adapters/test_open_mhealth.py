@@ -275,3 +275,20 @@ def test_an_unusable_time_of_conversion_costs_the_revision_alone() -> None:
     (sample,) = read(point(creation_date_time="yesterday"))
 
     assert (sample.revision, sample.value) == (0, 112.0)
+
+
+def test_the_bodies_of_a_series_share_its_header_and_not_its_id() -> None:
+    later = {**RATE, "effective_time_frame": {"date_time": "2026-11-22T08:06:00-05:00"}}
+    header = {"modality": "self-reported", "source_data_point_id": "s-1"}
+    series = {
+        **point(**header),
+        "body": [RATE, {"heart_rate": {"value": 61}}, later, 7],
+    }
+
+    first, untimed, second, odd = read(series)
+
+    assert first.flags == second.flags == Flag.MANUAL
+    assert first.key != second.key
+    assert first.path == "$.body[0].heart_rate"
+    assert untimed.problem.expression == "$.body[1].effective_time_frame"
+    assert (odd.reason, odd.problem.expression) == ("malformed", "$.body[3]")
