@@ -112,8 +112,8 @@ ROOMS = {
         tuple(f"{ROWS}/{each}.py" for each in ("matching", "coded", "selectors")),
         (
             *(f"{ROW_TESTS}/test_{each}.py" for each in MATCHING),
+            f"{ROW_TESTS}/test_code_index.py",
             f"{ROW_TESTS}/test_coded.py",
-            f"{ROW_TESTS}/test_mentions.py",
             "tests/rulebook/terminology/test_expansions.py",
         ),
     ),

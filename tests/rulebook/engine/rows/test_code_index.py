@@ -1,0 +1,294 @@
+"""Codes and names of value sets, turned round: where a coded resource belongs."""
+
+from typing import Any
+
+import pytest
+
+from cds_service.fhir.code_systems import SYSTEMS
+from cds_service.rulebook.engine.rows.coded import Coded
+from cds_service.rulebook.engine.rows.matching import CodeIndex, Hit, Placing
+from cds_service.rulebook.terminology.expansions import KnownProducts
+from cds_service.rulebook.terminology.folding import phrase_of
+from cds_service.rulebook.terminology.lexicon import DoseForm, Lexicon
+from cds_service.rulebook.terminology.valuesets import ValueSet
+
+RXNORM, ATC, ICD = SYSTEMS["rxnorm"], SYSTEMS["atc"], SYSTEMS["icd10cm"]
+SNOMED = SYSTEMS["snomed"]
+BETA, ACE, EYE = 0, 1, 2
+OPHTHALMIC = DoseForm(
+    "ophthalmic",
+    (phrase_of("ophthalmic"), phrase_of("eye drops")),
+    codes=frozenset({(SNOMED, "54485002")}),
+    atc=("S01",),
+)
+ORAL = DoseForm("oral", (phrase_of("tablet"),), codes=frozenset({(SNOMED, "26643006")}))
+LEXICON = Lexicon(
+    {"ophthalmic": OPHTHALMIC, "oral": ORAL}, no_medicines=(phrase_of("test strips"),)
+)
+KNOWN = KnownProducts(
+    frozenset({"6918", "10600", "866436", "866479", "1923424"}),
+    mixed=frozenset({"866479"}),
+    formless=frozenset({"6918", "10600"}),
+)
+
+
+def valueset(name: str, **more: Any) -> ValueSet:
+    return ValueSet(name, **more)
+
+
+SETS = {
+    "beta": valueset(
+        "beta",
+        codes={RXNORM: frozenset({"6918", "10600"})},
+        prefixes={ATC: ("C07",)},
+        names=("metoprolol", "lopressor", "timolol"),
+        called={
+            "metoprolol": "metoprolol",
+            "lopressor": "metoprolol",
+            "timolol": "timolol",
+        },
+        coded={(RXNORM, "6918"): "metoprolol", (RXNORM, "10600"): "timolol"},
+        excluded_forms=("ophthalmic",),
+        forms=(OPHTHALMIC,),
+    ),
+    "ace": valueset(
+        "ace",
+        codes={RXNORM: frozenset({"29046"})},
+        names=("lisinopril",),
+        called={"lisinopril": "lisinopril"},
+        excluded_names=("hydrochlorothiazide",),
+        excluded_words=("placebo",),
+        excluded_codes={RXNORM: frozenset({"197885"})},
+    ),
+}
+INDEX = CodeIndex({BETA: "beta", ACE: "ace"}, SETS, LEXICON)
+
+
+def medicine(
+    *codings: tuple[str, str], names: tuple[str, ...] = (), **holder: Any
+) -> Coded:
+    return Coded([(*each, "") for each in codings], holder, names)
+
+
+@pytest.mark.parametrize(
+    ("coded", "hits", "known"),
+    [
+        (medicine((RXNORM, "6918")), {BETA: Hit(f"{RXNORM}|6918")}, True),
+        (medicine((ATC, "C07AB02")), {BETA: Hit(f"{ATC}|C07AB02")}, True),
+        (medicine((RXNORM, "29046")), {ACE: Hit(f"{RXNORM}|29046")}, True),
+        (medicine((RXNORM, "1364430")), {}, False),
+        (medicine(("http://example.org", "6918")), {}, False),
+        (medicine(), {}, False),
+        # The first code that matches counts.
+        (
+            medicine((ATC, "C07AB02"), (RXNORM, "6918")),
+            {BETA: Hit(f"{ATC}|C07AB02")},
+            True,
+        ),
+        (
+            medicine((RXNORM, "1"), (RXNORM, "6918"), (RXNORM, "29046")),
+            {BETA: Hit(f"{RXNORM}|6918"), ACE: Hit(f"{RXNORM}|29046")},
+            True,
+        ),
+        # A name counts beside them, and never over them.
+        (medicine(names=("Lopressor 50",)), {BETA: Hit("", "Lopressor 50")}, True),
+        (
+            medicine((RXNORM, "6918"), names=("Lisinopril", "Lopressor")),
+            {BETA: Hit(f"{RXNORM}|6918"), ACE: Hit("", "Lisinopril")},
+            True,
+        ),
+        (medicine(names=("Eliquis 5 mg",)), {}, False),
+        (medicine(names=("Test strips",)), {}, True),
+    ],
+    ids=str,
+)
+def test_a_medicine_belongs_where_its_codes_and_names_say(
+    coded: Coded, hits: dict[int, Hit], known: bool
+) -> None:
+    assert INDEX.find(coded) == Placing(hits, known, {})
+    assert all(hit.by_name is not bool(hit.code) for hit in hits.values())
+
+
+@pytest.mark.parametrize(
+    ("coded", "hits"),
+    [
+        (medicine(names=("Timolol eye drops",)), []),
+        (medicine(names=("Timolol tablet",)), [BETA]),
+        (medicine((ATC, "S01ED01"), names=("Timolol",)), []),
+        (medicine((RXNORM, "10600")), [BETA]),
+        # A route outranks a dose form, and both outrank the words of a name.
+        (
+            medicine(
+                names=("Timolol eye drops",),
+                dosageInstruction=[{"route": {"text": "tablet"}}],
+            ),
+            [BETA],
+        ),
+        (
+            medicine(
+                names=("Timolol tablet",),
+                dosageInstruction=[
+                    {"route": {"coding": [{"system": SNOMED, "code": "54485002"}]}}
+                ],
+            ),
+            [],
+        ),
+        (
+            medicine(
+                names=("Timolol eye drops",),
+                dosageInstruction=[{"route": {"text": "by itself"}}],
+            ),
+            [],
+        ),
+        # Of the other set: a partner, a word, a code.
+        (medicine(names=("Lisinopril",)), [ACE]),
+        (medicine(names=("Lisinopril / Hydrochlorothiazide",)), []),
+        (medicine(names=("Lisinopril placebo",)), []),
+        (medicine((RXNORM, "29046"), (RXNORM, "197885")), []),
+    ],
+    ids=str,
+)
+def test_what_a_set_rules_out_is_not_of_it_although_it_matches(
+    coded: Coded, hits: list[int]
+) -> None:
+    placing = INDEX.find(coded)
+
+    assert sorted(placing.hits) == hits
+    assert placing.known
+
+
+def test_names_are_of_ingredients_each_by_one_name() -> None:
+    names = ["Lopressor 50 mg", "metoprolol and lisinopril", "Eliquis", "Test strips"]
+
+    assert INDEX.ingredients(names) == {"metoprolol", "lisinopril"}
+    assert INDEX.ingredients([]) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("slot", "code", "text", "ingredients"),
+    [
+        (BETA, f"{RXNORM}|6918", "", ("metoprolol",)),
+        (BETA, f"{RXNORM}|10600", "Metoprolol", ("timolol",)),
+        (BETA, "", "Lopressor 50 mg", ("metoprolol",)),
+        (BETA, "", "Timolol and Lopressor", ("timolol", "metoprolol")),
+        (BETA, "", "Lisinopril", ()),
+        (BETA, f"{RXNORM}|1", "Eliquis", ()),
+        # A set of one ingredient names it whatever the record calls it.
+        (ACE, f"{RXNORM}|1", "Zestril", ("lisinopril",)),
+    ],
+)
+def test_a_row_goes_by_the_ingredients_of_its_set(
+    slot: int, code: str, text: str, ingredients: tuple[str, ...]
+) -> None:
+    assert INDEX.goes_by(slot, code, text) == ingredients
+
+
+WITH_RELEASE = {
+    "beta": valueset(
+        "beta",
+        codes={RXNORM: frozenset({"6918", "866436", "866479"})},
+        names=("metoprolol",),
+        excluded_forms=("ophthalmic",),
+        forms=(OPHTHALMIC,),
+        known=KNOWN,
+    ),
+    "ace": valueset("ace", names=("lisinopril",)),
+}
+
+
+@pytest.mark.parametrize(
+    ("coded", "hits", "known", "meant"),
+    [
+        (medicine((RXNORM, "866436")), [BETA], True, []),
+        # It holds something else as well, which nothing here names.
+        (medicine((RXNORM, "866479")), [BETA], False, []),
+        # The release tells all that it holds: no beta-blocker, whatever its name says.
+        (medicine((RXNORM, "10600"), names=("Metoprolol",)), [], True, []),
+        (medicine((RXNORM, "10600"), names=("Lisinopril",)), [ACE], True, []),
+        (medicine((RXNORM, "1"), names=("Metoprolol",)), [BETA], True, []),
+        # Its code says its dose form, so that no words need to.
+        (medicine((RXNORM, "866436"), names=("eye drops",)), [BETA], True, []),
+        (medicine((RXNORM, "6918"), names=("eye drops",)), [], True, []),
+    ],
+    ids=str,
+)
+def test_a_product_of_a_release_is_judged_by_its_code(
+    coded: Coded, hits: list[int], known: bool, meant: list[int]
+) -> None:
+    index = CodeIndex({BETA: "beta", ACE: "ace"}, WITH_RELEASE, LEXICON)
+
+    placing = index.find(coded)
+
+    assert (sorted(placing.hits), placing.known) == (hits, known)
+    assert sorted(placing.meant) == meant
+
+
+PROBLEMS = CodeIndex(
+    {0: "diabetes", 1: "foot"},
+    {
+        "diabetes": valueset(
+            "diabetes", prefixes={ICD: ("E119", "E10")}, words=("diabetes",)
+        ),
+        "foot": valueset("foot", codes={ICD: frozenset({"E1142"})}, words=("foot",)),
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("code", "display", "hits", "meant"),
+    [
+        ("E11.9", "", [0], {}),
+        ("E11.90", "", [0], {}),
+        ("E10", "", [0], {}),
+        ("E10.1", "", [0], {}),
+        ("E11.42", "", [1], {}),
+        ("E11.421", "", [], {}),
+        # Broader than what a set has: it may be meant.
+        ("E11", "Type 2", [], {0: "Type 2", 1: "Type 2"}),
+        ("E11.4", "", [], {1: "E11.4"}),
+        ("E1", "", [], {}),
+        ("E12", "", [], {}),
+        ("E11.9" + "0" * 60, "", [0], {}),
+    ],
+)
+def test_a_code_is_listed_or_begins_as_listed_or_is_broader(
+    code: str, display: str, hits: list[int], meant: dict[int, str]
+) -> None:
+    placing = PROBLEMS.find(Coded([(ICD, code, display)], {}))
+
+    assert sorted(placing.hits) == hits
+    assert all(hit.code == f"{ICD}|{code}" for hit in placing.hits.values())
+    assert placing.meant == meant
+    assert placing.known is bool(hits)
+
+
+def test_a_broader_code_beside_one_that_is_listed_means_nothing_more() -> None:
+    placing = PROBLEMS.find(Coded([(ICD, "E11", "Type 2"), (ICD, "E11.9", "")], {}))
+
+    assert sorted(placing.hits) == [0]
+    assert placing.meant == {1: "Type 2"}
+
+
+def test_words_for_a_problem_are_found_in_any_of_the_texts() -> None:
+    assert PROBLEMS.worded(["Diabetic foot", "Type 2 diabetes"]) == {0, 1}
+    assert PROBLEMS.worded(["Asthma"]) == set()
+    assert PROBLEMS.worded([]) == set()
+
+
+def test_the_systems_that_settle_membership_are_those_that_have_the_whole_set() -> None:
+    index = CodeIndex(
+        {0: "beta", 1: "ace", 2: "diabetes"},
+        {
+            **SETS,
+            "diabetes": valueset(
+                "diabetes",
+                codes={SNOMED: frozenset({"44054006"})},
+                prefixes={ICD: ("E11",)},
+                partial=frozenset({SNOMED}),
+            ),
+        },
+    )
+
+    assert index.settled(0) == {ATC}
+    assert index.settled(1) == set()
+    assert index.settled(2) == {ICD}
