@@ -133,6 +133,7 @@ ROOMS = {
             f"{ENGINE_TESTS}/test_evaluate.py",
             f"{ENGINE_TESTS}/test_left_open.py",
             f"{ENGINE_TESTS}/test_alerting.py",
+            f"{ROW_TESTS}/test_readings.py",
             f"{ENGINE_TESTS}/test_rulebook.py",
             f"{CARD_TESTS}/test_disputes.py",
         ),

@@ -9,7 +9,7 @@ from cds_service.rulebook.engine.rows.coded import Coded
 from cds_service.rulebook.engine.rows.matching import CodeIndex, Hit, Placing
 from cds_service.rulebook.terminology.expansions import KnownProducts
 from cds_service.rulebook.terminology.folding import phrase_of
-from cds_service.rulebook.terminology.lexicon import DoseForm, Lexicon
+from cds_service.rulebook.terminology.lexicon import Cues, DoseForm, Lexicon
 from cds_service.rulebook.terminology.valuesets import ValueSet
 
 RXNORM, ATC, ICD = SYSTEMS["rxnorm"], SYSTEMS["atc"], SYSTEMS["icd10cm"]
@@ -23,7 +23,10 @@ OPHTHALMIC = DoseForm(
 )
 ORAL = DoseForm("oral", (phrase_of("tablet"),), codes=frozenset({(SNOMED, "26643006")}))
 LEXICON = Lexicon(
-    {"ophthalmic": OPHTHALMIC, "oral": ORAL}, no_medicines=(phrase_of("test strips"),)
+    {"ophthalmic": OPHTHALMIC, "oral": ORAL},
+    denied=Cues(before=(phrase_of("no"),)),
+    doubtful=Cues(before=(phrase_of("instead of"),)),
+    no_medicines=(phrase_of("test strips"),),
 )
 KNOWN = KnownProducts(
     frozenset({"6918", "10600", "866436", "866479", "1923424"}),
@@ -47,7 +50,11 @@ SETS = {
             "lopressor": "metoprolol",
             "timolol": "timolol",
         },
-        coded={(RXNORM, "6918"): "metoprolol", (RXNORM, "10600"): "timolol"},
+        coded={
+            (RXNORM, "6918"): "metoprolol",
+            (RXNORM, "10600"): "timolol",
+            (ATC, "C07AB02"): "metoprolol",
+        },
         excluded_forms=("ophthalmic",),
         forms=(OPHTHALMIC,),
     ),
@@ -61,7 +68,11 @@ SETS = {
         excluded_codes={RXNORM: frozenset({"197885"})},
     ),
 }
-INDEX = CodeIndex({BETA: "beta", ACE: "ace"}, SETS, LEXICON)
+
+
+def index_of(sets: dict[str, ValueSet] = SETS) -> CodeIndex:
+    """An index of two sets, which remembers nothing of other tests."""
+    return CodeIndex({BETA: "beta", ACE: "ace"}, sets, LEXICON)
 
 
 def medicine(
@@ -105,7 +116,7 @@ def medicine(
 def test_a_medicine_belongs_where_its_codes_and_names_say(
     coded: Coded, hits: dict[int, Hit], known: bool
 ) -> None:
-    assert INDEX.find(coded) == Placing(hits, known, {})
+    assert index_of().find(coded) == Placing(hits, known, {})
     assert all(hit.by_name is not bool(hit.code) for hit in hits.values())
 
 
@@ -143,6 +154,7 @@ def test_a_medicine_belongs_where_its_codes_and_names_say(
         # Of the other set: a partner, a word, a code.
         (medicine(names=("Lisinopril",)), [ACE]),
         (medicine(names=("Lisinopril / Hydrochlorothiazide",)), []),
+        (medicine(names=("Lisinopril, no hydrochlorothiazide",)), [ACE]),
         (medicine(names=("Lisinopril placebo",)), []),
         (medicine((RXNORM, "29046"), (RXNORM, "197885")), []),
     ],
@@ -151,17 +163,78 @@ def test_a_medicine_belongs_where_its_codes_and_names_say(
 def test_what_a_set_rules_out_is_not_of_it_although_it_matches(
     coded: Coded, hits: list[int]
 ) -> None:
-    placing = INDEX.find(coded)
+    placing = index_of().find(coded)
 
     assert sorted(placing.hits) == hits
     assert placing.known
 
 
+@pytest.mark.parametrize(
+    ("codings", "meant"),
+    [
+        ((), {BETA: "instead of metoprolol"}),
+        (((RXNORM, "1"),), {BETA: "instead of metoprolol"}),
+        (((SNOMED, "1"), (RXNORM, "1")), {BETA: "instead of metoprolol"}),
+        # Known to be something else, or of a system that has all of the set.
+        (((RXNORM, "29046"),), {}),
+        (((ATC, "B01AA03"),), {}),
+        (((RXNORM, "1"), (ATC, "B01AA03")), {}),
+    ],
+)
+def test_a_name_that_may_be_meant_leaves_open_what_no_code_settles(
+    codings: tuple[tuple[str, str], ...], meant: dict[int, str]
+) -> None:
+    placing = index_of().find(medicine(*codings, names=("instead of metoprolol",)))
+
+    assert placing.meant == meant
+    assert BETA not in placing.hits
+
+
+def test_a_name_that_is_denied_is_no_name_and_one_that_is_meant_ends_the_doubt() -> (
+    None
+):
+    denied = index_of().find(medicine(names=("no metoprolol",)))
+    both = index_of().find(medicine(names=("instead of metoprolol", "Lopressor")))
+
+    assert denied == Placing({}, False, {})
+    assert both == Placing({BETA: Hit("", "Lopressor")}, True, {})
+
+
+@pytest.mark.parametrize(
+    ("display", "hits"),
+    [
+        ("Timolol 5 MG/ML Ophthalmic Solution", []),
+        ("Ophthalmic Brand timolol 5 MG Oral Tablet", [BETA]),
+        ("Timolol Ophthalmic Solution", []),
+        ("Timolol", [BETA]),
+    ],
+)
+def test_in_a_name_of_rxnorm_the_form_stands_after_the_strength(
+    display: str, hits: list[int]
+) -> None:
+    coded = Coded([(RXNORM, "1", display)], {}, (display,))
+
+    assert sorted(index_of().find(coded).hits) == hits
+
+
+def test_in_other_names_the_form_stands_anywhere() -> None:
+    named = medicine(names=("Ophthalmic Brand timolol 5 MG Tablet",))
+
+    assert sorted(index_of().find(named).hits) == []
+
+
+def test_an_ingredient_that_goes_by_one_name_only_is_called_so() -> None:
+    index = index_of(WITH_RELEASE)
+
+    assert index.ingredients(["Metoprolol", "no lisinopril"]) == {"metoprolol"}
+    assert index.goes_by(BETA, "", "Metoprolol 50 mg") == ("metoprolol",)
+
+
 def test_names_are_of_ingredients_each_by_one_name() -> None:
     names = ["Lopressor 50 mg", "metoprolol and lisinopril", "Eliquis", "Test strips"]
 
-    assert INDEX.ingredients(names) == {"metoprolol", "lisinopril"}
-    assert INDEX.ingredients([]) == frozenset()
+    assert index_of().ingredients(names) == {"metoprolol", "lisinopril"}
+    assert index_of().ingredients([]) == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -169,10 +242,12 @@ def test_names_are_of_ingredients_each_by_one_name() -> None:
     [
         (BETA, f"{RXNORM}|6918", "", ("metoprolol",)),
         (BETA, f"{RXNORM}|10600", "Metoprolol", ("timolol",)),
+        (BETA, f"{ATC}|c07ab02", "", ("metoprolol",)),
         (BETA, "", "Lopressor 50 mg", ("metoprolol",)),
         (BETA, "", "Timolol and Lopressor", ("timolol", "metoprolol")),
         (BETA, "", "Lisinopril", ()),
         (BETA, f"{RXNORM}|1", "Eliquis", ()),
+        (BETA, "", "no Lopressor", ()),
         # A set of one ingredient names it whatever the record calls it.
         (ACE, f"{RXNORM}|1", "Zestril", ("lisinopril",)),
     ],
@@ -180,7 +255,7 @@ def test_names_are_of_ingredients_each_by_one_name() -> None:
 def test_a_row_goes_by_the_ingredients_of_its_set(
     slot: int, code: str, text: str, ingredients: tuple[str, ...]
 ) -> None:
-    assert INDEX.goes_by(slot, code, text) == ingredients
+    assert index_of().goes_by(slot, code, text) == ingredients
 
 
 WITH_RELEASE = {
@@ -215,7 +290,7 @@ WITH_RELEASE = {
 def test_a_product_of_a_release_is_judged_by_its_code(
     coded: Coded, hits: list[int], known: bool, meant: list[int]
 ) -> None:
-    index = CodeIndex({BETA: "beta", ACE: "ace"}, WITH_RELEASE, LEXICON)
+    index = index_of(WITH_RELEASE)
 
     placing = index.find(coded)
 
@@ -223,15 +298,12 @@ def test_a_product_of_a_release_is_judged_by_its_code(
     assert sorted(placing.meant) == meant
 
 
-PROBLEMS = CodeIndex(
-    {0: "diabetes", 1: "foot"},
-    {
-        "diabetes": valueset(
-            "diabetes", prefixes={ICD: ("E119", "E10")}, words=("diabetes",)
-        ),
-        "foot": valueset("foot", codes={ICD: frozenset({"E1142"})}, words=("foot",)),
-    },
-)
+def problems() -> CodeIndex:
+    diabetes = valueset(
+        "diabetes", prefixes={ICD: ("E119", "E10")}, words=("diabetes",)
+    )
+    foot = valueset("foot", codes={ICD: frozenset({"E1142"})}, words=("foot",))
+    return CodeIndex({0: "diabetes", 1: "foot"}, {"diabetes": diabetes, "foot": foot})
 
 
 @pytest.mark.parametrize(
@@ -254,7 +326,7 @@ PROBLEMS = CodeIndex(
 def test_a_code_is_listed_or_begins_as_listed_or_is_broader(
     code: str, display: str, hits: list[int], meant: dict[int, str]
 ) -> None:
-    placing = PROBLEMS.find(Coded([(ICD, code, display)], {}))
+    placing = problems().find(Coded([(ICD, code, display)], {}))
 
     assert sorted(placing.hits) == hits
     assert all(hit.code == f"{ICD}|{code}" for hit in placing.hits.values())
@@ -263,16 +335,16 @@ def test_a_code_is_listed_or_begins_as_listed_or_is_broader(
 
 
 def test_a_broader_code_beside_one_that_is_listed_means_nothing_more() -> None:
-    placing = PROBLEMS.find(Coded([(ICD, "E11", "Type 2"), (ICD, "E11.9", "")], {}))
+    placing = problems().find(Coded([(ICD, "E11", "Type 2"), (ICD, "E11.9", "")], {}))
 
     assert sorted(placing.hits) == [0]
     assert placing.meant == {1: "Type 2"}
 
 
 def test_words_for_a_problem_are_found_in_any_of_the_texts() -> None:
-    assert PROBLEMS.worded(["Diabetic foot", "Type 2 diabetes"]) == {0, 1}
-    assert PROBLEMS.worded(["Asthma"]) == set()
-    assert PROBLEMS.worded([]) == set()
+    assert problems().worded(["Diabetic foot", "Type 2 diabetes"]) == {0, 1}
+    assert problems().worded(["Asthma"]) == set()
+    assert problems().worded([]) == set()
 
 
 def test_the_systems_that_settle_membership_are_those_that_have_the_whole_set() -> None:

@@ -34,18 +34,22 @@ SETS = {
     "heart-rate": ValueSet("heart-rate", codes={LOINC: frozenset({"8867-4"})}),
 }
 TAKEN, STOPPED, DRAFTED, DIABETES, RATE, LOW, LASTING = range(7)
-SELECTORS = Selectors(
-    [
-        Selector("medication", "beta-blockers", status="current"),
-        Selector("medication", "beta-blockers", status="stopped"),
-        Selector("medication", "beta-blockers", status="draft", origin="draft_orders"),
-        Selector("condition", "diabetes", status="active"),
-        Selector("observation", "heart-rate"),
-        Selector("wearable_alert", types=("low-heart-rate",)),
-        Selector("wearable_alert", types=("low-heart-rate",), status="open"),
-    ],
-    SETS,
+ASKED = (
+    Selector("medication", "beta-blockers", status="current"),
+    Selector("medication", "beta-blockers", status="stopped"),
+    Selector("medication", "beta-blockers", status="draft", origin="draft_orders"),
+    Selector("condition", "diabetes", status="active"),
+    Selector("observation", "heart-rate"),
+    Selector("wearable_alert", types=("low-heart-rate",)),
+    Selector("wearable_alert", types=("low-heart-rate",), status="open"),
 )
+
+
+def selectors() -> Selectors:
+    """All of them, which remember nothing of other tests."""
+    return Selectors(ASKED, SETS)
+
+
 SOURCES = ("conditions", "medication_requests", "medication_statements", "observations")
 
 
@@ -62,7 +66,7 @@ def index(
         name: Source(name, state, tuple(read.get(name, ())))
         for name, state in found.items()
     }
-    return index_chart(SELECTORS, Chart("p", None, sources), alerts, TIMES)
+    return index_chart(selectors(), Chart("p", None, sources), alerts, TIMES)
 
 
 def order(status: str = "active", code: str = "6918", **more: Any) -> dict[str, Any]:
@@ -110,7 +114,7 @@ def test_what_was_not_fully_loaded_is_told_by_the_kind_of_fact() -> None:
 
 
 def test_what_the_chart_does_not_have_at_all_was_not_read() -> None:
-    nothing = index_chart(SELECTORS, Chart("p", None, {}), None, TIMES)
+    nothing = index_chart(selectors(), Chart("p", None, {}), None, TIMES)
 
     assert nothing.unread == {
         "condition": ("conditions",),
