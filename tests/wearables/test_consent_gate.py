@@ -252,7 +252,8 @@ def test_what_a_patient_says_of_other_actions_within_a_provision_is_said() -> No
     )
 
     assert assumed.permits(ConsentAction.USE, OPEN, (), NOW)
-    assert not assumed.permits(ConsentAction.USE, OPEN, assumed.read([within]), NOW)
+    for action in (ConsentAction.USE, ConsentAction.DISCLOSE):
+        assert not assumed.permits(action, OPEN, assumed.read([within]), NOW)
 
 
 def test_a_stamp_is_the_same_in_whatever_order_the_members_of_a_consent_come() -> None:

@@ -24,7 +24,7 @@ OPHTHALMIC = DoseForm(
 ORAL = DoseForm("oral", (phrase_of("tablet"),), codes=frozenset({(SNOMED, "26643006")}))
 LEXICON = Lexicon(
     {"ophthalmic": OPHTHALMIC, "oral": ORAL},
-    denied=Cues(before=(phrase_of("no"),)),
+    denied=Cues(before=(phrase_of("no"),), after=(phrase_of("excluded"),)),
     doubtful=Cues(before=(phrase_of("instead of"),)),
     no_medicines=(phrase_of("test strips"),),
 )
@@ -44,10 +44,11 @@ SETS = {
         "beta",
         codes={RXNORM: frozenset({"6918", "10600"})},
         prefixes={ATC: ("C07",)},
-        names=("metoprolol", "lopressor", "timolol"),
+        names=("metoprolol", "lopressor", "toprol xl", "timolol"),
         called={
             "metoprolol": "metoprolol",
             "lopressor": "metoprolol",
+            "toprol xl": "metoprolol",
             "timolol": "timolol",
         },
         coded={
@@ -126,6 +127,7 @@ def test_a_medicine_belongs_where_its_codes_and_names_say(
         (medicine(names=("Timolol eye drops",)), []),
         (medicine(names=("Timolol tablet",)), [BETA]),
         (medicine((ATC, "S01ED01"), names=("Timolol",)), []),
+        (medicine((ATC, "s01ed01"), names=("Timolol",)), []),
         (medicine((RXNORM, "10600")), [BETA]),
         # A route outranks a dose form, and both outrank the words of a name.
         (
@@ -155,6 +157,8 @@ def test_a_medicine_belongs_where_its_codes_and_names_say(
         (medicine(names=("Lisinopril",)), [ACE]),
         (medicine(names=("Lisinopril / Hydrochlorothiazide",)), []),
         (medicine(names=("Lisinopril, no hydrochlorothiazide",)), [ACE]),
+        (medicine((RXNORM, "29046"), names=("hydrochlorothiazide excluded",)), [ACE]),
+        (medicine((RXNORM, "29046"), names=("excluded hydrochlorothiazide",)), []),
         (medicine(names=("Lisinopril placebo",)), []),
         (medicine((RXNORM, "29046"), (RXNORM, "197885")), []),
     ],
@@ -198,6 +202,18 @@ def test_a_name_that_is_denied_is_no_name_and_one_that_is_meant_ends_the_doubt()
 
     assert denied == Placing({}, False, {})
     assert both == Placing({BETA: Hit("", "Lopressor")}, True, {})
+
+
+def test_what_follows_the_next_name_is_said_of_that_one() -> None:
+    both = index_of().find(medicine(names=("metoprolol lisinopril excluded",)))
+
+    assert sorted(both.hits) == [BETA]
+
+
+def test_what_a_set_rules_out_is_not_meant_either() -> None:
+    drops = index_of().find(medicine(names=("instead of timolol eye drops",)))
+
+    assert drops == Placing({}, False, {})
 
 
 @pytest.mark.parametrize(
@@ -245,6 +261,7 @@ def test_names_are_of_ingredients_each_by_one_name() -> None:
         (BETA, f"{ATC}|c07ab02", "", ("metoprolol",)),
         (BETA, "", "Lopressor 50 mg", ("metoprolol",)),
         (BETA, "", "Timolol and Lopressor", ("timolol", "metoprolol")),
+        (BETA, "", "Take Toprol XL 50 mg", ("metoprolol",)),
         (BETA, "", "Lisinopril", ()),
         (BETA, f"{RXNORM}|1", "Eliquis", ()),
         (BETA, "", "no Lopressor", ()),
@@ -303,7 +320,8 @@ def problems() -> CodeIndex:
         "diabetes", prefixes={ICD: ("E119", "E10")}, words=("diabetes",)
     )
     foot = valueset("foot", codes={ICD: frozenset({"E1142"})}, words=("foot",))
-    return CodeIndex({0: "diabetes", 1: "foot"}, {"diabetes": diabetes, "foot": foot})
+    sets = {"diabetes": diabetes, "foot": foot}
+    return CodeIndex({0: "diabetes", 1: "foot"}, sets, LEXICON)
 
 
 @pytest.mark.parametrize(
@@ -345,6 +363,22 @@ def test_words_for_a_problem_are_found_in_any_of_the_texts() -> None:
     assert problems().worded(["Diabetic foot", "Type 2 diabetes"]) == {0, 1}
     assert problems().worded(["Asthma"]) == set()
     assert problems().worded([]) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("instead of diabetes", True),
+        ("no diabetes", False),
+        ("asthma, no diabetes", False),
+        ("diabetes excluded", False),
+        ("excluded diabetes", True),
+    ],
+)
+def test_words_for_a_problem_that_are_denied_do_not_name_it(
+    text: str, meant: bool
+) -> None:
+    assert problems().worded([text]) == ({0} if meant else set())
 
 
 def test_the_systems_that_settle_membership_are_those_that_have_the_whole_set() -> None:

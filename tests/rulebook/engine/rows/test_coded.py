@@ -122,6 +122,15 @@ def test_the_dose_form_of_either_release_is_read(medication: dict[str, Any]) -> 
     assert list(form.texts) == ["Ophthalmic solution"]
 
 
+def test_a_route_that_is_not_said_is_none() -> None:
+    said = {"route": {"text": "by mouth"}}
+    resource = {"medicationCodeableConcept": METOPROLOL, "dosage": [said, {}]}
+
+    shape = coded_medication(resource, Chart("p", None, {})).shape()
+
+    assert [list(each.texts) for each in shape.routes] == [["by mouth"]]
+
+
 @pytest.mark.parametrize("member", ["dosageInstruction", "dosage"])
 def test_the_route_of_an_order_or_a_statement_is_read_and_its_text_is_not(
     member: str,
