@@ -9,6 +9,7 @@ its survivors stand with their reasons in ``mutants/survivors/<room>.yaml``.
 import argparse
 import ast
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -197,11 +198,14 @@ def run_room(room: str, files: list[str], options: argparse.Namespace) -> bool:
     _prepare(place, room, options.fresh)
     limits = ["--max-children", str(options.processes)]
     mutmut = [str(Path(sys.executable).with_name("mutmut")), "run", *limits]
+    # Of the folders that all runs share, pytest removes what other runs still use.
+    environ = {**os.environ, "PYTEST_DEBUG_TEMPROOT": str(place / "tmp")}
     for _ in range(2 if files else 1):
         names = _to_run(place / "mutants", files) if files else []
         if options.sample:
             names = _sampled(files or _files(room), options)
-        if subprocess.run([*mutmut, *names], cwd=place).returncode:
+        run = subprocess.run([*mutmut, *names], cwd=place, env=environ)
+        if run.returncode:
             return False
     return _tell(room, place / "mutants")
 
@@ -235,7 +239,7 @@ def _prepare(place: Path, room: str, fresh: bool) -> None:
     file = place / "setup.cfg"
     if fresh or not file.exists() or file.read_text("utf-8") != text.getvalue():
         shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True, exist_ok=True)
+    (place / "tmp").mkdir(parents=True, exist_ok=True)
     file.write_text(text.getvalue(), "utf-8")
     for name in LINKED:
         if name != "cds_service":
