@@ -7,6 +7,12 @@ import pytest
 from cds_service.fhir.code_systems import SYSTEMS
 from cds_service.rulebook.engine.rows.coded import Coded
 from cds_service.rulebook.engine.rows.matching import CodeIndex, Hit, Placing
+from cds_service.rulebook.engine.rows.selectors import (
+    Group,
+    Groups,
+    Selector,
+    Selectors,
+)
 from cds_service.rulebook.terminology.expansions import KnownProducts
 from cds_service.rulebook.terminology.folding import phrase_of
 from cds_service.rulebook.terminology.lexicon import Cues, DoseForm, Lexicon
@@ -398,3 +404,80 @@ def test_the_systems_that_settle_membership_are_those_that_have_the_whole_set() 
     assert index.settled(0) == {ATC}
     assert index.settled(1) == set()
     assert index.settled(2) == {ICD}
+
+
+DRUGS = Group(0, Selector("medication"), frozenset({ATC}), {0})
+WORDED = Group(1, Selector("condition"), frozenset({ICD, SNOMED}), {1}, ("diabetes",))
+ANYTHING = Group(2, Selector("condition"), frozenset(), {2})
+
+
+@pytest.mark.parametrize(
+    ("systems", "left", "with_words"),
+    [
+        ((), [DRUGS, WORDED, ANYTHING], [DRUGS, WORDED, ANYTHING]),
+        (("http://example.org",), [DRUGS, WORDED, ANYTHING], [DRUGS, WORDED, ANYTHING]),
+        ((ATC,), [WORDED, ANYTHING], [WORDED, ANYTHING]),
+        ((ICD,), [DRUGS, ANYTHING], [DRUGS, WORDED, ANYTHING]),
+        ((ICD, SNOMED), [DRUGS, ANYTHING], [DRUGS, WORDED, ANYTHING]),
+        ((ATC, ICD), [ANYTHING], [WORDED, ANYTHING]),
+        ((ICD, "http://example.org", ATC), [ANYTHING], [WORDED, ANYTHING]),
+    ],
+)
+def test_codes_leave_in_doubt_the_groups_that_none_of_their_systems_settles(
+    systems: tuple[str, ...], left: list[Group], with_words: list[Group]
+) -> None:
+    groups = Groups([DRUGS, WORDED, ANYTHING])
+    codings = [(system, "1", "") for system in systems]
+
+    assert list(groups.left_by(codings, worded=False)) == left
+    assert list(groups.left_by(codings, worded=True)) == with_words
+
+
+def test_selectors_that_leave_the_same_in_doubt_share_a_group() -> None:
+    def asked(status: str = "active", **more: Any) -> Selector:
+        return Selector(
+            "condition", more.pop("name", "diabetes"), status=status, **more
+        )
+
+    sets = {
+        "diabetes": valueset("diabetes", prefixes={ICD: ("E11",)}, words=("diabetes",)),
+        "other": valueset("other", prefixes={ICD: ("E10",)}, words=("diabetes",)),
+        "listed": valueset("listed", codes={ICD: frozenset({"I10"})}),
+    }
+    selectors = Selectors(
+        [
+            asked(),
+            asked(name="other"),
+            asked("any"),
+            asked(confirmed=True),
+            asked(categories=("problem-list-item",)),
+            asked(name="listed"),
+            Selector("wearable_alert", types=("low-heart-rate", "another")),
+        ],
+        sets,
+    )
+
+    assert [sorted(each.slots) for each in selectors.groups] == [
+        [0, 1],
+        [2],
+        [3],
+        [4],
+        [5],
+    ]
+    assert selectors.group_of == {0: 0, 1: 0, 2: 1, 3: 2, 4: 3, 5: 4}
+    assert [each.number for each in selectors.groups] == [0, 1, 2, 3, 4]
+    assert selectors.groups[0].words == ("diabetes",)
+    assert selectors.groups[0].listed == frozenset()
+    assert selectors.groups[4].listed == {ICD}
+    assert selectors.groups_of["condition", "chart"].all == tuple(selectors.groups)
+    assert dict(selectors.of_type) == {"low-heart-rate": [6], "another": [6]}
+    assert selectors.has_import is False
+
+
+def test_a_release_of_one_set_is_one_of_all() -> None:
+    selectors = Selectors([Selector("medication", "beta")], WITH_RELEASE)
+
+    assert selectors.has_import is True
+    # Every drug set helps to recognise a medicine, used by a rule or not.
+    lisinopril = medicine(names=("Lisinopril",))
+    assert selectors.indexes["medication", "chart"].find(lisinopril).known

@@ -15,6 +15,7 @@ from cds_service.rulebook.engine.rows.coded import (
     Lack,
     coded_medication,
     coded_observation,
+    is_misshapen,
 )
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
@@ -211,7 +212,9 @@ def test_an_observation_without_parts_is_coded_as_a_whole() -> None:
         ({"medicationReference": {"display": "Metoprolol"}}, NOT_FOLLOWED),
         (at("Medication/empty"), NO_CODE),
         (at("Medication/named"), None),
+        (at("Medication/coded"), None),
         (at("Medication/parts"), None),
+        (at("Medication/worded"), None),
         (at("Medication/half"), INGREDIENT_NOT_OBTAINED),
     ],
     ids=str,
@@ -224,8 +227,60 @@ def test_why_no_code_of_a_medicine_is_known(
     medications: dict[str, Any] = {
         "Medication/empty": {},
         "Medication/named": {"code": {"text": "Metoprolol"}},
+        "Medication/coded": HELD,
         "Medication/parts": {"ingredient": [known, known]},
+        "Medication/worded": {"ingredient": [{"itemReference": {"display": "X"}}]},
         "Medication/half": {"ingredient": [known, unknown]},
     }
 
     assert coded_medication(resource, Chart("p", None, {}, medications)).lack == lack
+
+
+@pytest.mark.parametrize(
+    ("concept", "misshapen"),
+    [
+        (None, False),
+        ({}, False),
+        ({"text": "x"}, False),
+        ({"text": None, "coding": None}, False),
+        ({"coding": []}, False),
+        ({"coding": {"system": "s", "code": "c", "display": "d"}}, False),
+        ({"coding": [{"system": "s", "code": 7}]}, False),
+        ({"coding": [{"system": None, "code": None, "display": None}]}, False),
+        ("x", True),
+        (7, True),
+        ([], True),
+        ({"text": 7}, True),
+        ({"coding": "c"}, True),
+        ({"coding": ["c"]}, True),
+        ({"coding": [{"code": True}]}, True),
+        ({"coding": [{"code": ["c"]}]}, True),
+        ({"coding": [{"code": "c", "system": 7}]}, True),
+        ({"coding": [{"code": "c", "display": 7}]}, True),
+        ({"coding": [{"code": "c"}, {"code": "c", "display": {}}]}, True),
+    ],
+    ids=str,
+)
+def test_a_concept_of_a_shape_that_fhir_does_not_know_is_told(
+    concept: Any, misshapen: bool
+) -> None:
+    assert is_misshapen(concept) is misshapen
+
+
+def test_an_ingredient_may_be_contained_in_the_order() -> None:
+    held = {"id": "m", "ingredient": [{"itemReference": {"reference": "#s"}}]}
+    order = {**at("#m"), "contained": [held, SUBSTANCE]}
+
+    assert coded_medication(order, Chart("p", None, {})).codings == CODED
+
+
+def test_a_medicine_is_what_its_concept_and_its_reference_say() -> None:
+    lisinopril = {"coding": [{"system": RXNORM, "code": "29046"}]}
+    both = {"concept": METOPROLOL, "reference": {"reference": "Medication/x"}}
+
+    coded = coded_medication(
+        {"medication": both},
+        Chart("p", None, {}, {"Medication/x": {"code": lisinopril}}),
+    )
+
+    assert coded.codings == [*CODED, (RXNORM, "29046", "")]
