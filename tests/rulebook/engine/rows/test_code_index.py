@@ -95,6 +95,7 @@ def medicine(
         (medicine((ATC, "C07AB02")), {BETA: Hit(f"{ATC}|C07AB02")}, True),
         (medicine((RXNORM, "29046")), {ACE: Hit(f"{RXNORM}|29046")}, True),
         (medicine((RXNORM, "1364430")), {}, False),
+        (medicine((RXNORM, "691")), {}, False),
         (medicine(("http://example.org", "6918")), {}, False),
         (medicine(), {}, False),
         # The first code that matches counts.
@@ -290,7 +291,9 @@ WITH_RELEASE = {
         forms=(OPHTHALMIC,),
         known=KNOWN,
     ),
-    "ace": valueset("ace", names=("lisinopril",)),
+    "ace": valueset(
+        "ace", codes={SNOMED: frozenset({"386873009"})}, names=("lisinopril",)
+    ),
 }
 
 
@@ -304,6 +307,8 @@ WITH_RELEASE = {
         (medicine((RXNORM, "10600"), names=("Metoprolol",)), [], True, []),
         (medicine((RXNORM, "10600"), names=("Lisinopril",)), [ACE], True, []),
         (medicine((RXNORM, "1"), names=("Metoprolol",)), [BETA], True, []),
+        # A number of the release is none of another system.
+        (medicine((SNOMED, "10600")), [], False, []),
         # Its code says its dose form, so that no words need to.
         (medicine((RXNORM, "866436"), names=("eye drops",)), [BETA], True, []),
         (medicine((RXNORM, "6918"), names=("eye drops",)), [], True, []),

@@ -16,6 +16,7 @@ from cds_service.rulebook.engine.rows.coded import (
     coded_medication,
     coded_observation,
     is_misshapen,
+    says_none,
 )
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
@@ -284,3 +285,20 @@ def test_a_medicine_is_what_its_concept_and_its_reference_say() -> None:
     )
 
     assert coded.codings == [*CODED, (RXNORM, "29046", "")]
+
+
+NONE = "http://hl7.org/fhir/uv/ips/CodeSystem/absent-unknown-uv-ips"
+
+
+@pytest.mark.parametrize(
+    ("codings", "none"),
+    [
+        ([(NONE, "no-known-problems", "")], True),
+        ([LOINC, (NONE, "no-known-medications", "")], True),
+        ([(NONE, "no-problem-info", "")], False),
+        ([("http://example.org", "no-known-problems", "")], False),
+        ([], False),
+    ],
+)
+def test_a_code_may_say_that_there_is_none(codings: list[Any], none: bool) -> None:
+    assert says_none(codings) is none
