@@ -211,6 +211,16 @@ def test_a_name_that_is_denied_is_no_name_and_one_that_is_meant_ends_the_doubt()
     assert both == Placing({BETA: Hit("", "Lopressor")}, True, {})
 
 
+def test_a_code_of_two_sets_belongs_to_both_and_so_does_one_of_three() -> None:
+    shared = {RXNORM: frozenset({"6918", "10600"})}
+    three = {name: valueset(name, codes=shared) for name in ("a", "b", "c")}
+    alone = valueset("d", codes={RXNORM: frozenset({"6918"})})
+    index = CodeIndex({0: "a", 1: "b", 2: "c", 3: "d"}, {**three, "d": alone})
+
+    assert sorted(index.find(medicine((RXNORM, "6918"))).hits) == [0, 1, 2, 3]
+    assert sorted(index.find(medicine((RXNORM, "10600"))).hits) == [0, 1, 2]
+
+
 def test_what_follows_the_next_name_is_said_of_that_one() -> None:
     both = index_of().find(medicine(names=("metoprolol lisinopril excluded",)))
 
