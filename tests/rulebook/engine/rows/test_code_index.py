@@ -211,6 +211,36 @@ def test_a_name_that_is_denied_is_no_name_and_one_that_is_meant_ends_the_doubt()
     assert both == Placing({BETA: Hit("", "Lopressor")}, True, {})
 
 
+@pytest.mark.parametrize(
+    "excluded",
+    [
+        {"excluded_codes": {ATC: frozenset({"C07AB07"})}},
+        {"excluded_prefixes": {ATC: ("C07AB",)}},
+        {"excluded_forms": ("ophthalmic",), "forms": (OPHTHALMIC,)},
+        {"excluded_names": ("lisinopril",)},
+        {"excluded_words": ("placebo",)},
+    ],
+    ids=str,
+)
+def test_a_set_may_rule_out_in_one_way_alone(excluded: dict[str, Any]) -> None:
+    atc = {ATC: ("C07",)}
+    sets = {
+        "some": valueset("some", prefixes=atc, **excluded),
+        "all": valueset("all", prefixes=atc),
+    }
+    index = CodeIndex({0: "some", 1: "all"}, sets, LEXICON)
+
+    ruled_out = medicine((ATC, "C07AB07"), names=("placebo", "lisinopril", "eye drops"))
+    assert sorted(index.find(ruled_out).hits) == [1]
+    assert sorted(index.find(medicine((ATC, "C07AA05"))).hits) == [0, 1]
+
+
+def test_where_no_set_has_names_no_name_is_read() -> None:
+    index = CodeIndex({0: "a"}, {"a": valueset("a", prefixes={ATC: ("C07",)})}, LEXICON)
+
+    assert index.find(medicine(names=("Test strips",))) == Placing({}, False, {})
+
+
 def test_a_code_of_two_sets_belongs_to_both_and_so_does_one_of_three() -> None:
     shared = {RXNORM: frozenset({"6918", "10600"})}
     three = {name: valueset(name, codes=shared) for name in ("a", "b", "c")}
@@ -416,6 +446,8 @@ def test_the_systems_that_settle_membership_are_those_that_have_the_whole_set() 
         },
     )
 
+    nameless = valueset("nameless", codes={RXNORM: frozenset({"6918"})})
+    assert CodeIndex({0: "nameless"}, {"nameless": nameless}).settled(0) == {RXNORM}
     assert index.settled(0) == {ATC}
     assert index.settled(1) == set()
     assert index.settled(2) == {ICD}

@@ -15,6 +15,7 @@ from cds_service.rulebook.engine.rows.coded import (
     Lack,
     coded_medication,
     coded_observation,
+    codings,
     is_misshapen,
     says_none,
 )
@@ -151,7 +152,7 @@ def test_the_route_of_an_order_or_a_statement_is_read_and_its_text_is_not(
 
 
 @pytest.mark.parametrize(
-    ("codings", "wanted", "called"),
+    ("known", "wanted", "called"),
     [
         ([("s", "a", "A")], "s|a", "A"),
         ([("s", "a", "A")], "s|z", "A"),
@@ -162,9 +163,9 @@ def test_the_route_of_an_order_or_a_statement_is_read_and_its_text_is_not(
     ],
 )
 def test_a_row_is_called_what_the_code_that_matched_is_called(
-    codings: list[Any], wanted: str, called: str
+    known: list[Any], wanted: str, called: str
 ) -> None:
-    assert Coded(codings, {}).display_of(wanted) == called
+    assert Coded(known, {}).display_of(wanted) == called
 
 
 LOINC = ("http://loinc.org", "8867-4", "")
@@ -287,11 +288,33 @@ def test_a_medicine_is_what_its_concept_and_its_reference_say() -> None:
     assert coded.codings == [*CODED, (RXNORM, "29046", "")]
 
 
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ([{"system": RXNORM, "code": "1", "display": "One"}], [(RXNORM, "1", "One")]),
+        ({"system": RXNORM, "code": "1"}, [(RXNORM, "1", "")]),
+        (
+            [{"code": " 1 "}, {"system": RXNORM, "code": 2}],
+            [("", "1", ""), (RXNORM, "2", "")],
+        ),
+        ([{"system": RXNORM, "code": "1", "display": 7}], [(RXNORM, "1", "")]),
+        ([{"system": 7, "code": "1"}, {"code": True}, {"code": ""}, {}, 7], []),
+        (7, []),
+        (None, []),
+    ],
+    ids=str,
+)
+def test_each_coding_of_a_shape_that_is_known_is_read(
+    written: Any, found: list[Any]
+) -> None:
+    assert codings({"coding": written}) == found
+
+
 NONE = "http://hl7.org/fhir/uv/ips/CodeSystem/absent-unknown-uv-ips"
 
 
 @pytest.mark.parametrize(
-    ("codings", "none"),
+    ("said", "none"),
     [
         ([(NONE, "no-known-problems", "")], True),
         ([LOINC, (NONE, "no-known-medications", "")], True),
@@ -300,5 +323,5 @@ NONE = "http://hl7.org/fhir/uv/ips/CodeSystem/absent-unknown-uv-ips"
         ([], False),
     ],
 )
-def test_a_code_may_say_that_there_is_none(codings: list[Any], none: bool) -> None:
-    assert says_none(codings) is none
+def test_a_code_may_say_that_there_is_none(said: list[Any], none: bool) -> None:
+    assert says_none(said) is none
