@@ -16,6 +16,7 @@ from cds_service.rulebook.engine.rows.selectors import (
 from cds_service.rulebook.terminology.expansions import KnownProducts
 from cds_service.rulebook.terminology.folding import phrase_of
 from cds_service.rulebook.terminology.lexicon import Cues, DoseForm, Lexicon
+from cds_service.rulebook.terminology.parts import UNSAID, Measure
 from cds_service.rulebook.terminology.valuesets import ValueSet
 
 RXNORM, ATC, ICD = SYSTEMS["rxnorm"], SYSTEMS["atc"], SYSTEMS["icd10cm"]
@@ -490,35 +491,63 @@ def test_selectors_that_leave_the_same_in_doubt_share_a_group() -> None:
         "diabetes": valueset("diabetes", prefixes={ICD: ("E11",)}, words=("diabetes",)),
         "other": valueset("other", prefixes={ICD: ("E10",)}, words=("diabetes",)),
         "listed": valueset("listed", codes={ICD: frozenset({"I10"})}),
+        "drug": valueset("drug", prefixes={ATC: ("C07",)}, names=("metoprolol",)),
     }
     selectors = Selectors(
         [
+            Selector("wearable_alert", types=("low-heart-rate", "another")),
             asked(),
             asked(name="other"),
             asked("any"),
             asked(confirmed=True),
             asked(categories=("problem-list-item",)),
             asked(name="listed"),
-            Selector("wearable_alert", types=("low-heart-rate", "another")),
+            Selector("medication", "drug"),
         ],
         sets,
     )
 
-    assert [sorted(each.slots) for each in selectors.groups] == [
-        [0, 1],
-        [2],
-        [3],
-        [4],
-        [5],
-    ]
-    assert selectors.group_of == {0: 0, 1: 0, 2: 1, 3: 2, 4: 3, 5: 4}
-    assert [each.number for each in selectors.groups] == [0, 1, 2, 3, 4]
-    assert selectors.groups[0].words == ("diabetes",)
-    assert selectors.groups[0].listed == frozenset()
-    assert selectors.groups[4].listed == {ICD}
-    assert selectors.groups_of["condition", "chart"].all == tuple(selectors.groups)
-    assert dict(selectors.of_type) == {"low-heart-rate": [6], "another": [6]}
+    conditions = selectors.groups_of["condition", "chart"].all
+    assert [sorted(each.slots) for each in conditions] == [[1, 2], [3], [4], [5], [6]]
+    assert selectors.group_of == {1: 0, 2: 0, 3: 1, 4: 2, 5: 3, 6: 4, 7: 5}
+    assert [each.number for each in selectors.groups] == [0, 1, 2, 3, 4, 5]
+    assert conditions[0].words == ("diabetes",)
+    assert conditions[0].listed == frozenset()
+    assert conditions[4].listed == {ICD}
+    (drugs,) = selectors.groups_of["medication", "chart"].all
+    assert (drugs.words, drugs.listed, drugs.settled) == ((), frozenset(), {ATC})
+    assert dict(selectors.of_type) == {"low-heart-rate": [0], "another": [0]}
     assert selectors.has_import is False
+
+
+def test_a_medicine_is_held_against_all_drugs_and_a_problem_against_what_is_asked() -> (
+    None
+):
+    sets = {
+        **SETS,
+        "diabetes": valueset("diabetes", prefixes={ICD: ("E11",)}),
+        "drug": valueset("drug", prefixes={ATC: ("B01",)}, names=("apixaban",)),
+    }
+    asked = [Selector("medication", "beta"), Selector("condition", "diabetes")]
+    selectors = Selectors(asked, sets, LEXICON)
+    drugs = selectors.indexes["medication", "chart"]
+    problems = selectors.indexes["condition", "chart"]
+
+    assert drugs.find(medicine((ATC, "B01AF02"))).known
+    assert not drugs.find(medicine((ICD, "E119"))).known
+    assert problems.find(medicine((ICD, "E119"))).known
+    assert not problems.find(medicine((ATC, "B01AF02"))).known
+    assert drugs.find(medicine(names=("Test strips",))).known
+    assert selectors.lexicon is LEXICON
+
+
+def test_what_the_results_of_a_set_measure_is_known_by_the_selector() -> None:
+    rate = Measure(unit="/min")
+    asked = [Selector("observation", "rate"), Selector("wearable_alert")]
+
+    selectors = Selectors(asked, {"rate": valueset("rate", measure=rate)})
+
+    assert selectors.measures == (rate, UNSAID)
 
 
 def test_a_release_of_one_set_is_one_of_all() -> None:

@@ -299,6 +299,7 @@ def test_a_medicine_is_what_its_concept_and_its_reference_say() -> None:
         ),
         ([{"system": RXNORM, "code": "1", "display": 7}], [(RXNORM, "1", "")]),
         ([{"system": 7, "code": "1"}, {"code": True}, {"code": ""}, {}, 7], []),
+        ([{"system": 7, "code": "1"}, {"code": "2"}], [("", "2", "")]),
         (7, []),
         (None, []),
     ],
