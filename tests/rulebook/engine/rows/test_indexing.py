@@ -14,6 +14,7 @@ from cds_service.rulebook.engine.rows.chart_index import ChartIndex
 from cds_service.rulebook.engine.rows.indexing import index_chart
 from cds_service.rulebook.engine.rows.problems import Times
 from cds_service.rulebook.engine.rows.selectors import Selector, Selectors
+from cds_service.rulebook.terminology.parts import Measure
 from cds_service.rulebook.terminology.valuesets import ValueSet
 from cds_service.rulebook.values.intervals import exactly
 from cds_service.wearables.records import PatientKey, WearableAlert
@@ -23,6 +24,7 @@ ZONE = ZoneInfo("America/New_York")
 TIMES = Times(NOW, ZONE)
 LOADED, PARTIAL, MISSING = SourceState
 RXNORM, ICD, LOINC = SYSTEMS["rxnorm"], SYSTEMS["icd10cm"], SYSTEMS["loinc"]
+SNOMED = SYSTEMS["snomed"]
 SETS = {
     "beta-blockers": ValueSet(
         "beta-blockers",
@@ -30,8 +32,17 @@ SETS = {
         names=("metoprolol",),
         called={"metoprolol": "metoprolol"},
     ),
-    "diabetes": ValueSet("diabetes", prefixes={ICD: ("E119",)}, words=("diabetes",)),
-    "heart-rate": ValueSet("heart-rate", codes={LOINC: frozenset({"8867-4"})}),
+    "diabetes": ValueSet(
+        "diabetes",
+        codes={SNOMED: frozenset({"44054006"})},
+        prefixes={ICD: ("E119",)},
+        words=("diabetes",),
+    ),
+    "heart-rate": ValueSet(
+        "heart-rate",
+        codes={LOINC: frozenset({"8867-4"})},
+        measure=Measure("/min", (20, 300)),
+    ),
 }
 TAKEN, STOPPED, DRAFTED, DIABETES, RATE, LOW, LASTING = range(7)
 ASKED = (
@@ -255,6 +266,74 @@ def test_what_is_over_is_given_with_its_end(
     assert [each.word for _, each in past] == ([ending[0]] if ending else [])
     assert all(bool(each.at) == bool(ending and ending[1]) for _, each in past)
     assert [row.resource for row, _ in past] == ([resource] if ending else [])
+    assert [row.why for row, _ in past] == ([""] if ending else [])
+
+
+def test_an_order_that_is_over_without_a_day_is_given_with_its_start() -> None:
+    ((row, ending),) = index(medication_requests=[order("completed")]).past(TAKEN)
+
+    assert (ending.at, ending.ordered) == (None, row.moment)
+    assert row.not_entered == ""
+
+
+def named(name: str, status: str = "active", day: str = "2026-01-10") -> dict[str, Any]:
+    """An order of a medicine without a code."""
+    concept = {"text": name}
+    more = {"medicationCodeableConcept": concept, "authoredOn": day, "id": name + day}
+    return order(status, **more)
+
+
+@pytest.mark.parametrize(
+    ("stopped", "has", "open_still"),
+    [
+        # Of the same name, of the same ingredient, of the same code, of none of them.
+        (named("Metoprolol 50", "stopped", "2026-06-01"), False, ""),
+        (
+            named("Metoprolol 100", "stopped", "2026-06-01"),
+            True,
+            "active, but a later entry of it was stopped",
+        ),
+        (named("Atenolol", "stopped", "2026-06-01"), True, ""),
+    ],
+    ids=["of the same name", "of the same ingredient", "of another medicine"],
+)
+def test_a_later_stop_is_held_against_what_it_is_a_stop_of(
+    stopped: dict[str, Any], has: bool, open_still: str
+) -> None:
+    found = index(medication_requests=[named("Metoprolol 50"), stopped])
+
+    assert found.has(TAKEN) is has
+    assert [row.why for row in found.rows_of(TAKEN).open] == [open_still] * bool(
+        open_still
+    )
+    assert found.counts(TAKEN) is (has and not open_still)
+
+
+def test_a_later_stop_is_one_of_the_same_code() -> None:
+    coding = {"system": RXNORM, "code": "6918"}
+    nameless = {"medicationCodeableConcept": {"coding": [coding]}}
+
+    found = index(
+        medication_requests=[
+            order(**nameless),
+            order("stopped", authoredOn="2026-06-01", **nameless),
+        ]
+    )
+
+    assert not found.has(TAKEN)
+
+
+def test_a_medicine_that_its_code_does_not_name_is_called_by_its_text() -> None:
+    coding = {"system": RXNORM, "code": "6918"}
+    concept = {"coding": [coding], "text": "The small white one"}
+
+    (row,) = (
+        index(medication_requests=[order(medicationCodeableConcept=concept)])
+        .rows_of(TAKEN)
+        .rows
+    )
+
+    assert row.name == "The small white one"
 
 
 def test_of_what_was_never_there_nothing_is_over() -> None:
@@ -292,6 +371,13 @@ def reading(**more: Any) -> dict[str, Any]:
         ({}, "", None, "", None),
         ({}, "kg", None, "no number in the unit asked for", None),
         (
+            {"valueQuantity": {"value": 700, "unit": "/min"}},
+            "/min",
+            None,
+            "outside the plausible range, 20 to 300 /min",
+            None,
+        ),
+        (
             {"valueQuantity": None},
             "/min",
             None,
@@ -308,6 +394,21 @@ def test_a_reading_has_its_value_in_the_unit_that_is_asked_for(
 
     assert (row.value, row.why, row.doubt and row.doubt.value) == (value, why, doubt)
     assert row.name == "Heart rate"
+    assert row.moment == Moment(
+        datetime(2026, 11, 22, 5, tzinfo=UTC),
+        datetime(2026, 11, 23, 4, 59, 59, 999999, tzinfo=UTC),
+    )
+    assert (row.dated, row.untimed, row.not_entered) == (True, "", "")
+
+
+def test_a_reading_without_a_time_says_that_it_has_none() -> None:
+    timeless = {
+        name: each for name, each in reading().items() if name[:9] != "effective"
+    }
+
+    (row,) = index(observations=[timeless]).rows_of(RATE).rows
+
+    assert (row.dated, row.untimed) == (False, "time not recorded")
 
 
 def test_the_rows_of_two_units_are_read_apart() -> None:
@@ -325,6 +426,19 @@ def test_the_rows_of_two_units_are_read_apart() -> None:
         ({"text": "Asthma"}, [], ["Asthma"]),
         ({"coding": [{"system": ICD, "code": "J45"}]}, [], []),
         ({"coding": [{"system": ICD, "code": "E11"}]}, ["E11"], []),
+        (
+            {"coding": [{"system": SNOMED, "code": "195967001"}], "text": "Asthma"},
+            [],
+            [],
+        ),
+        (
+            {
+                "coding": [{"system": SNOMED, "code": "1"}],
+                "text": "Diabetes of the eye",
+            },
+            ["Diabetes of the eye"],
+            [],
+        ),
         ({}, [], [""]),
         ({"coding": [{"system": "http://example.org", "code": "7"}]}, [], ["7"]),
     ],
