@@ -54,6 +54,7 @@ ENGINE_TESTS, CARD_TESTS = "tests/rulebook/engine", "tests/rulebook/cards"
 ROWS, ROW_TESTS = f"{ENGINE}/rows", f"{ENGINE_TESTS}/rows"
 STANDING = ("problems", "standing", "treatments", "readings")
 MATCHING = ("matching", "words", "not_obtained")
+EVALUATION = ("evaluate", "rulebook", "alerting", "rules")
 CRITERIA = ("criteria", "series", "trend", "scores", "alert_tests")
 ROOMS = {
     "trust": Room(("cds_service/trust/*.py",), ("tests/trust",)),
@@ -126,16 +127,26 @@ ROOMS = {
             f"{ENGINE_TESTS}/test_left_open.py",
         ),
     ),
+    "evaluation": Room(
+        tuple(f"{ENGINE}/{each}.py" for each in EVALUATION),
+        (
+            *(f"{ENGINE_TESTS}/test_{each}.py" for each in EVALUATION[:-1]),
+            f"{CARD_TESTS}/test_disputes.py",
+        ),
+    ),
+    "texts": Room(
+        (f"{ENGINE}/attributes.py", f"{ENGINE}/recorded.py"),
+        (f"{ENGINE_TESTS}/test_attributes.py", f"{ENGINE_TESTS}/test_scores.py"),
+        "not nothing_unknown",
+    ),
+    "person": Room((f"{ENGINE}/person.py",), (f"{ENGINE_TESTS}/test_person.py",)),
     "engine": Room(
         (f"{ENGINE}/*.py",),
         (
-            f"{ENGINE_TESTS}/test_attributes.py",
             f"{ENGINE_TESTS}/test_criteria.py",
             f"{ENGINE_TESTS}/test_evaluate.py",
             f"{ENGINE_TESTS}/test_left_open.py",
-            f"{ENGINE_TESTS}/test_alerting.py",
             f"{ROW_TESTS}/test_readings.py",
-            f"{ENGINE_TESTS}/test_rulebook.py",
             f"{CARD_TESTS}/test_disputes.py",
         ),
     ),
