@@ -132,6 +132,7 @@ def test_where_nginx_is_installed_it_passes_on_what_it_should(tmp_path: Path) ->
                     idle = socket.create_connection(("127.0.0.1", port_of(base)))
                     stack.enter_context(idle).sendall(b"\x16\x03\x01")
                 check_proxied(base)
+                check_limit(base)
 
 
 def whose(small: Small, headers: dict[str, str]) -> str:
@@ -147,6 +148,10 @@ def check_proxied(base: str) -> None:
     assert ask("GET", f"{base}/who", headers=forged).text == "127.0.0.1"
     for inside in ("/health", "/health/ready", "/metrics", "/%6detrics"):
         assert ask("GET", base + inside).status_code == 404
+
+
+def check_limit(base: str) -> None:
+    """What is much too large is refused before it is passed on."""
     too_large = ask("POST", f"{base}/echo", data=b"x" * 2_200_000)
     assert too_large.status_code == 413
     assert too_large.json()["resourceType"] == "OperationOutcome"
