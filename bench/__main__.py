@@ -15,6 +15,7 @@ PARTS = (
     "trust",
     "years",
     "store",
+    "samples",
     "start",
     "sockets",
 )

@@ -56,7 +56,8 @@ def held_key(item: Holdable) -> bytes:
     """
     match item:
         case Sample():
-            told = ("sample", item.metric, item.unit, item.key.hex())
+            start = "" if item.source_id else str(microseconds(item.start))
+            told = ("sample", f"{item.metric}/{item.unit}", item.key.hex(), start)
         case Notice():
             told = ("notice", item.type, item.id, "")
         case Removal():

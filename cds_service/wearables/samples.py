@@ -7,7 +7,7 @@ patient's yet: a wearer is who the source says, and whose wrist that is, links t
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import IntFlag, StrEnum
 from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol
@@ -106,17 +106,16 @@ class Sample:
 
     @property
     def key(self) -> bytes:
-        """Return 16 bytes that tell it from all others of its wearer, source, metric.
+        """Return 16 bytes that tell it from others of its wearer, source and metric.
 
-        By the id of the source, else by device, interval and statistic: the value is no
-        part of it, so that another value is a revision.
+        From all of them, if the source has given it an id. Else from all that have its
+        start, by device, length and statistic: the value is no part of it, so that
+        another value is a revision.
         """
         if self.source_id:
             return key_of_id(self.source_id, self.stat)
-        times = (str(microseconds(self.start)), str(microseconds(self.end)))
-        whole_day = str(int(self.flags & Flag.DAY_TOTAL))
-        of = (self.device.id, self.device.name, self.device.app)
-        return _key("at", *of, *times, self.stat, whole_day)
+        length = microseconds(self.end) - microseconds(self.start)
+        return key_at_start(self.device, self.stat, self.flags, length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,13 +198,21 @@ def key_of_id(source_id: str, stat: Stat) -> bytes:
     return _key("id", source_id, stat)
 
 
+def key_at_start(device: Device, stat: Stat, flags: Flag, length_us: int) -> bytes:
+    """Return the key of a sample without an id, among those of its start."""
+    whole_day = str(int(flags & Flag.DAY_TOTAL))
+    named = (device.id, device.name, device.app)
+    return _key("at", *named, stat, whole_day, str(length_us))
+
+
 def _key(*told: str) -> bytes:
     return blake2b("\0".join(told).encode(), digest_size=16).digest()
 
 
 def microseconds(at: datetime) -> int:
     """Return the microseconds from 1970-01-01T00:00:00Z to *at*."""
-    return (at - EPOCH) // timedelta(microseconds=1)
+    since = at - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

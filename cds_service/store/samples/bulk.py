@@ -6,61 +6,43 @@ columns of ``samples``; what tells it from all others is its stream and key.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection, Table
 
 from ..database import T
+from .rows import COLUMNS, KEY, NAMED, START, STREAM, SampleRow
 from .tables import REVISIONS, SAMPLES
 
 AT_ONCE = 5000
 """Rows of one statement."""
 
 
-class SampleRow(NamedTuple):
-    """A row of ``samples``."""
-
-    stream: int
-    start_us: int
-    key: bytes
-    length_us: int
-    value: float
-    revision: int
-    received_us: int
-    offset_s: int | None
-    device: int
-    stat: int
-    context: int
-    flags: int
-    named: bool
-
-
-SamplePlace = tuple[int, bytes]
-"""SampleStream and key."""
-KEPT = (*SampleRow._fields, "replaced_us")
-BY_TIME: tuple[str, ...] = ("stream", "start_us", "key")
+SamplePlace = tuple[int, bytes] | tuple[int, int, bytes]
+"""Stream and key of one to which the source has given an id, which may be at any time;
+stream, start and key of any other."""
+KEPT = (*COLUMNS, "replaced_us")
 BY_NAME: tuple[str, ...] = ("stream", "key")
+BY_TIME: tuple[str, ...] = ("stream", "start_us", "key")
+
+
+def place_of(row: SampleRow) -> SamplePlace:
+    """Return what tells a row from all others."""
+    return (
+        (row[STREAM], row[KEY]) if row[NAMED] else (row[STREAM], row[START], row[KEY])
+    )
 
 
 def find(
-    connection: Connection, rows: Iterable[SampleRow]
+    connection: Connection, places: Iterable[SamplePlace]
 ) -> dict[SamplePlace, SampleRow]:
-    """Return what is there under the keys of *rows*, at whatever time it stands."""
-    unnamed: list[tuple[Any, ...]] = []
+    """Return what is there in these places."""
     named: list[SamplePlace] = []
-    for row in rows:
-        if row.named:
-            named.append((row.stream, row.key))
-        else:
-            unnamed.append(row[: len(BY_TIME)])
-    return _find(connection, BY_TIME, unnamed) | find_named(connection, named)
-
-
-def find_named(
-    connection: Connection, places: Sequence[SamplePlace]
-) -> dict[SamplePlace, SampleRow]:
-    """Return what is there of samples that the source has given an id."""
-    return _find(connection, BY_NAME, places)
+    unnamed: list[SamplePlace] = []
+    for place in places:
+        (named if len(place) == 2 else unnamed).append(place)
+    found = _find(connection, BY_TIME, unnamed)
+    return found | _find(connection, BY_NAME, named) if named else found
 
 
 def put(connection: Connection, rows: Sequence[SampleRow]) -> None:
@@ -75,23 +57,26 @@ def keep(connection: Connection, rows: Iterable[SampleRow], replaced_us: int) ->
 
 def remove(connection: Connection, rows: Iterable[SampleRow]) -> None:
     """Have the rows there no longer."""
-    _run(connection, _REMOVE, [row[: len(BY_TIME)] for row in rows])
+    _run(connection, _REMOVE, [(row[STREAM], row[START], row[KEY]) for row in rows])
 
 
 def _find(
-    connection: Connection, by: tuple[str, ...], wanted: Sequence[tuple[Any, ...]]
+    connection: Connection, by: tuple[str, ...], wanted: Sequence[SamplePlace]
 ) -> dict[SamplePlace, SampleRow]:
-    cursor = connection.connection.cursor()
+    kind = connection.dialect.name
+    # PostgreSQL tells bytes and numbers in binary sooner than in text.
+    options: dict[str, Any] = {} if kind == "sqlite" else {"binary": True}
+    cursor = connection.connection.cursor(**options)
     found: dict[SamplePlace, SampleRow] = {}
     for some in _parts(wanted):
-        if connection.dialect.name == "sqlite":
+        if kind == "sqlite":
             places = ", ".join([_places(by)] * len(some))
-            values = [each for row in some for each in row]
+            values = [each for place in some for each in place]
             cursor.execute(_FIND["sqlite", by].format(places), values)
         else:
             cursor.execute(_FIND["postgresql", by], _transposed(some))
-        for row in map(SampleRow._make, cursor.fetchall()):
-            found[row.stream, row.key] = row
+        for row in cursor.fetchall():
+            found[place_of(row)] = row
     return found
 
 
@@ -119,7 +104,7 @@ def _transposed(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
 
 
 def _find_statement(kind: str, by: tuple[str, ...]) -> str:
-    columns = ", ".join(f"samples.{each}" for each in SampleRow._fields)
+    columns = ", ".join(f"samples.{each}" for each in COLUMNS)
     same = [f"samples.{each} = wanted.{each}" for each in by]
     if by is BY_NAME:
         # In the words of the index of those that have a name.
@@ -146,11 +131,11 @@ def _insert_statement(table: Table, names: tuple[str, ...]) -> dict[str, str]:
 
 def _put_statement() -> dict[str, str]:
     changes = ", ".join(
-        f"{each} = excluded.{each}" for each in SampleRow._fields if each not in BY_TIME
+        f"{each} = excluded.{each}" for each in COLUMNS if each not in BY_TIME
     )
     place = f"ON CONFLICT ({', '.join(BY_TIME)})"
     instead = f"{place} DO UPDATE SET {changes}"  # nosec B608 # our names
-    added = _insert_statement(SAMPLES, SampleRow._fields)
+    added = _insert_statement(SAMPLES, COLUMNS)
     return {kind: f"{text} {instead}" for kind, text in added.items()}
 
 

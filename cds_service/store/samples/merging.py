@@ -24,8 +24,9 @@ from ...wearables.samples import NO_DEVICE
 from ..consents import guard
 from ..tables import CONSENTS, WEARABLE_ALERTS
 from . import bulk
-from .bulk import AT_ONCE, SampleRow
+from .bulk import AT_ONCE
 from .removals import remove_again
+from .rows import COLUMNS, plain
 from .streams import devices_of, lock_streams, owners_of
 from .tables import DEVICES, LINKS, OWNER, REMOVALS, REVISIONS, SAMPLES, STREAMS
 from .upsert import put_together
@@ -86,10 +87,10 @@ def _merge_stream(
         connection.execute(moved.values(new._asdict()))
         return
     sample = SAMPLES.c
-    columns = [sample[name] for name in SampleRow._fields]
+    columns = [sample[name] for name in COLUMNS]
     some = select(*columns).where(sample.stream == old.id).limit(AT_ONCE)
-    while found := list(map(SampleRow._make, connection.execute(some))):
-        moved_rows = [each._replace(stream=other.id) for each in found]
+    while found := [plain(each) for each in connection.execute(some)]:
+        moved_rows = [(other.id, *each[1:]) for each in found]
         put_together(connection, moved_rows, now_us)
         bulk.remove(connection, found)
     replaced = update(REVISIONS).where(REVISIONS.c.stream == old.id)

@@ -9,9 +9,8 @@ from ...wearables.readings import KeptSample
 from ...wearables.records import PatientKey
 from ...wearables.samples import microseconds
 from ..database import Database
-from .bulk import SampleRow
 from .records import SourceArrivals, StreamSummary
-from .rows import kept_sample, moment
+from .rows import COLUMNS, DEVICE, kept_sample, moment, plain
 from .streams import LONG_AGO, devices_of, read_stream
 from .tables import SAMPLES, STREAMS
 
@@ -31,7 +30,7 @@ class Samples:
         another patient's.
         """
         sample, found = SAMPLES.c, list[KeptSample]()
-        columns = [sample[name] for name in SampleRow._fields]
+        columns = [sample[name] for name in COLUMNS]
         with self._database.reading() as connection:
             devices = devices_of(connection, patient)
             streams = select(STREAMS).where(_of(patient, metric))
@@ -44,8 +43,8 @@ class Samples:
                 if each.withdrawn_us is not None:
                     asked = asked.where(sample.start_us < each.withdrawn_us)
                 stream = read_stream(each)
-                for row in map(SampleRow._make, connection.execute(asked)):
-                    found.append(kept_sample(row, stream, devices[row.device]))
+                for row in map(plain, connection.execute(asked)):
+                    found.append(kept_sample(row, stream, devices[row[DEVICE]]))
         return tuple(sorted(found, key=_by_start))
 
     def count(self, patient: PatientKey, metric: str = "") -> tuple[StreamSummary, ...]:

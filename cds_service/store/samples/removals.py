@@ -15,9 +15,9 @@ from sqlalchemy.dialects.postgresql import insert
 from ...wearables.samples import Removal, Sample, key_of_id, microseconds
 from ..database import Prepared
 from . import bulk
-from .bulk import AT_ONCE, SampleRow
+from .bulk import AT_ONCE
 from .records import ItemOutcome, StreamOwner
-from .rows import STATS
+from .rows import COLUMNS, REVISION, STATS, SampleRow, plain
 from .streams import LONG_AGO, Numbers, owner_row, streams_of
 from .tables import OWNER, REMOVALS, SAMPLES
 
@@ -131,11 +131,11 @@ def _rows_of(
     if removal["source_id"]:
         keys = [key_of_id(removal["source_id"], each) for each in STATS]
         places = [(stream, key) for stream in streams for key in keys]
-        named = bulk.find_named(connection, places).values()
-        yield [each for each in named if each.revision <= removal["revision"]]
+        named = bulk.find(connection, places).values()
+        yield [each for each in named if each[REVISION] <= removal["revision"]]
         return
     sample = SAMPLES.c
-    columns = [sample[name] for name in SampleRow._fields]
+    columns = [sample[name] for name in COLUMNS]
     since, until = removal["start_us"], removal["end_us"]
     for stream in streams:
         asked = (
@@ -145,7 +145,7 @@ def _rows_of(
             .limit(AT_ONCE)
         )
         while found := connection.execute(asked).all():
-            yield list(map(SampleRow._make, found))
+            yield list(map(plain, found))
 
 
 def _row(owner: StreamOwner, removal: Removal, now_us: int) -> dict[str, Any]:

@@ -1,6 +1,14 @@
-"""Samples to rows and back."""
+"""Samples to rows and back.
 
+A row is a plain tuple: hundreds of thousands come at once, and each dearer object would
+be felt.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, Final, cast
+
+from sqlalchemy import Row
 
 from ...wearables.readings import KeptSample
 from ...wearables.samples import (
@@ -10,37 +18,76 @@ from ...wearables.samples import (
     Flag,
     Sample,
     Stat,
+    key_at_start,
+    key_of_id,
     microseconds,
 )
-from .bulk import SampleRow
 from .records import SampleStream
 
 STATS = (Stat.INSTANT, Stat.MEAN, Stat.MIN, Stat.MAX, Stat.MEDIAN, Stat.TOTAL)
 CONTEXTS = (Context.UNKNOWN, Context.REST, Context.ACTIVE, Context.ASLEEP)
 """What is stored of each is its place here, which never changes."""
-_STAT_NUMBERS = {each: number for number, each in enumerate(STATS)}
-_CONTEXT_NUMBERS = {each: number for number, each in enumerate(CONTEXTS)}
+
+SampleRow = tuple[
+    int, int, bytes, int, float, int, int, int | None, int, int, int, int, bool
+]
+COLUMNS = (
+    *("stream", "start_us", "key", "length_us", "value", "revision", "received_us"),
+    *("offset_s", "device", "stat", "context", "flags", "named"),
+)
+"""Of ``samples``, in the order of a row."""
+STREAM: Final = 0
+START: Final = 1
+KEY: Final = 2
+LENGTH: Final = 3
+VALUE: Final = 4
+REVISION: Final = 5
+RECEIVED: Final = 6
+OFFSET: Final = 7
+DEVICE: Final = 8
+STAT: Final = 9
+CONTEXT: Final = 10
+FLAGS: Final = 11
+NAMED: Final = 12
 
 
-def sample_row(sample: Sample, stream: int, device: int, received_us: int) -> SampleRow:
-    """Return the row of ``samples``."""
-    start_us = microseconds(sample.start)
-    offset = sample.start.utcoffset() if sample.local else None
-    return SampleRow(
-        stream,
-        start_us,
-        sample.key,
-        microseconds(sample.end) - start_us,
-        float(sample.value),
-        sample.revision,
-        received_us,
-        None if offset is None else offset.days * 86400 + offset.seconds,
-        device,
-        _STAT_NUMBERS[sample.stat],
-        _CONTEXT_NUMBERS[sample.context],
-        int(sample.flags),
-        bool(sample.source_id),
-    )
+def sample_rows(
+    samples: Iterable[Sample],
+    streams: Mapping[tuple[str, str], int],
+    devices: Mapping[Device, int],
+    received_us: int,
+) -> Iterator[SampleRow]:
+    """Yield the row of each sample.
+
+    Mostly one is like the one before, but for its time and its value.
+
+    Args:
+        streams: Their numbers, by metric and unit.
+        devices: Their numbers.
+    """
+    before, length_before = None, 0
+    key, told = b"", (0, 0, 0, 0)
+    for each in samples:
+        start_us = microseconds(each.start)
+        length = 0 if each.end is each.start else microseconds(each.end) - start_us
+        if before is None or length != length_before or not _is_like(each, before):
+            before, length_before = each, length
+            key = key_at_start(each.device, each.stat, each.flags, length)
+            stat, context = STATS.index(each.stat), CONTEXTS.index(each.context)
+            told = (devices[each.device], stat, context, int(each.flags))
+        zone = each.start.utcoffset() if each.local else None
+        yield (
+            streams[each.metric, each.unit],
+            start_us,
+            key_of_id(each.source_id, each.stat) if each.source_id else key,
+            length,
+            float(each.value),
+            each.revision,
+            received_us,
+            None if zone is None else zone.days * 86_400 + zone.seconds,
+            *told,
+            bool(each.source_id),
+        )
 
 
 def kept_sample(row: SampleRow, stream: SampleStream, device: Device) -> KeptSample:
@@ -48,25 +95,40 @@ def kept_sample(row: SampleRow, stream: SampleStream, device: Device) -> KeptSam
 
     Its id at the source is not kept, nor where it stood in what came.
     """
-    zone = UTC if row.offset_s is None else timezone(timedelta(seconds=row.offset_s))
-    start = moment(row.start_us).astimezone(zone)
+    offset = row[OFFSET]
+    zone = UTC if offset is None else timezone(timedelta(seconds=offset))
+    start = moment(row[START]).astimezone(zone)
     sample = Sample(
         metric=stream.metric,
-        value=row.value,
+        value=row[VALUE],
         unit=stream.unit,
         start=start,
-        end=start + timedelta(microseconds=row.length_us),
-        local=row.offset_s is not None,
+        end=start + timedelta(microseconds=row[LENGTH]),
+        local=offset is not None,
         device=device,
-        revision=row.revision,
-        stat=STATS[row.stat],
-        context=CONTEXTS[row.context],
-        flags=Flag(row.flags),
+        revision=row[REVISION],
+        stat=STATS[row[STAT]],
+        context=CONTEXTS[row[CONTEXT]],
+        flags=Flag(row[FLAGS]),
     )
     owner = stream.owner
-    return KeptSample(sample, owner.source, owner.link, moment(row.received_us))
+    return KeptSample(sample, owner.source, owner.link, moment(row[RECEIVED]))
+
+
+def plain(row: Row[Any]) -> SampleRow:
+    """Return a row of the columns above as they were asked for."""
+    return cast(SampleRow, tuple(row))
 
 
 def moment(us: int) -> datetime:
     """Return the instant so many microseconds after 1970-01-01T00:00:00Z; UTC."""
     return EPOCH + timedelta(microseconds=us)
+
+
+def _is_like(one: Sample, other: Sample) -> bool:
+    return (
+        one.stat is other.stat
+        and one.context is other.context
+        and (one.flags is other.flags or one.flags == other.flags)
+        and (one.device is other.device or one.device == other.device)
+    )

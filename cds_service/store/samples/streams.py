@@ -4,6 +4,7 @@ Who writes to a stream has its row locked until the transaction ends, all in one
 """
 
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -86,14 +87,13 @@ def mark_arrival(
 
 
 def number_devices(
-    connection: Connection, wanted: Iterable[tuple[PatientKey, Device]]
-) -> dict[tuple[PatientKey, Device], int]:
-    """Return what the devices of patients are called in the rows of samples."""
-    asked = sorted(set(wanted), key=_by_name)
-    numbers: dict[tuple[PatientKey, Device], int] = {}
-    for patient, device in asked:
+    connection: Connection, patient: PatientKey, wanted: Iterable[Device]
+) -> dict[Device, int]:
+    """Return what a patient's devices are called in the rows of samples."""
+    numbers: dict[Device, int] = {}
+    for device in sorted(wanted, key=attrgetter("id", "name", "app")):
         if device == NO_DEVICE:
-            numbers[patient, device] = 0
+            numbers[device] = 0
             continue
         row = {
             **patient._asdict(),
@@ -105,7 +105,7 @@ def number_devices(
         if found is None:
             _ADD_DEVICE.run(connection, row)
             found = _DEVICE.ask(connection, row).scalar_one()
-        numbers[patient, device] = int(found)
+        numbers[device] = int(found)
     return numbers
 
 
@@ -145,11 +145,6 @@ def _stream_row(stream: SampleStream) -> dict[str, Any]:
         "received_us": LONG_AGO,
         "withdrawn_us": None,
     }
-
-
-def _by_name(wanted: tuple[PatientKey, Device]) -> tuple[Any, ...]:
-    patient, device = wanted
-    return patient, device.id, device.name, device.app
 
 
 def _mark_arrival() -> Prepared:

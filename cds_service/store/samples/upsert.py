@@ -7,18 +7,33 @@ any order, split in any way, leave the same samples, as long as one revision say
 thing.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
+from operator import itemgetter
 
 from sqlalchemy import Connection
 
 from ...wearables.samples import Removal, Sample, microseconds
 from . import bulk
-from .bulk import AT_ONCE, SampleRow
-from .records import ItemOutcome, SampleBatch, SampleStream
+from .bulk import AT_ONCE
+from .records import ItemOutcome, SampleBatch, SampleStream, StreamOwner
 from .removals import read_taken_back, take_back
-from .rows import sample_row
+from .rows import (
+    CONTEXT,
+    DEVICE,
+    FLAGS,
+    LENGTH,
+    OFFSET,
+    RECEIVED,
+    REVISION,
+    START,
+    STREAM,
+    VALUE,
+    SampleRow,
+    sample_rows,
+)
 from .streams import (
     LONG_AGO,
     Numbers,
@@ -39,81 +54,104 @@ def upsert(
     Nobody else writes to the streams of these owners until the transaction ends.
     """
     now_us = microseconds(now)
-    wanted = {
-        SampleStream(batch.owner, sample.metric, sample.unit)
-        for batch in batches
-        for sample in _samples(batch)
-    }
-    numbers = lock_streams(connection, {each.owner for each in batches}, wanted)
-    outcomes = [_take_back(connection, each, numbers, now_us) for each in batches]
-    pending = _pending(connection, zip(batches, outcomes), numbers, now_us)
+    parts = [_Part.of(each) for each in batches]
+    wanted = {each for part in parts for each in part.streams()}
+    numbers = lock_streams(connection, {each.owner for each in parts}, wanted)
+    for part in parts:
+        part.take_back(connection, numbers, now_us)
+    pending = _pending(connection, parts, numbers, now_us)
     newest: dict[int, int] = {}
     while some := list(islice(pending, AT_ONCE)):
         rows = [row for row, _, _ in some]
         done = put_together(connection, rows, now_us)
         for (row, told, place), outcome in zip(some, done):
             told[place] = outcome
-            newest[row.stream] = max(row.start_us, newest.get(row.stream, LONG_AGO))
+            if row[START] > newest.get(row[STREAM], LONG_AGO):
+                newest[row[STREAM]] = row[START]
     mark_arrival(connection, newest, now_us)
-    return outcomes
+    return [each.outcomes for each in parts]
 
 
-def _samples(batch: SampleBatch) -> Iterator[Sample]:
-    return (each for each in batch.items if isinstance(each, Sample))
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The items of one owner by their kind, and what becomes of each."""
 
+    owner: StreamOwner
+    samples: Mapping[int, Sample]
+    """By their place; they come after the removals, whatever the order."""
+    removals: Mapping[int, Removal]
+    outcomes: list[ItemOutcome]
 
-def _take_back(
-    connection: Connection, batch: SampleBatch, numbers: Numbers, now_us: int
-) -> list[ItemOutcome]:
-    """What became of the removals; the samples come after them, whatever the order."""
-    removals = [each for each in batch.items if isinstance(each, Removal)]
-    done = iter(take_back(connection, batch.owner, removals, numbers, now_us))
-    return [
-        next(done) if isinstance(each, Removal) else ItemOutcome.OUTDATED
-        for each in batch.items
-    ]
+    @classmethod
+    def of(cls, batch: SampleBatch) -> "_Part":
+        samples, removals = dict[int, Sample](), dict[int, Removal]()
+        for place, each in enumerate(batch.items):
+            if isinstance(each, Sample):
+                samples[place] = each
+            else:
+                removals[place] = each
+        outcomes = [ItemOutcome.OUTDATED] * len(batch.items)
+        return cls(batch.owner, samples, removals, outcomes)
+
+    def streams(self) -> Iterator[SampleStream]:
+        """The streams of the samples."""
+        for metric, unit in {
+            (each.metric, each.unit) for each in self.samples.values()
+        }:
+            yield SampleStream(self.owner, metric, unit)
+
+    def take_back(self, connection: Connection, numbers: Numbers, now_us: int) -> None:
+        """Do the removals."""
+        told = list(self.removals.values())
+        done = take_back(connection, self.owner, told, numbers, now_us)
+        for place, outcome in zip(self.removals, done):
+            self.outcomes[place] = outcome
 
 
 def _pending(
-    connection: Connection,
-    batches: Iterable[tuple[SampleBatch, list[ItemOutcome]]],
-    numbers: Numbers,
-    now_us: int,
+    connection: Connection, parts: Iterable[_Part], numbers: Numbers, received_us: int
 ) -> Iterator[Pending]:
     """Yield the samples that were not taken back."""
-    for batch, outcomes in batches:
-        patient = batch.owner.patient
-        measured_by = {(patient, each.device) for each in _samples(batch)}
-        devices = number_devices(connection, measured_by)
-        taken_back = read_taken_back(connection, batch.owner, _samples(batch))
-        for place, sample in enumerate(batch.items):
-            if isinstance(sample, Removal):
-                continue
-            stream = numbers[SampleStream(batch.owner, sample.metric, sample.unit)]
-            row = sample_row(sample, stream, devices[patient, sample.device], now_us)
-            if not taken_back or not taken_back.holds(sample, row.start_us):
-                yield row, outcomes, place
+    for part in parts:
+        samples = part.samples.values()
+        measured_by = {each.device for each in samples}
+        devices = number_devices(connection, part.owner.patient, measured_by)
+        streams = {
+            (stream.metric, stream.unit): number
+            for stream, number in numbers.items()
+            if stream.owner == part.owner
+        }
+        taken_back = read_taken_back(connection, part.owner, samples)
+        hides = taken_back.holds if taken_back else _never
+        rows = sample_rows(samples, streams, devices, received_us)
+        for (place, sample), row in zip(part.samples.items(), rows):
+            if not hides(sample, row[START]):
+                yield row, part.outcomes, place
+
+
+def _never(sample: Sample, start_us: int) -> bool:
+    return False
 
 
 def put_together(
     connection: Connection, rows: Sequence[SampleRow], now_us: int
 ) -> list[ItemOutcome]:
     """Put rows with those that are there; what became of each, in their order."""
-    stored = bulk.find(connection, rows)
+    places = list(map(bulk.place_of, rows))
+    stored = bulk.find(connection, places)
     held, outcomes = dict(stored), []
-    for row in rows:
-        key = (row.stream, row.key)
-        outcome, held[key] = _settle(held.get(key), row)
+    for place, row in zip(places, rows):
+        outcome, held[place] = _settle(held.get(place), row)
         outcomes.append(outcome)
     changed, moved, replaced = [], [], []
-    for key, row in held.items():
-        old = stored.get(key)
+    for place, row in held.items():
+        old = stored.get(place)
         if row is old:
             continue
         changed.append(row)
-        if old and not _says_the_same(old, row):
+        if old and _said(old) != _said(row):
             replaced.append(old)
-            if old.start_us != row.start_us:
+            if old[START] != row[START]:
                 moved.append(old)
     bulk.keep(connection, replaced, now_us)
     bulk.remove(connection, moved)
@@ -121,31 +159,25 @@ def put_together(
     return outcomes
 
 
+_said = itemgetter(VALUE, CONTEXT, FLAGS, START, LENGTH)
+"""What a sample says; the rest is how it is known, and since when."""
+
+
 def _settle(old: SampleRow | None, new: SampleRow) -> tuple[ItemOutcome, SampleRow]:
     """What becomes of a sample, and which row holds from then on."""
     if old is None:
         return ItemOutcome.ACCEPTED, new
-    if _says_the_same(old, new):
+    if _said(old) == _said(new):
         return ItemOutcome.DUPLICATE, _both(old, new)
-    if new.revision >= old.revision:
+    if new[REVISION] >= old[REVISION]:
         return ItemOutcome.REVISED, new
     return ItemOutcome.OUTDATED, old
 
 
-def _says_the_same(old: SampleRow, new: SampleRow) -> bool:
-    return (
-        old.value == new.value
-        and old.context == new.context
-        and old.flags == new.flags
-        and old.start_us == new.start_us
-        and old.length_us == new.length_us
-    )
-
-
 def _both(old: SampleRow, new: SampleRow) -> SampleRow:
     """The row of two that say the same: the higher revision, and the clock if known."""
-    offset = new.offset_s if old.offset_s is None else old.offset_s
-    if new.revision <= old.revision and offset == old.offset_s:
+    offset = new[OFFSET] if old[OFFSET] is None else old[OFFSET]
+    if new[REVISION] <= old[REVISION] and offset == old[OFFSET]:
         return old
-    revision = max(old.revision, new.revision)
-    return old._replace(revision=revision, offset_s=offset)
+    revision = max(old[REVISION], new[REVISION])
+    return (*old[:REVISION], revision, old[RECEIVED], offset, *old[DEVICE:])
