@@ -54,6 +54,8 @@ FORMAT = "fhir"
 READ = frozenset({"final", "amended", "corrected", "preliminary", "unknown"})
 """``unknown`` is what the mapping from Open mHealth writes into every Observation."""
 TAKEN_BACK = "entered-in-error"
+TEST_DATA = "HTEST"
+"""Source: HL7 v3 ActReason, "test health data"."""
 LONGEST_NOTICE = 128
 """Characters in the id of an alert."""
 LONGEST_ATTACHMENT = 256 * 1024
@@ -131,6 +133,8 @@ class _Delivery:
             raise NotTaken(
                 reason, "Must say that it was measured, such as final.", "status"
             )
+        if _is_for_tests(observation):
+            raise NotTaken("demo", "Is marked as test data.", "meta.security")
         wearer = self._wearer(observation)
         if "valueAttachment" in observation:
             items = self._attached(observation, path, wearer)
@@ -189,6 +193,14 @@ class _Delivery:
             text = "Must be a Patient of the server, or the identifier of one."
             raise NotTaken("wearer", text, "subject")
         return SourceWearer(user=number)
+
+
+def _is_for_tests(observation: Object) -> bool:
+    labels = inside(observation, "meta").get("security")
+    return any(
+        isinstance(each, dict) and each.get("code") == TEST_DATA
+        for each in (labels if isinstance(labels, list) else [])
+    )
 
 
 def _number_of(told: Any) -> str:

@@ -454,3 +454,16 @@ def test_what_is_wrong_with_one_entered_in_error_is_said() -> None:
     (item,) = read(observation(status="entered-in-error", valueQuantity={"value": 1}))
 
     assert (item.reason, item.rejected) == ("unit", True)
+
+
+@pytest.mark.parametrize("labels", [[{"code": "HTEST"}], [7, {"code": "HTEST"}]])
+def test_what_is_marked_as_test_data_is_no_reading(labels: Any) -> None:
+    (item,) = read(observation(meta={"security": labels}))
+
+    assert (item.reason, item.rejected) == ("demo", False)
+
+
+def test_another_label_of_security_leaves_a_reading_one() -> None:
+    (sample,) = read(observation(meta={"security": [{"code": "R"}]}))
+
+    assert sample.value == 112.0
