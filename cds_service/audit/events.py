@@ -204,6 +204,17 @@ def build_readings_event(
     return AuditEvent(at, "delivery", tenant, source, patient, told)
 
 
+def build_link_event(
+    at: datetime,
+    tenant: str,
+    teller: str,
+    patient: PatientKey | None,
+    detail: Mapping[str, Any],
+) -> AuditEvent:
+    """Return the row of what *teller* said about whose wrist it is."""
+    return AuditEvent(at, "link", tenant, teller, patient, detail)
+
+
 def build_consent_event(
     at: datetime,
     tenant: str,

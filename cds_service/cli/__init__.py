@@ -87,6 +87,7 @@ VERBS: Mapping[str, Verb] = {
     "import": Verb(
         "wearables.imports", "Take in the whole export of a phone.", name="imports"
     ),
+    "link": Verb("wearables.links", "Say whose wrist it is; make wearers' tokens."),
     "new": Verb("rules.new", "Write a new rule and its tests."),
     "patient": Verb(
         "database.patient", "Write out or remove what is kept of one patient."
@@ -96,7 +97,11 @@ VERBS: Mapping[str, Verb] = {
     "publish": Verb(
         "rules.publish", "Check and test the rules, then have every server serve them."
     ),
+    "quarantine": Verb(
+        "wearables.quarantine", "Release readings of wearers whom nobody knew."
+    ),
     "replay": Verb("charts.replay", "Ask every rule of every patient in a folder."),
+    "samples": Verb("wearables.samples", "Count or print a patient's readings."),
     "schema": Verb("rules.schema", "Write the JSON Schema of each kind of rule file."),
     "serve": Verb("serve", "Serve over HTTP."),
     "simulate": Verb(

@@ -29,6 +29,13 @@ class ImportTotals:
     left_out: Counter[str] = field(default_factory=Counter)
     """By reason."""
 
+    def add(self, shelves: Shelves, taken: TakenIn) -> None:
+        """Count what was stored of some items."""
+        self.outcomes.update(taken.count())
+        if shelves.alerts:
+            self.outcomes["accepted"] += len(shelves.alerts)
+        self.left_out.update(each.reason for _, each in shelves.left_out)
+
 
 def take_in_all(
     items: Iterable[Item],
@@ -70,7 +77,4 @@ def _take_in(
         )
         return shelves, ingestion.store.take_in(intake, event, now)
 
-    shelves, taken = again_while_outdated(sort_and_store)
-    totals.outcomes.update(taken.count())
-    totals.outcomes["accepted"] += len(shelves.alerts)
-    totals.left_out.update(each.reason for _, each in shelves.left_out)
+    totals.add(*again_while_outdated(sort_and_store))

@@ -24,6 +24,11 @@ def _user() -> str:
         return "unknown"
 
 
+operator_option = click.option(
+    "--by", default=_user, show_default="login", help="Who asks, for the trail."
+)
+
+
 def _patient_options(command: Callable[..., None]) -> Callable[..., None]:
     """Options that name a patient and who asks; the command gets them as ``asked``."""
 
@@ -36,9 +41,7 @@ def _patient_options(command: Callable[..., None]) -> Callable[..., None]:
 
     wrapped: Callable[..., None] = with_asked
     for option in (
-        click.option(
-            "--by", default=_user, show_default="login", help="Who asks, for the trail."
-        ),
+        operator_option,
         click.option(
             "--fhir-base",
             default="-",

@@ -1,0 +1,109 @@
+"""``cds-service quarantine``: readings of wearers whom no link names yet."""
+
+import json
+from typing import Any
+
+import click
+
+from ...exports.consents import Tenancy
+from ...fhir.foreign_text import clean
+from ...ingestion import Ingestion
+from ...ingestion.releasing import release_held
+from ...store.samples.records import UnknownWearer
+from ...wearables.adapters.written import item_as_json
+from ..consents import tenancy_options
+from .links import Desk, json_option, tenant_option, with_desk
+
+
+@click.group()
+def quarantine() -> None:
+    """See what is held of wearers whom nobody knows; release it, or throw it away.
+
+    `cds-service link add` says whose it is; `release` then takes it in once, asking for
+    Consents anew. Exit code 0: done; 1: it could not be done, and it says why.
+    """
+
+
+def _wearer_options(command: Any) -> Any:
+    for option in (
+        click.option("--device", default="", help="As the source calls the device."),
+        click.option("--user", default="", help="As the source calls its user."),
+        click.option("--source", required=True, help="As the clients file calls it."),
+    ):
+        command = option(command)
+    return command
+
+
+@quarantine.command("list")
+@with_desk
+@tenant_option
+@json_option
+def list_wearers(desk: Desk, tenant: str, as_json: bool) -> None:
+    """List of whom something is held, and how much."""
+    for each in desk.store.quarantine.wearers(tenant):
+        wearer = each.wearer
+        if as_json:
+            told = {
+                **wearer._asdict(),
+                "items": each.items,
+                "since": each.since.isoformat(),
+                "first": each.first and each.first.isoformat(),
+                "last": each.last and each.last.isoformat(),
+            }
+            click.echo(json.dumps(told))
+        else:
+            named = (
+                f"user {clean(wearer.user) or '-'} device {clean(wearer.device) or '-'}"
+            )
+            since = f"held since {each.since:%Y-%m-%d %H:%M} UTC"
+            click.echo(f"{wearer.source}: {named}: {each.items:,} items, {since}")
+
+
+@quarantine.command()
+@with_desk
+@tenant_option
+@_wearer_options
+@click.option("--most", default=100, show_default=True, type=click.IntRange(1, 1000))
+def show(
+    desk: Desk, tenant: str, source: str, user: str, device: str, most: int
+) -> None:
+    """Print what is held of a wearer, as JSON lines, oldest first."""
+    wearer = UnknownWearer(tenant, source, user, device)
+    for each in desk.store.quarantine.items(wearer, most=most):
+        told = {"format": each.format, "held": each.held.isoformat()}
+        click.echo(json.dumps({**told, **item_as_json(each.item)}))
+
+
+@quarantine.command()
+@with_desk
+@tenancy_options
+@_wearer_options
+def release(desk: Desk, tenancy: Tenancy, source: str, user: str, device: str) -> None:
+    """Take in what is held of a wearer, as far as links now say whose it is.
+
+    What no link names at its time, and what no Consent permits to store, stays.
+    """
+    wearer = UnknownWearer(tenancy.tenant, source, user, device)
+    ingestion = Ingestion(desk.store, (), lambda tenant: tenancy.gate, json.loads)
+    done = release_held(
+        wearer, tenancy.fhir_base, ingestion, desk.event(tenancy.tenant, None)
+    )
+    counts = ", ".join(f"{number:,} {name}" for name, number in done.outcomes.items())
+    stay = sum(done.left_out.values())
+    click.echo(f"{counts or 'nothing released'}; {stay:,} stay held")
+
+
+@quarantine.command()
+@with_desk
+@tenant_option
+@_wearer_options
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def drop(
+    desk: Desk, tenant: str, source: str, user: str, device: str, yes: bool
+) -> None:
+    """Throw away what is held of a wearer."""
+    if not yes:
+        click.confirm("This cannot be undone. Go on?", abort=True)
+    wearer = UnknownWearer(tenant, source, user, device)
+    event = desk.event(tenant, None, of=wearer._asdict())
+    click.echo(f"{desk.store.quarantine.drop(wearer, event):,} items dropped")
