@@ -475,10 +475,6 @@ FOR_OTHERS = {
 """What a library or Python itself asks for by its name."""
 UNDER_WAY: set[str] = {
     "ehr.hours.play_hour",
-    "store.samples.links.retract",
-    "store.samples.quarantine.drop",
-    "store.samples.quarantine.wearers",
-    "store.samples.tokens.revoke",
     "wearables.samples.ESTIMATED",
 }
 """What the next change is to use; it leaves this list with it."""

@@ -54,7 +54,7 @@ class Moment(click.ParamType[datetime]):
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class LinkDesk:
     """An open database, and who works on it."""
 
     store: Store
@@ -72,7 +72,7 @@ def with_desk(command: Callable[..., None]) -> Callable[..., None]:
     def open_desk(database: str, by: str, **arguments: Any) -> None:
         store = open_store(database)
         try:
-            command(desk=Desk(store, f"operator:{by}"), **arguments)
+            command(desk=LinkDesk(store, f"operator:{by}"), **arguments)
         except StoreError as error:
             raise click.ClickException(f"{shown(database)}: {error}") from error
         finally:
@@ -143,7 +143,7 @@ def _check_zone(context: click.Context, parameter: click.Parameter, name: str) -
 )
 @json_option
 def add(
-    desk: Desk,
+    desk: LinkDesk,
     patient: PatientKey,
     source: str,
     user: str,
@@ -191,7 +191,7 @@ BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 @click.option("--patient", default="", metavar="ID", help="Of one patient only.")
 @json_option
 def list_links(
-    desk: Desk, tenant: str, source: str, patient: str, as_json: bool
+    desk: LinkDesk, tenant: str, source: str, patient: str, as_json: bool
 ) -> None:
     """List links, those that ended or were taken back as well."""
     for each in desk.store.links.all(tenant, source):
@@ -205,7 +205,7 @@ def list_links(
 @click.argument("id", type=int)
 @click.option("--at", type=Moment(), help="When it ended; by default now.")
 @click.option("--retract", is_flag=True, help="It was wrong from its beginning.")
-def end(desk: Desk, id: int, at: datetime | None, retract: bool) -> None:
+def end(desk: LinkDesk, id: int, at: datetime | None, retract: bool) -> None:
     """End link ID. What was measured after that was not the patient's: it is withdrawn.
 
     With --retract everything that came by it is, and its tokens are revoked.
@@ -230,7 +230,7 @@ def end(desk: Desk, id: int, at: datetime | None, retract: bool) -> None:
 @click.option("--fhir-base", default="-", show_default=True, help="Of both patients.")
 @click.argument("old")
 @click.argument("new")
-def merge(desk: Desk, tenant: str, fhir_base: str, old: str, new: str) -> None:
+def merge(desk: LinkDesk, tenant: str, fhir_base: str, old: str, new: str) -> None:
     """Have all that is kept of patient OLD be NEW's, who turned out to be the same."""
     for each in (old, new):
         if not PATIENT_ID.fullmatch(each):
@@ -258,7 +258,7 @@ def merge(desk: Desk, tenant: str, fhir_base: str, old: str, new: str) -> None:
 @click.option("--list", "listed", is_flag=True, help="List tokens and make none.")
 @click.option("--revoke", metavar="TOKEN", help="Have a token, named by its id, end.")
 def token(
-    desk: Desk, id: int, formats: tuple[str, ...], listed: bool, revoke: str | None
+    desk: LinkDesk, id: int, formats: tuple[str, ...], listed: bool, revoke: str | None
 ) -> None:
     """Make a token for the wearer of link ID; it is printed once and kept nowhere."""
     known = desk.store.links.get(id)

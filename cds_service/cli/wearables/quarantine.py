@@ -12,7 +12,7 @@ from ...ingestion.releasing import release_held
 from ...store.samples.records import UnknownWearer
 from ...wearables.adapters.written import item_as_json
 from ..consents import tenancy_options
-from .links import Desk, json_option, tenant_option, with_desk
+from .links import LinkDesk, json_option, tenant_option, with_desk
 
 
 @click.group()
@@ -38,7 +38,7 @@ def _wearer_options(command: Any) -> Any:
 @with_desk
 @tenant_option
 @json_option
-def list_wearers(desk: Desk, tenant: str, as_json: bool) -> None:
+def list_wearers(desk: LinkDesk, tenant: str, as_json: bool) -> None:
     """List of whom something is held, and how much."""
     for each in desk.store.quarantine.wearers(tenant):
         wearer = each.wearer
@@ -65,7 +65,7 @@ def list_wearers(desk: Desk, tenant: str, as_json: bool) -> None:
 @_wearer_options
 @click.option("--most", default=100, show_default=True, type=click.IntRange(1, 1000))
 def show(
-    desk: Desk, tenant: str, source: str, user: str, device: str, most: int
+    desk: LinkDesk, tenant: str, source: str, user: str, device: str, most: int
 ) -> None:
     """Print what is held of a wearer, as JSON lines, oldest first."""
     wearer = UnknownWearer(tenant, source, user, device)
@@ -78,7 +78,9 @@ def show(
 @with_desk
 @tenancy_options
 @_wearer_options
-def release(desk: Desk, tenancy: Tenancy, source: str, user: str, device: str) -> None:
+def release(
+    desk: LinkDesk, tenancy: Tenancy, source: str, user: str, device: str
+) -> None:
     """Take in what is held of a wearer, as far as links now say whose it is.
 
     What no link names at its time, and what no Consent permits to store, stays.
@@ -99,7 +101,7 @@ def release(desk: Desk, tenancy: Tenancy, source: str, user: str, device: str) -
 @_wearer_options
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def drop(
-    desk: Desk, tenant: str, source: str, user: str, device: str, yes: bool
+    desk: LinkDesk, tenant: str, source: str, user: str, device: str, yes: bool
 ) -> None:
     """Throw away what is held of a wearer."""
     if not yes:

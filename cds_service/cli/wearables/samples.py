@@ -8,7 +8,7 @@ import click
 
 from ...wearables.adapters.written import item_as_json
 from ...wearables.records import PatientKey
-from .links import Desk, Moment, json_option, patient_options, with_desk
+from .links import LinkDesk, Moment, json_option, patient_options, with_desk
 
 
 @click.group()
@@ -21,7 +21,7 @@ def samples() -> None:
 @patient_options
 @click.option("--metric", default="", help="Of one metric only, as heart-rate.")
 @json_option
-def count(desk: Desk, patient: PatientKey, metric: str, as_json: bool) -> None:
+def count(desk: LinkDesk, patient: PatientKey, metric: str, as_json: bool) -> None:
     """Say how many readings are kept, of what, by which source, from when to when."""
     for each in desk.store.samples.count(patient, metric):
         owner = each.stream.owner
@@ -52,7 +52,7 @@ def count(desk: Desk, patient: PatientKey, metric: str, as_json: bool) -> None:
 @click.option("--to", "until", type=Moment(), help="By default now.")
 @json_option
 def show(
-    desk: Desk,
+    desk: LinkDesk,
     patient: PatientKey,
     metric: str,
     since: datetime | None,
