@@ -33,7 +33,7 @@ def link() -> None:
     """
 
 
-class Moment(click.ParamType[datetime]):
+class TimeOption(click.ParamType[datetime]):
     """An instant with an offset, or a day, which begins in UTC."""
 
     name = "TIME"
@@ -124,8 +124,10 @@ def _check_zone(context: click.Context, parameter: click.Parameter, name: str) -
 @click.option("--source", required=True, help="As the clients file calls it.")
 @click.option("--user", default="", help="As the source calls its user.")
 @click.option("--device", default="", help="As the source calls the device.")
-@click.option("--from", "since", type=Moment(), help="By default from the beginning.")
-@click.option("--until", type=Moment(), help="By default without an end.")
+@click.option(
+    "--from", "since", type=TimeOption(), help="By default from the beginning."
+)
+@click.option("--until", type=TimeOption(), help="By default without an end.")
 @click.option("--mrn", default="", help="The hospital's number of the patient.")
 @click.option("--authority", default="", help="Whose number that is.")
 @click.option(
@@ -203,7 +205,7 @@ def list_links(
 @link.command()
 @with_desk
 @click.argument("id", type=int)
-@click.option("--at", type=Moment(), help="When it ended; by default now.")
+@click.option("--at", type=TimeOption(), help="When it ended; by default now.")
 @click.option("--retract", is_flag=True, help="It was wrong from its beginning.")
 def end(desk: LinkDesk, id: int, at: datetime | None, retract: bool) -> None:
     """End link ID. What was measured after that was not the patient's: it is withdrawn.

@@ -8,7 +8,7 @@ import click
 
 from ...wearables.adapters.written import item_as_json
 from ...wearables.records import PatientKey
-from .links import LinkDesk, Moment, json_option, patient_options, with_desk
+from .links import LinkDesk, TimeOption, json_option, patient_options, with_desk
 
 
 @click.group()
@@ -48,8 +48,10 @@ def count(desk: LinkDesk, patient: PatientKey, metric: str, as_json: bool) -> No
 @with_desk
 @patient_options
 @click.option("--metric", required=True, help="As heart-rate.")
-@click.option("--from", "since", type=Moment(), help="By default a day before --to.")
-@click.option("--to", "until", type=Moment(), help="By default now.")
+@click.option(
+    "--from", "since", type=TimeOption(), help="By default a day before --to."
+)
+@click.option("--to", "until", type=TimeOption(), help="By default now.")
 @json_option
 def show(
     desk: LinkDesk,
