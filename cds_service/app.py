@@ -32,9 +32,16 @@ from .store.publications import NotLeased, Publication
 from .store.records import StoreError
 from .store.store import Store
 from .web.errors import register_errors
-from .web.headers import add_headers, allow_origins
-from .web.health import build_description, build_health, build_logger, observe_requests
+from .web.headers import (
+    Origins,
+    add_headers,
+    allow_origins,
+    keep_to_origins,
+    list_origins,
+)
+from .web.health import build_description, build_health
 from .web.hooks import build_hooks
+from .web.layers import Layer, build_logger, observe_requests, surround
 from .web.limits import limit_requests
 from .web.notes import tell_timing
 from .web.readiness import Readiness
@@ -69,19 +76,13 @@ def create_app(config: Config | None = None, world: World | None = None) -> Flas
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.extensions["cds_service"] = world
-    if world.config.traces_url:
-        tracing = Tracing(world.config.traces_url, world.config.traces_share)
-        app.extensions["cds_tracing"] = tracing
-        trace_requests(app, tracing)
-    observe_requests(app, sys.stdout.buffer)
-    app.extensions["cds_metrics"].say(world)
-    add_headers(app, world.config)
     config = world.config
-    register_errors(app, tell_reasons=config.profile is Profile.DEVELOPMENT)
     # Auth is off in development alone.
-    allow_origins(app, world.clients.origins, try_out=config.auth is Auth.OFF)
-    tell_timing(app)
-    limit_requests(app, world.config)
+    origins = list_origins(world.clients.origins, try_out=config.auth is Auth.OFF)
+    surround(app, build_layers(app, world, origins))
+    allow_origins(app, origins)
+    app.extensions["cds_metrics"].say(world)
+    register_errors(app, tell_reasons=config.profile is Profile.DEVELOPMENT)
     refusals = app.extensions["cds_refusals"] = Refusals(world.store, world.clock)
     readiness = app.extensions["cds_readiness"] = Readiness(world, say)
     metrics = app.extensions["cds_metrics"]
@@ -92,6 +93,23 @@ def create_app(config: Config | None = None, world: World | None = None) -> Flas
     app.register_blueprint(build_description(world))
     app.register_blueprint(build_wearables(world))
     return app
+
+
+def build_layers(app: Flask, world: World, origins: Origins) -> list[Layer]:
+    """Return what surrounds each request, from without to within."""
+    config, traced = world.config, []
+    if config.traces_url:
+        tracing = Tracing(config.traces_url, config.traces_share)
+        app.extensions["cds_tracing"] = tracing
+        traced = [trace_requests(tracing)]
+    return [
+        *traced,
+        observe_requests(app, sys.stdout.buffer),
+        add_headers(config),
+        keep_to_origins(origins),
+        Layer(after=tell_timing),
+        limit_requests(app, config),
+    ]
 
 
 def start_app(world: World, documents: Mapping[str, Document]) -> Flask:

@@ -90,7 +90,7 @@ DOORS = {
     "pydantic_settings": ["config"],
     "click": ["cli"],
     "rich": ["cli"],
-    "structlog": ["web.health"],
+    "structlog": ["web.layers"],
     "opentelemetry": ["web.tracing"],
     "prometheus_client": ["web.health", "web.metrics"],
     "flask_cors": ["web"],

@@ -46,7 +46,7 @@ from ..rulebook.engine import (
     evaluate,
 )
 from ..store.displays import OwnCall
-from ..store.records import CallRecord, StoreError, TokenKey, TokenSpent
+from ..store.records import CallRecord, StoreError, TokenKey, TokenSpent, TooLate
 from ..store.store import Store
 from ..trust import USED_BEFORE, TrustedClient
 from ..wearables.consent_gate import ConsentGate
@@ -102,22 +102,22 @@ def answer(
     client: TrustedClient,
     world: World,
     watch: Stopwatch | None = None,
-    check_time: Callable[[], None] = lambda: None,
+    is_late: Callable[[], bool] = lambda: False,
     token: TokenKey | None = None,
 ) -> Answer:
     """Return the cards for one call; recorded before they are returned.
 
-    The *watch* has run since the call arrived; it is told of every phase. *check_time*
-    refuses what comes too late: before the record, since a card that was recorded
-    counts as seen and may be held back the next time. The *token* is spent with the
-    record, so that a call that could not be recorded may come again with it.
+    The *watch* has run since the call arrived, and is told of every phase. What is late
+    is refused and not recorded, since a card that was recorded counts as seen and may
+    be held back the next time. The *token* is spent with the record, so that a call
+    that could not be recorded may come again with it.
 
     Raises:
         Unauthenticated: if another call with the token was faster.
         UnmetPrecondition: if data that the service requires cannot be had.
         WrongPatient: if the data is about somebody else.
         InvalidAnswer: if a card breaks the protocol.
-        Unavailable: if the call cannot be recorded.
+        Unavailable: if the call cannot be recorded, or not in time.
     """
     now = world.clock()
     watch = watch or Stopwatch()
@@ -144,12 +144,10 @@ def answer(
     cards = tuple(gate_card(each.card, capabilities) for each in built)
     actions = [action for each in built for action in each.system_actions]
     body = build_response(cards, actions, held_back_extension(held))
-    check_time()
-
     watch.enter("record")
     decided = Decided(now, chart, evaluations, built, held, heeded.use)
     call = build_call_record(service, hook_request, client, decided)
-    record(call, world.store, token)
+    record(call, world.store, token, is_late)
     watch.enter("")
     withheld = heeded.use.withheld if heeded.use else 0
     return Answer(
@@ -293,11 +291,18 @@ def seed_of(service_id: str, hook_request: HookRequest, client: TrustedClient) -
     return "|".join((*parts, hook_request.patient_id))
 
 
-def record(call: CallRecord, store: Store, token: TokenKey | None) -> None:
+def record(
+    call: CallRecord,
+    store: Store,
+    token: TokenKey | None,
+    is_late: Callable[[], bool],
+) -> None:
     """Record a call with its audit row; what is not recorded is not answered."""
     try:
-        store.record_call(call, build_call_event(call), token)
+        store.record_call(call, build_call_event(call), token, is_late)
     except TokenSpent as error:
         raise Unauthenticated(USED_BEFORE) from error
+    except TooLate as error:
+        raise Unavailable("This took too long. Try again.") from error
     except StoreError as error:
         raise Unavailable("The call could not be recorded.") from error

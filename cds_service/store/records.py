@@ -54,6 +54,10 @@ class Outdated(StoreError):
     """What was decided rests on what does not hold any more; decide anew."""
 
 
+class TooLate(StoreError):
+    """Nobody waits any more for what was to be recorded."""
+
+
 class ConsentsChanged(Outdated):
     """It rests on Consents that do not hold any more."""
 

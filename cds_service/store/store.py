@@ -44,6 +44,7 @@ from .records import (
     StoreError,
     TakenIn,
     TokenKey,
+    TooLate,
     Usage,
 )
 from .reports import Period, Reports, arrivals
@@ -272,8 +273,7 @@ class Store:
         Who is told that it is new may still lose it to another, until it is spent.
         """
         with self._database.reading() as connection:
-            found = TOKEN_IS_SPENT.run(connection, token._asdict()).fetchone()
-        return bool(found and found[0])
+            return bool(TOKEN_IS_SPENT.ask(connection, token._asdict()).scalar())
 
     def spend_token(
         self, issuer: str, jti: str, expires_at: datetime, now: datetime
@@ -387,6 +387,7 @@ class Store:
         call: CallRecord,
         audit_event: AuditEvent,
         token: TokenKey | None = None,
+        is_late: Callable[[], bool] = lambda: False,
     ) -> None:
         """Store the call, its cards, what was held back and the audit row, or nothing.
 
@@ -394,10 +395,12 @@ class Store:
 
         Args:
             token: Spent with it; None for one that may be used again.
+            is_late: Asked when its turn has come.
 
         Raises:
             ConsentsChanged: if other Consents hold than the cards rest on.
             TokenSpent: if somebody else was faster.
+            TooLate: if it is late.
         """
         use = call.consent
         call_rows = CallRows(
@@ -408,6 +411,8 @@ class Store:
         )
 
         def work(connection: Connection) -> None:
+            if is_late():
+                raise TooLate("its turn has come too late")
             self._prune(connection, call.at)
             if use and use.change:
                 guard(connection, changed=[use.change.patient])
@@ -445,11 +450,7 @@ class Store:
         self._recorder.record(audit_event, work)
 
     def record_audit(self, event: AuditEvent, token: TokenKey | None = None) -> None:
-        """Store a row of the audit trail by itself; the *token* is spent with it.
-
-        Raises:
-            TokenSpent: if somebody else was faster.
-        """
+        """Store a row of the audit trail by itself; the *token* is spent with it."""
         self._recorder.record(event, lambda connection: spend(connection, token))
 
     def audit_entries(self, period: Period | None = None) -> Iterator[AuditEntry]:

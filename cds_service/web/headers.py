@@ -17,6 +17,7 @@ from flask import Flask, Response, g, request
 from flask_cors import CORS
 
 from ..config import Config
+from .layers import Layer
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -29,18 +30,19 @@ HSTS = "max-age=31536000"
 """A year."""
 
 
-def add_headers(app: Flask, config: Config) -> None:
-    """Put the headers on every answer of *app*."""
+def add_headers(config: Config) -> Layer:
+    """Put the headers on every answer."""
     secure = config.public_url.startswith("https://") or config.tls_cert is not None
     fixed = {"Strict-Transport-Security": HSTS} if secure else {}
     fixed |= {name: HEADERS[name] for name in ("Cache-Control", _SNIFFING)}
 
-    @app.after_request
     def add(response: Response) -> Response:
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         response.headers.update(fixed)
         return response
+
+    return Layer(after=add)
 
 
 _SNIFFING = "X-Content-Type-Options"
@@ -84,39 +86,30 @@ class Origins:
         return {"Access-Control-Allow-Origin": origin, **exposed, **vary}
 
 
-def allow_origins(app: Flask, origins: Iterable[str], *, try_out: bool = False) -> None:
-    """Let pages of *origins* call discovery, services and feedback.
+def list_origins(origins: Iterable[str], *, try_out: bool = False) -> Origins:
+    """Return the origins whose pages may call discovery, services and feedback.
 
     To *try_out* a server that asks nobody for a token, pages on the same machine and
     the public sandbox may call as well.
-
-    A listed origin may reach a server in a private network (Private Network Access):
-    who lists it has said that it may call, and a call needs a token still.
     """
     listed = [compile_origin(each) for each in origins]
     if try_out:
         listed += [LOOPBACK, compile_origin(SANDBOX)]
-    allowed = app.extensions["cds_origins"] = Origins(tuple(listed))
+    return Origins(tuple(listed))
 
-    # What runs after a request runs in the reverse order: this sees the headers set.
-    @app.after_request
-    def keep_to_the_client(response: Response) -> Response:
-        if PATHS.match(request.path):
-            response.vary.add("Origin")
-        origin = request.headers.get("Origin", "")
-        if "Server-Timing" in response.headers and origin in allowed:
-            response.headers["Timing-Allow-Origin"] = origin
-        client = g.get("client")
-        if client and client.issuer and not is_own(client.origins):
-            for name in [each for each, _ in response.headers if _is_cors(each)]:
-                response.headers.remove(name)
-        return response
 
-    if listed:
+def allow_origins(app: Flask, origins: Origins) -> None:
+    """Let pages of these origins call; what surrounds requests stands before it.
+
+    A listed origin may reach a server in a private network (Private Network Access):
+    who lists it has said that it may call, and a call needs a token still.
+    """
+    app.extensions["cds_origins"] = origins
+    if origins.listed:
         CORS(
             app,
             resources=PATHS.pattern,
-            origins=listed,
+            origins=list(origins.listed),
             methods=["GET", "POST", "OPTIONS"],
             allow_headers="*",
             expose_headers=EXPOSED,
@@ -127,6 +120,24 @@ def allow_origins(app: Flask, origins: Iterable[str], *, try_out: bool = False) 
             intercept_exceptions=False,
             allow_private_network=True,
         )
+
+
+def keep_to_origins(origins: Origins) -> Layer:
+    """Take back what pages may read of the answer to a client that is not theirs."""
+
+    def keep(response: Response) -> Response:
+        if PATHS.match(request.path):
+            response.vary.add("Origin")
+        origin = request.headers.get("Origin", "")
+        if "Server-Timing" in response.headers and origin in origins:
+            response.headers["Timing-Allow-Origin"] = origin
+        client = g.get("client")
+        if client and client.issuer and not is_own(client.origins):
+            for name in [each for each, _ in response.headers if _is_cors(each)]:
+                response.headers.remove(name)
+        return response
+
+    return Layer(after=keep)
 
 
 def is_own(origins: Iterable[str]) -> bool:

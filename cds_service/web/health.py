@@ -1,18 +1,15 @@
 """Is it alive, ready, what did it do, what does it offer: for an operator's machinery.
 
-Health, metrics, one log line a request, and the interface described for programs.
+Health, metrics, and the interface described for programs.
 Nothing of it holds patient data.
 """
 
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
-from uuid import uuid4
+from typing import Any
 
-import structlog
-from flask import Blueprint, Flask, Response, current_app, g, request
+from flask import Blueprint, Flask, Response, current_app
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from .. import __version__
@@ -24,10 +21,7 @@ from ..store.publications import Publication, Refusal
 from ..store.records import StoreError
 from .json import render_json
 from .metrics import Metrics, count_overdue
-from .notes import read_notes
 from .readiness import Readiness
-
-METHODS = {"GET", "HEAD", "OPTIONS", "POST"}
 
 
 def build_health(world: World) -> Blueprint:
@@ -86,53 +80,6 @@ def read_readiness(app: Flask) -> HealthAnswer:
         **({"rulebook_error": refused} if refused else {}),
     }
     return HealthAnswer(200, headers, render_json(told))
-
-
-def observe_requests(app: Flask, log: BinaryIO | None) -> None:
-    """Number, time, count and log every request of *app*; a log of None is silent."""
-    metrics = app.extensions["cds_metrics"] = Metrics()
-    write = build_logger(log).info if log else None
-
-    @app.before_request
-    def begin() -> None:
-        g.started = time.perf_counter()
-        g.request_id = str(uuid4())
-
-    @app.after_request
-    def finish(response: Response) -> Response:
-        seconds = time.perf_counter() - g.started
-        response.headers["X-Request-Id"] = g.request_id
-        route = request.url_rule.rule if request.url_rule else "none"
-        method = request.method if request.method in METHODS else "OTHER"
-        metrics.count(route, method, response.status_code, seconds)
-        if write:
-            write(
-                "request",
-                request_id=g.request_id,
-                method=method,
-                route=route,
-                status=response.status_code,
-                milliseconds=round(seconds * 1000, 1),
-                **read_notes(),
-            )
-        return response
-
-
-def build_logger(log: BinaryIO) -> structlog.typing.FilteringBoundLogger:
-    """Return a log of one line of JSON an event."""
-    logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
-        structlog.BytesLogger(log),
-        wrapper_class=structlog.make_filtering_bound_logger(0),
-        processors=[
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-            structlog.processors.JSONRenderer(serializer=_serialize),
-        ],
-    )
-    return logger
-
-
-def _serialize(event: Mapping[str, Any], **_: Any) -> bytes:
-    return render_json(event)
 
 
 def _json(value: Any) -> Response:

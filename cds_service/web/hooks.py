@@ -100,8 +100,8 @@ def answer_call(desk: Desk, service_id: str) -> Answer:
         service = find_service(offered, service_id, hook_request.hook)
         note_call(service_id, hook_request)
         rules = services[service.id, service.hook]
-        check_time, token = deadline.check, g.get("token")
-        return answer(rules, hook_request, client, world, watch, check_time, token)
+        is_late, token = deadline.is_over, g.get("token")
+        return answer(rules, hook_request, client, world, watch, is_late, token)
 
 
 def read_call(body: bytes, client: TrustedClient, config: Config) -> HookRequest:

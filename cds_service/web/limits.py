@@ -24,6 +24,7 @@ from werkzeug.exceptions import NotFound
 
 from ..config import Config
 from ..protocol.errors import Throttled, Unavailable
+from .layers import Layer
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -191,14 +192,9 @@ class Deadline:
         allowed = config.gather_deadline_ms + config.answer_deadline_ms
         return cls(clock() + allowed / 1000, clock)
 
-    def check(self) -> None:
-        """Go on if there is time.
-
-        Raises:
-            Unavailable: if it is too late: nobody waits for these cards any more.
-        """
-        if self.clock() > self.at:
-            raise Unavailable("This took too long. Try again.")
+    def is_over(self) -> bool:
+        """Check whether it is too late: nobody waits for these cards any more."""
+        return self.clock() > self.at
 
 
 def is_plain(environ: Mapping[str, Any]) -> bool:
@@ -217,12 +213,11 @@ _AUTHORITY = re.compile(r"\Ahttps?://[^/]*", re.IGNORECASE)
 """What a request to a proxy has before its path (RFC 9112, 3.2.2)."""
 
 
-def limit_requests(app: Flask, config: Config) -> None:
+def limit_requests(app: Flask, config: Config) -> Layer:
     """Refuse, before anything is read, whom there is no room for."""
     limits = app.extensions["cds_limits"] = CallerLimits(config)
     proxies = Proxies.of(config.trusted_proxies)
 
-    @app.before_request
     def admit() -> None:
         if not is_plain(request.environ):
             raise NotFound()
@@ -236,11 +231,12 @@ def limit_requests(app: Flask, config: Config) -> None:
         if request.method != "POST":
             limits.admit("address", network)
 
-    @app.after_request
     def count(response: Response) -> Response:
         if response.status_code == 401:
             limits.count_refusal(find_network(request.remote_addr))
         return response
+
+    return Layer(admit, count)
 
 
 def admit(kind: str, name: str) -> None:

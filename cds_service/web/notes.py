@@ -8,7 +8,7 @@ Source: W3C Server Timing.
 
 from typing import Any
 
-from flask import Flask, Response, g
+from flask import Response, g
 
 from ..decision.stopwatch import Stopwatch
 
@@ -24,17 +24,14 @@ def read_notes() -> dict[str, Any]:
     return facts
 
 
-def tell_timing(app: Flask) -> None:
-    """Put on every call's answer, refusals too, what it spent where."""
-
-    @app.after_request
-    def tell(response: Response) -> Response:
-        watch: Stopwatch | None = g.get("watch")
-        if watch is not None and g.get("client") is not None:
-            watch.enter("")
-            response.headers["Server-Timing"] = render_timing(watch)
-            note(spent=in_milliseconds(watch))
-        return response
+def tell_timing(response: Response) -> Response:
+    """Put on a call's answer, a refusal too, what it spent where."""
+    watch: Stopwatch | None = g.get("watch")
+    if watch is not None and g.get("client") is not None:
+        watch.enter("")
+        response.headers["Server-Timing"] = render_timing(watch)
+        note(spent=in_milliseconds(watch))
+    return response
 
 
 def render_timing(watch: Stopwatch) -> str:

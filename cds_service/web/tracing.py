@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Response, g, request
+from flask import Response, g, request
 
 from .. import __version__
 from ..decision import Answer
 from ..decision.stopwatch import Stopwatch
+from .layers import Layer
 from .limits import PATHS
 from .notes import note, read_notes
 
@@ -140,10 +141,9 @@ class TracedWatch(Stopwatch):
             span.end(self._begun + int(seconds * 1e9))
 
 
-def trace_requests(app: Flask, tracing: Tracing) -> None:
+def trace_requests(tracing: Tracing) -> Layer:
     """Trace calls, feedback and deliveries; nothing that watches the server."""
 
-    @app.before_request
     def begin() -> None:
         if not PATHS.match(request.path):
             return
@@ -155,12 +155,13 @@ def trace_requests(app: Flask, tracing: Tracing) -> None:
             trace.span.set_attributes({"http.route": route, "http.method": method})
             note(trace=f"{trace.span.get_span_context().trace_id:032x}")
 
-    @app.after_request
     def finish(response: Response) -> Response:
         trace: Trace | None = g.get("trace")
         if trace is not None and trace.span is not None:
             end(trace, response.status_code)
         return response
+
+    return Layer(begin, finish)
 
 
 def end(trace: Trace, status: int) -> None:

@@ -27,6 +27,7 @@ from cds_service.store.store import Store
 from cds_service.wearables.metrics import Catalogue
 from cds_service.wearables.records import AlertType
 from cds_service.web.errors import register_errors
+from cds_service.web.layers import surround
 from cds_service.web.limits import limit_requests
 from cds_service.web.wearables import build_wearables
 
@@ -124,7 +125,7 @@ def url(
     """The base URL of a server that takes deliveries in the ``world`` of a test."""
     app = Flask("webhooks")
     register_errors(app)
-    limit_requests(app, world.config)
+    surround(app, [limit_requests(app, world.config)])
     app.register_blueprint(build_wearables(world))
     with serving(app) as base:
         yield base

@@ -10,7 +10,8 @@ from flask.testing import FlaskClient
 from cds_service.app import build_world, create_app
 from cds_service.config import load_config
 from cds_service.web.errors import register_errors
-from cds_service.web.headers import allow_origins
+from cds_service.web.headers import allow_origins, keep_to_origins, list_origins
+from cds_service.web.layers import surround
 
 EHR = "https://ehr.example.org"
 
@@ -19,7 +20,9 @@ def build_client(*origins: str) -> FlaskClient:
     app = Flask(__name__)
     app.url_map.strict_slashes = False
     register_errors(app)
-    allow_origins(app, origins)
+    listed = list_origins(origins)
+    surround(app, [keep_to_origins(listed)])
+    allow_origins(app, listed)
 
     @app.get("/cds-services")
     def discovery() -> str:

@@ -24,6 +24,7 @@ from cds_service.wearables.links import WearerLink
 from cds_service.wearables.metrics import Catalogue, Metric
 from cds_service.wearables.records import PatientKey
 from cds_service.web.errors import register_errors
+from cds_service.web.layers import surround
 from cds_service.web.limits import limit_requests
 from cds_service.web.wearables import build_wearables
 
@@ -126,7 +127,7 @@ def server(url: str) -> Iterator[Server]:
 def open_server(world: World) -> Server:
     app = Flask(__name__)
     register_errors(app)
-    limit_requests(app, world.config)
+    surround(app, [limit_requests(app, world.config)])
     app.register_blueprint(build_wearables(world))
     return Server(world, app.test_client())
 

@@ -26,6 +26,7 @@ from cds_service.store.store import Store
 from cds_service.wearables.metrics import Catalogue
 from cds_service.wearables.records import AlertType, PatientKey
 from cds_service.web.errors import register_errors
+from cds_service.web.layers import surround
 from cds_service.web.limits import limit_requests
 from cds_service.web.wearables import build_wearables
 
@@ -74,7 +75,7 @@ def world(url: str) -> Iterator[World]:
 def client_of(world: World) -> FlaskClient:
     app = Flask(__name__)
     register_errors(app)
-    limit_requests(app, world.config)
+    surround(app, [limit_requests(app, world.config)])
     app.register_blueprint(build_wearables(world))
     return app.test_client()
 

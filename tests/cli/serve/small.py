@@ -20,8 +20,8 @@ from flask import Flask, request
 from cds_service.cli.serve.running import Arbiter, GunicornServer
 from cds_service.config import load_config
 from cds_service.web.errors import register_errors
-from cds_service.web.headers import allow_origins
-from cds_service.web.health import observe_requests
+from cds_service.web.headers import allow_origins, list_origins
+from cds_service.web.layers import observe_requests, surround
 from cds_service.web.limits import limit_requests
 
 folder, seconds, graceful = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
@@ -33,10 +33,9 @@ config = load_config({
 
 def build(config):
     app = Flask("slow")
-    observe_requests(app, None)
     register_errors(app)
-    allow_origins(app, ["https://ehr.example.org"])
-    limit_requests(app, config)
+    surround(app, [observe_requests(app, None), limit_requests(app, config)])
+    allow_origins(app, list_origins(["https://ehr.example.org"]))
 
     @app.post("/cds-services/<name>")
     def call(name):
