@@ -8,7 +8,7 @@ DEV := $(VENV)/.installed-dev
 EDITOR := $(VENV)/editor/.installed
 
 .PHONY: help run test check check-rulebook check-rest lint black isort flake8 mypy bandit \
-	coverage editor lowest mutants cli-page docs bench audit sbom lock clean
+	coverage editor lowest busy mutants cli-page docs bench audit sbom lock clean
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -142,6 +142,17 @@ WORKER := tests/cli/serve/test_framing.py tests/cli/serve/test_worker.py \
 
 lowest: $(LOWEST)/.installed ## Test our worker under the oldest gunicorn that setup.cfg allows
 	@$(LOWEST)/bin/python -m pytest -q $(SHARED) $(WORKER)
+
+# What starts processes, sends signals or waits for others.
+WAITING := tests/test_signals.py tests/publishing tests/cli/serve tests/e2e \
+	tests/cli/consents tests/cli/exports tests/cli/rules
+
+NICENESS := 19
+
+# A loop ends with the shell that began it, however that ends.
+busy: $(DEV) ## Test what waits for others where it hardly gets time (WAITING=, NICENESS=)
+	@for loop in 1 2; do (while kill -0 $$$$ 2>/dev/null; do :; done) >/dev/null & done; \
+		TEST_PATIENCE=3600 nice -n $(NICENESS) $(BIN)/python -m pytest -q $(WAITING)
 
 # What mutmut imports names processes anew, over their environment, by which tests find them.
 MUTMUT := $(VENV)/mutmut

@@ -1,5 +1,6 @@
 """Waiting for what happens outside of a test: in another process, or on the disk."""
 
+import os
 import re
 import socket
 import time
@@ -9,8 +10,9 @@ from typing import Any, TypeVar
 
 Found = TypeVar("Found")
 
-PATIENCE = 120
-"""Seconds; only what hangs comes near, however busy the machine is."""
+PATIENCE = int(os.environ.get("TEST_PATIENCE", "120"))
+"""Seconds; only what hangs comes near, however busy the machine is. `make busy` takes
+nearly all time away, and has more."""
 PAUSE = 0.02
 """Seconds between two looks."""
 
