@@ -480,6 +480,15 @@ def added(site: dict[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
     return site
 
 
+def of_what_is_measured(data: Mapping[str, Any]) -> dict[str, str]:
+    """Units of codes alone, or metrics beside the shipped ones."""
+    if "units" in data:
+        return {"units.yaml": json.dumps({"format": 1, **data})}
+    shipped = parsed(FILES["metrics.yaml"])
+    metrics = {**shipped["metrics"], **data["metrics"]}
+    return {"metrics.yaml": json.dumps({**shipped, **data, "metrics": metrics})}
+
+
 def as_files(block: str) -> dict[str, str]:
     """The files that a block of the page makes, where it says to put it."""
     data = parsed(block)
@@ -491,8 +500,8 @@ def as_files(block: str) -> dict[str, str]:
             return {"valuesets/thyroid-hormones.yaml": block}
         name = data.get("rule") or f"{data['test']}.test"
         return {f"cardiology/{name}.yaml": block}
-    if key == "units":
-        return {"units.yaml": json.dumps({"format": 1, **data})}
+    if key in ("units", "priority"):
+        return of_what_is_measured(data)
     if key == "title":  # the head of a value set
         include = [{"system": "loinc", "codes": ["2345-7"]}]
         whole = {

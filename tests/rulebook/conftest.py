@@ -35,7 +35,7 @@ FILES = {
     "alert-types.yaml": """
         format: 1
         alert_types:
-          low-heart-rate: {title: Low heart rate, metric: heart-rate, unit: /min}
+          low-heart-rate: {title: Low heart rate, unit: /min}
           irregular-rhythm: {title: Irregular rhythm}
         """,
     "valuesets/diabetes.yaml": """
