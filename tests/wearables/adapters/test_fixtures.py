@@ -16,7 +16,7 @@ from cds_service.wearables.adapters.registry import FORMATS
 from cds_service.wearables.adapters.written import item_as_json
 from cds_service.wearables.samples import LeftOut, Removal, Sample
 
-from .sources import CATALOGUE, Source
+from .sources import CATALOGUE, Source, identity
 
 FIXTURES = Path(__file__).parents[3] / "fixtures" / "wearables"
 
@@ -93,7 +93,7 @@ def test_samples_are_read_again_from_what_is_written_of_them(name: str) -> None:
 def test_no_reading_of_a_delivery_replaces_another_of_it(name: str) -> None:
     samples = [each for each in items_of(name) if isinstance(each, Sample)]
 
-    assert len({(each.metric, each.key) for each in samples}) == len(samples)
+    assert len({identity(each) for each in samples}) == len(samples)
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -8,7 +8,7 @@ from cds_service.protocol.errors import Unprocessable
 from cds_service.wearables.adapters.google_fit import adapt
 from cds_service.wearables.samples import Context, Flag, Stat
 
-from .sources import CATALOGUE, Source
+from .sources import CATALOGUE, Source, identity
 
 AT = 1795352700 * 10**9
 """2026-11-22T13:05:00Z in nanoseconds."""
@@ -45,7 +45,7 @@ def walked(start: int, end: int, steps: int = 42) -> Any:
 def test_nanoseconds_are_text_or_numbers_or_both_in_one_point() -> None:
     times = [(AT, AT), (str(AT), str(AT)), (AT, str(AT)), (float(AT), AT)]
 
-    found = {read(dataset(point(*each)))[0].key for each in times}
+    found = {identity(read(dataset(point(*each)))[0]) for each in times}
 
     assert len(found) == 1
 
@@ -54,13 +54,13 @@ def test_readings_closer_than_a_microsecond_stay_two() -> None:
     first, second = read(dataset(point(AT + 123), point(AT + 456)))
 
     assert first.start == second.start
-    assert first.key != second.key
+    assert identity(first) != identity(second)
 
 
 def test_of_two_streams_they_are_two_as_well() -> None:
     watch, phone = point(AT + 1, originDataSourceId="a"), point(AT + 1)
 
-    assert len({each.key for each in read(dataset(watch, phone))}) == 2
+    assert len({identity(each) for each in read(dataset(watch, phone))}) == 2
 
 
 def test_a_whole_microsecond_needs_no_id() -> None:
@@ -113,7 +113,7 @@ def test_a_day_that_is_not_over_is_the_same_reading_when_it_is_told_again() -> N
     )
 
     assert first.flags == second.flags == Flag.DAY_TOTAL
-    assert first.key == second.key
+    assert identity(first) == identity(second)
     assert first.end < second.end
 
 
@@ -137,7 +137,7 @@ def test_an_hour_that_is_not_over_is_told_again_as_the_same() -> None:
         for now in (HOUR // 3, HOUR)
     )
 
-    assert first.key == second.key
+    assert identity(first) == identity(second)
     assert first.flags == Flag(0)
 
 
@@ -153,7 +153,7 @@ def test_several_points_of_a_day_are_parts_of_it() -> None:
     first, second = read({"bucket": [bucket(MIDNIGHT, MIDNIGHT + DAY, *parts)]})
 
     assert first.flags == second.flags == Flag(0)
-    assert first.key != second.key
+    assert identity(first) != identity(second)
 
 
 def test_a_summary_tells_average_maximum_and_minimum_in_this_order() -> None:
@@ -227,7 +227,7 @@ def test_a_stream_with_a_long_name_has_readings_with_ids_that_can_be_kept() -> N
     first, second = read(dataset(point(AT + 1), point(AT + 2), id=stream))
 
     assert len(first.source_id) == len(second.source_id) == 32
-    assert first.key != second.key
+    assert identity(first) != identity(second)
 
 
 def test_awake_is_no_sleep_and_a_stage_that_is_none_is_no_reading() -> None:

@@ -8,7 +8,7 @@ from cds_service.protocol.errors import Unprocessable
 from cds_service.wearables.adapters.health_auto_export import adapt
 from cds_service.wearables.samples import Context, Device, Flag, Notice, Stat
 
-from .sources import CATALOGUE, Source
+from .sources import CATALOGUE, Source, identity
 
 NEW_YORK = Source(time_zone="America/New_York")
 AT = "2026-11-22 08:05:00 -0500"
@@ -54,7 +54,7 @@ def test_a_row_of_min_avg_and_max_is_of_a_time_whose_length_nobody_knows() -> No
 
     assert [each.stat for each in items] == [Stat.MIN, Stat.MEAN, Stat.MAX]
     assert {each.flags for each in items} == {Flag.GROUPED}
-    assert len({each.key for each in items}) == 3
+    assert len({identity(each) for each in items}) == 3
 
 
 def test_watch_and_phone_at_one_time_are_two_readings() -> None:
@@ -63,13 +63,13 @@ def test_watch_and_phone_at_one_time_are_two_readings() -> None:
     watch, phone = read(body)
 
     assert watch.device == Device(name="Watch")
-    assert watch.key != phone.key
+    assert identity(watch) != identity(phone)
 
 
 def test_what_is_sent_again_is_the_same_reading() -> None:
     first, again = (read(metric("heart_rate", row(Avg=n)))[0] for n in (112, 113))
 
-    assert first.key == again.key
+    assert identity(first) == identity(again)
 
 
 def test_sums_that_all_begin_at_midnight_are_those_of_days() -> None:
@@ -125,7 +125,7 @@ def test_a_night_that_is_told_by_its_date_is_when_one_slept() -> None:
     assert (first.metric, first.value) == ("time-asleep", 435.0)
     assert first.start.isoformat() == "2026-11-21T22:30:00-05:00"
     assert (first.context, first.flags) == (Context.ASLEEP, Flag.DAY_TOTAL)
-    assert first.key == again.key
+    assert identity(first) == identity(again)
 
 
 def test_two_nights_that_began_on_one_date_are_two() -> None:
@@ -143,7 +143,7 @@ def test_two_nights_that_began_on_one_date_are_two() -> None:
         )
     )
 
-    assert first.key != second.key
+    assert identity(first) != identity(second)
 
 
 def test_a_date_alone_is_a_day_where_the_zone_is_known() -> None:

@@ -8,7 +8,7 @@ from cds_service.protocol.errors import Unprocessable
 from cds_service.wearables.adapters.open_mhealth import adapt
 from cds_service.wearables.samples import Context, Device, Flag, LeftOut, Stat
 
-from .sources import CATALOGUE, Source
+from .sources import CATALOGUE, Source, identity
 
 AT = {"date_time": "2026-11-22T08:05:00-05:00"}
 RATE = {"heart_rate": {"value": 112, "unit": "beats/min"}, "effective_time_frame": AT}
@@ -35,7 +35,7 @@ def test_a_conversion_repeated_with_a_new_uuid_is_the_same_reading() -> None:
         ]
     )
 
-    assert first.key == second.key
+    assert identity(first) == identity(second)
     assert first.revision < second.revision
 
 
@@ -46,7 +46,7 @@ def test_an_id_at_the_source_tells_a_reading_whatever_its_time() -> None:
     first, second = read([point(**origin), point(body=later, **origin)])
 
     assert first.source_id == "hr-1"
-    assert first.key == second.key
+    assert identity(first) == identity(second)
 
 
 def test_two_sources_of_one_minute_are_two_readings() -> None:
@@ -56,7 +56,7 @@ def test_two_sources_of_one_minute_are_two_readings() -> None:
     first, second = read([point(**watch), point(**phone)])
 
     assert first.device == Device(name="watch")
-    assert first.key != second.key
+    assert identity(first) != identity(second)
 
 
 def test_points_come_alone_listed_and_wrapped() -> None:
@@ -288,7 +288,7 @@ def test_the_bodies_of_a_series_share_its_header_and_not_its_id() -> None:
     first, untimed, second, odd = read(series)
 
     assert first.flags == second.flags == Flag.MANUAL
-    assert first.key != second.key
+    assert identity(first) != identity(second)
     assert first.path == "$.body[0].heart_rate"
     assert untimed.problem.expression == "$.body[1].effective_time_frame"
     assert (odd.reason, odd.problem.expression) == ("malformed", "$.body[3]")
