@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from ..config import WebhookSource
 from ..protocol.errors import Problem
 from ..store.samples.records import NO_LINK, StreamOwner
+from ..wearables.adapters.reading import SHORTEST_DAY
 from ..wearables.clock import find_zone
 from ..wearables.links import WearerLink, resolve
 from ..wearables.records import PatientKey
@@ -138,10 +139,17 @@ def _may_be(item: Sample | Notice, link: WearerLink) -> bool:
 def _owned(item: Sample | Notice, link: WearerLink) -> OwnedItem:
     known = _on_clock(item, link)
     if isinstance(known, Sample) and known.flags & Flag.GROUPED and link.grouping:
-        known = replace(
-            known, end=known.start + link.grouping, flags=known.flags & ~Flag.GROUPED
-        )
+        known = _grouped(known, link.grouping)
     return OwnedItem(_owner(link), known)
+
+
+def _grouped(sample: Sample, length: timedelta) -> Sample:
+    """The sample of the time that its link says it was taken over."""
+    known = sample.flags & ~Flag.GROUPED
+    if length >= SHORTEST_DAY and sample.flags & Flag.DAY_TOTAL:
+        return replace(sample, flags=known)
+    end = sample.start + length
+    return replace(sample, end=end, flags=known & ~Flag.DAY_TOTAL)
 
 
 def _on_clock(item: Sample | Notice, link: WearerLink) -> Sample | Notice:

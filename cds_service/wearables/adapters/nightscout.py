@@ -82,8 +82,8 @@ def _entry(entry: Object, path: str, reader: Reader) -> Iterator[Item]:
         text = "A code of the sensor, and no reading."
         yield LeftOut("sentinel", Problem(text, place))
         return
-    device = Device(name=read_name(entry.get("device")))
-    frame = Frame(at, at, local, device=device, revision=revision)
+    name = read_name(entry.get("device"))
+    frame = Frame(at, at, local, device=Device(name, name), revision=revision)
     yield reader.value(metric, told, unit, frame, place)
 
 

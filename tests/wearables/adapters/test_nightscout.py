@@ -6,9 +6,9 @@ import pytest
 
 from cds_service.protocol.errors import Unprocessable
 from cds_service.wearables.adapters.nightscout import adapt
-from cds_service.wearables.samples import LeftOut, Removal
+from cds_service.wearables.samples import Device, LeftOut, Removal
 
-from .sources import CATALOGUE, Source
+from .sources import CATALOGUE, Source, identity
 
 AT = 1795352700000
 """2026-11-22T13:05:00Z."""
@@ -57,7 +57,7 @@ def test_all_sent_anew_in_another_time_zone_is_the_same() -> None:
         ]
     )
 
-    assert first.key == second.key
+    assert identity(first) == identity(second)
     assert first.start == second.start
 
 
@@ -126,3 +126,9 @@ def test_an_entry_of_no_metric_is_let_pass_and_said(type: Any) -> None:
     (item,) = read(entry(type=type))
 
     assert (item.reason, item.rejected) == ("other-kind", False)
+
+
+def test_the_device_is_told_so_that_a_link_can_name_it() -> None:
+    (sample,) = read(entry(device="xDrip-DexcomG5"))
+
+    assert sample.device == Device("xDrip-DexcomG5", "xDrip-DexcomG5")
