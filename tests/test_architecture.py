@@ -474,7 +474,6 @@ FOR_OTHERS = {
 }  # fmt: skip
 """What a library or Python itself asks for by its name."""
 UNDER_WAY: set[str] = {
-    "ehr.hours.play_hour",
     "wearables.samples.ESTIMATED",
 }
 """What the next change is to use; it leaves this list with it."""

@@ -24,9 +24,16 @@ class SimulatedWearer:
 Body = dict[str, Any] | list[Any]
 
 
+def _named(wearer: SimulatedWearer) -> dict[str, str]:
+    """The wearer by one name: the patient, or the user."""
+    if wearer.patient:
+        return {"patient": wearer.patient}
+    return {"user": wearer.user}
+
+
 def as_samples(readings: Sequence[MinuteReading], wearer: SimulatedWearer) -> Body:
     """Return a delivery in the format of the server itself."""
-    whose = {"patient": wearer.patient} if wearer.patient else {"user": wearer.user}
+    whose = {name: each for name, each in _named(wearer).items() if each}
     about = {**whose, "device": {"id": WATCH, "name": NAME}}
     samples = []
     for each in readings:
@@ -115,12 +122,13 @@ def as_fhir(readings: Sequence[MinuteReading], wearer: SimulatedWearer) -> Body:
 def _observation(reading: MinuteReading, wearer: SimulatedWearer) -> dict[str, Any]:
     stamp = int(reading.at.timestamp())
     system = "http://unitsofmeasure.org"
+    whose = wearer.patient or wearer.user
     return {
         "resourceType": "Observation",
         "identifier": [{"system": "urn:sim", "value": f"{WATCH}-hr-{stamp}"}],
         "status": "amended" if reading.revision else "final",
         "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]},
-        "subject": {"reference": f"Patient/{wearer.patient or wearer.user}"},
+        **({"subject": {"reference": f"Patient/{whose}"}} if whose else {}),
         "effectiveDateTime": _iso(reading.at),
         "valueQuantity": {
             "value": reading.heart_rate,

@@ -3,6 +3,7 @@
 Source: Standard Webhooks 1.0.0.
 """
 
+import base64
 import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from ...fhir.foreign_text import clean
 
 TIMEOUTS = (5, 30)
 """Seconds to connect and to wait for the answer."""
+FORGER = base64.b64encode(b"this secret is known to nobody").decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,20 @@
-"""``cds-service simulate``: send wearable alerts to a server, signed."""
+"""``cds-service simulate``: send wearable alerts or readings to a server."""
 
-import base64
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 import requests
 
+from ...ehr.dialects import DIALECTS, SimulatedWearer
+from ...ehr.hours import HOURS
 from ...ehr.scenarios import SCENARIOS, ScenarioStep, play
 from ...ingestion import ALERTS
 from .deliveries import (
+    FORGER,
     OutgoingDelivery,
     answer_of,
     deliver,
@@ -20,17 +22,46 @@ from .deliveries import (
     secret_option,
     webhook_url,
 )
+from .readings import Sending, play_readings
 
-FORGER = base64.b64encode(b"this secret is known to nobody").decode()
+NAMES = tuple(dict.fromkeys([*SCENARIOS, *HOURS]))
 
 
 @click.command()
 @click.argument(
-    "scenarios", nargs=-1, metavar="[SCENARIO]...", type=click.Choice(list(SCENARIOS))
+    "scenarios", nargs=-1, metavar="[SCENARIO]...", type=click.Choice(NAMES)
 )
 @click.option("--to", "url", metavar="URL", help="The server, or its webhook.")
 @click.option("--patient", metavar="ID", help="The id that the EHR knows them by.")
 @secret_option
+@click.option(
+    "--as",
+    "sent_as",
+    type=click.Choice(["alerts", "samples"]),
+    default="alerts",
+    show_default=True,
+    help="Finished alerts, or the readings minute by minute.",
+)
+@click.option(
+    "--format",
+    type=click.Choice(list(DIALECTS)),
+    default="samples",
+    show_default=True,
+    help="Of readings.",
+)
+@click.option("--user", default="", help="Of readings: as the source calls the wearer.")
+@click.option(
+    "--token",
+    envvar="CDS_WEARER_TOKEN",
+    help="Of readings: the wearer's, instead of a secret.  [env: CDS_WEARER_TOKEN]",
+)
+@click.option(
+    "--minutes",
+    type=click.IntRange(1, 1440),
+    default=60,
+    show_default=True,
+    help="Of readings: how long a scenario is.",
+)
 @click.option("--source", default="simulator", show_default=True, help="Begins ids.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
@@ -48,6 +79,11 @@ def simulate(
     url: str | None,
     patient: str | None,
     secret: str | None,
+    sent_as: str,
+    format: str,
+    user: str,
+    token: str | None,
+    minutes: int,
     source: str,
     seed: int,
     speed: float,
@@ -58,29 +94,68 @@ def simulate(
 
     Exit code 0 if every answer was the expected one, 1 if not.
     """
+    readings = sent_as == "samples"
+    known: Mapping[str, Any] = HOURS if readings else SCENARIOS
     if listed:
-        for name, scenario in SCENARIOS.items():
+        for name, scenario in known.items():
             click.echo(f"{name:18} {scenario.__doc__}")
         return
-    if not patient:
-        raise click.UsageError("--patient is required.")
-    if not dry_run and not (url and secret):
-        raise click.UsageError("--to and --secret are required, or --dry-run.")
+    for name in scenarios:
+        if name not in known:
+            raise click.UsageError(f"{name} is no scenario of {sent_as}.")
+    _check_options(readings, patient, user, token, url, secret, dry_run)
     now = datetime.now().astimezone()
+    sending = Sending(
+        format,
+        SimulatedWearer(user, patient or ""),
+        minutes,
+        seed,
+        "" if dry_run else url or "",
+        secret or "",
+        token or "",
+        speed,
+    )
     failures = 0
-    for name in scenarios or SCENARIOS:
-        click.echo(f"{name}: {SCENARIOS[name].__doc__}")
-        steps = play(name, patient, source, now, seed)
-        if not steps:
-            click.echo("  nothing to send")
-        elif dry_run:
-            show(steps)
+    for name in scenarios or known:
+        click.echo(f"{name}: {known[name].__doc__}")
+        if readings:
+            failures += play_readings(name, sending, now)
         else:
-            webhook = webhook_url(url or "", ALERTS.path)
-            failures += send_all(steps, webhook, secret or "", speed)
+            steps = play(name, patient or "", source, now, seed)
+            failures += _play_alerts(steps, url or "", secret or "", speed, dry_run)
     if failures:
         click.echo(f"{failures} answers were not as expected.", err=True)
         context.exit(1)
+
+
+def _check_options(
+    readings: bool,
+    patient: str | None,
+    user: str,
+    token: str | None,
+    url: str | None,
+    secret: str | None,
+    dry_run: bool,
+) -> None:
+    if readings and not (patient or user or token):
+        raise click.UsageError("One of --patient, --user and --token is required.")
+    if not readings and not patient:
+        raise click.UsageError("--patient is required.")
+    if not dry_run and not (url and (secret or readings and token)):
+        ways = "--secret or --token" if readings else "--secret"
+        raise click.UsageError(f"--to and {ways} are required, or --dry-run.")
+
+
+def _play_alerts(
+    steps: list[ScenarioStep], url: str, secret: str, speed: float, dry_run: bool
+) -> int:
+    if not steps:
+        click.echo("  nothing to send")
+    elif dry_run:
+        show(steps)
+    else:
+        return send_all(steps, webhook_url(url, ALERTS.path), secret, speed)
+    return 0
 
 
 def show(steps: list[ScenarioStep]) -> None:
