@@ -182,6 +182,7 @@ def test_every_variable_that_is_named_exists(
     assert settings <= set(re.findall(r"CDS_[A-Z_]+", TEXT["docs/operators.md"]))
     assert set(re.findall(r"CDS_[A-Z_]+", ALL)) == settings | {
         "CDS_SAMPLE_DATA",  # of the tests
+        "CDS_WEARER_TOKEN",  # of `simulate`
         "CDS_WEBHOOK_SECRET",  # of `simulate` and `consent send`
     }
 
