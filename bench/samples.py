@@ -1,9 +1,10 @@
 """``python -m bench samples``: samples a second into the store, beside bare statements.
 
 One patient's heart rate, minute by minute, in deliveries of so many samples; then the
-same once more, which changes nothing. Beside it the same rows, ready made, into a table
-of the same shape: by executemany to SQLite, by COPY into a temporary table and an
-insert with ON CONFLICT to PostgreSQL. Runs alternate, and medians are printed. Then
+same once more, which changes nothing. Beside it rows, ready made: into a table of the
+same shape (bare), and into one as most would have it, in which each row says all of its
+reading as text (in full); by executemany to SQLite, by COPY into a temporary table and
+an insert with ON CONFLICT to PostgreSQL. Runs alternate, and medians are printed. Then
 what one metric takes up that is measured every minute of a year.
 """
 
@@ -15,6 +16,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,7 +24,7 @@ import psycopg
 
 from cds_service.store.records import AuditEvent, Intake
 from cds_service.store.samples.records import SampleBatch, StreamOwner
-from cds_service.store.samples.rows import COLUMNS, SampleRow, sample_rows
+from cds_service.store.samples.rows import COLUMNS, sample_rows
 from cds_service.store.store import Store
 from cds_service.wearables.records import PatientKey
 from cds_service.wearables.samples import Device, Sample
@@ -40,36 +42,72 @@ NAMES = ", ".join(COLUMNS)
 INSTEAD = "ON CONFLICT (stream, start_us, key) DO UPDATE SET " + ", ".join(
     f"{each} = excluded.{each}" for each in COLUMNS[3:]
 )
-Rows = Sequence[SampleRow]
+IN_FULL = """CREATE TABLE in_full (
+    patient TEXT, source TEXT, metric TEXT, unit TEXT, start TEXT, "end" TEXT,
+    value DOUBLE PRECISION, stat TEXT, device TEXT, received TEXT,
+    PRIMARY KEY (patient, source, metric, start, stat, device)
+)"""
+"""The same as most would keep it, a reading a row that says it all."""
+FULL_NAMES = (
+    'patient, source, metric, unit, start, "end", value, stat, device, received'
+)
+FULL_INSTEAD = (
+    "ON CONFLICT (patient, source, metric, start, stat, device)"
+    " DO UPDATE SET value = excluded.value, received = excluded.received"
+)
+Rows = Sequence[tuple[object, ...]]
+Put = Callable[[Rows], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A database to measure in."""
+
+    url: str
+    put: Put
+    """Puts ready-made rows into a table like ours, beside it."""
+    put_full: Put
+    """Puts rows that say it all into a table of text."""
+    size: Callable[[], int]
+    """How many bytes our samples take."""
 
 
 @contextmanager
-def open_sqlite() -> Iterator[tuple[str, Callable[[Rows], None], Callable[[], int]]]:
-    """A URL, what puts rows beside its table, and how many bytes its samples take."""
+def open_sqlite() -> Iterator[Opened]:
+    """A file that waits for the disk, and another beside it."""
     with tempfile.TemporaryDirectory(prefix="cds-bench-") as folder:
-        url = f"sqlite:///{Path(folder) / 'cds.sqlite'}"
-        with closing(Store.open(url)) as store:
+        file = Path(folder) / "cds.sqlite"
+        with closing(Store.open(f"sqlite:///{file}")) as store:
             store.migrate()
-        with closing(_connect(Path(folder) / "cds.sqlite")) as ours:
+        with closing(_connect(file)) as ours:
             asked = "SELECT sql FROM sqlite_schema WHERE tbl_name = 'samples'"
             shape = [sql for (sql,) in ours.execute(asked) if sql]
         with closing(_connect(Path(folder) / "bare.sqlite")) as bare:
-            for sql in shape:
+            for sql in (*shape, IN_FULL):
                 bare.execute(sql)
-            places = ", ".join("?" * len(COLUMNS))
-            sql = f"INSERT INTO samples ({NAMES}) VALUES ({places}) {INSTEAD}"
 
-            def put(rows: Rows) -> None:
-                bare.execute("BEGIN IMMEDIATE")
-                bare.executemany(sql, rows)
-                bare.execute("COMMIT")
+            def putting(table: str, names: str, instead: str) -> Put:
+                places = ", ".join("?" * (names.count(",") + 1))
+                sql = f"INSERT INTO {table} ({names}) VALUES ({places}) {instead}"
+
+                def put(rows: Rows) -> None:
+                    bare.execute("BEGIN IMMEDIATE")
+                    bare.executemany(sql, rows)
+                    bare.execute("COMMIT")
+
+                return put
 
             def size() -> int:
-                with closing(_connect(Path(folder) / "cds.sqlite")) as ours:
+                with closing(_connect(file)) as ours:
                     asked = "SELECT sum(pgsize) FROM dbstat WHERE name LIKE 'samples%'"
                     return int(ours.execute(asked).fetchone()[0])
 
-            yield url, put, size
+            yield Opened(
+                f"sqlite:///{file}",
+                putting("samples", NAMES, INSTEAD),
+                putting("in_full", FULL_NAMES, FULL_INSTEAD),
+                size,
+            )
 
 
 def _connect(file: Path) -> sqlite3.Connection:
@@ -80,27 +118,32 @@ def _connect(file: Path) -> sqlite3.Connection:
 
 
 @contextmanager
-def open_postgresql() -> (
-    Iterator[tuple[str, Callable[[Rows], None], Callable[[], int]]]
-):
-    """Likewise, on a server that waits for the disk."""
+def open_postgresql() -> Iterator[Opened]:
+    """A server that waits for the disk."""
     with running_server(fsync="on") as server:
         url = server.url(server.template())
         with closing(Store.open(url)) as store:
             store.migrate()
         with psycopg.connect(url.replace("+psycopg", "")) as bare:
             bare.execute("CREATE TABLE bare (LIKE samples INCLUDING ALL)")
-            bare.execute("CREATE TEMPORARY TABLE added (LIKE samples)")
+            bare.execute(IN_FULL)
             bare.commit()
 
-            def put(rows: Rows) -> None:
-                with bare.transaction(), bare.cursor() as cursor:
-                    cursor.execute("TRUNCATE added")
-                    with cursor.copy(f"COPY added ({NAMES}) FROM STDIN") as copy:
-                        for row in rows:
-                            copy.write_row(row)
-                    chosen = f"SELECT {NAMES} FROM added {INSTEAD}"
-                    cursor.execute(f"INSERT INTO bare ({NAMES}) {chosen}")
+            def putting(table: str, names: str, instead: str) -> Put:
+                bare.execute(f"CREATE TEMPORARY TABLE added_{table} (LIKE {table})")
+                bare.commit()
+
+                def put(rows: Rows) -> None:
+                    with bare.transaction(), bare.cursor() as cursor:
+                        cursor.execute(f"TRUNCATE added_{table}")
+                        into = f"COPY added_{table} ({names}) FROM STDIN"
+                        with cursor.copy(into) as copy:
+                            for row in rows:
+                                copy.write_row(row)
+                        chosen = f"SELECT {names} FROM added_{table} {instead}"
+                        cursor.execute(f"INSERT INTO {table} ({names}) {chosen}")
+
+                return put
 
             def size() -> int:
                 asked = "SELECT pg_total_relation_size('samples')"
@@ -108,7 +151,12 @@ def open_postgresql() -> (
                 bare.commit()
                 return int(found[0]) if found else 0
 
-            yield url, put, size
+            yield Opened(
+                url,
+                putting("bare", NAMES, INSTEAD),
+                putting("in_full", FULL_NAMES, FULL_INSTEAD),
+                size,
+            )
 
 
 DATABASES = {"SQLite": open_sqlite, "PostgreSQL": open_postgresql}
@@ -117,42 +165,58 @@ DATABASES = {"SQLite": open_sqlite, "PostgreSQL": open_postgresql}
 def main() -> None:
     """Measure and print."""
     for kind, opened in DATABASES.items():
-        with opened() as (url, put, size), closing(Store.open(url)) as store:
+        with opened() as database, closing(Store.open(database.url)) as store:
             for number in SIZES:
-                measure(kind, store, put, number)
-            measure_year(kind, store, size)
+                measure(kind, store, database, number)
+            measure_year(kind, store, database)
 
 
-def measure(kind: str, store: Store, put: Callable[[Rows], None], number: int) -> None:
-    """Print how many samples a second there are, and which share of the bare rows."""
+def measure(kind: str, store: Store, database: Opened, number: int) -> None:
+    """Print how many samples a second there are, and which share of bare rows."""
     rates = defaultdict(list)
     for round in range(ROUNDS):
         told = samples(NOW + timedelta(days=30 * round, seconds=number), number)
         rows = list(sample_rows(told, {("heart-rate", "/min"): 1}, {WATCH: 1}, 0))
+        full = list(map(in_full, told))
         for way, work in (
-            ("bare", lambda: put(rows)),
+            ("in full", lambda: database.put_full(full)),
+            ("bare", lambda: database.put(rows)),
             ("new", lambda: take_in(store, told)),
             ("again", lambda: take_in(store, told)),
         ):
             begun = time.perf_counter()
             work()
             rates[way].append(number / (time.perf_counter() - begun))
-    base = statistics.median(rates["bare"])
-    for way, found in rates.items():
-        rate = statistics.median(found)
-        share = f"{rate:9,.0f} samples a second, {rate / base:.2f} of bare"
-        print(f"{kind:>10}, {number:6,} a delivery, {way:>5}: {share}")
+    medians = {way: statistics.median(found) for way, found in rates.items()}
+    for way, rate in medians.items():
+        shares = (
+            f"{rate / medians[each]:.2f} of {each}" for each in ("in full", "bare")
+        )
+        share = f"{rate:9,.0f} samples a second, {', '.join(shares)}"
+        print(f"{kind:>10}, {number:6,} a delivery, {way:>7}: {share}")
 
 
-def measure_year(kind: str, store: Store, size: Callable[[], int]) -> None:
+def measure_year(kind: str, store: Store, database: Opened) -> None:
     """Print how many bytes a year of a metric takes up."""
-    before, since = size(), NOW - timedelta(days=400)
+    before, since = database.size(), NOW - timedelta(days=400)
     for start in range(0, YEAR, SIZES[-1]):
         number = min(SIZES[-1], YEAR - start)
         take_in(store, samples(since + timedelta(minutes=start), number))
-    taken = size() - before
+    taken = database.size() - before
     print(f"{kind:>10}, a year of minutes: {taken / 2**20:.0f} MiB,", end=" ")
     print(f"{taken / YEAR:.0f} bytes a sample")
+
+
+def in_full(sample: Sample) -> tuple[object, ...]:
+    """A row that says all of a sample."""
+    told = (
+        sample.metric,
+        sample.unit,
+        sample.start.isoformat(),
+        sample.end.isoformat(),
+    )
+    measured = (sample.value, str(sample.stat), sample.device.id, NOW.isoformat())
+    return ("default/-/p1", "watch", *told, *measured)
 
 
 def take_in(store: Store, told: Sequence[Sample]) -> None:
