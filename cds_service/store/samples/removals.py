@@ -70,7 +70,7 @@ def take_back(
         new = _NOTE.run(connection, row).rowcount == 1
         outcomes.append(ItemOutcome.REMOVED if new else ItemOutcome.DUPLICATE)
         if new:
-            _remove(connection, row, _numbers(owner, streams, each.metric), now_us)
+            _remove(connection, row, _numbers(streams, each.metric), now_us)
     return outcomes
 
 
@@ -80,7 +80,7 @@ def remove_again(connection: Connection, owner: StreamOwner, now_us: int) -> Non
     told = owner_row(owner)
     whose = [REMOVALS.c[name] == value for name, value in told.items()]
     for row in connection.execute(select(REMOVALS).where(*whose)).mappings().all():
-        numbers = _numbers(owner, streams, row["metric"])
+        numbers = _numbers(streams, row["metric"])
         _remove(connection, dict(row), numbers, now_us)
 
 
@@ -103,11 +103,10 @@ def read_taken_back(
     return TakenBack(by_id, intervals)
 
 
-def _numbers(owner: StreamOwner, streams: Numbers, metric: str) -> list[int]:
+def _numbers(streams: Numbers, metric: str) -> list[int]:
+    """Those of a metric, or all where it is empty."""
     return [
-        number
-        for stream, number in streams.items()
-        if stream.owner == owner and metric in ("", stream.metric)
+        number for stream, number in streams.items() if metric in ("", stream.metric)
     ]
 
 

@@ -56,9 +56,11 @@ def upsert(
     now_us = microseconds(now)
     parts = [_Part.of(each) for each in batches]
     wanted = {each for part in parts for each in part.streams()}
-    numbers = lock_streams(connection, {each.owner for each in parts}, wanted)
+    numbers: dict[StreamOwner, Numbers] = {each.owner: {} for each in parts}
+    for stream, number in lock_streams(connection, numbers, wanted).items():
+        numbers[stream.owner][stream] = number
     for part in parts:
-        part.take_back(connection, numbers, now_us)
+        part.take_back(connection, numbers[part.owner], now_us)
     pending = _pending(connection, parts, numbers, now_us)
     newest: dict[int, int] = {}
     while some := list(islice(pending, AT_ONCE)):
@@ -109,7 +111,10 @@ class _Part:
 
 
 def _pending(
-    connection: Connection, parts: Iterable[_Part], numbers: Numbers, received_us: int
+    connection: Connection,
+    parts: Iterable[_Part],
+    numbers: Mapping[StreamOwner, Numbers],
+    received_us: int,
 ) -> Iterator[Pending]:
     """Yield the samples that were not taken back."""
     for part in parts:
@@ -118,8 +123,7 @@ def _pending(
         devices = number_devices(connection, part.owner.patient, measured_by)
         streams = {
             (stream.metric, stream.unit): number
-            for stream, number in numbers.items()
-            if stream.owner == part.owner
+            for stream, number in numbers[part.owner].items()
         }
         taken_back = read_taken_back(connection, part.owner, samples)
         hides = taken_back.holds if taken_back else _never
