@@ -1,11 +1,29 @@
-"""One HTTP exchange with a server that may be anything: whole and bounded."""
+"""One HTTP exchange with a server that may be anything: whole and bounded.
+
+It is a person's command that asks: proxies and authorities are those of their shell.
+"""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from os import environ
 from queue import Empty, SimpleQueue
 from threading import Thread
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-import requests
+import certifi
+from urllib3 import PoolManager, ProxyManager, make_headers
+from urllib3.exceptions import (
+    DecodeError,
+    HTTPError,
+    LocationValueError,
+    NewConnectionError,
+    ProtocolError,
+    SSLError,
+    TimeoutError,
+)
 
 from ..protocol.conformance import Reply
 
@@ -14,6 +32,7 @@ PATIENCE = 60.0
 LARGEST = 32 * 1024 * 1024
 """Bytes of an answer, unpacked, that are read."""
 _CHUNK = 65_536
+_ALWAYS = {"User-Agent": "cds-service", "Accept-Encoding": "gzip, deflate"}
 
 
 class Incomplete(Exception):
@@ -43,7 +62,9 @@ def exchange(
         outcome: Reply | str = f"{url} could not be read."
         try:
             outcome = _ask(method, url, dict(headers or {}), body, patience)
-        except (requests.RequestException, OSError, ValueError) as error:
+        except Unanswered as error:
+            outcome = str(error)
+        except (HTTPError, OSError, ValueError) as error:
             outcome = _explain(error, url, patience)
         finally:
             box.put(outcome)
@@ -67,49 +88,70 @@ def _ask(
     patience: float,
 ) -> Reply:
     begun = time.perf_counter()
-    with requests.request(
-        method,
-        url,
-        headers=headers,
-        data=body,
-        # An auth that does nothing keeps ~/.netrc from putting its own in place.
-        auth=lambda prepared: prepared,
-        timeout=patience,
-        stream=True,
-        allow_redirects=False,
-    ) as response:
+    with _way_to(url) as way:
+        response = way.request(
+            method,
+            url,
+            headers={**_ALWAYS, **headers},
+            body=body,
+            timeout=patience,
+            retries=False,
+            redirect=False,
+            preload_content=False,
+        )
         first_byte = time.perf_counter() - begun
         content = bytearray()
-        for chunk in response.iter_content(_CHUNK):
+        for chunk in response.stream(_CHUNK, decode_content=True):
             content += chunk
             if len(content) > LARGEST:
+                response.close()
                 most = LARGEST // 1024 // 1024
-                raise requests.RequestException(f"is larger than {most} MiB")
+                raise Unanswered(f"The answer of {url} is larger than {most} MiB.")
         named = {name.lower(): value for name, value in response.headers.items()}
         seconds = time.perf_counter() - begun
-        return Reply(response.status_code, named, bytes(content), first_byte, seconds)
+        return Reply(response.status, named, bytes(content), first_byte, seconds)
+
+
+@contextmanager
+def _way_to(url: str) -> Iterator[PoolManager]:
+    """Connections to the host of *url*, through the proxy that the shell names."""
+    trusted = environ.get("REQUESTS_CA_BUNDLE") or environ.get("CURL_CA_BUNDLE")
+    authorities: Any = {"ca_certs": trusted or certifi.where()}
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        raise Unanswered(f"{url} is no address.")
+    proxies = {} if proxy_bypass(parts.netloc) else getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy:
+        way = PoolManager(**authorities)
+    else:
+        account = urlsplit(proxy).netloc.rpartition("@")[0]
+        told = make_headers(proxy_basic_auth=unquote(account)) if account else None
+        way = ProxyManager(proxy, proxy_headers=told, **authorities)
+    try:
+        yield way
+    finally:
+        way.clear()
 
 
 def _explain(error: Exception, url: str, patience: float) -> str:
     """Why there is no answer; the library's own words can hold what was sent."""
-    if isinstance(error, requests.exceptions.SSLError):
+    if isinstance(error, NewConnectionError):
+        return f"Nothing answers at {url}."
+    if isinstance(error, SSLError):
         return f"{url}: its certificate or its TLS cannot be trusted."
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, TimeoutError):
         return _late(url, patience)
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return f"{url} broke off in the middle of its answer."
-    if isinstance(error, requests.exceptions.ContentDecodingError):
+    if isinstance(error, DecodeError):
         return f"{url} packed its answer in a way that cannot be unpacked."
-    if isinstance(error, requests.exceptions.InvalidURL):
+    if isinstance(error, LocationValueError):
         return f"{url} is no address."
-    if isinstance(error, requests.ConnectionError):
-        if "timed out" in str(error):
-            return _late(url, patience)
+    if isinstance(error, ProtocolError):
         if "Connection aborted" in str(error):
             return f"{url} hung up, or did not answer in HTTP."
+        return f"{url} broke off in the middle of its answer."
+    if isinstance(error, HTTPError):
         return f"Nothing answers at {url}."
-    if type(error) is requests.RequestException:
-        return f"The answer of {url} {error}."
     return f"{url} could not be read."
 
 

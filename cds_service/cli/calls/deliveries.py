@@ -5,20 +5,23 @@ Source: Standard Webhooks 1.0.0.
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 import click
-import requests
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import EmptyWebhookSecretError
 
+from ...ehr.exchange import Unanswered, exchange
 from ...fhir.foreign_text import clean
+from ...protocol.conformance import Reply, read_json
 
-TIMEOUTS = (5, 30)
-"""Seconds to connect and to wait for the answer."""
+PATIENCE = 30.0
+"""Seconds to wait for the answer."""
 FORGER = base64.b64encode(b"this secret is known to nobody").decode()
 
 
@@ -55,30 +58,32 @@ def _check_secret(
     return secret
 
 
-def deliver(
-    session: requests.Session, delivery: OutgoingDelivery, url: str, secret: str
-) -> requests.Response:
+def deliver(delivery: OutgoingDelivery, url: str, secret: str) -> Reply:
     """Return the server's answer to one delivery. Raises ClickException without one."""
     signed_at = delivery.signed_at
     signature = Webhook(secret).sign(delivery.id, signed_at, delivery.body)
     headers = {
-        "Content-Type": "application/json",
         "webhook-id": delivery.id,
         "webhook-timestamp": str(int(signed_at.timestamp())),
         "webhook-signature": signature,
     }
+    return post(url, delivery.body, headers)
+
+
+def post(url: str, body: str, headers: Mapping[str, str]) -> Reply:
+    """Return the answer to JSON text. Raises ClickException without one."""
+    told = {"Content-Type": "application/json", **headers}
     try:
-        return session.post(
-            url, delivery.body, headers=headers, timeout=TIMEOUTS, allow_redirects=False
+        return exchange(
+            "POST", url, headers=told, body=body.encode(), patience=PATIENCE
         )
-    except requests.RequestException as error:
-        text = f"{url} does not answer ({type(error).__name__})."
-        raise click.ClickException(text) from error
+    except Unanswered as error:
+        raise click.ClickException(str(error)) from error
 
 
-def read(response: requests.Response) -> str:
+def read(reply: Reply) -> str:
     """Return an answer in a few words."""
-    answer = answer_of(response)
+    answer = answer_of(reply)
     if "accepted" in answer:
         return f"{answer['accepted']} accepted, {answer.get('rejected')} rejected"
     try:
@@ -86,15 +91,14 @@ def read(response: requests.Response) -> str:
         words = [*issue.get("expression", []), issue["details"]["text"]]
         return clean(" ".join(words))
     except (KeyError, IndexError, TypeError, AttributeError):
-        return response.reason or "an answer of no known form"
+        with suppress(ValueError):
+            return HTTPStatus(reply.status).phrase
+        return "an answer of no known form"
 
 
-def answer_of(response: requests.Response) -> dict[str, Any]:
+def answer_of(reply: Reply) -> dict[str, Any]:
     """Return the JSON object of an answer; empty where it holds none."""
-    try:
-        answer = response.json()
-    except requests.JSONDecodeError:
-        return {}
+    answer = read_json(reply.content).value
     return answer if isinstance(answer, dict) else {}
 
 

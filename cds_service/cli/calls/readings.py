@@ -9,17 +9,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
-import requests
 
 from ...ehr.dialects import DIALECTS, SimulatedWearer
 from ...ehr.hours import HourStep, play_hour
 from ...ingestion import SAMPLES, SOURCES
+from ...protocol.conformance import Reply
 from .deliveries import (
     FORGER,
-    TIMEOUTS,
     OutgoingDelivery,
     answer_of,
     deliver,
+    post,
     read,
     webhook_url,
 )
@@ -49,66 +49,49 @@ class Sending:
 
 def play_readings(name: str, sending: Sending, now: datetime) -> int:
     """Return how many answers were not as expected; prints what was sent and said."""
-    failures, before = 0, ""
+    failures, before = 0, b""
     steps = play_hour(name, now, sending.minutes, sending.seed)
-    with requests.Session() as session:
-        for number, step in enumerate(steps):
-            body = json.dumps(DIALECTS[sending.format](step.readings, sending.wearer))
-            click.echo(
-                f"  {step.says}: {len(step.readings)} minutes, {len(body):,} bytes"
-            )
-            if not sending.url:
-                click.echo(f"    {body}")
-                continue
-            if sending.speed:
-                time.sleep(60 * sending.minutes / sending.speed)
-            repeats = number - 1 if step.repeats else number
-            response = _send(session, body, f"{name}-{repeats}", step, sending)
-            wrong = "; ".join(_faults(step, response, before))
-            failures += bool(wrong)
-            verdict = f"NOT AS EXPECTED: {wrong}" if wrong else "as expected"
-            click.echo(f"    {response.status_code} {_counts(response)}: {verdict}")
-            before = response.text
+    for number, step in enumerate(steps):
+        body = json.dumps(DIALECTS[sending.format](step.readings, sending.wearer))
+        click.echo(f"  {step.says}: {len(step.readings)} minutes, {len(body):,} bytes")
+        if not sending.url:
+            click.echo(f"    {body}")
+            continue
+        if sending.speed:
+            time.sleep(60 * sending.minutes / sending.speed)
+        repeats = number - 1 if step.repeats else number
+        reply = _send(body, f"{name}-{repeats}", step, sending)
+        wrong = "; ".join(_faults(step, reply, before))
+        failures += bool(wrong)
+        verdict = f"NOT AS EXPECTED: {wrong}" if wrong else "as expected"
+        click.echo(f"    {reply.status} {_counts(reply)}: {verdict}")
+        before = reply.content
     return failures
 
 
-def _send(
-    session: requests.Session, body: str, part: str, step: HourStep, sending: Sending
-) -> requests.Response:
+def _send(body: str, part: str, step: HourStep, sending: Sending) -> Reply:
     url = webhook_url(sending.url, sending.path)
     key = f"{part}-{hashlib.sha256(body.encode()).hexdigest()[:16]}"
     if not sending.token:
         delivery = OutgoingDelivery(key, body, datetime.now(UTC))
-        return deliver(
-            session, delivery, url, FORGER if step.forged else sending.secret
-        )
+        return deliver(delivery, url, FORGER if step.forged else sending.secret)
     token = "cdsw_forged" if step.forged else sending.token
-    headers = {
-        "Content-Type": "application/json",
-        "Authorization": f"Bearer {token}",
-        "Idempotency-Key": key,
-    }
-    try:
-        return session.post(
-            url, body, headers=headers, timeout=TIMEOUTS, allow_redirects=False
-        )
-    except requests.RequestException as error:
-        text = f"{url} does not answer ({type(error).__name__})."
-        raise click.ClickException(text) from error
+    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key}
+    return post(url, body, headers)
 
 
-def _faults(step: HourStep, response: requests.Response, before: str) -> Iterator[str]:
+def _faults(step: HourStep, reply: Reply, before: bytes) -> Iterator[str]:
     """Yield what is not as a right server would answer."""
-    status = response.status_code
+    status = reply.status
     if step.forged:
         if status != 401:
             yield "expected 401"
         return
     if status == 401 or status >= 500:
         yield "expected that it is understood"
-    elif step.repeats and response.text != before:
+    elif step.repeats and reply.content != before:
         yield "expected the same answer as before"
-    answer = answer_of(response)
+    answer = answer_of(reply)
     others = {
         name: number
         for name, number in answer.items()
@@ -118,11 +101,11 @@ def _faults(step: HourStep, response: requests.Response, before: str) -> Iterato
         yield f"expected that all are {step.outcome}"
 
 
-def _counts(response: requests.Response) -> str:
-    answer: dict[str, Any] = answer_of(response)
+def _counts(reply: Reply) -> str:
+    answer: dict[str, Any] = answer_of(reply)
     counts = [
         f"{number:,} {name}"
         for name, number in answer.items()
         if isinstance(number, int) and number
     ]
-    return ", ".join(counts) if counts and "results" in answer else read(response)
+    return ", ".join(counts) if counts and "results" in answer else read(reply)

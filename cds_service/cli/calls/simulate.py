@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
-import requests
 
 from ...ehr.dialects import DIALECTS, SimulatedWearer
 from ...ehr.hours import HOURS
 from ...ehr.scenarios import SCENARIOS, ScenarioStep, play
 from ...ingestion import ALERTS
+from ...protocol.conformance import Reply
 from .deliveries import (
     FORGER,
     OutgoingDelivery,
@@ -168,39 +168,34 @@ def show(steps: list[ScenarioStep]) -> None:
 def send_all(steps: list[ScenarioStep], url: str, secret: str, speed: float) -> int:
     """Send the steps in turn and print each answer; how many were not as expected."""
     failures = 0
-    before = ""
-    with requests.Session() as session:
-        for step in steps:
-            if speed:
-                time.sleep(step.pause.total_seconds() / speed)
-            response = send(session, step, url, secret)
-            wrong = "; ".join(faults(step, response, before))
-            failures += bool(wrong)
-            verdict = f"NOT AS EXPECTED: {wrong}" if wrong else "as expected"
-            click.echo(f"  {describe(step)}")
-            click.echo(f"    {response.status_code} {read(response)}: {verdict}")
-            before = response.text
+    before = b""
+    for step in steps:
+        if speed:
+            time.sleep(step.pause.total_seconds() / speed)
+        reply = send(step, url, secret)
+        wrong = "; ".join(faults(step, reply, before))
+        failures += bool(wrong)
+        verdict = f"NOT AS EXPECTED: {wrong}" if wrong else "as expected"
+        click.echo(f"  {describe(step)}")
+        click.echo(f"    {reply.status} {read(reply)}: {verdict}")
+        before = reply.content
     return failures
 
 
-def send(
-    session: requests.Session, step: ScenarioStep, url: str, secret: str
-) -> requests.Response:
+def send(step: ScenarioStep, url: str, secret: str) -> Reply:
     """Return the server's answer to one delivery."""
     signed_at = datetime.now(UTC) + step.clock
     delivery = OutgoingDelivery(step.delivery, body_of(step), signed_at)
-    return deliver(session, delivery, url, FORGER if step.forged else secret)
+    return deliver(delivery, url, FORGER if step.forged else secret)
 
 
-def faults(
-    step: ScenarioStep, response: requests.Response, before: str
-) -> Iterator[str]:
+def faults(step: ScenarioStep, reply: Reply, before: bytes) -> Iterator[str]:
     """Yield what is not as a right server would answer."""
-    if response.status_code != step.expected:
+    if reply.status != step.expected:
         yield f"expected {step.expected}"
-    elif step.repeats and response.text != before:
+    elif step.repeats and reply.content != before:
         yield "expected the same answer as before"
-    elif step.expected == 202 and answer_of(response).get("rejected") != 0:
+    elif step.expected == 202 and answer_of(reply).get("rejected") != 0:
         yield "expected every alert to be accepted"
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 import click
-import requests
 
 from ...fhir.code_systems import canonical_system, normalise_code
 from ...fhir.foreign_text import clean
@@ -169,13 +168,12 @@ def ask(resource: dict[str, Any], url: str, secret: str) -> dict[str, Any]:
         click.ClickException: if it does not keep it.
     """
     delivery = OutgoingDelivery(str(uuid4()), json.dumps(resource), datetime.now(UTC))
-    with requests.Session() as session:
-        response = deliver(session, delivery, url, secret)
-    results = answer_of(response).get("results")
+    reply = deliver(delivery, url, secret)
+    results = answer_of(reply).get("results")
     result = results[0] if isinstance(results, list) and len(results) == 1 else None
-    if response.status_code != 202 or not isinstance(result, dict):
-        message = f"{url} answers {response.status_code}: {read(response)}"
-        if response.status_code == 403:
+    if reply.status != 202 or not isinstance(result, dict):
+        message = f"{url} answers {reply.status}: {read(reply)}"
+        if reply.status == 403:
             message += " (`formats` of a source in the clients file)"
         raise click.ClickException(message)
     if result.get("status") != "accepted":

@@ -29,11 +29,10 @@ from typing import Any
 from uuid import uuid4
 
 import click
-import requests
 from rich.console import Console
 
 from ...ehr.client import Ehr, ServiceAnswer
-from ...ehr.exchange import Unanswered
+from ...ehr.exchange import Unanswered, exchange
 from ...ehr.fixture_server import FixtureServer, load_records, serve_records
 from ...ehr.fixtures import FixtureCase, load_case
 from ...ehr.hook_calls import build_bare, build_prefetched, find_templates
@@ -131,10 +130,9 @@ def play(stage: DemoStage, console: Console) -> None:
         "a watch", tuple(case.alerts["alerts"]), delivery=str(uuid4())
     )
     url = webhook_url(ehr.base, ALERTS.path)
-    with requests.Session() as session:
-        sent = send(session, alerts, url, stage.secret)
-    console.print(f"  POST {url} → {sent.status_code}: {read(sent)}")
-    expect(sent.status_code, 202, sent.text)
+    sent = send(alerts, url, stage.secret)
+    console.print(f"  POST {url} → {sent.status}: {read(sent)}")
+    expect(sent.status, 202, sent.content.decode("utf-8", "replace"))
 
     console.rule("3. An EHR opens the chart and sends what was asked for", align="left")
     templates = find_templates(ehr.discover(), SERVICE)
@@ -327,9 +325,11 @@ def _wait_until_ready(process: subprocess.Popen[bytes], base: str, log: Path) ->
             raise Unanswered(f"The server did not start:\n{_last_words(log)}")
         # Before that, whoever answers is another server that was quicker.
         if LISTENING in log.read_bytes():
-            with suppress(requests.ConnectionError):
-                ready = requests.get(f"{base}/health/ready", timeout=START)
-                if ready.status_code == 200:
+            with suppress(Unanswered):
+                if (
+                    exchange("GET", f"{base}/health/ready", patience=START).status
+                    == 200
+                ):
                     return
         time.sleep(0.1)
     raise Unanswered(f"The server was not ready in {START} s:\n{_last_words(log)}")

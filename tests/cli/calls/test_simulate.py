@@ -141,7 +141,7 @@ def test_a_server_that_is_not_there_is_one_sentence(url: str) -> None:
     result = send("http://127.0.0.1:9", "late_24h")
 
     assert result.exit_code == 1
-    assert "http://127.0.0.1:9/wearables/v1/alerts does not answer" in result.output
+    assert "Nothing answers at http://127.0.0.1:9/wearables/v1/alerts." in result.output
 
 
 def test_a_server_of_another_kind_is_told_apart(url: str) -> None:
