@@ -5,7 +5,9 @@ same once more, which changes nothing. Beside it rows, ready made: into a table 
 same shape (bare), and into one as most would have it, in which each row says all of its
 reading as text (in full); by executemany to SQLite, by COPY into a temporary table and
 an insert with ON CONFLICT to PostgreSQL. Runs alternate, and medians are printed. Then
-what one metric takes up that is measured every minute of a year.
+what one metric takes up that is measured every minute of a year, and how long a call
+takes of a patient who has that, among many with some, beside a call where there is
+none.
 """
 
 import os
@@ -16,12 +18,13 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 
+from cds_service.audit import build_call_event
 from cds_service.store.records import AuditEvent, Intake
 from cds_service.store.samples.records import SampleBatch, StreamOwner
 from cds_service.store.samples.rows import COLUMNS, sample_rows
@@ -30,12 +33,18 @@ from cds_service.wearables.records import PatientKey
 from cds_service.wearables.samples import Device, Sample
 from tests.postgresql import running_server
 
+from .store import build_call
+
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
 EVENT = AuditEvent(NOW, "delivery", "default", "watch")
 WATCH = Device("w-1", "Watch")
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 SIZES = (1_000, 20_000)
 """Samples of a delivery."""
+PATIENT = PatientKey("default", "-", "p1")
+PATIENTS = int(os.environ.get("BENCH_PATIENTS", "10000"))
+"""Others, with 200 samples each."""
+CALLS = 500
 YEAR = 365 * 24 * 60
 """In minutes."""
 NAMES = ", ".join(COLUMNS)
@@ -169,6 +178,8 @@ def main() -> None:
             for number in SIZES:
                 measure(kind, store, database, number)
             measure_year(kind, store, database)
+            with opened() as other, closing(Store.open(other.url)) as empty:
+                measure_calls(kind, store, empty)
 
 
 def measure(kind: str, store: Store, database: Opened, number: int) -> None:
@@ -207,6 +218,27 @@ def measure_year(kind: str, store: Store, database: Opened) -> None:
     print(f"{taken / YEAR:.0f} bytes a sample")
 
 
+def measure_calls(kind: str, full: Store, empty: Store) -> None:
+    """Print what a call's reads and its record take, beside samples and beside none."""
+    for start in range(0, PATIENTS, 100):
+        told = samples(NOW - timedelta(days=1), 200)
+        many = (PatientKey("default", "-", f"q{start + each}") for each in range(100))
+        batches = tuple(SampleBatch(StreamOwner(each, "watch"), told) for each in many)
+        full.take_in(Intake(samples=batches), EVENT, NOW)
+    took: dict[str, list[float]] = {"none": [], "a year": []}
+    for number in range(CALLS):
+        for way, store in (("none", empty), ("a year", full)):
+            call = replace(build_call(number), patient=PATIENT)
+            begun = time.perf_counter()
+            store.wearable_alerts(PATIENT, NOW - timedelta(days=30))
+            store.consents.of([PATIENT])
+            store.record_call(call, build_call_event(call))
+            took[way].append(time.perf_counter() - begun)
+    none, year = (statistics.median(found) for found in took.values())
+    beside = f"beside a year of minutes and {PATIENTS:,} patients"
+    print(f"{kind:>10}, a call {beside}: {year / none:.2f} of one beside none")
+
+
 def in_full(sample: Sample) -> tuple[object, ...]:
     """A row that says all of a sample."""
     told = (
@@ -221,7 +253,7 @@ def in_full(sample: Sample) -> tuple[object, ...]:
 
 def take_in(store: Store, told: Sequence[Sample]) -> None:
     """Store samples of one patient, as a delivery does."""
-    owner = StreamOwner(PatientKey("default", "-", "p1"), "watch")
+    owner = StreamOwner(PATIENT, "watch")
     store.take_in(Intake(samples=(SampleBatch(owner, told),)), EVENT, NOW)
 
 

@@ -25,7 +25,7 @@ from ..consents import guard
 from ..tables import CONSENTS, WEARABLE_ALERTS
 from . import bulk
 from .bulk import AT_ONCE
-from .removals import remove_again
+from .removals import ALWAYS, remove_again
 from .rows import COLUMNS, plain
 from .streams import devices_of, lock_streams, owners_of
 from .tables import DEVICES, LINKS, OWNER, REMOVALS, REVISIONS, SAMPLES, STREAMS
@@ -91,7 +91,7 @@ def _merge_stream(
     some = select(*columns).where(sample.stream == old.id).limit(AT_ONCE)
     while found := [plain(each) for each in connection.execute(some)]:
         moved_rows = [(other.id, *each[1:]) for each in found]
-        put_together(connection, moved_rows, now_us)
+        put_together(connection, moved_rows, now_us, {other.id: ALWAYS})
         bulk.remove(connection, found)
     replaced = update(REVISIONS).where(REVISIONS.c.stream == old.id)
     connection.execute(replaced.values(stream=other.id))

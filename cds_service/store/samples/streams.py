@@ -37,23 +37,25 @@ def lock_streams(
     connection: Connection,
     owners: Iterable[StreamOwner],
     wanted: Iterable[SampleStream],
-) -> Numbers:
+) -> tuple[Numbers, dict[int, int]]:
     """Return every stream of the owners, those that are *wanted* included.
 
     From now on to the end of the transaction nobody else writes to them.
+
+    Returns:
+        Their numbers, and by number the latest start of any of their samples.
     """
     found = streams_of(connection, owners)
     missing = sorted(set(wanted) - found.keys())
     if missing:
         _ADD_STREAM.run(connection, *map(_stream_row, missing))
         found |= streams_of(connection, {each.owner for each in missing})
-    if connection.dialect.name != "sqlite":
-        ids = sorted(found.values())
-        for start in range(0, len(ids), AT_ONCE):
-            some = STREAMS.c.id.in_(ids[start : start + AT_ONCE])
-            held = select(STREAMS.c.id).where(some).order_by(STREAMS.c.id)
-            connection.execute(held.with_for_update()).all()
-    return found
+    ids, newest, stream = sorted(found.values()), dict[int, int](), STREAMS.c
+    for start in range(0, len(ids), AT_ONCE):
+        some = stream.id.in_(ids[start : start + AT_ONCE])
+        held = select(stream.id, stream.newest_us).where(some).order_by(stream.id)
+        newest |= {id: us for id, us in connection.execute(held.with_for_update())}
+    return found, newest
 
 
 def streams_of(connection: Connection, owners: Iterable[StreamOwner]) -> Numbers:

@@ -25,6 +25,7 @@ from .rows import (
     DEVICE,
     FLAGS,
     LENGTH,
+    NAMED,
     OFFSET,
     RECEIVED,
     REVISION,
@@ -35,7 +36,6 @@ from .rows import (
     sample_rows,
 )
 from .streams import (
-    LONG_AGO,
     Numbers,
     lock_streams,
     mark_arrival,
@@ -57,20 +57,22 @@ def upsert(
     parts = [_Part.of(each) for each in batches]
     wanted = {each for part in parts for each in part.streams()}
     numbers: dict[StreamOwner, Numbers] = {each.owner: {} for each in parts}
-    for stream, number in lock_streams(connection, numbers, wanted).items():
+    locked, newest = lock_streams(connection, numbers, wanted)
+    for stream, number in locked.items():
         numbers[stream.owner][stream] = number
     for part in parts:
         part.take_back(connection, numbers[part.owner], now_us)
     pending = _pending(connection, parts, numbers, now_us)
-    newest: dict[int, int] = {}
+    heard = set[int]()
     while some := list(islice(pending, AT_ONCE)):
         rows = [row for row, _, _ in some]
-        done = put_together(connection, rows, now_us)
+        done = put_together(connection, rows, now_us, newest)
         for (row, told, place), outcome in zip(some, done):
             told[place] = outcome
-            if row[START] > newest.get(row[STREAM], LONG_AGO):
+            if row[START] > newest[row[STREAM]]:
                 newest[row[STREAM]] = row[START]
-    mark_arrival(connection, newest, now_us)
+        heard.update(row[STREAM] for row in rows)
+    mark_arrival(connection, {each: newest[each] for each in heard}, now_us)
     return [each.outcomes for each in parts]
 
 
@@ -138,11 +140,25 @@ def _never(sample: Sample, start_us: int) -> bool:
 
 
 def put_together(
-    connection: Connection, rows: Sequence[SampleRow], now_us: int
+    connection: Connection,
+    rows: Sequence[SampleRow],
+    now_us: int,
+    newest: Mapping[int, int],
 ) -> list[ItemOutcome]:
-    """Put rows with those that are there; what became of each, in their order."""
+    """Put rows with those that are there; what became of each, in their order.
+
+    Args:
+        newest: By stream the latest start of what is there: what comes after it is new.
+    """
     places = list(map(bulk.place_of, rows))
-    stored = bulk.find(connection, places)
+    stored = bulk.find(
+        connection,
+        (
+            place
+            for place, row in zip(places, rows)
+            if row[NAMED] or row[START] <= newest[row[STREAM]]
+        ),
+    )
     held, outcomes = dict(stored), []
     for place, row in zip(places, rows):
         outcome, held[place] = _settle(held.get(place), row)

@@ -269,6 +269,29 @@ def test_another_unit_of_a_metric_is_another_stream(
     }
 
 
+def test_a_delivery_of_one_metric_is_no_news_of_another(
+    store: Store, deliver: Deliver, make_sample: MakeSample, rows: Rows
+) -> None:
+    deliver(make_sample(), make_sample(metric="steps", unit="{steps}"))
+    deliver(make_sample(1), at=NOW + timedelta(minutes=1))
+
+    heard = rows("SELECT DISTINCT received_us FROM sample_streams")
+    assert len(heard) == 2
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (1, 0, 2)])
+def test_what_comes_after_all_else_and_before_is_looked_up_alike(
+    store: Store, deliver: Deliver, make_sample: MakeSample, order: tuple[int, ...]
+) -> None:
+    told = [make_sample(minute) for minute in order]
+
+    assert deliver(*told[:2]) == ["accepted"] * 2
+    assert deliver(*told, *told) == [
+        *("duplicate", "duplicate", "accepted"),
+        *("duplicate", "duplicate", "duplicate"),
+    ]
+
+
 def test_the_answer_is_made_of_what_became_of_the_items_and_repeated(
     store: Store, deliver: Deliver, make_sample: MakeSample, rows: Rows
 ) -> None:
