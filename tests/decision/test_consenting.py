@@ -291,6 +291,15 @@ def test_a_consent_that_was_over_before_the_call_permits_nothing(world: World) -
     assert heeded.alerts == ()
 
 
+def test_what_a_patient_lets_be_disclosed_may_be(world: World) -> None:
+    tell(world, consent("use", "disclose", period={"start": "2026-01-01"}))
+    gate = world.consent_gate("default")
+
+    heeded = heed_consents(P1, (ALERT,), None, world.store, gate, NOW)
+
+    assert (heeded.alerts, heeded.may_disclose) == ((ALERT,), True)
+
+
 def test_where_the_ehr_did_not_tell_all_nothing_is_gone(world: World) -> None:
     gate = world.consent_gate("default")
     whole = Source("consents", SourceState.LOADED, (ALL,))

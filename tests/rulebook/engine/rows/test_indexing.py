@@ -13,6 +13,7 @@ from cds_service.fhir.moments import EVER, Moment
 from cds_service.rulebook.engine.rows.chart_index import ChartIndex
 from cds_service.rulebook.engine.rows.indexing import index_chart
 from cds_service.rulebook.engine.rows.problems import Times
+from cds_service.rulebook.engine.rows.readings import Row
 from cds_service.rulebook.engine.rows.selectors import Selector, Selectors
 from cds_service.rulebook.terminology.parts import Measure
 from cds_service.rulebook.terminology.valuesets import ValueSet
@@ -38,13 +39,15 @@ SETS = {
         prefixes={ICD: ("E119",)},
         words=("diabetes",),
     ),
+    "asthma": ValueSet("asthma", codes={SNOMED: frozenset({"195967001"})}),
     "heart-rate": ValueSet(
         "heart-rate",
         codes={LOINC: frozenset({"8867-4"})},
         measure=Measure("/min", (20, 300)),
     ),
 }
-TAKEN, STOPPED, DRAFTED, DIABETES, RATE, LOW, LASTING = range(7)
+TAKEN, STOPPED, DRAFTED, DIABETES, RATE, LOW, LASTING, CONFIRMED, ANY_RATE = range(9)
+ASTHMA, EVER_ASTHMA = 9, 10
 ASKED = (
     Selector("medication", "beta-blockers", status="current"),
     Selector("medication", "beta-blockers", status="stopped"),
@@ -53,6 +56,10 @@ ASKED = (
     Selector("observation", "heart-rate"),
     Selector("wearable_alert", types=("low-heart-rate",)),
     Selector("wearable_alert", types=("low-heart-rate",), status="open"),
+    Selector("condition", "diabetes", status="active", confirmed=True),
+    Selector("observation", "heart-rate", status="any"),
+    Selector("condition", "asthma", status="active"),
+    Selector("condition", "asthma", status="any"),
 )
 
 
@@ -67,6 +74,7 @@ SOURCES = ("conditions", "medication_requests", "medication_statements", "observ
 def index(
     alerts: list[WearableAlert] | None = None,
     states: dict[str, SourceState] | None = None,
+    times: Times = TIMES,
     **read: list[dict[str, Any]],
 ) -> ChartIndex:
     """What a chart holds of which all was read, unless *states* says otherwise."""
@@ -77,7 +85,7 @@ def index(
         name: Source(name, state, tuple(read.get(name, ())))
         for name, state in found.items()
     }
-    return index_chart(selectors(), Chart("p", None, sources), alerts, TIMES)
+    return index_chart(selectors(), Chart("p", None, sources), alerts, times)
 
 
 def order(status: str = "active", code: str = "6918", **more: Any) -> dict[str, Any]:
@@ -427,7 +435,7 @@ def test_the_rows_of_two_units_are_read_apart() -> None:
         ({"coding": [{"system": ICD, "code": "J45"}]}, [], []),
         ({"coding": [{"system": ICD, "code": "E11"}]}, ["E11"], []),
         (
-            {"coding": [{"system": SNOMED, "code": "195967001"}], "text": "Asthma"},
+            {"coding": [{"system": SNOMED, "code": "73211009"}], "text": "Goitre"},
             [],
             [],
         ),
@@ -450,5 +458,62 @@ def test_a_problem_is_meant_by_its_words_or_may_be_anything_without_any(
     found = index(conditions=[condition(code=concept)])
 
     assert [row.name for row in found.meant.get(DIABETES, ())] == meant
-    names = [row.name for rows in found.unplaced.values() for row in rows]
+    names = [row.name for row in unplaced_for(found, DIABETES)]
     assert [name.rpartition(" ")[2] for name in names] == unplaced
+
+
+def unplaced_for(found: ChartIndex, slot: int) -> list[Row]:
+    return found.unplaced.get(found.selectors.group_of[slot], [])
+
+
+def test_each_group_is_asked_whether_a_code_settles_it() -> None:
+    of_icd = {"coding": [{"system": ICD, "code": "J45"}], "text": "Asthma"}
+
+    found = index(conditions=[condition(code=of_icd)])
+
+    assert unplaced_for(found, DIABETES) == []
+    assert [row.name for row in unplaced_for(found, ASTHMA)] == ["Asthma"]
+
+
+def test_what_does_not_count_for_one_group_may_be_in_doubt_for_the_next() -> None:
+    over = condition(code={"text": "Goitre"}, clinicalStatus="resolved")
+
+    found = index(conditions=[over])
+
+    assert unplaced_for(found, ASTHMA) == []
+    assert [row.name for row in unplaced_for(found, EVER_ASTHMA)] == ["Goitre"]
+
+
+def test_a_problem_is_confirmed_where_that_is_asked_for() -> None:
+    sure = {"verificationStatus": "confirmed", "recordedDate": "2026-01-10"}
+
+    assert not index(conditions=[condition()]).has(CONFIRMED)
+    assert index(conditions=[condition()]).has(DIABETES)
+    (row,) = index(conditions=[condition(**sure)]).rows_of(CONFIRMED).rows
+    assert row.reference == "Condition/c"
+    assert row.entered == Moment(
+        datetime(2026, 1, 10, 5, tzinfo=UTC),
+        datetime(2026, 1, 11, 4, 59, 59, 999999, tzinfo=UTC),
+    )
+
+
+def test_a_preliminary_reading_counts_where_any_is_asked_for() -> None:
+    found = index(observations=[reading(status="preliminary")])
+
+    assert found.counts(ANY_RATE) and not found.has(RATE)
+
+
+@pytest.mark.parametrize(("hour", "taken"), [(20, True), (4, True), (5, False)])
+def test_a_statement_counts_until_its_last_day_is_over_at_the_site(
+    hour: int, taken: bool
+) -> None:
+    statement = {
+        **order(effectivePeriod={"start": "2026-01-10", "end": "2026-11-22"}),
+        "resourceType": "MedicationStatement",
+    }
+    day = 22 if hour == 20 else 23
+    times = Times(datetime(2026, 11, day, hour, tzinfo=UTC), ZONE)
+
+    found = index(times=times, medication_statements=[statement])
+
+    assert found.counts(TAKEN) is taken
