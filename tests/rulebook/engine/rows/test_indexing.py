@@ -317,6 +317,50 @@ def test_a_later_stop_is_held_against_what_it_is_a_stop_of(
     assert found.counts(TAKEN) is (has and not open_still)
 
 
+@pytest.mark.parametrize(
+    "concept",
+    [
+        {"text": "The white one", "coding": [{"display": "Metoprolol 50"}]},
+        {
+            "text": "The white one",
+            "coding": [
+                {"system": RXNORM, "code": "1", "display": "Something"},
+                {"system": RXNORM, "code": "6918", "display": "Metoprolol 50"},
+            ],
+        },
+    ],
+    ids=["by the name", "by the code"],
+)
+def test_a_row_is_called_what_it_was_matched_by(concept: dict[str, Any]) -> None:
+    found = index(medication_requests=[order(medicationCodeableConcept=concept)])
+
+    (row,) = found.rows_of(TAKEN).rows
+    assert row.name == "Metoprolol 50"
+
+
+PANEL = {"coding": [{"system": LOINC, "code": "85353-1"}]}
+NOT_PERFORMED = {"coding": [{"code": "not-performed"}]}
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        {"code": PANEL, "valueQuantity": None},
+        {"dataAbsentReason": NOT_PERFORMED, "valueQuantity": None},
+    ],
+    ids=["of another code", "not measured"],
+)
+def test_the_parts_of_a_panel_are_read_whatever_the_whole_is(
+    whole: dict[str, Any],
+) -> None:
+    other = {"code": PANEL, "valueQuantity": {"value": 9, "unit": "/min"}}
+    part = {name: reading()[name] for name in ("code", "valueQuantity")}
+
+    found = index(observations=[reading(component=[other, part], **whole)])
+
+    assert [row.value for row in found.rows_of(RATE, "/min").rows] == [exactly(70)]
+
+
 def test_a_later_stop_is_one_of_the_same_code() -> None:
     coding = {"system": RXNORM, "code": "6918"}
     nameless = {"medicationCodeableConcept": {"coding": [coding]}}
