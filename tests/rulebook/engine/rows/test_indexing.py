@@ -177,7 +177,7 @@ def test_drafts_are_read_from_the_context_and_nothing_else_is_a_draft(
 
 def test_an_alert_is_a_row_of_its_end_or_of_now() -> None:
     ended, lasting = alert(source="watch"), alert(end=None, value=None)
-    found = index([ended, lasting, alert(status="retracted")])
+    found = index([alert(status="retracted"), ended, lasting])
 
     first, second = found.rows_of(LOW).rows
     hour_ago = NOW - timedelta(hours=1)
