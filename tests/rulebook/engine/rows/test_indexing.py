@@ -47,7 +47,7 @@ SETS = {
     ),
 }
 TAKEN, STOPPED, DRAFTED, DIABETES, RATE, LOW, LASTING, CONFIRMED, ANY_RATE = range(9)
-ASTHMA, EVER_ASTHMA = 9, 10
+ASTHMA, EVER_ASTHMA, ENDED = 9, 10, 11
 ASKED = (
     Selector("medication", "beta-blockers", status="current"),
     Selector("medication", "beta-blockers", status="stopped"),
@@ -60,6 +60,7 @@ ASKED = (
     Selector("observation", "heart-rate", status="any"),
     Selector("condition", "asthma", status="active"),
     Selector("condition", "asthma", status="any"),
+    Selector("wearable_alert", types=("low-heart-rate",), status="closed"),
 )
 
 
@@ -186,6 +187,7 @@ def test_an_alert_is_a_row_of_its_end_or_of_now() -> None:
     assert (first.value, first.alert) == (exactly(38.0), ended)
     assert (second.moment, second.value) == (Moment(NOW, NOW), None)
     assert [each.alert for each in found.rows_of(LASTING).rows] == [lasting]
+    assert [each.alert for each in found.rows_of(ENDED).rows] == [ended]
     assert found.has(LOW) and found.counts(LOW)
     assert found.rows_of(LOW)[1:] == ([], [])
 
