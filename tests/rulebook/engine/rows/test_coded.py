@@ -253,6 +253,8 @@ def test_why_no_code_of_a_medicine_is_known(
         (7, True),
         ([], True),
         ({"text": 7}, True),
+        ({"text": 7, "coding": [{"code": "c"}]}, True),
+        ({"coding": [{"code": "c", "display": 7}, {"code": "c"}]}, True),
         ({"coding": "c"}, True),
         ({"coding": ["c"]}, True),
         ({"coding": [{"code": True}]}, True),
