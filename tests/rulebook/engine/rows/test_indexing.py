@@ -15,6 +15,7 @@ from cds_service.rulebook.engine.rows.indexing import index_chart
 from cds_service.rulebook.engine.rows.problems import Times
 from cds_service.rulebook.engine.rows.readings import Row
 from cds_service.rulebook.engine.rows.selectors import Selector, Selectors
+from cds_service.rulebook.terminology.expansions import KnownProducts
 from cds_service.rulebook.terminology.parts import Measure
 from cds_service.rulebook.terminology.valuesets import ValueSet
 from cds_service.rulebook.values.intervals import exactly
@@ -39,7 +40,9 @@ SETS = {
         prefixes={ICD: ("E119",)},
         words=("diabetes",),
     ),
-    "asthma": ValueSet("asthma", codes={SNOMED: frozenset({"195967001"})}),
+    "asthma": ValueSet(
+        "asthma", codes={SNOMED: frozenset({"195967001"})}, words=("wheeze",)
+    ),
     "heart-rate": ValueSet(
         "heart-rate",
         codes={LOINC: frozenset({"8867-4"})},
@@ -519,6 +522,40 @@ def test_each_group_is_asked_whether_a_code_settles_it() -> None:
 
     assert unplaced_for(found, DIABETES) == []
     assert [row.name for row in unplaced_for(found, ASTHMA)] == ["Asthma"]
+
+
+def test_words_for_one_problem_leave_another_as_settled_as_its_code_does() -> None:
+    both = {"coding": [{"system": ICD, "code": "J45"}], "text": "Diabetes, asthma"}
+    wheeze = {"coding": [{"system": SNOMED, "code": "1"}], "text": "Wheeze"}
+
+    of_icd, of_snomed = (
+        index(conditions=[condition(code=each)]) for each in (both, wheeze)
+    )
+
+    assert unplaced_for(of_icd, DIABETES) == [] == list(of_icd.meant)
+    assert [row.name for row in unplaced_for(of_icd, ASTHMA)] == ["Diabetes, asthma"]
+    assert unplaced_for(of_snomed, DIABETES) == []
+    assert [row.name for row in of_snomed.meant[ASTHMA]] == ["Wheeze"]
+
+
+@pytest.mark.parametrize(
+    ("system", "imported", "likely"),
+    [(RXNORM, True, False), (RXNORM, False, True), (ICD, True, True)],
+)
+def test_a_medicine_that_is_not_placed_may_be_any_unless_an_import_would_have_it(
+    system: str, imported: bool, likely: bool
+) -> None:
+    known = KnownProducts(frozenset({"6918"})) if imported else KnownProducts()
+    sets = {"beta-blockers": replace(SETS["beta-blockers"], known=known)}
+    asked = Selectors([ASKED[TAKEN]], sets)
+    coding = {"system": system, "code": "999", "display": "Some tablets"}
+    drug = order(medicationCodeableConcept={"coding": [coding]})
+    source = Source("medication_requests", LOADED, (drug,))
+
+    found = index_chart(asked, Chart("p", None, {source.name: source}), [], TIMES)
+
+    ((row,),) = found.unplaced.values()
+    assert (row.likely, row.why) == (likely, "no value set can place it")
 
 
 def test_what_does_not_count_for_one_group_may_be_in_doubt_for_the_next() -> None:
