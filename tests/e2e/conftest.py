@@ -207,15 +207,27 @@ class Server:
 
     def tell(self, consent: Any, delivery: str) -> requests.Response:
         """What comes back for a signed Consent, or a Bundle of them."""
-        body, at = json.dumps(consent).encode(), time.time()
+        path = "/wearables/v1/consents"
+        return self._send_signed(consent, delivery, path, "application/fhir+json")
+
+    def measure(self, samples: Any, delivery: str) -> requests.Response:
+        """What comes back for signed readings."""
+        body, path = {"samples": samples}, "/wearables/v1/samples"
+        return self._send_signed(body, delivery, path, "application/json")
+
+    def _send_signed(
+        self, told: Any, delivery: str, path: str, media_type: str
+    ) -> requests.Response:
+        body, at = json.dumps(told).encode(), time.time()
         headers = {
-            "Content-Type": "application/fhir+json",
+            "Content-Type": media_type,
             "webhook-id": delivery,
             "webhook-timestamp": str(int(at)),
             "webhook-signature": self.sign(delivery, at, body),
         }
-        url = f"{self.base}/wearables/v1/consents"
-        return requests.post(url, body, headers=headers, timeout=PATIENCE)
+        return requests.post(
+            f"{self.base}{path}", body, headers=headers, timeout=PATIENCE
+        )
 
     def sign(self, delivery: str, at: float, body: bytes) -> str:
         """The signature of the watch."""
@@ -305,6 +317,7 @@ ABOUT_DATA = {
     "test_held_back",
     "test_metrics",
     "test_privacy",
+    "test_readings",
     "test_real_process",
     "test_reload",
     "test_webhook_and_chart",
@@ -350,7 +363,7 @@ def start_server(
             client = {"id": "ehr", "iss": ISSUER, "keys": [key]}
             client["fhir_servers"] = list(fhir_servers)
             watch = {"id": "watch", "secrets": [SECRET]}
-            watch["formats"] = ["alerts", "consents"]
+            watch["formats"] = ["alerts", "consents", "samples"]
             known = {"clients": [client, *clients], "webhooks": [watch]}
             (folder / "clients.yaml").write_text(json.dumps(known))
             shutil.copytree(prepared / "rules", folder / "rules")

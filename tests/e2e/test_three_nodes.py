@@ -199,6 +199,46 @@ def test_what_was_acknowledged_outlives_nodes_and_the_database_that_are_killed(
     assert rows(database, twice) == []
 
 
+def test_readings_outlive_the_database_that_is_killed_and_none_is_doubled(
+    balanced: Server, database: Database
+) -> None:
+    stop, acknowledged = threading.Event(), list[int]()
+    sample = {"patient": "steady", "metric": "heart-rate", "value": 72, "unit": "/min"}
+
+    def send() -> None:
+        minute = 0
+        while not stop.is_set():
+            start = f"2026-11-01T{minute // 60 % 24:02}:{minute % 60:02}:00+01:00"
+            with suppress(requests.RequestException):
+                told = [{**sample, "start": start}]
+                if balanced.measure(told, f"steady-{minute}").status_code == 202:
+                    acknowledged.append(minute)
+                    minute += 1
+
+    def further() -> None:
+        before = len(acknowledged)
+        until(lambda: len(acknowledged) >= before + 5)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        for _ in range(3):
+            further()
+            database.kill()
+            database.start()
+        further()
+    finally:
+        stop.set()
+        sender.join()
+
+    kept = rows(
+        database,
+        "SELECT count(*), count(DISTINCT start_us) FROM samples"
+        " JOIN sample_streams s ON s.id = stream WHERE s.patient_id = 'steady'",
+    )
+    assert kept in ([(len(acknowledged),) * 2], [(len(acknowledged) + 1,) * 2])
+
+
 def test_rules_that_change_are_served_by_every_node(nodes: list[Server]) -> None:
     def served() -> set[str]:
         asked = (
