@@ -341,3 +341,28 @@ def test_a_heart_rate_that_is_none_does_not_hide_the_others() -> None:
     rates = [{"hr": "fast"}, *RATES, "odd"]
 
     assert notified(threshold=120, heartRate=rates).n == 3
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        ({"date": "1999-12-31 23:59:59 -0500"}, "time"),
+        ({"date": "9999-01-01 00:00:00 -0500"}, "time"),
+        ({"qty": 10**400}, "malformed"),
+        ({"qty": "sixty"}, "malformed"),
+        ({"qty": True}, "malformed"),
+        ({"qty": 1e308}, "implausible"),
+    ],
+)
+def test_a_clock_that_was_never_set_and_a_number_without_end_are_left_out(
+    told: dict[str, Any], reason: str
+) -> None:
+    (item,) = read(metric("respiratory_rate", {"date": AT, "qty": 14, **told}))
+
+    assert (item.reason, item.rejected) == (reason, True)
+
+
+def test_a_number_may_be_written_as_text() -> None:
+    (sample,) = read(metric("respiratory_rate", row(qty=" 14.5 ")))
+
+    assert sample.value == 14.5
