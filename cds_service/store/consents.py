@@ -54,7 +54,7 @@ class Consents:
     def lasting_alerts(self, patient: PatientKey) -> tuple[WearableAlert, ...]:
         """Return the patient's open alerts: they end if nobody may collect them."""
         with self._database.reading() as connection:
-            found = LASTING_ALERTS.ask(connection, patient._asdict()).all()
+            found = LASTING_ALERTS.ask(connection, patient._asdict())
         return tuple(rows.wearable_alert(row) for row in found)
 
     def told_by(

@@ -4,12 +4,13 @@ A statement is written once. Where the two databases differ in more than its tex
 difference is a module of its own, ``sqlite.py`` and ``postgresql.py``.
 """
 
+from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Column, Connection, CursorResult, Table, text
+from sqlalchemy import Column, Connection, Table, text
 from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.engine.interfaces import DBAPICursor
@@ -170,10 +171,12 @@ class Prepared:
         found: Any = cursor.fetchone()
         return int(found[0])
 
-    def ask(self, connection: Connection, row: Mapping[str, Any]) -> CursorResult[Any]:
-        """Return what a query finds, by the names of its columns."""
+    def ask(self, connection: Connection, row: Mapping[str, Any]) -> list[Any]:
+        """Return the rows that a query finds, each with its columns as attributes."""
         form = self._form(connection.dialect)
-        return connection.exec_driver_sql(form.sql, form.values(row))
+        cursor = connection.connection.cursor()
+        cursor.execute(form.sql, form.values(row))
+        return form.named(cursor)
 
     def as_sent(
         self, dialect: Dialect, row: Mapping[str, Any]
@@ -205,10 +208,19 @@ class _Form:
         self._fixed = {
             name: value for name, value in compiled.params.items() if value is not None
         }
+        self._row: Any = None
+        """A type of tuple; the columns are known with the first answer."""
 
     def values(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
         full = {**self._fixed, **row} if self._fixed else row
         return tuple([full[name] for name in self._names])
+
+    def named(self, cursor: DBAPICursor) -> list[Any]:
+        """The rows of a cursor by the names of their columns."""
+        if self._row is None:
+            names = [column[0] for column in cursor.description]
+            self._row = namedtuple("Row", names)  # type: ignore[misc]
+        return [self._row._make(each) for each in cursor.fetchall()]
 
 
 def lock_table(connection: Connection, table: Table) -> None:

@@ -66,7 +66,7 @@ def read(
     if not lookback.keys and not lookback.info_since and not lookback.heard_since:
         return ()
     statement, asked = as_asked(patient, lookback, call)
-    return tuple(_displays(statement.ask(connection, asked).all()))
+    return tuple(_displays(statement.ask(connection, asked)))
 
 
 def as_asked(

@@ -12,6 +12,7 @@ import os
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -49,6 +50,8 @@ class SqliteDatabase:
         self._durable = _writing_engine(file, "FULL")
         self._light = _writing_engine(file, "NORMAL")
         self._readers = _engine(file, "NORMAL", BUSY_SECONDS)
+        self._idle: deque[Connection] = deque()
+        """Of the readers, those that nobody has at this moment."""
         self._writers: dict[bool, Connection] = {}
         self._lock = threading.Lock()
 
@@ -113,8 +116,14 @@ class SqliteDatabase:
         """A connection that sees what was committed before each statement."""
         with self.watched():
             self._keep_open()
-            with self._readers.connect() as connection:
+            connection = self._reader()
+            try:
                 yield connection
+            except BaseException:
+                connection.close()
+                raise
+            connection.rollback()
+            self._idle.append(connection)
 
     def snapshot(self) -> AbstractContextManager[Connection]:
         """Return a connection for reading; keys are committed in their order."""
@@ -140,7 +149,8 @@ class SqliteDatabase:
     def pool(self) -> Pool:
         """Who reads and who writes; there are as many as there are threads."""
         reading: Any = self._readers.pool
-        return Pool(reading.checkedout() + self._lock.locked())
+        busy = reading.checkedout() - len(self._idle)
+        return Pool(max(0, busy) + self._lock.locked())
 
     def measure(self) -> Usage:
         """Return what the file and those beside it take. None of them is opened."""
@@ -176,9 +186,10 @@ class SqliteDatabase:
     def close(self) -> None:
         """Close every connection."""
         with self._lock, translated_errors():
-            for connection in self._writers.values():
+            for connection in (*self._writers.values(), *self._idle):
                 connection.close()
             self._writers.clear()
+            self._idle.clear()
             for engine in (self._durable, self._light, self._readers):
                 engine.dispose()
         self._presence.close()
@@ -218,6 +229,13 @@ class SqliteDatabase:
         with suppress(sqlite3.Error), self._opening:
             if self._open is not None and self.files.without_wal_alone:
                 self._open.execute("PRAGMA wal_checkpoint").fetchall()
+
+    def _reader(self) -> Connection:
+        """One that was used last; to lend and take back each would take longer."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._readers.connect()
 
     def _writer(self, durable: bool) -> Connection:
         connection = self._writers.get(durable)

@@ -273,7 +273,8 @@ class Store:
         Who is told that it is new may still lose it to another, until it is spent.
         """
         with self._database.reading() as connection:
-            return bool(TOKEN_IS_SPENT.ask(connection, token._asdict()).scalar())
+            ((spent,),) = TOKEN_IS_SPENT.ask(connection, token._asdict())
+        return bool(spent)
 
     def spend_token(
         self, issuer: str, jti: str, expires_at: datetime, now: datetime
@@ -299,7 +300,7 @@ class Store:
             "most": ALERTS_READ + 1,
         }
         with self._database.reading() as connection:
-            found = ALERTS_SINCE.ask(connection, asked).all()
+            found = ALERTS_SINCE.ask(connection, asked)
         return rows.recent_alerts(found, ALERTS_READ)
 
     def displays(

@@ -101,10 +101,9 @@ class Ehr:
         resources that were, and how many of others were dropped.
         """
         return [
-            {name: (state, *counted(call["read"][name])) for name, state in found}
+            {name: counted(read) for name, read in call["sources"].items()}
             for call in self.audited()
             if call["kind"] == "call"
-            for found in [call["sources"].items()]
         ]
 
     def audited(self) -> list[dict[str, Any]]:
@@ -116,10 +115,10 @@ class Ehr:
         ]
 
 
-def counted(read: list[Any]) -> tuple[int, int]:
-    """The numbers of a row of the trail, which leaves out zeros at its end."""
-    _, count, _, foreign, *_ = [*read, *[0] * 4]
-    return count, foreign
+def counted(read: list[Any]) -> tuple[str, int, int]:
+    """The state and the numbers of a part of the chart, less zeros at the end."""
+    state, _, count, _, foreign, *_ = [*read, *[0] * 5]
+    return state, count, foreign
 
 
 Change = Callable[[Ehr, Body], None]

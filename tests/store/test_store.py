@@ -90,7 +90,7 @@ def test_a_call_is_stored_with_its_card_and_its_audit_row(
     assert (audit["kind"], audit["sequence"]) == ("call", 1)
     told = json.loads(audit["detail"])
     assert told["evaluations"] == [["fires", [], ["a-rule@1.2.0"]]]
-    assert told["read"] == {"conditions": ["prefetch", 2]}
+    assert told["sources"] == {"conditions": ["loaded", "prefetch", 2]}
     assert told["deviations"] == ["patientId was written Patient/…"]
 
 

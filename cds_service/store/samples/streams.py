@@ -103,11 +103,11 @@ def number_devices(
             "name": device.name,
             "app": device.app,
         }
-        found = _DEVICE.ask(connection, row).scalar()
-        if found is None:
+        found = _DEVICE.ask(connection, row)
+        if not found:
             _ADD_DEVICE.run(connection, row)
-            found = _DEVICE.ask(connection, row).scalar_one()
-        numbers[device] = int(found)
+            found = _DEVICE.ask(connection, row)
+        ((numbers[device],),) = found
     return numbers
 
 

@@ -50,8 +50,8 @@ class Pseudonyms:
 
 def read_key(connection: Connection, patient: PatientKey) -> str | None:
     """Return the patient's key; None where there is none."""
-    row = KEY_OF_PATIENT.ask(connection, patient._asdict()).first()
-    return str(row.key) if row else None
+    found = KEY_OF_PATIENT.ask(connection, patient._asdict())
+    return str(found[0].key) if found else None
 
 
 def _make_key(connection: Connection, patient: PatientKey) -> str:
