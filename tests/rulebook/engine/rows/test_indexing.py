@@ -366,6 +366,15 @@ def test_the_parts_of_a_panel_are_read_whatever_the_whole_is(
     assert [row.value for row in found.rows_of(RATE, "/min").rows] == [exactly(70)]
 
 
+def test_a_renewal_goes_on_with_what_was_ordered_before() -> None:
+    renewed = order(authoredOn="2026-03-01", id="renewed")
+
+    rows = index(medication_requests=[order(), renewed]).rows_of(TAKEN).rows
+
+    start = datetime(2026, 1, 10, 5, tzinfo=UTC)
+    assert [row.since and row.since.low for row in rows] == [start, start]
+
+
 def test_a_later_stop_is_one_of_the_same_code() -> None:
     coding = {"system": RXNORM, "code": "6918"}
     nameless = {"medicationCodeableConcept": {"coding": [coding]}}
