@@ -26,7 +26,7 @@ STALE = 60.0
 """Seconds after which a look that does not come back is a fault itself; one that waits
 for locks takes up to ten."""
 TOLD_EVERY = 60.0
-"""Seconds between two lines of the log about a fault that lasts."""
+"""Seconds between two lines of the log about one fault."""
 LEAST_FREE = 64 * 1024**2
 """Bytes that have to be free beside the database."""
 LARGE = 1024**2
@@ -58,7 +58,7 @@ class Readiness:
         self._free: int | None = None
         self._refusal: Refusal | None = None
         self._told_at: float | None = None
-        self._told = False
+        self._told: Fault | None = None
         self._telling = threading.Lock()
 
     def start(self) -> None:
@@ -116,9 +116,9 @@ class Readiness:
             if fault is None:
                 if self._told:
                     self._log("ready again", worker=os.getpid())
-                self._told = False
-            elif self._told_at is None or now - self._told_at >= TOLD_EVERY:
-                self._told_at, self._told = now, True
+                self._told = None
+            elif self._is_to_be_told(fault, now):
+                self._told_at, self._told = now, fault
                 self._log(
                     "not ready",
                     level="error",
@@ -128,6 +128,12 @@ class Readiness:
                     free_bytes=self._free,
                     worker=os.getpid(),
                 )
+
+    def _is_to_be_told(self, fault: Fault, now: float) -> bool:
+        """Whether a minute is over, or it is the first that lasts until a new start."""
+        if self._told_at is None or now - self._told_at >= TOLD_EVERY:
+            return True
+        return fault.lasting and not (self._told and self._told.lasting)
 
     def _keep(self) -> None:
         changed = self._world.store.condition.changed

@@ -162,6 +162,19 @@ def test_the_cause_is_logged_once_a_minute_while_it_lasts(caller: Caller) -> Non
     assert "free_bytes" in first and first["worker"] == os.getpid()
 
 
+def test_a_fault_that_lasts_is_logged_at_once_after_one_that_may_pass(
+    caller: Caller,
+) -> None:
+    desk, condition = Desk(caller.world), caller.world.store.condition
+    for moment, kind in enumerate(("SQLITE_IOERR_SHORT_READ", "files", "files")):
+        desk.now = float(moment)
+        condition.failed(StoreError("the database refused", kind))
+        desk.readiness.tell()
+
+    told = [each["kind"] for each in desk.lines]
+    assert told == ["SQLITE_IOERR_SHORT_READ", "files"]
+
+
 def test_a_look_that_does_not_come_back_is_a_fault(caller: Caller) -> None:
     desk = Desk(caller.world)
     desk.readiness.look()
