@@ -81,7 +81,7 @@ def adapt(
     format; 2: the command was not understood, or the rules have errors.
     """
     catalogue = compile_folder(rules).rulebook.catalogue
-    sender = _Sender(time_zone, fhir_base)
+    sender = _Sender(time_zone, fhir_base.rstrip("/"))
     counts, left = Counter[str](), Counter[str]()
     rejected = False
     try:

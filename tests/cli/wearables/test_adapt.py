@@ -103,6 +103,24 @@ def test_the_zone_of_the_wearers_tells_their_clock(file: Any) -> None:
     assert json.loads(result.stdout)["start"] == "2026-11-22T08:05:00-05:00"
 
 
+def test_the_base_of_the_fhir_server_may_end_in_a_slash(tmp_path: Path) -> None:
+    base = "https://ehr.example.org/fhir"
+    path = tmp_path / "observation.json"
+    told = {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]},
+        "subject": {"reference": f"{base}/Patient/p1"},
+        "effectiveDateTime": "2026-11-22T08:05:00-05:00",
+        "valueQuantity": {"value": 61, "unit": "bpm"},
+    }
+    path.write_text(json.dumps(told))
+
+    result = adapt("fhir", path, "--fhir-base", f"{base}/")
+
+    assert json.loads(result.stdout)["patient"] == "p1"
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
