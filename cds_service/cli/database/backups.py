@@ -70,7 +70,10 @@ def restore(file: Path, database: str, kept: Path | None, replace: bool) -> None
     try:
         target = find_file(database)
         if target is None:
-            raise StoreError(f"restore it with {_restore_command(database, file)}")
+            raise StoreError(
+                "stop all servers on the database, and into an empty one restore it"
+                f" with {_restore_command(database, file)}"
+            )
         if target.exists() and not replace:
             raise StoreError("there is a database; --replace puts the backup there")
         with room_beside(target) as copy, database_out_of_use(target):

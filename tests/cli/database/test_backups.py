@@ -216,6 +216,7 @@ def test_a_backup_of_postgresql_is_made_by_its_own_tool_and_comes_back_whole(
     assert done.exit_code == 0, done.output
     told = run("database", "restore", backup, "--database", postgresql.url(new))
     assert told.exit_code == 1
+    assert "stop all servers" in told.output
     command = shlex.split(told.output.split("restore it with ")[1])
     subprocess.run([tools / command[0], *command[1:]], check=True)
     assert rows_of(postgresql.url(new)) == 3
