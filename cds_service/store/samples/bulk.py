@@ -104,20 +104,30 @@ def _transposed(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
 
 
 def _find_statement(kind: str, by: tuple[str, ...]) -> str:
+    if kind == "postgresql":
+        return (
+            f"SELECT found.* FROM {_looked_up(by, COLUMNS)}"  # nosec B608 # our names
+        )
     columns = ", ".join(f"samples.{each}" for each in COLUMNS)
+    wanted = f"WITH wanted ({', '.join(by)}) AS (VALUES {{}})"
+    # CROSS has SQLite look each one up, in this order.
+    joined = f"wanted CROSS JOIN samples ON {_is_wanted(kind, by)}"
+    return f"{wanted} SELECT {columns} FROM {joined}"  # nosec B608 # our names
+
+
+def _looked_up(by: tuple[str, ...], columns: tuple[str, ...]) -> str:
+    """What is there in places, each looked up: a join would read a whole table."""
+    told = f"SELECT {', '.join(columns)} FROM samples"  # nosec B608 # our names
+    one = f"{told} WHERE {_is_wanted('postgresql', by)} LIMIT 1"
+    return f"{_unnested(SAMPLES, by, 'wanted')} CROSS JOIN LATERAL ({one}) AS found"
+
+
+def _is_wanted(kind: str, by: tuple[str, ...]) -> str:
     same = [f"samples.{each} = wanted.{each}" for each in by]
     if by is BY_NAME:
         # In the words of the index of those that have a name.
         same.append(f"samples.named = {'1' if kind == 'sqlite' else 'true'}")
-    where = " AND ".join(same)
-    if kind == "postgresql":
-        wanted = _unnested(SAMPLES, by, "wanted")
-        joined = f"{wanted} JOIN samples ON {where}"
-        return f"SELECT {columns} FROM {joined}"  # nosec B608 # our names
-    wanted = f"WITH wanted ({', '.join(by)}) AS (VALUES {{}})"
-    # CROSS has SQLite look each one up, in this order.
-    joined = f"wanted CROSS JOIN samples ON {where}"
-    return f"{wanted} SELECT {columns} FROM {joined}"  # nosec B608 # our names
+    return " AND ".join(same)
 
 
 def _insert_statement(table: Table, names: tuple[str, ...]) -> dict[str, str]:
@@ -141,11 +151,11 @@ def _put_statement() -> dict[str, str]:
 
 def _remove_statement() -> dict[str, str]:
     here = " AND ".join(f"{each} = ?" for each in BY_TIME)
-    there = " AND ".join(f"samples.{each} = gone.{each}" for each in BY_TIME)
-    gone = f"{_unnested(SAMPLES, BY_TIME, 'gone')} WHERE {there}"
+    found = f"SELECT found.ctid FROM {_looked_up(BY_TIME, ('ctid',))}"  # nosec B608
+    gone = f"ctid = ANY (ARRAY({found}))"
     return {
         "sqlite": f"DELETE FROM samples WHERE {here}",  # nosec B608 # our names
-        "postgresql": f"DELETE FROM samples USING {gone}",  # nosec B608 # our names
+        "postgresql": f"DELETE FROM samples WHERE {gone}",  # nosec B608 # our names
     }
 
 
