@@ -16,6 +16,7 @@ PARTS = (
     "years",
     "store",
     "samples",
+    "readings",
     "start",
     "sockets",
 )
