@@ -134,11 +134,9 @@ def measure_endpoint(
             work()
             rates[way].append(number / (time.perf_counter() - begun))
     medians = {way: statistics.median(each) for way, each in rates.items()}
-    shares = (
-        f"{medians['all'] / medians[way]:.2f} of rows {way}"
-        for way in ("in full", "bare")
-    )
-    told = f"{medians['all']:7,.0f} readings a second, {', '.join(shares)}"
+    whole = medians["all"]
+    parts = (f"{whole / medians[way]:.2f} of rows {way}" for way in ("in full", "bare"))
+    told = f"{whole:7,.0f} readings a second, {', '.join(parts)}"
     print(f"{kind:>10}, {format}, {number:6,} a delivery: {told}")
 
 
