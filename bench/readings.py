@@ -3,8 +3,9 @@
 The endpoint is the whole way in one process: the request's bytes, the signature, JSON,
 the adapter, links and Consents, the store and the answer. Beside it ready-made rows of
 the same readings, bare and in full as ``bench samples`` has them, by executemany to
-SQLite and by COPY with ON CONFLICT to PostgreSQL. Runs alternate, and medians are printed. Then an export of an iPhone through
-``cds-service import`` in a process of its own: megabytes a second, and its peak memory.
+SQLite and by COPY with ON CONFLICT to PostgreSQL. Runs alternate, and medians are
+printed. Then an export of an iPhone through ``cds-service import`` in a process of its
+own: megabytes a second, and its peak memory.
 """
 
 import json
@@ -200,10 +201,9 @@ def measure_import(kind: str, database: Opened) -> None:
             counts = json.loads(done)
             number = counts["accepted"] + counts.get("duplicate", 0)
             size = file.stat().st_size / 1e6
-            rates = f"{size / took:.1f} MB/s, {number / took:,.0f} readings a second"
-            print(
-                f"{kind:>10}, an export of {size:.0f} MB, {way}: {rates}, {peak:.0f} MiB"
-            )
+            rate = f"{size / took:.1f} MB/s, {number / took:,.0f} readings a second"
+            told = f"an export of {size:.0f} MB, {way}: {rate}, {peak:.0f} MiB"
+            print(f"{kind:>10}, {told}")
 
 
 def run(command: list[str]) -> tuple[bytes, float]:
