@@ -366,3 +366,14 @@ def test_a_number_may_be_written_as_text() -> None:
     (sample,) = read(metric("respiratory_rate", row(qty=" 14.5 ")))
 
     assert sample.value == 14.5
+
+
+def test_a_time_without_an_offset_is_of_the_clock_in_the_zone_of_the_source() -> None:
+    (sample,) = read(
+        metric("respiratory_rate", row("2026-11-22 08:05:00", qty=14)), NEW_YORK
+    )
+
+    assert (sample.start.isoformat(), sample.local) == (
+        "2026-11-22T08:05:00-05:00",
+        True,
+    )

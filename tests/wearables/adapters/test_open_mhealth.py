@@ -243,8 +243,9 @@ def test_a_point_without_a_value_is_left_out_and_nobody_has_to_mend_it() -> None
     assert (item.reason, item.rejected) == ("no-value", False)
 
 
-def test_an_id_that_cannot_be_kept_leaves_the_point_out() -> None:
-    origin = {"source_data_point_id": "\ud800"}
+@pytest.mark.parametrize("id", ["\ud800", "\ufffd", "a\0b", "x" * 256, ["a"]])
+def test_an_id_that_cannot_be_kept_leaves_the_point_out(id: Any) -> None:
+    origin = {"source_data_point_id": id}
     (item,) = read(point(acquisition_provenance=origin))
     (user,) = read(point(user_id="u" * 256))
 
