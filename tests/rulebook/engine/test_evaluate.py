@@ -1,17 +1,24 @@
 """What comes of a rule: fires, does not, or is unknown and who hears of it."""
 
+from datetime import UTC, datetime
 from itertools import product
+from textwrap import dedent
 from typing import Any
 
 import pytest
 
 from cds_service.fhir.chart import SourceState
+from cds_service.fhir.moments import EVER
 from cds_service.rulebook.engine.evaluate import (
     Outcome,
     alerts_since,
+    ask_all,
     evaluate,
+    evaluate_case,
     evaluate_rule,
+    open_case,
 )
+from cds_service.rulebook.values.text import PARAMETER
 
 LOADED, PARTIAL, MISSING = SourceState
 
@@ -276,3 +283,118 @@ def test_alerts_are_read_as_far_back_as_the_rules_look(rules: Any, chart: Any) -
 
     assert since is not None and (rules.now - since).days == 7
     assert alerts_since(never, rules.now) is None
+
+
+def test_the_past_is_asked_for_in_months_of_the_sites_calendar(
+    rules: Any, chart: Any
+) -> None:
+    facts = "low: {wearable_alert: {type: [low-heart-rate], within: 1 month}}"
+    rules.evaluate(facts, "low: present", chart())
+    service = rules.compile().rulebook.services["review", "patient-view"]
+    in_winter_time = datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
+
+    since = alerts_since(service, in_winter_time)
+
+    assert since == datetime(2026, 10, 22, 1, 30, tzinfo=UTC)
+
+
+def test_alerts_without_a_window_are_asked_for_for_ever(rules: Any, chart: Any) -> None:
+    facts = """\
+        low: {wearable_alert: {type: [low-heart-rate]}}
+        odd: {wearable_alert: {type: [irregular-rhythm], within: 7 days}}
+        """
+    rules.evaluate(dedent(facts), "all: [{low: present}, {odd: present}]", chart())
+    service = rules.compile().rulebook.services["review", "patient-view"]
+
+    assert alerts_since(service, rules.now) == EVER.low
+
+
+def test_text_is_of_a_fact_of_the_patient_or_of_a_param(
+    rules: Any, chart: Any, reading: Any
+) -> None:
+    seen = chart(requests=[BETA_BLOCKER], observations=[reading(80)])
+    (found,) = rules.evaluate(
+        FACTS, "bb: present", seen, more="params: {limit: {default: 50, unit: /min}}"
+    ).items
+
+    def shown(fact: str, attribute: str) -> str:
+        text = found.text(fact, attribute)
+        return text.text if text else "-"
+
+    assert shown("hr", "latest") == "80 /min"
+    assert shown("patient", "age") == "68"
+    assert shown("patient", "sex") == "-"
+    assert shown(PARAMETER, "limit") == "50 /min"
+
+
+def test_the_newest_row_of_a_fact_is_the_last_in_time(
+    rules: Any, chart: Any, reading: Any
+) -> None:
+    readings = [reading(value, f"{value} hours") for value in (60, 70, 80)]
+    (found,) = rules.evaluate(FACTS, "hr: present", chart(observations=readings)).items
+
+    assert found.newest("hr").resource == readings[0]
+    assert found.newest("dm") is None
+
+
+@pytest.mark.parametrize(
+    ("when", "card", "decided"),
+    [
+        ("all: [{dm: present}, {bb: present}]", "", True),
+        ("dm: present", "", False),
+        ("dm: present", "  when: {bb: present}\n", True),
+        ("dm: present", "  when: {hr: absent}\n", False),
+        ("any: [{dm: present}, {all: [{bb: present}]}]", "", True),
+    ],
+)
+def test_a_name_decides_where_a_condition_asks_for_what_it_alone_identifies(
+    rules: Any, chart: Any, when: str, card: str, decided: bool
+) -> None:
+    rules.rule(FACTS, when)
+    rules.files["test.yaml"] += card
+    service = rules.compile().rulebook.services["review", "patient-view"]
+    seen = chart(conditions=[CONDITION], requests=[BETA_BLOCKER])
+
+    (found,) = evaluate(service, seen, [], rules.now).items
+
+    assert (found.by_name, found.decided_by_name) == (("metoprolol",), decided)
+
+
+def test_a_medicine_that_a_code_identifies_as_well_is_none_by_name(
+    rules: Any, chart: Any
+) -> None:
+    coding = {"system": "rxnorm", "code": "6918"}
+    coded = {
+        **BETA_BLOCKER,
+        "id": "m2",
+        "medicationCodeableConcept": {"coding": [coding]},
+    }
+
+    (found,) = rules.evaluate(
+        FACTS, "bb: present", chart(requests=[BETA_BLOCKER, coded])
+    ).items
+
+    assert (found.by_name, found.decided_by_name) == ((), False)
+
+
+def test_all_rules_may_be_asked_also_those_that_cannot_fire(
+    rules: Any, chart: Any
+) -> None:
+    rules.evaluate(FACTS, "dm: present", chart())
+    service = rules.compile().rulebook.services["review", "patient-view"]
+    case = open_case(service, chart(), [], rules.now)
+
+    assert [each.outcome for each in ask_all(service, case).items] == [Outcome.NO]
+    assert evaluate_case(service, case).items == ()
+
+
+def test_whether_alerts_may_be_disclosed_is_known_by_the_case(
+    rules: Any, chart: Any
+) -> None:
+    rules.evaluate(FACTS, "dm: present", chart())
+    service = rules.compile().rulebook.services["review", "patient-view"]
+
+    kept = evaluate(service, chart(), [], rules.now, may_disclose=False)
+
+    assert kept.case.may_disclose is False
+    assert evaluate(service, chart(), [], rules.now).case.may_disclose is True
