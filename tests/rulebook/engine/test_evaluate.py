@@ -398,3 +398,57 @@ def test_whether_alerts_may_be_disclosed_is_known_by_the_case(
 
     assert kept.case.may_disclose is False
     assert evaluate(service, chart(), [], rules.now).case.may_disclose is True
+
+
+def test_a_name_of_what_is_not_taken_decides_nothing(rules: Any, chart: Any) -> None:
+    held = {**BETA_BLOCKER, "status": "on-hold"}
+    either = "any: [{dm: present}, {bb: present}]"
+
+    (found,) = rules.evaluate(FACTS, either, chart([CONDITION], [held])).items
+
+    assert (found.by_name, found.decided_by_name) == ((), False)
+
+
+@pytest.mark.parametrize(
+    ("when", "states", "outcome", "reasons"),
+    [
+        ("dm: present", {}, Outcome.FIRES, set()),
+        ("dm: absent", {}, Outcome.NO, set()),
+        ("hr: {latest: {above: 100}}", {}, Outcome.UNKNOWN, {"not_recorded"}),
+        (
+            "bb: present",
+            {"medication_requests": MISSING},
+            Outcome.UNKNOWN,
+            {"not_read"},
+        ),
+    ],
+)
+def test_an_evaluation_says_of_which_rule_and_which_case_it_is(
+    rules: Any,
+    chart: Any,
+    when: str,
+    states: dict[str, SourceState],
+    outcome: Outcome,
+    reasons: set[str],
+) -> None:
+    rules.rule(FACTS, when, "if_unknown: note")
+    rulebook = rules.compile().rulebook
+    service = rulebook.services["review", "patient-view"]
+    case = open_case(service, chart([CONDITION], states=states), [], rules.now)
+
+    found = evaluate_rule(rulebook.rules["test"], case)
+
+    assert (found.rule, found.case) == (rulebook.rules["test"], case)
+    assert found.outcome is outcome
+    assert {each.kind.value for each in found.reasons} == reasons
+
+
+def test_a_rule_of_which_no_card_is_due_says_so_of_its_case(
+    rules: Any, chart: Any, reading: Any
+) -> None:
+    seen = chart(requests=[BETA_BLOCKER], observations=[reading(80)])
+
+    found = with_cards(rules, seen)
+
+    (only,) = found.items
+    assert (only.rule.id, only.case, only.outcome) == ("test", found.case, Outcome.NO)

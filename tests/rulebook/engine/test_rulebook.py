@@ -7,6 +7,7 @@ import pytest
 
 from cds_service.fhir.chart import Chart, SourceState
 from cds_service.rulebook.engine.evaluate import open_case
+from cds_service.rulebook.engine.rulebook import Program
 
 LOADED, PARTIAL, MISSING = SourceState
 FACTS = """\
@@ -153,3 +154,20 @@ def test_rules_are_asked_in_their_order(rules: Any, chart: Any) -> None:
 
     assert found == [each.id for each in service.rules]
     assert sorted(found) == ["another", "test", "zero"]
+
+
+def test_a_program_has_the_rules_of_its_service_and_what_they_select(
+    rules: Any, chart: Any
+) -> None:
+    rules.rule(FACTS, "all: [{dm: present}, {low: present}]")
+    rulebook = rules.compile().rulebook
+    service = rulebook.services["review", "patient-view"]
+    selectors = service.program.selectors
+
+    program = Program(selectors, service.rules)
+
+    assert program.rules == service.rules
+    assert program.selectors is selectors
+    (window,) = program.alert_windows
+    assert window and (window.rule, str(window.length)) == ("within", "7 days")
+    assert Program(selectors, []).alert_windows == set()
