@@ -41,6 +41,10 @@ class UnknownLink(StoreError):
     """There is no such link, or it was taken back before."""
 
 
+class LinkEnded(StoreError):
+    """A link has ended before, and its wearer may be another's since then."""
+
+
 class LinksChanged(Outdated):
     """It rests on links that do not hold any more."""
 
@@ -134,6 +138,7 @@ class Links:
 
         Raises:
             UnknownLink: if there is none, or it was taken back.
+            LinkEnded: if it has ended before that moment.
         """
         return self._withdraw(id, audit_event, at)
 
@@ -168,6 +173,8 @@ class Links:
                 raise LinksChanged(f"link {id} is another patient's by now")
             if link.retracted:
                 raise UnknownLink(f"link {id} was taken back before")
+            if at and link.until and link.until < at:
+                raise LinkEnded(f"link {id} has ended before; make another from then")
             done.append(_end(connection, link, at, audit_event.at))
             told = {"samples": done[-1].samples, "alerts": done[-1].alerts}
             return {"link": id, "withdrawn": told}

@@ -15,7 +15,12 @@ from cds_service.store.records import (
     Outdated,
     StoredAnswer,
 )
-from cds_service.store.samples.links import LinkOverlaps, UnknownLink, Withdrawal
+from cds_service.store.samples.links import (
+    LinkEnded,
+    LinkOverlaps,
+    UnknownLink,
+    Withdrawal,
+)
 from cds_service.store.samples.records import SampleBatch, StreamOwner
 from cds_service.store.store import Store
 from cds_service.wearables.consent import ConsentRecord
@@ -166,6 +171,23 @@ def test_what_was_withdrawn_is_told_in_the_trail(store: Store) -> None:
     assert added == f'{{"link":{made.id}}}'
     assert '"withdrawn":{"alerts":0,"samples":0}' in retracted
     assert verify(store) == []
+
+
+def test_a_link_ends_earlier_than_was_thought_and_never_later(
+    store: Store, deliver: Deliver, make_sample: MakeSample
+) -> None:
+    """Somebody else's may have begun in between."""
+    made = store.links.add(link(), EVENT)
+    deliver(*(make_sample(each, 60 + each) for each in range(4)), owner=owner(made))
+    minute = timedelta(minutes=1)
+    store.links.end(made.id, EIGHT + 3 * minute, EVENT)
+
+    assert store.links.end(made.id, EIGHT + minute, EVENT).samples == 3
+    with pytest.raises(LinkEnded):
+        store.links.end(made.id, EIGHT + 2 * minute, EVENT)
+
+    assert kept(store) == [60]
+    assert store.links.get(made.id).until == EIGHT + minute
 
 
 def test_there_is_no_ending_of_what_is_not_there(store: Store) -> None:
