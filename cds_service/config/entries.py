@@ -253,7 +253,7 @@ def _format(name: str) -> str:
     raise ValueError(f"no such format; {suggest(name, DELIVERED)}")
 
 
-DELIVERED = ("alerts", "consents", *FORMATS)
+DELIVERED = ("alerts", "consents", "links", *FORMATS)
 """What a source may be allowed to deliver."""
 
 

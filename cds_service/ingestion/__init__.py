@@ -4,12 +4,14 @@ from .alerts import ALERTS
 from .consents import CONSENTS
 from .delivery import TRIES, Delivery, accept, refusals_audited
 from .judging import Acknowledgement, Format, Ingestion, Judged
+from .links import LINKS
 from .readings import SAMPLES, SOURCES
 from .signatures import find_source
 
 __all__ = [
     "ALERTS",
     "CONSENTS",
+    "LINKS",
     "SAMPLES",
     "SOURCES",
     "TRIES",

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from . import rows
 from .consents import apply_change, expect_consents, guard
 from .records import Intake, TakenIn
-from .samples.links import expect_links
+from .samples.links import change_links, expect_links
 from .samples.quarantine import hold, release
 from .samples.upsert import upsert
 from .statements import RETRACT_ALERT, SAVE_ALERT
@@ -43,4 +43,7 @@ def take_in(connection: Connection, intake: Intake, now: datetime) -> TakenIn:
     for change in intake.changes:
         apply_change(connection, change, now)
     samples = upsert(connection, intake.samples, now)
-    return TakenIn(samples, hold(connection, intake.held, intake.limits, now))
+    held = hold(connection, intake.held, intake.limits, now)
+    return TakenIn(
+        samples, held, list(change_links(connection, intake.link_changes, now))
+    )

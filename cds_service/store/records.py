@@ -11,7 +11,14 @@ from uuid import uuid4
 from ..wearables.consent_gate import ConsentChange, Stamp
 from ..wearables.links import WearerLink
 from ..wearables.records import PatientKey, WearableAlert
-from .samples.records import HeldBatch, ItemOutcome, QuarantineLimits, SampleBatch
+from .samples.records import (
+    HeldBatch,
+    ItemOutcome,
+    LinkEnd,
+    LinkOutcome,
+    QuarantineLimits,
+    SampleBatch,
+)
 
 
 class StoreError(Exception):
@@ -365,6 +372,8 @@ class Intake:
     limits: QuarantineLimits = QuarantineLimits()
     released: tuple[int, ...] = ()
     """Ids of what was held, and is taken in or left out by now."""
+    link_changes: tuple[WearerLink | LinkEnd, ...] = ()
+    """Links that are made or ended; then nothing else comes with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,6 +384,8 @@ class TakenIn:
     """Of each batch, in the order of its items."""
     held: Sequence[Sequence[ItemOutcome]] = ()
     """Likewise."""
+    links: Sequence[LinkOutcome] = ()
+    """Of each change of a link."""
 
     def count(self) -> dict[str, int]:
         """Return how many items had which outcome, of those that any had."""

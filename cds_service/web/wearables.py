@@ -10,6 +10,7 @@ from ..decision import World
 from ..ingestion import (
     ALERTS,
     CONSENTS,
+    LINKS,
     SAMPLES,
     SOURCES,
     Delivery,
@@ -54,6 +55,10 @@ def build_wearables(world: World) -> Blueprint:
     @wearables.post(CONSENTS.path)
     def deliver_consents() -> Response:
         return deliver(world, CONSENTS, FHIR, usual)
+
+    @wearables.post(LINKS.path)
+    def deliver_links() -> Response:
+        return deliver(world, LINKS, PLAIN, usual)
 
     @wearables.post(SAMPLES.path)
     def deliver_samples() -> Response:

@@ -32,6 +32,7 @@ NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
 SECRET = "whsec_c2VjcmV0LW9mLXRoZS1kZW1vLXdhdGNoLWhlcmU="
 SAMPLES = "/wearables/v1/samples"
 OMH = "/wearables/v1/sources/open-mhealth"
+LINKS = "/wearables/v1/links"
 ALICE, BOB = (PatientKey("default", "-", each) for each in ("alice", "bob"))
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 BEATS = Metric(
@@ -44,7 +45,12 @@ BEATS = Metric(
 )
 GLUCOSE = Metric("glucose", "Glucose", "mg/dL", 20, 1000)
 VENDOR = WebhookSource(
-    "vendor", "default", "-", (SECRET,), ("samples", "open-mhealth"), tokens=True
+    "vendor",
+    "default",
+    "-",
+    (SECRET,),
+    ("links", "samples", "open-mhealth"),
+    tokens=True,
 )
 
 
@@ -283,6 +289,91 @@ def test_a_reading_from_the_future_is_refused(server: Server) -> None:
     response = server.post({"samples": [beat(start=at)]})
     assert (response.status_code, counts(response)) == (422, {"rejected": 1})
     assert server.values(ALICE) == []
+
+
+# Links that a source tells itself
+
+
+def test_a_source_says_whose_its_user_is(server: Server) -> None:
+    told = {"user": "u-1", "patient": "alice", "from": "2026-11-01T00:00:00Z"}
+    response = server.post({"links": [told]}, LINKS)
+    assert (response.status_code, counts(response)) == (202, {"accepted": 1})
+    server.post({"samples": [beat(user="u-1")]}, delivery="msg_2")
+    assert server.values(ALICE) == [72.0]
+
+
+def test_the_same_link_told_again_is_the_same_link(server: Server) -> None:
+    body = {"links": [{"user": "u-1", "patient": "alice"}]}
+    first = server.post(body, LINKS).get_json()
+    again = server.post(body, LINKS, delivery="msg_2").get_json()
+    assert first["results"] == again["results"]
+    assert len(server.store.links.all("default")) == 1
+
+
+def test_a_second_patient_for_one_user_is_refused_and_its_neighbour_kept(
+    server: Server,
+) -> None:
+    server.link(ALICE, user="u-1")
+    links = [
+        {"user": "u-1", "patient": "bob"},
+        {"user": "u-2", "patient": "bob"},
+        {"patient": "bob"},
+    ]
+    answer = server.post({"links": links}, LINKS).get_json()
+    statuses = [each["status"] for each in answer["results"]]
+    assert statuses == ["rejected", "accepted", "rejected"]
+    assert "names the same at that time" in answer["results"][0]["text"]
+    assert answer["results"][2]["problems"][0]["expression"] == "$.links[2].user"
+
+
+def test_a_source_ends_a_link_and_takes_one_back(server: Server) -> None:
+    ended, wrong = server.link(ALICE, user="u-1"), server.link(BOB, user="u-2")
+    body = {"samples": [beat(user="u-1"), beat(user="u-2")]}
+    server.post(body)
+    links = [
+        {"id": ended.id, "until": "2026-11-22T12:00:00Z"},
+        {"id": wrong.id, "retracted": True},
+        {"id": 999, "retracted": True},
+    ]
+    answer = server.post({"links": links}, LINKS, delivery="msg_2").get_json()
+    statuses = [each["status"] for each in answer["results"]]
+    assert statuses == ["accepted", "accepted", "rejected"]
+    assert (server.values(ALICE), server.values(BOB)) == ([], [])
+
+
+def test_a_source_cannot_end_the_link_of_another(server: Server) -> None:
+    link = WearerLink("other", ALICE, SINCE, user="u-1")
+    other = server.store.links.add(link, event())
+    body = {"links": [{"id": other.id, "retracted": True}]}
+    assert server.post(body, LINKS).status_code == 422
+    assert server.store.links.get(other.id).retracted is None
+
+
+@pytest.mark.parametrize(
+    ("told", "where"),
+    [
+        ({"user": "u-1"}, "patient"),
+        ({"user": "u-1", "patient": "a b"}, "patient"),
+        ({"user": "u-1", "patient": "bob", "mrn": "12345"}, "authority"),
+        ({"user": "u-1", "patient": "bob", "time_zone": "Atlantis"}, "time_zone"),
+        ({"user": "u-1", "patient": "bob", "grouping_minutes": 0}, "grouping_minutes"),
+        ({"user": "u-1", "patient": "bob", "from": "now"}, "from"),
+        ({"id": 1}, "until"),
+    ],
+)
+def test_what_is_no_link_is_refused_by_the_name_of_its_member(
+    told: dict[str, Any], where: str, server: Server
+) -> None:
+    response = server.post({"links": [told]}, LINKS)
+    assert response.status_code == 422
+    issue, *_ = response.get_json()["issue"]
+    assert issue["expression"] == [f"$.links[0].{where}"]
+
+
+def test_links_are_never_told_by_a_wearers_token(server: Server) -> None:
+    token = server.token(server.link(ALICE))
+    body = {"links": [{"user": "u-1", "patient": "alice"}]}
+    assert server.post_by(token, body, LINKS).status_code == 401
 
 
 # By a wearer's token

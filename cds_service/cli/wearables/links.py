@@ -10,17 +10,17 @@ from typing import Any
 import click
 
 from ...audit import build_link_event
-from ...config.entries import DELIVERED
 from ...store.records import AuditEvent, StoreError
 from ...store.samples.tokens import WearerToken
 from ...store.store import Store
+from ...wearables.adapters.registry import FORMATS
 from ...wearables.clock import find_zone
 from ...wearables.links import WearerLink
 from ...wearables.records import PATIENT_ID, PatientKey
 from ..database import database_option, open_store, shown
 from ..database.patient import operator_option
 
-BY_TOKEN = tuple(each for each in DELIVERED if each not in ("alerts", "consents"))
+BY_TOKEN = tuple(FORMATS)
 """Formats that a wearer may deliver."""
 
 

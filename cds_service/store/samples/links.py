@@ -1,6 +1,6 @@
 """Links in the database: made, ended, and taken back with all that rests on them."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,6 +28,7 @@ from ..rows import instant, wearable_alert
 from ..tables import OPEN, WEARABLE_ALERTS
 from .bulk import AT_ONCE
 from .merging import merge
+from .records import LinkEnd, LinkOutcome
 from .rows import moment
 from .streams import LONG_AGO
 from .tables import LINK_TOKENS, LINKS, SAMPLES, STREAMS
@@ -70,22 +71,14 @@ class Links:
         Raises:
             LinkOverlaps: if another names the same at some moment.
         """
-        ids: list[int] = []
+        made: list[WearerLink] = []
 
         def work(connection: Connection) -> dict[str, Any]:
-            # Who adds at the same time waits, and then sees this one.
-            lock_table(connection, LINKS)
-            near = _naming(link.tenant, link.source, [link.user], [link.device])
-            for other in read_links(connection, near):
-                if link.meets(other):
-                    raise LinkOverlaps(f"link {other.id} names the same at that time")
-            row = _row(link, audit_event.at)
-            added = insert(LINKS).values(row).returning(LINKS.c.id)
-            ids.append(connection.execute(added).scalar_one())
-            return {"link": ids[-1]}
+            made.append(add_link(connection, link, audit_event.at))
+            return {"link": made[-1].id}
 
         self._recorder.record(audit_event, work)
-        return replace(link, id=ids[-1], since=link.since.astimezone(UTC))
+        return made[-1]
 
     def get(self, id: int) -> WearerLink:
         """Return a link.
@@ -164,23 +157,69 @@ class Links:
         done: list[Withdrawal] = []
 
         def work(connection: Connection) -> dict[str, Any]:
-            patient = _patient_of(connection, id)
-            guard(connection, changed=[patient])
-            # Whoever has put something under this link has committed it by now.
-            held = select(LINKS).where(LINKS.c.id == id).with_for_update()
-            link = _link(connection.execute(held).one())
-            if link.patient != patient:
-                raise LinksChanged(f"link {id} is another patient's by now")
-            if link.retracted:
-                raise UnknownLink(f"link {id} was taken back before")
-            if at and link.until and link.until < at:
-                raise LinkEnded(f"link {id} has ended before; make another from then")
-            done.append(_end(connection, link, at, audit_event.at))
+            done.append(end_link(connection, id, at, audit_event.at))
             told = {"samples": done[-1].samples, "alerts": done[-1].alerts}
             return {"link": id, "withdrawn": told}
 
         self._recorder.record(audit_event, work)
         return done[-1]
+
+
+def add_link(connection: Connection, link: WearerLink, now: datetime) -> WearerLink:
+    """Return the link with the id that it is given, or has, where it is there already.
+
+    Raises:
+        LinkOverlaps: if another names the same at some moment.
+    """
+    # Who adds at the same time waits, and then sees this one.
+    lock_table(connection, LINKS)
+    near = _naming(link.tenant, link.source, [link.user], [link.device])
+    for other in read_links(connection, near):
+        if replace(link, id=other.id) == other:
+            return other
+        if link.meets(other):
+            raise LinkOverlaps(f"link {other.id} names the same at that time")
+    added = insert(LINKS).values(_row(link, now)).returning(LINKS.c.id)
+    id = connection.execute(added).scalar_one()
+    return replace(link, id=id, since=link.since.astimezone(UTC))
+
+
+def end_link(
+    connection: Connection, id: int, at: datetime | None, now: datetime
+) -> Withdrawal:
+    """Return what is withdrawn with a link that ends, or never was right.
+
+    Raises:
+        UnknownLink: if there is none, or it was taken back.
+        LinkEnded: if it has ended before that.
+    """
+    patient = _patient_of(connection, id)
+    guard(connection, changed=[patient])
+    # Whoever has put something under this link has committed it by now.
+    held = select(LINKS).where(LINKS.c.id == id).with_for_update()
+    link = _link(connection.execute(held).one())
+    if link.patient != patient:
+        raise LinksChanged(f"link {id} is another patient's by now")
+    if link.retracted:
+        raise UnknownLink(f"link {id} was taken back before")
+    if at and link.until and link.until < at:
+        raise LinkEnded(f"link {id} has ended before; make another from then")
+    return _end(connection, link, at, now)
+
+
+def change_links(
+    connection: Connection, changes: Iterable[WearerLink | LinkEnd], now: datetime
+) -> Iterator[LinkOutcome]:
+    """Yield what became of each change, in their order."""
+    for each in changes:
+        try:
+            if isinstance(each, LinkEnd):
+                end_link(connection, each.id, each.at, now)
+                yield LinkOutcome(each.id)
+            else:
+                yield LinkOutcome(add_link(connection, each, now).id)
+        except (LinkOverlaps, UnknownLink, LinkEnded) as error:
+            yield LinkOutcome(0, str(error))
 
 
 def links_of(patient: PatientKey) -> ColumnElement[bool]:

@@ -114,3 +114,19 @@ class SourceArrivals:
     """When the newest of its samples came; UTC."""
     newest: datetime
     """The latest start of any of them; UTC."""
+
+
+class LinkEnd(NamedTuple):
+    """A link that is over, or never was right."""
+
+    id: int
+    at: datetime | None = None
+    """Aware; None where it is taken back from its beginning."""
+
+
+class LinkOutcome(NamedTuple):
+    """What became of a link that was told, or of its end."""
+
+    id: int
+    """0 where it was refused."""
+    refusal: str = ""
