@@ -151,7 +151,8 @@ def _put_statement() -> dict[str, str]:
 
 def _remove_statement() -> dict[str, str]:
     here = " AND ".join(f"{each} = ?" for each in BY_TIME)
-    found = f"SELECT found.ctid FROM {_looked_up(BY_TIME, ('ctid',))}"  # nosec B608
+    places = _looked_up(BY_TIME, ("ctid",))
+    found = f"SELECT found.ctid FROM {places}"  # nosec B608 # our names
     gone = f"ctid = ANY (ARRAY({found}))"
     return {
         "sqlite": f"DELETE FROM samples WHERE {here}",  # nosec B608 # our names
