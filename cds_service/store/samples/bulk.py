@@ -6,6 +6,7 @@ columns of ``samples``; what tells it from all others is its stream and key.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Table
@@ -47,7 +48,18 @@ def find(
 
 def put(connection: Connection, rows: Sequence[SampleRow]) -> None:
     """Have the rows there, instead of what stands under the same key and time."""
-    _run(connection, _PUT, rows)
+    if connection.dialect.name == "sqlite":
+        _run(connection, _PUT, rows)
+        return
+    # Of the columns most are the same in all rows, and told once.
+    cursor = connection.connection.cursor()
+    for some in _parts(rows):
+        columns = dict(zip(COLUMNS, _transposed(some)))
+        start = columns.pop("start_us")
+        same = {name: told[0] for name, told in columns.items() if _is_one(told)}
+        arrays = [told for name, told in columns.items() if name not in same]
+        statement = _put_statement_for(tuple(same))
+        cursor.execute(statement, [*same.values(), start, *arrays])
 
 
 def keep(connection: Connection, rows: Iterable[SampleRow], replaced_us: int) -> None:
@@ -96,6 +108,11 @@ def _parts(rows: Sequence[T]) -> Iterator[Sequence[T]]:
         yield rows[start : start + AT_ONCE]
 
 
+def _is_one(values: list[Any]) -> bool:
+    first = values[0]
+    return values.count(first) == len(values)
+
+
 def _transposed(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
     return list(map(list, zip(*rows)))
 
@@ -139,14 +156,23 @@ def _insert_statement(table: Table, names: tuple[str, ...]) -> dict[str, str]:
     }
 
 
-def _put_statement() -> dict[str, str]:
+def _put_instead() -> str:
     changes = ", ".join(
         f"{each} = excluded.{each}" for each in COLUMNS if each not in BY_TIME
     )
     place = f"ON CONFLICT ({', '.join(BY_TIME)})"
-    instead = f"{place} DO UPDATE SET {changes}"  # nosec B608 # our names
-    added = _insert_statement(SAMPLES, COLUMNS)
-    return {kind: f"{text} {instead}" for kind, text in added.items()}
+    return f"{place} DO UPDATE SET {changes}"  # nosec B608 # our names
+
+
+@cache
+def _put_statement_for(same: tuple[str, ...]) -> str:
+    """What puts rows of which these columns are told once, and before the others."""
+    others = tuple(each for each in COLUMNS if each not in ("start_us", *same))
+    told = (f"%b::{_ARRAYS[SAMPLES.c[each].type.python_type]}" for each in same)
+    chosen = ", ".join((*told, "added.*"))
+    rows = _unnested(SAMPLES, ("start_us", *others), "added")
+    into = f"INSERT INTO samples ({', '.join((*same, 'start_us', *others))})"
+    return f"{into} SELECT {chosen} FROM {rows} {_put_instead()}"  # nosec B608
 
 
 def _remove_statement() -> dict[str, str]:
@@ -177,6 +203,6 @@ _FIND = {
     for kind in ("sqlite", "postgresql")
     for by in (BY_TIME, BY_NAME)
 }
-_PUT = _put_statement()
+_PUT = {"sqlite": f"{_insert_statement(SAMPLES, COLUMNS)['sqlite']} {_put_instead()}"}
 _KEEP = _insert_statement(REVISIONS, KEPT)
 _REMOVE = _remove_statement()

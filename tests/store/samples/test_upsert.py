@@ -1,6 +1,7 @@
 """Samples taken in: once, in any order, and the newest revision of each."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -267,6 +268,35 @@ def test_another_unit_of_a_metric_is_another_stream(
     assert {(each.sample.value, each.sample.unit) for each in kept} == {
         *((90.0, "mg/dL"), (5.0, "mmol/L")),
     }
+
+
+def test_readings_that_differ_in_everything_are_told_apart(
+    store: Store, deliver: Deliver, make_sample: MakeSample
+) -> None:
+    """And those that differ in nothing but their time, which are told shorter."""
+    told = [
+        make_sample(0, 60.0),
+        make_sample(
+            1,
+            61.5,
+            end=EIGHT + timedelta(minutes=3),
+            local=False,
+            device=Device("w2", "Ring"),
+            source_id="r-1",
+            revision=7,
+            stat=Stat.MAX,
+            context=Context.REST,
+            flags=Flag.GROUPED,
+        ),
+        make_sample(2, 60.0),
+    ]
+
+    deliver(*told)
+
+    kept = store.samples.of(JANE.patient, "heart-rate", EIGHT, NOW)
+    assert [each.sample for each in kept] == [
+        *(told[0], replace(told[1], source_id=""), told[2]),
+    ]
 
 
 def test_a_delivery_of_one_metric_is_no_news_of_another(
