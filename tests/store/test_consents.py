@@ -113,10 +113,27 @@ def test_what_is_gone_is_forgotten(store: Store) -> None:
     assert store.consents.of([P1])[P1] == (record("c2"),)
 
 
+def test_what_is_gone_of_one_patient_is_not_of_another(store: Store) -> None:
+    other = PatientKey("demo", "-", "p2")
+    for each in (P1, OTHER_BASE, other):
+        tell(store, change(record(patient=each), patient=each))
+
+    tell(store, ConsentChange(P1, stamp_of([record()]), gone=("c1",)))
+
+    assert store.consents.of([P1, OTHER_BASE, other]) == {
+        P1: (),
+        OTHER_BASE: (record(patient=OTHER_BASE),),
+        other: (record(patient=other),),
+    }
+
+
+CHANGED = r"\Aa patient's {} have changed meanwhile\Z"
+
+
 def test_a_change_of_what_has_changed_meanwhile_is_not_stored(store: Store) -> None:
     tell(store, change(record()))
 
-    with pytest.raises(ConsentsChanged):
+    with pytest.raises(ConsentsChanged, match=CHANGED.format("consents")):
         tell(store, change(record("c2")))
     assert store.consents.of([P1])[P1] == (record(),)
     assert len(list(store.audit_entries())) == 1
@@ -137,10 +154,24 @@ def test_an_alert_that_ends_with_its_consent_is_closed_at_that_moment(
     assert store.consents.lasting_alerts(P1) == ()
 
 
+def test_only_the_alert_that_ends_is_closed_and_from_then_on_it_is_of_the_past(
+    store: Store,
+) -> None:
+    second, of_ring = replace(ALERT, id="a-2"), replace(ALERT, source="ring")
+    deliver(store, Intake((ALERT, second, of_ring)))
+
+    open_now = frozenset({("watch", "a-1"), ("watch", "a-2"), ("ring", "a-1")})
+    tell(store, replace(change(record()), lasting=open_now, ended=(ALERT,)))
+
+    assert set(store.consents.lasting_alerts(P1)) == {second, of_ring}
+    afterwards = store.wearable_alerts(P1, NOW + timedelta(days=1)).alerts
+    assert set(afterwards) == {second, of_ring}
+
+
 def test_an_alert_that_began_meanwhile_is_not_overlooked(store: Store) -> None:
     deliver(store, Intake((ALERT,)))
 
-    with pytest.raises(ConsentsChanged):
+    with pytest.raises(ConsentsChanged, match=CHANGED.format("alerts")):
         tell(store, change(record()))
 
 
