@@ -168,6 +168,18 @@ def test_only_the_alert_that_ends_is_closed_and_from_then_on_it_is_of_the_past(
     assert set(afterwards) == {second, of_ring}
 
 
+def test_what_lasts_of_others_and_what_is_over_stand_in_no_change_s_way(
+    store: Store,
+) -> None:
+    of_other = replace(ALERT, patient=PatientKey("demo", "-", "p2"))
+    over = replace(ALERT, id="a-0", status="closed", end=NOW)
+    deliver(store, Intake((of_other, over)))
+
+    tell(store, change(record()))
+
+    assert store.consents.of([P1, OTHER_BASE]) == {P1: (record(),), OTHER_BASE: ()}
+
+
 def test_an_alert_that_began_meanwhile_is_not_overlooked(store: Store) -> None:
     deliver(store, Intake((ALERT,)))
 
