@@ -65,12 +65,24 @@ def test_each_patient_has_their_own(store: Store) -> None:
     tell(store, change(record(), record("c2")))
     tell(store, change(record("c3", OTHER_BASE), patient=OTHER_BASE))
 
-    stranger = PatientKey("demo", "-", "p2")
+    stranger, north = PatientKey("demo", "-", "p2"), P1._replace(tenant="north")
+    tell(store, change(record("c4", north), patient=north))
+    assert store.consents.of([P1, stranger])[P1] == (record(), record("c2"))
     assert store.consents.of({P1, OTHER_BASE, stranger}) == {
         P1: (record(), record("c2")),
         OTHER_BASE: (record("c3", OTHER_BASE),),
         stranger: (),
     }
+
+
+def test_the_consents_of_a_patient_come_by_their_ids(store: Store) -> None:
+    for id in ("c3", "c1", "c2"):
+        known = store.consents.of([P1])[P1]
+        tell(store, ConsentChange(P1, stamp_of(known), (record(id),)))
+
+    for asked in ([P1], [P1, OTHER_BASE]):
+        found = store.consents.of(asked)[P1]
+        assert [each.id for each in found] == ["c1", "c2", "c3"]
 
 
 def test_more_patients_than_one_query_takes(store: Store) -> None:
