@@ -165,6 +165,35 @@ def test_a_withdrawal_is_answered_after_the_call_that_still_rests_on_the_consent
         call()
 
 
+def test_of_two_at_once_the_later_withdrawal_is_answered_with_what_has_changed(
+    nodes: list[Store], rows: Rows, url: str
+) -> None:
+    """Both read the same, and whoever changes it changes it alone."""
+    patient = PatientKey("demo", "-", "p")
+    seen = stamp_of([consent(patient, "active")])
+    tell(nodes[0], ConsentChange(patient, frozenset(), (consent(patient, "active"),)))
+    withdrawn = ConsentChange(patient, seen, (consent(patient, "inactive"),))
+    refused: list[str] = []
+
+    def withdraw(node: int) -> None:
+        try:
+            tell(nodes[node], withdrawn)
+        except ConsentsChanged:
+            refused.append("refused")
+
+    with ThreadPoolExecutor(2) as pool:
+        with psycopg.connect(url.replace("+psycopg", "")) as session:
+            session.execute("LOCK TABLE consents IN SHARE MODE")
+            first = pool.submit(withdraw, 1)
+            until(lambda: waiting(rows) == 1)
+            second = pool.submit(withdraw, 2)
+            until(lambda: waiting(rows) == 2)
+        first.result()
+        second.result()
+
+    assert refused == ["refused"]
+
+
 def waiting(rows: Rows) -> int:
     """How many sessions wait for a lock."""
     (found,) = rows("""
