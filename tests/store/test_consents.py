@@ -178,6 +178,8 @@ def test_only_the_alert_that_ends_is_closed_and_from_then_on_it_is_of_the_past(
     assert set(store.consents.lasting_alerts(P1)) == {second, of_ring}
     afterwards = store.wearable_alerts(P1, NOW + timedelta(days=1)).alerts
     assert set(afterwards) == {second, of_ring}
+    until_then = store.wearable_alerts(P1, NOW - timedelta(minutes=30)).alerts
+    assert {(each.source, each.id) for each in until_then} == open_now
 
 
 def test_what_lasts_of_others_and_what_is_over_stand_in_no_change_s_way(
