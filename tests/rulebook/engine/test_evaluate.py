@@ -1,6 +1,6 @@
 """What comes of a rule: fires, does not, or is unknown and who hears of it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import product
 from textwrap import dedent
 from typing import Any
@@ -452,3 +452,23 @@ def test_a_rule_of_which_no_card_is_due_says_so_of_its_case(
 
     (only,) = found.items
     assert (only.rule.id, only.case, only.outcome) == ("test", found.case, Outcome.NO)
+
+
+def test_a_case_is_opened_as_the_site_reads_it(rules: Any, chart: Any) -> None:
+    rules.rule(FACTS, "dm: present")
+    rules.files[
+        "site.yaml"
+    ] += "unresolved: ignore\nreading: {encounter_diagnosis: 1 month}\n"
+    service = rules.compile().rulebook.services["review", "patient-view"]
+    encounter = [{"coding": [{"code": "encounter-diagnosis"}]}]
+    said = {**CONDITION, "category": encounter, "recordedDate": "2026-09-01"}
+    late_in_the_evening = datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
+
+    case = open_case(service, chart([said]), [], late_in_the_evening)
+
+    assert (case.zone, case.today) == (service.site.time_zone, date(2026, 11, 21))
+    assert case.heeding_unresolved() is not case
+    (found,) = evaluate_case(service, case).items
+    assert [each.why for each in found.reasons] == [
+        "a diagnosis of an encounter long ago, without a status"
+    ]

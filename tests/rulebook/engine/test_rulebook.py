@@ -1,11 +1,12 @@
 """Which rules are asked at all: those that may have something to say of a chart."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from cds_service.fhir.chart import Chart, SourceState
+from cds_service.fhir.chart import Chart, Source, SourceState
 from cds_service.rulebook.engine.evaluate import open_case
 from cds_service.rulebook.engine.rulebook import Program
 
@@ -171,3 +172,29 @@ def test_a_program_has_the_rules_of_its_service_and_what_they_select(
     (window,) = program.alert_windows
     assert window and (window.rule, str(window.length)) == ("within", "7 days")
     assert Program(selectors, []).alert_windows == set()
+
+
+@pytest.mark.parametrize(
+    ("when", "conditions", "requests", "expected"),
+    [
+        (BOTH, [DIABETES], [METOPROLOL], True),
+        (BOTH, [DIABETES], [], False),
+        (BOTH, [OVER], [METOPROLOL], False),
+        ("all: [{dm: present}]", [DIABETES], [], True),
+        ("all: [{any_drug: present}]", [], [LISINOPRIL], True),
+        ("all: [{any_drug: present}]", [DIABETES], [], False),
+        ("all: [{dm: absent}]", [], [], True),
+    ],
+)
+def test_where_the_drafts_are_read_as_well_the_same_rules_are_asked(
+    asked: Callable[..., bool],
+    chart: Callable[..., Chart],
+    when: str,
+    conditions: list[Any],
+    requests: list[Any],
+    expected: bool,
+) -> None:
+    seen = chart(conditions, requests)
+    drafts = {"draft_orders": Source("draft_orders", LOADED)}
+
+    assert asked(when, replace(seen, sources={**seen.sources, **drafts})) is expected
