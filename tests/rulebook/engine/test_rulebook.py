@@ -130,6 +130,14 @@ def test_a_value_that_is_not_recorded_is_overlooked_by_a_silent_rule_alone(
     assert asked(fast, chart(), more=more) is expected
 
 
+@pytest.mark.parametrize("more", ["if_unknown: silent", "if_unknown: note"])
+def test_what_must_be_present_is_not_overlooked_by_any_rule(
+    asked: Callable[..., bool], chart: Callable[..., Chart], more: str
+) -> None:
+    assert not asked("all: [{dm: present}]", chart(), more=more)
+    assert asked("all: [{dm: present}]", chart([DIABETES]), more=more)
+
+
 def test_a_rule_about_an_alert_is_asked_where_there_is_one_or_none_was_read(
     asked: Callable[..., bool], chart: Callable[..., Chart], wearable: Any
 ) -> None:
