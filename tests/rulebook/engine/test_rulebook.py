@@ -206,3 +206,20 @@ def test_where_the_drafts_are_read_as_well_the_same_rules_are_asked(
     drafts = {"draft_orders": Source("draft_orders", LOADED)}
 
     assert asked(when, replace(seen, sources={**seen.sources, **drafts})) is expected
+
+
+def test_a_rule_after_one_that_is_always_asked_is_found(rules: Any, chart: Any) -> None:
+    rules.rule(FACTS, "all: [{dm: present}]")
+    text = rules.files["test.yaml"]
+    always = text.replace("rule: test", "rule: always").replace("present}]", "absent}]")
+    rules.files["always.yaml"] = always
+    listed = rules.files["services.yaml"].replace("[test]", "[always, test]")
+    rules.files["services.yaml"] = listed
+    service = rules.compile().rulebook.services["review", "patient-view"]
+
+    def asked(*conditions: Any) -> list[str]:
+        case = open_case(service, chart([*conditions]), [], rules.now)
+        return [each.id for each in service.program.candidates(case.index)]
+
+    assert asked(DIABETES) == ["always", "test"]
+    assert asked() == ["always"]
