@@ -25,11 +25,9 @@ import requests
 from standardwebhooks import Webhook
 
 from cds_service.audit import Break, verify
-from cds_service.cli.calls.simulate import send
 from cds_service.ehr.client import Ehr
 from cds_service.ehr.fixtures import FixtureCase, load_case
 from cds_service.ehr.hook_calls import build_prefetched, find_templates
-from cds_service.ehr.scenarios import ScenarioStep
 from cds_service.ehr.tokens import generate_key
 from cds_service.fhir.models import check_resource
 from cds_service.publishing.publisher import Publisher
@@ -201,9 +199,8 @@ class Server:
 
     def deliver(self, alerts: Any, delivery: str) -> requests.Response:
         """What comes back for a watch's signed delivery."""
-        step = ScenarioStep("a watch", tuple(alerts), delivery)
-        with requests.Session() as session:
-            return send(session, step, f"{self.base}/wearables/v1/alerts", SECRET)
+        body, path = {"alerts": alerts}, "/wearables/v1/alerts"
+        return self._send_signed(body, delivery, path, "application/json")
 
     def tell(self, consent: Any, delivery: str) -> requests.Response:
         """What comes back for a signed Consent, or a Bundle of them."""
