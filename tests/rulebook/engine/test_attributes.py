@@ -1,6 +1,6 @@
 """What card text shows of a fact."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -572,3 +572,261 @@ def test_a_site_that_ignores_what_it_cannot_place_does_not_call_it_none(
     (shown,) = show(rules, patient, "bb.recorded", alerts=[wearable()])
 
     assert shown == "Beta-blockers: not known"
+
+
+def test_a_rise_and_a_fall_are_shown_with_their_unit(
+    rules: Any, chart: Any, reading: Any
+) -> None:
+    readings = [
+        reading(90, "1 hours"),
+        reading(70, "20 hours"),
+        reading(99, "80 hours"),
+    ]
+    when = "all: [{hr: {rise: {at_least: 5, over: 3 days}}}]"
+
+    (found,) = rules.evaluate(FACTS, when, chart(observations=readings)).items
+
+    assert found.text("hr", "rise").text == "20 /min"
+    # Of the readings of three days alone; the one of 99 is older.
+    assert found.text("hr", "fall").text == "-20 /min"
+
+
+def test_without_a_period_a_change_is_one_of_all_readings(
+    rules: Any, chart: Any, reading: Any
+) -> None:
+    readings = [
+        reading(90, "1 hours"),
+        reading(70, "20 hours"),
+        reading(99, "80 hours"),
+    ]
+
+    shown = show(rules, chart(observations=readings), "hr.rise", "hr.fall")
+
+    assert shown == ["20 /min", "9 /min"]
+
+
+def test_one_reading_has_not_changed(rules: Any, chart: Any, reading: Any) -> None:
+    assert show(rules, chart(observations=[reading(90)]), "hr.rise", "hr.fall") == [
+        None,
+        None,
+    ]
+
+
+def test_a_param_is_shown_with_its_unit_and_is_the_authors_word(
+    rules: Any, chart: Any
+) -> None:
+    dm = {
+        "resourceType": "Condition",
+        "id": "c",
+        "code": {"coding": [{"system": ICD, "code": "E11"}]},
+    }
+    params = "params: {rate: {default: 50, unit: /min}, length: {default: 2 days}}"
+    (found,) = rules.evaluate(FACTS, WHEN, chart([dm]), more=params).items
+
+    rate, length = (found.text("$", name) for name in ("rate", "length"))
+    assert (rate.text, rate.trusted) == ("50 /min", True)
+    assert (length.text, length.trusted) == ("2 days", True)
+
+
+def test_an_age_is_told_more_roughly_than_a_duration(
+    rules: Any, chart: Any, wearable: Any
+) -> None:
+    end = rules.now - timedelta(hours=1.6)
+    alert = wearable(start=end - timedelta(hours=1.6), end=end)
+
+    assert show(rules, chart(), "low.duration", "low.age", alerts=[alert]) == [
+        "1.6 h",
+        "2 h",
+    ]
+
+
+def test_of_several_alerts_the_least_and_the_greatest_are_shown(
+    rules: Any, chart: Any, wearable: Any
+) -> None:
+    alerts = [
+        wearable(hours=hours, value=value, unit="/min")
+        for hours, value in ((1, 42.0), (2, 38.0), (3, 45.0))
+    ]
+
+    assert show(rules, chart(), "low.value", "low.min", "low.max", alerts=alerts) == [
+        "42 /min",
+        "38 /min",
+        "45 /min",
+    ]
+
+
+def test_an_alert_that_has_just_ended_is_of_no_age(
+    rules: Any, chart: Any, wearable: Any
+) -> None:
+    ended, begun = wearable(hours=0), wearable(hours=0, start=rules.now)
+
+    assert show(rules, chart(), "low.age", alerts=[ended]) == ["0 min"]
+    assert show(rules, chart(), "low.duration", alerts=[begun]) == ["0 s"]
+
+
+def trust(rules: Any, patient: Any, *names: str, alerts: Any = ()) -> list[bool]:
+    """Whether each text is ours or the author's, and not the record's."""
+    (found,) = rules.evaluate(FACTS, WHEN, patient, list(alerts)).items
+    return [found.text(*name.split(".")).trusted for name in names]
+
+
+def test_words_of_a_record_or_a_device_are_quoted_and_ours_are_not(
+    rules: Any, chart: Any, reading: Any, wearable: Any
+) -> None:
+    alert = wearable(value=38.0, unit="/min", device="Watch")
+    person = {"resourceType": "Patient", "id": "p", "gender": "female"}
+    seen = chart(observations=[reading(80)], patient=person)
+
+    quoted = trust(
+        rules, seen, "low.device", "low.unit", "hr.code", "patient.sex", alerts=[alert]
+    )
+    ours = trust(
+        rules, seen, "low.type", "low.name", "low.value", "hr.unit", "hr.latest",
+        "hr.latest_date", alerts=[alert],
+    )  # fmt: skip
+
+    assert quoted == [False] * 4
+    assert ours == [True] * 6
+
+
+def test_text_counts_the_alerts_that_the_rule_counts(
+    rules: Any, chart: Any, wearable: Any
+) -> None:
+    alerts = [wearable(hours=hours) for hours in (1, 3, 5)]
+    when = "low: {count: {at_least: 2}, age: {below: 4 hours}}"
+
+    (found,) = rules.evaluate(FACTS, when, chart(), alerts).items
+
+    assert found.text("low", "count").text == "2"
+
+
+def test_text_is_about_the_newest_alert_that_passes(
+    rules: Any, chart: Any, wearable: Any
+) -> None:
+    alerts = [
+        wearable(hours=hours, value=value, unit="/min")
+        for hours, value in ((1, 48.0), (3, 38.0), (5, 36.0), (2, 50.0))
+    ]
+    when = "low: {value: {below: 45}, age: {below: 6 hours}}"
+
+    (found,) = rules.evaluate(FACTS, when, chart(), alerts).items
+
+    assert found.text("low", "value").text == "38 /min"
+
+
+def test_the_latest_date_is_that_of_the_newest_at_the_site(
+    rules: Any, chart: Any, reading: Any
+) -> None:
+    evening = reading(80, effectiveDateTime="2026-11-22T02:30:00Z")
+    before = reading(70, effectiveDateTime="2026-11-20T12:00:00Z")
+    more = reading(60, effectiveDateTime="2026-11-19T12:00:00Z")
+    seen = chart(observations=[before, evening, more])
+
+    assert show(rules, seen, "hr.latest_date", "hr.latest") == ["2026-11-21", "80 /min"]
+
+
+def test_what_is_not_said_is_not_shown(rules: Any, chart: Any, reading: Any) -> None:
+    dm = {
+        "resourceType": "Condition",
+        "id": "c",
+        "code": {"coding": [{"system": ICD, "code": "E11"}]},
+    }
+    by_name = {
+        "resourceType": "MedicationRequest",
+        "id": "m",
+        "status": "active",
+        "intent": "order",
+        "medicationCodeableConcept": {"text": "Metoprolol"},
+    }
+    seen = chart([dm], [by_name], observations=[reading(80)])
+    facts = FACTS.replace(", unit: /min", "")
+    (found,) = rules.evaluate(facts, WHEN, seen).items
+
+    assert found.text("hr", "unit") is None
+    assert found.text("bb", "code") is None
+    assert found.text("dm", "latest_date") is None
+    assert found.text("patient", "sex") is None
+
+
+def test_an_alert_whose_clock_is_known_is_told_on_that_clock(
+    rules: Any, chart: Any, wearable: Any
+) -> None:
+    start = datetime.fromisoformat("2026-11-22T03:10:00+09:00")
+    alert = wearable(hours=1, start=start)
+
+    assert show(
+        rules, chart(), "low.local_time", "low.latest_date", alerts=[alert]
+    ) == [
+        "2026-11-22 03:10 (wearer's time)",
+        "2026-11-22",
+    ]
+
+
+def problem(name: str, **more: Any) -> dict[str, Any]:
+    coding = {"system": ICD, "code": "E11"}
+    return {
+        "resourceType": "Condition",
+        "id": name,
+        "code": {"coding": [coding], "text": name},
+        **more,
+    }
+
+
+def test_the_name_of_a_record_is_quoted_and_stands_within_a_sentence(
+    rules: Any, chart: Any
+) -> None:
+    named = problem("Diabetes", onsetDateTime="2020-05-01")
+    other = problem("Sugar", onsetDateTime="2021-05-01")
+    (found,) = rules.evaluate(FACTS, WHEN, chart([named, other])).items
+
+    name, onset = found.text("dm", "name"), found.text("dm", "onset")
+
+    assert (name.text, name.trusted) == ("Sugar, Diabetes", False)
+    assert name.within == "Sugar, Diabetes"
+    assert (onset.text, onset.trusted) == (
+        "2021-05-01 (Sugar), 2020-05-01 (Diabetes)",
+        False,
+    )
+
+
+def test_what_a_record_does_not_name_has_the_title_which_is_ours(
+    rules: Any, chart: Any
+) -> None:
+    nameless = {**problem(""), "id": "c", "onsetDateTime": "2020-05-01"}
+    (found,) = rules.evaluate(FACTS, WHEN, chart([nameless])).items
+
+    name, onset = found.text("dm", "name"), found.text("dm", "onset")
+
+    assert (name.text, name.trusted) == ("Diabetes", True)
+    assert (onset.text, onset.trusted) == ("2020-05-01", True)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "state", "text", "trusted"),
+    [
+        ([problem("Sugar")], SourceState.LOADED, "Diabetes: Sugar", False),
+        ([{**problem(""), "id": "c"}], SourceState.LOADED, "Diabetes: recorded", False),
+        ([], SourceState.LOADED, "Diabetes: no problems recorded", True),
+        ([], SourceState.PARTIAL, "Diabetes: not known", True),
+        (
+            [problem(each) for each in ("A", "B", "C")],
+            SourceState.LOADED,
+            "Diabetes: C, B, A",
+            False,
+        ),
+    ],
+)
+def test_what_is_recorded_is_the_records_word_and_that_nothing_is_ours(
+    rules: Any,
+    chart: Any,
+    conditions: list[Any],
+    state: SourceState,
+    text: str,
+    trusted: bool,
+) -> None:
+    seen = chart(conditions, states={"conditions": state})
+    (found,) = rules.evaluate(FACTS, "none: [hr: present]", seen).items
+
+    said = found.text("dm", "recorded")
+
+    assert (said.text, said.trusted) == (text, trusted)
