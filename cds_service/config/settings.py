@@ -161,6 +161,12 @@ class Config(BaseSettings):
     quarantine_limit: int = Field(
         default=200_000, ge=0, description="Likewise, of all of them together."
     )
+    source_silent_hours: int = Field(
+        default=24,
+        ge=0,
+        description="Hours after which a source whose readings came before, and come no"
+        " more, is silent for `/health` and `/metrics`; 0 looks for none.",
+    )
     gather_deadline_ms: int = Field(
         default=400,
         ge=1,

@@ -3,7 +3,7 @@
 from .alerts import ALERTS
 from .consents import CONSENTS
 from .delivery import TRIES, Delivery, accept, refusals_audited
-from .judging import Acknowledgement, Format, Ingestion, Judged
+from .judging import Acknowledgement, Format, Ingestion, Judged, ReadingsTally
 from .links import LINKS
 from .readings import SAMPLES, SOURCES
 from .signatures import find_source
@@ -20,6 +20,7 @@ __all__ = [
     "Format",
     "Ingestion",
     "Judged",
+    "ReadingsTally",
     "accept",
     "find_source",
     "refusals_audited",

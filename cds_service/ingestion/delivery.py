@@ -32,9 +32,10 @@ from ..store.records import (
     Outdated,
     StoredAnswer,
     StoreError,
+    TakenIn,
 )
 from ..store.store import Store
-from .judging import Acknowledgement, Format, Ingestion
+from .judging import Acknowledgement, Format, Ingestion, ReadingsTally
 from .senders import Sent, recognise
 
 T = TypeVar("T")
@@ -96,18 +97,22 @@ def finish(
     store, now = ingestion.store, delivery.at
     body = ingestion.parse_json(delivery.raw)
 
-    def judge_and_store() -> StoredAnswer:
+    def judge_and_store() -> tuple[StoredAnswer, ReadingsTally]:
         judged = delivery.format.judge(body, sent.deliverer, ingestion, now)
         event = judged.build_event(sent.key)
-        return store.finish_delivery(
-            attempt,
-            lambda taken: _stored(judged.answer(taken)),
-            judged.intake,
-            event,
-            now,
-        )
+        tallies: list[ReadingsTally] = []
 
-    return _answer(again_while_outdated(judge_and_store))
+        def answer(taken: TakenIn) -> StoredAnswer:
+            told = judged.answer(taken)
+            tallies.append(told.tally)
+            return _stored(told)
+
+        stored = store.finish_delivery(attempt, answer, judged.intake, event, now)
+        return stored, tallies[-1]
+
+    stored, tally = again_while_outdated(judge_and_store)
+    ingestion.count(sent.deliverer.source.id, tally)
+    return _answer(stored)
 
 
 def again_while_outdated(work: Callable[[], T]) -> T:

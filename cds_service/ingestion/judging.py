@@ -1,7 +1,7 @@
 """What becomes of a delivery: its format, who judges it, the answer item by item."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,18 @@ from ..store.store import Store
 from ..wearables.adapters.members import Rejected
 from ..wearables.consent_gate import ConsentGate
 from .whose import Deliverer
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingsTally:
+    """What is counted of a delivery of readings; it names nobody."""
+
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    """How many became what."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """How many were left out, by reason."""
+    lag: float | None = None
+    """Seconds from the end of the newest reading until it came; None without any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +41,8 @@ class Ingestion:
     admit: Callable[[str], None] = lambda source: None
     """Raises Throttled where a source sends too many."""
     quarantine: QuarantineLimits = QuarantineLimits()
+    count: Callable[[str, ReadingsTally], None] = lambda source, tally: None
+    """Told once of each delivery that is stored, and of its source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +52,7 @@ class Acknowledgement:
     status: int
     body: Mapping[str, Any] | None
     """None for none."""
+    tally: ReadingsTally = ReadingsTally()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from ..audit import build_readings_event
@@ -29,7 +30,7 @@ from ..wearables.held import Holdable
 from ..wearables.links import WearerLink
 from ..wearables.records import PatientKey, WearableAlert
 from ..wearables.samples import Item, LeftOut, Notice, Removal, Sample
-from .judging import Acknowledgement, Format, Ingestion, Judged, always
+from .judging import Acknowledgement, Format, Ingestion, Judged, ReadingsTally, always
 from .whose import Deliverer, OwnedItem, Placed, UnlinkedItem, place_items
 
 NO_CONSENT = "No consent of the patient to the storing of these data is known."
@@ -80,7 +81,7 @@ def judge_readings(
 
     def answer(taken: TakenIn) -> Acknowledgement:
         body = answer_items(shelves, taken, placed) if format.answers_items else None
-        return Acknowledgement(status, body)
+        return Acknowledgement(status, body, tally_items(shelves, taken, now))
 
     detail = tell_shelves(shelves, format.name)
     return Judged(
@@ -272,6 +273,22 @@ def answer_items(
         body["listed"] = "left out" if len(listed) == len(shelves.left_out) else "some"
     body["results"] = [{**_where(placed[place]), **told[place]} for place in listed]
     return body
+
+
+def tally_items(shelves: Shelves, taken: TakenIn, now: datetime) -> ReadingsTally:
+    """Return what is counted of a delivery that came *now*, whatever its answer is."""
+    outcomes = Counter(taken.count())
+    outcomes[str(ItemOutcome.ACCEPTED)] += len(shelves.alerts)
+    for _, each in shelves.left_out:
+        outcomes[REJECTED if each.rejected else SKIPPED] += 1
+    shelved = chain(*shelves.samples.values(), *shelves.held.values())
+    ends = (item.end for _, item in shelved if isinstance(item, Sample))
+    newest = max(ends, default=None)
+    return ReadingsTally(
+        outcomes=+outcomes,
+        left_out=Counter(each.reason for _, each in shelves.left_out),
+        lag=None if newest is None else max(0.0, (now - newest).total_seconds()),
+    )
 
 
 def _outcomes(shelves: Shelves, taken: TakenIn) -> Iterator[tuple[int, dict[str, Any]]]:

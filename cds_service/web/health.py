@@ -22,15 +22,17 @@ from ..store.records import StoreError
 from .json import render_json
 from .metrics import Metrics, count_overdue
 from .readiness import Readiness
+from .sources import SourceWatch
 
 
 def build_health(world: World) -> Blueprint:
     """Return the URLs that an operator's machinery asks."""
     health = Blueprint("health", __name__)
+    sources = SourceWatch(world)
 
     @health.get("/health", strict_slashes=True)
     def summary() -> Response:
-        return _json(summarise(world))
+        return _json(summarise(world, sources))
 
     @health.get("/health/live", strict_slashes=True)
     def live() -> Response:
@@ -44,7 +46,7 @@ def build_health(world: World) -> Blueprint:
     @health.get("/metrics", strict_slashes=True)
     def metrics() -> Response:
         counted: Metrics = current_app.extensions["cds_metrics"]
-        text = counted.render(world)
+        text = counted.render(world, sources)
         return Response(text, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     return health
@@ -107,7 +109,7 @@ MOST = 10
 _IMPORTED, _NOT_IMPORTED = "imported", "not imported: products match by name"
 
 
-def summarise(world: World) -> Mapping[str, Any]:
+def summarise(world: World, sources: SourceWatch) -> Mapping[str, Any]:
     """Return how this worker and the rules that it serves are; nothing of a patient.
 
     ``degraded``: calls are answered, and somebody should look.
@@ -134,10 +136,12 @@ def summarise(world: World) -> Mapping[str, Any]:
         return {**told, "status": "failing", "problems": problems}
     try:
         problems += _add_published(told, world)
+        if sources.hours:
+            told["sources_silent"] = _silent(sources)
     except StoreError as error:
         problems.append(f"the database does not answer: {error}")
         return {**told, "status": "failing", "problems": problems}
-    if problems or told["rulebook_error"]:
+    if problems or told["rulebook_error"] or told.get("sources_silent"):
         told["status"] = "degraded"
     return {**told, "problems": problems}
 
@@ -154,6 +158,13 @@ def _add_published(told: dict[str, Any], world: World) -> list[str]:
     holder = publications.lease_holder(world.clock())
     told["watched"] = bool(holder)
     return [] if holder else ["nobody watches the rules folder"]
+
+
+def _silent(sources: SourceWatch) -> list[Mapping[str, str]]:
+    return [
+        {"source": source, "since": since.isoformat(timespec="seconds")}
+        for source, since in sources.silent().items()
+    ]
 
 
 def _published(newest: Publication) -> Mapping[str, Any]:

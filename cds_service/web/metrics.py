@@ -28,11 +28,15 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from .. import __version__
 from ..config import Reload
 from ..decision import World
+from ..ingestion import ReadingsTally
 from ..rulebook.compile import overdue
 from ..store.records import StoreError
+from .sources import SourceWatch
 
 BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Seconds; the answer is due on the order of half a second (CDS Hooks)."""
+LAGS = (60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0, 604_800.0)
+"""Seconds; a phone may wait for its wearer to open the app."""
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The variable that names the folder of all workers, as prometheus-client wants it."""
 EVERY = 1.0
@@ -90,6 +94,19 @@ class Metrics:
             "Wearable alerts that no consent permitted a call to use.",
             "service",
         )
+        self._readings = self._counter(
+            "cds_readings", "Readings delivered, by outcome.", "source", "outcome"
+        )
+        self._left_out = self._counter(
+            "cds_readings_left_out", "Readings left out, by why.", "source", "reason"
+        )
+        self._lag = Histogram(
+            "cds_readings_lag_seconds",
+            "From the end of the newest reading of a delivery until it came.",
+            ["source"],
+            buckets=LAGS,
+            registry=self.registry,
+        )
         self._halves = self._counter(
             "cds_half_characters",
             "Half characters that were replaced in texts, by where they stood.",
@@ -131,6 +148,15 @@ class Metrics:
     def count_withheld(self, service: str, number: int) -> None:
         """Wearable alerts that a patient does not permit to be used."""
         self._withheld.labels(service).inc(number)
+
+    def count_readings(self, source: str, tally: ReadingsTally) -> None:
+        """The readings of one delivery."""
+        for outcome, number in tally.outcomes.items():
+            self._readings.labels(source, outcome).inc(number)
+        for reason, number in tally.left_out.items():
+            self._left_out.labels(source, reason).inc(number)
+        if tally.lag is not None:
+            self._lag.labels(source).observe(tally.lag)
 
     def count_halves(self, where: str, number: int) -> None:
         """Halves of characters that were replaced in texts."""
@@ -180,7 +206,7 @@ class Metrics:
 
         threading.Thread(target=work, name="metrics", daemon=True).start()
 
-    def render(self, world: World) -> bytes:
+    def render(self, world: World, sources: SourceWatch) -> bytes:
         """Return everything as Prometheus reads it, of all workers of this server."""
         self.say(world)
         counted = self.registry
@@ -188,7 +214,7 @@ class Metrics:
             counted = CollectorRegistry()
             MultiProcessCollector(counted)  # type: ignore[no-untyped-call]
         known = CollectorRegistry()
-        known.register(Known(world))
+        known.register(Known(world, sources))
         return generate_latest(counted) + generate_latest(known)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -228,8 +254,9 @@ GAUGES = {
 class Known:
     """What the database and the rulebook say, read when somebody asks."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, sources: SourceWatch) -> None:
         self._world = world
+        self._sources = sources
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield what is known; what could not be read is missing, and never 0."""
@@ -264,6 +291,16 @@ class Known:
             yield _gauge("database_free_bytes", text, usage.free)
         text = "Age of the oldest delivery of the last hour without an answer, or 0."
         yield _gauge("delivery_unanswered_seconds", text, usage.oldest_unanswered)
+        if self._sources.hours:
+            yield self._read_silence()
+
+    def _read_silence(self) -> GaugeMetricFamily:
+        text = "1 while nothing comes of a source that delivered readings before."
+        family = GaugeMetricFamily("cds_source_silent", text, labels=["source"])
+        silent = self._sources.silent()
+        for source in self._sources.heard():
+            family.add_metric([source], float(source in silent))
+        return family
 
 
 def count_overdue(world: World) -> int:
@@ -277,6 +314,12 @@ def count_halves(where: str, number: int) -> None:
     """Count the halves of characters that were replaced in this request's texts."""
     metrics: Metrics = current_app.extensions["cds_metrics"]
     metrics.count_halves(where, number)
+
+
+def count_readings(source: str, tally: ReadingsTally) -> None:
+    """Count the readings of a delivery that is stored."""
+    metrics: Metrics = current_app.extensions["cds_metrics"]
+    metrics.count_readings(source, tally)
 
 
 def forget_worker(process: int) -> None:

@@ -29,6 +29,7 @@ from cds_service.wearables.records import AlertType
 from cds_service.web.errors import register_errors
 from cds_service.web.layers import surround
 from cds_service.web.limits import limit_requests
+from cds_service.web.metrics import Metrics
 from cds_service.web.wearables import build_wearables
 
 from ..waiting import PATIENCE
@@ -124,6 +125,7 @@ def url(
 ) -> Iterator[str]:
     """The base URL of a server that takes deliveries in the ``world`` of a test."""
     app = Flask("webhooks")
+    app.extensions["cds_metrics"] = Metrics()
     register_errors(app)
     surround(app, [limit_requests(app, world.config)])
     app.register_blueprint(build_wearables(world))

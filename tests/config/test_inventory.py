@@ -159,6 +159,7 @@ OTHER_SETTINGS: dict[str, Any] = {
     "source_value_limit": 1000,
     "quarantine_wearer_limit": 1,
     "quarantine_limit": 1,
+    "source_silent_hours": 1,
     "gather_deadline_ms": 1,
     "fhir_page_limit": 1,
     "fhir_byte_limit": 1024,

@@ -1,6 +1,7 @@
 """A server whose metrics are read, for what is written about them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,25 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from cds_service.app import build_world, create_app
-from cds_service.config import load_config
+from cds_service.config import WebhookSource, load_config
+from cds_service.decision import World
+from cds_service.ingestion import ReadingsTally
 from cds_service.rulebook.load import check_folder
+from cds_service.store.records import AuditEvent, Intake
+from cds_service.store.samples.records import NO_LINK, SampleBatch, StreamOwner
+from cds_service.wearables.records import PatientKey
+from cds_service.wearables.samples import Sample
 
 HOME = Path(__file__).parents[2]
+
+
+def take_in_one(world: World, source: WebhookSource) -> None:
+    """Let a reading of the source come."""
+    now = world.clock()
+    owner = StreamOwner(PatientKey("default", "-", "p1"), source.id, NO_LINK)
+    beat = Sample("heart-rate", 72, "/min", now, now)
+    intake = Intake(samples=(SampleBatch(owner, [beat]),))
+    world.store.take_in(intake, AuditEvent(now, "delivery"), now)
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +46,9 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Metric]]
     )
     world = build_world(config, check_folder(HOME / "rules").rulebook)
     world.store.migrate()
+    source = WebhookSource("watch", "default", "-", ())
+    world = replace(world, clients=replace(world.clients, webhooks=(source,)))
+    take_in_one(world, source)
     app = create_app(world=world)
     http, counted = app.test_client(), app.extensions["cds_metrics"]
     assert http.get("/cds-services").status_code == 200
@@ -38,6 +57,9 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Metric]]
     counted.count_unusable("Observation", "a unit of something else")
     counted.count_foreign("Observation", 1)
     counted.count_withheld("wearable-review", 1)
+    counted.count_readings(
+        "watch", ReadingsTally({"rejected": 1}, {"unit": 1}, lag=60.0)
+    )
     counted.count_halves("fhir", 1)
     counted.count_store_failure("SQLITE_FULL")
     counted.count_given_up("late")

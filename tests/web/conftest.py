@@ -42,6 +42,7 @@ ABOUT_DATA = {
     "test_rulebook_state",
     "test_several_services",
     "test_single_use",
+    "test_sources_seen",
     "test_silenced",
     "test_system_actions",
     "test_wearables",

@@ -26,6 +26,7 @@ from cds_service.wearables.records import PatientKey
 from cds_service.web.errors import register_errors
 from cds_service.web.layers import surround
 from cds_service.web.limits import limit_requests
+from cds_service.web.metrics import Metrics
 from cds_service.web.wearables import build_wearables
 
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
@@ -132,6 +133,7 @@ def server(url: str) -> Iterator[Server]:
 
 def open_server(world: World) -> Server:
     app = Flask(__name__)
+    app.extensions["cds_metrics"] = Metrics()
     register_errors(app)
     surround(app, [limit_requests(app, world.config)])
     app.register_blueprint(build_wearables(world))

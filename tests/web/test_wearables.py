@@ -28,6 +28,7 @@ from cds_service.wearables.records import AlertType, PatientKey
 from cds_service.web.errors import register_errors
 from cds_service.web.layers import surround
 from cds_service.web.limits import limit_requests
+from cds_service.web.metrics import Metrics
 from cds_service.web.wearables import build_wearables
 
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
@@ -74,6 +75,7 @@ def world(url: str) -> Iterator[World]:
 
 def client_of(world: World) -> FlaskClient:
     app = Flask(__name__)
+    app.extensions["cds_metrics"] = Metrics()
     register_errors(app)
     surround(app, [limit_requests(app, world.config)])
     app.register_blueprint(build_wearables(world))
