@@ -830,3 +830,71 @@ def test_what_is_recorded_is_the_records_word_and_that_nothing_is_ours(
     said = found.text("dm", "recorded")
 
     assert (said.text, said.trusted) == (text, trusted)
+
+
+def test_of_a_problem_that_began_at_some_time_before_no_date_is_shown(
+    rules: Any, chart: Any
+) -> None:
+    facts = FACTS + "recent: {condition: {in: diabetes, onset_within: 42 weeks}}\n"
+    seen = chart([problem("Sugar", recordedDate="2016-05-01")])
+    (found,) = rules.evaluate(facts, "none: [hr: present]", seen).items
+
+    assert found.text("dm", "latest_date") is None
+    assert found.text("recent", "recorded").text == (
+        "Diabetes: none begun in the last 42 weeks among 1 problem; Sugar"
+    )
+
+
+def drug(status: str, day: str) -> dict[str, Any]:
+    coding = {"system": "rxnorm", "code": "6918"}
+    return {
+        "resourceType": "MedicationRequest",
+        "id": f"{status}-{day}",
+        "status": status,
+        "intent": "order",
+        "medicationCodeableConcept": {"coding": [coding]},
+        "authoredOn": day,
+    }
+
+
+def test_what_is_asked_for_and_not_there_is_called_as_it_is_asked_for(
+    rules: Any, chart: Any
+) -> None:
+    facts = FACTS + (
+        "over: {condition: {in: diabetes, status: resolved}}\n"
+        "ended: {medication: {in: beta-blockers, status: stopped}}\n"
+        "recent: {condition: {in: diabetes, onset_within: 42 weeks}}\n"
+        "any_drug: {any_of: [bb, other]}\n"
+        "other: {medication: {in: other-drugs}}\n"
+    )
+    again = [drug("stopped", "2026-01-10"), drug("active", "2026-02-01")]
+    asthma = {"coding": [{"system": ICD, "code": "J45"}]}
+
+    def told(fact: str, *conditions: Any, requests: Any = ()) -> str:
+        seen = chart([*conditions], [*requests])
+        (found,) = rules.evaluate(facts, "none: [hr: present]", seen).items
+        text: str = found.text(fact, "recorded").text
+        return text
+
+    active = problem("Sugar")
+    assert told("over", active) == "Diabetes: none resolved among 1 problem"
+    assert told("ended", requests=again) == (
+        "Beta-blockers: none stopped among 2 medicines"
+    )
+    assert told("recent", {**active, "code": asthma}) == (
+        "Diabetes: none recorded among 1 problem"
+    )
+    assert told("any_drug") == "Beta-blockers / Other drugs: no medicines recorded"
+
+
+def test_a_time_that_begins_with_a_month_and_ends_within_one_is_told_by_its_days(
+    rules: Any, chart: Any
+) -> None:
+    born = {"resourceType": "Patient", "id": "p", "birthDate": "1958-03-01"}
+    first_days = {
+        "low": {"value": 0, "code": "d"},
+        "high": {"value": 10, "code": "d"},
+    }
+    seen = chart([problem("Sugar", onsetRange=first_days)], patient=born)
+
+    assert show(rules, seen, "dm.onset") == ["1958-03-01 to 1958-03-11"]
