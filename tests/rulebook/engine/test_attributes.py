@@ -898,3 +898,39 @@ def test_a_time_that_begins_with_a_month_and_ends_within_one_is_told_by_its_days
     seen = chart([problem("Sugar", onsetRange=first_days)], patient=born)
 
     assert show(rules, seen, "dm.onset") == ["1958-03-01 to 1958-03-11"]
+
+
+def test_a_mean_is_of_what_lasts_and_a_greatest_of_all(
+    rules: Any, chart: Any, reading: Any
+) -> None:
+    times = ((105, "1 hours"), (115, "2 hours"), (140, "30 hours"))
+    seen = chart(observations=[reading(*each) for each in times])
+    when = "hr: {sustained: {above: 100, for: 3 hours, readings: 2}}"
+
+    (found,) = rules.evaluate(FACTS, when, seen).items
+
+    assert found.text("hr", "mean").text == "110 /min"
+    assert found.text("hr", "max").text == "140 /min"
+
+
+def test_the_ingredient_and_what_is_over_are_the_records_words(
+    rules: Any, chart: Any
+) -> None:
+    (found,) = rules.evaluate(
+        FACTS, WHEN, chart(requests=[drug("active", "2026-01-10")])
+    ).items
+    ingredient, none = found.text("bb", "ingredient"), found.text("dm", "recorded")
+    seen = chart(
+        [
+            problem("Sugar", clinicalStatus="resolved"),
+            problem("x", code={"coding": [{"system": ICD, "code": "J45"}]}),
+        ]
+    )
+    (over,) = rules.evaluate(FACTS, "none: [hr: present]", seen).items
+    asthma = chart([problem("x", code={"coding": [{"system": ICD, "code": "J45"}]})])
+    (other,) = rules.evaluate(FACTS, "none: [hr: present]", asthma).items
+
+    assert (ingredient.text, ingredient.trusted) == ("metoprolol", False)
+    assert none.trusted is True
+    assert over.text("dm", "recorded").trusted is False
+    assert other.text("dm", "recorded").trusted is True
