@@ -37,6 +37,7 @@ from cds_service.store.store import Store
 from cds_service.wearables.links import WearerLink
 from cds_service.web.errors import register_errors
 from cds_service.web.limits import limit_requests
+from cds_service.web.metrics import Metrics
 from cds_service.web.wearables import build_wearables
 
 from .samples import DATABASES, NOW, PATIENT, ROUNDS, WATCH, Opened, in_full, samples
@@ -86,6 +87,7 @@ def open_endpoint(url: str, store: Store) -> Post:
         fhir=FhirPool(),
     )
     app = Flask("bench")
+    app.extensions["cds_metrics"] = Metrics()
     register_errors(app)
     limit_requests(app, world.config)
     app.register_blueprint(build_wearables(world))
