@@ -8,6 +8,7 @@ import click
 from ...exports.consents import Tenancy
 from ...fhir.foreign_text import clean
 from ...ingestion import Ingestion
+from ...ingestion.importing import ImportTotals
 from ...ingestion.releasing import release_held
 from ...store.samples.records import UnknownWearer
 from ...wearables.adapters.written import item_as_json
@@ -26,12 +27,29 @@ def quarantine() -> None:
 
 def _wearer_options(command: Any) -> Any:
     for option in (
-        click.option("--device", default="", help="As the source calls the device."),
-        click.option("--user", default="", help="As the source calls its user."),
+        click.option("--device", help="As the source calls it; by default every one."),
+        click.option("--user", help="As the source calls it; by default every one."),
         click.option("--source", required=True, help="As the clients file calls it."),
     ):
         command = option(command)
     return command
+
+
+def _held_of(
+    desk: LinkDesk, tenant: str, source: str, user: str | None, device: str | None
+) -> list[UnknownWearer]:
+    """Return the wearers that are meant. Raises ClickException if there is none."""
+    held = [each.wearer for each in desk.store.quarantine.wearers(tenant)]
+    found = [
+        each
+        for each in held
+        if each.source == source
+        and user in (None, each.user)
+        and device in (None, each.device)
+    ]
+    if not found:
+        raise click.ClickException("nothing is held of that; see `quarantine list`")
+    return found
 
 
 @quarantine.command("list")
@@ -65,13 +83,18 @@ def list_wearers(desk: LinkDesk, tenant: str, as_json: bool) -> None:
 @_wearer_options
 @click.option("--most", default=100, show_default=True, type=click.IntRange(1, 1000))
 def show(
-    desk: LinkDesk, tenant: str, source: str, user: str, device: str, most: int
+    desk: LinkDesk,
+    tenant: str,
+    source: str,
+    user: str | None,
+    device: str | None,
+    most: int,
 ) -> None:
     """Print what is held of a wearer, as JSON lines, oldest first."""
-    wearer = UnknownWearer(tenant, source, user, device)
-    for each in desk.store.quarantine.items(wearer, most=most):
-        told = {"format": each.format, "held": each.held.isoformat()}
-        click.echo(json.dumps({**told, **item_as_json(each.item)}))
+    for wearer in _held_of(desk, tenant, source, user, device):
+        for each in desk.store.quarantine.items(wearer, most=most):
+            told = {"format": each.format, "held": each.held.isoformat()}
+            click.echo(json.dumps({**told, **item_as_json(each.item)}))
 
 
 @quarantine.command()
@@ -79,19 +102,21 @@ def show(
 @tenancy_options
 @_wearer_options
 def release(
-    desk: LinkDesk, tenancy: Tenancy, source: str, user: str, device: str
+    desk: LinkDesk, tenancy: Tenancy, source: str, user: str | None, device: str | None
 ) -> None:
     """Take in what is held of a wearer, as far as links now say whose it is.
 
     What no link names at its time, and what no Consent permits to store, stays.
     """
-    wearer = UnknownWearer(tenancy.tenant, source, user, device)
     ingestion = Ingestion(desk.store, (), lambda tenant: tenancy.gate, json.loads)
-    done = release_held(
-        wearer, tenancy.fhir_base, ingestion, desk.event(tenancy.tenant, None)
-    )
-    counts = ", ".join(f"{number:,} {name}" for name, number in done.outcomes.items())
-    stay = sum(done.left_out.values())
+    totals = ImportTotals()
+    for wearer in _held_of(desk, tenancy.tenant, source, user, device):
+        event = desk.event(tenancy.tenant, None, released=wearer._asdict())
+        done = release_held(wearer, tenancy.fhir_base, ingestion, event)
+        totals.outcomes.update(done.outcomes)
+        totals.left_out.update(done.left_out)
+    counts = ", ".join(f"{number:,} {name}" for name, number in totals.outcomes.items())
+    stay = totals.left_out.total()
     click.echo(f"{counts or 'nothing released'}; {stay:,} stay held")
 
 
@@ -101,11 +126,20 @@ def release(
 @_wearer_options
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def drop(
-    desk: LinkDesk, tenant: str, source: str, user: str, device: str, yes: bool
+    desk: LinkDesk,
+    tenant: str,
+    source: str,
+    user: str | None,
+    device: str | None,
+    yes: bool,
 ) -> None:
     """Throw away what is held of a wearer."""
+    held = _held_of(desk, tenant, source, user, device)
     if not yes:
-        click.confirm("This cannot be undone. Go on?", abort=True)
-    wearer = UnknownWearer(tenant, source, user, device)
-    event = desk.event(tenant, None, of=wearer._asdict())
-    click.echo(f"{desk.store.quarantine.drop(wearer, event):,} items dropped")
+        whose = "one wearer" if len(held) == 1 else f"{len(held)} wearers"
+        click.confirm(f"Of {whose}; this cannot be undone. Go on?", abort=True)
+    dropped = 0
+    for wearer in held:
+        event = desk.event(tenant, None, of=wearer._asdict())
+        dropped += desk.store.quarantine.drop(wearer, event)
+    click.echo(f"{dropped:,} items dropped")

@@ -182,8 +182,22 @@ def test_what_is_held_is_released_once_after_it_is_linked(run: Run, url: str) ->
     assert "nothing released; 2 stay held" in run(*RELEASE, "--assumed").stdout
     run(*LINKED)
     assert "2 accepted; 0 stay held" in run(*RELEASE, "--assumed").stdout
-    assert "nothing released; 0 stay held" in run(*RELEASE, "--assumed").stdout
+    assert "nothing is held of that" in run(*RELEASE, "--assumed", code=1).stderr
     assert [each["samples"] for each in counted(run)] == [2]
+
+
+def test_of_a_user_every_device_is_meant_unless_one_is_named(
+    run: Run, url: str
+) -> None:
+    for device in ("w-1", "w-2"):
+        wearer = UnknownWearer("default", "vendor", "u-1", device)
+        minute = int(device[-1])
+        held = HeldBatch(wearer, "samples", [beat(minute, "u-1")])
+        take_in(url, Intake(held=(held,)))
+    run(*LINKED)
+    one = run(*RELEASE, "--assumed", "--device", "w-2")
+    assert "1 accepted; 0 stay held" in one.stdout
+    assert "1 accepted; 0 stay held" in run(*RELEASE, "--assumed").stdout
 
 
 def test_what_was_measured_before_the_link_stays_held(run: Run, url: str) -> None:
