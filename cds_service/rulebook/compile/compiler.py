@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from ...wearables.metrics import Catalogue
 from ..engine.rows.selectors import Selectors
 from ..engine.rulebook import Rulebook
 from ..engine.rules import CheckResource, Rule, Site, unchecked
@@ -132,28 +133,9 @@ class _Compilation:
         """Of the shared facts among them, by name."""
 
     def run(self) -> Compiled:
-        for path in sorted(self.files):
-            if kind_of(path) not in OF_TESTS and not terminology_kind(path):
-                self._take(path)
-                self.pause()
-        for path, document in self.sound.get("rule", {}).items():
-            self.trees[path] = read_rule(document)
-        shared = map(read_fact, self.sound.get("fact", {}).values())
-        self.facts = {tree.name: tree for tree in shared}
-        for path in (SITE, SERVICES, ALERT_TYPES):
-            if path not in self.files:
-                message, help = f"there is no {path}", "name the folder that has it"
-                self.findings.error_at(path, 1, 1, "CDS010", message, help)
-        check_units(self._one(UNITS), self.findings)
+        self._read()
         quantities = quantities_of(self._one(UNITS))
-        told = self._one(METRICS), self._one(ALERT_TYPES)
-        check_catalogue(
-            *told,
-            quantities,
-            self.findings,
-            lacks_metrics=METRICS not in self.files,
-        )
-        catalogue = build_catalogue(*told)
+        catalogue = self._catalogue(quantities)
         sets = self.sound.get("valueset", {}).values()
         words = self.sound.get("lexicon", {}).values()
         site = build_site(self._one(SITE), [*sets, *words], self.findings)
@@ -198,6 +180,29 @@ class _Compilation:
             lexicon=lexicon,
         )
         return self._compiled(rulebook, findings)
+
+    def _read(self) -> None:
+        """Parse every file, and rules and shared facts to their trees."""
+        for path in sorted(self.files):
+            if kind_of(path) not in OF_TESTS and not terminology_kind(path):
+                self._take(path)
+                self.pause()
+        for path, document in self.sound.get("rule", {}).items():
+            self.trees[path] = read_rule(document)
+        shared = map(read_fact, self.sound.get("fact", {}).values())
+        self.facts = {tree.name: tree for tree in shared}
+        for path in (SITE, SERVICES, ALERT_TYPES):
+            if path not in self.files:
+                message, help = f"there is no {path}", "name the folder that has it"
+                self.findings.error_at(path, 1, 1, "CDS010", message, help)
+        check_units(self._one(UNITS), self.findings)
+
+    def _catalogue(self, quantities: Quantities) -> Catalogue:
+        """What wearables may tell."""
+        told = self._one(METRICS), self._one(ALERT_TYPES)
+        lacks = METRICS not in self.files
+        check_catalogue(*told, quantities, self.findings, lacks_metrics=lacks)
+        return build_catalogue(*told)
 
     def _compiled(
         self, rulebook: Rulebook | None, findings: tuple[Finding, ...]
