@@ -136,7 +136,11 @@ ROOMS = {
     ),
     "texts": Room(
         (f"{ENGINE}/attributes.py", f"{ENGINE}/recorded.py"),
-        (f"{ENGINE_TESTS}/test_attributes.py", f"{ENGINE_TESTS}/test_scores.py"),
+        (
+            f"{ENGINE_TESTS}/test_attributes.py",
+            f"{ENGINE_TESTS}/test_recorded.py",
+            f"{ENGINE_TESTS}/test_scores.py",
+        ),
         "not nothing_unknown",
     ),
     "person": Room((f"{ENGINE}/person.py",), (f"{ENGINE_TESTS}/test_person.py",)),
