@@ -49,6 +49,15 @@ class Flag(IntFlag):
     """A statistic over a time whose length is not known."""
     ESTIMATED = 8
     """Worked out by the vendor from something else."""
+    BELOW = 16
+    """The value is a bound: it was that at most, and less than the device measures."""
+    ABOVE = 32
+    """The value is a bound: it was that at least, and more than the device measures."""
+
+
+BOUNDS = Flag.BELOW | Flag.ABOVE
+"""What is flagged so says on which side of a number it was. It decides a comparison
+with a limit on the other side of that, and is never averaged, added or subtracted."""
 
 
 class Stat(StrEnum):
@@ -103,6 +112,12 @@ class Sample:
     flags: Flag = Flag(0)
     path: str = ""
     """Where it stood in what came."""
+
+    @property
+    def comparator(self) -> str:
+        """Return how the value bounds what was measured, ``<`` or ``>``; else empty."""
+        below = "<" if self.flags & Flag.BELOW else ""
+        return ">" if self.flags & Flag.ABOVE else below
 
     @property
     def key(self) -> bytes:

@@ -71,7 +71,7 @@ def show(
             click.echo(json.dumps(told))
         else:
             device = sample.device.name or sample.device.app or sample.device.id
+            value = f"{sample.comparator}{sample.value:g} {sample.unit}"
             click.echo(
-                f"{sample.start.isoformat()}  {sample.value:g} {sample.unit}"
-                f"  {each.source} {device}".rstrip()
+                f"{sample.start.isoformat()}  {value}  {each.source} {device}".rstrip()
             )

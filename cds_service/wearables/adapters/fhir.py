@@ -23,6 +23,7 @@ from ..records import PATIENT_ID, AlertType
 from ..samples import (
     NOBODY_NAMED,
     Device,
+    Flag,
     Item,
     LeftOut,
     Notice,
@@ -60,6 +61,8 @@ LONGEST_NOTICE = 128
 """Characters in the id of an alert."""
 LONGEST_ATTACHMENT = 256 * 1024
 """Characters of an attached data point in base64; a genuine one has less than 2,000."""
+BOUNDED = {"<": Flag.BELOW, "<=": Flag.BELOW, ">": Flag.ABOVE, ">=": Flag.ABOVE}
+"""What a comparator makes of a value; of another one nothing can be made."""
 COUNTED = "1"
 """The unit of a number without one. Counts have none, and nothing else is read so."""
 
@@ -351,9 +354,12 @@ def _value(
     if name is not None and name != "valueQuantity":
         return LeftOut("other-kind", Problem("No number with a unit.", path))
     quantity = inside(part, "valueQuantity")
-    if quantity.get("comparator"):
-        text = "Says that it is beyond a number, and no number."
-        return LeftOut("sentinel", Problem(text, place), frame.source_id)
+    if comparator := quantity.get("comparator"):
+        bound = BOUNDED.get(comparator) if isinstance(comparator, str) else None
+        if bound is None:
+            text = "Says how it compares with a number, and no number."
+            return LeftOut("sentinel", Problem(text, place), frame.source_id)
+        frame = replace(frame, flags=frame.flags | bound)
     units = [quantity.get(each) for each in ("code", "unit")]
     spelled = dict.fromkeys(each for each in units if isinstance(each, str) and each)
     for unit in spelled or (COUNTED,):

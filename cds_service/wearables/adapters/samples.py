@@ -24,6 +24,7 @@ from ...protocol.errors import Problem, Unprocessable
 from ..clock import find_zone
 from ..metrics import Catalogue, Metric, Unmeasured, measure
 from ..samples import (
+    BOUNDS,
     NO_DEVICE,
     Context,
     Device,
@@ -192,4 +193,6 @@ def _flags(members: Members) -> Flag:
     found = Flag(0)
     for name in members.choices("flags", tuple(FLAGS)):
         found |= FLAGS[name]
+    if found & BOUNDS == BOUNDS:
+        members.refuse("flags", "Must not be both below and above a number.")
     return found

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from cds_service.store.samples.records import (
 )
 from cds_service.store.store import Store
 from cds_service.wearables.records import PatientKey
-from cds_service.wearables.samples import Device, Sample, SourceWearer
+from cds_service.wearables.samples import Device, Flag, Sample, SourceWearer
 
 RULES = Path(__file__).parents[3] / "rules"
 P1, P2 = (PatientKey("default", "-", each) for each in ("p1", "p2"))
@@ -228,3 +229,16 @@ def test_readings_are_printed_with_their_source(run: Run, url: str) -> None:
     )
     (line,) = run(*told, "--to", "2026-11-23", "--json").stdout.splitlines()
     assert json.loads(line)["source"] == "vendor"
+
+
+@pytest.mark.parametrize(
+    ("bound", "shown"), [(Flag.BELOW, "<72 /min"), (Flag.ABOVE, ">72 /min")]
+)
+def test_a_bound_is_printed_as_one(run: Run, url: str, bound: Flag, shown: str) -> None:
+    owner = StreamOwner(P1, "vendor", NO_LINK)
+    beyond = replace(beat(0), flags=bound)
+    take_in(url, Intake(samples=(SampleBatch(owner, [beyond]),)))
+
+    told = run("samples", "show", "--patient", "p1", "--metric", "heart-rate",
+               "--to", "2026-11-23").stdout  # fmt: skip
+    assert told == f"2026-11-22T12:00:00+00:00  {shown}  vendor Watch\n"

@@ -70,6 +70,20 @@ def test_a_reading_comes_back_as_it_was_told(
     assert (kept.source, kept.link, kept.received) == ("watch", 0, NOW)
 
 
+@pytest.mark.parametrize("bound", [Flag.BELOW, Flag.ABOVE])
+def test_a_bound_is_kept_as_one_and_the_number_itself_is_a_revision(
+    store: Store, deliver: Deliver, make_sample: MakeSample, bound: Flag
+) -> None:
+    assert deliver(make_sample(value=40, flags=bound)) == ["accepted"]
+    (kept,) = store.samples.of(JANE.patient, "heart-rate", EIGHT, NOW)
+    assert (kept.sample.value, kept.sample.flags) == (40, bound)
+
+    assert deliver(make_sample(value=40, flags=bound)) == ["duplicate"]
+    assert deliver(make_sample(value=40)) == ["revised"]
+    (kept,) = store.samples.of(JANE.patient, "heart-rate", EIGHT, NOW)
+    assert (kept.sample.value, kept.sample.flags) == (40, Flag(0))
+
+
 def test_a_clock_that_is_not_known_stays_unknown(
     store: Store, deliver: Deliver, make_sample: MakeSample
 ) -> None:

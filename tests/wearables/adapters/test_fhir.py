@@ -251,9 +251,28 @@ def test_what_was_not_measured_is_left_out(status: Any, reason: str) -> None:
     assert read(observation(status=status))[0].reason == reason
 
 
-def test_a_value_beyond_what_is_measured_is_no_number() -> None:
-    beyond = {"value": 40, "unit": "mg/dL", "comparator": "<"}
+@pytest.mark.parametrize(
+    ("comparator", "value", "flag"),
+    [
+        ("<", 40, Flag.BELOW),
+        ("<=", 40, Flag.BELOW),
+        (">", 400, Flag.ABOVE),
+        (">=", 400, Flag.ABOVE),
+    ],
+)
+def test_beyond_what_the_sensor_measures_is_kept_as_a_bound(
+    comparator: str, value: int, flag: Flag
+) -> None:
+    beyond = {"value": value, "unit": "mg/dL", "comparator": comparator}
     (item,) = read(observation("99504-3", valueQuantity=beyond))
+
+    assert (item.value, item.flags) == (value, flag)
+
+
+@pytest.mark.parametrize("comparator", ["ad", "~", 1, ["<"]])
+def test_what_another_comparator_says_is_no_number(comparator: Any) -> None:
+    odd = {"value": 40, "unit": "mg/dL", "comparator": comparator}
+    (item,) = read(observation("99504-3", valueQuantity=odd))
 
     assert (item.reason, item.rejected) == ("sentinel", False)
 

@@ -51,7 +51,7 @@ def test_a_reading_keeps_everything_that_was_said() -> None:
         rev=1_795_352_762_000,
         stat="max",
         context="rest",
-        flags=["manual", "estimated"],
+        flags=["manual", "estimated", "below"],
     )
 
     assert told == Sample(
@@ -67,7 +67,7 @@ def test_a_reading_keeps_everything_that_was_said() -> None:
         1_795_352_762_000,
         Stat.MAX,
         Context.REST,
-        Flag.MANUAL | Flag.ESTIMATED,
+        Flag.MANUAL | Flag.ESTIMATED | Flag.BELOW,
         "$.samples[0]",
     )
 
@@ -168,6 +168,7 @@ def test_a_deletion_without_an_id_says_of_what_and_when() -> None:
         ({"context": "running"}, "malformed", ".context"),
         ({"flags": ["typed"]}, "malformed", ".flags"),
         ({"flags": "manual"}, "malformed", ".flags"),
+        ({"flags": ["below", "above"]}, "malformed", ".flags"),
         ({"device": {"id": 7}}, "malformed", ".device.id"),
         ({"rev": -1}, "malformed", ".rev"),
         ({"rev": 2**53}, "malformed", ".rev"),
