@@ -474,6 +474,23 @@ FOR_OTHERS = {
 """What a library or Python itself asks for by its name."""
 UNDER_WAY: set[str] = {
     "wearables.samples.ESTIMATED",
+    "wearables.detection.detectors.Detector",
+    "wearables.detection.detectors.breaches",
+    "wearables.detection.detectors.with_limit",
+    "wearables.detection.episodes.DayTally",
+    "wearables.detection.episodes.LASTS",
+    "wearables.detection.episodes.LOW_COVERAGE",
+    "wearables.detection.episodes.NO_DATA",
+    "wearables.detection.episodes.RECOVERED",
+    "wearables.detection.episodes.REST_UNKNOWN",
+    "wearables.detection.episodes.SOMEBODY_ELSE",
+    "wearables.detection.episodes.StoredEpisode",
+    "wearables.detection.episodes.TOO_FEW_DAYS",
+    "wearables.detection.episodes.TOO_SPARSE",
+    "wearables.detection.episodes.WEAR_UNKNOWN",
+    "wearables.series.Series",
+    "wearables.summaries.DaySummary",
+    "wearables.summaries.statistic",
 }
 """What the next change is to use; it leaves this list with it."""
 
