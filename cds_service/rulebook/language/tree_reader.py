@@ -68,7 +68,7 @@ def read_rule(document: Document) -> RuleTree:
         title=data["title"],
         status=data["status"],
         hooks=tuple(data["hooks"]),
-        params=_params(data.get("params", {})),
+        params=read_params(data.get("params", {})),
         facts={
             name: _fact(*_first(body), ("facts", name))
             for name, body in data["facts"].items()
@@ -78,7 +78,7 @@ def read_rule(document: Document) -> RuleTree:
         if_unknown=data.get("if_unknown", "silent"),
         cards=cards,
         alerting=_alerting(data.get("alerting", {})),
-        governance=_governance(data.get("governance", {})),
+        governance=read_governance(data.get("governance", {})),
         replaced_by=data.get("replaced_by", ""),
         actions=_actions_of(cards, data.get("card_defaults", {})),
     )
@@ -97,7 +97,8 @@ def _first(written: Written) -> tuple[str, Any]:
     return next(iter(written.items()))
 
 
-def _amount(written: Any, path: Path) -> Amount:
+def read_amount(written: Any, path: Path) -> Amount:
+    """Return what a number, a length of time, a time of day or a param means."""
     if not isinstance(written, str):
         return Amount(path, written, float(written))
     if written.startswith("$"):
@@ -106,17 +107,18 @@ def _amount(written: Any, path: Path) -> Amount:
 
 
 def _optional(written: Written, key: str, path: Path) -> Amount | None:
-    return _amount(written[key], (*path, key)) if key in written else None
+    return read_amount(written[key], (*path, key)) if key in written else None
 
 
-def _params(written: Written) -> dict[str, ParamNode]:
+def read_params(written: Written) -> dict[str, ParamNode]:
+    """Return what stands under ``params``, by name."""
     params = {}
     for name, body in written.items():
         path: Path = ("params", name)
         params[name] = ParamNode(
             path,
             name,
-            default=_amount(body["default"], (*path, "default")),
+            default=read_amount(body["default"], (*path, "default")),
             least=_optional(body, "min", path),
             most=_optional(body, "max", path),
             unit=body.get("unit", ""),
@@ -155,10 +157,10 @@ def _bounds(attribute: str, written: Written, path: Path) -> tuple[Bound, ...]:
         if key == "between":
             for n, comparison in enumerate(("at_least", "below")):
                 half = (*where, n)
-                amount = _amount(value[n], half)
+                amount = read_amount(value[n], half)
                 bounds.append(Bound(half, attribute, comparison, amount, True))
         elif key in COMPARISONS:
-            bounds.append(Bound(where, attribute, key, _amount(value, where)))
+            bounds.append(Bound(where, attribute, key, read_amount(value, where)))
     return tuple(bounds)
 
 
@@ -166,7 +168,7 @@ def _sustained(path: Path, name: str, bound: Bound, written: Written) -> Sustain
     return Sustained(
         path,
         bound,
-        period=_amount(written["for"], (*path, "for")),
+        period=read_amount(written["for"], (*path, "for")),
         share=written.get("share", 1.0),
         readings=written.get("readings", 3),
     )
@@ -180,13 +182,13 @@ def _repeated(path: Path, name: str, bound: Bound, written: Written) -> Repeated
     return Repeated(
         path,
         bound,
-        times=_amount(written["times"], (*path, "times")),
-        apart=_amount(written["apart"], (*path, "apart")),
+        times=read_amount(written["times"], (*path, "times")),
+        apart=read_amount(written["apart"], (*path, "apart")),
     )
 
 
 def _rise_or_fall(path: Path, name: str, bound: Bound, written: Written) -> RiseOrFall:
-    return RiseOrFall(path, name, bound, _amount(written["over"], (*path, "over")))
+    return RiseOrFall(path, name, bound, read_amount(written["over"], (*path, "over")))
 
 
 _COURSE: Mapping[str, Callable[[Path, str, Bound, Written], Test]] = {
@@ -252,7 +254,7 @@ def _period(written: Written, path: Path, *keys: str) -> PeriodNode | None:
     for key in keys:
         if key in written:
             here = (*path, key)
-            return PeriodNode(here, key, _amount(written[key], here))
+            return PeriodNode(here, key, read_amount(written[key], here))
     return None
 
 
@@ -390,13 +392,14 @@ def _alerting(written: Written) -> AlertingNode:
 def _snoozes(written: Any, path: Path) -> Iterator[Snooze]:
     here = (*path, "snooze_on_override")
     if isinstance(written, str):
-        yield Snooze(here, EVERY_REASON, _amount(written, here))
+        yield Snooze(here, EVERY_REASON, read_amount(written, here))
         return
     for reason, length in written.items():
-        yield Snooze((*here, reason), reason, _amount(length, (*here, reason)))
+        yield Snooze((*here, reason), reason, read_amount(length, (*here, reason)))
 
 
-def _governance(written: Written) -> GovernanceNode:
+def read_governance(written: Written) -> GovernanceNode:
+    """Return what stands under ``governance``."""
     approved = written.get("approved")
     return GovernanceNode(
         ("governance",),
