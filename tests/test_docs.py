@@ -18,12 +18,13 @@ from flask.testing import FlaskClient
 
 from cds_service.app import build_world, create_app
 from cds_service.cli import VERBS, main
-from cds_service.config import WebhookSource, load_clients, load_config
+from cds_service.config import ProofKind, WebhookSource, load_clients, load_config
 from cds_service.config.entries import (
     ClientEntry,
     ClientsFile,
     KeyServerEntry,
     ProfileEntry,
+    ProofEntry,
     QueryEntry,
     ServerEntry,
     WebhookEntry,
@@ -122,7 +123,8 @@ def test_every_command_is_answered_as_shown(http: FlaskClient, block: str) -> No
 
 def test_every_endpoint_is_shown(http: FlaskClient) -> None:
     for rule in http.application.url_map.iter_rules():
-        assert rule.rule.replace("<service_id>", "wearable-review") in ALL
+        shown = rule.rule.replace("<service_id>", "wearable-review")
+        assert shown.removesuffix("/<url_secret>") in ALL
 
 
 def test_the_first_rule_is_served_as_it_stands(tmp_path: Path) -> None:
@@ -342,10 +344,25 @@ def test_the_source_that_is_shown_is_loaded(tmp_path: Path) -> None:
     file = tmp_path / "clients.yaml"
     file.write_text(shown)
     (tmp_path / "vendor.secrets").write_text("whsec_" + "c2VjcmV0" * 5)
+    for name in ("ring", "cgm", "garmin"):
+        (tmp_path / f"{name}.secrets").write_text(f"secret-of-{name}-" + "0" * 32)
 
-    (source,) = load_clients(file, development=True, lifetime=300).webhooks
+    source, *others = load_clients(file, development=True, lifetime=300).webhooks
 
     assert (source.formats, source.tokens) == (("samples", "open-mhealth"), True)
+    assert [each.proof.kind for each in others] == ["hmac-sha256", "nightscout", "path"]
+
+
+def test_every_kind_of_proof_is_on_the_page() -> None:
+    page = TEXT["docs/wearables.md"].partition("\n### As the vendor signs\n")[2]
+    rows = re.findall(
+        r"^\| `(?:\{kind: )?([a-z0-9-]+)", page.partition("\n##")[0], re.M
+    )
+
+    assert rows[1:] == list(ProofKind)
+    assert all(
+        f"`{each}`" in page for each in ProofEntry.model_fields if each != "kind"
+    )
 
 
 def test_the_consent_that_is_shown_is_accepted_and_permits_what_it_names() -> None:

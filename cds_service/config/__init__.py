@@ -3,6 +3,7 @@
 from .clients import Clients, WebhookSource, load_clients
 from .environment import find_database_url, load_config
 from .problems import InvalidConfig
+from .proofs import Proof, ProofKind
 from .settings import Config, warnings
 from .values import Auth, ConsentMode, Discovery, LogLevel, Profile, Reload
 
@@ -15,6 +16,8 @@ __all__ = [
     "InvalidConfig",
     "LogLevel",
     "Profile",
+    "Proof",
+    "ProofKind",
     "Reload",
     "WebhookSource",
     "find_database_url",

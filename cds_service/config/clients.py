@@ -1,7 +1,5 @@
 """The clients file: who may call, and which webhook sources may deliver."""
 
-import base64
-import binascii
 import json
 import ssl
 from collections.abc import Mapping, Sequence
@@ -23,6 +21,7 @@ from ..trust import (
     VerificationKey,
     read_key_set,
 )
+from ..wearables.adapters.registry import FORMATS
 from .entries import (
     ClientEntry,
     ClientsFile,
@@ -36,6 +35,7 @@ from .entries import (
 from .problems import InvalidConfig
 from .problems import Path as FieldPath
 from .problems import Reporter, field_name
+from .proofs import Proof, ProofKind, fault_of_secret
 
 SANDBOX = "sandbox.cds-hooks.org"
 """Its private key is public: to trust this issuer is to trust anybody."""
@@ -49,12 +49,13 @@ class WebhookSource:
     tenant: str
     fhir_base: str
     secrets: tuple[str, ...] = field(repr=False)
-    """``whsec_…``; any of them may sign, so that they can be changed one by one."""
+    """Any of them is good, so that they can be changed one by one."""
     formats: tuple[str, ...] = ("alerts",)
     time_zone: str = ""
     """Of the IANA database: where all its wearers are, if they are in one zone."""
     tokens: bool = False
     """Whether its wearers may deliver by tokens of their own."""
+    proof: Proof = Proof()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,9 @@ class _Loader:
         )
 
     def webhook(self, entry: WebhookEntry, index: int) -> WebhookSource:
-        secrets = read_secrets(entry, ("webhooks", index), self.folder, self.reporter)
+        path: FieldPath = ("webhooks", index)
+        secrets = read_secrets(entry, path, self.folder, self.reporter)
+        _refuse_unsigned(entry, path, self.reporter)
         return WebhookSource(
             entry.id,
             entry.tenant,
@@ -192,6 +195,7 @@ class _Loader:
             entry.formats,
             entry.time_zone,
             entry.tokens,
+            Proof(**entry.proof.model_dump()),
         )
 
     def _listed(
@@ -263,6 +267,17 @@ def _refuse_unknown_tenants(shape: ClientsFile, reporter: Reporter) -> None:
             reporter.add(("consent_actors", name), message, key=True)
 
 
+def _refuse_unsigned(entry: WebhookEntry, path: FieldPath, reporter: Reporter) -> None:
+    """Refuse formats that may not be delivered by the proof of the source."""
+    kind = entry.proof.kind
+    for index, format in enumerate(entry.formats):
+        here = (*path, "formats", index)
+        if kind is not ProofKind.STANDARD_WEBHOOKS and format not in FORMATS:
+            reporter.add(here, f"{format} are signed as Standard Webhooks asks")
+        elif kind is ProofKind.PATH and format == "samples":
+            reporter.add(here, "samples have no URL with a secret in it")
+
+
 def _refuse_repeated(group: str, ids: Sequence[str], reporter: Reporter) -> None:
     for index, each in enumerate(ids):
         if each in ids[:index]:
@@ -289,9 +304,6 @@ def _refuse_shared_secrets(
 
 _Problem = tuple[FieldPath, str]
 _TOP: FieldPath = ()
-SECRET_PREFIX = "whsec_"  # nosec B105 # what every secret begins with
-SHORTEST_SECRET = 24
-"""Bytes. Source: Standard Webhooks 1.0.0 "Signature scheme"."""
 
 
 def read_own_keys(
@@ -330,9 +342,10 @@ def read_secrets(
     entry: WebhookEntry, path: FieldPath, folder: Path, reporter: Reporter
 ) -> tuple[str, ...]:
     """Return the source's secrets; problems go to the reporter."""
-    secrets = list(entry.secrets)
+    secrets, kind = list(entry.secrets), entry.proof.kind
     for index, secret in enumerate(secrets):
-        _check_secret(secret, (*path, "secrets", index), "", reporter)
+        if fault := fault_of_secret(secret, kind):
+            reporter.add((*path, "secrets", index), fault)
     if entry.secrets_file is not None:
         here = (*path, "secrets_file")
         text = _read_beside(folder, entry.secrets_file, here, reporter)
@@ -340,8 +353,8 @@ def read_secrets(
             return ()
         for number, line in enumerate(text.splitlines(), 1):
             if line.strip():
-                place = f"{entry.secrets_file}:{number}: "
-                _check_secret(line.strip(), here, place, reporter)
+                if fault := fault_of_secret(line.strip(), kind):
+                    reporter.add(here, f"{entry.secrets_file}:{number}: {fault}")
                 secrets.append(line.strip())
     if not secrets and entry.secrets_file is None and not entry.tokens:
         reporter.add(path, "secrets, secrets_file or tokens must be given")
@@ -389,18 +402,6 @@ def _key_set(value: Any) -> tuple[Mapping[str, VerificationKey], list[_Problem]]
     if not found.keys and not found.problems:
         problems.append((start, "no key is left to verify tokens with"))
     return found.keys, problems
-
-
-def _check_secret(secret: str, path: FieldPath, place: str, reporter: Reporter) -> None:
-    try:
-        raw = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
-    except (binascii.Error, ValueError):
-        raw = b""
-    if not secret.startswith(SECRET_PREFIX) or len(raw) < SHORTEST_SECRET:
-        message = (
-            f"must be {SECRET_PREFIX} and {SHORTEST_SECRET} bytes or more in base64"
-        )
-        reporter.add(path, place + message)
 
 
 def _read_beside(

@@ -1,6 +1,7 @@
 """The shape of the clients file."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from ..trust import ALGORITHMS, DEFAULT_ALGORITHMS, REFRESH, KeyFormat
 from ..wearables.adapters.registry import FORMATS
 from ..wearables.clock import find_zone
 from .problems import Reporter
+from .proofs import ProofKind
 
 
 def _algorithm(value: str) -> str:
@@ -257,6 +259,53 @@ DELIVERED = ("alerts", "consents", "links", *FORMATS)
 """What a source may be allowed to deliver."""
 
 
+def _header(name: str) -> str:
+    lower = name.lower()
+    if not _HEADER.fullmatch(lower):
+        raise ValueError("must be the name of a header, such as x-signature")
+    if lower == "authorization" or lower.startswith("webhook-"):
+        raise ValueError("must not be one that means something else here")
+    return lower
+
+
+_HEADER = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
+Header = Annotated[str, AfterValidator(_header)]
+
+
+def _kind_alone(value: Any) -> Any:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+class ProofEntry(_Entry):
+    """How a source proves who it is; where it is no more than its kind, that alone."""
+
+    kind: ProofKind
+    header: Header = ""
+    timestamp_header: Header = ""
+    encoding: Literal["hex", "base64"] = "hex"
+    prefix: Annotated[str, Field(max_length=20, pattern=r"^[!-~]*$")] = ""
+
+    @model_validator(mode="after")
+    def _refuse_what_its_kind_has_not(self) -> Self:
+        told = PROOF_MEMBERS[self.kind]
+        if "header" in told and not self.header:
+            raise ValueError("header must be given")
+        for name in ("header", "timestamp_header", "encoding", "prefix"):
+            if name in self.model_fields_set and name not in told:
+                raise ValueError(f"{name} is not of this kind")
+        return self
+
+
+PROOF_MEMBERS: Mapping[ProofKind, tuple[str, ...]] = {
+    ProofKind.STANDARD_WEBHOOKS: (),
+    ProofKind.HMAC_SHA256: ("header", "timestamp_header", "encoding", "prefix"),
+    ProofKind.NIGHTSCOUT: (),
+    ProofKind.HEADER: ("header",),
+    ProofKind.PATH: (),
+}
+"""What may be said of each kind."""
+
+
 class WebhookEntry(_Entry):
     """One source of wearable data."""
 
@@ -269,6 +318,9 @@ class WebhookEntry(_Entry):
     formats: tuple[Annotated[str, AfterValidator(_format)], ...] = ("alerts",)
     tokens: bool = False
     """Whether its wearers may deliver by tokens of their own; then it may sign none."""
+    proof: Annotated[ProofEntry, BeforeValidator(_kind_alone)] = ProofEntry(
+        kind=ProofKind.STANDARD_WEBHOOKS
+    )
     time_zone: Annotated[str, AfterValidator(_zone)] = ""
     """Where all its wearers are."""
 
@@ -310,6 +362,7 @@ def _fields_at(path: tuple[str | int, ...]) -> list[str]:
         "fhir_servers": ServerEntry,
         "open_fhir_servers": ServerEntry,
         "jku": KeyServerEntry,
+        "proof": ProofEntry,
     }
     holders = [models[str(each)] for each in path[:-1] if each in models]
     fields = (holders[-1] if holders else ClientsFile).model_fields

@@ -2,8 +2,8 @@
 
 from .alerts import ALERTS
 from .consents import CONSENTS
-from .delivery import TRIES, Delivery, accept, refusals_audited
-from .judging import Acknowledgement, Format, Ingestion, Judged, ReadingsTally
+from .delivery import TRIES, accept, refusals_audited
+from .judging import Acknowledgement, Delivery, Format, Ingestion, Judged, ReadingsTally
 from .links import LINKS
 from .readings import SAMPLES, SOURCES
 from .signatures import find_source

@@ -9,7 +9,7 @@ Source: Standard Webhooks 1.0.0.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,23 +35,12 @@ from ..store.records import (
     TakenIn,
 )
 from ..store.store import Store
-from .judging import Acknowledgement, Format, Ingestion, ReadingsTally
+from .judging import Acknowledgement, Delivery, Format, Ingestion, ReadingsTally
 from .senders import Sent, recognise
 
 T = TypeVar("T")
 TRIES = 5
 """How often a delivery is judged anew because what it rests on changes meanwhile."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One delivery, as it came."""
-
-    format: Format
-    headers: Mapping[str, str]
-    raw: bytes
-    at: datetime
-    """Aware."""
 
 
 @dataclass(slots=True)
@@ -76,7 +65,7 @@ def accept(delivery: Delivery, ingestion: Ingestion) -> Acknowledgement:
     store, now = ingestion.store, delivery.at
     headers = {name.lower(): value for name, value in delivery.headers.items()}
     with refusals_audited(store, delivery.format, now) as trace:
-        sent = recognise(delivery.raw, headers, delivery.format, ingestion, now)
+        sent = recognise(delivery, headers, ingestion)
         source = trace.source = sent.deliverer.source
         ingestion.admit(sent.admitted_as)
         if delivery.format.name not in sent.formats:

@@ -82,8 +82,22 @@ class Format:
     path: str
     """Where they arrive."""
     judge: Judge
-    by_token: bool = False
-    """Whether single wearers may deliver it, by their tokens."""
+    of_readings: bool = False
+    """Then single wearers may deliver it by their tokens, and sources prove themselves
+    in ways of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One delivery, as it came."""
+
+    format: Format
+    headers: Mapping[str, str]
+    raw: bytes
+    at: datetime
+    """Aware."""
+    url_secret: str = field(default="", repr=False)
+    """The last step of its URL, where that is a secret."""
 
 
 def always(answer: Acknowledgement) -> Callable[[TakenIn], Acknowledgement]:

@@ -364,7 +364,7 @@ def tell_shelves(shelves: Shelves, format: str) -> dict[str, Any]:
 
 def readings_format(format: SourceFormat, path: str) -> Format:
     """Return how deliveries of a format of readings are taken, and where."""
-    return Format(format.name, path, partial(judge_readings, format), by_token=True)
+    return Format(format.name, path, partial(judge_readings, format), of_readings=True)
 
 
 SAMPLES = readings_format(FORMATS["samples"], "/wearables/v1/samples")

@@ -1,8 +1,8 @@
-"""Who delivers: a source that has signed, or one of its wearers by a token.
+"""Who delivers: a source that has proved who it is, or one of its wearers by a token.
 
 A token comes from a phone that cannot sign. It is good for one wearer and the formats
-it was made for, and what tells its deliveries apart is not signed: a key that the
-sender gives, or else the body itself.
+it was made for. What tells deliveries apart is what was signed; where nothing is, a key
+that the sender gives, or else the body itself.
 """
 
 import hashlib
@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..protocol.errors import InvalidRequest, Unauthenticated
-from .judging import Format, Ingestion
-from .signatures import LONGEST_KEY, delivery_key, find_source
+from .judging import Delivery, Ingestion
+from .proving import Proven, prove
+from .signatures import LONGEST_KEY, SIGNATURE, delivery_key, find_source
 from .whose import Deliverer
 
 
@@ -31,23 +32,45 @@ class Sent:
 
 
 def recognise(
-    raw: bytes,
-    fields: Mapping[str, str],
-    format: Format,
-    ingestion: Ingestion,
-    now: datetime,
+    delivery: Delivery, fields: Mapping[str, str], ingestion: Ingestion
 ) -> Sent:
     """Return who delivers, by header fields with names in lower case.
 
     Raises:
-        Unauthenticated: if nobody has signed it, or the token is good for nothing.
+        Unauthenticated: if nobody has signed it, or the token or secret is good for
+            nothing.
         InvalidRequest: if the key is none.
     """
-    token = _bearer(fields)
-    if token is None or not format.by_token:
-        source = find_source(raw, fields, ingestion.webhooks, now)
-        key = delivery_key(fields)
-        return Sent(Deliverer(source), key, source.formats, source.id)
+    raw, now = delivery.raw, delivery.at
+    if delivery.format.of_readings and not delivery.url_secret:
+        token = _bearer(fields)
+        if token is not None:
+            return _wearer(token, raw, fields, ingestion, now)
+    if delivery.format.of_readings and SIGNATURE not in fields:
+        proven = prove(raw, fields, delivery.url_secret, ingestion.webhooks, now)
+        if proven is not None:
+            return _source(proven, raw, fields)
+    source = find_source(raw, fields, ingestion.webhooks, now)
+    key = delivery_key(fields)
+    return Sent(Deliverer(source), key, source.formats, source.id)
+
+
+def _source(proven: Proven, raw: bytes, fields: Mapping[str, str]) -> Sent:
+    source = proven.source
+    if proven.signed is None:
+        key = _unsigned_key(raw, fields)
+    else:
+        key = hashlib.sha256(proven.signed + raw).hexdigest()
+    return Sent(Deliverer(source), key, source.formats, source.id)
+
+
+def _wearer(
+    token: str,
+    raw: bytes,
+    fields: Mapping[str, str],
+    ingestion: Ingestion,
+    now: datetime,
+) -> Sent:
     found = ingestion.store.wearer_tokens.find(token, now)
     if found is None:
         raise Unauthenticated("no wearer has this token, or it was revoked")

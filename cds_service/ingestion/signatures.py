@@ -12,9 +12,10 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from ..config import WebhookSource
+from ..config import ProofKind, WebhookSource
 from ..protocol.errors import InvalidRequest, Unauthenticated
 
+SIGNATURE = "webhook-signature"
 WINDOW = timedelta(minutes=5)
 """How far the time of a signature may be from ours, either way."""
 MOST_SIGNATURES = 10
@@ -37,11 +38,13 @@ def find_source(
         Unauthenticated: if none has, or not within five minutes of *now*.
     """
     message, signed_at = _signed_message(raw, fields)
-    signatures = fields.get("webhook-signature", "").split(" ")
+    signatures = fields.get(SIGNATURE, "").split(" ")
     if len(signatures) > MOST_SIGNATURES:
         raise Unauthenticated("too many signatures")
     signers = []
     for source in webhooks:
+        if source.proof.kind is not ProofKind.STANDARD_WEBHOOKS:
+            continue
         for secret in source.secrets:
             wanted = sign(secret, message)
             for signature in signatures:

@@ -66,13 +66,18 @@ def build_wearables(world: World) -> Blueprint:
 
     for name, format in SOURCES.items():
         view = partial(deliver, world, format, FORMATS[name].media_types, large)
-        wearables.add_url_rule(format.path, name, view, methods=["POST"])
+        for rule in (format.path, f"{format.path}/<url_secret>"):
+            wearables.add_url_rule(rule, name, view, methods=["POST"])
 
     return wearables
 
 
 def deliver(
-    world: World, format: Format, media_types: Collection[str], bounds: DeliveryBounds
+    world: World,
+    format: Format,
+    media_types: Collection[str],
+    bounds: DeliveryBounds,
+    url_secret: str = "",  # nosec B107 # there is none
 ) -> Response:
     """Return the answer to the delivery that the request is."""
     now = world.clock()
@@ -80,7 +85,7 @@ def deliver(
         if request.mimetype not in media_types:
             raise UnsupportedMediaType("The Content-Type must be application/json.")
         raw = read_body(bounds.body)
-    delivery = Delivery(format, dict(request.headers), raw, now)
+    delivery = Delivery(format, dict(request.headers), raw, now, url_secret)
     answer = accept(delivery, open_ingestion(world, bounds.values))
     if answer.body is None:
         return Response(status=answer.status)

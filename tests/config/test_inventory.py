@@ -10,7 +10,15 @@ from typing import Any, get_args, get_type_hints
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from cds_service.config import Clients, Config, WebhookSource, load_clients, load_config
+from cds_service.config import (
+    Clients,
+    Config,
+    Proof,
+    ProofKind,
+    WebhookSource,
+    load_clients,
+    load_config,
+)
 from cds_service.config.inventory import build_inventory, digest_file
 from cds_service.fhir.forms import Added, Form
 from cds_service.http.addresses import ListedServer, Reach
@@ -44,6 +52,7 @@ USUAL: dict[type[Any], Any] = {
     Added: FORM.added[0],
     VerificationKey: VerificationKey(("ES384",), PUBLIC[0]),
     WebhookSource: WebhookSource("watch", "north", "-", (SECRET,)),
+    Proof: Proof(),
 }
 OTHER: dict[type[Any], dict[str, Any]] = {
     Clients: {
@@ -114,6 +123,14 @@ OTHER: dict[type[Any], dict[str, Any]] = {
         "formats": (),
         "time_zone": "Europe/Berlin",
         "tokens": True,
+        "proof": Proof(ProofKind.NIGHTSCOUT),
+    },
+    Proof: {
+        "kind": ProofKind.PATH,
+        "header": "x-signature",
+        "timestamp_header": "x-timestamp",
+        "encoding": "base64",
+        "prefix": "sha256=",
     },
 }
 PLACES: dict[type[Any], Callable[[Any], Clients]] = {
@@ -128,6 +145,9 @@ PLACES: dict[type[Any], Callable[[Any], Clients]] = {
     Added: lambda added: known_as(queries=(replace(FORM, added=(added,)),)),
     VerificationKey: lambda key: Clients((RegisteredClient(CLIENT, {"k": key}),)),
     WebhookSource: lambda source: Clients(webhooks=(source,)),
+    Proof: lambda proof: Clients(
+        webhooks=(WebhookSource("watch", "north", "-", (SECRET,), proof=proof),)
+    ),
 }
 OTHER_SETTINGS: dict[str, Any] = {
     "keep_days": 365,
@@ -317,6 +337,11 @@ webhooks:
         "webhook.watch.formats": ["alerts"],
         "webhook.watch.time_zone": "",
         "webhook.watch.tokens": False,
+        "webhook.watch.proof.kind": "standard-webhooks",
+        "webhook.watch.proof.header": "",
+        "webhook.watch.proof.timestamp_header": "",
+        "webhook.watch.proof.encoding": "hex",
+        "webhook.watch.proof.prefix": "",
     }
 
 

@@ -42,6 +42,7 @@ def configure(folder: Path, upstream: str, port: int) -> Path:
         "/etc/nginx/tls/cds.pem": f"{folder}/cert.pem",
         "/etc/nginx/tls/cds.key": f"{folder}/key.pem",
         "127.0.0.1:8080": upstream,
+        "/var/log/nginx/access.log": f"{folder}/access.log",
         "listen 443": f"listen 127.0.0.1:{port}",
     }.items():
         assert usual in text
@@ -133,6 +134,12 @@ def test_where_nginx_is_installed_it_passes_on_what_it_should(tmp_path: Path) ->
                     stack.enter_context(idle).sendall(b"\x16\x03\x01")
                 check_proxied(base)
                 check_limit(base)
+                check_readings(base)
+        if shutil.which("nginx"):
+            logged = (before / "access.log").read_text("utf-8")
+            assert '"POST /echo" 200' in logged
+            assert '"POST /wearables/v1/sources/garmin/..." 413' in logged
+            assert "secret-of-the-vendor" not in logged
 
 
 def whose(small: Small, headers: dict[str, str]) -> str:
@@ -155,6 +162,13 @@ def check_limit(base: str) -> None:
     too_large = ask("POST", f"{base}/echo", data=b"x" * 2_200_000)
     assert too_large.status_code == 413
     assert too_large.json()["resourceType"] == "OperationOutcome"
+
+
+def check_readings(base: str) -> None:
+    """What a phone sends at once passes, and what no source may send does not."""
+    url = f"{base}/wearables/v1/sources/garmin/secret-of-the-vendor"
+    assert ask("POST", url, data=b"x" * 2_200_000).status_code == 404
+    assert ask("POST", url, data=b"x" * 18_000_000).status_code == 413
 
 
 @pytest.mark.slow

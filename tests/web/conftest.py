@@ -31,6 +31,7 @@ SERVICE = "wearable-review"
 RULES = Path(__file__).parents[2] / "rules"
 ABOUT_DATA = {
     "test_alert_fatigue",
+    "test_proofs",
     "test_databases",
     "test_readiness",
     "test_readings",
