@@ -134,6 +134,18 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptSample:
+    """One sample that is kept, and who told it."""
+
+    sample: Sample
+    source: str
+    link: int
+    """By which link it became the patient's; 0 where the source names patients."""
+    received: datetime
+    """UTC."""
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """An alert by the vendor or the device itself."""
 

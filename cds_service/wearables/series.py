@@ -2,13 +2,24 @@
 
 Pure. There are many: instants are whole microseconds since 1970-01-01T00:00:00Z, and
 who told a reading stands beside it once for all.
+
+A watch and a phone tell of the same minute, and both are kept. What reads them takes
+one: the source that stands first in the metric's priority, minute by minute, so that a
+gap of the watch is filled by the phone and no step is counted twice.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import NamedTuple
 
 from .samples import NO_DEVICE, Context, Device, Flag, Stat
+
+MINUTE = 60_000_000
+"""In microseconds."""
+QUARTER = 15 * MINUTE
+"""Of an hour, in UTC: every zone's midnight is the beginning of one."""
 
 
 class Point(NamedTuple):
@@ -43,8 +54,104 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Readings of one metric by their start, and who told them."""
+    """Readings of one metric by their start, and who told them.
+
+    Voices stand as ``voices_in_order`` puts them wherever readings are chosen.
+    """
 
     metric: str
     voices: Sequence[Voice] = ()
     points: Sequence[Point] = ()
+
+
+def voices_in_order(series: Series, priority: Sequence[str]) -> Series:
+    """Return the series with its voices in the order in which they go first.
+
+    Args:
+        priority: Sources, best first. One that is not named comes after those that are.
+    """
+    places = {source: place for place, source in enumerate(priority)}
+
+    def rank(number: int) -> tuple[int, str, str, str, str, int]:
+        voice = series.voices[number]
+        place, device = places.get(voice.source, len(places)), voice.device
+        named = (device.name, device.id, device.app)
+        return place, voice.source, *named, voice.link
+
+    order = sorted(range(len(series.voices)), key=rank)
+    if order == list(range(len(order))):
+        return series
+    now_at = {before: now for now, before in enumerate(order)}
+    points = [each._replace(voice=now_at[each.voice]) for each in series.points]
+    return Series(series.metric, [series.voices[each] for each in order], points)
+
+
+def chosen(series: Series) -> Sequence[Point]:
+    """Return the readings that count, by their start; voices stand in their order.
+
+    Of each minute those of one voice: of the source that goes first; of its devices
+    the one that tells of more minutes of that quarter of an hour, then by its name. An
+    interval counts where none of its minutes is told by one that goes before.
+
+    Totals of a day are chosen among themselves: they say nothing about its minutes.
+    What counts depends on what is told nearby, and not on how much was read.
+    """
+    points = sorted(series.points, key=_IN_ORDER)
+    if len({each.voice for each in points}) < 2:
+        return points
+    sources = _places(series.voices)
+    rounds = _rounds(points, sources)
+
+    def turn(each: Point) -> tuple[int, int, int]:
+        return (
+            sources[each.voice],
+            rounds.get((each.start_us // QUARTER, each.voice), 0),
+            each.voice,
+        )
+
+    counted: list[Point] = []
+    told: Mapping[bool, dict[int, int]] = {True: {}, False: {}}
+    for each in sorted(points, key=turn):
+        teller = told[bool(each.flags & Flag.DAY_TOTAL)]
+        minutes = _minutes(each)
+        if all(teller.get(minute, each.voice) == each.voice for minute in minutes):
+            teller.update(dict.fromkeys(minutes, each.voice))
+            counted.append(each)
+    return sorted(counted, key=_IN_ORDER)
+
+
+_IN_ORDER = itemgetter(0, 3, 1, 2, 4, 5, 6)
+"""Of a point: by its start and its voice, and the same whatever it came beside."""
+
+
+def _minutes(point: Point) -> range:
+    last = max(point.start_us, point.end_us - 1)
+    return range(point.start_us // MINUTE, last // MINUTE + 1)
+
+
+def _places(voices: Sequence[Voice]) -> Sequence[int]:
+    """Return which source each voice is of, by its place."""
+    sources = list(dict.fromkeys(each.source for each in voices))
+    return [sources.index(each.source) for each in voices]
+
+
+def _rounds(
+    points: Sequence[Point], sources: Sequence[int]
+) -> Mapping[tuple[int, int], int]:
+    """Return whose turn it is among one source's voices, by quarter and voice."""
+    if len(set(sources)) == len(sources):
+        return {}
+    told: defaultdict[tuple[int, int], dict[int, set[int]]]
+    told = defaultdict(lambda: defaultdict(set))
+    for each in points:
+        if not each.flags & Flag.DAY_TOTAL:
+            for minute in _minutes(each):
+                quarter = minute * MINUTE // QUARTER
+                told[quarter, sources[each.voice]][each.voice].add(minute)
+    return {
+        (quarter, voice): turn
+        for (quarter, _), minutes in told.items()
+        for turn, voice in enumerate(
+            sorted(minutes, key=lambda each: (-len(minutes[each]), each))
+        )
+    }

@@ -5,9 +5,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, select
 
-from ...wearables.readings import KeptSample
 from ...wearables.records import PatientKey
-from ...wearables.samples import microseconds
+from ...wearables.samples import KeptSample, microseconds
 from ..database import Database
 from .records import SourceArrivals, StreamSummary
 from .rows import COLUMNS, DEVICE, kept_sample, moment, plain

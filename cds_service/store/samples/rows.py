@@ -10,12 +10,12 @@ from typing import Any, Final, cast
 
 from sqlalchemy import Row
 
-from ...wearables.readings import KeptSample
 from ...wearables.samples import (
     EPOCH,
     Context,
     Device,
     Flag,
+    KeptSample,
     Sample,
     Stat,
     key_at_start,

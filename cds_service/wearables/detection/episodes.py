@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
+from ..samples import microseconds
+
 
 class Closing(StrEnum):
     """Why an episode is over."""
@@ -26,6 +28,10 @@ class NotJudged(StrEnum):
     WEAR_UNKNOWN = "wear-unknown"
     SOMEBODY_ELSE = "somebody-else"
     """The reading is probably another person's."""
+    BY_HAND = "by-hand"
+    """Typed by a person, of a moment that nobody has measured."""
+    GROUPED = "grouped"
+    """A statistic of readings over a time that is too long, or not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +47,10 @@ class Episode:
     opened: datetime
     """The reading with which it was one; UTC."""
     last: datetime
-    """Up to where readings tell of it; UTC."""
+    """Up to where readings tell of it, and of its recovery; UTC."""
     end: datetime | None
-    """UTC; None while it lasts."""
+    """When it was over: the first reading of the recovery, or the last one before
+    nothing came; UTC. None while it lasts."""
     closing: Closing
     peak: float
     """The highest value, or the lowest where what is low is in breach."""
@@ -58,6 +65,11 @@ class Episode:
     device: str
     """That measured most of it, by its name."""
     local: bool = False
+
+    def meets(self, from_us: int, to_us: int) -> bool:
+        """Check whether it has an instant of a time, both ends of which are its own."""
+        stop = self.last if self.end is None else max(self.last, self.end)
+        return microseconds(self.start) <= to_us and microseconds(stop) >= from_us
 
 
 @dataclass(frozen=True, slots=True)
