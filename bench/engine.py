@@ -23,6 +23,7 @@ from cds_service.rulebook.engine.evaluate import Outcome, evaluate
 from cds_service.rulebook.engine.rulebook import ServiceRules
 from cds_service.rulebook.language.diagnostics import Findings
 from cds_service.rulebook.language.source import parse_yaml
+from cds_service.wearables.worn import Wearables
 
 COUNTS = (10, 100, 1000, 5000)
 ROUNDS = 7
@@ -228,7 +229,7 @@ def main() -> None:
     }
     for count, service in services.items():
         runs[f"{count:,} rules"] = lambda call, service=service: evaluate(
-            service, charts[call % PATIENTS], (), NOW
+            service, charts[call % PATIENTS], Wearables(), NOW
         )
     rounds = measure(runs)
     print(f"\ningest and evaluate, 91 resources, median of {ROUNDS} rounds of {CALLS}")
@@ -240,7 +241,7 @@ def main() -> None:
             f"   {ratio(rounds, name, '10 rules'):5.2f} of 10 rules"
         )
     for count, service in services.items():
-        items = evaluate(service, charts[0], (), NOW).items
+        items = evaluate(service, charts[0], Wearables(), NOW).items
         fired = sum(each.outcome is Outcome.FIRES for each in items)
         print(f"  of {count:,} rules {len(items)} were asked, {fired} fired")
     grown = ratio(rounds, "1,000 rules", "10 rules")

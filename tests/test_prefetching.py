@@ -21,6 +21,7 @@ from cds_service.rulebook.cards.cards import draft_cards, identify
 from cds_service.rulebook.engine.evaluate import Evaluation, Outcome, evaluate
 from cds_service.rulebook.engine.rulebook import Rulebook, ServiceRules
 from cds_service.rulebook.load import check_folder
+from cds_service.wearables.worn import Wearables
 
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
 RULES = Path(__file__).parent.parent / "rules"
@@ -88,7 +89,7 @@ def service_of(rulebook: Rulebook) -> ServiceRules:
 
 def fired(service: ServiceRules, chart: Chart) -> list[str]:
     """The rules whose cards are shown, and ``unchecked`` for what was not checked."""
-    evaluations = evaluate(service, chart, (), NOW)
+    evaluations = evaluate(service, chart, Wearables(), NOW)
     return [
         each.card.extension.get("org.cds-service.rule", {"id": "unchecked"})["id"]
         for each in identify(draft_cards(evaluations, service.service), "seed")
@@ -240,7 +241,7 @@ def test_blood_pressure_is_read_under_every_panel_prefetched_and_fetched(
 
 def evaluate_all(service: ServiceRules, chart: Chart) -> tuple[Evaluation, ...]:
     """What every rule says, those too that are watched and not shown."""
-    return evaluate(service, chart, (), NOW).items
+    return evaluate(service, chart, Wearables(), NOW).items
 
 
 def test_every_code_and_panel_that_a_rule_reads_by_is_in_the_query() -> None:

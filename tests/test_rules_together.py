@@ -23,6 +23,7 @@ from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.load import read_folder
 from cds_service.rulebook.testing.example_patients import PatientWriter
 from cds_service.rulebook.testing.examples import Example, example_names, read_examples
+from cds_service.wearables.worn import Wearables
 
 pytestmark = pytest.mark.no_cover
 
@@ -75,7 +76,7 @@ def ask(rulebook: Rulebook, patient: Mapping[str, Any], now: datetime = NOW) -> 
     site = rulebook.site
     written = PatientWriter(patient, now, site.time_zone, ())
     alerts = written.alerts(rulebook.catalogue.alert_types)
-    evaluations = evaluate(service, written.chart(), alerts, now)
+    evaluations = evaluate(service, written.chart(), Wearables(alerts), now)
     drafts = draft_cards(evaluations, service.service)
     return hold_back(drafts, (), site.limits, now, site.time_zone)
 
@@ -310,7 +311,7 @@ def test_an_artifact_holds_back_every_rule_that_rests_on_the_alert(
         patient = adult(medications=medicines, wearable_alerts=list(alerts))
         written = PatientWriter(patient, NOW, rulebook.site.time_zone, ())
         sent = written.alerts(rulebook.catalogue.alert_types)
-        evaluations = evaluate(service, written.chart(), sent, NOW)
+        evaluations = evaluate(service, written.chart(), Wearables(sent), NOW)
         drafts = draft_cards(evaluations, service.service, call)
         return decide(evaluations, drafts, seen, service, call)
 

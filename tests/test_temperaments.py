@@ -36,6 +36,7 @@ from cds_service.rulebook.engine.evaluate import Outcome, ask_all, evaluate, ope
 from cds_service.rulebook.engine.rulebook import Rulebook, ServiceRules
 from cds_service.rulebook.load import check_folder
 from cds_service.wearables.records import PatientKey, WearableAlert
+from cds_service.wearables.worn import Wearables
 
 FOLDER = Path(os.environ.get("CDS_SAMPLE_DATA") or "/nowhere")
 BUNDLES = sorted(FOLDER.glob("*/*.json"))
@@ -373,7 +374,7 @@ def worn(patient_id: str) -> list[WearableAlert]:
 
 def said(service: ServiceRules, chart: Chart) -> tuple[list[str], str]:
     """The rules that fire, and the cards."""
-    found = evaluate(service, chart, worn(chart.patient_id), NOW)
+    found = evaluate(service, chart, Wearables(worn(chart.patient_id)), NOW)
     fired = [each.rule.id for each in found.items if each.outcome is Outcome.FIRES]
     wire = [
         as_json(each.card)
@@ -578,7 +579,7 @@ def test_p_20_what_is_spoilt_is_read_or_counted_and_never_an_exception(
             told = len(source.resources) + len(source.unusable) + source.foreign
             assert told == kinds.count(SOURCES[name]) + unreadable, name
             assert all(each.reason for each in source.unusable)
-    case = open_case(service, chart, worn(patient_id), NOW)
+    case = open_case(service, chart, Wearables(worn(patient_id)), NOW)
     found = ask_all(service, case)
     assert identify(draft_cards(found, service.service), "seed") is not None
     assert all(type in SOURCES.values() and why for type, why in case.unusable())

@@ -51,6 +51,7 @@ from ..store.store import Store
 from ..trust import USED_BEFORE, TrustedClient
 from ..wearables.consent_gate import ConsentGate
 from ..wearables.records import PatientKey
+from ..wearables.worn import Wearables
 from .consenting import Heeded, heed_consents, open_gate
 from .recording import Decided, build_call_record, unusable_of
 from .stopwatch import Stopwatch
@@ -130,7 +131,7 @@ def answer(
     watch.enter("evaluate")
     chart = with_partial_alerts(chart, heeded)
     evaluations = evaluate(
-        service, chart, heeded.alerts, now, may_disclose=heeded.may_disclose
+        service, chart, Wearables(heeded.alerts), now, may_disclose=heeded.may_disclose
     )
     watch.enter("cards")
     drafts = draft_cards(evaluations, service.service, told_of(hook_request))

@@ -18,6 +18,7 @@ from cds_service.rulebook.engine.evaluate import Evaluations, evaluate
 from cds_service.rulebook.language.tree import Node
 from cds_service.rulebook.values.truth import Unknown, Verdict
 from cds_service.wearables.records import PatientKey, WearableAlert
+from cds_service.wearables.worn import Wearables
 
 NOW = datetime.fromisoformat("2026-11-22T07:00:00-05:00")
 """Noon UTC, written at the offset of New York on purpose."""
@@ -183,7 +184,7 @@ class Bench:
         compiled = self.compile()
         assert compiled.rulebook, compiled.findings
         service = compiled.rulebook.services["review", "patient-view"]
-        return evaluate(service, chart, alerts or [], self.now)
+        return evaluate(service, chart, Wearables(tuple(alerts or ())), self.now)
 
     def verdict(
         self,
@@ -198,7 +199,7 @@ class Bench:
         assert compiled.rulebook, compiled.findings
         rule = compiled.rulebook.rules["test"]
         service = compiled.rulebook.services["review", "patient-view"]
-        case = evaluate(service, chart, alerts or [], self.now).case
+        case = evaluate(service, chart, Wearables(tuple(alerts or ())), self.now).case
         return rule.when.predicate(case)
 
 

@@ -18,6 +18,7 @@ from ...rulebook.engine import Case, Program, Rule, Rulebook, ServiceRules, open
 from ...rulebook.language import closest, read_page, suggest, titles
 from ...rulebook.load import InvalidRulebook, read_folder
 from ...rulebook.testing import Example, ExampleError, ExampleRunner, read_examples
+from ...wearables.worn import Wearables
 from ..rules.compiled import compile_folder, default_folder
 from .explain_alerting import History, alerting_json, history_options, tell_alerting
 from .patient_files import (
@@ -168,7 +169,7 @@ def scene_of_bundle(
     chosen = choose_patient(bundle, patient)
     chart = read_chart(asked.queries, bundle, chosen, asked.service.hook)
     sent = read_alerts(alerts, chosen, rulebook.catalogue.alert_types, now)
-    case = open_case(asked, chart, sent, now)
+    case = open_case(asked, chart, Wearables(sent), now)
     return AskedRule(rule, asked, service is not None, case, rulebook.digest)
 
 

@@ -21,6 +21,7 @@ from ...rulebook.engine import (
     evaluate_rule,
     open_case,
 )
+from ...wearables.worn import Wearables
 from ..rules.compiled import Compilation, compile_folder
 from .patient_files import (
     NoPatient,
@@ -144,7 +145,7 @@ def _asked(
         if not rules:
             continue
         seen.update(rule.id for rule in rules)
-        case = open_case(service, patient.chart(service), alerts, now)
+        case = open_case(service, patient.chart(service), Wearables(alerts), now)
         candidates = set(map(id, service.program.candidates(case.index)))
         for rule in rules:
             yield rule.id, RuleAsked(

@@ -4,14 +4,15 @@ A ``Case`` is made once per call. Rows are indexed once; what a fact makes of th
 window and unit, is worked out when first asked for and shared by all who ask the same.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from datetime import date, datetime, timedelta, tzinfo
+from typing import TypeVar
 
 from ...fhir.chart import Chart, Resource
 from ...fhir.moments import EVER, Moment
-from ...wearables.records import WearableAlert
+from ...wearables.worn import Wearables
 from ..values.truth import ReasonKind, Verdict
 from .facts import Fact, Found, Window
 from .person import birth_moment
@@ -37,6 +38,17 @@ def _others(
     return tuple(each for each in resources if reference_of(each) not in references)
 
 
+_Worn = TypeVar("_Worn")
+
+
+def _kept(
+    worn: tuple[_Worn, ...] | None,
+    name: Callable[[_Worn], str],
+    references: Collection[str],
+) -> tuple[_Worn, ...] | None:
+    return worn and tuple(each for each in worn if name(each) not in references)
+
+
 def _ended(ending: Ending) -> datetime:
     """About when something ended; a beginning is better than nothing."""
     moment = ending.at or ending.ordered
@@ -50,15 +62,14 @@ class Case:
         self,
         selectors: Selectors,
         chart: Chart,
-        alerts: Sequence[WearableAlert] | None,
+        wearables: Wearables,
         now: datetime,
         zone: tzinfo,
         ignore_unresolved: bool = False,
         reading: OpenEndings | None = None,
     ) -> None:
         self.chart = chart
-        self.alerts = alerts
-        """The patient's wearable alerts; None where they could not be read."""
+        self.wearables = wearables
         self.now = now
         self.zone = zone
         self._selectors = selectors
@@ -67,7 +78,7 @@ class Case:
         self.born = birth_moment(chart.patient or {}, now, zone)
         """When the patient was born; None where no birth that can be true is known."""
         times = Times(now, zone, self.born, self._reading)
-        self.index: ChartIndex = index_chart(selectors, chart, alerts, times)
+        self.index: ChartIndex = index_chart(selectors, chart, wearables, times)
         self._found: dict[int, Found] = {}
         self._certain: dict[int, bool | None] = {}
         self._starts: dict[Window, datetime] = {}
@@ -158,13 +169,15 @@ class Case:
             name: replace(source, resources=_others(source.resources, references))
             for name, source in self.chart.sources.items()
         }
-        alerts = self.alerts and [
-            each for each in self.alerts if alert_reference(each) not in references
-        ]
+        worn = self.wearables
+        wearables = replace(
+            worn,
+            alerts=_kept(worn.alerts, alert_reference, references),
+        )
         reduced = Case(
             self._selectors,
             replace(self.chart, sources=sources),
-            alerts,
+            wearables,
             self.now,
             self.zone,
             self._ignore_unresolved,
@@ -271,9 +284,10 @@ class Case:
 
         Where not all were read, those that ended last were.
         """
-        if not self.alerts or window is None:
+        alerts = self.wearables.alerts
+        if not alerts or window is None:
             return False
-        ended = min(each.end or self.now for each in self.alerts)
+        ended = min(each.end or self.now for each in alerts)
         return ended < window.length.before(self.now, self.zone)
 
     def _place(self, fact: Fact, row: Row, found: Found) -> None:

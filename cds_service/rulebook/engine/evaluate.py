@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from ...fhir.chart import Chart
 from ...fhir.moments import EVER
-from ...wearables.records import WearableAlert
+from ...wearables.worn import Wearables
 from ..values import truth
 from ..values.text import PARAMETER, Text
 from ..values.truth import Reason, Unknown, Verdict
@@ -76,7 +76,7 @@ class Evaluations:
 def evaluate(
     service: ServiceRules,
     chart: Chart,
-    alerts: Sequence[WearableAlert] | None,
+    wearables: Wearables,
     now: datetime,
     *,
     may_disclose: bool = True,
@@ -84,11 +84,11 @@ def evaluate(
     """Every rule of *service* that may have something to say about the patient.
 
     Args:
-        alerts: The patient's wearable alerts; None where they could not be read.
+        wearables: The patient's, as far as they may be used.
         now: Aware; every window and age counts from it.
-        may_disclose: Whether a resource for the EHR may quote the alerts.
+        may_disclose: Whether a resource for the EHR may quote wearables.
     """
-    case = open_case(service, chart, alerts, now)
+    case = open_case(service, chart, wearables, now)
     case.may_disclose = may_disclose
     return evaluate_case(service, case)
 
@@ -112,7 +112,7 @@ def _evaluate(rules: Iterable[Rule], case: Case) -> Evaluations:
 def open_case(
     service: ServiceRules,
     chart: Chart,
-    alerts: Sequence[WearableAlert] | None,
+    wearables: Wearables,
     now: datetime,
 ) -> Case:
     """The case that the rules of *service* are asked of."""
@@ -120,7 +120,7 @@ def open_case(
     return Case(
         service.program.selectors,
         chart,
-        alerts,
+        wearables,
         now,
         site.time_zone,
         site.ignore_unresolved,

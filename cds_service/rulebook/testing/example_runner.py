@@ -6,12 +6,12 @@ every site.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from ...fhir.chart import Chart, Resource
-from ...wearables.records import WearableAlert
+from ...wearables.worn import Wearables
 from ..cards.cards import BuiltCard, draft_cards, severity_of
 from ..cards.system_actions import build_system_actions
 from ..engine.case import Case
@@ -43,7 +43,7 @@ class WrittenPatient:
 
     example: Example
     chart: Chart
-    alerts: Sequence[WearableAlert] | None
+    wearables: Wearables
     _case: Case | None = field(default=None)
     _read_by: object = field(default=None)
 
@@ -52,7 +52,7 @@ class WrittenPatient:
         selectors = service.program.selectors
         if self._case is None or self._read_by is not selectors:
             now = self.example.now
-            self._case = open_case(service, self.chart, self.alerts, now)
+            self._case = open_case(service, self.chart, self.wearables, now)
             self._read_by = selectors
         return self._case
 
@@ -188,7 +188,8 @@ class ExampleRunner:
             zone, types = self.shared.site.time_zone, self.shared.alert_types
             bundle = self._bundle(example)
             writer = PatientWriter(example.patient, example.now, zone, bundle)
-            scene = WrittenPatient(example, writer.chart(), writer.alerts(types))
+            worn = Wearables(writer.alerts(types))
+            scene = WrittenPatient(example, writer.chart(), worn)
             self._scenes[id(example)] = scene
         return scene
 

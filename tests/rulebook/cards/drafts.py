@@ -22,6 +22,7 @@ from cds_service.rulebook.language.document import Position
 from cds_service.rulebook.terminology.valuesets import ValueSet
 from cds_service.rulebook.values.text import parse_template
 from cds_service.rulebook.values.truth import Reason
+from cds_service.wearables.worn import Wearables
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 SERVICE = Service("wearable-review", "patient-view", "Wearable review", "Reviews.")
@@ -65,7 +66,7 @@ def chart(*orders: dict[str, Any], **states: SourceState) -> Chart:
 
 
 def case(*orders: dict[str, Any], **states: SourceState) -> Case:
-    return Case(SELECTORS, chart(*orders, **states), (), NOW, UTC)
+    return Case(SELECTORS, chart(*orders, **states), Wearables(), NOW, UTC)
 
 
 def card(severity: Indicator = Indicator.WARNING, **parts: Any) -> CardTemplate:

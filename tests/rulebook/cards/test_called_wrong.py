@@ -13,6 +13,7 @@ from cds_service.rulebook.cards.suppression import Held, Why, decide
 from cds_service.rulebook.engine.alerting import AboutData, Display
 from cds_service.rulebook.engine.evaluate import evaluate
 from cds_service.rulebook.values.intervals import Duration
+from cds_service.wearables.worn import Wearables
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -61,7 +62,7 @@ def decided(rules: Any, chart: Any, reading: Any) -> Any:
             observations=[reading(105), reading(120, "2 hours")],
             states={"observations": state},
         )
-        evaluations = evaluate(service, seen, [], NOW)
+        evaluations = evaluate(service, seen, Wearables(), NOW)
         drafts = draft_cards(evaluations, service.service, CALL)
         return decide(evaluations, drafts, displays, service, CALL)
 

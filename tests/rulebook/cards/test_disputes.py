@@ -17,6 +17,7 @@ from cds_service.rulebook.cards.disputes import (
 from cds_service.rulebook.engine.alerting import AboutData, Alerting, Display
 from cds_service.rulebook.engine.evaluate import Evaluation, Outcome, evaluate
 from cds_service.rulebook.values.intervals import Duration
+from cds_service.wearables.worn import Wearables
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 ZONE = ZoneInfo("America/New_York")
@@ -88,7 +89,9 @@ def test_a_card_rests_on_what_its_own_condition_asks_for(
     service = rules.compile().rulebook.services["review", "patient-view"]
     alerts = [wearable(value=38.0, source="watch", id="1")]
 
-    (found,) = evaluate(service, chart(observations=[reading(105)]), alerts, NOW).items
+    (found,) = evaluate(
+        service, chart(observations=[reading(105)]), Wearables(tuple(alerts)), NOW
+    ).items
 
     assert evidence_of(found) == ("Observation/o-105-1hours", "WearableAlert/watch/1")
 

@@ -12,6 +12,7 @@ from cds_service.protocol.capabilities import Capabilities
 from cds_service.protocol.cards import Action, Card, CardSource, Indicator, Suggestion
 from cds_service.rulebook.cards.cards import BuiltCard, draft_cards, settle_actions
 from cds_service.rulebook.engine.evaluate import evaluate
+from cds_service.wearables.worn import Wearables
 
 APPROVED = "governance: {approved: {by: Dr. A. Rivera, on: 2026-01-05}}"
 FACTS = """\
@@ -171,7 +172,9 @@ def test_r_5_nothing_is_done_where_a_more_severe_card_may_be_due(
         assert compiled.rulebook, compiled.findings
         (service,) = compiled.rulebook.services.values()
         seen = chart(requests=[order()], **read)
-        (card,) = draft_cards(evaluate(service, seen, [], rules.now), service.service)
+        (card,) = draft_cards(
+            evaluate(service, seen, Wearables(), rules.now), service.service
+        )
         return card.card.summary, len(card.system_actions)
 
     assert done(observations=[reading(160)]) == ("Worse", 1)

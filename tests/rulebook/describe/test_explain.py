@@ -13,6 +13,7 @@ from cds_service.rulebook.engine.case import Case
 from cds_service.rulebook.engine.evaluate import open_case
 from cds_service.rulebook.engine.rulebook import ServiceRules
 from cds_service.rulebook.engine.rules import Rule
+from cds_service.wearables.worn import Wearables
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -136,7 +137,7 @@ def case_of(
     }
     patient = {"resourceType": "Patient", "id": "p1", "birthDate": "1958-03-14"}
     chart = Chart("p1", patient, sources)
-    return service.rules[0], open_case(service, chart, (), NOW)
+    return service.rules[0], open_case(service, chart, Wearables(), NOW)
 
 
 def test_every_criterion_has_its_line_whatever_the_others_say(
@@ -241,7 +242,9 @@ def doubtful_case(service: ServiceRules) -> tuple[Rule, Case]:
         }.items()
     }
     patient = {"resourceType": "Patient", "id": "p1", "birthDate": "1958-03-14"}
-    return service.rules[0], open_case(service, Chart("p1", patient, sources), (), NOW)
+    return service.rules[0], open_case(
+        service, Chart("p1", patient, sources), Wearables(), NOW
+    )
 
 
 def test_each_row_in_doubt_says_why_with_its_code_unit_and_reference(

@@ -9,6 +9,7 @@ import pytest
 
 from cds_service.fhir.chart import Source
 from cds_service.rulebook.engine.evaluate import evaluate
+from cds_service.wearables.worn import Wearables
 
 from .facts import DIABETES, NOW, PARTIAL, SNOMED_ONLY
 
@@ -226,7 +227,7 @@ def test_alerts_that_could_not_be_read_are_not_counted_as_none(
     rules.evaluate(LOW, "low: {count: {at_least: 2}, value: {below: 45}}", chart())
     service = rules.compile().rulebook.services["review", "patient-view"]
 
-    (found,) = evaluate(service, chart(), None, rules.now).items
+    (found,) = evaluate(service, chart(), Wearables(alerts=None), rules.now).items
 
     assert [each.kind.value for each in found.reasons] == ["not_read"]
 

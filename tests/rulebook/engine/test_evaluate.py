@@ -19,6 +19,7 @@ from cds_service.rulebook.engine.evaluate import (
     open_case,
 )
 from cds_service.rulebook.values.text import PARAMETER
+from cds_service.wearables.worn import Wearables
 
 LOADED, PARTIAL, MISSING = SourceState
 
@@ -133,7 +134,7 @@ def with_cards(rules: Any, patient: Any, more: str = "if_unknown: silent") -> An
     assert compiled.rulebook, compiled.findings
 
     service = compiled.rulebook.services["review", "patient-view"]
-    return evaluate(service, patient, [], rules.now)
+    return evaluate(service, patient, Wearables(), rules.now)
 
 
 def test_the_first_true_card_wins(rules: Any, chart: Any, reading: Any) -> None:
@@ -200,7 +201,7 @@ def test_the_trigger_index_overlooks_nothing(
 
     for c, r, o, a, s in product(conditions, requests, observations, alerts, states):
         patient = chart(conditions=c, requests=r, observations=o, states=s)
-        found = evaluate(service, patient, a, rules.now)
+        found = evaluate(service, patient, Wearables(a), rules.now)
         asked = evaluate_rule(service.rules[0], found.case)
         heard = asked.outcome is Outcome.FIRES or asked.could_not_check or asked.noted
         if heard:
@@ -355,7 +356,7 @@ def test_a_name_decides_where_a_condition_asks_for_what_it_alone_identifies(
     service = rules.compile().rulebook.services["review", "patient-view"]
     seen = chart(conditions=[CONDITION], requests=[BETA_BLOCKER])
 
-    (found,) = evaluate(service, seen, [], rules.now).items
+    (found,) = evaluate(service, seen, Wearables(), rules.now).items
 
     assert (found.by_name, found.decided_by_name) == (("metoprolol",), decided)
 
@@ -382,7 +383,7 @@ def test_all_rules_may_be_asked_also_those_that_cannot_fire(
 ) -> None:
     rules.evaluate(FACTS, "dm: present", chart())
     service = rules.compile().rulebook.services["review", "patient-view"]
-    case = open_case(service, chart(), [], rules.now)
+    case = open_case(service, chart(), Wearables(), rules.now)
 
     assert [each.outcome for each in ask_all(service, case).items] == [Outcome.NO]
     assert evaluate_case(service, case).items == ()
@@ -394,10 +395,10 @@ def test_whether_alerts_may_be_disclosed_is_known_by_the_case(
     rules.evaluate(FACTS, "dm: present", chart())
     service = rules.compile().rulebook.services["review", "patient-view"]
 
-    kept = evaluate(service, chart(), [], rules.now, may_disclose=False)
+    kept = evaluate(service, chart(), Wearables(), rules.now, may_disclose=False)
 
     assert kept.case.may_disclose is False
-    assert evaluate(service, chart(), [], rules.now).case.may_disclose is True
+    assert evaluate(service, chart(), Wearables(), rules.now).case.may_disclose is True
 
 
 def test_a_name_of_what_is_not_taken_decides_nothing(rules: Any, chart: Any) -> None:
@@ -434,7 +435,7 @@ def test_an_evaluation_says_of_which_rule_and_which_case_it_is(
     rules.rule(FACTS, when, "if_unknown: note")
     rulebook = rules.compile().rulebook
     service = rulebook.services["review", "patient-view"]
-    case = open_case(service, chart([CONDITION], states=states), [], rules.now)
+    case = open_case(service, chart([CONDITION], states=states), Wearables(), rules.now)
 
     found = evaluate_rule(rulebook.rules["test"], case)
 
@@ -464,7 +465,7 @@ def test_a_case_is_opened_as_the_site_reads_it(rules: Any, chart: Any) -> None:
     said = {**CONDITION, "category": encounter, "recordedDate": "2026-09-01"}
     late_in_the_evening = datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
 
-    case = open_case(service, chart([said]), [], late_in_the_evening)
+    case = open_case(service, chart([said]), Wearables(), late_in_the_evening)
 
     assert (case.zone, case.today) == (service.site.time_zone, date(2026, 11, 21))
     assert case.heeding_unresolved() is not case

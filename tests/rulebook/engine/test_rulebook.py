@@ -9,6 +9,7 @@ import pytest
 from cds_service.fhir.chart import Chart, Source, SourceState
 from cds_service.rulebook.engine.evaluate import open_case
 from cds_service.rulebook.engine.rulebook import Program
+from cds_service.wearables.worn import Wearables
 
 LOADED, PARTIAL, MISSING = SourceState
 FACTS = """\
@@ -49,7 +50,7 @@ def asked(rules: Any) -> Callable[..., bool]:
     def ask(when: str, chart: Chart, alerts: Any = (), more: str = "") -> bool:
         rules.rule(FACTS, when, more)
         service = rules.compile().rulebook.services["review", "patient-view"]
-        case = open_case(service, chart, alerts, rules.now)
+        case = open_case(service, chart, Wearables(alerts), rules.now)
         found = [each.id for each in service.program.candidates(case.index)]
         assert found in ([], ["test"])
         return bool(found)
@@ -157,7 +158,7 @@ def test_rules_are_asked_in_their_order(rules: Any, chart: Any) -> None:
     listed = rules.files["services.yaml"].replace("[test]", "[zero, test, another]")
     rules.files["services.yaml"] = listed
     service = rules.compile().rulebook.services["review", "patient-view"]
-    case = open_case(service, chart([DIABETES]), [], rules.now)
+    case = open_case(service, chart([DIABETES]), Wearables(), rules.now)
 
     found = [each.id for each in service.program.candidates(case.index)]
 
@@ -218,7 +219,7 @@ def test_a_rule_after_one_that_is_always_asked_is_found(rules: Any, chart: Any) 
     service = rules.compile().rulebook.services["review", "patient-view"]
 
     def asked(*conditions: Any) -> list[str]:
-        case = open_case(service, chart([*conditions]), [], rules.now)
+        case = open_case(service, chart([*conditions]), Wearables(), rules.now)
         return [each.id for each in service.program.candidates(case.index)]
 
     assert asked(DIABETES) == ["always", "test"]

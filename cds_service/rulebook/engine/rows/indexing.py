@@ -7,6 +7,7 @@ from ....fhir.chart import SOURCES, Chart, Resource, SourceState
 from ....fhir.code_systems import HIERARCHIES, short_name
 from ....fhir.moments import Moment
 from ....wearables.records import WearableAlert
+from ....wearables.worn import Wearables
 from ...values.intervals import exactly
 from ...values.truth import ReasonKind
 from .chart_index import ChartIndex, Match
@@ -40,13 +41,10 @@ ALERTS = "wearable_alerts"
 def index_chart(
     selectors: Selectors,
     chart: Chart,
-    alerts: Sequence[WearableAlert] | None,
+    wearables: Wearables,
     times: Times,
 ) -> ChartIndex:
-    """Return every row of *chart* and *alerts* under the selectors it belongs to.
-
-    *alerts* is None where they could not be read.
-    """
+    """Return every row of *chart* and *wearables* under the selectors it belongs to."""
     index = ChartIndex(selectors, times)
     for kind, names in SOURCES_OF.items():
         read = [chart.sources[name] for name in names if name in chart.sources]
@@ -64,6 +62,7 @@ def index_chart(
     _add(index, chart, "medication", "draft_orders", ordered)
     drafted = drafts is not None and drafts.state is SourceState.LOADED
     index.unread["draft_orders"] = () if drafted else ("draft_orders",)
+    alerts = wearables.alerts
     partial = ALERTS in chart.sources and chart.state(ALERTS) is not SourceState.LOADED
     index.unread["wearable_alert"] = (ALERTS,) if alerts is None or partial else ()
     _add_alerts(index, alerts or (), times.now)

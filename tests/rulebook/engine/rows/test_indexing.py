@@ -20,6 +20,7 @@ from cds_service.rulebook.terminology.parts import Measure
 from cds_service.rulebook.terminology.valuesets import ValueSet
 from cds_service.rulebook.values.intervals import exactly
 from cds_service.wearables.records import PatientKey, WearableAlert
+from cds_service.wearables.worn import Wearables
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 ZONE = ZoneInfo("America/New_York")
@@ -89,7 +90,7 @@ def index(
         name: Source(name, state, tuple(read.get(name, ())))
         for name, state in found.items()
     }
-    return index_chart(selectors(), Chart("p", None, sources), alerts, times)
+    return index_chart(selectors(), Chart("p", None, sources), Wearables(alerts), times)
 
 
 def order(status: str = "active", code: str = "6918", **more: Any) -> dict[str, Any]:
@@ -137,7 +138,9 @@ def test_what_was_not_fully_loaded_is_told_by_the_kind_of_fact() -> None:
 
 
 def test_what_the_chart_does_not_have_at_all_was_not_read() -> None:
-    nothing = index_chart(selectors(), Chart("p", None, {}), None, TIMES)
+    nothing = index_chart(
+        selectors(), Chart("p", None, {}), Wearables(alerts=None), TIMES
+    )
 
     assert nothing.unread == {
         "condition": ("conditions",),
@@ -561,7 +564,9 @@ def test_a_medicine_that_is_not_placed_may_be_any_unless_an_import_would_have_it
     drug = order(medicationCodeableConcept={"coding": [coding]})
     source = Source("medication_requests", LOADED, (drug,))
 
-    found = index_chart(asked, Chart("p", None, {source.name: source}), [], TIMES)
+    found = index_chart(
+        asked, Chart("p", None, {source.name: source}), Wearables(), TIMES
+    )
 
     ((row,),) = found.unplaced.values()
     assert (row.likely, row.why) == (likely, "no value set can place it")

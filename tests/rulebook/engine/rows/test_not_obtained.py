@@ -7,6 +7,7 @@ import pytest
 from cds_service.fhir.chart import Source, SourceState
 from cds_service.rulebook.cards.sentences import unchecked_detail
 from cds_service.rulebook.engine.evaluate import Outcome, evaluate, evaluate_rule
+from cds_service.wearables.worn import Wearables
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 METOPROLOL = {"coding": [{"system": RXNORM, "code": "6918"}]}
@@ -350,7 +351,7 @@ def test_the_trigger_index_overlooks_nothing_that_never_came(
                     conditions=[{**problem, **problem_code}],
                     observations=[result],
                 )
-                found = evaluate(service, patient, [], rules.now)
+                found = evaluate(service, patient, Wearables(), rules.now)
                 asked = evaluate_rule(service.rules[0], found.case)
                 assert [each.outcome for each in found.items] == [asked.outcome]
                 heard += asked.outcome is Outcome.FIRES or asked.could_not_check
