@@ -8,6 +8,7 @@ mHealth's ``C``; both lead to one metric in one unit.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import time, timedelta
 from types import MappingProxyType
 
 from ..units import Substance, scales
@@ -28,6 +29,45 @@ class Unmeasured(ValueError):
         super().__init__(message)
         self.reason = reason
         """``unit`` or ``implausible``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A range of a metric, whose time is told of a day."""
+
+    name: str
+    """In kebab case, such as ``in-range``."""
+    low: float
+    """In the metric's unit: from here on."""
+    high: float
+    """And below here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """How a metric follows from what a day was of another."""
+
+    source: str
+    """The other metric."""
+    statistic: str
+    """Which value of its day."""
+    times: float
+    plus: float
+
+    def of(self, value: float) -> float:
+        """Return what follows from a value."""
+        return self.plus + self.times * value
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """When it is night, by the wearer's clock."""
+
+    begin: time
+    end: time
+    """These hold where nothing tells when the wearer slept."""
+    sleep_from: time
+    """What is slept in the 24 hours from then on is of the night that ends in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +97,22 @@ class Metric:
     """It is taken at rest by definition."""
     priority: tuple[str, ...] = ()
     """Sources and formats, best first, where several tell the same minute."""
+    speaks_for: timedelta | None = None
+    """One reading speaks until the next, and at most so long; None: for its moment."""
+    bands: tuple[Band, ...] = ()
+    """Rising; they leave nothing out."""
+    proves_wear: timedelta | None = None
+    """So long after a reading the device was worn; None where it need not be."""
+    sleep: bool = False
+    """A value is time asleep: it belongs to a night, and says when that was."""
+    includes: tuple[str, ...] = ()
+    """Metrics that are parts of it."""
+    derived: Derivation | None = None
+    """None where sources tell it."""
+    summary_codes: Mapping[str, frozenset[tuple[str, str]]] = field(
+        default_factory=dict, hash=False
+    )
+    """By statistic: system and code of what a day was."""
 
     def unit_of(self, format: str, name: str) -> str:
         """Return the UCUM unit of numbers to which a format writes none."""
@@ -71,6 +127,8 @@ class Catalogue:
     """By name."""
     alert_types: Mapping[str, AlertType] = field(default_factory=dict)
     """By name."""
+    night: Night | None = None
+    """None where the site tells none: then nights have no summaries."""
 
     _named: Mapping[tuple[str, str], Metric] = field(
         init=False, repr=False, compare=False

@@ -159,3 +159,73 @@ def test_a_consent_to_heart_rate_is_one_to_all_that_is_told_of_it() -> None:
     }
 
     assert named == {"heart-rate", "resting-heart-rate", "walking-heart-rate"}
+
+
+@pytest.mark.parametrize(
+    ("mg_per_dl", "band"),
+    [
+        (53, "very-low"),
+        (54, "low"),
+        (69, "low"),
+        (70, "in-range"),
+        (180, "in-range"),
+        (181, "high"),
+        (250, "high"),
+        (251, "very-high"),
+    ],
+)
+def test_glucose_is_in_the_range_that_the_consensus_says(
+    mg_per_dl: float, band: str
+) -> None:
+    (found,) = [
+        each.name
+        for each in SHIPPED.metrics["sensor-glucose"].bands
+        if each.low <= mg_per_dl < each.high
+    ]
+
+    assert found == band
+
+
+@pytest.mark.parametrize(
+    ("mmol_per_l", "band"),
+    [(2.9, "very-low"), (3.0, "low"), (3.8, "low"), (3.9, "in-range")]
+    + [(10.0, "in-range"), (10.1, "high"), (13.9, "high"), (14.0, "very-high")],
+)
+def test_glucose_in_moles_is_in_the_same_range(mmol_per_l: float, band: str) -> None:
+    glucose = SHIPPED.metrics["sensor-glucose"]
+    value = measure(glucose, mmol_per_l, "mmol/L")
+
+    (found,) = [each.name for each in glucose.bands if each.low <= value < each.high]
+    assert found == band
+
+
+@pytest.mark.parametrize(("mean", "percent"), [(100, 5.7), (154, 7.0), (200, 8.1)])
+def test_the_glucose_management_indicator_is_as_published(
+    mean: float, percent: float
+) -> None:
+    """Bergenstal, Diabetes Care 2018;41:2275, table 1."""
+    derived = SHIPPED.metrics["glucose-management-indicator"].derived
+    assert derived is not None
+
+    assert round(derived.of(mean), 1) == percent
+
+
+@pytest.mark.parametrize(
+    ("metric", "statistic", "code"),
+    [
+        ("heart-rate", "max", "8873-2"),
+        ("resting-heart-rate", "mean", "40443-4"),
+        ("steps", "total", "41950-7"),
+        ("time-asleep", "total", "93832-4"),
+        ("sensor-glucose", "mean", "97507-8"),
+        ("sensor-glucose", "coverage", "104637-4"),
+        ("sensor-glucose", "band:very-low", "104642-4"),
+        ("sensor-glucose", "band:low", "104641-6"),
+        ("sensor-glucose", "band:in-range", "97510-2"),
+        ("sensor-glucose", "band:high", "104640-8"),
+        ("sensor-glucose", "band:very-high", "104639-0"),
+        ("glucose-management-indicator", "mean", "97506-0"),
+    ],
+)
+def test_what_a_day_was_has_a_code(metric: str, statistic: str, code: str) -> None:
+    assert SHIPPED.metrics[metric].summary_codes[statistic] == {(LOINC, code)}

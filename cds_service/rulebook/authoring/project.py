@@ -132,9 +132,14 @@ class _Known:
         formats = dict.fromkeys(OWN_UNITS, "A format of readings.")
         entry["names"]["propertyNames"] = _one_of("A format.", formats)
         metrics = self._rulebook.catalogue.metrics.values()
-        if "metric" in entry and metrics:
-            names = {each.name: f"{each.title} ({each.unit})" for each in metrics}
-            entry["metric"] = _one_of(entry["metric"]["description"], names)
+        names = {each.name: f"{each.title} ({each.unit})" for each in metrics}
+        for place, key in (
+            (entry, "metric"),
+            (entry.get("derived", {}).get("properties", {}), "from"),
+            (entry.get("includes", {}), "items"),
+        ):
+            if key in place and names:
+                place[key] = _one_of(place[key]["description"], names)
 
     def _alert_types(self) -> Names:
         return {

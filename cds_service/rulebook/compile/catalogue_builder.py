@@ -4,13 +4,16 @@
 first no metric is known: readings are left out, and alerts come as ever.
 """
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import time, timedelta
 from typing import Any
 
 from ...fhir.code_systems import canonical_system, normalise_code
-from ...wearables.metrics import Catalogue, Metric
+from ...wearables.metrics import Band, Catalogue, Derivation, Metric, Night
 from ...wearables.records import AlertType
 from ..language.document import Document
+from ..values.intervals import parse_duration
 
 METRICS, ALERT_TYPES = "metrics.yaml", "alert-types.yaml"
 
@@ -27,7 +30,7 @@ def build_catalogue(
         name: _alert_type(name, body, known.get(body.get("metric", "")))
         for name, body in _written(alert_types, "alert_types").items()
     }
-    return Catalogue(known, types)
+    return Catalogue(known, types, _night(metrics))
 
 
 def _metric(name: str, body: Mapping[str, Any], priority: tuple[str, ...]) -> Metric:
@@ -56,6 +59,42 @@ def _metric(name: str, body: Mapping[str, Any], priority: tuple[str, ...]) -> Me
         body.get("cumulative", False),
         body.get("at_rest", False),
         tuple(body.get("priority", priority)),
+        _span(body.get("speaks_for")),
+        tuple(_bands(body.get("bands", {}))),
+        _span(body.get("proves_wear")),
+        body.get("sleep", False),
+        tuple(body.get("includes", ())),
+        _derivation(body.get("derived")),
+        {name: _codes(told) for name, told in body.get("summary_codes", {}).items()},
+    )
+
+
+def _span(written: str | None) -> timedelta | None:
+    told = parse_duration(written)
+    return told.length if told else None
+
+
+def _bands(body: Mapping[str, Any]) -> Iterator[Band]:
+    for name, (low, high) in body.items():
+        yield Band(
+            name,
+            -math.inf if low is None else low,
+            math.inf if high is None else high,
+        )
+
+
+def _derivation(body: Mapping[str, Any] | None) -> Derivation | None:
+    if body is None:
+        return None
+    return Derivation(body["from"], body["summary"], body["times"], body["plus"])
+
+
+def _night(document: Document | None) -> Night | None:
+    told = document.data.get("night") if document else None
+    if told is None:
+        return None
+    return Night(
+        *(time.fromisoformat(told[each]) for each in ("from", "to", "sleep_from"))
     )
 
 

@@ -16,6 +16,7 @@ from ..language.document import Document, Path
 from ..language.slips import check_unit
 from ..terminology.checks import check_entry
 from ..terminology.measured import Quantities
+from .summary_checks import check_summaries
 
 Body = Mapping[str, Any]
 
@@ -37,6 +38,7 @@ def check_catalogue(
     """
     if metrics is not None:
         _check_metrics(_Checked(metrics, "metrics", findings), quantities)
+        check_summaries(metrics, findings)
     if alert_types is not None:
         types = _Checked(alert_types, "alert_types", findings)
         unknown = _check_alert_types(types, metrics)

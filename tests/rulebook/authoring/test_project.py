@@ -23,6 +23,7 @@ from ... import shipped
 from ...shipped import FILES, RULES
 
 LINE = "# yaml-language-server: $schema="
+GMI = "glucose-management-indicator"
 FACTS = {"palliative-care": "Palliative care", "pregnancy": "Pregnant"}
 
 
@@ -78,6 +79,8 @@ def test_every_shipped_file_fits_the_schema_of_its_project(
         ("rule-test", ("test",), "av-nodal-agent"),
         ("services", ("services", 0, "rules", 0), "cardiologie"),
         ("alert-types", ("alert_types", "low-glucose", "metric"), "glucos"),
+        ("metrics", ("metrics", GMI, "derived", "from"), "glucos"),
+        ("metrics", ("metrics", "time-asleep", "includes", 0), "lite-sleep"),
     ],
 )
 def test_a_name_that_the_project_does_not_have_is_marked(
@@ -88,7 +91,7 @@ def test_a_name_that_the_project_does_not_have_is_marked(
         each
         for each in data(name)
         if "av-nodal-agent-bradycardia" in (each.get("rule"), each.get("test"))
-        or name in ("services", "alert-types")
+        or name in ("services", "alert-types", "metrics")
     )
     written = deepcopy(written)
     node = written

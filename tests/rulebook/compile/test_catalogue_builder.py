@@ -1,10 +1,13 @@
 """Metrics and types of wearable alerts: what they are called, and by which codes."""
 
+import math
+from datetime import time, timedelta
+
 from cds_service.rulebook.compile.catalogue_builder import build_catalogue
 from cds_service.rulebook.language.diagnostics import Findings
 from cds_service.rulebook.language.document import Document
 from cds_service.rulebook.language.source import parse_yaml
-from cds_service.wearables.metrics import Catalogue, measure
+from cds_service.wearables.metrics import Band, Catalogue, Derivation, Night, measure
 
 METRICS = """
 format: 1
@@ -48,6 +51,32 @@ alert_types:
     names: {apple-health: [HKCategoryTypeIdentifierLowHeartRateEvent]}
   low-glucose: {title: Low glucose, metric: sensor-glucose, unit: mg/dL}
   irregular-rhythm: {title: Irregular rhythm}
+"""
+DAYS = """
+format: 1
+night: {from: "22:00", to: "08:00", sleep_from: "18:00"}
+metrics:
+  sensor-glucose:
+    title: Glucose by a sensor
+    unit: mg/dL
+    plausible: [39, 600]
+    speaks_for: 450 seconds
+    proves_wear: 15 minutes
+    bands: {low: [null, 70], in-range: [70, 181], high: [181, null]}
+    summary_codes:
+      band:in-range: [{system: loinc, codes: [97510-2]}]
+  gmi:
+    title: Glucose management indicator
+    unit: "%"
+    plausible: [3, 20]
+    derived: {from: sensor-glucose, summary: mean, times: 0.02, plus: 3.5}
+  time-asleep:
+    title: Time asleep
+    unit: min
+    plausible: [0, 1500]
+    cumulative: true
+    sleep: true
+    includes: [deep-sleep]
 """
 OLDER = """
 format: 1
@@ -162,3 +191,33 @@ def test_a_folder_without_metrics_has_alerts_all_the_same() -> None:
 
 def test_without_files_nothing_is_known() -> None:
     assert build_catalogue(None, None) == Catalogue()
+
+
+def test_a_metric_says_what_a_day_of_it_is() -> None:
+    known = build_catalogue(read(DAYS), None)
+    glucose, asleep = known.metrics["sensor-glucose"], known.metrics["time-asleep"]
+
+    assert glucose.speaks_for == timedelta(minutes=7, seconds=30)
+    assert glucose.proves_wear == timedelta(minutes=15)
+    assert glucose.bands == (
+        Band("low", -math.inf, 70),
+        Band("in-range", 70, 181),
+        Band("high", 181, math.inf),
+    )
+    assert glucose.summary_codes == {"band:in-range": {(LOINC, "97510-2")}}
+    assert (asleep.sleep, asleep.includes) == (True, ("deep-sleep",))
+    assert (asleep.speaks_for, asleep.proves_wear, asleep.bands) == (None, None, ())
+
+
+def test_a_metric_follows_from_the_day_of_another() -> None:
+    derived = build_catalogue(read(DAYS), None).metrics["gmi"].derived
+
+    assert derived == Derivation("sensor-glucose", "mean", 0.02, 3.5)
+    assert derived.of(150) == 6.5
+
+
+def test_when_it_is_night_is_content() -> None:
+    known = build_catalogue(read(DAYS), None)
+
+    assert known.night == Night(time(22), time(8), time(18))
+    assert KNOWN.night is None
