@@ -270,6 +270,12 @@ class Config(BaseSettings):
         description="Days that readings of wearables are kept, from when they were"
         " measured.",
     )
+    summaries_kept_days: int = Field(
+        default=1100,
+        ge=1,
+        description="Days that summaries of days are kept, and what detectors made of"
+        " each; they outlive the readings.",
+    )
     quarantine_kept_days: int = Field(
         default=30,
         ge=1,
@@ -434,6 +440,7 @@ class Config(BaseSettings):
                     self.audit_keep_days,
                     self.samples_kept_days,
                     self.quarantine_kept_days,
+                    self.summaries_kept_days,
                 )
             )
         )

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import inf
 from operator import attrgetter
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Row, RowMapping
 
 from ..wearables.records import PatientKey, RecentAlerts, WearableAlert
+from ..wearables.samples import EPOCH
 from .records import (
     AuditEntry,
     CallRecord,
@@ -100,6 +101,14 @@ def alert_row(alert: WearableAlert) -> Values:
         "n": alert.n,
         "local": alert.local,
         "link": alert.link,
+        "detector": alert.detector,
+        "version": "",
+        "closing": "",
+        "replaced_by": "",
+        "last_utc": alert.last.timestamp() if alert.last else None,
+        "median": alert.median,
+        "stored_us": None,
+        "historical": alert.historical,
     }
 
 
@@ -146,6 +155,10 @@ def wearable_alert(row: Row[Any]) -> WearableAlert:
         n=row.n,
         local=bool(row.local),
         link=row.link,
+        detector=row.detector,
+        historical=bool(row.historical),
+        median=row.median,
+        last=None if row.last_utc is None else _moment(row.last_utc),
     )
 
 
@@ -177,6 +190,11 @@ def digest(*values: Any) -> str:
 def canonical_json(value: Any) -> str:
     """Return the value as JSON that is always the same text for the same value."""
     return _ENCODER.encode(value)
+
+
+def _moment(seconds: float) -> datetime:
+    """Its microseconds as they were: a float has room for them until the year 2242."""
+    return EPOCH + timedelta(microseconds=round(seconds * 1_000_000))
 
 
 def instant(at: datetime) -> str:

@@ -19,6 +19,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    and_,
+    false,
     literal_column,
 )
 
@@ -85,16 +87,29 @@ WEARABLE_ALERTS = Table(
     Column("n", WHOLE, nullable=True),
     Column("local", Boolean, nullable=False),
     Column("link", WHOLE, nullable=False, server_default="0"),
+    *(
+        Column(name, TEXT, nullable=False, server_default="")
+        for name in ("detector", "version", "closing", "replaced_by")
+    ),
+    Column("last_utc", Double, nullable=True),
+    Column("median", Double, nullable=True),
+    Column("stored_us", WHOLE, nullable=True),
+    Column("historical", Boolean, nullable=False, server_default=false()),
 )
-"""``start`` keeps the offset that the wearer's clock had, where ``local``."""
+"""``start`` keeps the offset that the wearer's clock had, where ``local``. From
+``detector`` on it is about episodes that a detector has found: ``version`` is the
+detector's, ``last_utc`` up to where readings tell of it, ``stored_us`` when it was first stored,
+``replaced_by`` the id of the episode in favour of which it was taken back."""
 
 # Written out: an index of some rows serves those who ask in its own words.
 HOLDS = WEARABLE_ALERTS.c.status != literal_column("'retracted'")
 OPEN = WEARABLE_ALERTS.c.status == literal_column("'open'")
+LASTING = and_(OPEN, WEARABLE_ALERTS.c.detector != literal_column("''"))
 for _name, _columns, _rows in (
     ("alerts_by_end", (*_PATIENT, "end_utc", "start_utc"), HOLDS),
     ("alerts_that_last", _PATIENT, OPEN),
     ("alerts_by_age", ("end_utc", "start_utc"), None),
+    ("episodes_that_last", ("last_utc",), LASTING),
 ):
     Index(
         _name,

@@ -51,7 +51,8 @@ class WearableAlert:
     start: datetime
     """Where ``local``, with the offset that the wearer's clock had then."""
     opened: datetime
-    """When the server first heard of it; UTC."""
+    """When the server first heard of it; of a detector's, the reading with which it was
+    one. UTC."""
     end: datetime | None = None
     """None while it lasts."""
     local: bool = False
@@ -73,13 +74,21 @@ class WearableAlert:
     """``vendor`` or ``detector``."""
     device: str = ""
     source: str = ""
-    """The webhook source that sent it."""
+    """The webhook source that sent it, or told most of what it was found in."""
     coverage: float | None = None
     """Share of the time with readings, 0 to 1."""
     n: int | None = None
     """How many readings it rests on."""
     link: int = 0
     """By which link it became the patient's; 0 where the source names patients."""
+    detector: str = ""
+    """The name of the detector that has found it; empty for a vendor's."""
+    historical: bool = False
+    """It was long over when the detector first heard of it."""
+    median: float | None = None
+    """In ``unit``: of the readings that it rests on."""
+    last: datetime | None = None
+    """Up to where readings tell of it; UTC. None for a vendor's."""
 
     def duration(self, now: datetime) -> timedelta:
         """Return how long it lasted, or has lasted until *now*."""

@@ -153,6 +153,7 @@ OTHER_SETTINGS: dict[str, Any] = {
     "keep_days": 365,
     "audit_keep_days": 3650,
     "samples_kept_days": 800,
+    "summaries_kept_days": 2200,
     "quarantine_kept_days": 7,
     "answers_kept_days": 9,
     "profile": "production",

@@ -45,6 +45,13 @@ def _days(name: str) -> int | None:
     show_default="CDS_QUARANTINE_KEPT_DAYS",
     help="Days that readings are held of a wearer whom nobody knows.",
 )
+@click.option(
+    "--summaries-older-than",
+    type=click.IntRange(1),
+    default=lambda: _days("CDS_SUMMARIES_KEPT_DAYS"),
+    show_default="CDS_SUMMARIES_KEPT_DAYS",
+    help="Days that summaries of days are kept, and what detectors made of each.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say how many rows are older.")
 @click.pass_context
 def prune(
@@ -54,6 +61,7 @@ def prune(
     audit_older_than: int | None,
     samples_older_than: int | None,
     quarantine_older_than: int | None,
+    summaries_older_than: int | None,
     dry_run: bool,
 ) -> None:
     """Remove what is older than it has to be kept, beside a server that goes on.
@@ -73,6 +81,7 @@ def prune(
         _span(audit_older_than),
         _span(samples_older_than),
         _span(quarantine_older_than),
+        _span(summaries_older_than),
     )
     store, now = open_store(database), datetime.now(UTC)
     broken = False

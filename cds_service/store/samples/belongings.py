@@ -1,4 +1,4 @@
-"""What a patient has among samples, links and quarantine: written out, and removed.
+"""What a patient has among samples, links, quarantine and days: told, and removed.
 
 There may be millions of samples: they are read and removed some at a time. Whoever
 delivers for the patient meanwhile is heard before the last of it goes, or after.
@@ -25,6 +25,7 @@ from sqlalchemy import (
 from ...wearables.records import PatientKey
 from ..consents import guard
 from ..database import Database
+from ..detection.tables import OF_PATIENTS
 from .streams import LONG_AGO
 from .tables import (
     DEVICES,
@@ -40,7 +41,7 @@ from .tables import (
 AT_ONCE = 5000
 """Samples of one transaction."""
 OF_STREAMS = (SAMPLES, REVISIONS)
-BY_PATIENT = (STREAMS, DEVICES, REMOVALS, LINKS)
+BY_PATIENT = (STREAMS, DEVICES, REMOVALS, LINKS, *OF_PATIENTS)
 """Tables whose rows name the patient."""
 TABLES = (*OF_STREAMS, LINK_TOKENS, QUARANTINE, *BY_PATIENT)
 

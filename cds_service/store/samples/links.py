@@ -22,6 +22,7 @@ from ...wearables.records import PatientKey
 from ...wearables.samples import microseconds
 from ..consents import guard
 from ..database import Database, lock_table
+from ..detection.due import take_back
 from ..recorder import Recorder
 from ..records import AuditEvent, Outdated, StoreError
 from ..rows import instant, wearable_alert
@@ -258,6 +259,9 @@ def _end(
     connection.execute(update(LINKS).where(LINKS.c.id == link.id).values(changes))
     from_us = microseconds(at) if at else LONG_AGO
     samples = _withdraw_streams(connection, link, from_us)
+    take_back(
+        connection, link.patient, link.source, link.id, from_us, microseconds(now)
+    )  # fmt: skip
     return Withdrawal(samples, _withdraw_alerts(connection, link, at))
 
 

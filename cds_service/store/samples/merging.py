@@ -22,6 +22,8 @@ from sqlalchemy.dialects.postgresql import insert
 from ...wearables.records import PatientKey
 from ...wearables.samples import NO_DEVICE
 from ..consents import guard
+from ..detection.due import move_due
+from ..detection.tables import OWN_LIMITS, SUMMARIES, TALLIES
 from ..tables import CONSENTS, WEARABLE_ALERTS
 from . import bulk
 from .bulk import AT_ONCE
@@ -48,9 +50,17 @@ def merge(
     _merge_rows(connection, REMOVALS, (old, new), taken_back, "revision")
     for owner in owners:
         remove_again(connection, owner._replace(patient=new), now_us)
-    for table, newer in ((WEARABLE_ALERTS, "rev"), (CONSENTS, "updated")):
+    for table, newer in (
+        (WEARABLE_ALERTS, "rev"),
+        (CONSENTS, "updated"),
+        (SUMMARIES, "computed_us"),
+        (TALLIES, "judged"),
+    ):
         key = tuple(each.name for each in table.primary_key)
         _merge_rows(connection, table, (old, new), key, newer)
+    of_old = _of(OWN_LIMITS, old)
+    connection.execute(update(OWN_LIMITS).where(of_old).values(new._asdict()))
+    move_due(connection, old, new, now_us)
 
 
 def _merge_devices(

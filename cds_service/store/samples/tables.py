@@ -182,6 +182,3 @@ QUARANTINE = Table(
 )
 """What was told of wearers whom no link names; ``item`` is JSON, ``key`` tells one of a
 wearer's items from all others."""
-
-EVERY_TABLE = METADATA.sorted_tables
-"""Of the schema: these, and those that other modules have defined before."""

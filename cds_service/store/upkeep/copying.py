@@ -27,10 +27,10 @@ from sqlalchemy import (
 )
 
 from ..database import Database, mask_url
+from ..detection.tables import EVERY_TABLE
 from ..opening import open_database
 from ..records import StoreError
 from ..rows import instant
-from ..samples.tables import EVERY_TABLE
 from ..tables import UNFINISHED_COPIES
 
 TABLES = [each for each in EVERY_TABLE if each is not UNFINISHED_COPIES]

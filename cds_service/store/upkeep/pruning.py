@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from ..database import Database
+from ..detection.tables import SUMMARIES, TALLIES
 from ..rows import instant
 from ..samples import aging
 from ..tables import (
@@ -54,6 +55,8 @@ class Keep:
     """Samples, by when they were measured."""
     quarantine: timedelta | None = None
     """What was told of wearers whom nobody knows."""
+    summaries: timedelta | None = None
+    """Days, as summaries and detectors tell them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,9 @@ def _old(keep: Keep, now: datetime) -> dict[Table, ColumnElement[bool]]:
         old[WEARABLE_ALERTS] = and_(ended, ~OPEN)
     if keep.audit is not None:
         old[AUDIT] = AUDIT.c.at < instant(now - keep.audit)
+    if keep.summaries is not None:
+        day = (now - keep.summaries).date().isoformat()
+        old |= {each: each.c.day < day for each in (SUMMARIES, TALLIES)}
     return old
 
 

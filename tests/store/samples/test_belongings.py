@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cds_service.store.detection.tables import EVERY_TABLE
 from cds_service.store.records import AuditEvent, Intake
 from cds_service.store.samples import belongings
 from cds_service.store.samples.records import (
@@ -16,7 +17,6 @@ from cds_service.store.samples.records import (
     StreamOwner,
     UnknownWearer,
 )
-from cds_service.store.samples.tables import EVERY_TABLE
 from cds_service.store.store import Store
 from cds_service.store.tables import (
     CALLS,
@@ -37,14 +37,32 @@ Rows = Callable[[str], list[dict[str, Any]]]
 THEIRS = {
     **{"sample_streams": 1, "sample_devices": 1, "samples": 2, "sample_revisions": 1},
     **{"sample_removals": 1, "links": 1, "link_tokens": 1, "quarantine": 1},
+    **{"day_summaries": 1, "detector_days": 1, "own_limits": 1, "detection_due": 1},
 }
 """Rows of each of the two patients."""
 
 
+DAYS = (
+    "INSERT INTO day_summaries (tenant, fhir_base, patient_id, metric, day, part,"
+    " source, zone, bands, sources, devices, minutes, n, version, computed_us) VALUES"
+    " (%s, 'heart-rate', '2026-11-21', 'day', '', 'UTC', '{}', '[]', '[]', 1440, 1, 1,"
+    " 0)",
+    "INSERT INTO detector_days (tenant, fhir_base, patient_id, detector, day, source,"
+    " judged, not_judged, opened) VALUES (%s, 'd', '2026-11-21', 'cloud', 1, '{}', 0)",
+    'INSERT INTO own_limits (tenant, fhir_base, patient_id, detector, "value",'
+    " since_us, set_by, \"set\") VALUES (%s, 'd', 110, 0, 'me', '')",
+    "INSERT INTO detection_due (tenant, fhir_base, patient_id, metric, from_us, to_us,"
+    " noted_us, why) VALUES (%s, 'heart-rate', 0, 1, 0, '')",
+)
+
+
 @pytest.fixture
-def wearers(store: Store, make_sample: MakeSample) -> Store:
-    """Two who have everything: samples, one revised, a token, something held."""
+def wearers(store: Store, make_sample: MakeSample, rows: Rows) -> Store:
+    """Two who have everything: samples, one revised, a token, something held, days."""
     for patient in (JANE, JOHN):
+        for statement in DAYS:
+            key = ", ".join(f"'{each}'" for each in patient)
+            rows(statement.replace("%s", key))
         user = patient.patient_id
         made = store.links.add(link(patient, user=user), EVENT)
         store.wearer_tokens.issue(made, ["samples"], EVENT)
@@ -147,6 +165,17 @@ def test_a_removal_of_what_may_still_come_stays(store: Store) -> None:
     store.take_in(Intake(samples=(batch,)), AuditEvent(NOW, "delivery"), NOW)
 
     assert prune(store, Keep(samples=timedelta(minutes=-1))) == {}
+
+
+def test_days_outlive_the_samples_and_go_after_days_of_their_own(
+    wearers: Store,
+) -> None:
+    keep = Keep(summaries=NOW - EIGHT)
+    told = {"day_summaries": 2, "detector_days": 2}
+
+    assert prune(wearers, Keep(summaries=timedelta(days=1))) == {}
+    assert wearers.pruning.count(keep, NOW) == told
+    assert prune(wearers, keep) == told
 
 
 def test_what_is_held_of_nobody_goes_after_its_days(wearers: Store) -> None:

@@ -1,0 +1,1 @@
+"""Detection in the database: in one transaction with the samples that it rests on."""

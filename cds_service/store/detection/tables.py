@@ -1,0 +1,75 @@
+"""The tables of detection, as SQLAlchemy Core sees them.
+
+Episodes stand in ``wearable_alerts``, beside what vendors tell.
+"""
+
+from sqlalchemy import Column, Double, Index, Table
+
+from ..samples.tables import PATIENT
+from ..tables import METADATA, TEXT, WHOLE
+
+
+def _key(name: str) -> Column[str]:
+    return Column(name, TEXT, primary_key=True)
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, TEXT, nullable=False)
+
+
+def _whole(name: str) -> Column[int]:
+    return Column(name, WHOLE, nullable=False)
+
+
+STATISTICS = ("min", "max", "mean", "median", "total", "covered", "worn")
+SUMMARIES = Table(
+    "day_summaries",
+    METADATA,
+    *map(_key, (*PATIENT, "metric", "day", "part", "source")),
+    *map(_text, ("zone", "bands", "sources", "devices")),
+    Column("minutes", Double, nullable=False),
+    *map(_whole, ("n", "version", "computed_us")),
+    *(Column(each, Double, nullable=True) for each in STATISTICS),
+    Column("first_us", WHOLE, nullable=True),
+    Column("last_us", WHOLE, nullable=True),
+)
+"""``day`` is a date of the ``zone``; ``bands`` is a JSON object, ``sources`` and
+``devices`` are JSON lists. They stay when the samples that they were made of go."""
+
+TALLIES = Table(
+    "detector_days",
+    METADATA,
+    *map(_key, (*PATIENT, "detector", "day", "source")),
+    _whole("judged"),
+    _text("not_judged"),
+    _whole("opened"),
+    Index("detector_days_by_day", "day"),
+)
+"""``not_judged`` is a JSON object, how many by reason."""
+
+OWN_LIMITS = Table(
+    "own_limits",
+    METADATA,
+    Column("id", WHOLE, primary_key=True),
+    *map(_text, (*PATIENT, "detector")),
+    Column("value", Double, nullable=False),
+    _whole("since_us"),
+    Column("until_us", WHOLE, nullable=True),
+    *map(_text, ("set_by", "set")),
+    Index("own_limits_by_patient", *PATIENT, "detector"),
+)
+"""What the clinic has set for one patient; ``value`` is in the detector's unit."""
+
+DUE = Table(
+    "detection_due",
+    METADATA,
+    *map(_key, (*PATIENT, "metric")),
+    *map(_whole, ("from_us", "to_us", "noted_us")),
+    _text("why"),
+)
+"""Samples of this time are to be judged still; ``noted_us`` is since when."""
+
+OF_PATIENTS = (SUMMARIES, TALLIES, OWN_LIMITS, DUE)
+"""Each names its patient in every row."""
+EVERY_TABLE = METADATA.sorted_tables
+"""Of the schema: these, and those that other modules have defined before."""
