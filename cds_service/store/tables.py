@@ -96,10 +96,12 @@ WEARABLE_ALERTS = Table(
     Column("stored_us", WHOLE, nullable=True),
     Column("historical", Boolean, nullable=False, server_default=false()),
 )
-"""``start`` keeps the offset that the wearer's clock had, where ``local``. From
-``detector`` on it is about episodes that a detector has found: ``version`` is the
-detector's, ``last_utc`` up to where readings tell of it, ``stored_us`` when it was first stored,
-``replaced_by`` the id of the episode in favour of which it was taken back."""
+"""``start`` keeps the offset that the wearer's clock had, where ``local``.
+
+From ``detector`` on it is about episodes that a detector has found: ``version`` is the
+detector's, ``last_utc`` up to where readings tell of it, ``stored_us`` when it was
+first stored, ``replaced_by`` the id of the one in favour of which it was taken back.
+"""
 
 # Written out: an index of some rows serves those who ask in its own words.
 HOLDS = WEARABLE_ALERTS.c.status != literal_column("'retracted'")
