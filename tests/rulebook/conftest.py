@@ -15,7 +15,7 @@ import pytest
 from cds_service.fhir.chart import Chart, Source, SourceState
 from cds_service.rulebook.compile.compiler import Compiled, compile_rulebook
 from cds_service.rulebook.engine.evaluate import Evaluations, evaluate
-from cds_service.rulebook.language.tree import Node
+from cds_service.rulebook.language.criterion_tree import Node
 from cds_service.rulebook.values.truth import Unknown, Verdict
 from cds_service.wearables.records import PatientKey, WearableAlert
 from cds_service.wearables.worn import Wearables

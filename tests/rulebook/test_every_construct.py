@@ -18,16 +18,10 @@ from cds_service.rulebook.describe.meaning import RuleFile
 from cds_service.rulebook.describe.prose import tell
 from cds_service.rulebook.describe.rule_difference import Book, compare_rules
 from cds_service.rulebook.engine.rulebook import Rulebook
+from cds_service.rulebook.language.criterion_tree import FactTest, Node, Test, When
 from cds_service.rulebook.language.document import Position
 from cds_service.rulebook.language.schemas import Schema, read_schema
-from cds_service.rulebook.language.tree import (
-    FactNode,
-    FactTest,
-    Node,
-    RuleTree,
-    Test,
-    When,
-)
+from cds_service.rulebook.language.tree import FactNode, RuleTree
 from cds_service.rulebook.testing.mutation import Mutant, build_mutants
 from cds_service.rulebook.testing.notation import ExampleError
 from cds_service.rulebook.testing.one_rule import (

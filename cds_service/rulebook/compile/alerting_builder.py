@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping
 from ...protocol.cards import Coding
 from ..engine.alerting import ANY_REASON, OF_THE_CALL, Alerting
 from ..engine.facts import KINDS, Fact
+from ..language.criterion_tree import Amount
 from ..language.diagnostics import Findings, quote, suggest
 from ..language.document import Document, Path
-from ..language.tree import EVERY_REASON, Amount, RuleTree, Snooze
+from ..language.tree import EVERY_REASON, RuleTree, Snooze
 from ..values.intervals import Duration, parse_duration
 
 PLAIN = ("patient", "rule", "severity", *OF_THE_CALL)

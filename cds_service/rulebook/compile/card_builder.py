@@ -17,15 +17,10 @@ from ..cards.suggestions import Occasion, created, why_no_reason
 from ..engine.attributes import PATIENT_SHOWS, show_param
 from ..engine.facts import KINDS, Criterion, Fact
 from ..engine.rules import ActionTemplate, CardTemplate, Param, SuggestionTemplate
+from ..language.criterion_tree import ALERT_ATTRIBUTES
 from ..language.diagnostics import Findings, quote, suggest
 from ..language.document import Path
-from ..language.tree import (
-    ALERT_ATTRIBUTES,
-    ActionNode,
-    CardNode,
-    RuleTree,
-    SuggestionNode,
-)
+from ..language.tree import ActionNode, CardNode, RuleTree, SuggestionNode
 from ..values.text import (
     PARAMETER,
     SUMMARY_LIMIT,

@@ -9,9 +9,7 @@ from typing import Any, NamedTuple, assert_never
 
 from ..engine.facts import REDUCERS, Fact
 from ..engine.rules import Param
-from ..language.diagnostics import Findings, Level, quote
-from ..language.document import Path
-from ..language.tree import (
+from ..language.criterion_tree import (
     Amount,
     Bound,
     Branch,
@@ -19,9 +17,11 @@ from ..language.tree import (
     FactTest,
     PatientTest,
     PresenceTest,
-    RuleTree,
     When,
 )
+from ..language.diagnostics import Findings, Level, quote
+from ..language.document import Path
+from ..language.tree import RuleTree
 from ..values.intervals import RISING, Duration, seconds
 
 _OPPOSITE = {

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from ..engine.facts import CHANGES, REDUCERS, Fact
 from ..engine.rules import Param
+from ..language.criterion_tree import Amount, Bound, Compared
 from ..language.diagnostics import Findings, quote, suggest
 from ..language.document import Document, Path
-from ..language.tree import Amount, Bound, Compared
 from ..values import intervals
 from ..values.intervals import Duration, Limit, exactly
 

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..engine.rules import Param
+from ..language.criterion_tree import Amount
 from ..language.diagnostics import Findings, quote, suggest
 from ..language.document import Document, Path
 from ..language.slips import check_unit
-from ..language.tree import Amount, ParamNode, RuleTree
+from ..language.tree import ParamNode, RuleTree
 from ..values.intervals import Duration, parse_duration, size
 
 

@@ -8,9 +8,7 @@ from ..engine import criteria, person, scores, trend
 from ..engine.alert_tests import AlertTest
 from ..engine.facts import KINDS, REDUCERS, Criterion, Fact, Item, Predicate
 from ..engine.rules import Param
-from ..language.diagnostics import Findings, quote, suggest
-from ..language.document import Path, Position
-from ..language.tree import (
+from ..language.criterion_tree import (
     Branch,
     Compared,
     FactTest,
@@ -19,12 +17,13 @@ from ..language.tree import (
     PresenceTest,
     Repeated,
     RiseOrFall,
-    RuleTree,
-    ScoreFact,
     Sustained,
     Test,
     When,
 )
+from ..language.diagnostics import Findings, quote, suggest
+from ..language.document import Path, Position
+from ..language.tree import RuleTree, ScoreFact
 from ..values.intervals import Duration, Limit, exactly
 from .limits import LimitReader, words
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..language.criterion_tree import Bound
 from ..language.document import Path
-from ..language.tree import Bound
 from ..values.intervals import RISING, Duration, size
 from .fact_words import value_text
 from .meaning import Clause, canonical

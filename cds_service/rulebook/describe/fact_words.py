@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..engine.facts import Fact
 from ..engine.rows.selectors import Selector
-from ..language.tree import Bound, Value
+from ..language.criterion_tree import Bound, Value
 from ..values.escaping import inert
 from ..values.intervals import Duration
 from ..values.text import format_quantity

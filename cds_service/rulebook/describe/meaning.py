@@ -10,8 +10,7 @@ from typing import Any, assert_never
 
 from ..engine.facts import Criterion, Fact
 from ..engine.rules import Rule
-from ..language.document import Path, Position
-from ..language.tree import (
+from ..language.criterion_tree import (
     Bound,
     Branch,
     Compared,
@@ -21,13 +20,12 @@ from ..language.tree import (
     PresenceTest,
     Repeated,
     RiseOrFall,
-    RuleTree,
-    ScoreFact,
-    ScoreItem,
     Sustained,
     Test,
     When,
 )
+from ..language.document import Path, Position
+from ..language.tree import RuleTree, ScoreFact, ScoreItem
 from ..values.intervals import Duration
 
 Params = Mapping[str, float | Duration]

@@ -7,11 +7,11 @@ from datetime import date
 from typing import Any
 
 from ..engine.rulebook import Rulebook
+from ..language.criterion_tree import Amount
 from ..language.document import Path
 from ..language.tree import (
     ActionNode,
     AlertingNode,
-    Amount,
     CardNode,
     GovernanceNode,
     ParamNode,

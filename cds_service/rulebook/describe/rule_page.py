@@ -9,8 +9,8 @@ from ...protocol.cards import Indicator
 from ..compile.prefetch import askings_of, derive
 from ..engine.alerting import ANY_REASON, AboutData
 from ..engine.rulebook import Rulebook
+from ..language.criterion_tree import Amount
 from ..language.document import Document
-from ..language.tree import Amount
 from .fact_words import value_text
 from .hti1 import SourceAttribute, source_attributes
 from .meaning import RuleFile

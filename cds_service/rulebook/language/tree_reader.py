@@ -11,6 +11,21 @@ from typing import Any
 
 from ...protocol.cards import CardSource, Coding, Indicator, Link
 from ..values.intervals import COMPARISONS, parse_duration
+from .criterion_tree import (
+    Amount,
+    Bound,
+    Branch,
+    Compared,
+    FactTest,
+    OnDays,
+    PatientTest,
+    PresenceTest,
+    Repeated,
+    RiseOrFall,
+    Sustained,
+    Test,
+    When,
+)
 from .document import Document, Path
 from .tree import (
     EVERY_REASON,
@@ -18,37 +33,24 @@ from .tree import (
     ActionNode,
     AlertFact,
     AlertingNode,
-    Amount,
     Approval,
-    Bound,
-    Branch,
     CardNode,
-    Compared,
     ConditionFact,
     Evidence,
     FactNode,
-    FactTest,
     FactTree,
     GovernanceNode,
     JoinedFact,
     MedicationFact,
     ObservationFact,
-    OnDays,
     ParamNode,
-    PatientTest,
     PeriodNode,
-    PresenceTest,
-    Repeated,
-    RiseOrFall,
     RuleTree,
     ScoreFact,
     ScoreItem,
     SharedFact,
     Snooze,
     SuggestionNode,
-    Sustained,
-    Test,
-    When,
 )
 
 Written = Mapping[str, Any]

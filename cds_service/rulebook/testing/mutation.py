@@ -12,32 +12,34 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, assert_never
 
 from ..engine.rulebook import ServiceRules
-from ..language.document import Path, Position
-from ..language.tree import (
-    AlertFact,
+from ..language.criterion_tree import (
     Amount,
     Bound,
     Branch,
-    CodedFact,
     Compared,
-    ConditionFact,
-    FactNode,
     FactTest,
-    JoinedFact,
-    MedicationFact,
     Node,
-    ObservationFact,
     OnDays,
     PatientTest,
     PresenceTest,
     Repeated,
     RiseOrFall,
-    RuleTree,
-    ScoreFact,
-    SharedFact,
     Sustained,
     Test,
     When,
+)
+from ..language.document import Path, Position
+from ..language.tree import (
+    AlertFact,
+    CodedFact,
+    ConditionFact,
+    FactNode,
+    JoinedFact,
+    MedicationFact,
+    ObservationFact,
+    RuleTree,
+    ScoreFact,
+    SharedFact,
 )
 from ..values.intervals import Duration, parse_duration
 from .example_runner import ExampleRunner, WrittenPatient

@@ -10,6 +10,21 @@ import pytest
 
 from cds_service.protocol.cards import CardSource, Indicator
 from cds_service.rulebook.compile.compiler import kind_of
+from cds_service.rulebook.language.criterion_tree import (
+    Amount,
+    Bound,
+    Branch,
+    Compared,
+    FactTest,
+    Node,
+    OnDays,
+    PatientTest,
+    PresenceTest,
+    Repeated,
+    RiseOrFall,
+    Sustained,
+    When,
+)
 from cds_service.rulebook.language.diagnostics import Findings
 from cds_service.rulebook.language.document import Document
 from cds_service.rulebook.language.schemas import check_shape
@@ -18,32 +33,19 @@ from cds_service.rulebook.language.tree import (
     ActionNode,
     AlertFact,
     AlertingNode,
-    Amount,
     Approval,
-    Bound,
-    Branch,
-    Compared,
     ConditionFact,
     Evidence,
-    FactTest,
     GovernanceNode,
     JoinedFact,
     MedicationFact,
-    Node,
     ObservationFact,
-    OnDays,
-    PatientTest,
     PeriodNode,
-    PresenceTest,
-    Repeated,
-    RiseOrFall,
     RuleTree,
     ScoreFact,
     ScoreItem,
     SharedFact,
     Snooze,
-    Sustained,
-    When,
 )
 from cds_service.rulebook.language.tree_reader import read_fact, read_rule
 from cds_service.rulebook.values.intervals import Duration

@@ -4,10 +4,11 @@ from textwrap import dedent
 
 import pytest
 
+from cds_service.rulebook.language.criterion_tree import Branch, FactTest
 from cds_service.rulebook.language.diagnostics import Findings
 from cds_service.rulebook.language.schemas import check_shape
 from cds_service.rulebook.language.source import parse_yaml
-from cds_service.rulebook.language.tree import Branch, FactTest, RuleTree
+from cds_service.rulebook.language.tree import RuleTree
 from cds_service.rulebook.language.tree_reader import read_rule
 from cds_service.rulebook.testing.mutation import Mutant, build_mutants
 
