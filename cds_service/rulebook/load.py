@@ -14,6 +14,7 @@ from .compile.compiler import OF_TESTS, compile_rulebook, kind_of
 from .compile.life_cycle import check_dates
 from .engine.rulebook import Rulebook
 from .engine.rules import CheckResource, unchecked
+from .language.detectors import DetectorTree
 from .language.diagnostics import Finding, Findings, Level
 from .language.document import Document
 from .language.source import SIZE_LIMIT
@@ -60,6 +61,8 @@ class Checked:
     """Every rule file whose shape is right, by its path in the folder."""
     facts: Mapping[str, FactTree]
     """The shared facts whose files have the right shape, by name."""
+    detectors: Mapping[str, DetectorTree]
+    """Every detector's file whose shape is right, by its path in the folder."""
     quantities: Quantities
     """What codes measure."""
 
@@ -105,7 +108,9 @@ def check_folder(
     if today and compiled.rulebook:
         day = today(compiled.rulebook.site.time_zone)
         rules = compiled.rulebook.rules.values()
+        detectors = compiled.rulebook.detectors.values()
         findings.extend(check_dates(rules, compiled.documents, day))
+        findings.extend(check_dates(detectors, compiled.documents, day, "detector"))
     rulebook = None if unread else compiled.rulebook
     return Checked(
         files,
@@ -114,6 +119,7 @@ def check_folder(
         compiled.documents,
         compiled.trees,
         compiled.facts,
+        compiled.detectors,
         compiled.quantities,
     )
 

@@ -266,7 +266,7 @@ class Known:
         rulebook = self._world.rulebook
         told = "1 for the rulebook that the worker serves that was asked."
         yield _labelled("rulebook_info", told, digest=rulebook.digest)
-        text = "Rules in force whose review is overdue."
+        text = "Rules and detectors in force whose review is overdue."
         yield _gauge("rules_review_overdue", text, count_overdue(self._world))
         try:
             read = list(self._read())
@@ -304,10 +304,12 @@ class Known:
 
 
 def count_overdue(world: World) -> int:
-    """Return how many rules in force should have been reviewed by today."""
+    """Return how many rules and detectors in force should have been reviewed."""
     rulebook = world.rulebook
     today = world.clock().astimezone(rulebook.site.time_zone).date()
-    return sum(1 for _ in overdue(rulebook.rules.values(), today))
+    rules = overdue(rulebook.rules.values(), today)
+    detectors = overdue(rulebook.detectors.values(), today)
+    return sum(1 for _ in rules) + sum(1 for _ in detectors)
 
 
 def count_halves(where: str, number: int) -> None:

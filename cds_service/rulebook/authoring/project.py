@@ -105,20 +105,18 @@ class _Known:
             alert["type"] = _one_of(text, self._alert_types())
             if rules:
                 properties["test"] = _one_of(properties["test"]["description"], rules)
-        elif name == "site" and rules:
-            text = "A rule of this rulebook."
-            properties["rules"]["propertyNames"] = _one_of(text, rules)
-            settings = properties["rules"]["additionalProperties"]
-            properties["rules"]["properties"] = {
-                rule: {**copy.deepcopy(settings), "description": title}
-                for rule, title in rules.items()
-            }
+        elif name == "site":
+            _name_settings(properties["rules"], "A rule of this rulebook.", rules)
+            text = "A detector of this rulebook."
+            _name_settings(properties["detectors"], text, self._detectors())
         elif name == "services":
             files = [each.file for each in self._rulebook.rules.values()]
             folders = sorted({file.rpartition("/")[0] for file in files} - {""})
             names = {each: "A folder of rules." for each in folders}
             items = properties["services"]["items"]["properties"]["rules"]
             items["items"] = _one_of("A folder or a rule.", names | rules)
+        elif name == "detector":
+            self._fill_detector(schema)
         elif name in CATALOGUES:
             self._fill_catalogue(properties[CATALOGUES[name]])
         elif name == "valueset":
@@ -127,12 +125,30 @@ class _Known:
                 self._valueset(entry, "valueset", frozenset())
             self._valueset(properties, "extends", frozenset())
 
+    def _fill_detector(self, schema: Schema) -> None:
+        properties, rest = schema["properties"], schema["definitions"]["sustained"]
+        proofs = rest["properties"]["at_rest"]["properties"]
+        text = properties["raises"]["description"]
+        properties["raises"] = _one_of(text, self._alert_types())
+        for known, key in ((properties, "metric"), (proofs, "metric")):
+            if self._metrics():
+                known[key] = _one_of(known[key]["description"], self._metrics())
+        if self._detectors():
+            text = properties["replaced_by"]["description"]
+            properties["replaced_by"] = _one_of(text, self._detectors())
+
+    def _detectors(self) -> Names:
+        return {each.name: each.title for each in self._rulebook.detectors.values()}
+
+    def _metrics(self) -> Names:
+        metrics = self._rulebook.catalogue.metrics.values()
+        return {each.name: f"{each.title} ({each.unit})" for each in metrics}
+
     def _fill_catalogue(self, schema: Schema) -> None:
         entry = schema["additionalProperties"]["properties"]
         formats = dict.fromkeys(OWN_UNITS, "A format of readings.")
         entry["names"]["propertyNames"] = _one_of("A format.", formats)
-        metrics = self._rulebook.catalogue.metrics.values()
-        names = {each.name: f"{each.title} ({each.unit})" for each in metrics}
+        names = self._metrics()
         for place, key in (
             (entry, "metric"),
             (entry.get("derived", {}).get("properties", {}), "from"),
@@ -155,6 +171,17 @@ class _Known:
         }
         if names:
             properties[key] = _one_of(properties[key]["description"], names)
+
+
+def _name_settings(schema: Schema, text: str, names: Names) -> None:
+    """Put the names of what a site sets, and their titles, where they may stand."""
+    if names:
+        schema["propertyNames"] = _one_of(text, names)
+        settings = schema["additionalProperties"]
+        schema["properties"] = {
+            name: {**copy.deepcopy(settings), "description": title}
+            for name, title in names.items()
+        }
 
 
 def may_hold(valueset: ValueSet, systems: frozenset[str]) -> bool:

@@ -9,6 +9,7 @@ from ...wearables.metrics import Catalogue
 from ..engine.rows.selectors import Selectors
 from ..engine.rulebook import Rulebook
 from ..engine.rules import CheckResource, Rule, Site, unchecked
+from ..language.detectors import DetectorTree, read_detector
 from ..language.diagnostics import Finding, Findings, quote, suggest
 from ..language.document import Document
 from ..language.schemas import check_shape
@@ -23,6 +24,7 @@ from ..terminology.measured import UNITS, Quantities, check_units, quantities_of
 from ..terminology.valuesets import build_valuesets
 from .catalogue_builder import ALERT_TYPES, METRICS, build_catalogue
 from .catalogue_checks import check_catalogue
+from .detector_builder import build_detectors
 from .fact_builder import FactBuilder, Shelf
 from .life_cycle import check_successors
 from .orders import check_orders
@@ -31,6 +33,7 @@ from .services_builder import build_services, check_served
 from .site_builder import build_site
 
 SITE, SERVICES = "site.yaml", "services.yaml"
+DETECTORS = "detectors/"
 _FIXED = {
     SITE: "site",
     SERVICES: "services",
@@ -38,7 +41,7 @@ _FIXED = {
     METRICS: "metrics",
     UNITS: "units",
 }
-OF_TESTS = frozenset({"rule-test", "fhir"})
+OF_TESTS = frozenset({"rule-test", "detector-test", "fhir"})
 """The kinds of file that only tests need: they are no part of a rulebook."""
 
 
@@ -55,6 +58,8 @@ class Compiled:
     """Every rule file whose shape is right, by its path in the folder."""
     facts: Mapping[str, FactTree] = field(default_factory=dict)
     """The shared facts whose files have the right shape, by name."""
+    detectors: Mapping[str, DetectorTree] = field(default_factory=dict)
+    """Every detector's file whose shape is right, by its path in the folder."""
     quantities: Quantities = Quantities()
     """What codes measure."""
 
@@ -69,6 +74,8 @@ def kind_of(path: str) -> str:
         return "fhir"
     if path.startswith("facts/"):
         return "fact"
+    if path.startswith(DETECTORS):
+        return "detector-test" if path.endswith(".test.yaml") else "detector"
     if path.startswith("valuesets/"):
         return "valueset"
     if path.startswith(FOLDER):
@@ -131,6 +138,8 @@ class _Compilation:
         """Of the rules among them, by path."""
         self.facts: dict[str, FactTree] = {}
         """Of the shared facts among them, by name."""
+        self.detectors: dict[str, DetectorTree] = {}
+        """Of the detectors among them, by path."""
 
     def run(self) -> Compiled:
         self._read()
@@ -144,6 +153,9 @@ class _Compilation:
             sets, site.overlays, self.findings, self.files, lexicon, quantities
         )
         check_lock(valuesets, self.files, self.findings)
+        detectors = build_detectors(
+            self.detectors, catalogue, site, self._one(SITE), self.findings
+        )
         shelf = Shelf(
             valuesets,
             catalogue.alert_types,
@@ -178,6 +190,7 @@ class _Compilation:
             catalogue=catalogue,
             valuesets=valuesets,
             lexicon=lexicon,
+            detectors=detectors,
         )
         return self._compiled(rulebook, findings)
 
@@ -191,6 +204,8 @@ class _Compilation:
             self.trees[path] = read_rule(document)
         shared = map(read_fact, self.sound.get("fact", {}).values())
         self.facts = {tree.name: tree for tree in shared}
+        for path, document in self.sound.get("detector", {}).items():
+            self.detectors[path] = read_detector(document)
         for path in (SITE, SERVICES, ALERT_TYPES):
             if path not in self.files:
                 message, help = f"there is no {path}", "name the folder that has it"
@@ -209,7 +224,13 @@ class _Compilation:
     ) -> Compiled:
         quantities = quantities_of(self._one(UNITS))
         return Compiled(
-            rulebook, findings, self.documents, self.trees, self.facts, quantities
+            rulebook,
+            findings,
+            self.documents,
+            self.trees,
+            self.facts,
+            self.detectors,
+            quantities,
         )
 
     def _take(self, path: str) -> None:

@@ -1,27 +1,45 @@
-"""The params of a rule: what its file says of them, and what a site makes of them."""
+"""The params of a file: what it says of them, and what a site makes of them."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from ..engine.rules import Param
 from ..language.criterion_tree import Amount
 from ..language.diagnostics import Findings, quote, suggest
 from ..language.document import Document, Path
 from ..language.slips import check_unit
-from ..language.tree import ParamNode, RuleTree
+from ..language.tree import ParamNode
 from ..values.intervals import Duration, parse_duration, size
 
 
+class Tuned(Protocol):
+    """A file with params: a rule or a detector."""
+
+    @property
+    def document(self) -> Document: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def params(self) -> Mapping[str, ParamNode]: ...
+
+
 class ParamBuilder:
-    """Builds the params of one rule."""
+    """Builds the params of one rule or detector."""
 
     def __init__(
-        self, rule: RuleTree, site_document: Document | None, findings: Findings
+        self,
+        tuned: Tuned,
+        site_document: Document | None,
+        findings: Findings,
+        kind: str = "rule",
     ) -> None:
-        self.rule = rule
+        self.tuned = tuned
         self.site_document = site_document
         self.findings = findings
-        self.path: Path = ("rules", rule.name, "params")
+        self.kind = kind
+        self.path: Path = (f"{kind}s", tuned.name, "params")
         """Where ``site.yaml`` tunes them."""
         local = site_document.value(self.path) if site_document else None
         self.local: Mapping[str, Any] = local or {}
@@ -29,13 +47,13 @@ class ParamBuilder:
     def build(self) -> dict[str, Param]:
         """Every param that could be built, with the value that holds at the site."""
         params = {}
-        for name, node in self.rule.params.items():
+        for name, node in self.tuned.params.items():
             value = self._value(node)
             if value is not None:
                 params[name] = Param(name, value, node.unit)
         for name in self.local:
             if name not in params:
-                message = f"the rule has no param {quote(name)}"
+                message = f"the {self.kind} has no param {quote(name)}"
                 self._site_error(name, message, suggest(name, params) or "remove it")
         return params
 
@@ -56,12 +74,13 @@ class ParamBuilder:
             default, Duration
         ):
             has = node.default.written
-            message = f"{quote(written)} does not fit; the rule has {has}"
+            message = f"{quote(written)} does not fit; the {self.kind} has {has}"
             self._site_error(node.name, message, "write a value of the same kind")
             return default
         if _is_outside(value, node):
-            message = f"{written} is outside what the rule allows: {_bounds(node)}"
-            help = "choose a value within, or have the rule itself changed"
+            allowed = f"what the {self.kind} allows: {_bounds(node)}"
+            message = f"{written} is outside {allowed}"
+            help = f"choose a value within, or have the {self.kind} itself changed"
             self._site_error(node.name, message, help)
         return value
 
@@ -72,7 +91,7 @@ class ParamBuilder:
         """
         if node.unit:
             check_unit(
-                node.unit, self.rule.document, (*node.path, "unit"), self.findings
+                node.unit, self.tuned.document, (*node.path, "unit"), self.findings
             )
         for word, bound in (("min", node.least), ("max", node.most)):
             of_time = bound and isinstance(bound.quantity, Duration)
@@ -87,12 +106,12 @@ class ParamBuilder:
             self._error((*node.path, "min"), "CDS310", message, "swap them")
         elif _is_outside(default, node):
             written, bounds = node.default.written, _bounds(node)
-            message = f"{written} is outside the rule's own bounds: {bounds}"
+            message = f"{written} is outside the {self.kind}'s own bounds: {bounds}"
             help = "move the default or the bound"
             self._error(node.default.path, "CDS310", message, help)
 
     def _error(self, path: Path, code: str, message: str, help: str) -> None:
-        self.findings.error(self.rule.document, path, code, message, help)
+        self.findings.error(self.tuned.document, path, code, message, help)
 
     def _site_error(self, name: str, message: str, help: str) -> None:
         assert self.site_document is not None

@@ -8,10 +8,11 @@ from a source that was not read.
 
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...fhir.chart import Policy, SourceQuery
 from ...protocol.services import Service
+from ...wearables.detection.detectors import Detector
 from ...wearables.metrics import Catalogue
 from ..terminology.lexicon import Lexicon
 from ..terminology.valuesets import ValueSet
@@ -162,6 +163,8 @@ class Rulebook:
     """What wearables tell, as the site knows it."""
     valuesets: Mapping[str, ValueSet]
     lexicon: Lexicon = Lexicon()
+    detectors: Mapping[str, Detector] = field(default_factory=dict)
+    """Those that are active or in shadow, by name."""
 
     @property
     def has_rxnorm(self) -> bool:

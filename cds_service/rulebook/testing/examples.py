@@ -6,6 +6,7 @@ from datetime import datetime
 from posixpath import join, normpath
 from typing import Any
 
+from ..compile.compiler import kind_of
 from ..engine.evaluate import Outcome
 from ..language.diagnostics import Finding, Findings, quote, suggest
 from ..language.document import Document, Path
@@ -194,8 +195,8 @@ def _expectation(written: Any) -> Expectation:
 
 
 def example_names(files: Mapping[str, str]) -> Iterator[str]:
-    """The names of the test files among *files*."""
-    return (name for name in sorted(files) if name.endswith(TEST_SUFFIX))
+    """The names of the test files of rules among *files*."""
+    return (name for name in sorted(files) if kind_of(name) == "rule-test")
 
 
 def fhir_file(file: str, named: str) -> str | None:

@@ -5,7 +5,7 @@ device, goes before that of the detector.
 """
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from enum import StrEnum
 
 
@@ -184,6 +184,25 @@ class Detector:
     """What opens so soon after another is a recurrence."""
     own_limit: OwnLimit | None = None
     """None where patients have none of their own."""
+    file: str = ""
+    """In the rules folder."""
+    effective: date | None = None
+    """The first day on which it detects."""
+    expires: date | None = None
+    """The first on which it no longer does."""
+    review_by: date | None = None
+
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether it detects anything, be it in shadow."""
+        return self.status in ("active", "shadow")
+
+    def in_force(self, day: date) -> bool:
+        """Check whether what opens on a day of the wearer's is detected."""
+        started = self.effective is None or self.effective <= day
+        return (
+            self.is_evaluated and started and not (self.expires and day >= self.expires)
+        )
 
     @property
     def key(self) -> str:

@@ -2,7 +2,9 @@
 
 A block that is called by a file's name is that file. One that is called ``yaml`` alone
 is part of ``rules/example.yaml``: its keys take the place of those below. One that is
-called ``sh`` is run in the folder that holds ``rules``.
+called ``detector`` is part of ``rules/detectors/example.yaml`` in the same way, and has
+the metrics below beside it. One that is called ``sh`` is run in the folder that holds
+``rules``.
 """
 
 import re
@@ -37,6 +39,37 @@ EXAMPLE = """\
     card:
       summary: A fast heart rate despite a beta-blocker
       source: {label: Example}
+    """
+DETECTOR = """\
+    format: 1
+    detector: example
+    version: 1.0.0
+    title: Low heart rate at rest
+    status: draft
+    metric: heart-rate
+    raises: low-heart-rate
+    detect:
+      sustained:
+        below: 50
+        clear: 55
+        for: 10 minutes
+        speaks_for: 3 minutes
+        coverage: 0.7
+        share: 0.9
+        readings: 4
+        recovery: 10 minutes
+        silence: 1 hour
+    lateness: 48 hours
+    recurrence_within: 24 hours
+    """
+METRICS = """\
+    format: 1
+    metrics:
+      heart-rate: {title: Heart rate, unit: /min, plausible: [25, 250]}
+      resting-heart-rate:
+        {title: Resting, unit: /min, plausible: [25, 200], at_rest: true}
+      oxygen-saturation: {title: Saturation, unit: "%", plausible: [50, 100]}
+      steps: {title: Steps, unit: "{steps}", plausible: [0, 250000], cumulative: true}
     """
 FOLDER = {
     "site.yaml": """\
@@ -122,10 +155,10 @@ def sections(page: str) -> dict[str, str]:
     return {"": parts[0], **dict(zip(parts[1::2], parts[2::2], strict=True))}
 
 
-def merge(part: str) -> str:
-    """The example rule, with its keys replaced by those of *part*."""
+def merge(part: str, example: str) -> str:
+    """An example, with its keys replaced by those of *part*."""
     given = set(KEY.findall(part))
-    whole = re.split(r"^(?=\w)", dedent(EXAMPLE), flags=re.M)
+    whole = re.split(r"^(?=\w)", dedent(example), flags=re.M)
     kept = (each for each in whole if each.partition(":")[0] not in given)
     return "".join(kept) + part
 
@@ -137,10 +170,13 @@ def lay(example: str, folder: Path) -> None:
     for language, file, text in BLOCK.findall(example):
         if language == "sh":
             scripts.append(text)
+        elif file == "detector":
+            files["rules/detectors/example.yaml"] = merge(text, DETECTOR)
+            files.setdefault("rules/metrics.yaml", dedent(METRICS))
         elif file:
             files[file] = text
         else:
-            files["rules/example.yaml"] = merge(text)
+            files["rules/example.yaml"] = merge(text, EXAMPLE)
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -115,6 +115,31 @@ metrics:
     at_rest: false
     priority: [nightscout]
 """
+DETECTOR = """\
+format: 1
+detector: fast-heart-at-rest
+version: 1.0.0
+title: Fast heart at rest
+status: draft
+metric: heart-rate
+raises: high-heart-rate
+params:
+  limit: {default: 100, unit: /min, min: 90, max: 140, describe: Fast, own: true}
+detect:
+  sustained:
+    above: $limit
+    clear_by: 5
+    for: 10 minutes
+    speaks_for: 3 minutes
+    coverage: 0.7
+    share: 0.9
+    readings: 4
+    recovery: 10 minutes
+    silence: 1 hour
+    at_rest: {metric: steps, per_minute: 10, lookback: 5 minutes, longest: 15 minutes}
+lateness: 48 hours
+recurrence_within: 24 hours
+"""
 LEXICON = """\
 format: 1
 title: English
@@ -131,6 +156,7 @@ mentions:
 GOOD = {
     "rule": RULE,
     "rule-test": TEST,
+    "detector": DETECTOR,
     "valueset": VALUESET,
     "site": SITE,
     "services": SERVICES,
@@ -230,6 +256,32 @@ BROKEN = [
     ("alert-types", "title: Low, ", "", 3, 3, "CDS101", "`title` is missing", ""),
     ("metrics", "    plausible: [39, 600]\n", "", 4, 3, "CDS101", "`plausible`", ""),
     ("metrics", "at_rest", "resting", 15, 5, "CDS102", "`resting`", ""),
+    ("detector", "    clear_by: 5\n", "", 11, 3, "CDS110", "`clear_by`", "add one of"),
+    (
+        "detector",
+        "above: $limit",
+        "above: $limit\n    below: 9",
+        11,
+        3,
+        "CDS110",
+        "",
+        "",
+    ),
+    ("detector", "coverage: 0.7", "coverage: 70", 16, 15, "CDS107", "more than 1", ""),
+    ("detector", "for: 10 minutes", "for: 600", 14, 10, "CDS103", "a duration", ""),
+    ("detector", "sustained:", "sustaned:", 11, 3, "CDS102", "", "`sustained`"),
+    (
+        "detector",
+        "longest: 15 minutes",
+        "longst: 1 hour",
+        21,
+        67,
+        "CDS102",
+        "",
+        "`long",
+    ),
+    ("detector", ", describe: Fast", "", 9, 3, "CDS101", "`describe` is missing", ""),
+    ("detector", "status: draft", "status: on", 5, 9, "CDS104", "`on`", "shadow"),
     ("units", "unit: /min, ", "", 3, 5, "CDS101", "`unit` is missing", ""),
     ("units", "codes:", "code:", 3, 52, "CDS102", "`code`", "`codes`"),
 ]

@@ -20,6 +20,7 @@ from .wording import tell, without_echoes
 NAMES = (
     "rule",
     "rule-test",
+    "detector",
     "fact",
     "valueset",
     "lexicon",
