@@ -32,7 +32,7 @@ def evidence_of(evaluation: Evaluation) -> tuple[str, ...]:
 
 
 def _rows(node: Criterion, facts: Mapping[str, Fact], case: Case) -> Iterator[Row]:
-    verdict = node.predicate(case)
+    verdict = node.verdict(case)
     if verdict is False or node.operator in ("none", "absent"):
         return
     for child in node.children:

@@ -112,7 +112,7 @@ class _RuleBuilder:
         if self.rule.deceased == "any":
             return when
         alive = Criterion(ALIVE, when.position, person.alive())
-        predicate = criteria.conjunction([alive.predicate, when.predicate])
+        predicate = criteria.conjunction([alive.verdict, when.verdict])
         return Criterion("all", when.position, predicate, (alive, when), operator="all")
 
     def _check_name(self) -> None:

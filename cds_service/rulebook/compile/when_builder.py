@@ -115,7 +115,7 @@ class WhenBuilder:
         children = tuple(child for child in built if child is not None)
         if len(children) < len(built):
             return None
-        predicates = [child.predicate for child in children]
+        predicates = [child.verdict for child in children]
         if node.word == "all":
             predicate = criteria.conjunction(predicates)
         else:
@@ -146,7 +146,7 @@ class WhenBuilder:
     def _joined(self, leaves: Sequence[Criterion], path: Path) -> Criterion:
         if len(leaves) == 1:
             return leaves[0]
-        predicate = criteria.conjunction([leaf.predicate for leaf in leaves])
+        predicate = criteria.conjunction([leaf.verdict for leaf in leaves])
         return Criterion(
             "all", self._place(path), predicate, tuple(leaves), operator="all"
         )

@@ -142,7 +142,7 @@ def _flat(node: TraceLine) -> Iterator[TraceLine]:
 def _node(node: Criterion, rule: Rule, case: Case, depth: int) -> TraceLine:
     found = case.found(rule.facts[node.fact]) if node.fact else None
     value = _number(node, found, case) if found else _of_patient(node, case)
-    verdict = node.predicate(case)
+    verdict = node.verdict(case)
     below = depth + (node.operator != "all")
     return TraceLine(
         truth=_truth(verdict),

@@ -4,10 +4,11 @@ Everything that a test lists must hold of the same alert: a slow heart by day is
 made of a slow one by night and a normal one by day.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from ...wearables.records import WearableAlert
 from ..values.intervals import Limit, exactly
 from ..values.truth import Reason, ReasonKind
 from .rows.readings import Row
@@ -24,10 +25,14 @@ class AlertTest:
 
     def __call__(self, row: Row, now: datetime) -> bool | None:
         """Return whether an alert is what is asked for; None if it does not say."""
-        met = [_meets(row, attribute, limits, now) for attribute, limits in self.asked]
-        if False in met:
-            return False
-        return None if None in met else True
+        answer: bool | None = True
+        for attribute, limits in self.asked:
+            met = _meets(row, attribute, limits, now)
+            if met is False:
+                return False
+            if met is None:
+                answer = None
+        return answer
 
     def left_open(self, name: str, rows: Iterable[Row], now: datetime) -> list[Reason]:
         """Return why alerts of the fact *name* that may pass are not known to."""
@@ -45,23 +50,28 @@ class AlertTest:
 
 def alert_number(row: Row, attribute: str, now: datetime) -> float | None:
     """An attribute of an alert as a number: seconds, or the minute of the day."""
-    alert = row.alert
-    if alert is None:
+    return None if row.alert is None else _NUMBERS[attribute](row.alert, now)
+
+
+def _age(alert: WearableAlert, now: datetime) -> float:
+    return max((now - (alert.end or now)).total_seconds(), 0.0)
+
+
+def _minute_of_day(alert: WearableAlert, now: datetime) -> float | None:
+    start = alert.start
+    if not alert.local:
         return None
-    if attribute == "duration":
-        return alert.duration(now).total_seconds()
-    if attribute == "age":
-        return max((now - (alert.end or now)).total_seconds(), 0.0)
-    if attribute == "local_time":
-        start = alert.start
-        if not alert.local:
-            return None
-        return start.hour * 60 + start.minute + start.second / 60
-    return {
-        "value": alert.value,
-        "threshold": alert.threshold,
-        "coverage": alert.coverage,
-    }[attribute]
+    return start.hour * 60 + start.minute + start.second / 60
+
+
+_NUMBERS: Mapping[str, Callable[[WearableAlert, datetime], float | None]] = {
+    "value": lambda alert, now: alert.value,
+    "threshold": lambda alert, now: alert.threshold,
+    "coverage": lambda alert, now: alert.coverage,
+    "duration": lambda alert, now: alert.duration(now).total_seconds(),
+    "age": _age,
+    "local_time": _minute_of_day,
+}
 
 
 def _meets(
@@ -70,7 +80,8 @@ def _meets(
     number = alert_number(row, attribute, now)
     if number is None:
         return None
-    met = [bool(limit.of(exactly(number))) for limit in limits]
+    value = exactly(number)
+    met = [bool(limit.of(value)) for limit in limits]
     # From 22:00 to 06:00 is past midnight: late enough or early enough will do.
     wraps = attribute == "local_time" and len(limits) == 2
     if wraps and limits[0].value > limits[1].value:

@@ -177,20 +177,23 @@ _SHOWN: Mapping[str, Callable[[Case, Fact, Sequence[Row]], Text | None]] = {
 }
 
 
-def told_alert(fact: Fact, rows: Sequence[Row], now: datetime) -> Row:
+def told_alert(case: Case, fact: Fact, rows: Sequence[Row]) -> Row:
     """The alert that text is about: what the rule asks for, and of those the newest."""
 
     def rank(row: Row) -> tuple[int, datetime]:
-        passed = sum(test(row, now) is True for test in fact.alert_tests)
+        passed = sum(test(row, case.now) is True for test in fact.alert_tests)
         return passed, row.moment.high
 
-    return max(rows, key=rank)
+    told = case.told.get(id(fact))
+    if told is None:
+        told = case.told[id(fact)] = max(rows, key=rank)
+    return told
 
 
 def _of_alert(
     case: Case, fact: Fact, rows: Sequence[Row], attribute: str
 ) -> Text | None:
-    row = told_alert(fact, rows, case.now)
+    row = told_alert(case, fact, rows)
     alert = row.alert
     if alert is None:
         return None

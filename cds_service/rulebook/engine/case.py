@@ -14,7 +14,7 @@ from ...fhir.chart import Chart, Resource
 from ...fhir.moments import EVER, Moment
 from ...wearables.worn import Wearables
 from ..values.truth import ReasonKind, Verdict
-from .facts import Fact, Found, Window
+from .facts import Fact, Found, Predicate, Window
 from .person import birth_moment
 from .rows.chart_index import ChartIndex
 from .rows.indexing import ALERTS, SOURCES_OF, index_chart
@@ -89,6 +89,10 @@ class Case:
         """Whether a resource for the EHR may quote the patient's wearable alerts."""
         self.of_patient: dict[str, Verdict] = {}
         """What was answered about the patient, by what was asked."""
+        self.verdicts: dict[Predicate, Verdict] = {}
+        """What criteria said, by what they ask."""
+        self.told: dict[int, Row] = {}
+        """By fact, which its rule keeps alive: the alert that text is about."""
 
     def found(self, fact: Fact) -> Found:
         """The rows of a fact."""
@@ -156,7 +160,7 @@ class Case:
             return self
         heeding = copy(self)
         heeding._ignore_unresolved = False
-        heeding._found, heeding._certain = {}, {}
+        heeding._found, heeding._certain, heeding.verdicts = {}, {}, {}
         return heeding
 
     def without(self, references: Collection[str]) -> "Case":

@@ -130,7 +130,7 @@ def open_case(
 
 def evaluate_rule(rule: Rule, case: Case) -> Evaluation:
     """Return what one rule says of a case."""
-    verdict = rule.when.predicate(case)
+    verdict = rule.when.verdict(case)
     if verdict is False:
         return Evaluation(rule, case, Outcome.NO)
     asked = [(card, _card_verdict(card, case)) for card in rule.cards]
@@ -158,7 +158,7 @@ def evaluate_rule(rule: Rule, case: Case) -> Evaluation:
 
 
 def _card_verdict(card: CardTemplate, case: Case) -> Verdict:
-    return True if card.when is None else card.when.predicate(case)
+    return True if card.when is None else card.when.verdict(case)
 
 
 def _fires(

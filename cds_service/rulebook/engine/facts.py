@@ -224,6 +224,8 @@ class CaseFacts(Protocol):
     """When the patient was born; None where no birth that can be true is known."""
     of_patient: dict[str, Verdict]
     """What was answered about the patient, by what was asked."""
+    verdicts: "dict[Predicate, Verdict]"
+    """What criteria said, by what they ask."""
 
     def found(self, fact: Fact) -> Found:
         """The rows of a fact."""
@@ -253,6 +255,13 @@ class Criterion:
     """``all``, ``any``, ``none``; ``present``, ``absent`` or ``compare`` on a leaf."""
     sure: frozenset[str] = frozenset()
     """What else is there where a leaf is true: facts, and attributes as in text."""
+
+    def verdict(self, case: CaseFacts) -> Verdict:
+        """Return what it says of a case; worked out once, whoever asks."""
+        known = case.verdicts.get(self.predicate)
+        if known is None:
+            known = case.verdicts[self.predicate] = self.predicate(case)
+        return known
 
 
 @dataclass(frozen=True, slots=True)

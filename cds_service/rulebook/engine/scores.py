@@ -40,7 +40,7 @@ class Tally:
 
 def tally(items: Sequence[Item], case: CaseFacts) -> Tally:
     """Return what each item says of a case."""
-    return Tally(tuple((item, item.criterion.predicate(case)) for item in items))
+    return Tally(tuple((item, item.criterion.verdict(case)) for item in items))
 
 
 def compare(items: Sequence[Item], limit: Limit) -> Predicate:

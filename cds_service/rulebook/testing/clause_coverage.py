@@ -34,7 +34,7 @@ class SeenClause:
 
     def count(self, criterion: Criterion, case: Case) -> None:
         """Judge one case."""
-        verdict = criterion.predicate(case)
+        verdict = criterion.verdict(case)
         if isinstance(verdict, Unknown):
             self.unknown += 1
         elif verdict:

@@ -1,10 +1,14 @@
 """The truth of every test, as the table of decisions has it."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from cds_service.fhir.chart import SourceState
+from cds_service.rulebook.engine.facts import CaseFacts, Criterion
+from cds_service.rulebook.language.document import Position
+from cds_service.rulebook.values.truth import Verdict
 
 from .facts import (
     DIABETES,
@@ -312,3 +316,18 @@ def test_an_unknown_is_never_taken_for_true_or_false(rules: Any, chart: Any) -> 
 
     with pytest.raises(TypeError):
         bool(verdict)
+
+
+def test_what_a_criterion_says_is_worked_out_once_a_case() -> None:
+    asked = []
+
+    def predicate(case: CaseFacts) -> Verdict:
+        asked.append(case)
+        return True
+
+    leaf = Criterion("wounded", Position(1, 1), predicate)
+    case: Any = SimpleNamespace(verdicts={})
+    other: Any = SimpleNamespace(verdicts={})
+
+    assert [leaf.verdict(each) for each in (case, case, other)] == [True, True, True]
+    assert asked == [case, other]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import product
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -367,7 +368,7 @@ def score(points: list[float], verdicts: list[Verdict], limit: Limit) -> Verdict
         Item(each, "", Criterion("", Position(1, 1), lambda case, found=found: found))
         for each, found in zip(points, verdicts, strict=True)
     ]
-    return compare(items, limit)(cast(Any, None))
+    return compare(items, limit)(cast(Any, SimpleNamespace(verdicts={})))
 
 
 HALF_OR_WHOLE = [
