@@ -111,8 +111,7 @@ class _DetectorBuilder:
         if values is None:
             return None
         node = self.tree.pattern
-        metrics = self.catalogue.metrics
-        check_pattern(self.tree, values, metric, metrics, self.findings)
+        check_pattern(self.tree, values, metric, self.catalogue, self.findings)
         return Detector(
             name=self.tree.name,
             version=self.tree.version,
@@ -220,15 +219,16 @@ class _DetectorBuilder:
         if isinstance(param.value, Duration) or key in LENGTHS:
             return
         in_unit = key not in WHOLE | SHARES | PLAIN
-        unit = unit_of(self.tree.pattern, metric) if in_unit else ""
-        if param.unit != unit and (param.unit or in_unit and unit != "1"):
+        unit = unit_of(self.tree.pattern, metric) if in_unit else "1"
+        if (param.unit or "1") != unit:
             node, written = self.tree.params[param.name], quote(amount.written)
             has = f"in {quote(param.unit)}" if param.unit else "without a unit"
-            wants = f"in {quote(unit)}" if unit else "a plain number"
+            wants = "a plain number" if unit == "1" else f"in {quote(unit)}"
             message = f"{written} is {has}; here it is {wants}"
             help = f"write `unit: {unit}`; the number is not converted"
+            help = "remove the unit" if unit == "1" else help
             where = (*node.path, "unit") if param.unit else node.path
-            self._error(where, "CDS264", message, help if unit else "remove the unit")
+            self._error(where, "CDS264", message, help)
 
     def _within(
         self, key: str, amount: Amount, value: float | Duration

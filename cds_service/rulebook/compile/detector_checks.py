@@ -6,9 +6,9 @@ A detector that loads and never opens is a silence that looks like health.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ...wearables.metrics import Metric
+from ...wearables.metrics import Catalogue, Metric
 from ..language.detectors import DetectorTree, PatternNode
-from ..language.diagnostics import Findings, quote
+from ..language.diagnostics import Findings, quote, suggest
 from ..language.document import Path
 from ..values.intervals import RISING, Duration, seconds, size
 
@@ -31,11 +31,11 @@ def check_pattern(
     tree: DetectorTree,
     values: Values,
     metric: Metric,
-    metrics: Mapping[str, Metric],
+    catalogue: Catalogue,
     findings: Findings,
 ) -> None:
     """Report what of a detector does not fit together, its amounts being known."""
-    _Checker(tree, values, metric, metrics, findings).check()
+    _Checker(tree, values, metric, catalogue, findings).check()
 
 
 @dataclass(slots=True)
@@ -43,13 +43,14 @@ class _Checker:
     tree: DetectorTree
     values: Values
     metric: Metric
-    metrics: Mapping[str, Metric]
+    catalogue: Catalogue
     findings: Findings
 
     def check(self) -> None:
         kind = self.tree.pattern.kind
         self._check_limit()
         self._check_statistic()
+        self._check_days()
         if kind == "sustained":
             self._check_clear()
             self._check_lengths()
@@ -136,7 +137,7 @@ class _Checker:
             self._error(self.tree.pattern.path, "CDS273", message, help)
         if rest is None:
             return
-        proof = self.metrics.get(rest.metric)
+        proof = self.catalogue.metrics.get(rest.metric)
         path: Path = (*rest.path, "metric")
         if proof is not None and not proof.cumulative:
             message = f"{quote(rest.metric)} proves no rest: it does not add up"
@@ -157,8 +158,30 @@ class _Checker:
             adds = "adds up" if self.metric.cumulative else "does not add up"
             message = f"{quote(self.metric.name)} has no {quote(statistic)}: it {adds}"
             help = "write " + " or ".join(fits)
-            path = (*self.tree.pattern.path, "statistic")
-            self._error(path, "CDS272", message, help)
+            self._error(self._statistic, "CDS272", message, help)
+        bands = [each.name for each in self.metric.bands]
+        band = statistic.removeprefix("band:")
+        if band != statistic and band not in bands:
+            message = f"{quote(self.metric.name)} has no band {quote(band)}"
+            help = suggest(band, bands) or "write it under `bands` in metrics.yaml"
+            self._error(self._statistic, "CDS272", message, help)
+
+    @property
+    def _statistic(self) -> Path:
+        return (*self.tree.pattern.path, "statistic")
+
+    def _check_days(self) -> None:
+        """A day that cannot be covered never counts, nor a night that nobody tells."""
+        node, name = self.tree.pattern, quote(self.metric.name)
+        asked = "coverage" in node.amounts and node.kind != "sustained"
+        if asked and self._number("coverage") > 0 and self.metric.speaks_for is None:
+            message = f"this can never open: a reading of {name} speaks for no time"
+            help = "remove `coverage`, or give the metric `speaks_for`"
+            self._error(self._path("coverage"), "CDS266", message, help)
+        if node.words.get("part") == "night" and self.catalogue.night is None:
+            message = "this can never open: metrics.yaml does not say when it is night"
+            path = (*node.path, "part")
+            self._error(path, "CDS266", message, "write `night` there")
 
     def _check_steps(self) -> None:
         """More over fewer days makes the longer of two gains say nothing."""

@@ -29,11 +29,17 @@ from .good_folder import FOLDER, errors
 
 METRICS = dedent("""\
     format: 1
+    night: {from: "22:00", to: "08:00", sleep_from: "18:00"}
     metrics:
       heart-rate: {title: Heart rate, unit: /min, plausible: [25, 250]}
       resting-heart-rate:
         {title: Resting heart rate, unit: /min, plausible: [25, 200], at_rest: true}
-      oxygen-saturation: {title: Saturation, unit: "%", plausible: [50, 100]}
+      oxygen-saturation:
+        title: Saturation
+        unit: "%"
+        plausible: [50, 100]
+        speaks_for: 5 minutes
+        bands: {below-88: [null, 88], from-88: [88, null]}
       body-weight: {title: Weight, unit: kg, plausible: [2, 400]}
       steps: {title: Steps, unit: "{steps}", plausible: [0, 250000], cumulative: true}
     """)
@@ -324,6 +330,20 @@ def test_a_mistake_in_a_detector_is_told_at_its_place(
             "14 days that count, of 7",
         ),
         (
+            "oxygen-saturation",
+            "low-nights",
+            "days: {at_least: 0.05, statistic: band:below-80, days: 2, of: 3}",
+            "CDS272",
+            "has no band `below-80`",
+        ),
+        (
+            "resting-heart-rate",
+            "high-resting-heart-rate",
+            "days: {at_least: 100, statistic: mean, days: 2, of: 3, coverage: 0.6}",
+            "CDS266",
+            "a reading of `resting-heart-rate` speaks for no time",
+        ),
+        (
             "body-weight",
             "rapid-weight-gain",
             "gain: {any_of: [{at_least: 6, days: 1}], implausible: 5}",
@@ -366,6 +386,19 @@ def test_a_pattern_that_does_not_fit_is_told(
     found = said(text)
 
     assert (code, True) in {(each.code, message in each.message) for each in found}
+
+
+def test_a_site_without_a_night_detects_nothing_at_night() -> None:
+    detect = (
+        "days: {at_least: 0.05, statistic: band:from-88, part: night, days: 1, of: 1}"
+    )
+    text = f"{HEAD}metric: oxygen-saturation\nraises: low-nights\n"
+    (night,) = [each for each in METRICS.splitlines(True) if "sleep_from" in each]
+
+    (found,) = said(f"{text}detect:\n  {detect}\n", metrics=changed(night, "", METRICS))
+
+    assert found.code == "CDS266"
+    assert "does not say when it is night" in found.message
 
 
 def test_two_detectors_of_one_name_are_an_error() -> None:
