@@ -14,7 +14,7 @@ from cds_service.fhir.models import check_resource
 from cds_service.protocol.cards import as_json
 from cds_service.protocol.schemas import problems
 from cds_service.rulebook.cards.cards import draft_cards, identify
-from cds_service.rulebook.compile.compiler import compile_rulebook
+from cds_service.rulebook.compile.compiler import compile_rulebook, kind_of
 from cds_service.rulebook.engine.evaluate import Outcome, ask_all, evaluate_case
 from cds_service.rulebook.language.diagnostics import Findings, Level
 from cds_service.rulebook.language.schemas import whole_schema
@@ -33,13 +33,7 @@ from .shipped import FILES, RULES, known
 pytestmark = pytest.mark.no_cover
 
 RUNNER = ExampleRunner(FILES, known())
-RULE_FILES = [
-    name
-    for name in FILES
-    if "/" in name
-    and not name.startswith(("valuesets/", "lexicon/", "facts/"))
-    and not name.endswith(".test.yaml")
-]
+RULE_FILES = [name for name in FILES if kind_of(name) == "rule"]
 
 
 def data_of(name: str) -> Any:
