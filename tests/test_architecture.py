@@ -477,6 +477,7 @@ FOR_OTHERS = {
 }  # fmt: skip
 """What a library or Python itself asks for by its name."""
 UNDER_WAY: set[str] = {
+    "wearables.detection.reassessing.reassess",
     "store.detection.rows.day_summary",
     "store.detection.rows.day_tally",
     "store.detection.rows.episode_row",
@@ -484,21 +485,10 @@ UNDER_WAY: set[str] = {
     "store.detection.rows.summary_row",
     "store.detection.rows.tally_row",
     "wearables.samples.ESTIMATED",
-    "wearables.detection.detectors.breaches",
-    "wearables.detection.detectors.with_limit",
-    "wearables.detection.episodes.LOW_COVERAGE",
-    "wearables.detection.episodes.NO_DATA",
-    "wearables.detection.episodes.RECOVERED",
-    "wearables.detection.episodes.REST_UNKNOWN",
     "wearables.detection.episodes.SOMEBODY_ELSE",
     "wearables.detection.episodes.TOO_FEW_DAYS",
-    "wearables.detection.episodes.TOO_SPARSE",
     "wearables.detection.episodes.WEAR_UNKNOWN",
     "wearables.detection.evidence.GivenEvidence",
-    "wearables.detection.evidence.Reassessment",
-    "wearables.detection.evidence.WearableEvidence",
-    "wearables.detection.evidence.episodes",
-    "wearables.series.voices_in_order",
 }
 """What the next change is to use; it leaves this list with it."""
 

@@ -11,10 +11,11 @@ gap of the watch is filled by the phone and no step is counted twice.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, tzinfo
 from operator import itemgetter
 from typing import NamedTuple
 
-from .samples import NO_DEVICE, Context, Device, Flag, Stat
+from .samples import EPOCH, NO_DEVICE, Context, Device, Flag, Stat, microseconds
 
 MINUTE = 60_000_000
 """In microseconds."""
@@ -62,6 +63,24 @@ class Series:
     metric: str
     voices: Sequence[Voice] = ()
     points: Sequence[Point] = ()
+
+
+def moment(at_us: int) -> datetime:
+    """Return the instant so many microseconds after 1970-01-01T00:00:00Z; UTC."""
+    return EPOCH + timedelta(microseconds=at_us)
+
+
+def day_of(at_us: int, zone: tzinfo) -> date:
+    """Return the civil day of an instant."""
+    return moment(at_us).astimezone(zone).date()
+
+
+def day_begins(day: date, zone: tzinfo) -> int:
+    """Return the microseconds since 1970 at which a civil day begins.
+
+    Where the clock skips midnight, that is where it goes on.
+    """
+    return microseconds(datetime.combine(day, time(), zone))
 
 
 def voices_in_order(series: Series, priority: Sequence[str]) -> Series:
