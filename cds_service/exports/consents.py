@@ -53,6 +53,8 @@ class Tenancy:
     gate: ConsentGate
     clients: Clients | None
     """None where no clients file is named."""
+    rules: str
+    """The digest of the rules that know its metrics."""
 
     def patient(self, id: str) -> PatientKey:
         """Return a patient of the tenant."""

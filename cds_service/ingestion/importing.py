@@ -1,16 +1,24 @@
 """Exports of phones, taken in batch by batch: each is whole, or as if it had not been.
 
-Who stops it, in whatever way, and begins anew takes in nothing twice.
+Who stops it, in whatever way, and begins anew takes in nothing twice, and goes on from
+the last batch.
 """
 
+import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from hashlib import sha256
 from itertools import islice
+from typing import Any
 
+from .. import __version__
 from ..audit import build_readings_event
-from ..store.records import TakenIn
+from ..config import WebhookSource
+from ..store.records import AuditEvent, Intake, TakenIn
+from ..store.samples.records import ImportProgress, StreamOwner
+from ..wearables.consent_gate import stamp_of
 from ..wearables.samples import Item
 from .delivery import again_while_outdated
 from .judging import Ingestion
@@ -37,44 +45,109 @@ class ImportTotals:
         self.left_out.update(each.reason for _, each in shelves.left_out)
 
 
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One export of one patient's phone."""
+
+    format: str
+    deliverer: Deliverer
+    owner: StreamOwner
+    basis: str
+    """A digest of the file and of all that its reading rests on."""
+    begin: int = 0
+    """So many items from its beginning were taken in or left out before."""
+
+
+def open_import(
+    format: str,
+    owner: StreamOwner,
+    export: str,
+    rules: str,
+    ingestion: Ingestion,
+    again: bool = False,
+) -> Import:
+    """Return the import of an export, from where an earlier one of it broke off.
+
+    That counts only if the same file is read under the same rules and Consents: else
+    something that was left out might be taken in by now.
+
+    Args:
+        export: The digest of the export.
+        rules: The digest of the rules that say what is known in it.
+        again: Whether it begins at the beginning all the same.
+    """
+    patient = owner.patient
+    gate = ingestion.gate_of(patient.tenant)
+    consents = ingestion.store.consents.of([patient])[patient]
+    told = [
+        *(export, format, __version__, rules, gate.assumed),
+        *(sorted(gate.actors), sorted(map(list, stamp_of(consents)))),
+    ]
+    basis = sha256(json.dumps(told, default=str).encode()).hexdigest()
+    source = WebhookSource(format, patient.tenant, patient.fhir_base, ())
+    known = None if again else ingestion.store.samples.import_progress(owner)
+    begin = known.items if known and known.basis == basis else 0
+    return Import(format, Deliverer(source, owner=owner), owner, basis, begin)
+
+
 def take_in_all(
     items: Iterable[Item],
-    deliverer: Deliverer,
+    work: Import,
     ingestion: Ingestion,
-    format: str,
     clock: Callable[[], datetime],
 ) -> Iterator[ImportTotals]:
     """Yield how many items became what so far, after each batch that is stored.
 
+    Args:
+        items: Of the export, those that were not taken in before.
+
     Raises:
         StoreError: if a batch could not be stored; those before it are.
     """
-    totals, rest, number = ImportTotals(), iter(items), 0
+    totals, rest, done = ImportTotals(), iter(items), work.begin
     while batch := list(islice(rest, AT_ONCE)):
-        number += 1
-        _take_in(
-            batch, deliverer, ingestion, format, clock(), f"batch {number}", totals
-        )
+        totals.add(*_take_in(batch, done, work, ingestion, clock()))
+        done += len(batch)
         yield totals
+    _conclude(totals, done, work, ingestion, clock())
 
 
 def _take_in(
-    batch: Sequence[Item],
-    deliverer: Deliverer,
-    ingestion: Ingestion,
-    format: str,
-    now: datetime,
-    key: str,
-    totals: ImportTotals,
-) -> None:
-    source = deliverer.source
+    batch: Sequence[Item], done: int, work: Import, ingestion: Ingestion, now: datetime
+) -> tuple[Shelves, TakenIn]:
+    whole = done + len(batch)
+    progress = ImportProgress(work.owner, work.basis, whole)
 
     def sort_and_store() -> tuple[Shelves, TakenIn]:
-        shelves, intake, _ = sort_items(batch, deliverer, ingestion, format, now)
-        detail = tell_shelves(shelves, format)
-        event = build_readings_event(
-            now, source.tenant, source.id, key, 0, intake.seen, detail
+        shelves, intake, _ = sort_items(
+            batch, work.deliverer, ingestion, work.format, now
         )
+        detail = tell_shelves(shelves, work.format)
+        key = f"items {done + 1} to {whole}"
+        event = _event(now, work, key, detail)
+        intake = replace(intake, progress=progress)
         return shelves, ingestion.store.take_in(intake, event, now)
 
-    totals.add(*again_while_outdated(sort_and_store))
+    return again_while_outdated(sort_and_store)
+
+
+def _conclude(
+    totals: ImportTotals, done: int, work: Import, ingestion: Ingestion, now: datetime
+) -> None:
+    """Have it known that all of it was taken in, and what became of it."""
+    told = {
+        "items": done,
+        "passed_over": work.begin,
+        "outcomes": dict(totals.outcomes),
+        "left_out": dict(totals.left_out),
+    }
+    event = _event(now, work, "whole", {"format": work.format, "import": told})
+    progress = ImportProgress(work.owner, work.basis, done, whole=True)
+    ingestion.store.take_in(Intake(progress=progress), event, now)
+
+
+def _event(
+    now: datetime, work: Import, key: str, detail: Mapping[str, Any]
+) -> AuditEvent:
+    tenant, patients = work.owner.patient.tenant, (work.owner.patient,)
+    return build_readings_event(now, tenant, work.format, key, 0, patients, detail)

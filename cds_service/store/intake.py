@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from . import rows
 from .consents import apply_change, expect_consents, guard
 from .records import Intake, TakenIn
+from .samples.imports import note_progress
 from .samples.links import change_links, expect_links
 from .samples.quarantine import hold, release
 from .samples.upsert import upsert
@@ -44,6 +45,8 @@ def take_in(connection: Connection, intake: Intake, now: datetime) -> TakenIn:
         apply_change(connection, change, now)
     samples = upsert(connection, intake.samples, now)
     held = hold(connection, intake.held, intake.limits, now)
+    if intake.progress:
+        note_progress(connection, intake.progress, now)
     return TakenIn(
         samples, held, list(change_links(connection, intake.link_changes, now))
     )

@@ -13,6 +13,7 @@ from ..wearables.links import WearerLink
 from ..wearables.records import PatientKey, WearableAlert
 from .samples.records import (
     HeldBatch,
+    ImportProgress,
     ItemOutcome,
     LinkEnd,
     LinkOutcome,
@@ -374,6 +375,8 @@ class Intake:
     """Ids of what was held, and is taken in or left out by now."""
     link_changes: tuple[WearerLink | LinkEnd, ...] = ()
     """Links that are made or ended; then nothing else comes with them."""
+    progress: ImportProgress | None = None
+    """Where it is part of an import: how far that is with it."""
 
 
 @dataclass(frozen=True, slots=True)

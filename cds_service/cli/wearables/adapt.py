@@ -105,7 +105,7 @@ def _items(
     """Yield what the file says. Raises ClickException if it is none of the format."""
     try:
         if format in EXPORTS:
-            yield from EXPORTS[format](file, catalogue, lambda share: None)
+            yield from EXPORTS[format](file, catalogue, lambda share: None, 0)
         else:
             body = json.loads(mend(_content(file))[0])
             yield from FORMATS[format].adapt(body, sender, catalogue)

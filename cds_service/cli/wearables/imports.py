@@ -7,14 +7,13 @@ from pathlib import Path
 
 import click
 
-from ...config import WebhookSource
 from ...exports.consents import Tenancy
-from ...exports.phones import DAMAGED, EXPORTS
+from ...exports.phones import DAMAGED, EXPORTS, digest_export
 from ...ingestion import Ingestion
-from ...ingestion.importing import ImportTotals, take_in_all
-from ...ingestion.whose import Deliverer
+from ...ingestion.importing import ImportTotals, open_import, take_in_all
 from ...store.records import StoreError
 from ...store.samples.records import NO_LINK, StreamOwner
+from ...store.store import Store
 from ...wearables.records import PATIENT_ID, PatientKey
 from ..consents import tenancy_options
 from ..database import database_option, open_store
@@ -26,7 +25,8 @@ def imports() -> None:
     """Take in the whole export of a patient's phone.
 
     It is stored in batches, each whole or not at all. Stopped in whatever way and begun
-    anew, nothing is stored twice; nor is it of a later export that has the same again.
+    anew, it goes on after the last batch, as long as file, rules and Consents are what
+    they were; a later export that has the same again stores nothing twice.
 
     Exit code 0: all of it was read; 1: it is no export, or breaks off, or could not be
     stored, and what stood before is.
@@ -45,6 +45,11 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print counts as JSON."),
         click.option(
+            "--again",
+            is_flag=True,
+            help="Begin at the beginning, also where an import of it broke off.",
+        ),
+        click.option(
             "--patient",
             required=True,
             callback=_check_patient,
@@ -60,19 +65,31 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 @imports.command(name="apple-health")
 @_options
 def import_apple_health(
-    file: Path, patient: str, database: str, tenancy: Tenancy, as_json: bool
+    file: Path,
+    patient: str,
+    database: str,
+    tenancy: Tenancy,
+    again: bool,
+    as_json: bool,
 ) -> None:
     """Take in FILE, what an iPhone exports: the ZIP, its folder, or the XML alone."""
-    _take_in("apple-health", file, patient, database, tenancy, as_json)
+    key = PatientKey(tenancy.tenant, tenancy.fhir_base, patient)
+    _take_in("apple-health", file, key, open_store(database), tenancy, again, as_json)
 
 
 @imports.command(name="health-connect")
 @_options
 def import_health_connect(
-    file: Path, patient: str, database: str, tenancy: Tenancy, as_json: bool
+    file: Path,
+    patient: str,
+    database: str,
+    tenancy: Tenancy,
+    again: bool,
+    as_json: bool,
 ) -> None:
     """Take in FILE, what Health Connect exports: the ZIP, or the database in it."""
-    _take_in("health-connect", file, patient, database, tenancy, as_json)
+    key = PatientKey(tenancy.tenant, tenancy.fhir_base, patient)
+    _take_in("health-connect", file, key, open_store(database), tenancy, again, as_json)
 
 
 class _Progress:
@@ -91,38 +108,44 @@ class _Progress:
 def _take_in(
     format: str,
     file: Path,
-    patient: str,
-    database: str,
+    patient: PatientKey,
+    store: Store,
     tenancy: Tenancy,
+    again: bool,
     as_json: bool,
 ) -> None:
-    key = PatientKey(tenancy.tenant, tenancy.fhir_base, patient)
-    source = WebhookSource(format, tenancy.tenant, tenancy.fhir_base, ())
-    deliverer = Deliverer(source, owner=StreamOwner(key, format, NO_LINK))
-    store, progress, totals = open_store(database), _Progress(), ImportTotals()
+    progress, totals, begin = _Progress(), ImportTotals(), 0
     ingestion = Ingestion(store, (), lambda tenant: tenancy.gate, json.loads)
-    items = EXPORTS[format](file, tenancy.gate.catalogue, progress.hear)
+    owner = StreamOwner(patient, format, NO_LINK)
     try:
-        for totals in take_in_all(items, deliverer, ingestion, format, _now):
+        export = digest_export(file)
+        work = open_import(format, owner, export, tenancy.rules, ingestion, again)
+        begin = work.begin
+        if begin:
+            told = f"{begin:,} entries of it were read before, and are passed over"
+            click.echo(f"{told}; --again begins at the beginning.", err=True)
+        items = EXPORTS[format](file, tenancy.gate.catalogue, progress.hear, begin)
+        for totals in take_in_all(items, work, ingestion, _now):
             progress.say(totals)
     except (*DAMAGED, StoreError) as error:
         raise click.ClickException(f"{file}: {error}") from error
     finally:
         progress.line.clear()
         store.close()
-        _tell(totals, as_json)
+        _tell(totals, begin, as_json)
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _tell(totals: ImportTotals, as_json: bool) -> None:
+def _tell(totals: ImportTotals, begin: int, as_json: bool) -> None:
     counts = {name: number for name, number in totals.outcomes.items() if number}
     counts = {"accepted": 0, **counts}
     left_out = dict(sorted(totals.left_out.items()))
     if as_json:
-        click.echo(json.dumps({**counts, "left_out": left_out}))
+        passed_over = {"passed_over": begin} if begin else {}
+        click.echo(json.dumps({**counts, "left_out": left_out, **passed_over}))
         return
     click.echo(", ".join(f"{number:,} {name}" for name, number in counts.items()))
     for reason, number in left_out.items():

@@ -29,6 +29,7 @@ from ..detection.tables import OF_PATIENTS
 from .streams import LONG_AGO
 from .tables import (
     DEVICES,
+    IMPORTS,
     LINK_TOKENS,
     LINKS,
     QUARANTINE,
@@ -41,7 +42,7 @@ from .tables import (
 AT_ONCE = 5000
 """Samples of one transaction."""
 OF_STREAMS = (SAMPLES, REVISIONS)
-BY_PATIENT = (STREAMS, DEVICES, REMOVALS, LINKS, *OF_PATIENTS)
+BY_PATIENT = (STREAMS, DEVICES, REMOVALS, LINKS, IMPORTS, *OF_PATIENTS)
 """Tables whose rows name the patient."""
 TABLES = (*OF_STREAMS, LINK_TOKENS, QUARANTINE, *BY_PATIENT)
 

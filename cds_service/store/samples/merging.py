@@ -27,6 +27,7 @@ from ..detection.tables import OWN_LIMITS, SUMMARIES, TALLIES
 from ..tables import CONSENTS, WEARABLE_ALERTS
 from . import bulk
 from .bulk import AT_ONCE
+from .imports import forget_progress
 from .removals import ALWAYS, remove_again
 from .rows import COLUMNS, plain
 from .streams import devices_of, lock_streams, owners_of
@@ -61,6 +62,7 @@ def merge(
     of_old = _of(OWN_LIMITS, old)
     connection.execute(update(OWN_LIMITS).where(of_old).values(new._asdict()))
     move_due(connection, old, new, now_us)
+    forget_progress(connection, old)
 
 
 def _merge_devices(

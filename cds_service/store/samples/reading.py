@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, and_, func, select
 from ...wearables.records import PatientKey
 from ...wearables.samples import KeptSample, microseconds
 from ..database import Database
-from .records import SourceArrivals, StreamSummary
+from .imports import read_progress
+from .records import ImportProgress, SourceArrivals, StreamOwner, StreamSummary
 from .rows import COLUMNS, DEVICE, kept_sample, moment, plain
 from .streams import LONG_AGO, devices_of, read_stream
 from .tables import SAMPLES, STREAMS
@@ -66,6 +67,11 @@ class Samples:
                     )
                 )
         return tuple(found)
+
+    def import_progress(self, owner: StreamOwner) -> ImportProgress | None:
+        """Return how far the last import of an owner came; None if that was its end."""
+        with self._database.reading() as connection:
+            return read_progress(connection, owner)
 
     def arrivals(self) -> tuple[SourceArrivals, ...]:
         """Return when each source was heard last, and of what time it told."""

@@ -62,6 +62,19 @@ class SampleBatch:
         return any(isinstance(each, Removal) for each in self.items)
 
 
+@dataclass(frozen=True, slots=True)
+class ImportProgress:
+    """How far the export of a phone was taken in."""
+
+    owner: StreamOwner
+    basis: str
+    """A digest of the file and of all that its reading rests on."""
+    items: int
+    """So many from its beginning were taken in or left out."""
+    whole: bool = False
+    """Whether these are all."""
+
+
 class UnknownWearer(NamedTuple):
     """A user or device of a source that no link names."""
 

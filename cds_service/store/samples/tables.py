@@ -182,3 +182,14 @@ QUARANTINE = Table(
 )
 """What was told of wearers whom no link names; ``item`` is JSON, ``key`` tells one of a
 wearer's items from all others."""
+
+IMPORTS = Table(
+    "imports",
+    METADATA,
+    *(Column(name, TEXT, primary_key=True) for name in (*PATIENT, "source")),
+    _text("basis"),
+    Column("items", WHOLE, nullable=False),
+    _text("taken_in"),
+)
+"""Of exports of phones that are not taken in to their end: so many items are, of what
+``basis`` tells apart by a digest."""

@@ -44,21 +44,22 @@ class _Times:
     end: datetime
 
 
-def adapt_export(chunks: Iterable[bytes], catalogue: Catalogue) -> Iterator[Item]:
-    """Yield what an ``export.xml`` says, in its order.
+def telling(chunks: Iterable[bytes]) -> Iterator[Element]:
+    """Yield the elements of an ``export.xml`` that are items, in their order.
 
     Raises:
         BrokenExport: where it is no export or breaks off, after what stands before.
     """
-    for element in read_elements(chunks):
-        if element.name in SILENT:
-            continue
-        path = f"line {element.line}"
-        if element.name != "Record":
-            text = f"{element.name} is no record."
-            yield LeftOut("other-kind", Problem(text, path))
-            continue
-        yield adapt_record(element, path, catalogue)
+    return (each for each in read_elements(chunks) if each.name not in SILENT)
+
+
+def adapt_element(element: Element, catalogue: Catalogue) -> Item:
+    """Return what an element of an ``export.xml`` says."""
+    path = f"line {element.line}"
+    if element.name != "Record":
+        problem = Problem(f"{element.name} is no record.", path)
+        return LeftOut("other-kind", problem)
+    return adapt_record(element, path, catalogue)
 
 
 def adapt_record(record: Element, path: str, catalogue: Catalogue) -> Item:

@@ -153,8 +153,102 @@ def test_killed_in_the_middle_and_begun_anew_nothing_is_lost_or_twice(
     kept = len(values(url, "heart-rate"))
     assert kept % 5000 == 0
     answer = told(run(url, file))
-    assert answer["accepted"] + answer.get("duplicate", 0) == 30_000
+    assert answer == {"accepted": 30_000 - kept, "left_out": {}, "passed_over": kept}
     assert values(url, "heart-rate") == [72.0] * 30_000
+
+
+def break_off(url: str, file: Path) -> None:
+    """Take in 10,000 of 12,000 records, and fail at the end."""
+    file.write_text(f"<HealthData>{beats(12_000)}<Record type=")
+    assert run(url, file).exit_code == 1
+
+
+def test_what_was_read_before_an_import_broke_off_is_passed_over_and_said(
+    url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "export.xml"
+    break_off(url, file)
+
+    again = CliRunner().invoke(main, words(url, file)[:-1])
+
+    assert "10,000 entries of it were read before" in again.stderr
+    assert "--again" in again.stderr
+    assert again.stdout == "0 accepted\n"
+
+
+def test_again_reads_from_the_beginning(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "export.xml"
+    break_off(url, file)
+
+    answer = json.loads(run(url, file, "--again").stdout)
+
+    assert answer == {"accepted": 0, "duplicate": 10_000, "left_out": {}}
+
+
+def test_another_file_of_the_same_patient_is_read_from_the_beginning(
+    url: str, tmp_path: Path
+) -> None:
+    break_off(url, tmp_path / "export.xml")
+
+    answer = told(run(url, export(tmp_path, beats(12_000))))
+
+    assert answer == {"accepted": 2_000, "duplicate": 10_000, "left_out": {}}
+
+
+def test_the_same_file_of_another_patient_is_read_from_the_beginning(
+    url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "export.xml"
+    break_off(url, file)
+
+    answer = json.loads(run(url, file, "--patient", "p2").stdout)
+
+    assert answer == {"accepted": 10_000, "left_out": {}}
+
+
+def test_a_consent_since_then_has_it_read_from_the_beginning(
+    url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "export.xml"
+    file.write_text(f"<HealthData>{beats(12_000)}<Record type=")
+    refused = json.loads(run(url, file, "--required").stdout)
+    assert refused["left_out"] == {"consent": 10_000}
+
+    answer = json.loads(run(url, file).stdout)
+
+    assert answer == {"accepted": 10_000, "left_out": {}}
+
+
+def test_who_is_erased_has_nothing_passed_over(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "export.xml"
+    break_off(url, file)
+    erasing = ["patient", "erase", "--patient", "p1", "--database", url, "--yes"]
+    assert CliRunner().invoke(main, erasing).exit_code == 0
+
+    answer = json.loads(run(url, file).stdout)
+
+    assert answer == {"accepted": 10_000, "left_out": {}}
+
+
+def test_the_trail_tells_of_the_whole_import_and_of_each_batch(
+    url: str, tmp_path: Path
+) -> None:
+    told(run(url, export(tmp_path, beats(5_001))))
+
+    store = Store.open(url)
+    rows = [json.loads(each.detail) for each in store.audit_entries()]
+    store.close()
+    assert [(each["key"], each.get("outcomes")) for each in rows] == [
+        ("items 1 to 5000", {"accepted": 5000}),
+        ("items 5001 to 5001", {"accepted": 1}),
+        ("whole", None),
+    ]
+    assert rows[-1]["import"] == {
+        "items": 5001,
+        "passed_over": 0,
+        "outcomes": {"accepted": 5001},
+        "left_out": {},
+    }
 
 
 def test_an_export_of_android_is_taken_in(url: str, tmp_path: Path) -> None:

@@ -187,6 +187,16 @@ def test_what_is_held_is_released_once_after_it_is_linked(run: Run, url: str) ->
     assert [each["samples"] for each in counted(run)] == [2]
 
 
+def test_the_trail_counts_what_was_released(run: Run, url: str) -> None:
+    hold(url, beat(0, "u-1"), beat(1, "u-1"))
+    run(*LINKED)
+    run(*RELEASE, "--assumed")
+
+    row = trail(url).splitlines()[-1]
+    assert '"outcomes":{"accepted":2}' in row
+    assert '"user":"u-1"' in row
+
+
 def test_of_a_user_every_device_is_meant_unless_one_is_named(
     run: Run, url: str
 ) -> None:

@@ -38,6 +38,7 @@ THEIRS = {
     **{"sample_streams": 1, "sample_devices": 1, "samples": 2, "sample_revisions": 1},
     **{"sample_removals": 1, "links": 1, "link_tokens": 1, "quarantine": 1},
     **{"day_summaries": 1, "detector_days": 1, "own_limits": 1, "detection_due": 1},
+    "imports": 1,
 }
 """Rows of each of the two patients."""
 
@@ -51,6 +52,8 @@ DAYS = (
     " judged, not_judged, opened) VALUES (%s, 'd', '2026-11-21', 'cloud', 1, '{}', 0)",
     'INSERT INTO own_limits (tenant, fhir_base, patient_id, detector, "value",'
     " since_us, set_by, \"set\") VALUES (%s, 'd', 110, 0, 'me', '')",
+    "INSERT INTO imports (tenant, fhir_base, patient_id, source, basis, items,"
+    " taken_in) VALUES (%s, 'apple-health', '', 5000, '')",
     "INSERT INTO detection_due (tenant, fhir_base, patient_id, metric, from_us, to_us,"
     " noted_us, why) VALUES (%s, 'heart-rate', 0, 1, 0, '')",
 )

@@ -21,7 +21,7 @@ from cds_service.store.samples.links import (
     UnknownLink,
     Withdrawal,
 )
-from cds_service.store.samples.records import SampleBatch, StreamOwner
+from cds_service.store.samples.records import ImportProgress, SampleBatch, StreamOwner
 from cds_service.store.store import Store
 from cds_service.wearables.consent import ConsentRecord
 from cds_service.wearables.consent_gate import ConsentChange
@@ -244,6 +244,18 @@ def test_a_merged_patient_is_the_one_that_stays_with_all_that_is_kept(
     assert [each.id for each in store.links.of_patient(JOHN)] == [made.id]
     consents = store.consents.of([JANE, JOHN])
     assert consents == {JANE: (), JOHN: (replace(record, patient=JOHN),)}
+
+
+def test_an_import_of_a_merged_patient_begins_at_the_beginning(store: Store) -> None:
+    for patient in (JANE, JOHN):
+        progress = ImportProgress(StreamOwner(patient, "apple-health"), "b", 5_000)
+        store.take_in(Intake(progress=progress), EVENT, NOW)
+
+    store.links.merge(JANE, JOHN, EVENT)
+
+    hers, his = (StreamOwner(each, "apple-health") for each in (JANE, JOHN))
+    assert store.samples.import_progress(hers) is None
+    assert store.samples.import_progress(his) == ImportProgress(his, "b", 5_000)
 
 
 def test_samples_of_a_merged_patient_are_put_together_by_their_revision(

@@ -5,7 +5,11 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from cds_service.wearables.adapters.apple_health import adapt_ecg, adapt_export
+from cds_service.wearables.adapters.apple_health import (
+    adapt_ecg,
+    adapt_element,
+    telling,
+)
 from cds_service.wearables.metrics import Catalogue, Metric
 from cds_service.wearables.records import AlertType
 from cds_service.wearables.samples import (
@@ -77,7 +81,7 @@ def record(type: str, rest: str, times: str = TIMES, inside: str = "") -> str:
 
 def adapt(*records: str) -> list[Item]:
     text = f"<HealthData>{''.join(records)}</HealthData>"
-    return list(adapt_export([text.encode()], CATALOGUE))
+    return [adapt_element(each, CATALOGUE) for each in telling([text.encode()])]
 
 
 def only(*records: str) -> Sample:
