@@ -114,6 +114,18 @@ class Metric:
     )
     """By statistic: system and code of what a day was."""
 
+    @property
+    def statistics(self) -> tuple[str, ...]:
+        """What is told of its days, the usual value first."""
+        if self.derived:
+            return ("mean",)
+        if self.cumulative:
+            return ("total",)
+        bands = self.bands if self.speaks_for else ()
+        worn = ("worn",) if self.proves_wear else ()
+        shares = (f"band:{each.name}" for each in bands)
+        return ("mean", "min", "max", "median", *shares, *worn)
+
     def unit_of(self, format: str, name: str) -> str:
         """Return the UCUM unit of numbers to which a format writes none."""
         return self.units.get((format, name), self.unit)

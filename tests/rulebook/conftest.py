@@ -39,6 +39,47 @@ FILES = {
         alert_types:
           low-heart-rate: {title: Low heart rate, unit: /min}
           irregular-rhythm: {title: Irregular rhythm}
+          fast-heart: {title: Fast heart, metric: heart-rate, unit: /min}
+        """,
+    "metrics.yaml": """
+        format: 1
+        night: {from: "22:00", to: "08:00", sleep_from: "18:00"}
+        metrics:
+          heart-rate:
+            {title: Heart rate, unit: /min, plausible: [25, 250], speaks_for: 3 minutes,
+            proves_wear: 15 minutes}
+          body-weight: {title: Body weight, unit: kg, plausible: [1, 400]}
+          steps:
+            {title: Steps, unit: "{steps}", plausible: [0, 200000], cumulative: true}
+          sensor-glucose:
+            title: Glucose by a sensor
+            unit: mg/dL
+            plausible: [39, 600]
+            molar_mass: 180.16
+            speaks_for: 450 seconds
+            bands: {low: [null, 70], in-range: [70, 181], high: [181, null]}
+        """,
+    "detectors/fast.yaml": """
+        format: 1
+        detector: fast
+        version: 1.0.0
+        title: Fast heart
+        status: shadow
+        metric: heart-rate
+        raises: fast-heart
+        detect:
+          sustained:
+            above: 100
+            clear_by: 5
+            for: 10 minutes
+            speaks_for: 3 minutes
+            coverage: 0.7
+            share: 0.9
+            readings: 4
+            recovery: 10 minutes
+            silence: 1 hour
+        lateness: 48 hours
+        recurrence_within: 24 hours
         """,
     "valuesets/diabetes.yaml": """
         format: 1
@@ -179,12 +220,14 @@ class Bench:
         chart: Chart,
         alerts: list[WearableAlert] | None = None,
         more: str = "",
+        worn: Wearables | None = None,
     ) -> Evaluations:
         self.rule(facts, when, more)
         compiled = self.compile()
         assert compiled.rulebook, compiled.findings
         service = compiled.rulebook.services["review", "patient-view"]
-        return evaluate(service, chart, Wearables(tuple(alerts or ())), self.now)
+        told = worn or Wearables(tuple(alerts or ()))
+        return evaluate(service, chart, told, self.now)
 
     def verdict(
         self,

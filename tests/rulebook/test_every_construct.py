@@ -36,6 +36,12 @@ PROBLEM = "it: {condition: {in: diabetes, recorded_within: 12 months}}"
 MEDICINE = "it: {medication: {in: beta-blockers, taken_for: 14 days}}"
 RATE = "it: {observation: {in: heart-rate, unit: /min, within: 7 days}}"
 ALERT = "it: {wearable_alert: {type: [low-heart-rate], within: 3 days}}"
+DAYS = "it: {wearable: {metric: heart-rate, part: night, unit: /min, within: 7 days}}"
+SILENT = "it: {stream: {metric: heart-rate, silent_for: 3 days}}"
+UNJUDGED = (
+    "it: {stream: {detector: fast, not_judged: [rest-unknown, too-sparse], "
+    "within: 3 days}}"
+)
 SHARED = "it: {use: pregnancy}"
 JOINED = "it: {any_of: [a, b]}, a: {condition: {in: diabetes}}, b: {use: pregnancy}"
 SCORE = (
@@ -61,6 +67,10 @@ CRITERIA: Mapping[str, tuple[str, str]] = {
         for name in ("latest", "earliest", "min", "max", "mean", "median")
     },
     "count": _compared("count", PROBLEM, "at_least: 2"),
+    "days": _compared("days", DAYS, "at_least: 5"),
+    "coverage of days": _compared("coverage", DAYS, "at_least: 0.7"),
+    "mean of days": _compared("mean", DAYS, "above: 100"),
+    "sustained by days": _compared("sustained", DAYS, "above: 100, for: 3 days"),
     "value": _compared("value", SCORE, "at_least: 1"),
     "threshold": _compared("threshold", ALERT, "above: 40"),
     "duration": _compared("duration", ALERT, "above: 10 minutes"),
@@ -89,6 +99,9 @@ FACTS: Mapping[str, tuple[str, str]] = {
     "medication": (MEDICINE, "it: present"),
     "observation": (RATE, "it: present"),
     "wearable_alert": (ALERT, "it: present"),
+    "wearable": (DAYS, "it: present"),
+    "stream": (SILENT, "it: present"),
+    "stream of a detector": (UNJUDGED, "it: present"),
     "score": _compared("value", SCORE, "at_least: 1"),
     "use": (SHARED, "it: present"),
     "any_of": (JOINED, "it: present"),

@@ -16,7 +16,7 @@ from ..engine.facts import Criterion, Fact
 from ..engine.rows.readings import Row
 from ..engine.series import newest, oldest, sustained_rows
 
-_DISPUTABLE = ("observation", "wearable_alert")
+_DISPUTABLE = ("observation", "wearable_alert", "wearable")
 """Kinds of facts whose rows a device or a person has measured."""
 
 

@@ -30,6 +30,7 @@ _SOURCES: Mapping[str, str] = {
     "draft_orders": "draft orders",
     "consents": "consents",
     "wearable_alerts": "wearable alerts",
+    "wearable_readings": "readings of wearables",
 }
 
 _KINDS: Mapping[ReasonKind, str] = {

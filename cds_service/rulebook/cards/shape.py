@@ -39,6 +39,8 @@ _ABSENCE = re.compile(
 _NOTHING = re.compile(
     r"(?:none|no|nothing|absent|negative|not recorded)", re.IGNORECASE
 )
+_TITLED = ("wearable_alert", "wearable", "stream", "score")
+"""Kinds of facts that are called by their title."""
 _NAMING = frozenset({"name", "code", "ingredient"})
 
 
@@ -107,7 +109,7 @@ def longest_value(fact: Fact, attribute: str, ingredients: Iterable[str]) -> str
         return max(ingredients, key=len, default=fact.title)
     if attribute == "recorded":
         return f"{fact.title}: none current among 99 entries; name ended 2026-11-22"
-    if attribute in ("name", "title") and fact.kind in ("wearable_alert", "score"):
+    if attribute in ("name", "title") and fact.kind in _TITLED:
         return fact.title
     if attribute == "counted":
         return ", ".join(f"{each.label} (1)" for each in fact.items[:4])
@@ -126,5 +128,9 @@ _LONGEST = {
     "type": "high-resting-heart-rate",
     "device": "Name of a watch",
     "local_time": "2026-11-22 03:12 (site's time; wearer's local time not known)",
+    "days": "28",
+    "source": "Name of a source",
+    "reason": "low coverage",
+    "days_line": "99.9–199.9 mmol/L on 14 of 14 days to 2026-11-22: ▁▂▃▄▅▆▇█▁▂▃▄▅▆",
     "unassessed": "Age 65 or more (1), Age 75 or more as well (1)",
 }

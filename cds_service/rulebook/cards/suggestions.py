@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from ...fhir.chart import Resource
 from ...protocol.cards import Action, Suggestion
 from ..engine.evaluate import Evaluation
+from ..engine.facts import WORN
 from ..engine.rows.readings import Row, reference_of, text_of
 from ..engine.rules import ActionTemplate, SuggestionTemplate
 from ..values.escaping import shorten
@@ -315,7 +316,7 @@ def _quote(evaluation: Evaluation) -> Resolve:
 
     def quote(fact: str, attribute: str) -> Text | None:
         named = evaluation.rule.facts.get(fact)
-        worn = named is not None and named.kind == "wearable_alert"
+        worn = named is not None and named.kind in WORN
         if worn and not evaluation.case.may_disclose:
             raise _NotToBeSent
         return evaluation.text(fact, attribute)

@@ -377,7 +377,12 @@ _OCCASIONS = (
     Occasion("example", "2026-01-01", "example", "Practitioner/example"),
 )
 _IDENTITY = frozenset({"resourceType", "id", "meta", "subject", "patient", "for"})
-_NO_RESOURCES = {"wearable_alert": "a wearable alert", "score": "a score"}
+_NO_RESOURCES = {
+    "wearable_alert": "a wearable alert",
+    "wearable": "a day of a wearable",
+    "stream": "a stream of a wearable",
+    "score": "a score",
+}
 
 
 def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:

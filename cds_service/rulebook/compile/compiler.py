@@ -9,7 +9,7 @@ from ...wearables.metrics import Catalogue
 from ..engine.rows.selectors import Selectors
 from ..engine.rulebook import Rulebook
 from ..engine.rules import CheckResource, Rule, Site, unchecked
-from ..language.detectors import DetectorTree, read_detector
+from ..language.detectors import DetectorTree, read_detector, titles_of
 from ..language.diagnostics import Finding, Findings, quote, suggest
 from ..language.document import Document
 from ..language.schemas import check_shape
@@ -158,11 +158,12 @@ class _Compilation:
         )
         shelf = Shelf(
             valuesets,
-            catalogue.alert_types,
+            catalogue,
             self.facts,
             self.findings,
             self.check_resource,
             quantities,
+            titles_of(self.detectors.values()),
         )
         self._check_shared(shelf)
         rules = self._rules(shelf, site)
@@ -252,7 +253,13 @@ class _Compilation:
 
     def _check_shared(self, shelf: Shelf) -> None:
         """A shared fact that no rule uses is checked all the same."""
-        trial = Shelf(shelf.valuesets, shelf.alert_types, shelf.shared, self.findings)
+        trial = Shelf(
+            shelf.valuesets,
+            shelf.catalogue,
+            shelf.shared,
+            self.findings,
+            detectors=shelf.detectors,
+        )
         for name, tree in shelf.shared.items():
             used = SharedFact(("fact",), name)
             FactBuilder(trial, tree.document).build_one(name, used, ())

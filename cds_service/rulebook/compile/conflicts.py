@@ -7,6 +7,7 @@ that a reducer makes of a fact. An empty range is a card that is never shown.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, assert_never
 
+from ..engine.days import OF_DAYS
 from ..engine.facts import REDUCERS, Fact
 from ..engine.rules import Param
 from ..language.criterion_tree import (
@@ -159,7 +160,7 @@ class _Reader:
         if fact is None:
             return  # that there is none is told where it is compiled
         names = {test.name for test in node.tests}
-        if names - {"count"} and fact.kind != "score":
+        if names - {*OF_DAYS} and fact.kind != "score":
             said = f"{node.fact} {node.tests[0].name}"
             yield self._count(node.fact, "at_least", node.path, said)
         for test in node.tests:

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
-from ...units import scales
-from ...wearables.records import AlertType
+from ...units import AS_IT_IS, Scale, Substance, scales
+from ...wearables.detection.episodes import NotJudged
+from ...wearables.metrics import Catalogue, Metric
 from ..engine.facts import Fact, Window
-from ..engine.rows.selectors import Selector
+from ..engine.rows.selectors import DayValue, Selector, Silence, Unjudged
 from ..engine.rules import CheckResource, unchecked
+from ..language.criterion_tree import Amount
 from ..language.diagnostics import Findings, quote, suggest
 from ..language.document import Document, Path
 from ..language.slips import check_unit
@@ -24,11 +26,17 @@ from ..language.tree import (
     PeriodNode,
     ScoreFact,
     SharedFact,
+    SilentFact,
+    UnjudgedFact,
+    WearableFact,
 )
 from ..terminology.measured import Quantities
 from ..terminology.valuesets import ValueSet
 from ..values.intervals import Duration
 
+_KEPT_IN = {"band": "%", "worn": "min"}
+"""The units of values of days that are not in their metric's."""
+_OF_DAYS = ("day", "week", "month", "year")
 DRAFT_ORDERS = "draft_orders"
 """Where a medicine is read from that is only being ordered."""
 
@@ -38,13 +46,16 @@ class Shelf:
     """What rules are resolved against, and the selectors that they share."""
 
     valuesets: Mapping[str, ValueSet]
-    alert_types: Mapping[str, AlertType]
+    catalogue: Catalogue
+    """What wearables tell."""
     shared: Mapping[str, FactTree]
     """The facts of ``facts/`` by name."""
     findings: Findings
     check_resource: CheckResource = unchecked
     quantities: Quantities = Quantities()
     """What codes measure."""
+    detectors: Mapping[str, str] = field(default_factory=dict)
+    """Titles by name."""
     selectors: list[Selector] = field(default_factory=list)
     """By slot."""
     slots: dict[Selector, int] = field(default_factory=dict)
@@ -172,6 +183,12 @@ class FactBuilder:
                 return self._union_of_shared(name, node, chain)
             case AlertFact():
                 return self._wearable(name, node)
+            case WearableFact():
+                return self._of_days(name, node)
+            case SilentFact():
+                return self._silent(name, node)
+            case UnjudgedFact():
+                return self._unjudged(name, node)
             case ConditionFact() | MedicationFact() | ObservationFact():
                 return self._coded(name, node)
             case ScoreFact():
@@ -213,22 +230,111 @@ class FactBuilder:
         )
 
     def _wearable(self, name: str, node: AlertFact) -> Fact | None:
+        known = self.shelf.catalogue.alert_types
         for index, each in enumerate(node.types):
-            if each not in self.shelf.alert_types:
+            if each not in known:
                 self._error(
                     (*node.path, "type", index),
                     "CDS224",
                     f"{quote(each)} is not in alert-types.yaml",
-                    suggest(each, self.shelf.alert_types) or "add it there",
+                    suggest(each, known) or "add it there",
                 )
                 return None
-        units = {self.shelf.alert_types[each].unit for each in node.types}
+        units = {known[each].unit for each in node.types}
         types = tuple(sorted(node.types))
         selector = Selector("wearable_alert", types=types, status=node.status)
-        titles = " / ".join(self.shelf.alert_types[each].title for each in node.types)
+        titles = " / ".join(known[each].title for each in node.types)
         window = self._window(node.period)
         unit = units.pop() if len(units) == 1 else ""
         return self._fact(name, "wearable_alert", selector, window, unit, titles)
+
+    def _of_days(self, name: str, node: WearableFact) -> Fact | None:
+        metric = self._metric(node.metric, node.path)
+        window = self._days(node.period)
+        if metric is None or window is None:
+            return None
+        statistic = node.statistic or metric.statistics[0]
+        if statistic not in metric.statistics:
+            message = f"a day of {quote(metric.name)} has no {quote(statistic)}"
+            help = suggest(statistic, metric.statistics)
+            help = help or f"it has {', '.join(metric.statistics)}"
+            self._error((*node.path, "summary"), "CDS235", message, help)
+            return None
+        kept_in = _KEPT_IN.get(statistic.partition(":")[0], "")
+        unit = node.unit or kept_in
+        scale = self._scale(metric, kept_in or metric.unit, unit, (*node.path, "unit"))
+        if scale is None:
+            return None
+        grows = metric.cumulative or self._speaks(metric)
+        to_today = node.part == "night" or not grows
+        asked = DayValue(metric.name, statistic, node.part, unit, scale, to_today)
+        selector = Selector("wearable", worn=asked)
+        at_night = " at night" if node.part == "night" else ""
+        title = f"{metric.title}{at_night}"
+        fact = self._fact(name, "wearable", selector, window, unit, title)
+        return replace(fact, has_coverage=self._speaks(metric))
+
+    def _silent(self, name: str, node: SilentFact) -> Fact | None:
+        metric = self._metric(node.metric, node.path)
+        length = self._length(node.silent_for)
+        if metric is None or length is None:
+            return None
+        selector = Selector("stream", worn=Silence(metric.name, length))
+        return self._fact(name, "stream", selector, None, "", metric.title)
+
+    def _unjudged(self, name: str, node: UnjudgedFact) -> Fact | None:
+        window = self._days(node.period)
+        title = self.shelf.detectors.get(node.detector)
+        if title is None:
+            message = f"there is no detector {quote(node.detector)}"
+            help = suggest(node.detector, self.shelf.detectors)
+            where = (*node.path, "detector")
+            self._error(where, "CDS238", message, help or "write a file in detectors/")
+        if window is None or title is None:
+            return None
+        reasons = frozenset(map(NotJudged, node.reasons))
+        selector = Selector("stream", worn=Unjudged(node.detector, reasons))
+        return self._fact(name, "stream", selector, window, "", title)
+
+    def _speaks(self, metric: Metric) -> bool:
+        """Check whether it is known for how much of a day readings speak."""
+        of = metric.derived.source if metric.derived else metric.name
+        told = self.shelf.catalogue.metrics.get(of)
+        return told is not None and told.speaks_for is not None
+
+    def _metric(self, name: str, path: Path) -> Metric | None:
+        known = self.shelf.catalogue.metrics
+        if name not in known:
+            message = f"{quote(name)} is not in metrics.yaml"
+            help = suggest(name, known) or "add it there"
+            self._error((*path, "metric"), "CDS234", message, help)
+        return known.get(name)
+
+    def _scale(
+        self, metric: Metric, kept_in: str, unit: str, path: Path
+    ) -> Scale | None:
+        """Return what leads from a day's value to *unit*; None, with a finding."""
+        if unit in ("", kept_in):
+            return AS_IT_IS
+        if not check_unit(unit, self.document, path, self.shelf.findings):
+            return None
+        found = scales(kept_in, unit, Substance(molar_mass=metric.molar_mass))
+        if not found:
+            message = f"{quote(kept_in)}, the unit of the day's value, cannot be told "
+            message += f"in {quote(unit)}"
+            self._error(path, "CDS236", message, f"write a unit such as `{kept_in}`")
+            return None
+        return found[0]
+
+    def _days(self, period: PeriodNode) -> Window | None:
+        """The window of whole days."""
+        window = self._window(period)
+        if window and window.length.unit not in _OF_DAYS:
+            message = f"{quote(period.length.written)} is not a number of days"
+            help = "a day is the least that is told: write e.g. `7 days`, `2 weeks`"
+            self._error(period.path, "CDS237", message, help)
+            return None
+        return window
 
     def _coded(self, name: str, node: CodedFact) -> Fact | None:
         valueset = self.shelf.valuesets.get(node.valueset)
@@ -276,18 +382,22 @@ class FactBuilder:
     def _window(self, period: PeriodNode | None) -> Window | None:
         if period is None:
             return None
-        length, written = period.length.quantity, quote(period.length.written)
+        length = self._length(period.length)
+        return None if length is None else Window(period.key, length)
+
+    def _length(self, amount: Amount) -> Duration | None:
+        length, written = amount.quantity, quote(amount.written)
         if not isinstance(length, Duration):
             message = f"{written} is not a duration"
             help = "write e.g. `7 days`, `24 hours`, `12 months`"
-            self._error(period.path, "CDS222", message, help)
+            self._error(amount.path, "CDS222", message, help)
             return None
         if length.count == 0:
             message = f"{written} is no time at all"
             help = "say how far back the rule looks"
-            self._error(period.path, "CDS222", message, help)
+            self._error(amount.path, "CDS222", message, help)
             return None
-        return Window(period.key, length)
+        return length
 
     def _fact(
         self,

@@ -11,7 +11,7 @@ from ..values import intervals
 from ..values.intervals import Duration, Limit, exactly
 
 _TIMES = {"duration", "age"}
-_PLAIN = {"count", "coverage"}
+_PLAIN = {"count", "days", "coverage"}
 """Numbers that need no unit."""
 
 
@@ -79,7 +79,8 @@ class LimitReader:
             return None if length is None else intervals.seconds(length)
         if name == "local_time":
             return self._minutes(amount)
-        self._compare_units(amount, fact)
+        if name not in _PLAIN:
+            self._compare_units(amount, fact)
         return self.number(amount)
 
     def _compare_units(self, amount: Amount, fact: Fact) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from ...fhir.chart import Policy, SourceQuery
+from ..engine.facts import WORN
 from ..engine.rows.selectors import Selector
 from ..engine.rules import Rule
 from ..terminology.valuesets import ValueSet
@@ -119,7 +120,7 @@ def derive(
             ]
     observing = [each for each in charted if each.selector.kind == "observation"]
     derived += _observations(observing, valuesets, policies)
-    worn = tuple(each for each in askings if each.selector.kind == "wearable_alert")
+    worn = tuple(each for each in askings if each.selector.kind in WORN)
     if worn:
         asked = SourceQuery(
             "consents", "consents", _search("Consent"), policies["consents"]

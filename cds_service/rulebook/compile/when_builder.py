@@ -6,7 +6,8 @@ from typing import assert_never
 
 from ..engine import criteria, person, scores, trend
 from ..engine.alert_tests import AlertTest
-from ..engine.facts import KINDS, REDUCERS, Criterion, Fact, Item, Predicate
+from ..engine.days import OF_DAYS
+from ..engine.facts import KINDS, REDUCERS, WORN, Criterion, Fact, Item, Predicate
 from ..engine.rules import Param
 from ..language.criterion_tree import (
     Branch,
@@ -249,8 +250,9 @@ class WhenBuilder:
         predicate = (
             predicates[0] if len(predicates) == 1 else criteria.conjunction(predicates)
         )
-        operator = _counts(fact, limits) if name == "count" else "compare"
-        needed = name != "count" or _needs_one(limits)
+        counts = name in OF_DAYS
+        operator = _counts(fact, limits) if counts else "compare"
+        needed = not counts or _needs_one(limits)
         there = {fact.name, f"{fact.name}.{name}"} if needed else ()
         return self._leaf(fact, text, path, predicate, operator, frozenset(there))
 
@@ -315,15 +317,16 @@ class WhenBuilder:
 
     def _allowed(self, fact: Fact, name: str, path: Path) -> bool:
         allowed = KINDS[fact.kind].tests
+        if name == "coverage" and fact.kind == "wearable" and not fact.has_coverage:
+            message = f"nothing tells how much of a day is known of {quote(fact.name)}"
+            help = "ask on how many `days` there are data"
+            self._error(path, "CDS311", message, help, key=True)
+            return False
         if name in allowed:
             return True
-        if fact.kind == "wearable_alert" and name == "absent":
-            self._error(
-                path,
-                "CDS306",
-                f"`absent` cannot be asked of {quote(fact.name)}",
-                "that no alert came proves nothing; ask for one that did",
-            )
+        if fact.kind in WORN and name == "absent":
+            message = f"`absent` cannot be asked of {quote(fact.name)}"
+            self._error(path, "CDS306", message, _NOTHING_CAME[fact.kind])
             return False
         self._error(
             path,
@@ -382,8 +385,15 @@ def _counts(fact: Fact, limits: Sequence[Limit]) -> str:
 
     Entries that are not recognised may be counted too, but alerts are all recognised.
     """
-    needed = _needs_one(limits) and fact.kind == "wearable_alert"
+    needed = _needs_one(limits) and fact.kind in WORN
     return "compare" if needed else "count"
+
+
+_NOTHING_CAME = {
+    "wearable_alert": "that no alert came proves nothing; ask for one that did",
+    "wearable": "that no data came proves nothing; ask how many `days` there are",
+    "stream": "there may be no stream at all; ask for one that is `present`",
+}
 
 
 def _needs_one(limits: Sequence[Limit]) -> bool:

@@ -245,11 +245,28 @@ def _seen(value: tuple[str, str] | None, found: Found, case: Case) -> str:
     counts = _counts(found)
     matching = counts.pop("match")
     said = [" = ".join(value) if value else f"{matching} match"]
+    said += _told_by(found, case)
     said += [f"{name} {case.chart.state(name).name.lower()}" for name in found.unread]
     said += [f"{count} {word}" for word, count in counts.items() if count]
     doubted = [*found.unusable, *found.uncertain]
     said += dict.fromkeys(row.why for row in doubted)
     return ", ".join(said)
+
+
+def _told_by(found: Found, case: Case) -> Iterator[str]:
+    """Yield on how many days a number rests, how much they tell, and who told it."""
+    days = case.days_of(found.fact)
+    if found.fact.kind != "wearable" or days is None:
+        return
+    told = {name: show(case, found.fact, name) for name in _OF_WORN}
+    yield f"{told['days'] and told['days'].text} of {days.number} days"
+    for name in ("coverage", "source", "device"):
+        shown = told[name]
+        if shown:
+            yield f"{name} {printable(shown.text)}"
+
+
+_OF_WORN = ("days", "coverage", "source", "device")
 
 
 def _number(node: Criterion, found: Found, case: Case) -> tuple[str, str] | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..engine.facts import Fact, Window
-from ..engine.rows.selectors import Selector
+from ..engine.rows.selectors import DayValue, Selector, Silence, Unjudged
 from ..engine.rulebook import Rulebook
 from ..language.document import Path
 from ..terminology.parts import Measure
@@ -133,7 +133,7 @@ def _sign(clause: Clause) -> int:
         return 1
     if clause.kind == "absent":
         return -1
-    if clause.kind in ("count", *_GROWS) and (rising or falling):
+    if clause.kind in ("count", "days", "coverage", *_GROWS) and (rising or falling):
         return 1 if rising else -1
     if clause.kind in _SHRINKS and (rising or falling):
         return 1 if falling else -1
@@ -159,7 +159,7 @@ def _compare(
     yield from _policy(before_selector, after_selector, now, report)
     if _span(was.window) != _span(now.window):
         yield _window(was, now, effect, report)
-    if now.kind == "observation" and was.unit != now.unit:
+    if now.kind in ("observation", "wearable") and was.unit != now.unit:
         text = f"{now.name} in {now.unit or 'no unit'}, was {was.unit or 'no unit'}"
         yield report(path, text, VersionStep.MAJOR, "")
     yield from _codes(before_selector, after_selector, now, old, new, effect, report)
@@ -178,11 +178,40 @@ def _policy(
         if before != after:
             text = f"{fact.name} {told} {after}, was {before}"
             yield report(path, text, VersionStep.MAJOR, "")
+    yield from _worn(old, new, fact, report)
     gained, lost = set(new.types) - set(old.types), set(old.types) - set(new.types)
     for types, word in ((gained, "also reads"), (lost, "no longer reads")):
         if types:
             text = f"{fact.name} {word} alerts {_named(types)}"
             yield report(path, text, VersionStep.MINOR, "")
+
+
+def _worn(old: Selector, new: Selector, fact: Fact, report: Report) -> Iterator[Change]:
+    """What is taken of wearables beside their alerts."""
+    path: Path = ("facts", fact.name)
+    before, after = _told(old), _told(new)
+    for name in {**before, **after}:
+        if canonical(before.get(name)) == canonical(after.get(name)):
+            continue
+        step = VersionStep.MINOR if name in _TUNED else VersionStep.MAJOR
+        text = f"{fact.name} {name.replace('_', ' ')} {after.get(name, 'none')}, "
+        yield report(path, text + f"was {before.get(name, 'none')}", step, "")
+
+
+_TUNED = ("silent_for", "not_judged")
+
+
+def _told(selector: Selector) -> dict[str, Any]:
+    match selector.worn:
+        case DayValue(metric, statistic, part):
+            return {"metric": metric, "summary": statistic, "part": part}
+        case Silence(metric, length):
+            return {"metric": metric, "silent_for": length}
+        case Unjudged(detector, reasons):
+            why = ", ".join(sorted(reasons)) or "any"
+            return {"detector": detector, "not_judged": why}
+        case _:
+            return {}
 
 
 def _window(was: Fact, now: Fact, effect: int, report: Report) -> Change:

@@ -4,12 +4,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..engine.facts import Fact
-from ..engine.rows.selectors import Selector
+from ..engine.rows.selectors import DayValue, Selector, Silence, Unjudged
 from ..language.criterion_tree import Bound, Value
 from ..values.escaping import inert
 from ..values.intervals import Duration
 from ..values.text import format_quantity
 from .meaning import Clause
+from .worn_words import (
+    counted_words,
+    coverage_words,
+    days_words,
+    presence_words,
+    readings_words,
+    stream_words,
+    value_words,
+)
 
 _LIMITS = {
     "above": "above {}",
@@ -53,6 +62,12 @@ _OF_ALERT = {
     "local_time": "a start by the wearer's clock",
 }
 
+_OF_DAYS: Mapping[str, tuple[Callable[[Fact, str, str], str], Mapping[str, str]]] = {
+    "days": (days_words, _COUNTS),
+    "coverage": (coverage_words, _LIMITS),
+}
+"""What is asked of how much days tell: how it is said, and its limits."""
+
 _ENDED = {
     "open": (" that still lasts", " that still last"),
     "closed": (" that has ended", " that have ended"),
@@ -73,6 +88,10 @@ class Words:
             return f"the score {self.title(fact)} is {limits(clause.bounds, fact)}"
         if clause.kind == "alert":
             return self._one_alert(fact, clause)
+        if clause.kind in _OF_DAYS:
+            said = limits(clause.bounds, fact, _OF_DAYS[clause.kind][1])
+            last = last_words(fact, " of the last {}")
+            return _OF_DAYS[clause.kind][0](fact, said, last)
         if clause.kind == "count":
             said = limits(clause.bounds, fact, _COUNTS)
             return f"there are {said} {self.rows(fact)}"
@@ -89,6 +108,11 @@ class Words:
     def rows(self, fact: Fact) -> str:
         """Return what a fact finds, in the plural."""
         title, last = self.title(fact), last_words(fact, " from the last {}")
+        worn = self._worn(fact)
+        if isinstance(worn, DayValue):
+            return readings_words(fact, last)
+        if worn is not None:
+            return counted_words(fact, worn, last)
         if fact.kind == "condition":
             kind = _PROBLEMS[self._status(fact)].partition(" ")[2]
             kind = kind.replace("problem", "problems", 1)
@@ -104,6 +128,9 @@ class Words:
     def value(self, fact: Fact) -> str:
         """The number that a fact has, as the subject of a sentence."""
         title, last = self.title(fact), last_words(fact, " of the last {}")
+        worn = self._worn(fact)
+        if isinstance(worn, DayValue):
+            return value_words(fact, worn, last)
         if fact.kind == "wearable_alert":
             ended = self._ended(fact, many=True)
             return f"value among the wearable alerts {title}{last}{ended}"
@@ -123,7 +150,12 @@ class Words:
             return f"{title} is not recorded as {problem}"
         if fact.kind == "medication":
             return self._medicine(fact, title, present)
-        last = last_words(fact, " from the last {}")
+        last, worn = last_words(fact, " from the last {}"), self._worn(fact)
+        if isinstance(worn, DayValue):
+            return presence_words(fact, last, present)
+        if worn is not None:
+            last = last_words(fact, " in the last {}")
+            return stream_words(fact, worn, last, present)
         if fact.kind == "wearable_alert":
             return f"there is a wearable alert {title}{last}{self._ended(fact)}"
         return f"there is {'a' if present else 'no'} result for {title}{last}"
@@ -176,6 +208,9 @@ class Words:
         one, several = _ENDED.get(self._status(fact), ("", ""))
         return several if many else one
 
+    def _worn(self, fact: Fact) -> DayValue | Silence | Unjudged | None:
+        return self._selector(fact).worn if fact.slots else None
+
     def _selector(self, fact: Fact) -> Selector:
         return self.selectors[fact.slots[0]]
 
@@ -212,7 +247,7 @@ def quantity(bound: Bound, fact: Fact | None) -> str:
     """A limit with its unit."""
     if bound.attribute == "coverage" and isinstance(bound.value, float):
         return f"{bound.value * 100:g} %"
-    plain = bound.attribute == "count" or fact is None
+    plain = bound.attribute in ("count", "days") or fact is None
     return value_text(bound.value, "" if plain or fact is None else fact.unit)
 
 

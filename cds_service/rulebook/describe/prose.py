@@ -245,7 +245,7 @@ class _Teller:
             fact = self.rule.facts.get(clause.fact)
             if clause.kind == "patient":
                 yield f"the patient's {'date of birth' if clause.bounds else 'sex'}"
-            elif fact is None or clause.kind in _SURE:
+            elif fact is None or clause.kind in _SURE or fact.kind == "stream":
                 continue
             elif fact.kind == "score":
                 yield f"an item that could decide {self.words.title(fact)}"
@@ -260,7 +260,7 @@ class _Teller:
                 yield self.words.value(fact)
 
 
-_SURE = ("present", "absent", "count")
+_SURE = ("present", "absent", "count", "days", "coverage")
 """Tests that nothing recorded answers."""
 
 

@@ -26,6 +26,7 @@ from .rows.readings import Row, text_of
 from .rules import Param
 from .scores import tally
 from .series import change, reduce_rows, span, text_rows
+from .worn_text import TOLD_SO, show_worn
 
 
 def show(case: Case, fact: Fact, attribute: str) -> Text | None:
@@ -33,12 +34,18 @@ def show(case: Case, fact: Fact, attribute: str) -> Text | None:
     if fact.kind == "score":
         return _of_score(case, fact, attribute)
     rows = case.found(fact).rows
+    if attribute in TOLD_SO.get(fact.kind, ()):
+        return show_worn(case, fact, attribute, rows)
     if attribute == "count":
         return _trusted(str(_count(case, fact, rows)))
     if attribute == "recorded":
         return recorded(case, fact, rows)
-    if not rows:
-        return None
+    return _of_rows(case, fact, rows, attribute) if rows else None
+
+
+def _of_rows(
+    case: Case, fact: Fact, rows: Sequence[Row], attribute: str
+) -> Text | None:
     if attribute == "name":
         return _names(case, fact, rows)
     if attribute == "ingredient":

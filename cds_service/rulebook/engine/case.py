@@ -12,8 +12,11 @@ from typing import TypeVar
 
 from ...fhir.chart import Chart, Resource
 from ...fhir.moments import EVER, Moment
+from ...wearables.detection.episodes import DayTally
+from ...wearables.summaries import DaySummary
 from ...wearables.worn import Wearables
 from ..values.truth import ReasonKind, Verdict
+from .days import Days, last_days, today_of
 from .facts import Fact, Found, Predicate, Window
 from .person import birth_moment
 from .rows.chart_index import ChartIndex
@@ -23,10 +26,11 @@ from .rows.problems import Ending, OpenEndings, Times, usual_reading
 from .rows.readings import (
     Row,
     alert_reference,
+    day_reference,
     reference_of,
     text_of,
 )
-from .rows.selectors import Selectors
+from .rows.selectors import DayValue, Selectors
 
 LATE = timedelta(minutes=5)
 """How far ahead of us a clock may be. Source: decision on windows, now + 5 minutes."""
@@ -86,7 +90,9 @@ class Case:
         self.today: date = now.astimezone(zone).date()
         """The day of the site's calendar."""
         self.may_disclose = True
-        """Whether a resource for the EHR may quote the patient's wearable alerts."""
+        """Whether a resource for the EHR may quote the patient's wearables."""
+        self.draws = True
+        """Whether text may draw days as a row of bars."""
         self.of_patient: dict[str, Verdict] = {}
         """What was answered about the patient, by what was asked."""
         self.verdicts: dict[Predicate, Verdict] = {}
@@ -177,6 +183,7 @@ class Case:
         wearables = replace(
             worn,
             alerts=_kept(worn.alerts, alert_reference, references),
+            days=_kept(worn.days, day_reference, references),
         )
         reduced = Case(
             self._selectors,
@@ -187,7 +194,7 @@ class Case:
             self._ignore_unresolved,
             self._reading,
         )
-        reduced.may_disclose = self.may_disclose
+        reduced.may_disclose, reduced.draws = self.may_disclose, self.draws
         return reduced
 
     def surely(self, fact: Fact) -> bool | None:
@@ -301,8 +308,10 @@ class Case:
                 found.unusable.append(row)
             return
         window = fact.window
-        if window is None:
+        if window is None or self._looks_at(fact, row):
             found.rows.append(row)
+            return
+        if isinstance(row.worn, DaySummary | DayTally):
             return
         moment, unsaid = row.time(window.rule)
         if moment is None and window.rule == "taken_for" and unsaid:
@@ -322,6 +331,25 @@ class Case:
 
     def _may_lie_in(self, window: Window | None, row: Row) -> bool:
         return window is None or self._lies_in(window, row) is not False
+
+    def days_of(self, fact: Fact) -> Days | None:
+        """The civil days that a fact looks at; None for one that looks at no days."""
+        if fact.window is None or fact.kind not in ("wearable", "stream"):
+            return None
+        return last_days(fact.window.length, self.today, self._to_today(fact))
+
+    def _looks_at(self, fact: Fact, row: Row) -> bool:
+        """Check whether a row is of one of the civil days that a fact looks at."""
+        worn, length = row.worn, fact.window and fact.window.length
+        if not length or not isinstance(worn, DaySummary | DayTally):
+            return False
+        today = today_of(worn, self.now, self.zone)
+        days = last_days(length, today, self._to_today(fact))
+        return days.first <= worn.day <= days.last
+
+    def _to_today(self, fact: Fact) -> bool:
+        asked = self._selectors.all[fact.slots[0]].worn
+        return not isinstance(asked, DayValue) or asked.to_today
 
     def _lies_in(self, window: Window, row: Row) -> bool | None:
         """Check if a row lies in a window; None where its time is too vague to say."""

@@ -10,10 +10,12 @@ from ..values import truth
 from ..values.intervals import INFINITY, RISING, Interval, Limit
 from ..values.truth import Reason, ReasonKind, Verdict, unknown
 from .alert_tests import AlertTest
+from .days import OF_DAYS, reckon
 from .facts import CaseFacts, Fact, Found, Predicate
+from .rows.readings import Row
 from .series import reduce_rows
 
-_GROWS = {"count", "max"}
+_GROWS = {"max", *OF_DAYS}
 _SHRINKS = {"min"}
 
 
@@ -73,7 +75,7 @@ def compare(fact: Fact, reducer: str, limit: Limit) -> Predicate:
     def predicate(case: CaseFacts) -> Verdict:
         found = case.found(fact)
         doubts = found.doubts(unresolved=reducer == "count")
-        value = reduce_rows(reducer, found.rows)
+        value = number_of(case, fact, reducer, found.rows)
         if value is None:
             return unknown(doubts or [Reason(ReasonKind.NOT_RECORDED, fact.name)])
         verdict = limit.of(value)
@@ -88,6 +90,15 @@ def compare(fact: Fact, reducer: str, limit: Limit) -> Predicate:
         return unknown(doubts)
 
     return predicate
+
+
+def number_of(
+    case: CaseFacts, fact: Fact, what: str, rows: Sequence[Row]
+) -> Interval | None:
+    """Return what a test compares; None where no row tells it."""
+    if fact.kind == "wearable" and what in OF_DAYS:
+        return reckon(what, rows, case.days_of(fact))
+    return reduce_rows(what, rows)
 
 
 def some_alert(fact: Fact, test: AlertTest) -> Predicate:

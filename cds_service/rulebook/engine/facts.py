@@ -14,6 +14,7 @@ from ..language.document import Position
 from ..values.intervals import Duration
 from ..values.truth import Reason, ReasonKind, Verdict
 from .alert_tests import AlertTest
+from .days import Days
 from .rows.readings import Row
 
 REDUCERS = ("latest", "earliest", "min", "max", "mean", "median")
@@ -86,6 +87,21 @@ KINDS: Mapping[str, Kind] = {
             ),
         ),
         Kind(
+            "wearable",
+            tests=frozenset({"present", "count", "days", "coverage", *REDUCERS})
+            | {"sustained", "on_days", *CHANGES},
+            shows=frozenset({"name", "count", "days", "unit", *REDUCERS}),
+            may_show=frozenset({"coverage", "device", "source", "age", "span"})
+            | {"latest_date", "days_line", *CHANGES},
+            always=frozenset({"count", "days"}),
+        ),
+        Kind(
+            "stream",
+            tests=frozenset({"present", "count"}),
+            shows=frozenset({"name", "count", "age", "latest_date", "source"}),
+            may_show=frozenset({"device", "reason"}),
+        ),
+        Kind(
             "score",
             tests=frozenset({"value"}),
             shows=frozenset({"value", "title"}),
@@ -95,6 +111,8 @@ KINDS: Mapping[str, Kind] = {
     )
 }
 """Every kind of fact. ``use`` and ``any_of`` are made of these."""
+WORN = ("wearable_alert", "wearable", "stream")
+"""Kinds of facts that wearables tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +134,8 @@ class Fact:
     """The title of its value set, for a row that the record does not name."""
     plausible: tuple[float, float] | None = None
     """Between what its values lie, in ``unit``; None where its set does not say."""
+    has_coverage: bool = False
+    """Of days: whether it is known how much of them readings speak for."""
     sustained_for: Duration | None = None
     """The period of its ``sustained`` test, to which mean, count and span refer."""
     change_over: Duration | None = None
@@ -232,6 +252,9 @@ class CaseFacts(Protocol):
 
     def surely(self, fact: Fact) -> bool | None:
         """Check if the fact has a row, where that shows before any row is read."""
+
+    def days_of(self, fact: Fact) -> Days | None:
+        """The civil days that a fact looks at; None for one that looks at no days."""
 
     def newest_first(self) -> bool:
         """Return whether the observations came newest first, as far as they came."""

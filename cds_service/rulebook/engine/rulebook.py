@@ -70,7 +70,7 @@ class Program:
         for all that they need.
         """
         unread = {origin for origin, names in index.unread.items() if names}
-        sure = {*index.alerts, *index.slots_in_doubt()}
+        sure = {*index.worn, *index.slots_in_doubt()}
         there = sure.union(index.matches)
         numbers = set(self._always)
         for slot in there:

@@ -5,7 +5,7 @@ keys that they stand under. So whoever compiles, describes, compares or changes 
 detector walks all of its numbers, and a new one is known to them all.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,6 +103,11 @@ class DetectorTree(Node):
     def line(self, path: Path) -> int:
         """Return the line of a key; of its nearest parent where it is not there."""
         return self.document.position(path, key=True).line
+
+
+def titles_of(detectors: Iterable[DetectorTree]) -> dict[str, str]:
+    """Return the title of each detector by its name."""
+    return {each.name: each.title for each in detectors}
 
 
 def read_detector(document: Document) -> DetectorTree:

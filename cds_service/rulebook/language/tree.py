@@ -89,6 +89,42 @@ class AlertFact(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class WearableFact(Node):
+    """What days were by a patient's wearables: one value of each."""
+
+    kind: ClassVar[str] = "wearable"
+    usual_part: ClassVar[str] = "day"
+    metric: str
+    statistic: str
+    """``mean``, ``total``, ``band:in-range`` … ; empty for the metric's usual one."""
+    part: str
+    """``day`` or ``night``."""
+    unit: str
+    """UCUM; empty where no number is asked for."""
+    period: PeriodNode
+
+
+@dataclass(frozen=True, slots=True)
+class SilentFact(Node):
+    """A metric that was agreed, and that no source has told of for so long."""
+
+    kind: ClassVar[str] = "stream"
+    metric: str
+    silent_for: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class UnjudgedFact(Node):
+    """Days on which a detector met what it could not judge."""
+
+    kind: ClassVar[str] = "stream"
+    detector: str
+    reasons: tuple[str, ...]
+    """Any of these; empty for all."""
+    period: PeriodNode
+
+
+@dataclass(frozen=True, slots=True)
 class ScoreItem(Node):
     """Points, and what earns them."""
 
@@ -125,7 +161,9 @@ class JoinedFact(Node):
 
 CodedFact = ConditionFact | MedicationFact | ObservationFact
 """What is found by the codes of a value set."""
-FactNode = CodedFact | AlertFact | ScoreFact | SharedFact | JoinedFact
+WornFact = AlertFact | WearableFact | SilentFact | UnjudgedFact
+"""What is told by wearables."""
+FactNode = CodedFact | WornFact | ScoreFact | SharedFact | JoinedFact
 """What stands under the name of a fact."""
 
 

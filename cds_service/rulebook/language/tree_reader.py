@@ -49,8 +49,11 @@ from .tree import (
     ScoreFact,
     ScoreItem,
     SharedFact,
+    SilentFact,
     Snooze,
     SuggestionNode,
+    UnjudgedFact,
+    WearableFact,
 )
 
 Written = Mapping[str, Any]
@@ -243,6 +246,26 @@ def _alerts(written: Written, path: Path) -> AlertFact:
     return AlertFact(path, tuple(written["type"]), status, period)
 
 
+def _wearable(written: Written, path: Path) -> WearableFact:
+    return WearableFact(
+        path,
+        written["metric"],
+        written.get("summary", ""),
+        written.get("part", WearableFact.usual_part),
+        written.get("unit", ""),
+        _span(written, path, "within"),
+    )
+
+
+def _stream(written: Written, path: Path) -> SilentFact | UnjudgedFact:
+    if "metric" in written:
+        silent_for = read_amount(written["silent_for"], (*path, "silent_for"))
+        return SilentFact(path, written["metric"], silent_for)
+    reasons = tuple(written.get("not_judged", ()))
+    period = _span(written, path, "within")
+    return UnjudgedFact(path, written["detector"], reasons, period)
+
+
 def _score(written: Written, path: Path) -> ScoreFact:
     items = []
     for n, item in enumerate(written["items"]):
@@ -255,9 +278,13 @@ def _score(written: Written, path: Path) -> ScoreFact:
 def _period(written: Written, path: Path, *keys: str) -> PeriodNode | None:
     for key in keys:
         if key in written:
-            here = (*path, key)
-            return PeriodNode(here, key, read_amount(written[key], here))
+            return _span(written, path, key)
     return None
+
+
+def _span(written: Written, path: Path, key: str) -> PeriodNode:
+    here = (*path, key)
+    return PeriodNode(here, key, read_amount(written[key], here))
 
 
 _FACTS: Mapping[str, Callable[[Any, Path], FactNode]] = {
@@ -265,6 +292,8 @@ _FACTS: Mapping[str, Callable[[Any, Path], FactNode]] = {
     "medication": _medication,
     "observation": _observation,
     "wearable_alert": _alerts,
+    "wearable": _wearable,
+    "stream": _stream,
     "score": _score,
     "use": lambda written, path: SharedFact(path, written),
     "any_of": lambda written, path: JoinedFact(path, tuple(written)),

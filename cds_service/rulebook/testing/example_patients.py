@@ -8,8 +8,11 @@ from typing import Any
 from ...fhir.chart import SOURCES, Chart, Resource, Source, SourceState
 from ...fhir.code_systems import canonical_system
 from ...wearables.clock import tells_clock
+from ...wearables.metrics import Catalogue
 from ...wearables.records import AlertType, PatientKey, WearableAlert
+from ...wearables.worn import Wearables
 from .notation import SeriesValue, length_of, moment, parse_series
+from .worn_patients import SOURCE, WornWriter
 
 PATIENT = "example"
 """The id of every test's patient."""
@@ -159,6 +162,17 @@ class PatientWriter:
                     **_measured(each, reading),
                 )
 
+    def wearables(self, catalogue: Catalogue) -> Wearables:
+        """What wearables told; None of what the test says is unread."""
+        alerts = self.alerts(catalogue.alert_types)
+        if "wearable_readings" in self._not_loaded:
+            return Wearables(alerts, None, None, None)
+        written = self.written.get("wearables") or {}
+        worn = WornWriter(written, self.now, self.zone, catalogue)
+        return Wearables(
+            alerts, tuple(worn.days()), tuple(worn.streams()), tuple(worn.tallies())
+        )
+
     def alerts(
         self, alert_types: Mapping[str, AlertType]
     ) -> tuple[WearableAlert, ...] | None:
@@ -194,7 +208,7 @@ class PatientWriter:
             threshold=each.get("threshold"),
             status=status,
             device=each.get("device", ""),
-            source="test",
+            source=SOURCE,
             coverage=each.get("coverage"),
             n=each.get("n"),
             local=tells_clock(str(each["at"])),

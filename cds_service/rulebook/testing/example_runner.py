@@ -185,10 +185,10 @@ class ExampleRunner:
         """
         scene = self._scenes.get(id(example))
         if scene is None:
-            zone, types = self.shared.site.time_zone, self.shared.alert_types
+            zone, catalogue = self.shared.site.time_zone, self.shared.catalogue
             bundle = self._bundle(example)
             writer = PatientWriter(example.patient, example.now, zone, bundle)
-            worn = Wearables(writer.alerts(types))
+            worn = writer.wearables(catalogue)
             scene = WrittenPatient(example, writer.chart(), worn)
             self._scenes[id(example)] = scene
         return scene

@@ -40,6 +40,9 @@ from ..language.tree import (
     RuleTree,
     ScoreFact,
     SharedFact,
+    SilentFact,
+    UnjudgedFact,
+    WearableFact,
 )
 from ..values.intervals import Duration, parse_duration
 from .example_runner import ExampleRunner, WrittenPatient
@@ -66,6 +69,8 @@ _SHARE_STEP = 0.2
 _MINUTES = 30
 """By how much a time of day is moved."""
 _CALENDAR = ("month", "year")
+_WHOLE = ("count", "days")
+"""Tests of numbers that are whole."""
 _DIGITS = 6
 
 
@@ -224,6 +229,17 @@ class _Mutator:
                 yield from self._found(node)
                 where = (*node.path, "type")
                 yield from _without_each(node, "types", node.types, where)
+            case WearableFact():
+                yield from _lengths(node.period.length, _WINDOW_SHARE, whole=True)
+                if node.part != node.usual_part:
+                    usual, where = replace(node, part=node.usual_part), node.path
+                    yield _Change(node, usual, "part removed", (*where, "part"), True)
+            case SilentFact():
+                yield from _lengths(node.silent_for, _WINDOW_SHARE)
+            case UnjudgedFact():
+                yield from _lengths(node.period.length, _WINDOW_SHARE, whole=True)
+                where = (*node.path, "not_judged")
+                yield from _without_each(node, "reasons", node.reasons, where)
             case ScoreFact():
                 yield from self._score(node)
             case JoinedFact():
@@ -328,7 +344,7 @@ class _Mutator:
         match test:
             case Compared():
                 for bound in test.bounds:
-                    yield from _bound(bound, score or test.name == "count")
+                    yield from _bound(bound, score or test.name in _WHOLE)
                 return
             case Sustained():
                 yield from _lengths(test.period, _WINDOW_SHARE)
@@ -407,13 +423,13 @@ def _moved(amount: Amount, whole: bool, *, least: float = 0) -> Iterator[_Change
             yield _Change(amount, changed, said, amount.path)
 
 
-def _lengths(amount: Amount, share: float) -> Iterator[_Change]:
+def _lengths(amount: Amount, share: float, *, whole: bool = False) -> Iterator[_Change]:
     """A duration a little longer and a little shorter."""
     length = amount.value
     if not isinstance(length, Duration):
         return
     step = length.count * share
-    if length.unit in _CALENDAR:
+    if whole or length.unit in _CALENDAR:
         step = max(1, round(step))
     for count in (length.count + step, length.count - step):
         if count > 0:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ...protocol.services import Service
-from ...wearables.records import AlertType
+from ...wearables.metrics import Catalogue
 from ..compile.catalogue_builder import build_catalogue
 from ..compile.compiler import kind_of
 from ..compile.fact_builder import Shelf
@@ -20,6 +20,7 @@ from ..compile.site_builder import build_site
 from ..engine.rows.selectors import Selectors
 from ..engine.rulebook import Program, ServiceRules
 from ..engine.rules import Site
+from ..language.detectors import read_detector, titles_of
 from ..language.diagnostics import Finding, Findings, Level
 from ..language.document import Document
 from ..language.schemas import check_shape
@@ -32,6 +33,16 @@ from ..terminology.valuesets import ValueSet, build_valuesets
 from .notation import ExampleError
 
 _SERVICE = "rule-test"
+_RESTS_ON = (
+    "fact",
+    "valueset",
+    "lexicon",
+    "alert-types",
+    "metrics",
+    "units",
+    "detector",
+)
+"""Kinds of files that rules rest on."""
 _READING = ("unresolved", "reading")
 _SITE_KEYS = ("time_zone", "overlays", "override_reasons", "orders", *_READING)
 
@@ -46,8 +57,11 @@ class SharedParts:
     """What tests keep of ``site.yaml``."""
     valuesets: Mapping[str, ValueSet]
     lexicon: Lexicon
-    alert_types: Mapping[str, AlertType]
+    catalogue: Catalogue
+    """What wearables tell."""
     quantities: Quantities
+    detectors: Mapping[str, str]
+    """Titles by name."""
     facts: Mapping[str, FactTree]
     """The facts of ``facts/`` by name."""
     errors: tuple[Finding, ...]
@@ -64,8 +78,7 @@ def build_shared_parts(
     not parsed again.
     """
     findings = Findings()
-    kinds = ("fact", "valueset", "lexicon", "alert-types", "metrics", "units")
-    sound: dict[str, list[Document]] = {kind: [] for kind in kinds}
+    sound: dict[str, list[Document]] = {kind: [] for kind in _RESTS_ON}
     for name in sorted(files):
         kind = kind_of(name)
         if kind in sound:
@@ -87,10 +100,11 @@ def build_shared_parts(
         site_data=kept,
         valuesets=valuesets,
         lexicon=lexicon,
-        alert_types=build_catalogue(
+        catalogue=build_catalogue(
             next(iter(sound["metrics"]), None), next(iter(sound["alert-types"]), None)
-        ).alert_types,
+        ),
         quantities=quantities,
+        detectors=titles_of(map(read_detector, sound["detector"])),
         facts={tree.name: tree for tree in map(read_fact, sound["fact"])},
         errors=_errors(findings),
         known=known,
@@ -178,10 +192,11 @@ def open_rule(shared: SharedParts, rule: str) -> OneRule:
         raise ExampleError(refusal(errors))
     shelf = Shelf(
         shared.valuesets,
-        shared.alert_types,
+        shared.catalogue,
         shared.facts,
         Findings(),
         quantities=shared.quantities,
+        detectors=shared.detectors,
     )
     return OneRule(shared, read_rule(document), shelf)
 

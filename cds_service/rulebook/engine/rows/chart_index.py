@@ -81,8 +81,8 @@ class ChartIndex:
     def __init__(self, selectors: Selectors, times: Times) -> None:
         self.matches: dict[int, list[Match]] = defaultdict(list)
         """By slot: what matched, whether it counts or not."""
-        self.alerts: dict[int, list[Row]] = defaultdict(list)
-        """By slot: wearable alerts."""
+        self.worn: dict[int, list[Row]] = defaultdict(list)
+        """By slot: what wearables told."""
         self.named: set[int] = set()
         """The slots under which something came by its name alone."""
         self.unplaced: dict[int, list[Row]] = defaultdict(list)
@@ -92,7 +92,7 @@ class ChartIndex:
         self.unread: dict[str, tuple[str, ...]] = {}
         """By kind (or ``draft_orders``): the sources that are not fully loaded."""
         self.selectors = selectors
-        self._times = times
+        self.times = times
         self._rows: dict[tuple[int, str], SlotRows] = {}
         self._counting: dict[int, list[tuple[Match, Course]]] = {}
         self._entries: dict[int, MedicineEntry] = {}
@@ -102,11 +102,11 @@ class ChartIndex:
 
     def has(self, slot: int) -> bool:
         """Check if anything matched that counts, or of which that cannot be read."""
-        return slot in self.alerts or bool(self.counting(slot))
+        return slot in self.worn or bool(self.counting(slot))
 
     def counts(self, slot: int) -> bool:
         """Return whether anything matched that certainly counts."""
-        return slot in self.alerts or any(
+        return slot in self.worn or any(
             course.standing is Standing.COUNTS for _, course in self.counting(slot)
         )
 
@@ -119,8 +119,8 @@ class ChartIndex:
 
     def rows_of(self, slot: int, unit: str = "") -> SlotRows:
         """The rows of a slot, with the values of observations in *unit*."""
-        if slot in self.alerts:
-            return SlotRows(self.alerts[slot], [], [])
+        if slot in self.worn:
+            return SlotRows(self.worn[slot], [], [])
         found = self._rows.get((slot, unit))
         if found is None:
             found = self._rows[slot, unit] = SlotRows([], [], [])
@@ -147,7 +147,7 @@ class ChartIndex:
 
     def _ending(self, selector: Selector, match: Match) -> Ending | None:
         if selector.kind == "condition":
-            return problem_ending(match.resource, self._times)
+            return problem_ending(match.resource, self.times)
         codes = self.selectors.indexes[selector.kind, selector.origin]
         return medicine_ending(self._entry(match, codes))
 
@@ -169,7 +169,7 @@ class ChartIndex:
         if selector.status == "current" and len(said) == 1:
             resource = matches[0].resource
             began, *_ = self._time(selector.kind, resource)
-            return [follow_alone(resource, began, said[0], self._times)]
+            return [follow_alone(resource, began, said[0], self.times)]
         asks_all = selector.status in ("current", "stopped")
         if asks_all and any(standing is not Standing.DOES_NOT for standing in said):
             return self._follow(selector, matches, said)
@@ -185,10 +185,10 @@ class ChartIndex:
         codes = self.selectors.indexes[selector.kind, selector.origin]
         entries = [self._entry(match, codes) for match in matches]
         if selector.status == "current":
-            return follow(entries, said, self._times)
+            return follow(entries, said, self.times)
         current = replace(selector, status="current")
         standings = [self.standing(current, match.resource) for match in matches]
-        courses = follow(entries, standings, self._times)
+        courses = follow(entries, standings, self.times)
         taken = [
             entry
             for entry, course in zip(entries, courses, strict=True)
@@ -206,7 +206,7 @@ class ChartIndex:
         if entry is None:
             product = _product(match.medicine, codes) if match.medicine else Product()
             began, *_ = self._time("medication", match.resource)
-            entry = read_entry(match.resource, product, began, self._times)
+            entry = read_entry(match.resource, product, began, self.times)
             self._entries[id(match.resource)] = entry
         return entry
 
@@ -231,14 +231,14 @@ class ChartIndex:
                 resource,
                 selector.status,
                 selector.confirmed,
-                self._times,
+                self.times,
                 selector.categories,
             )
         elif selector.kind == "observation":
             found = observation_standing(resource, selector.status)
         else:
             found = medication_standing(
-                resource, selector.status, self._times.now, self._times.zone
+                resource, selector.status, self.times.now, self.times.zone
             )
         modified = found is Standing.COUNTS and resource.get("modifierExtension")
         return Standing.UNCLEAR if modified else found
@@ -275,7 +275,7 @@ class ChartIndex:
         """Return when a resource says that it is of; read once, whoever asks."""
         known = self._read_times.get(id(resource))
         if known is None:
-            known = self._read_times[id(resource)] = _TIMES[kind](resource, self._times)
+            known = self._read_times[id(resource)] = _TIMES[kind](resource, self.times)
         return known
 
 

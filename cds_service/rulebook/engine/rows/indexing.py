@@ -27,6 +27,7 @@ from .problems import Times
 from .readings import Row
 from .selectors import Group, Selectors
 from .standing import Standing
+from .worn import add_worn
 
 SOURCES_OF: Mapping[str, tuple[str, ...]] = {
     "condition": ("conditions",),
@@ -66,6 +67,7 @@ def index_chart(
     partial = ALERTS in chart.sources and chart.state(ALERTS) is not SourceState.LOADED
     index.unread["wearable_alert"] = (ALERTS,) if alerts is None or partial else ()
     _add_alerts(index, alerts or (), times.now)
+    add_worn(index, wearables, times)
     return index
 
 
@@ -244,4 +246,4 @@ def _add_alerts(
         lasts = "open" if alert.end is None else "closed"
         for slot in selectors.of_type.get(alert.type, ()):
             if selectors.all[slot].status in ("", lasts):
-                index.alerts[slot].append(row)
+                index.worn[slot].append(row)

@@ -10,7 +10,10 @@ from typing import Any
 
 from ....fhir.chart import Resource
 from ....fhir.moments import EVER, Moment, parse_moment
+from ....wearables.detection.episodes import DayTally
 from ....wearables.records import WearableAlert
+from ....wearables.summaries import DaySummary
+from ....wearables.worn import AgreedStream
 from ...values.intervals import Duration, Interval
 from ...values.truth import ReasonKind
 
@@ -34,6 +37,8 @@ class Row:
     """Where an observation's value stands: itself or one of its components."""
     resource: Resource | None = None
     alert: WearableAlert | None = None
+    worn: DaySummary | AgreedStream | DayTally | None = None
+    """What else wearables told."""
     why: str = ""
     """Why it is unusable or uncertain, where a fact found it so; a constant phrase."""
     untimed: str = ""
@@ -63,6 +68,8 @@ class Row:
         """What names the observation or alert wherever it is met; empty without id."""
         if self.alert:
             return alert_reference(self.alert)
+        if isinstance(self.worn, DaySummary):
+            return day_reference(self.worn)
         known = self.resource is not None and text_of(self.resource.get("id"))
         return reference_of(self.resource) if self.resource and known else ""
 
@@ -107,6 +114,11 @@ def reference_of(resource: Resource) -> str:
 def alert_reference(alert: WearableAlert) -> str:
     """Return what names an alert: ids are those of its source."""
     return f"WearableAlert/{alert.source}/{alert.id}"
+
+
+def day_reference(day: DaySummary) -> str:
+    """Return what names what a day was, whoever told it."""
+    return f"WearableDay/{day.metric}/{day.part}/{day.day}"
 
 
 _LENGTHS: Mapping[str, str] = {

@@ -9,11 +9,48 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ....units import Scale
+from ....wearables.detection.episodes import NotJudged
 from ...terminology.lexicon import Lexicon
 from ...terminology.parts import UNSAID
 from ...terminology.valuesets import ValueSet
+from ...values.intervals import Duration
 from .coded import Coding
 from .matching import CodeIndex
+
+
+@dataclass(frozen=True, slots=True)
+class DayValue:
+    """One value of each day of a metric, as wearables told it."""
+
+    metric: str
+    statistic: str
+    """As a summary calls it."""
+    part: str
+    """``day`` or ``night``."""
+    unit: str
+    """UCUM, of the rows; empty where no number is asked for."""
+    scale: Scale
+    """From the summary's value to that unit."""
+    to_today: bool
+    """Today tells as much as a day that is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Streams of a metric of which none has told anything for so long."""
+
+    metric: str
+    length: Duration
+
+
+@dataclass(frozen=True, slots=True)
+class Unjudged:
+    """Days on which a detector met what it could not judge."""
+
+    detector: str
+    reasons: frozenset[NotJudged]
+    """Any of these; empty for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +67,8 @@ class Selector:
     """For conditions; empty for all."""
     origin: str = "chart"
     """``chart`` or ``draft_orders``."""
+    worn: DayValue | Silence | Unjudged | None = None
+    """What it takes of wearables beside their alerts."""
 
 
 class Selectors:
@@ -53,6 +92,10 @@ class Selectors:
         """By kind and origin."""
         self.of_type: dict[str, list[int]] = defaultdict(list)
         """Slots of wearable alerts, by alert type."""
+        self.worn = tuple(
+            (slot, each.worn) for slot, each in enumerate(self.all) if each.worn
+        )
+        """Slots of what else wearables tell."""
         coded: dict[tuple[str, str], dict[int, str]] = defaultdict(dict)
         for slot, selector in enumerate(self.all):
             for name in selector.types:

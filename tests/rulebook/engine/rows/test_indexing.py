@@ -134,6 +134,8 @@ def test_what_was_not_fully_loaded_is_told_by_the_kind_of_fact() -> None:
         "observation": ("observations",),
         "draft_orders": ("draft_orders",),
         "wearable_alert": (),
+        "wearable": (),
+        "stream": (),
     }
 
 
@@ -148,6 +150,8 @@ def test_what_the_chart_does_not_have_at_all_was_not_read() -> None:
         "observation": ("observations",),
         "draft_orders": ("draft_orders",),
         "wearable_alert": ("wearable_alerts",),
+        "wearable": (),
+        "stream": (),
     }
 
 
@@ -201,7 +205,7 @@ def test_an_alert_is_a_row_of_its_end_or_of_now() -> None:
 def test_an_alert_of_a_type_that_nobody_asks_for_is_no_row() -> None:
     found = index([replace(alert(), type="irregular-rhythm")])
 
-    assert dict(found.alerts) == {}
+    assert dict(found.worn) == {}
 
 
 def test_a_match_counts_or_is_open_or_cannot_be_read_or_does_not_count() -> None:
