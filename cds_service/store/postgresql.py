@@ -161,7 +161,11 @@ class PostgresDatabase:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Return a connection that sees what was committed before each statement."""
-        with self._watched(), self._readers.connect() as connection:
+        with (
+            self._watched(),
+            self._readers.connect() as connection,
+            _left_when_interrupted(connection),
+        ):
             yield connection
 
     @contextmanager
@@ -173,7 +177,7 @@ class PostgresDatabase:
         """
         with self._watched(), self._writers.connect() as connection:
             connection.execution_options(isolation_level="REPEATABLE READ")
-            with connection.begin():
+            with connection.begin(), _left_when_interrupted(connection):
                 _take_time(connection)
                 yield connection
 
@@ -259,7 +263,10 @@ class PostgresDatabase:
     ) -> T:
         with self._connection() as connection:
             try:
-                with connection.begin() as transaction:
+                with (
+                    connection.begin() as transaction,
+                    _left_when_interrupted(connection),
+                ):
                     if not durable:
                         connection.execute(DURABLE_LATER)
                     result = work(connection)
@@ -333,7 +340,8 @@ class PostgresDatabase:
         with _translated_errors(), self._writers.connect() as connection:
             with connection.begin() as transaction:
                 try:
-                    return find(connection, result)
+                    with _left_when_interrupted(connection):
+                        return find(connection, result)
                 finally:
                     transaction.rollback()
 
@@ -426,6 +434,20 @@ def _take_time(connection: Connection) -> None:
     for name in ("statement", "lock", "idle_in_transaction_session", "transaction"):
         if name != "transaction" or driver.info.server_version >= WHOLE_TRANSACTION:
             connection.exec_driver_sql(f"SET LOCAL {name}_timeout = 0")
+
+
+@contextmanager
+def _left_when_interrupted(connection: Connection) -> Iterator[None]:
+    """Close the connection where somebody ends the block, or the process.
+
+    A statement may be on its way then. The driver would refuse to roll back, and the
+    transaction be done again for that error: nobody would hear of the interruption.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        connection.invalidate()
+        raise
 
 
 def _never(connection: Connection, result: Any) -> bool:

@@ -100,14 +100,14 @@ def find_database(driver: Any) -> int:
 
 
 def _number(driver: Any, asked: str) -> int:
-    """What a question is answered, outside of a transaction."""
+    """What a question is answered, outside of a transaction.
+
+    Where it is not answered the connection is of no more use: it stays as it is.
+    """
     within = driver.autocommit
     driver.autocommit = True
-    try:
-        row = driver.execute(asked).fetchone()
-    finally:
-        if not driver.closed:
-            driver.autocommit = within
+    row = driver.execute(asked).fetchone()
+    driver.autocommit = within
     return int(row[0])
 
 

@@ -4,8 +4,11 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
 
 from cds_service.exports.consents import Keeper
 from cds_service.store.records import AuditEvent, ConsentsChanged
@@ -220,8 +223,34 @@ def test_a_server_that_shows_nothing_is_told_of(
 
 # Interrupted.
 
-MANY = 600
+MANY = 300
 """Patients: most of them are still to come when the first have been stored."""
+
+
+WRITES_ALONE = {
+    "sqlite": "BEGIN IMMEDIATE",
+    "postgresql": "LOCK TABLE consents IN EXCLUSIVE MODE",
+}
+
+
+@pytest.fixture
+def writers(kind, database_url):
+    """Has who else writes wait, if so many patients are stored; and lets them go on."""
+    waits = {"timeout": 0.01} if kind == "sqlite" else {}
+    engine = create_engine(database_url, connect_args=waits)
+    with engine.connect() as connection:
+
+        def hold(patients):
+            with suppress(OperationalError):
+                connection.exec_driver_sql(WRITES_ALONE[kind])
+                counted = connection.exec_driver_sql("SELECT count(*) FROM audit")
+                if counted.scalar_one() >= patients:
+                    return True
+            connection.rollback()
+            return False
+
+        yield hold, connection.rollback
+    engine.dispose()
 
 
 def start(words):
@@ -249,16 +278,18 @@ def test_while_pages_are_read_nothing_is_stored(ehr, store, words):
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_what_is_stored_stays_and_the_next_run_does_the_rest(
-    serve, store, words, read, how
+    serve, store, words, read, how, writers
 ):
+    hold, let_go = writers
     ehr = serve(map(consent, range(MANY)), size=MANY // 4)
     words[words.index("--fhir") + 1] = ehr.base
     process = start(words)
-    until(lambda: len(audited(store)) >= 20, process=process)
+    until(lambda: hold(20), process=process)
 
     process.send_signal(how)
 
     _, said = process.communicate(timeout=PATIENCE)
+    let_go()
     assert process.returncode in (1, -how)
     stored = len(audited(store))
     assert 20 <= stored < MANY
