@@ -86,7 +86,7 @@ DOORS = {
     "sqlalchemy": ["store"],
     "alembic": ["store"],
     "sqlite3": ["store", "exports.health_connect"],
-    "psycopg": ["store.postgresql"],
+    "psycopg": ["store.postgresql", "store.condition.refusals"],
     "pydantic": ["config"],
     "pydantic_settings": ["config"],
     "click": ["cli"],

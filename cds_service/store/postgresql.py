@@ -9,19 +9,18 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 from psycopg import sql
 from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DisconnectionError, InvalidatePoolError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
 
 from .condition.faults import Condition
 from .condition.files import Place
 from .condition.incarnation import Incarnation, expect_sessions, find_database
+from .condition.refusals import ERRORS, Failure, read_failure, translated_errors
 from .database import DatabaseLimits, T
 from .records import Pool, StoreBusy, StoreError, StoreLost, Usage
 
@@ -47,12 +46,6 @@ DURABLE_LATER = text("SET LOCAL synchronous_commit = off")
 SIZE = text("SELECT pg_database_size(current_database())")
 ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(4920175208346177)")
 """Held while the schema is changed; the number is ours alone."""
-
-STANDBY = "25006"
-"""Another server is to be written to by now; no connection to this one is of use."""
-LOST = ("57P01", "57P02", "57P03", "08", STANDBY, "0A000")
-"""The connection is of no more use: the server ends, it is a standby by now, or it
-keeps the plan of a statement about a table that has changed."""
 CHANNEL = "cds_news"
 LOOK_SECONDS = 1.0
 """Between two looks for what others have written, where nobody tells of it."""
@@ -60,32 +53,9 @@ DATABASE = "database"
 """Where a connection keeps the number of the database that it leads to."""
 GENERATION = "generation"
 """Where a connection keeps how often the server had changed before it was made."""
-OUTRUN = ("40001", "40P01")
-"""Others were faster; done again, it may go well."""
-BUSY = ("55P03", "57014", "25P03", "25P04", "53")
-"""A lock that is not let go, a statement that takes too long, no room."""
-OF_A_ROW = ("22", "23")
-"""Data or a constraint: nothing is wrong with the database."""
-QUOTING = ("22", "P0")
-"""Data, or what a trigger raised, which may be one of the hospital's own: the message
-may hold a value of a row."""
-ERRORS = (SQLAlchemyError, psycopg.Error, UnicodeEncodeError, OverflowError)
 
 Settle = Callable[[Connection, T], None]
 Find = Callable[[Connection, T], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """What came of a transaction that was not committed."""
-
-    error: StoreError
-    lost: bool = False
-    """Whether the connection is of no more use."""
-    again: bool = False
-    """Whether to do it again."""
-    standby: bool = False
-    """Whether all connections of before are of no more use."""
 
 
 class _Again(Exception):
@@ -241,7 +211,7 @@ class PostgresDatabase:
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
-        with self._noticing(), _translated_errors():
+        with self._noticing(), translated_errors():
             yield
 
     @contextmanager
@@ -337,7 +307,7 @@ class PostgresDatabase:
         raise failure.error
 
     def _is_stored(self, find: Find[T], result: T) -> bool:
-        with _translated_errors(), self._writers.connect() as connection:
+        with translated_errors(), self._writers.connect() as connection:
             with connection.begin() as transaction:
                 try:
                     with _left_when_interrupted(connection):
@@ -458,46 +428,3 @@ def _with_usual(url: URL) -> URL:
     """The URL with what libpq is told unless it says otherwise."""
     usual = {each: USUAL[each] for each in USUAL if each not in url.query}
     return url.set(drivername="postgresql+psycopg").update_query_dict(usual)
-
-
-def read_failure(error: Exception) -> Failure:
-    """Return what an error means.
-
-    Its text never holds a value of a row: the server's details, which do, are left out,
-    and so is what it says of data that it cannot read, and what a trigger says.
-    """
-    if isinstance(error, PoolTimeout):
-        return Failure(StoreBusy("no connection to the database is free", "pool"))
-    cause: Any = getattr(error, "orig", None) or error
-    state: str = getattr(cause, "sqlstate", None) or ""
-    if state.startswith(BUSY):
-        return Failure(StoreBusy(f"the database is busy: {state}", state))
-    if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
-        if not state or state.startswith(LOST):
-            words = f"the database cannot be reached: {_words(cause)}"
-            told = StoreError(words, state or "unreachable")
-            return Failure(told, lost=True, again=True)
-    kind = "" if state.startswith(OF_A_ROW) else state
-    told = StoreError(f"the database refused: {_words(cause)}", kind)
-    lost = state.startswith(LOST)
-    again = lost or state in OUTRUN
-    return Failure(told, lost=lost, again=again, standby=state == STANDBY)
-
-
-def _words(cause: Any) -> str:
-    name = type(cause).__name__
-    state: str = getattr(cause, "sqlstate", None) or ""
-    if not isinstance(cause, psycopg.Error) or state.startswith(QUOTING):
-        return name
-    if not state and isinstance(cause, psycopg.DataError):
-        return name
-    said = cause.diag.message_primary or str(cause).partition("\n")[0]
-    return f"{name}: {said}"
-
-
-@contextmanager
-def _translated_errors() -> Iterator[None]:
-    try:
-        yield
-    except ERRORS as error:
-        raise read_failure(error).error from None
