@@ -127,14 +127,25 @@ def test_a_temperature_of_the_wrist_is_none_of_the_body() -> None:
         ("HKCategoryTypeIdentifierHighHeartRateEvent", "high-heart-rate"),
         ("HKCategoryTypeIdentifierLowHeartRateEvent", "low-heart-rate"),
         ("HKCategoryTypeIdentifierIrregularHeartRhythmEvent", "irregular-rhythm"),
+        ("HKCategoryTypeIdentifierLowCardioFitnessEvent", "low-cardio-fitness"),
+        ("HKCategoryTypeIdentifierHypertensionEvent", "possible-hypertension"),
+        ("HKCategoryTypeIdentifierSleepApneaEvent", "possible-sleep-apnea"),
+        ("HKCategoryTypeIdentifierAppleWalkingSteadinessEvent", "unsteady-walking"),
     ],
 )
-def test_a_heart_event_of_an_apple_watch_is_an_alert(event: str, type: str) -> None:
+def test_an_event_of_an_apple_watch_is_an_alert(event: str, type: str) -> None:
     healthkit = "http://developer.apple.com/documentation/healthkit"
     known = SHIPPED.alert_types[type]
 
     assert SHIPPED.alert_named("apple-health", event) is known
     assert SHIPPED.alert_named("fhir", f"{healthkit}|{event}") is known
+
+
+def test_a_watch_that_suspects_hypertension_has_measured_no_blood_pressure() -> None:
+    known = SHIPPED.alert_types["possible-hypertension"]
+
+    assert (known.metric, known.unit) == ("", "")
+    assert (LOINC, "85354-9") in known.codes
 
 
 def test_sums_and_what_is_at_rest_by_definition_say_so() -> None:

@@ -107,32 +107,62 @@ def _sample(
         revision=_revision(about.get("HKMetadataKeySyncVersion", "")),
         stat=_stat(metric, times),
         context=context or Context.UNKNOWN,
-        flags=Flag.MANUAL if about.get("HKWasUserEntered") == "1" else Flag(0),
+        flags=_flags(about),
         path=path,
     )
 
 
+def _flags(about: Mapping[str, str]) -> Flag:
+    found = Flag(0)
+    for name, flag in FLAGGED.items():
+        if about.get(name) == "1":
+            found |= flag
+    return found
+
+
+FLAGGED = {
+    "HKWasUserEntered": Flag.MANUAL,
+    "HKMetadataKeyQuantityClampedToLowerBound": Flag.BELOW,
+    "HKMetadataKeyQuantityClampedToUpperBound": Flag.ABOVE,
+}
+"""Metadata that say what a sample is. Source: HealthKit, "Metadata Keys"."""
+
+
 def _notice(event: AlertType, record: Element, times: _Times, path: str) -> Item:
     device = _device(record.attributes)
-    limit, problem = None, None
-    written = record.metadata.get("HKHeartRateEventThreshold", "")
-    if written and event.unit:
-        number, _, unit = written.partition(" ")
-        try:
-            told = _number(number)
-            limit = told if told is None else _converted(told, unit, event)
-        except Unmeasured as error:
-            problem = LeftOut(error.reason, Problem(str(error), path))
-    return problem or Notice(
+    try:
+        limit = _told_quantity(record, LIMITS, event)
+        value = _told_quantity(record, VALUES, event)
+    except Unmeasured as error:
+        return LeftOut(error.reason, Problem(str(error), path))
+    return Notice(
         event.name,
         _made_id(event.name, times, device),
         times.start,
         times.end,
         local=True,
         device=device,
+        value=value,
         threshold=limit,
         path=path,
     )
+
+
+def _told_quantity(
+    record: Element, names: Sequence[str], event: AlertType
+) -> float | None:
+    """The first of these metadata that holds a number, in the unit of the event."""
+    for name in names:
+        number, _, unit = record.metadata.get(name, "").partition(" ")
+        told = _number(number)
+        if told is not None and event.unit:
+            return _converted(told, unit, event)
+    return None
+
+
+LIMITS = ("HKHeartRateEventThreshold", "HKLowCardioFitnessEventThreshold")
+VALUES = ("HKVO2MaxValue",)
+"""Metadata of events: the limit that was set, and what was found."""
 
 
 def _converted(number: float, unit: str, event: AlertType) -> float:

@@ -57,6 +57,14 @@ EVENTS = [
         },
     ),
     AlertType(
+        "low-cardio-fitness",
+        "Low fitness",
+        unit="mL/min/kg",
+        names={
+            "apple-health": frozenset({"HKCategoryTypeIdentifierLowCardioFitnessEvent"})
+        },
+    ),
+    AlertType(
         "irregular-rhythm",
         "Irregular",
         names={"apple-health": frozenset({"HKElectrocardiogram/Atrial Fibrillation"})},
@@ -189,6 +197,25 @@ def test_a_heart_event_is_a_notice_with_the_limit_that_was_set() -> None:
     (item,) = adapt(record(type, WATCH, inside=inside))
     assert isinstance(item, Notice)
     assert (item.type, item.threshold, item.local) == ("low-heart-rate", 40.0, True)
+
+
+def test_low_fitness_is_a_notice_with_what_was_estimated_and_the_limit() -> None:
+    inside = metadata("HKVO2MaxValue", "24.5 mL/min·kg")
+    inside += metadata("HKLowCardioFitnessEventThreshold", "28 mL/min·kg")
+    type = "HKCategoryTypeIdentifierLowCardioFitnessEvent"
+    (item,) = adapt(record(type, WATCH, inside=inside))
+    assert isinstance(item, Notice)
+    assert (item.type, item.value, item.threshold) == ("low-cardio-fitness", 24.5, 28.0)
+
+
+@pytest.mark.parametrize(
+    ("bound", "flag"), [("Lower", Flag.BELOW), ("Upper", Flag.ABOVE)]
+)
+def test_a_value_that_was_clamped_is_a_bound(bound: str, flag: Flag) -> None:
+    inside = metadata(f"HKMetadataKeyQuantityClampedTo{bound}Bound", "1")
+    assert only(heart_rate(inside=inside)).flags == flag
+    unset = metadata(f"HKMetadataKeyQuantityClampedTo{bound}Bound", "0")
+    assert only(heart_rate(inside=unset)).flags == Flag(0)
 
 
 def test_the_same_heart_event_has_the_same_id_in_the_next_export() -> None:
