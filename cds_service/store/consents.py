@@ -48,13 +48,12 @@ class Consents:
 
     def of(self, patients: Collection[PatientKey]) -> Found:
         """Return the Consents of each of the patients."""
-        with self._database.reading() as connection:
-            return read(connection, patients)
+        return self._database.read(lambda connection: read(connection, patients))
 
     def lasting_alerts(self, patient: PatientKey) -> tuple[WearableAlert, ...]:
         """Return the patient's open alerts: they end if nobody may collect them."""
-        with self._database.reading() as connection:
-            found = LASTING_ALERTS.ask(connection, patient._asdict())
+        asked = patient._asdict()
+        found = self._database.read(lambda it: LASTING_ALERTS.ask(it, asked))
         return tuple(rows.wearable_alert(row) for row in found)
 
     def told_by(

@@ -22,6 +22,9 @@ from .condition.files import Place, Room
 from .records import Pool, StoreError, Usage
 
 T = TypeVar("T")
+SEND_BY = "send_by"
+"""The option of an engine that names the driver's cursor to which values are told by
+their numbers, where it has one: with any other it looks for their places each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,15 @@ class Database(Protocol):
 
         Raises:
             StoreBusy: if others do not let go in time.
+            StoreError: if the database refuses, or cannot be reached.
+        """
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Return what *work* finds, which may be asked twice.
+
+        Each of its statements sees what was committed before it.
+
+        Raises:
             StoreError: if the database refuses, or cannot be reached.
         """
 
@@ -156,7 +168,7 @@ class Prepared:
     def run(self, connection: Connection, *rows: Mapping[str, Any]) -> DBAPICursor:
         """Write one row, or several, in the transaction that is open."""
         form = self._form(connection.dialect)
-        cursor = connection.connection.cursor()
+        cursor = open_cursor(connection)
         if len(rows) == 1:
             cursor.execute(form.sql, form.values(rows[0]))
         else:
@@ -174,7 +186,7 @@ class Prepared:
     def ask(self, connection: Connection, row: Mapping[str, Any]) -> list[Any]:
         """Return the rows that a query finds, each with its columns as attributes."""
         form = self._form(connection.dialect)
-        cursor = connection.connection.cursor()
+        cursor = open_cursor(connection)
         cursor.execute(form.sql, form.values(row))
         return form.named(cursor)
 
@@ -202,6 +214,9 @@ class _Form:
     def __init__(
         self, statement: ClauseElement, columns: Sequence[str], dialect: Dialect
     ) -> None:
+        if dialect.name != "sqlite":
+            numbering: Any = type(dialect)
+            dialect = numbering(paramstyle="numeric_dollar")
         compiled = statement.compile(dialect=dialect, column_keys=columns or None)
         self.sql = str(compiled)
         self._names: Sequence[str] = getattr(compiled, "positiontup", None) or ()
@@ -221,6 +236,14 @@ class _Form:
             names = [column[0] for column in cursor.description]
             self._row = namedtuple("Row", names)  # type: ignore[misc]
         return [self._row._make(each) for each in cursor.fetchall()]
+
+
+def open_cursor(connection: Connection) -> DBAPICursor:
+    """Return a cursor of the driver that takes the statements of this house."""
+    driver = connection.connection
+    make: Any = connection.get_execution_options().get(SEND_BY)
+    cursor: DBAPICursor = make(driver.driver_connection) if make else driver.cursor()
+    return cursor
 
 
 def lock_table(connection: Connection, table: Table) -> None:

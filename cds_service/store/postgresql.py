@@ -5,6 +5,7 @@ waits, and then sees who won. What can be repeated is repeated: the database may
 connection, restart, or hand over to another server in the middle of anything.
 """
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -15,13 +16,13 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
+from sqlalchemy.exc import DisconnectionError
 
 from .condition.faults import Condition
 from .condition.files import Place
 from .condition.incarnation import Incarnation, expect_sessions, find_database
 from .condition.refusals import ERRORS, Failure, read_failure, translated_errors
-from .database import DatabaseLimits, T
+from .database import SEND_BY, DatabaseLimits, T
 from .records import Pool, StoreBusy, StoreError, StoreLost, Usage
 
 CONNECT_SECONDS = 5
@@ -53,6 +54,11 @@ DATABASE = "database"
 """Where a connection keeps the number of the database that it leads to."""
 GENERATION = "generation"
 """Where a connection keeps how often the server had changed before it was made."""
+LOOKED = "looked"
+"""Where a connection keeps when it was last seen to lead to the database."""
+TRUSTED = 1.0
+"""Seconds for which it is taken to lead there still, by what only reads and is done
+again on another connection if this one is lost."""
 
 Settle = Callable[[Connection, T], None]
 Find = Callable[[Connection, T], bool]
@@ -79,9 +85,8 @@ class PostgresDatabase:
         self.condition = Condition()
         self._incarnation = Incarnation(place)
         self._generation = 0
-        self._writers = self._engine(url, limits)
+        self._engine = self._build_engine(url, limits)
         self._listener = Listener(self._connect_alone)
-        self._readers = self._writers.execution_options(isolation_level="AUTOCOMMIT")
 
     def write(
         self,
@@ -128,12 +133,27 @@ class PostgresDatabase:
         except _Again as last:
             raise last.error from None
 
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Return what *work* finds; on a lost connection it looks again, once."""
+        with self._watched():
+            try:
+                return self._ask(work, TRUSTED)
+            except ERRORS as error:
+                if not read_failure(error).lost:
+                    raise
+                self._generation += 1
+            return self._ask(work)
+
+    def _ask(self, work: Callable[[Connection], T], trusted: float = 0.0) -> T:
+        with self._take(trusted) as connection, _left_when_interrupted(connection):
+            return work(connection)
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Return a connection that sees what was committed before each statement."""
         with (
             self._watched(),
-            self._readers.connect() as connection,
+            self._take() as connection,
             _left_when_interrupted(connection),
         ):
             yield connection
@@ -145,7 +165,7 @@ class PostgresDatabase:
         Keys are given out before they are committed. Who reads on from the highest key
         that was seen would miss the lower ones that are committed later.
         """
-        with self._watched(), self._writers.connect() as connection:
+        with self._watched(), self._take() as connection:
             connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin(), _left_when_interrupted(connection):
                 _take_time(connection)
@@ -178,7 +198,7 @@ class PostgresDatabase:
     @property
     def pool(self) -> Pool:
         """Those that are lent, of all that may be open."""
-        lending: Any = self._writers.pool
+        lending: Any = self._engine.pool
         return Pool(lending.checkedout(), lending.size())
 
     def measure(self) -> Usage:
@@ -207,7 +227,7 @@ class PostgresDatabase:
     def close(self) -> None:
         """Close every connection."""
         self._listener.close()
-        self._writers.dispose()
+        self._engine.dispose()
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
@@ -274,7 +294,7 @@ class PostgresDatabase:
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
         try:
-            connection = self._writers.connect()
+            connection = self._take()
         except ERRORS as error:
             failure = read_failure(error)
             if failure.again:
@@ -307,7 +327,7 @@ class PostgresDatabase:
         raise failure.error
 
     def _is_stored(self, find: Find[T], result: T) -> bool:
-        with translated_errors(), self._writers.connect() as connection:
+        with translated_errors(), self._take() as connection:
             with connection.begin() as transaction:
                 try:
                     with _left_when_interrupted(connection):
@@ -317,12 +337,46 @@ class PostgresDatabase:
 
     def _connect_alone(self) -> psycopg.Connection:
         """A connection outside of the pool."""
-        words, options = self._writers.dialect.create_connect_args(self._writers.url)
+        words, options = self._engine.dialect.create_connect_args(self._engine.url)
         return psycopg.connect(*words, **options, autocommit=True)
 
-    def _engine(self, url: URL, limits: DatabaseLimits) -> Engine:
+    def _take(self, trusted: float = 0.0) -> Connection:
+        """A connection that leads to our database.
+
+        The pool gives the one that was used last. If that is lost, so are others: none
+        of before is used any more.
+
+        Args:
+            trusted: For how many seconds nobody looks again.
+        """
+        connection = self._engine.connect()
+        try:
+            try:
+                self._look(connection, trusted)
+            except psycopg.Error:
+                self._generation += 1
+                connection.close()
+                connection = self._engine.connect()
+                self._look(connection, trusted)
+        except BaseException:
+            connection.invalidate()  # the question may be on its way
+            connection.close()
+            raise
+        return connection
+
+    def _look(self, connection: Connection, trusted: float) -> None:
+        self._incarnation.refuse()
+        info, now = connection.info, time.monotonic()
+        if now - info.get(LOOKED, -math.inf) >= trusted:
+            driver = connection.connection.driver_connection
+            self._incarnation.check(driver, info[DATABASE])
+            info[LOOKED] = now
+
+    def _build_engine(self, url: URL, limits: DatabaseLimits) -> Engine:
         engine = create_engine(
             _with_usual(url),
+            isolation_level="AUTOCOMMIT",
+            execution_options={SEND_BY: psycopg.RawCursor},
             paramstyle="format",
             pool_size=limits.connections,
             max_overflow=0,
@@ -334,20 +388,15 @@ class PostgresDatabase:
         def connected(connection: Any, record: Any) -> None:
             record.info[GENERATION] = self._generation
             record.info[DATABASE] = find_database(connection)
-            connection.autocommit = True
             connection.execute(_timeouts(connection, limits))
-            connection.autocommit = False
 
         def taken(connection: Any, record: Any, _: Any) -> None:
             if record.info[GENERATION] != self._generation:
-                raise DisconnectionError("another server is to be written to")
-            try:
-                self._incarnation.check(connection, record.info[DATABASE])
-            except psycopg.Error as error:
-                raise InvalidatePoolError("the connection is lost") from error
+                raise DisconnectionError("the connection is of no more use")
 
         event.listen(engine, "connect", connected)
         event.listen(engine, "checkout", taken)
+        event.listen(engine, "begin", _begin)
         return engine
 
 
@@ -380,6 +429,13 @@ class Listener:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def _begin(connection: Connection) -> None:
+    """Begin a transaction; beside one, each statement is committed by itself."""
+    driver: Any = connection.connection.driver_connection
+    if driver.autocommit:
+        driver.execute("BEGIN", prepare=False)
 
 
 def _timeouts(driver: psycopg.Connection, limits: DatabaseLimits) -> sql.Composed:

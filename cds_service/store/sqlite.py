@@ -111,6 +111,11 @@ class SqliteDatabase:
             self.files.lose(str(lost))
             raise
 
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Return what *work* finds."""
+        with self.reading() as connection:
+            return work(connection)
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection that sees what was committed before each statement."""

@@ -4,6 +4,8 @@ SQLite understands what SQLAlchemy calls an insert of PostgreSQL.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
+from itertools import count
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -24,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
-from .database import Prepared
+from .database import Prepared, open_cursor
 from .records import TokenKey, TokenSpent
 from .tables import (
     AUDIT,
@@ -261,34 +263,41 @@ def write_call(
     values += ([row[name] for row in rows.cards] for name in _CARD_NAMES)
     values += ([row[name] for row in rows.suppressions] for name in _HELD_NAMES)
     values += (audit_row[name] for name in _AUDIT_NAMES)
-    cursor = connection.connection.cursor()
+    cursor = open_cursor(connection)
     if rows.token is None:
-        cursor.execute(f"WITH {_WRITE_CALL}", values)
+        cursor.execute(f"WITH {_write_call(1)}", values)
         return
     spending, token = SPEND_TOKEN.as_sent(connection.dialect, rows.token._asdict())
     spent = f"WITH spent AS ({spending} RETURNING 1)"
     told = "RETURNING (SELECT count(*) FROM spent)"
-    cursor.execute(f"{spent}, {_WRITE_CALL} {told}", [*token, *values])
+    writing = _write_call(1 + len(token))
+    cursor.execute(f"{spent}, {writing} {told}", [*token, *values])
     if cursor.fetchone() != (1,):
         raise TokenSpent("the token was used before")
 
 
-def _write_call() -> str:
-    """The statement; one branch tells the others the key of the call."""
+@cache
+def _write_call(first: int) -> str:
+    """The statement; one branch tells the others the key of the call.
 
-    def listed(names: Sequence[str], form: str = '"{}"') -> str:
-        return ", ".join(form.format(each) for each in names)
+    Args:
+        first: The number of its first value.
+    """
+    numbers = count(first)
+
+    def listed(names: Sequence[str]) -> str:
+        return ", ".join(f'"{each}"' for each in names)
 
     def several(table: Table, names: Sequence[str]) -> str:
         types = (_ARRAYS[table.c[name].type.python_type] for name in names)
-        arrays = ", ".join(f"%s::{each}[]" for each in types)
+        arrays = ", ".join(f"${next(numbers)}::{each}[]" for each in types)
         named = f"{table.name} (call_id, {listed(names)})"
         added = f"unnest({arrays}) AS added ({listed(names)})"
         chosen = f"SELECT call.id, added.* FROM call, {added}"  # nosec B608 # our names
         return f"INSERT INTO {named} {chosen}"
 
     def one(table: Table, names: Sequence[str]) -> str:
-        places = listed(names, "%s")
+        places = ", ".join(f"${next(numbers)}" for _ in names)
         named = f"{table.name} ({listed(names)})"
         return f"INSERT INTO {named} VALUES ({places})"  # nosec B608 # our names
 
@@ -333,4 +342,3 @@ _CALL_NAMES = _names(CALLS)
 _CARD_NAMES = [name for name in _names(CARDS) if name != "call_id"]
 _HELD_NAMES = [name for name in _names(SUPPRESSIONS) if name != "call_id"]
 _AUDIT_NAMES = _names(AUDIT)
-_WRITE_CALL = _write_call()

@@ -272,8 +272,8 @@ class Store:
 
         Who is told that it is new may still lose it to another, until it is spent.
         """
-        with self._database.reading() as connection:
-            ((spent,),) = TOKEN_IS_SPENT.ask(connection, token._asdict())
+        asked = token._asdict()
+        ((spent,),) = self._database.read(lambda it: TOKEN_IS_SPENT.ask(it, asked))
         return bool(spent)
 
     def spend_token(
@@ -299,8 +299,7 @@ class Store:
             "since": since.timestamp(),
             "most": ALERTS_READ + 1,
         }
-        with self._database.reading() as connection:
-            found = ALERTS_SINCE.ask(connection, asked)
+        found = self._database.read(lambda it: ALERTS_SINCE.ask(it, asked))
         return rows.recent_alerts(found, ALERTS_READ)
 
     def displays(
@@ -312,8 +311,9 @@ class Store:
             call: The call that asks: what an earlier answer to it showed is its own.
                 None where calls cannot be told apart; then nothing is.
         """
-        with self._database.reading() as connection:
-            return displays.read(connection, patient, lookback, call)
+        return self._database.read(
+            lambda connection: displays.read(connection, patient, lookback, call)
+        )
 
     def begin_delivery(self, attempt: Attempt, digest: str, now: datetime) -> Claim:
         """Claim a delivery, or say what became of it.

@@ -244,20 +244,33 @@ def test_of_many_nodes_with_one_delivery_one_works_on_it(nodes: list[Store]) -> 
         assert states.count(DeliveryState.IN_PROGRESS) == 19
 
 
+END_ALL = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+
 def test_every_connection_that_breaks_is_replaced_and_nothing_is_told_of_it(
     nodes: list[Store], rows: Rows
 ) -> None:
-    end_all = """
-        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-        WHERE datname = current_database() AND pid <> pg_backend_pid()
-    """
     for _ in range(3):
         for node in nodes:
             node.record_audit(AuditEvent(NOW, "call"))
-        rows(end_all)
+        rows(END_ALL)
 
     assert verify(nodes[0]) == []
     assert len(list(nodes[0].audit_entries())) == 9
+
+
+def test_what_is_asked_on_a_connection_that_has_just_broken_is_asked_on_another(
+    nodes: list[Store], rows: Rows
+) -> None:
+    token = TokenKey("https://ehr.example.org", "t1", NOW.timestamp() + 60)
+    for node in nodes:
+        node.record_audit(AuditEvent(NOW, "call"), token if node is nodes[0] else None)
+    rows(END_ALL)
+
+    assert [node.is_spent(token) for node in nodes] == [True, True, True]
 
 
 def test_a_trail_that_is_read_while_others_write_has_no_gap(nodes: list[Store]) -> None:

@@ -102,13 +102,10 @@ def find_database(driver: Any) -> int:
 def _number(driver: Any, asked: str) -> int:
     """What a question is answered, outside of a transaction.
 
-    Where it is not answered the connection is of no more use: it stays as it is.
+    Where it is not answered the connection is of no more use.
     """
-    within = driver.autocommit
-    driver.autocommit = True
-    row = driver.execute(asked).fetchone()
-    driver.autocommit = within
-    return int(row[0])
+    (number,) = driver.execute(asked).fetchone()
+    return int(number)
 
 
 def newest_row(connection: Connection) -> Tail | None:
