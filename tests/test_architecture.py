@@ -489,8 +489,6 @@ UNDER_WAY: set[str] = {
     "wearables.detection.episodes.TOO_FEW_DAYS",
     "wearables.detection.episodes.WEAR_UNKNOWN",
     "wearables.detection.evidence.GivenEvidence",
-    "wearables.summarising.first_read",
-    "wearables.summarising.metrics_summarised",
 }
 """What the next change is to use; it leaves this list with it."""
 

@@ -19,8 +19,6 @@ from .rest import Resting, rest_of, us
 
 Limits = Sequence[tuple[int, float]]
 """From when on each of a patient's own limits holds, rising."""
-NO_READINGS = (Stat.MIN, Stat.MAX)
-"""They say how far something went, and not when."""
 
 Compare = Callable[[float, float], bool]
 BREACHES: dict[Direction, Compare] = {
@@ -92,24 +90,29 @@ def _sorted_out(
         for each in series.voices
     ]
     for each in series.points:
-        flags, length = each.flags, each.end_us - each.start_us
-        if flags & Flag.DAY_TOTAL or _is_none(each.stat, metric.cumulative):
+        length = each.end_us - each.start_us
+        # Operators of flags, and the hash of a member, take longer than all else here.
+        if each.flags == 0 and length <= gap and _is_reading(each, metric):
+            counted.append(each)
             continue
-        if flags & Flag.GROUPED:
-            length = max(
-                length, gap + 1 if (told := grouped[each.voice]) is None else told
-            )
-        if flags & Flag.MANUAL:
+        if each.flags & Flag.DAY_TOTAL or not _is_reading(each, metric):
+            continue
+        told = grouped[each.voice] if each.flags & Flag.GROUPED else length
+        if each.flags & Flag.MANUAL:
             left_out.append((each, NotJudged.BY_HAND))
-        elif length > gap:
+        elif told is None or max(told, length) > gap:
             left_out.append((each, NotJudged.GROUPED))
         else:
             counted.append(each)
     return counted, left_out
 
 
-def _is_none(stat: Stat, cumulative: bool) -> bool:
-    return stat in NO_READINGS or (stat is Stat.TOTAL and not cumulative)
+def _is_reading(point: Point, metric: Metric) -> bool:
+    """Check that it is not how far something went, which does not say when."""
+    stat = point.stat
+    if stat is Stat.INSTANT or stat is Stat.MEAN or stat is Stat.MEDIAN:
+        return True
+    return stat is Stat.TOTAL and metric.cumulative
 
 
 def _levels(
@@ -135,18 +138,22 @@ def _sides(
     """Return of each reading whether it is in breach, whether clear, and the limit."""
     breaches = BREACHES[direction]
     is_clear: Compare = lt if direction.is_high else gt
-    begins = [from_us for from_us, _, _ in levels[1:]]
-    breach, clear, held = [], [], []
-    for each in points:
-        _, limit, safe = levels[bisect_right(begins, each.start_us)]
-        held.append(limit)
-        if each.flags & BOUNDS:
-            bounded, safely = _bounded(direction, each, limit, safe)
-            breach.append(bounded)
-            clear.append(safely)
-        else:
-            breach.append(breaches(each.value, limit))
-            clear.append(is_clear(each.value, safe))
+    _, limit, safe = levels[0]
+    held = [limit] * len(points)
+    safely = [safe] * len(points)
+    if len(levels) > 1:
+        begins = [from_us for from_us, _, _ in levels[1:]]
+        at = [levels[bisect_right(begins, each.start_us)] for each in points]
+        held, safely = [each[1] for each in at], [each[2] for each in at]
+    values = [each.value for each in points]
+    breach, clear = list(map(breaches, values, held)), list(
+        map(is_clear, values, safely)
+    )
+    for number, each in enumerate(points):
+        if each.flags != 0 and each.flags & BOUNDS:
+            breach[number], clear[number] = _bounded(
+                direction, each, held[number], safely[number]
+            )
     return breach, clear, held
 
 

@@ -5,14 +5,19 @@ came. So the days around what changed are looked at anew, from a moment at which
 was going on to one from which on all is as it was.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
+from operator import itemgetter
 from typing import NamedTuple
 
+from ..days import NEXT, Calendar
 from ..metrics import Catalogue
 from ..samples import microseconds
-from ..series import QUARTER, Series, day_begins, day_of, voices_in_order
+from ..series import QUARTER, Series, voices_in_order
+from ..summaries import DaySummary
+from ..summarising import first_read, metrics_read, metrics_summarised, summarise
 from .detectors import Detector, SustainedBreach
 from .episodes import Closing, DayTally, Episode, StoredEpisode
 from .evidence import Changes, Days, Reassessment, Span, WearableEvidence
@@ -23,7 +28,6 @@ from .sustained import Judgement, find_sustained
 from .tallies import tally
 from .windows import Terms
 
-DAY = timedelta(days=1)
 ROW = 4
 """So many readings of intervals may give way to one another in a row."""
 
@@ -34,16 +38,26 @@ class SeriesOnce:
 
     evidence: WearableEvidence
     catalogue: Catalogue
-    _read: dict[tuple[str, int, int], Series] = field(default_factory=dict)
+    calendar: Calendar
+    _read: dict[str, tuple[int, int, Series]] = field(default_factory=dict)
 
     def series(self, metric: str, from_us: int, to_us: int) -> Series:
-        """Return what starts in a time, its voices in their order."""
-        asked = metric, from_us, to_us
-        if asked not in self._read:
+        """Return what starts from one instant to before another, voices in order."""
+        first, last, series = self._read.get(metric, (to_us, from_us, Series(metric)))
+        if from_us < first or last < to_us:
+            if from_us <= last and first <= to_us:
+                from_us, to_us = min(first, from_us), max(last, to_us)
             priority = self.catalogue.metrics[metric].priority
-            series = self.evidence.series(*asked)
-            self._read[asked] = voices_in_order(series, priority)
-        return self._read[asked]
+            series = self.evidence.series(metric, from_us, to_us)
+            series = voices_in_order(series, priority)
+            self._read[metric] = from_us, to_us, series
+        begin, end = (
+            bisect_left(series.points, each, key=_START) for each in (from_us, to_us)
+        )
+        return Series(metric, series.voices, series.points[begin:end])
+
+
+_START = itemgetter(0)
 
 
 def reassess(
@@ -60,7 +74,9 @@ def reassess(
             they were and as they are.
         now: When it becomes known; what is silent until then is over.
     """
-    reader = SeriesOnce(evidence, catalogue)
+    calendar = Calendar(evidence.zone, evidence.zone_name, catalogue.night)
+    reader = SeriesOnce(evidence, catalogue, calendar)
+    summarised, summaries = _summaries(reader, dirty)
     changes: dict[str, Changes] = {}
     tallies: list[DayTally] = []
     tallied: dict[str, Days] = {}
@@ -76,9 +92,35 @@ def reassess(
         changed = reconcile(detector, found.stored, found.found, now)
         if changed != Changes():
             changes[detector.name] = changed
-        tallies.extend(tally(detector.name, found.judgement, found.days, evidence.zone))
+        tallies.extend(tally(detector.name, found.judgement, found.days, calendar))
         tallied[detector.name] = found.days
-    return Reassessment(changes=changes, tallies=tallies, tallied=tallied)
+    return Reassessment(changes, summaries, summarised, tallies, tallied)
+
+
+def _summaries(
+    reader: SeriesOnce, dirty: Mapping[str, Span]
+) -> tuple[dict[str, Days], list[DaySummary]]:
+    """Return which days are summarised anew, by metric, and what they were."""
+    catalogue, calendar = reader.catalogue, reader.calendar
+    days: dict[str, Days] = {}
+    found: list[DaySummary] = []
+    for name in metrics_summarised(catalogue, dirty):
+        metric = catalogue.metrics[name]
+        read = metrics_read(metric, catalogue)
+        spans = [dirty[each] for each in read if each in dirty]
+        first, last = calendar.days(
+            min(from_us for from_us, _ in spans), max(to_us for _, to_us in spans)
+        )
+        from_us, to_us = first_read(calendar, first), calendar.day(last)[1]
+        told = {each: reader.series(each, from_us, to_us) for each in read}
+        found += summarise(metric, catalogue, told, calendar, first, last)
+        derived = [
+            each.name
+            for each in catalogue.metrics.values()
+            if each.derived is not None and each.derived.source == name
+        ]
+        days |= dict.fromkeys((name, *derived), (first, last))
+    return days, found
 
 
 def affected(
@@ -131,12 +173,12 @@ class _Search:
 
         To a day at whose end nothing goes on, neither as it was nor as it is.
         """
-        zone = self.reader.evidence.zone
-        first, last = (day_of(each, zone) for each in span)
-        begin = self._quiet_before(day_begins(first, zone))
+        calendar = self.reader.calendar
+        first, last = (calendar.day_at(each) for each in span)
+        begin = self._quiet_before(calendar.day(first)[0])
         further = 1
         while True:
-            end = day_begins(last + DAY, zone)
+            end = calendar.day(last)[1]
             judgement = self._judge(begin, end)
             stored = self._stored(begin, end)
             pairs = zip(judgement.spells, judgement.episodes, strict=True)
@@ -146,7 +188,7 @@ class _Search:
                 for each in (*found, *(one.episode for one in stored))
             ):
                 return _Found(judgement, (first, last), stored, found)
-            last, further = last + further * DAY, further * 2
+            last, further = last + further * NEXT, further * 2
 
     def _quiet_before(self, at: int) -> int:
         """Return when at the latest nothing went on as it is stored.
@@ -210,9 +252,9 @@ class _Search:
 
     def _force(self, from_us: int, to_us: int) -> Span:
         """Return the part of a time in which what opens is detected."""
-        detector, zone = self.detector, self.reader.evidence.zone
+        detector, calendar = self.detector, self.reader.calendar
         if detector.effective is not None:
-            from_us = max(from_us, day_begins(detector.effective, zone))
+            from_us = max(from_us, calendar.day(detector.effective)[0])
         if detector.expires is not None:
-            to_us = min(to_us, day_begins(detector.expires, zone) - 1)
+            to_us = min(to_us, calendar.day(detector.expires)[0] - 1)
         return from_us, to_us

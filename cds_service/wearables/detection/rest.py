@@ -9,12 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from enum import StrEnum
 
+from ..days import Span, united
 from ..samples import Context, Flag
 from ..series import Point
 from .detectors import Rest
 
-Run = tuple[int, int]
-"""Microseconds since 1970: from, and to before."""
 NO_INTERVAL = Flag.MANUAL | Flag.DAY_TOTAL | Flag.GROUPED
 """What is flagged so says nothing about when anybody moved."""
 
@@ -25,13 +24,6 @@ class Resting(StrEnum):
     AT_REST = "at-rest"
     ACTIVE = "active"
     UNKNOWN = "unknown"
-
-
-SAID = {
-    Context.REST: Resting.AT_REST,
-    Context.ASLEEP: Resting.AT_REST,
-    Context.ACTIVE: Resting.ACTIVE,
-}
 
 
 def rest_of(
@@ -52,39 +44,46 @@ def rest_of(
     if rest is None:
         return [Resting.AT_REST] * len(points)
     unsaid = Resting.AT_REST if by_definition else Resting.UNKNOWN
-    found = [SAID.get(each.context, unsaid) for each in points]
-    if by_definition or Resting.UNKNOWN not in found:
+    found = [_said(each.context, unsaid) for each in points]
+    if Resting.UNKNOWN not in found:
         return found
     moved, still = _proofs(rest, intervals)
     times = [each.start_us for each in points]
-    moving, resting = within(times, moved), within(times, still)
+    proofs = zip(found, within(times, moved), within(times, still), strict=True)
     return [
-        said if said is not Resting.UNKNOWN else _proved(moves, rests)
-        for said, moves, rests in zip(found, moving, resting, strict=True)
+        (
+            said
+            if said is not Resting.UNKNOWN
+            else Resting.ACTIVE if moves else Resting.AT_REST if rests else said
+        )
+        for said, moves, rests in proofs
     ]
 
 
-def _proved(moves: bool, rests: bool) -> Resting:
-    if moves:
-        return Resting.ACTIVE
-    return Resting.AT_REST if rests else Resting.UNKNOWN
+def _said(context: Context, unsaid: Resting) -> Resting:
+    if context is Context.UNKNOWN:
+        return unsaid
+    return Resting.ACTIVE if context is Context.ACTIVE else Resting.AT_REST
 
 
-def _proofs(rest: Rest, intervals: Iterable[Point]) -> tuple[list[Run], list[Run]]:
+def _proofs(rest: Rest, intervals: Iterable[Point]) -> tuple[list[Span], list[Span]]:
     """Return the times at which the wearer is known to have moved, and to have rested.
 
     Moved: at an interval with too many steps, and for the time after it in which
     nobody may have moved. Rested: where all of that time is told of.
     """
     lookback, longest = us(rest.lookback), us(rest.longest)
-    moved: list[Run] = []
-    told: list[Run] = []
+    minute = us(timedelta(minutes=1))
+    moved: list[Span] = []
+    told: list[Span] = []
     for each in intervals:
         length = each.end_us - each.start_us
-        if not 0 < length <= longest or each.flags & NO_INTERVAL:
+        if not 0 < length <= longest:
+            continue
+        if each.flags != 0 and each.flags & NO_INTERVAL:
             continue
         told.append((each.start_us, each.end_us))
-        if each.value * us(timedelta(minutes=1)) > rest.per_minute * length:
+        if each.value * minute > rest.per_minute * length:
             moved.append((each.start_us, each.end_us + lookback))
     still = [
         (start + lookback, end + 1)
@@ -94,18 +93,7 @@ def _proofs(rest: Rest, intervals: Iterable[Point]) -> tuple[list[Run], list[Run
     return united(moved), still
 
 
-def united(runs: Iterable[Run]) -> list[Run]:
-    """Return runs that are apart, in their order, with the time of all."""
-    found: list[Run] = []
-    for start, end in sorted(runs):
-        if found and start <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], end))
-        else:
-            found.append((start, end))
-    return found
-
-
-def within(times: Iterable[int], runs: Iterable[Run]) -> Iterator[bool]:
+def within(times: Iterable[int], runs: Iterable[Span]) -> Iterator[bool]:
     """Yield whether each time, rising, is in a run; those are apart and in order."""
     left = iter(runs)
     start, end = next(left, (0, 0))

@@ -15,7 +15,8 @@ from statistics import median
 from typing import NamedTuple
 
 from ..clock import find_zone
-from ..series import Point, moment
+from ..days import moment
+from ..series import Point
 from .detectors import Detector, SustainedBreach
 from .episodes import Closing, Episode
 from .evidence import Span
@@ -76,10 +77,11 @@ def find_spells(
     None begins before the one before it was over.
     """
     over, going = span[0] - terms.hold, 0
-    for number in windows.opening():
+    for number in windows.candidates():
         opened = readings.times[number]
-        start = opened - terms.hold
-        if number < going or start < over or opened > span[1]:
+        if number < going or opened - terms.hold < over or opened > span[1]:
+            continue
+        if not windows.is_opening(number):
             continue
         spell, going = _follow(readings, windows, terms, number, now_us)
         yield spell

@@ -8,45 +8,42 @@ known: no detector is silently useless.
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta, tzinfo
-from itertools import pairwise
+from itertools import compress, count, pairwise
+from operator import and_
 from statistics import median
 
-from ..series import day_begins
+from ..days import Calendar, Span, each_day, united
 from .episodes import DayTally, NotJudged
 from .evidence import Days
-from .rest import Resting, Run, united, within
+from .rest import Resting, within
 from .sustained import Judgement
 from .windows import Windows
 
 
 def tally(
-    detector: str, judgement: Judgement, days: Days, zone: tzinfo
+    detector: str, judgement: Judgement, days: Days, calendar: Calendar
 ) -> Iterator[DayTally]:
     """Yield what became of the readings of civil days, by day and source.
 
     What stands before and after these days tells of their readings, too.
     """
     lacking = not_judged(judgement)
-    day, last = days
-    while day <= last:
-        begin, day_after = day_begins(day, zone), day + timedelta(days=1)
-        end = day_begins(day_after, zone)
+    for day in each_day(*days):
+        begin, end = calendar.day(day)
         for source, told in sorted(_by_source(judgement, begin, end).items()):
-            reasons = Counter(lacking[each] for each in told if each in lacking)
+            reasons = Counter(
+                map(lacking.__getitem__, filter(lacking.__contains__, told))
+            )
             judged = len(told) - reasons.total()
-            times = [judgement.readings.times[each] for each in told]
-            if _lie_apart(times, judgement.terms.gap):
-                sparse = reasons.pop(NotJudged.LOW_COVERAGE, 0)
-                reasons += Counter({NotJudged.TOO_SPARSE: sparse})
+            if reasons[NotJudged.LOW_COVERAGE] and _lie_apart(judgement, told):
+                reasons[NotJudged.TOO_SPARSE] = reasons.pop(NotJudged.LOW_COVERAGE)
             reasons += Counter(_left_out(judgement, source, begin, end))
             opened = sum(each.number in told for each in judgement.spells)
             why = dict(sorted(reasons.items()))
             yield DayTally(detector, day, source, judged, why, opened)
-        day = day_after
 
 
-def _by_source(judgement: Judgement, begin: int, end: int) -> dict[str, list[int]]:
+def _by_source(judgement: Judgement, begin: int, end: int) -> dict[str, Sequence[int]]:
     """Return the numbers of the readings of a time; none of one that was left out."""
     readings = judgement.readings
     sources = [each.source for each in readings.series.voices]
@@ -56,10 +53,12 @@ def _by_source(judgement: Judgement, begin: int, end: int) -> dict[str, list[int
         if begin <= each.start_us < end
     }
     first, after = (bisect_left(readings.times, each) for each in (begin, end))
+    if first < after and len(set(sources)) == 1:
+        return {sources[0]: range(first, after)}
     points = readings.series.points
     for number in range(first, after):
         found.setdefault(sources[points[number].voice], []).append(number)
-    return found
+    return dict(found)
 
 
 def _left_out(
@@ -71,10 +70,11 @@ def _left_out(
             yield why
 
 
-def _lie_apart(times: Sequence[int], gap: int) -> bool:
+def _lie_apart(judgement: Judgement, told: Sequence[int]) -> bool:
     """Check whether readings mostly lie further apart than one speaks for."""
-    apart = [later - at for at, later in pairwise(times)]
-    return not apart or median(apart) > gap
+    times = judgement.readings.times
+    apart = [times[later] - times[number] for number, later in pairwise(told)]
+    return not apart or median(apart) > judgement.terms.gap
 
 
 def not_judged(judgement: Judgement) -> Mapping[int, NotJudged]:
@@ -83,35 +83,37 @@ def not_judged(judgement: Judgement) -> Mapping[int, NotJudged]:
     Rest that is not known is the reason where it would have been an episode had it been
     rest; else it is that too few readings speak, if those that do are in breach.
     """
-    readings, strict = judgement.readings, judgement.windows
+    readings, strict, terms = judgement.readings, judgement.windows, judgement.terms
     loose = strict
     if Resting.UNKNOWN in readings.resting:
         may_rest = [each is not Resting.ACTIVE for each in readings.resting]
-        loose = Windows(readings, judgement.terms, may_rest)
-    found = [(each.start, each.last + 1) for each in judgement.spells]
-    episodes = united([*found, *_opening(judgement, strict)])
-    doubted = [] if loose is strict else united(_opening(judgement, loose))
+        loose = Windows(readings, terms, may_rest)
+    episodes = [(each.start, each.last + 1) for each in judgement.spells]
+    doubted = [] if loose is strict else _opening(judgement, loose)
+    breached = list(compress(count(), map(and_, readings.breach, loose.counted)))
+    times = [readings.times[number] for number in breached]
     reasons = {}
     for number, known, doubtful in zip(
-        range(len(readings.times)),
-        within(readings.times, episodes),
-        within(readings.times, doubted),
+        breached, within(times, united(episodes)), within(times, doubted), strict=True
     ):
-        if not (readings.breach[number] and loose.counted[number]):
-            continue
-        if known and strict.counted[number]:
+        if strict.counted[number] and (known or terms.enough(strict.at(number))):
             continue
         if doubtful:
             reasons[number] = NotJudged.REST_UNKNOWN
             continue
         window = loose.at(number)
-        if judgement.terms.beyond(window) and not judgement.terms.enough(window):
+        if terms.beyond(window) and not terms.enough(window):
             reasons[number] = NotJudged.LOW_COVERAGE
     return reasons
 
 
-def _opening(judgement: Judgement, windows: Windows) -> Iterator[Run]:
-    """Yield the times of windows that make an episode."""
-    for number in windows.opening():
+def _opening(judgement: Judgement, windows: Windows) -> list[Span]:
+    """Return the times of windows that are an episode, together."""
+    found: list[Span] = []
+    for number in filter(windows.is_opening, windows.candidates()):
         at = judgement.readings.times[number]
-        yield at - judgement.terms.hold, at + 1
+        start = at - judgement.terms.hold
+        if found and start < found[-1][1]:
+            start = found.pop()[0]
+        found.append((start, at + 1))
+    return found

@@ -8,7 +8,7 @@ Source: wearables.md section 3.2, steps 6 and 7.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
@@ -112,18 +112,19 @@ class Windows:
                 breached += reaches if self._breach[first - 1] else 0
         return TimeBefore(covered, breached, self._n[number + 1] - self._n[first], late)
 
-    def opening(self) -> list[int]:
-        """Return the readings up to which it was an episode, by their number."""
-        first, breached, counted = self._first, self._breached, self.counted
-        found, terms = [], self._terms
-        for number in range(len(self._times)):
+    def candidates(self) -> Iterator[int]:
+        """Yield the readings that count, in whose window anything is in breach."""
+        breached = self._breached
+        for number, first in enumerate(self._first):
             # One before the window may reach into it.
-            before = max(0, first[number] - 1)
-            if counted[number] and breached[number] > breached[before]:
-                window = self.at(number)
-                if terms.enough(window) and terms.beyond(window):
-                    found.append(number)
-        return found
+            before = breached[first - 1] if first else 0
+            if breached[number] > before and self.counted[number]:
+                yield number
+
+    def is_opening(self, number: int) -> bool:
+        """Check whether what is told up to a reading that counts is an episode."""
+        window, terms = self.at(number), self._terms
+        return terms.enough(window) and terms.beyond(window)
 
     def share_covered(self, from_us: int, to_us: int) -> float:
         """Return for how much of a time readings speak, 0 to 1."""
