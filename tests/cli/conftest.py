@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 import jwt
 import pytest
 from flask import Flask
+from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
 from werkzeug.serving import make_server
 
 from cds_service.config import Clients, Config, ConsentMode, Profile, WebhookSource
@@ -65,6 +67,32 @@ def alert_rules(tmp_path: Path, revise: Callable[[Path, int], dict[str, str]]) -
 def database(tmp_path: Path, new_database: Callable[[Path], str]) -> str:
     """The URL of a database of our schema that holds nothing."""
     return new_database(tmp_path / "store.sqlite")
+
+
+@pytest.fixture
+def writers(
+    kind: str, database_url: str
+) -> Iterator[tuple[Callable[[str, int], bool], Callable[[], None]]]:
+    """Has others who write wait if a table has so many rows; and lets them go on.
+
+    So what a command has done when it is ended is not raced.
+    """
+    waits = {"timeout": 0.01} if kind == "sqlite" else {}
+    engine = create_engine(database_url, connect_args=waits)
+    alone = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "LOCK {} IN EXCLUSIVE MODE"}
+    with engine.connect() as connection:
+
+        def hold(table: str, rows: int) -> bool:
+            with suppress(OperationalError):
+                connection.exec_driver_sql(alone[kind].format(table))
+                found = connection.exec_driver_sql(f"SELECT count(*) FROM {table}")
+                if found.scalar_one() >= rows:
+                    return True
+            connection.rollback()
+            return False
+
+        yield hold, connection.rollback
+    engine.dispose()
 
 
 @pytest.fixture

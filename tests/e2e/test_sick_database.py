@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -173,7 +174,7 @@ def test_where_there_is_no_room_it_is_not_ready_until_there_is(
     (worker,) = server.workers()
     acknowledged = []
     with no_room(worker):
-        for number in range(1000):
+        for number in count():
             status = deliver(server, chart, f"no-room-{number}")
             if status == 503:
                 break

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import count
 from typing import Any
 
 import pytest
@@ -107,7 +108,7 @@ def test_a_crash_in_the_middle_of_deliveries_loses_none_that_was_acknowledged(
 
     def deliver_until_the_end(sender: int) -> None:
         with suppress(requests.RequestException):
-            for number in range(1000):
+            for number in count():
                 name = f"{chart.case.name}-{sender}-{number}"
                 reply = server.deliver([{**alert, "id": name}], name)
                 assert reply.status_code == 202

@@ -4,11 +4,8 @@ import re
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 
 import pytest
-from sqlalchemy import create_engine
-from sqlalchemy.exc import OperationalError
 
 from cds_service.exports.consents import Keeper
 from cds_service.store.records import AuditEvent, ConsentsChanged
@@ -227,32 +224,6 @@ MANY = 300
 """Patients: most of them are still to come when the first have been stored."""
 
 
-WRITES_ALONE = {
-    "sqlite": "BEGIN IMMEDIATE",
-    "postgresql": "LOCK TABLE consents IN EXCLUSIVE MODE",
-}
-
-
-@pytest.fixture
-def writers(kind, database_url):
-    """Has who else writes wait, if so many patients are stored; and lets them go on."""
-    waits = {"timeout": 0.01} if kind == "sqlite" else {}
-    engine = create_engine(database_url, connect_args=waits)
-    with engine.connect() as connection:
-
-        def hold(patients):
-            with suppress(OperationalError):
-                connection.exec_driver_sql(WRITES_ALONE[kind])
-                counted = connection.exec_driver_sql("SELECT count(*) FROM audit")
-                if counted.scalar_one() >= patients:
-                    return True
-            connection.rollback()
-            return False
-
-        yield hold, connection.rollback
-    engine.dispose()
-
-
 def start(words):
     return subprocess.Popen(
         [sys.executable, "-m", "cds_service.cli", *words],
@@ -284,7 +255,7 @@ def test_what_is_stored_stays_and_the_next_run_does_the_rest(
     ehr = serve(map(consent, range(MANY)), size=MANY // 4)
     words[words.index("--fhir") + 1] = ehr.base
     process = start(words)
-    until(lambda: hold(20), process=process)
+    until(lambda: hold("consents", 20), process=process)
 
     process.send_signal(how)
 

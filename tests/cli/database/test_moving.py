@@ -69,7 +69,7 @@ def test_a_copy_that_was_killed_goes_on_and_is_whole(old: str, empty: str) -> No
         session.execute("LOCK TABLE leases IN SHARE MODE")
         copying = subprocess.Popen(command, stderr=subprocess.PIPE)
         other.autocommit = True
-        until(lambda: other.execute(WAITING).fetchone())
+        until(lambda: other.execute(WAITING).fetchone(), process=copying)
         copying.kill()
         copying.communicate()
         assert other.execute("SELECT count(*) FROM audit").fetchone() == (3,)

@@ -68,7 +68,7 @@ def watched(rules: Path, tmp_path: Path) -> Iterator[tuple[Path, Path, Path]]:
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
     try:
-        until(lambda: b"waiting for a change" in beside.read_bytes())
+        until(lambda: b"waiting for a change" in beside.read_bytes(), process=process)
         yield rules, said, beside
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ...waiting import until, was_read
+from ...waiting import PATIENCE, until, was_read
 from .small import Small, received, serving
 
 pytestmark = pytest.mark.slow
@@ -77,7 +77,7 @@ def test_everybody_who_was_let_in_before_sigterm_is_answered(tmp_path: Path) -> 
         assert received(silent) == b""
         at_work.close()
         waiting.close()
-        assert server.process.wait(60) == 0
+        assert server.process.wait(PATIENCE) == 0
 
 
 def test_nobody_sees_a_reset_when_it_ends_under_load(tmp_path: Path) -> None:
@@ -126,5 +126,5 @@ def test_who_does_not_go_by_itself_keeps_no_server_from_ending(tmp_path: Path) -
         until(lambda: was_read(slow))
         server.process.terminate()
 
-        assert server.process.wait(60) == 0
+        assert server.process.wait(PATIENCE) == 0
         assert received(silent) == received(kept) == b""
