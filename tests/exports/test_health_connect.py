@@ -108,6 +108,22 @@ def test_glucose_comes_with_what_it_was_measured_in(tmp_path: Path) -> None:
     assert (row.column, row.value, row.kind) == ("level", 5.5, 1)
 
 
+TEMPERATURE = f"""
+CREATE TABLE body_temperature_record_table ({RECORD}, time INTEGER,
+  zone_offset INTEGER, temperature REAL, measurement_location INTEGER);
+INSERT INTO body_temperature_record_table
+  VALUES (1, x'{UUID.hex()}', {AT}, 1, 1, 2, {AT}, 3600, 29.5, 7);
+"""
+
+
+def test_a_temperature_comes_with_where_it_was_measured(tmp_path: Path) -> None:
+    names = {"body_temperature_record_table/temperature"}
+    with open_health_connect(database(tmp_path, TEMPERATURE), names) as opened:
+        (row,) = read_rows(opened)
+
+    assert (row.column, row.value, row.kind) == ("temperature", 29.5, 7)
+
+
 def test_the_database_alone_is_an_export(tmp_path: Path) -> None:
     with open_health_connect(database(tmp_path), NAMES) as opened:
         assert opened.count() == 4

@@ -50,6 +50,11 @@ nightscout         | sgv                                           | 58         
 google-fit         | com.google.blood_glucose                      | 5             | glucose 90.08
 health-connect     | active_calories_burned_record_table/energy    | 250000        | active-energy 250
 health-connect     | blood_glucose_record_table/level/1            | 5             | sensor-glucose 90.08
+health-connect     | blood_glucose_record_table/level/5            | 0.35          | tear-glucose 6.3056
+health-connect     | body_temperature_record_table/temperature/7   | 29.5          | skin-temperature 29.5
+health-connect     | body_temperature_record_table/temperature/9   | 33.4          | wrist-temperature 33.4
+open-mhealth       | blood-glucose/blood_glucose/tears             | 6 mg/dL       | tear-glucose 6
+open-mhealth       | body-temperature/body_temperature/finger      | 30 C          | skin-temperature 30
 """  # noqa: E501
 
 
@@ -141,11 +146,32 @@ def test_an_event_of_an_apple_watch_is_an_alert(event: str, type: str) -> None:
     assert SHIPPED.alert_named("fhir", f"{healthkit}|{event}") is known
 
 
+@pytest.mark.parametrize(
+    "type",
+    [
+        "possible-hypertension",
+        "possible-sleep-apnea",
+        "low-cardio-fitness",
+        "unsteady-walking",
+    ],
+)
+def test_a_consent_may_name_what_a_watch_suspects(type: str) -> None:
+    systems = {system for system, _ in SHIPPED.alert_types[type].codes}
+
+    assert "http://developer.apple.com/documentation/healthkit" in systems
+
+
 def test_a_watch_that_suspects_hypertension_has_measured_no_blood_pressure() -> None:
     known = SHIPPED.alert_types["possible-hypertension"]
 
     assert (known.metric, known.unit) == ("", "")
     assert (LOINC, "85354-9") in known.codes
+
+
+def test_a_mean_of_seven_days_is_none_of_the_day_that_tells_it() -> None:
+    name = "dailies/averageHeartRateInBeatsPerMinute"
+
+    assert SHIPPED.metric_named("garmin", name) is None
 
 
 def test_sums_and_what_is_at_rest_by_definition_say_so() -> None:

@@ -127,7 +127,10 @@ SERIES = {
     "skin_temperature_delta_table": "skin_temperature_record_table",
 }
 """Tables of readings, and the tables of the records that they are parts of."""
-KINDS = {"blood_glucose_record_table": "specimen_source"}
+KINDS = {
+    "blood_glucose_record_table": "specimen_source",
+    "body_temperature_record_table": "measurement_location",
+}
 """By table: the column of a kind."""
 
 

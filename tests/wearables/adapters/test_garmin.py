@@ -39,18 +39,20 @@ def test_a_part_of_a_day_is_its_total_so_far_and_replaced_by_the_next() -> None:
     assert first.end < second.end
 
 
-def test_an_average_below_the_minimum_is_told_as_it_came() -> None:
+def test_the_average_of_a_day_is_of_seven_days_and_no_value_of_that_day() -> None:
     items = read(
         dailies=[
             summary(
-                minHeartRateInBeatsPerMinute=58, averageHeartRateInBeatsPerMinute=57
+                minHeartRateInBeatsPerMinute=58,
+                averageHeartRateInBeatsPerMinute=57,
+                maxHeartRateInBeatsPerMinute=121,
             )
         ]
     )
 
     assert [(each.stat, each.value) for each in items] == [
         (Stat.MIN, 58.0),
-        (Stat.MEAN, 57.0),
+        (Stat.MAX, 121.0),
     ]
     assert len({identity(each) for each in items}) == 2
 

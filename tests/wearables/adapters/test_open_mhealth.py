@@ -219,10 +219,14 @@ def test_glucose_is_of_the_metric_that_its_specimen_makes_it() -> None:
             {"specimen_source": "interstitial fluid"},
             {"specimen_source": "capillary blood"},
             {"specimen_source": "tears"},
+            {"specimen_source": "plasma"},
         )
     ]
 
-    assert told == ["glucose", "sensor-glucose", "capillary-glucose", "glucose"]
+    assert told == [
+        *("glucose", "sensor-glucose", "capillary-glucose", "tear-glucose"),
+        "glucose",
+    ]
 
 
 def test_flow_of_oxygen_beside_a_saturation_is_let_pass() -> None:
