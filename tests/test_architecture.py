@@ -485,10 +485,9 @@ UNDER_WAY: set[str] = {
     "store.detection.rows.summary_row",
     "store.detection.rows.tally_row",
     "wearables.samples.ESTIMATED",
-    "wearables.detection.episodes.SOMEBODY_ELSE",
-    "wearables.detection.episodes.TOO_FEW_DAYS",
-    "wearables.detection.episodes.WEAR_UNKNOWN",
     "wearables.detection.evidence.GivenEvidence",
+    "wearables.detection.daily.detect_days",
+    "wearables.detection.gains.detect_gains",
 }
 """What the next change is to use; it leaves this list with it."""
 
