@@ -478,8 +478,6 @@ FOR_OTHERS = {
 """What a library or Python itself asks for by its name."""
 UNDER_WAY: set[str] = {
     "wearables.detection.reassessing.reassess",
-    "store.detection.rows.day_summary",
-    "store.detection.rows.day_tally",
     "store.detection.rows.episode_row",
     "store.detection.rows.stored_episode",
     "store.detection.rows.summary_row",

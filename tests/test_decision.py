@@ -20,8 +20,8 @@ from cds_service.protocol.errors import UnmetPrecondition
 from cds_service.protocol.requests import parse_request
 from cds_service.publishing.serving import Serving
 from cds_service.rulebook.engine.rulebook import Rulebook
+from cds_service.store.detection.reading import ALERTS_READ
 from cds_service.store.records import Attempt, AuditEvent, Intake, StoredAnswer
-from cds_service.store.store import ALERTS_READ
 from cds_service.trust import TrustedClient
 from cds_service.wearables.records import PatientKey, WearableAlert
 

@@ -171,6 +171,7 @@ class _Loader:
             strict=entry.strict,
             allow_replay=entry.replay == "allow",
             constant_instance=entry.hook_instance == "constant",
+            draws_days=entry.draws_days,
             algorithms=entry.algorithms,
             lifetime=entry.lifetime or self.lifetime,
             capabilities=Capabilities(

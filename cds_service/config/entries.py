@@ -144,6 +144,8 @@ class ProfileEntry(_Entry):
     strict: StrictBool = False
     replay: Literal["refuse", "allow"] = "refuse"
     hook_instance: Literal["unique", "constant"] = "unique"
+    draws_days: StrictBool = True
+    """It shows days as a row of bars beside their numbers."""
     algorithms: tuple[Annotated[str, AfterValidator(_algorithm)], ...] = Field(
         default=DEFAULT_ALGORITHMS, min_length=1
     )

@@ -42,8 +42,8 @@ from ..rulebook.engine import (
     Evaluations,
     Rulebook,
     ServiceRules,
-    alerts_since,
     evaluate,
+    wearables_asked,
 )
 from ..store.displays import OwnCall
 from ..store.records import CallRecord, StoreError, TokenKey, TokenSpent, TooLate
@@ -52,7 +52,13 @@ from ..trust import USED_BEFORE, TrustedClient
 from ..wearables.consent_gate import ConsentGate
 from ..wearables.records import PatientKey
 from ..wearables.worn import Wearables
-from .consenting import Heeded, heed_consents, open_gate
+from .consenting import (
+    Heeded,
+    active_detectors,
+    heard_by_rules,
+    heed_consents,
+    open_gate,
+)
 from .recording import Decided, build_call_record, unusable_of
 from .stopwatch import Stopwatch
 
@@ -126,12 +132,17 @@ def answer(
 
     watch.enter("gather")
     chart = read_chart(service, hook_request, client, world, watch)
-    heeded = read_alerts(service, chart, patient, client, world, now)
+    heeded = read_wearables(service, chart, patient, client, world, now)
 
     watch.enter("evaluate")
     chart = with_partial_alerts(chart, heeded)
     evaluations = evaluate(
-        service, chart, Wearables(heeded.alerts), now, may_disclose=heeded.may_disclose
+        service,
+        chart,
+        heeded.wearables,
+        now,
+        may_disclose=heeded.may_disclose,
+        draws=client.profile.draws_days,
     )
     watch.enter("cards")
     drafts = draft_cards(evaluations, service.service, told_of(hook_request))
@@ -202,7 +213,7 @@ def heed_token(hook_request: HookRequest, client: TrustedClient) -> HookRequest:
     return replace(hook_request, deviations=(*hook_request.deviations, told))
 
 
-def read_alerts(
+def read_wearables(
     service: ServiceRules,
     chart: Chart,
     patient: PatientKey,
@@ -210,23 +221,25 @@ def read_alerts(
     world: World,
     now: datetime,
 ) -> Heeded:
-    """Return the patient's wearable alerts that the service's rules may look at."""
-    since = alerts_since(service, now)
-    if since is None:
-        return Heeded(())
+    """Return what the service's rules may look at of the patient's wearables."""
+    asked = wearables_asked(service, now)
+    if not asked:
+        return Heeded(Wearables())
+    detectors = active_detectors(world.rulebook)
+    asked = replace(asked, detectors=asked.detectors & detectors.keys())
     try:
-        recent = world.store.wearable_alerts(patient, since)
-        heeded = heed_consents(
+        worn = world.store.wearables(patient, asked, now)
+        return heed_consents(
             patient,
-            recent.alerts,
+            heard_by_rules(worn, detectors, world.rulebook.catalogue),
             chart.sources.get("consents"),
             world.store,
             world.consent_gate(client.tenant),
             now,
+            detectors,
         )
-        return replace(heeded, whole=recent.whole)
     except StoreError as error:
-        raise Unavailable("The wearable alerts could not be read.") from error
+        raise Unavailable("What wearables told could not be read.") from error
 
 
 def with_partial_alerts(chart: Chart, heeded: Heeded) -> Chart:
@@ -234,7 +247,7 @@ def with_partial_alerts(chart: Chart, heeded: Heeded) -> Chart:
 
     Rules, record and cards then know of it as of any part of the chart.
     """
-    if heeded.whole:
+    if heeded.wearables.whole:
         return chart
     source = Source(
         ALERTS, SourceState.PARTIAL, why="more than are read of one patient"

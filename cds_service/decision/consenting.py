@@ -5,8 +5,8 @@ the service asks it. What the EHR tells is stored with the call. If it was asked
 not say all, nobody knows what it would have denied: no alert is used then.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ..config import Clients, ConsentMode
@@ -17,21 +17,47 @@ from ..store.store import Store
 from ..wearables.adapters.consents import Unreadable, keep_consent
 from ..wearables.consent import FHIR_SERVER, ConsentAction, ConsentRecord
 from ..wearables.consent_gate import ConsentGate, plan_change, stamp_of
-from ..wearables.records import PatientKey, WearableAlert
+from ..wearables.metrics import Catalogue
+from ..wearables.records import PatientKey
+from ..wearables.worn import Wearables, best_first
+from .permitted import (
+    NO_DETECTORS,
+    CallPermission,
+    Detectors,
+    Item,
+    items_of,
+    unread,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Heeded:
-    """The alerts that a call may use, and by what right."""
+    """What wearables told that a call may use, and by what right."""
 
-    alerts: tuple[WearableAlert, ...] | None
-    """None where it is not known which may be used."""
+    wearables: Wearables
+    """None of a part where it is not known what of it may be used."""
     may_disclose: bool = True
     """Whether what they say may be sent to the EHR as a record of its own."""
     use: ConsentUse | None = None
     """For the record; None where nothing was at stake."""
-    whole: bool = True
-    """False where there are older alerts than these that rules may ask for."""
+
+
+def active_detectors(rulebook: Rulebook) -> Detectors:
+    """Return the detectors whose episodes rules may see, by name."""
+    known = rulebook.detectors.values()
+    return {each.name: each for each in known if each.status == "active"}
+
+
+def heard_by_rules(
+    worn: Wearables, detectors: Container[str], catalogue: Catalogue
+) -> Wearables:
+    """Return what rules may see: no episode of a detector that is only tried."""
+    alerts = worn.alerts or ()
+    return replace(
+        worn,
+        alerts=tuple(e for e in alerts if not e.detector or e.detector in detectors),
+        days=best_first(worn.days or (), catalogue),
+    )
 
 
 def open_gate(
@@ -48,22 +74,25 @@ def open_gate(
 
 def heed_consents(
     patient: PatientKey,
-    alerts: tuple[WearableAlert, ...],
+    worn: Wearables,
     source: Source | None,
     store: Store,
     gate: ConsentGate,
     now: datetime,
+    detectors: Detectors = NO_DETECTORS,
 ) -> Heeded:
-    """Of the patient's alerts those that may be shown in a card.
+    """Of what wearables told what may be shown in a card.
 
     Args:
         source: The Consents as the EHR told them; None where it was not asked.
+        detectors: Of which something is told that was not judged.
 
     Raises:
         StoreError: if the consents cannot be read.
     """
-    if not alerts and source is None:
-        return Heeded(())
+    items = items_of(worn)
+    if not items and source is None:
+        return Heeded(worn)
     known = store.consents.of([patient])[patient]
     change, whole = None, source is None
     if source is not None:
@@ -75,25 +104,24 @@ def heed_consents(
         )
     held = change.after(known) if change else known
     consents = gate.read(held)
-    used = tuple(
-        each for each in alerts if gate.permits(ConsentAction.USE, each, consents, now)
-    )
-    may_disclose = all(
-        gate.permits(ConsentAction.DISCLOSE, each, consents, now) for each in used
-    )
-    if alerts and not whole:
-        used, state = (), "not read"
+    permission = CallPermission(gate, consents, now, detectors)
+    used = permission.used(worn)
+    left = items_of(used)
+    may_disclose = all(permission.may(ConsentAction.DISCLOSE, each) for each in left)
+    if items and not whole:
+        used, state = unread(worn), "not read"
     else:
-        state = _state(alerts, used)
+        state = _state(items, left)
+    alerts, kept = worn.alerts or (), used.alerts or ()
     use = ConsentUse(
         state=state,
-        withheld=len(alerts) - len(used),
+        withheld=len(alerts) - len(kept),
         may_disclose=may_disclose,
         consents=tuple(each.id for each in held),
         seen=stamp_of(known),
         change=None if change is None or change.is_empty else change,
     )
-    return Heeded(None if state == "not read" else used, may_disclose, use)
+    return Heeded(used, may_disclose, use)
 
 
 def _told(
@@ -109,7 +137,7 @@ def _told(
     return told, whole
 
 
-def _state(alerts: Sequence[WearableAlert], used: Sequence[WearableAlert]) -> str:
-    if len(used) == len(alerts):
+def _state(told: Sequence[Item], used: Sequence[Item]) -> str:
+    if len(used) == len(told):
         return "permitted"
     return "part" if used else "withheld"

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, select
 from ..protocol.feedback import FeedbackEntry
 from ..rulebook.engine import Display, Lookback
 from ..wearables.records import PatientKey, RecentAlerts
+from ..wearables.worn import Wearables, WearablesAsked
 from . import deliveries, displays, rows, tables
 from .condition.clock import Evenness, Seconds, forget_tokens
 from .condition.faults import Condition
@@ -25,6 +26,7 @@ from .condition.incarnation import expect_row, newest_row
 from .configurations import Configurations
 from .consents import Consents, apply_change, expect_consents, guard
 from .database import Database, DatabaseLimits
+from .detection.reading import read_alerts, read_wearables
 from .displays import OwnCall
 from .intake import take_in
 from .migrations import upgrade
@@ -53,7 +55,6 @@ from .samples.quarantine import Quarantine
 from .samples.reading import Samples
 from .samples.tokens import WearerTokens
 from .statements import (
-    ALERTS_SINCE,
     PRUNE_PROBES,
     SAVE_PROBE,
     TOKEN_IS_SPENT,
@@ -69,8 +70,6 @@ from .upkeep.pruning import Pruning
 PROBES_KEPT = timedelta(days=1)
 """How long the row of a node stays that is no more."""
 PRUNE_EVERY = timedelta(minutes=1)
-ALERTS_READ = 500
-"""Of one patient by one call."""
 PAGE = 1000
 """Rows of the audit trail that are read at a time."""
 
@@ -291,16 +290,16 @@ class Store:
     def wearable_alerts(self, patient: PatientKey, since: datetime) -> RecentAlerts:
         """Return the patient's alerts that lasted until *since* or later.
 
-        Without those that were retracted; of more than ``ALERTS_READ`` the newest, by
-        their end. What lasts is newest.
+        Without those that were retracted; of too many the newest, by their end. What
+        lasts is newest.
         """
-        asked = {
-            **patient._asdict(),
-            "since": since.timestamp(),
-            "most": ALERTS_READ + 1,
-        }
-        found = self._database.read(lambda it: ALERTS_SINCE.ask(it, asked))
-        return rows.recent_alerts(found, ALERTS_READ)
+        return self._database.read(lambda it: read_alerts(it, patient, since))
+
+    def wearables(
+        self, patient: PatientKey, asked: WearablesAsked, now: datetime
+    ) -> Wearables:
+        """Return what rules ask of the patient's wearables, as was agreed at *now*."""
+        return self._database.read(lambda it: read_wearables(it, patient, asked, now))
 
     def displays(
         self, patient: PatientKey, lookback: Lookback, call: OwnCall | None = None

@@ -26,6 +26,8 @@ class ClientProfile:
     """Accept a token more than once."""
     constant_instance: bool = False
     """Its hookInstance does not tell its calls apart."""
+    draws_days: bool = True
+    """It shows days as a row of bars beside their numbers."""
     algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS
     lifetime: int = DEFAULT_LIFETIME
     """Seconds that a token may live."""

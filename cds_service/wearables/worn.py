@@ -4,10 +4,12 @@ Alerts of vendors and of detectors, what the days were, which streams there shou
 and what detectors could not judge. A part that was not read is None, and never none.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from .detection.episodes import DayTally
+from .metrics import Catalogue
 from .records import WearableAlert
 from .summaries import DaySummary
 
@@ -40,3 +42,48 @@ class Wearables:
     """Of several of one day, what goes first is what is read."""
     streams: tuple[AgreedStream, ...] | None = ()
     tallies: tuple[DayTally, ...] | None = ()
+    whole: bool = True
+    """False where there are older alerts than these that rules may ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class WearablesAsked:
+    """What rules ask of a patient's wearables."""
+
+    alerts_since: datetime | None = None
+    """None where they ask no alerts."""
+    metrics: frozenset[str] = frozenset()
+    """Of whose days they ask."""
+    days_from: date = date.max
+    """The first of these days."""
+    streams: frozenset[str] = frozenset()
+    """Metrics."""
+    detectors: frozenset[str] = frozenset()
+    """Of which they ask what was not judged."""
+    tallies_from: date = date.max
+
+    @property
+    def beside_alerts(self) -> bool:
+        """Whether they ask anything but alerts."""
+        return bool(self.metrics or self.streams or self.detectors)
+
+    def __bool__(self) -> bool:
+        return self.alerts_since is not None or self.beside_alerts
+
+
+def best_first(
+    days: Iterable[DaySummary], catalogue: Catalogue
+) -> tuple[DaySummary, ...]:
+    """Return days so that of each that goes first which is to be read.
+
+    That is what readings add up to, before the totals that sources tell.
+    """
+
+    def rank(day: DaySummary) -> tuple[date, str, bool, int, str]:
+        metric = catalogue.metrics.get(day.metric)
+        order = metric.priority if metric else ()
+        known = day.source in order
+        place = order.index(day.source) if known else len(order)
+        return day.day, day.part, bool(day.source), place, day.source
+
+    return tuple(sorted(days, key=rank))

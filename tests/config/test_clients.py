@@ -58,6 +58,7 @@ clients:
       strict: true
       replay: allow
       hook_instance: constant
+      draws_days: false
       algorithms: [RS256]
       lifetime: 86400
 {keys_line}
@@ -74,7 +75,7 @@ clients:
     assert client.open_fhir_servers == (ListedServer("https://open.example/r4"),)
     assert clients.origins == ("https://ehr.example:8443",)
     assert client.profile.strict and client.profile.allow_replay
-    assert client.profile.constant_instance
+    assert client.profile.constant_instance and not client.profile.draws_days
     assert (client.profile.algorithms, client.profile.lifetime) == (("RS256",), 86400)
 
 

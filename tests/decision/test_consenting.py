@@ -26,6 +26,7 @@ from cds_service.store.store import Store
 from cds_service.wearables.adapters.consents import keep_consent
 from cds_service.wearables.consent_gate import ConsentGate, plan_change
 from cds_service.wearables.records import PatientKey, WearableAlert
+from cds_service.wearables.worn import Wearables
 
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
 RULES = Path(__file__).parents[2] / "rules"
@@ -286,32 +287,32 @@ def test_a_consent_that_was_over_before_the_call_permits_nothing(world: World) -
     tell(world, consent("use", period={"start": "2026-01-01", "end": "2026-11-21"}))
     gate = world.consent_gate("default")
 
-    heeded = heed_consents(P1, (ALERT,), None, world.store, gate, NOW)
+    heeded = heed_consents(P1, Wearables((ALERT,)), None, world.store, gate, NOW)
 
-    assert heeded.alerts == ()
+    assert heeded.wearables.alerts == ()
 
 
 def test_what_a_patient_lets_be_disclosed_may_be(world: World) -> None:
     tell(world, consent("use", "disclose", period={"start": "2026-01-01"}))
     gate = world.consent_gate("default")
 
-    heeded = heed_consents(P1, (ALERT,), None, world.store, gate, NOW)
+    heeded = heed_consents(P1, Wearables((ALERT,)), None, world.store, gate, NOW)
 
-    assert (heeded.alerts, heeded.may_disclose) == ((ALERT,), True)
+    assert (heeded.wearables.alerts, heeded.may_disclose) == ((ALERT,), True)
 
 
 def test_where_the_ehr_did_not_tell_all_nothing_is_gone(world: World) -> None:
     gate = world.consent_gate("default")
     whole = Source("consents", SourceState.LOADED, (ALL,))
-    told = heed_consents(P1, (ALERT,), whole, world.store, gate, NOW)
+    told = heed_consents(P1, Wearables((ALERT,)), whole, world.store, gate, NOW)
     assert told.use and told.use.change
     event = build_consent_event(NOW, "default", "ehr", [told.use.change], {})
     world.store.consents.record([told.use.change], event)
 
     partial = Source("consents", SourceState.PARTIAL, ())
-    heeded = heed_consents(P1, (ALERT,), partial, world.store, gate, NOW)
+    heeded = heed_consents(P1, Wearables((ALERT,)), partial, world.store, gate, NOW)
 
-    assert heeded.alerts is None
+    assert heeded.wearables.alerts is None
     assert heeded.use and heeded.use.change is None
 
 
@@ -319,9 +320,9 @@ def test_where_no_alert_is_stored_no_consent_is_looked_at(world: World) -> None:
     other = PatientKey("default", "-", "p2")
     gate = world.consent_gate("default")
 
-    heeded = heed_consents(other, (), None, world.store, gate, NOW)
+    heeded = heed_consents(other, Wearables(()), None, world.store, gate, NOW)
 
-    assert (heeded.alerts, heeded.use) == ((), None)
+    assert (heeded.wearables.alerts, heeded.use) == ((), None)
 
 
 def test_where_consent_is_assumed_an_alert_is_used_until_the_patient_objects(
@@ -436,9 +437,11 @@ def test_of_two_alerts_the_one_is_used_that_the_patient_permits(
     irregular = replace(ALERT, id="a-2", type="irregular-rhythm")
     gate = world.consent_gate("default")
 
-    heeded = heed_consents(P1, (irregular, ALERT), None, world.store, gate, NOW)
+    heeded = heed_consents(
+        P1, Wearables((irregular, ALERT)), None, world.store, gate, NOW
+    )
 
-    assert heeded.alerts == (ALERT,)
+    assert heeded.wearables.alerts == (ALERT,)
     assert heeded.may_disclose is False
     assert heeded.use is not None
     assert (heeded.use.state, heeded.use.withheld) == ("part", 1)
@@ -465,8 +468,8 @@ def test_a_version_without_its_time_or_of_the_future_is_as_old_as_its_reading(
     gate = world.consent_gate("default")
     source = Source("consents", SourceState.LOADED, ({**ALL, "meta": meta},))
 
-    heeded = heed_consents(P1, (ALERT,), source, world.store, gate, NOW)
+    heeded = heed_consents(P1, Wearables((ALERT,)), source, world.store, gate, NOW)
 
     assert heeded.use and heeded.use.change
     assert [each.updated for each in heeded.use.change.kept] == [NOW]
-    assert heeded.alerts == (ALERT,)
+    assert heeded.wearables.alerts == (ALERT,)

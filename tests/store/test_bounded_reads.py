@@ -17,10 +17,11 @@ from sqlalchemy.dialects import sqlite
 
 from cds_service.rulebook.engine.alerting import Lookback
 from cds_service.store.database import Prepared
+from cds_service.store.detection.reading import ALERTS_READ
 from cds_service.store.displays import MOST, as_asked
 from cds_service.store.rows import key_digest
 from cds_service.store.statements import ALERTS_SINCE, LASTING_ALERTS
-from cds_service.store.store import ALERTS_READ, Store
+from cds_service.store.store import Store
 from cds_service.wearables.records import PatientKey
 
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)

@@ -18,6 +18,7 @@ import pytest
 from cds_service.audit import build_call_event, verify
 from cds_service.protocol.cards import Coding
 from cds_service.protocol.feedback import FeedbackEntry, FeedbackOutcome
+from cds_service.store.detection.reading import ALERTS_READ
 from cds_service.store.records import (
     Attempt,
     AuditEvent,
@@ -29,7 +30,7 @@ from cds_service.store.records import (
     TokenKey,
     TokenSpent,
 )
-from cds_service.store.store import ALERTS_READ, Store
+from cds_service.store.store import Store
 from cds_service.wearables.records import PatientKey, WearableAlert
 
 from ..waiting import PATIENCE

@@ -6,10 +6,10 @@ from .evaluate import (
     Evaluation,
     Evaluations,
     Outcome,
-    alerts_since,
     evaluate,
     evaluate_rule,
     open_case,
+    wearables_asked,
 )
 from .rows.indexing import ALERTS
 from .rows.selectors import Selector
@@ -31,8 +31,8 @@ __all__ = [
     "Rulebook",
     "Selector",
     "ServiceRules",
-    "alerts_since",
     "evaluate",
     "evaluate_rule",
     "open_case",
+    "wearables_asked",
 ]

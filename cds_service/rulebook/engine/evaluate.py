@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from ...fhir.chart import Chart
 from ...fhir.moments import EVER
-from ...wearables.worn import Wearables
+from ...wearables.worn import Wearables, WearablesAsked
 from ..values import truth
 from ..values.text import PARAMETER, Text
 from ..values.truth import Reason, Unknown, Verdict
@@ -15,6 +15,7 @@ from .attributes import show, show_param, show_patient
 from .case import Case
 from .facts import Criterion
 from .rows.readings import Row
+from .rows.selectors import DayValue, Silence, Unjudged
 from .rulebook import ServiceRules
 from .rules import CardTemplate, Rule
 
@@ -80,6 +81,7 @@ def evaluate(
     now: datetime,
     *,
     may_disclose: bool = True,
+    draws: bool = True,
 ) -> Evaluations:
     """Every rule of *service* that may have something to say about the patient.
 
@@ -87,9 +89,10 @@ def evaluate(
         wearables: The patient's, as far as they may be used.
         now: Aware; every window and age counts from it.
         may_disclose: Whether a resource for the EHR may quote wearables.
+        draws: Whether text may draw days as a row of bars.
     """
     case = open_case(service, chart, wearables, now)
-    case.may_disclose = may_disclose
+    case.may_disclose, case.draws = may_disclose, draws
     return evaluate_case(service, case)
 
 
@@ -198,11 +201,31 @@ def _asked(criterion: Criterion) -> Iterator[str]:
         yield from _asked(child)
 
 
-def alerts_since(service: ServiceRules, now: datetime) -> datetime | None:
-    """Return how far back the rules look at wearable alerts; None if they do not."""
+def wearables_asked(service: ServiceRules, now: datetime) -> WearablesAsked:
+    """Return what the rules ask of wearables, and how far back they look."""
     zone = service.site.time_zone
-    starts = [
-        window.length.before(now, zone) if window else EVER.low
-        for window in service.program.alert_windows
-    ]
-    return min(starts) if starts else None
+    # Where the wearer is it may be another day than here.
+    today = now.astimezone(zone).date() - timedelta(days=1)
+    alerts: list[datetime] = []
+    days, tallies = [date.max], [date.max]
+    metrics, streams, detectors = set[str](), set[str](), set[str]()
+    for worn, window in service.program.worn:
+        match worn:
+            case None:
+                alerts.append(window.length.before(now, zone) if window else EVER.low)
+            case DayValue():
+                metrics.add(worn.metric)
+                days += [window.length.shift(today, -1)] if window else [date.min]
+            case Silence():
+                streams.add(worn.metric)
+            case Unjudged():
+                detectors.add(worn.detector)
+                tallies += [window.length.shift(today, -1)] if window else [date.min]
+    return WearablesAsked(
+        min(alerts, default=None),
+        frozenset(metrics),
+        min(days),
+        frozenset(streams),
+        frozenset(detectors),
+        min(tallies),
+    )

@@ -17,7 +17,7 @@ from ...wearables.metrics import Catalogue
 from ..terminology.lexicon import Lexicon
 from ..terminology.valuesets import ValueSet
 from .alerting import AboutData
-from .facts import Criterion, Fact
+from .facts import WORN, Criterion, Fact
 from .rows.chart_index import ChartIndex
 from .rows.selectors import Selectors
 from .rules import Rule, Site
@@ -32,14 +32,15 @@ class Program:
     def __init__(self, selectors: Selectors, rules: Sequence[Rule]) -> None:
         self.selectors = selectors
         self.rules = tuple(rules)
-        self.alert_windows = {
-            fact.window
+        self.worn = {
+            (selectors.all[fact.slots[0]].worn, fact.window)
             for rule in self.rules
             for whole in rule.facts.values()
             for fact in whole.simple()
-            if fact.kind == "wearable_alert"
+            if fact.kind in WORN
         }
-        """How far back the rules look at wearable alerts; None is for ever."""
+        """What the rules take of wearables, None for alerts, and how far back; None is
+        for ever."""
         self._always: list[int] = []
         self._by_slot: dict[int, list[int]] = {}
         self._by_origin: dict[str, list[int]] = {}

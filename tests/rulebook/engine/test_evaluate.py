@@ -11,12 +11,12 @@ from cds_service.fhir.chart import SourceState
 from cds_service.fhir.moments import EVER
 from cds_service.rulebook.engine.evaluate import (
     Outcome,
-    alerts_since,
     ask_all,
     evaluate,
     evaluate_case,
     evaluate_rule,
     open_case,
+    wearables_asked,
 )
 from cds_service.rulebook.values.text import PARAMETER
 from cds_service.wearables.worn import Wearables
@@ -280,10 +280,10 @@ def test_alerts_are_read_as_far_back_as_the_rules_look(rules: Any, chart: Any) -
     rules.evaluate("dm: {condition: {in: diabetes}}", "dm: present", chart())
     never = rules.compile().rulebook.services["review", "patient-view"]
 
-    since = alerts_since(week, rules.now)
+    since = wearables_asked(week, rules.now).alerts_since
 
     assert since is not None and (rules.now - since).days == 7
-    assert alerts_since(never, rules.now) is None
+    assert wearables_asked(never, rules.now).alerts_since is None
 
 
 def test_the_past_is_asked_for_in_months_of_the_sites_calendar(
@@ -294,7 +294,7 @@ def test_the_past_is_asked_for_in_months_of_the_sites_calendar(
     service = rules.compile().rulebook.services["review", "patient-view"]
     in_winter_time = datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
 
-    since = alerts_since(service, in_winter_time)
+    since = wearables_asked(service, in_winter_time).alerts_since
 
     assert since == datetime(2026, 10, 22, 1, 30, tzinfo=UTC)
 
@@ -307,7 +307,7 @@ def test_alerts_without_a_window_are_asked_for_for_ever(rules: Any, chart: Any) 
     rules.evaluate(dedent(facts), "all: [{low: present}, {odd: present}]", chart())
     service = rules.compile().rulebook.services["review", "patient-view"]
 
-    assert alerts_since(service, rules.now) == EVER.low
+    assert wearables_asked(service, rules.now).alerts_since == EVER.low
 
 
 def test_text_is_of_a_fact_of_the_patient_or_of_a_param(

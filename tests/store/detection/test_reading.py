@@ -1,0 +1,158 @@
+"""What a call reads of one patient's wearables: what its rules ask for, and no more."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from cds_service.store.detection.reading import ROWS_READ
+from cds_service.store.records import StoreError
+from cds_service.store.store import Store
+from cds_service.wearables.detection.episodes import NotJudged
+from cds_service.wearables.samples import Sample
+from cds_service.wearables.worn import WearablesAsked
+
+from ..samples.conftest import EIGHT, Deliver
+from ..samples.test_links import EVENT, JANE, JOHN, link, owner
+
+MakeSample = Callable[..., Sample]
+Rows = Callable[[str], list[dict[str, Any]]]
+NOW = datetime(2026, 11, 22, 14, tzinfo=UTC)
+DAY = (
+    "INSERT INTO day_summaries (tenant, fhir_base, patient_id, metric, day, part,"
+    " source, zone, minutes, n, mean, bands, sources, devices, version, computed_us)"
+    " VALUES ('north', '-', '{patient}', '{metric}', '{day}', 'day', '{source}', 'UTC',"
+    " 1440, 3, {mean}, '{bands}', '[\"watch\"]', '[]', 1, 0)"
+)
+TALLY = (
+    "INSERT INTO detector_days (tenant, fhir_base, patient_id, detector, day, source,"
+    " judged, not_judged, opened)"
+    " VALUES ('north', '-', 'jane', '{detector}', '{day}', 'watch', 1,"
+    " '{{\"rest-unknown\": 4}}', 0)"
+)
+
+
+def tell_day(rows: Rows, **more: Any) -> None:
+    told = {"patient": "jane", "metric": "heart-rate", "source": "", "mean": 80}
+    told |= {"day": "2026-11-20", "bands": json.dumps({"low": 3})}
+    rows(DAY.format(**(told | more)))
+
+
+def test_days_of_the_metrics_that_are_asked_from_the_first_day_on(
+    store: Store, rows: Rows
+) -> None:
+    for each in ({"day": "2026-11-14"}, {"day": "2026-11-15", "mean": 71}, {}):
+        tell_day(rows, **each)
+    tell_day(rows, metric="steps", day="2026-11-21")
+    tell_day(rows, patient="john", day="2026-11-21")
+    asked = WearablesAsked(
+        metrics=frozenset({"heart-rate"}), days_from=date(2026, 11, 15)
+    )
+
+    worn = store.wearables(JANE, asked, NOW)
+
+    assert [(each.day, each.mean, each.bands) for each in worn.days or ()] == [
+        (date(2026, 11, 15), 71, {"low": 3}),
+        (date(2026, 11, 20), 80, {"low": 3}),
+    ]
+    assert (worn.alerts, worn.streams, worn.tallies) == ((), (), ())
+
+
+def test_what_readings_add_up_to_comes_before_what_a_source_tells(
+    store: Store, rows: Rows
+) -> None:
+    tell_day(rows, source="garmin", mean=90)
+    tell_day(rows)
+    asked = WearablesAsked(metrics=frozenset({"heart-rate"}), days_from=date.min)
+
+    worn = store.wearables(JANE, asked, NOW)
+
+    assert [each.source for each in worn.days or ()] == ["", "garmin"]
+
+
+def test_more_days_than_are_ever_read_are_not_taken_for_all(
+    store: Store, rows: Rows
+) -> None:
+    first = date(2010, 1, 1)
+    values = (
+        DAY.partition(" VALUES ")[2].format(
+            patient="jane",
+            metric="heart-rate",
+            day=first + timedelta(days=number),
+            source="",
+            mean=80,
+            bands="{}",
+        )
+        for number in range(ROWS_READ + 1)
+    )
+    rows(f"{DAY.partition(' VALUES ')[0]} VALUES {', '.join(values)}")
+    asked = WearablesAsked(metrics=frozenset({"heart-rate"}), days_from=date.min)
+
+    with pytest.raises(StoreError):
+        store.wearables(JANE, asked, NOW)
+
+
+def test_what_a_detector_could_not_judge_is_read_from_the_first_day_on(
+    store: Store, rows: Rows
+) -> None:
+    for day in ("2026-11-18", "2026-11-19"):
+        rows(TALLY.format(detector="fast", day=day))
+    rows(TALLY.format(detector="slow", day="2026-11-20"))
+    asked = WearablesAsked(
+        detectors=frozenset({"fast"}), tallies_from=date(2026, 11, 19)
+    )
+
+    worn = store.wearables(JANE, asked, NOW)
+
+    (tally,) = worn.tallies or ()
+    assert (tally.detector, tally.day) == ("fast", date(2026, 11, 19))
+    assert tally.not_judged == {NotJudged.REST_UNKNOWN: 4}
+
+
+HEARD = WearablesAsked(streams=frozenset({"heart-rate"}))
+
+
+def test_a_stream_tells_when_it_was_heard_and_since_when_it_is_agreed(
+    store: Store, deliver: Deliver, make_sample: MakeSample
+) -> None:
+    made = store.links.add(link(), EVENT)
+    deliver(make_sample(0), make_sample(30), owner=owner(made))
+    deliver(make_sample(40, metric="steps"), owner=owner(made))
+
+    worn = store.wearables(JANE, HEARD, NOW)
+
+    (stream,) = worn.streams or ()
+    assert (stream.metric, stream.source) == ("heart-rate", made.source)
+    assert stream.newest == EIGHT + timedelta(minutes=30)
+    assert stream.since == made.since
+
+
+def test_a_source_that_names_its_patients_has_agreed_for_ever(
+    store: Store, deliver: Deliver, make_sample: MakeSample
+) -> None:
+    deliver(make_sample(0))
+
+    assert len(store.wearables(JANE, HEARD, NOW).streams or ()) == 1
+
+
+def test_what_is_no_longer_agreed_is_not_silent(
+    store: Store, deliver: Deliver, make_sample: MakeSample
+) -> None:
+    made = store.links.add(link(), EVENT)
+    deliver(make_sample(0), owner=owner(made))
+    store.links.end(made.id, EIGHT + timedelta(hours=1), EVENT)
+
+    assert store.wearables(JANE, HEARD, NOW).streams == ()
+
+
+def test_what_turned_out_to_be_another_patients_is_not_silent(
+    store: Store, deliver: Deliver, make_sample: MakeSample
+) -> None:
+    made = store.links.add(link(), EVENT)
+    deliver(make_sample(0), owner=owner(made))
+    store.links.retract(made.id, EVENT)
+
+    assert store.wearables(JANE, HEARD, NOW).streams == ()
+    assert store.wearables(JOHN, HEARD, NOW).streams == ()
