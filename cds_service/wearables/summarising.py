@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from math import fsum
 from operator import attrgetter
 from typing import NamedTuple
@@ -194,7 +194,7 @@ def _night(
 
 def _speaks(metric: Metric) -> int:
     """For how many microseconds a reading speaks."""
-    return metric.speaks_for // MICROSECOND if metric.speaks_for else 0
+    return (metric.speaks_for or timedelta()) // MICROSECOND
 
 
 class _Spoken(NamedTuple):
@@ -223,16 +223,15 @@ def _spoken(metric: Metric, stretch: _Stretch) -> list[_Spoken]:
 
 def _band(metric: Metric, point: Point) -> str | None:
     """The band of a reading; None where it may be of several, as a bound may."""
-    for each in metric.bands:
-        if point.flags & Flag.BELOW:
-            inside = each.low < point.value <= each.high and each is metric.bands[0]
-        elif point.flags & Flag.ABOVE:
-            inside = each.low <= point.value < each.high and each is metric.bands[-1]
-        else:
-            inside = each.low <= point.value < each.high
-        if inside:
-            return each.name
-    return None
+    if not metric.bands:
+        return None
+    lowest, highest = metric.bands[0], metric.bands[-1]
+    if point.flags & Flag.BELOW:
+        return lowest.name if point.value <= lowest.high else None
+    if point.flags & Flag.ABOVE:
+        return highest.name if point.value >= highest.low else None
+    inside = (each for each in metric.bands if each.low <= point.value < each.high)
+    return next((each.name for each in inside), None)
 
 
 def _summary(

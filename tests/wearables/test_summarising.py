@@ -9,7 +9,7 @@ import pytest
 
 from cds_service.wearables.days import Calendar
 from cds_service.wearables.metrics import Band, Catalogue, Derivation, Metric, Night
-from cds_service.wearables.samples import Context, Flag, Stat
+from cds_service.wearables.samples import Context, Device, Flag, Stat
 from cds_service.wearables.series import Point, Series, Voice
 from cds_service.wearables.summaries import DaySummary
 from cds_service.wearables.summarising import (
@@ -257,6 +257,13 @@ def test_where_several_tell_one_minute_the_one_counts_that_goes_first() -> None:
     assert found.devices == ("Phone", "Watch")
 
 
+def test_a_device_without_a_name_is_told_by_its_id() -> None:
+    unnamed = Voice("watch", device=Device(id="w-1"))
+
+    assert day(RATE, [reading("2026-11-22T12:00", 60)], unnamed).devices == ("w-1",)
+    assert day(RATE, [reading("2026-11-22T12:00", 60)], Voice("watch")).devices == ()
+
+
 def test_readings_of_a_moment_have_a_plain_mean_and_no_coverage() -> None:
     found = day(
         WEIGHT,
@@ -412,16 +419,18 @@ def test_where_stages_tell_of_sleep_those_minutes_alone_are_the_night() -> None:
     assert found.worn == 15 + 1 + 15
 
 
-def test_an_interval_with_time_awake_does_not_tell_when_somebody_slept() -> None:
-    in_bed = [reading("2026-11-22T00:00", 418, minutes=420)]
-    to_the_minute = [reading("2026-11-22T00:00", 419.5, minutes=420)]
+@pytest.mark.parametrize(
+    ("asleep", "minutes", "n"), [(420, 420, 1), (419.1, 420, 1), (419, 600, 2)]
+)
+def test_an_interval_with_time_awake_does_not_tell_when_somebody_slept(
+    asleep: float, minutes: float, n: int
+) -> None:
+    in_bed = [reading("2026-11-22T00:00", asleep, minutes=420)]
     points = [reading("2026-11-21T22:30", 60), reading("2026-11-22T02:00", 50)]
 
-    assert (night(RATE, points, in_bed).minutes, night(RATE, points, in_bed).n) == (
-        600,
-        2,
-    )
-    assert night(RATE, points, to_the_minute).minutes == 420
+    found = night(RATE, points, in_bed)
+
+    assert (found.minutes, found.n) == (minutes, n)
 
 
 @pytest.mark.parametrize("flag", [Flag.MANUAL, Flag.DAY_TOTAL])

@@ -238,15 +238,39 @@ def test_of_two_devices_of_a_source_the_one_tells_the_day_that_counted_more() ->
 
 
 def test_of_a_day_told_again_the_longest_time_holds() -> None:
+    whole = Flag.DAY_TOTAL
     points = [
-        reading("2026-11-22T00:00", 900, minutes=600, flags=Flag.DAY_TOTAL),
-        reading("2026-11-22T00:00", 700, minutes=1200, flags=Flag.DAY_TOTAL),
+        reading("2026-11-22T10:00", 900, minutes=780, flags=whole),
+        reading("2026-11-22T00:00", 700, minutes=1200, flags=whole),
     ]
 
     (found,) = days(STEPS, points, WATCH)
 
     assert (found.total, found.n) == (700, 1)
     assert found.last == datetime(2026, 11, 22, 19, 0, tzinfo=UTC)
+
+
+def test_steps_of_the_evening_are_of_their_day() -> None:
+    points = [reading("2026-11-22T17:00", 900, minutes=240, flags=Flag.DAY_TOTAL)]
+
+    assert [(each.day, each.part) for each in days(STEPS, points, WATCH)] == [
+        (DAY, "day")
+    ]
+
+
+def test_without_nights_a_night_s_sum_is_of_a_civil_day() -> None:
+    points = [reading("2026-11-21T22:00", 431, minutes=120, flags=Flag.DAY_TOTAL)]
+    calendar = Calendar(VIENNA, "Europe/Vienna")
+
+    (found,) = days(ASLEEP, points, WATCH, calendar=calendar, first=date(2026, 11, 21))
+
+    assert (found.day, found.part) == (date(2026, 11, 21), "day")
+
+
+def test_what_began_long_before_a_day_reaches_into_it() -> None:
+    points = [reading("2026-11-20T12:00", 4000, minutes=40 * 60)]
+
+    assert total(STEPS, points, WATCH) == 400
 
 
 def test_a_whole_day_is_the_one_in_the_middle_of_which_it_lies() -> None:
