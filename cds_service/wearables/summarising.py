@@ -4,7 +4,7 @@ A day is made of its own readings alone: it is the same in whatever order they c
 what is told of another day changes nothing. Of each minute one voice counts.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from .days import MICROSECOND, Calendar, Span, clipped, each_day, length, moment, united
 from .metrics import Catalogue, Metric
-from .samples import BOUNDS, Context, Flag, Stat
+from .samples import Context, Flag, Stat
 from .series import MINUTE, Point, Series, Voice, chosen, voices_in_order
 from .summaries import DaySummary
 from .summing import LONGEST, named, summed, whole_days
@@ -141,8 +141,8 @@ def _of_readings(
     calendar: Calendar,
     days: Iterable[date],
 ) -> Iterator[DaySummary]:
-    usable = sorted({each for each in series.points if _is_reading(each)})
-    points = chosen(replace(series, points=usable))
+    usable = {each for each in series.points if _is_reading(each)}
+    points = chosen(replace(series, points=sorted(usable)))
     nights = metric.speaks_for is not None and calendar.night is not None
     for day in days:
         within = calendar.day(day)
@@ -156,7 +156,11 @@ def _of_readings(
 
 def _is_reading(point: Point) -> bool:
     """Check that a point tells something of a known time that is no sum."""
-    if point.flags & NO_READING or point.stat is Stat.TOTAL:
+    if point.stat is Stat.TOTAL:
+        return False
+    if not point.flags:
+        return True
+    if point.flags & NO_READING:
         return False
     return point.stat in EXTREMES or not point.flags & Flag.GROUPED
 
@@ -198,40 +202,51 @@ def _speaks(metric: Metric) -> int:
 
 
 class _Spoken(NamedTuple):
-    """One reading, and for how long it speaks."""
+    """One reading, and for how long it speaks. They sort by what was measured."""
 
-    point: Point
+    value: float
+    side: int
+    """It was less, as much or more: below zero, zero, above."""
     us: int
+    start_us: int
+    voice: int
     band: str | None
 
 
 def _spoken(metric: Metric, stretch: _Stretch) -> list[_Spoken]:
     """For how long each reading speaks: until the next, or the end of its span."""
     points = [each for each in stretch.points if each.stat not in EXTREMES]
-    if metric.speaks_for is None:
-        return [_Spoken(each, 1, None) for each in points]
-    spoken, spans, place = [], stretch.spans, 0
-    for number, point in enumerate(points):
-        while spans[place][1] <= point.start_us:
+    speaks, spans, place = _speaks(metric), stretch.spans, 0
+    lows = [each.low for each in metric.bands]
+    nexts = [*(each.start_us for each in points[1:]), spans[-1][1]]
+    spoken = []
+    for point, following in zip(points, nexts):
+        start = point.start_us
+        while spans[place][1] <= start:
             place += 1
-        ends = [point.start_us + _speaks(metric), spans[place][1]]
-        if number + 1 < len(points):
-            ends.append(points[number + 1].start_us)
-        spoken.append(_Spoken(point, min(ends) - point.start_us, _band(metric, point)))
+        until = min(start + speaks, spans[place][1], following) if speaks else start + 1
+        side = _side(point.flags)
+        band = _band(metric, lows, point.value, side) if lows else None
+        spoken.append(
+            _Spoken(point.value, side, until - start, start, point.voice, band)
+        )
     return spoken
 
 
-def _band(metric: Metric, point: Point) -> str | None:
+def _side(flags: Flag) -> int:
+    if not flags:
+        return 0
+    return bool(flags & Flag.ABOVE) - bool(flags & Flag.BELOW)
+
+
+def _band(metric: Metric, lows: Sequence[float], value: float, side: int) -> str | None:
     """The band of a reading; None where it may be of several, as a bound may."""
-    if not metric.bands:
-        return None
     lowest, highest = metric.bands[0], metric.bands[-1]
-    if point.flags & Flag.BELOW:
-        return lowest.name if point.value <= lowest.high else None
-    if point.flags & Flag.ABOVE:
-        return highest.name if point.value >= highest.low else None
-    inside = (each for each in metric.bands if each.low <= point.value < each.high)
-    return next((each.name for each in inside), None)
+    if side < 0:
+        return lowest.name if value <= lowest.high else None
+    if side > 0:
+        return highest.name if value >= highest.low else None
+    return metric.bands[bisect_right(lows, value) - 1].name
 
 
 def _summary(
@@ -242,7 +257,7 @@ def _summary(
     by_voice = Counter({each.voice: 0 for each in stretch.points})
     for each in spoken:
         in_band[each.band] += each.us
-        by_voice[each.point.voice] += each.us
+        by_voice[each.voice] += each.us
     in_doubt = in_band[None] if metric.bands else 0
     order = sorted(by_voice, key=lambda voice: (-by_voice[voice], voice))
     sources, devices = named(voices[each] for each in order)
@@ -278,33 +293,28 @@ def _value(
 
 
 def _mean(spoken: Iterable[_Spoken]) -> float | None:
-    numbers = [each for each in spoken if not each.point.flags & BOUNDS]
+    numbers = [each for each in spoken if not each.side]
     weight = sum(each.us for each in numbers)
     if not weight:
         return None
-    return fsum(each.point.value * each.us for each in numbers) / weight
+    return fsum(each.value * each.us for each in numbers) / weight
 
 
 def _median(spoken: Iterable[_Spoken]) -> float | None:
     """The value below and above which lies half of the time; none if it is a bound."""
-    rising = sorted((each for each in spoken if each.us), key=_rising)
+    rising = sorted(each for each in spoken if each.us)
     half = sum(each.us for each in rising) / 2
     below = 0
-    middle: list[Point] = []
+    middle: list[_Spoken] = []
     for each in rising:
         before, below = below, below + each.us
         if before <= half <= below:
-            middle.append(each.point)
+            middle.append(each)
     # Where half of the time ends with one value, the middle lies between it and the
     # next.
-    if not middle or any(each.flags & BOUNDS for each in middle):
+    if not middle or any(each.side for each in middle):
         return None
     return (middle[0].value + middle[-1].value) / 2
-
-
-def _rising(each: _Spoken) -> tuple[float, int]:
-    flags = each.point.flags
-    return each.point.value, bool(flags & Flag.ABOVE) - bool(flags & Flag.BELOW)
 
 
 def _worn(
@@ -314,7 +324,5 @@ def _worn(
     if metric.proves_wear is None:
         return None
     proved = metric.proves_wear // MICROSECOND
-    shown = united(
-        (each.point.start_us, each.point.start_us + proved) for each in spoken
-    )
+    shown = united((each.start_us, each.start_us + proved) for each in spoken)
     return sum(length(clipped(shown, span)) for span in spans) / MINUTE

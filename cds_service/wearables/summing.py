@@ -77,7 +77,8 @@ def whole_days(
     told: defaultdict[tuple[date, str], dict[Voice, set[Point]]]
     told = defaultdict(lambda: defaultdict(set))
     for point in series.points:
-        if point.flags & Flag.DAY_TOTAL and not point.flags & NO_TOTAL:
+        flags = point.flags
+        if flags and flags & Flag.DAY_TOTAL and not flags & NO_TOTAL:
             voice = series.voices[point.voice]
             day = day_of((point.start_us + point.end_us) // 2)
             told[day, voice.source][voice].add(point)
@@ -164,7 +165,7 @@ def _intervals(whole: Series, parts: Iterable[Series]) -> _Told:
     told: dict[_Teller, set[Point]] = {}
     for by_parts, series in ((False, whole), *((True, each) for each in parts)):
         for point in series.points:
-            if not point.flags & NO_SUM:
+            if not point.flags or not point.flags & NO_SUM:
                 teller = _Teller(series.voices[point.voice], by_parts)
                 told.setdefault(teller, set()).add(point)
     return {teller: sorted(points) for teller, points in told.items()}
