@@ -168,10 +168,14 @@ def _build(
 
 
 def severity_of(evaluation: Evaluation, template: CardTemplate) -> Indicator:
-    """The severity of the card; what a name alone decided is never critical."""
+    """The severity of the card.
+
+    What a name alone decided is never critical, and history alone is information.
+    """
+    severity = template.severity
     if evaluation.decided_by_name:
-        return min(template.severity, Indicator.WARNING)
-    return template.severity
+        severity = min(severity, Indicator.WARNING)
+    return severity if evaluation.at_most is None else min(severity, evaluation.at_most)
 
 
 def _detail(evaluation: Evaluation, template: CardTemplate) -> str:
@@ -179,6 +183,8 @@ def _detail(evaluation: Evaluation, template: CardTemplate) -> str:
     said = []
     if evaluation.by_name:
         said.append(sentences.matched_by_name(evaluation.by_name))
+    if evaluation.at_most is not None and evaluation.at_most < template.severity:
+        said.append(sentences.FOUND_LATE)
     if evaluation.reasons:
         chart = evaluation.case.chart
         said.append(sentences.not_known(rule, evaluation.reasons, chart))

@@ -14,6 +14,7 @@ from ..values.truth import GOVERNED, Reason, ReasonKind
 from .shape import ALSO
 
 UNCHECKED_SUMMARY = "Some checks could not be made"
+FOUND_LATE = "Rests on readings that came long after they were made."
 AWAITS_APPROVAL = "This rule awaits local approval."
 
 NAMES_SHOWN = 5

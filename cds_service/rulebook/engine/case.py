@@ -91,6 +91,8 @@ class Case:
         """The day of the site's calendar."""
         self.may_disclose = True
         """Whether a resource for the EHR may quote the patient's wearables."""
+        self._recent: Case | None = None
+        """Itself where it has no history."""
         self.draws = True
         """Whether text may draw days as a row of bars."""
         self.of_patient: dict[str, Verdict] = {}
@@ -196,6 +198,20 @@ class Case:
         )
         reduced.may_disclose, reduced.draws = self.may_disclose, self.draws
         return reduced
+
+    def without_history(self) -> "Case | None":
+        """Return the case without alerts that were long over when they were found.
+
+        None where it has none.
+        """
+        if self._recent is None:
+            past = [
+                alert_reference(each)
+                for each in self.wearables.alerts or ()
+                if each.historical
+            ]
+            self._recent = self.without(past) if past else self
+        return None if self._recent is self else self._recent
 
     def surely(self, fact: Fact) -> bool | None:
         """Return whether the fact has a row, where that shows before any row is read.

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from ...fhir.chart import Chart
 from ...fhir.moments import EVER
+from ...protocol.cards import Indicator
 from ...wearables.worn import Wearables, WearablesAsked
 from ..values import truth
 from ..values.text import PARAMETER, Text
@@ -49,6 +50,8 @@ class Evaluation:
     """Medicines of the rule that only their name identified, by ingredient."""
     decided_by_name: bool = False
     """A condition asks for one of them: without it the card would perhaps not be."""
+    at_most: Indicator | None = None
+    """How severe the card may be for what is not history; None for any."""
 
     def text(self, fact: str, attribute: str) -> Text | None:
         """Return what a placeholder of this rule shows; None if it has no value."""
@@ -179,7 +182,24 @@ def _fires(
         severity_uncertain=bool(doubts),
         by_name=tuple(dict.fromkeys(n for names in named.values() for n in names)),
         decided_by_name=not asked.isdisjoint(named),
+        at_most=_without_history(rule, case),
     )
+
+
+def _without_history(rule: Rule, case: Case) -> Indicator | None:
+    """How severe a card is without alerts that were history when they were found.
+
+    None where there are none; what rests on them alone is information.
+    """
+    if not any(fact.kind == "wearable_alert" for fact in rule.facts.values()):
+        return None
+    past = case.without_history()
+    if past is None:
+        return None
+    again = evaluate_rule(rule, past)
+    if again.outcome is Outcome.FIRES and again.card is not None:
+        return again.card.severity
+    return Indicator.INFO
 
 
 def _named_only(rule: Rule, case: Case) -> Mapping[str, Iterable[str]]:

@@ -44,7 +44,9 @@ def show_worn(
 
 
 def _name(case: Case, fact: Fact, rows: Sequence[Row]) -> Text:
-    return Text(fact.title, True)
+    """The title; of facts that are joined, the titles of those that found something."""
+    found = [each.title for each in fact.simple() if case.found(each).rows]
+    return Text(", ".join(dict.fromkeys(found)), True)
 
 
 def _age(case: Case, fact: Fact, rows: Sequence[Row]) -> Text | None:

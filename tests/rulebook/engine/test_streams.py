@@ -113,6 +113,28 @@ def test_streams_that_were_not_read_are_not_silent(
     assert [each.kind for each in item.reasons] == [ReasonKind.NOT_READ]
 
 
+def test_of_joined_streams_those_are_named_that_are_silent(
+    rules: Any, chart: Any
+) -> None:
+    silent = "{stream: {metric: %s, silent_for: 3 days}}"
+    facts = "\n".join(
+        (
+            f"hr: {silent % 'heart-rate'}",
+            f"walked: {silent % 'steps'}",
+            f"weighed: {silent % 'body-weight'}",
+            "it: {any_of: [hr, walked, weighed]}",
+        )
+    )
+    told = (stream(4), stream(1, metric="steps"), stream(5, metric="body-weight"))
+
+    when = "it: {count: {at_least: 2}}"
+    worn = Wearables(streams=told)
+    (item,) = rules.evaluate(facts, when, chart(), worn=worn).items
+
+    text = item.text("it", "name")
+    assert text and text.text == "Heart rate, Body weight"
+
+
 @pytest.mark.parametrize(
     ("fact", "told", "attribute", "shown"),
     [
