@@ -102,7 +102,8 @@ def not_judged(judgement: Judgement) -> Mapping[int, NotJudged]:
             reasons[number] = NotJudged.REST_UNKNOWN
             continue
         window = loose.at(number)
-        if terms.beyond(window) and not terms.enough(window):
+        beyond = not window.covered or terms.beyond(window)
+        if beyond and not terms.enough(window):
             reasons[number] = NotJudged.LOW_COVERAGE
     return reasons
 
