@@ -19,6 +19,8 @@ from cds_service.rulebook.engine.evaluate import Outcome, ask_all, evaluate_case
 from cds_service.rulebook.language.diagnostics import Findings, Level
 from cds_service.rulebook.language.schemas import whole_schema
 from cds_service.rulebook.language.source import parse_yaml
+from cds_service.rulebook.testing.detector_examples import read_detector_examples
+from cds_service.rulebook.testing.detector_runner import DetectorRunner
 from cds_service.rulebook.testing.example_runner import ExampleRunner
 from cds_service.rulebook.testing.examples import (
     Example,
@@ -386,8 +388,23 @@ def without_example(schema: Any, examples: list[Any]) -> set[Key]:
 def test_every_key_of_a_test_file_has_an_example_where_it_belongs() -> None:
     blocks = [parsed(block) for block in read_blocks()]
     tests = [each for each in blocks if isinstance(each, dict) and "test" in each]
+    of_detectors = [each for each in tests if "begins" in each]
 
     assert without_example(whole_schema("rule-test"), tests) == set()
+    assert without_example(whole_schema("detector-test"), of_detectors) == set()
+
+
+def test_every_key_of_a_detector_is_explained() -> None:
+    page = (RULES.parent / "docs" / "authors.md").read_text("utf-8")
+    section = page[page.index("## A detector") : page.index("## Alerting")]
+    explained = set(re.findall(r"[a-z_]+", section))
+
+    known = {name for _, name in keys(whole_schema("detector"))}
+    assert known - explained - {"governance", "replaced_by"} <= OF_GOVERNANCE
+
+
+OF_GOVERNANCE = {name for _, name in keys(whole_schema("rule"))}
+"""Keys that detectors have in common with rules."""
 
 
 def test_a_key_of_a_test_without_an_example_is_noticed() -> None:
@@ -417,6 +434,16 @@ def test_every_key_of_an_action_has_an_example() -> None:
 
     assert without_example(action, shown) == set()
     assert {"create", "update", "set", "remove"} <= {name for _, name in keys(action)}
+
+
+def test_the_detector_of_the_page_for_authors_passes_its_tests() -> None:
+    files = {**FILES, **as_files(read_block("detector"))}
+    tests, mistakes = read_detector_examples(files)
+    (test,) = [each for each in tests if each.rule == "fast-breathing"]
+    runner = DetectorRunner(files)
+
+    assert mistakes == ()
+    assert [runner.problems(each) for each in test.examples] == [()] * 7
 
 
 @pytest.mark.slow
@@ -483,6 +510,19 @@ def of_what_is_measured(data: Mapping[str, Any]) -> dict[str, str]:
     return {"metrics.yaml": json.dumps({**shipped, **data, "metrics": metrics})}
 
 
+def as_whole_files(data: Mapping[str, Any], block: str) -> dict[str, str]:
+    """A block that is a file, and what that cannot do without."""
+    if "valueset" in data:
+        return {"valuesets/thyroid-hormones.yaml": block}
+    if "detector" in data or "begins" in data:
+        return {
+            "detectors/fast-breathing.yaml": read_block("detector"),
+            "detectors/fast-breathing.test.yaml": read_block("begins"),
+        }
+    name = data.get("rule") or f"{data['test']}.test"
+    return {f"cardiology/{name}.yaml": block}
+
+
 def as_files(block: str) -> dict[str, str]:
     """The files that a block of the page makes, where it says to put it."""
     data = parsed(block)
@@ -490,10 +530,7 @@ def as_files(block: str) -> dict[str, str]:
         return {FIRST: rule_with(when={"all": data})}
     key = next(iter(data))
     if key == "format":
-        if "valueset" in data:
-            return {"valuesets/thyroid-hormones.yaml": block}
-        name = data.get("rule") or f"{data['test']}.test"
-        return {f"cardiology/{name}.yaml": block}
+        return as_whole_files(data, block)
     if key in ("units", "priority"):
         return of_what_is_measured(data)
     if key == "title":  # the head of a value set

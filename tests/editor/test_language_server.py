@@ -16,6 +16,9 @@ RULES = Path(__file__).parents[2] / "rules"
 RULE = RULES / "cardiology/av-nodal-agent-bradycardia.yaml"
 TEST = RULES / "cardiology/av-nodal-agent-bradycardia.test.yaml"
 
+DETECTOR = RULES / "detectors/high-heart-rate-at-rest.yaml"
+DETECTOR_TEST = RULES / "detectors/high-heart-rate-at-rest.test.yaml"
+
 pytestmark = pytest.mark.slow
 
 
@@ -118,6 +121,45 @@ def test_a_word_of_the_grammar_is_explained(editor: Any) -> None:
     assert "Readings beyond the limit throughout a period" in editor.hover(RULE, text)
 
 
+def test_a_detector_is_offered_its_patterns_and_what_each_says(editor: Any) -> None:
+    head, _, rest = DETECTOR.read_text("utf-8").partition("  sustained:\n")
+    patterns = f"{head}  d‸\n{rest[rest.index('lateness:'):]}"
+    keys = changed(DETECTOR, "    above: $limit", "    r‸\n    above: $limit")
+    offered = editor.completion(DETECTOR, keys)
+
+    assert {"days", "shift", "gain"} <= set(editor.completion(DETECTOR, patterns))
+    assert "late_start" in offered
+    said = offered["late_start"]["documentation"]
+    assert "no reading needs to speak for" in (
+        said if isinstance(said, str) else said["value"]
+    )
+
+
+def test_a_number_of_a_detector_is_explained(editor: Any) -> None:
+    text = changed(DETECTOR, "speaks_for: 3", "speaks‸_for: 3")
+
+    assert "it speaks until the next one" in editor.hover(DETECTOR, text)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        (DETECTOR, "clear_by: 5", "‸cleer_by: 5", "Property cleer_by is not allowed"),
+        (DETECTOR, "coverage: 0.7", "coverage: ‸70", "maximum"),
+        (DETECTOR_TEST, "values: 100x31", "values: ‸100 x 31", "write values such as"),
+        (DETECTOR_TEST, "closing: lasts", "closing: ‸last", "Valid values"),
+    ],
+)
+def test_a_mistake_in_a_detector_or_its_tests_is_marked(
+    editor: Any, file: Path, old: str, new: str, said: str
+) -> None:
+    text, place = marked_in(changed(file, old, new))
+
+    found = places(editor.diagnostics(file, text))
+
+    assert [each for each in found if each[:2] == place and said in each[2]], found
+
+
 @pytest.fixture(scope="module")
 def site(
     tmp_path_factory: pytest.TempPathFactory,
@@ -198,3 +240,35 @@ def test_markdown_of_the_project_schemas_is_shown_as_such(
     )
 
     assert "**Unknown** with too few readings" in editor.hover(rule, text)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "label", "said"),
+    [
+        (
+            DETECTOR,
+            "metric: heart-rate",
+            "metric: ‸",
+            "body-weight",
+            "Body weight (kg)",
+        ),
+        (
+            DETECTOR,
+            "raises: high-heart-rate",
+            "raises: ‸",
+            "low-glucose",
+            "Low glucose",
+        ),
+        (DETECTOR, "{ metric: steps,", "{ metric: ‸,", "steps", "Steps"),
+        (DETECTOR_TEST, "test: high-h", "test: ‸h", "low-glucose", "Low glucose"),
+    ],
+)
+def test_the_names_of_the_project_are_offered_to_a_detector(
+    site: tuple[Path, Any], file: Path, old: str, new: str, label: str, said: str
+) -> None:
+    rule, editor = site
+    own = rule.parents[1] / file.relative_to(RULES)
+
+    offered = editor.completion(own, changed(own, old, new))
+
+    assert said in offered[label]["documentation"]["value"]

@@ -13,7 +13,12 @@ from ...rulebook.compile import SERVICES, SITE, kind_of
 from ...rulebook.language import Finding, Level
 from ...rulebook.load import Checked, check_folder, uncollected
 from ...rulebook.terminology import LOCK, tell_import
-from ...rulebook.testing import check_tests, read_examples
+from ...rulebook.testing import (
+    check_detector_tests,
+    check_tests,
+    read_detector_examples,
+    read_examples,
+)
 from ..valuesets.licences import licence_findings
 from .reporting import Report, exit_code, format_option, write_findings
 
@@ -100,7 +105,12 @@ def _found(folder: Path, checked: Checked, locked: bool) -> Iterator[Finding]:
         (each.file for each in checked.findings if each.level is Level.ERROR),
         tests,
     )
-    parsed = {each.document.file: each.document for each in tests[0]}
+    of_detectors = read_detector_examples(checked.files)
+    detectors = checked.detectors.values()
+    yield from check_detector_tests(checked.files, detectors, of_detectors)
+    documents = [each.document for each in tests[0]]
+    documents += [each.document for each in of_detectors[0]]
+    parsed = {each.file: each for each in documents}
     known = {**checked.documents, **parsed}
     yield from licence_findings(folder, checked.files, known)
     yield from _import_missing(checked)

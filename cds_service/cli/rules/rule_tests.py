@@ -13,20 +13,27 @@ from ...rulebook.describe import explain
 from ...rulebook.language import Finding, Level
 from ...rulebook.load import check_folder, read_files
 from ...rulebook.testing import (
+    DetectorExample,
+    DetectorExamples,
+    DetectorRunner,
     Difference,
     Example,
     ExampleError,
     ExampleFile,
     ExampleRunner,
     Mutation,
+    check_detector_mutation,
+    check_detector_tests,
     check_mutation,
     check_tests,
     mutate,
+    mutate_detector,
+    read_detector_examples,
     read_examples,
 )
 from .check import rules_folder
 
-ASKED = ("rule-test", "fhir")
+ASKED = ("rule-test", "detector-test", "fhir")
 """The kinds of file of which a run of tests says what is wrong with them."""
 
 
@@ -36,7 +43,7 @@ class Result:
 
     file: str
     """As the caller would name it."""
-    example: Example
+    example: Example | DetectorExample
     differences: tuple[Difference, ...]
     seconds: float
     trace: tuple[str, ...] = ()
@@ -62,6 +69,8 @@ class FolderTests:
     """What is wrong with the test files; their files as the caller would name them."""
     runner: ExampleRunner
     asked: tuple[Path, ...]
+    of_detectors: tuple[DetectorExamples, ...]
+    detectors: DetectorRunner
 
     def place(self, file: str) -> str:
         """Return a file of the folder, as the caller would name it."""
@@ -76,6 +85,20 @@ class FolderTests:
                 if only is None or self.place(each.document.file) in only
             )
         )
+
+    def tested_detectors(self, only: Container[str] | None = None) -> tuple[str, ...]:
+        """Return the detectors that are tested, or those that the files *only* test."""
+        return tuple(
+            dict.fromkeys(
+                each.rule
+                for each in self.of_detectors
+                if only is None or self.place(each.document.file) in only
+            )
+        )
+
+    def all_tests(self) -> tuple[ExampleFile | DetectorExamples, ...]:
+        """Return the test files, those of rules first."""
+        return (*self.tests, *self.of_detectors)
 
     def examples(self, rule: str) -> Iterator[Example]:
         """Yield the cases of a rule."""
@@ -140,9 +163,10 @@ def open_folders(paths: Iterable[Path]) -> tuple[FolderTests, ...]:
 def _open(folder: Path, asked: tuple[Path, ...]) -> FolderTests:
     files, unread = read_files(folder)
     tests, wrong = read_examples(files)
+    of_detectors, wrong_too = read_detector_examples(files)
     findings = tuple(
         replace(each, file=str(folder / each.file))
-        for each in sorted({*unread, *wrong})
+        for each in sorted({*unread, *wrong, *wrong_too})
         if _matters(each, folder, asked)
     )
     return FolderTests(
@@ -152,6 +176,8 @@ def _open(folder: Path, asked: tuple[Path, ...]) -> FolderTests:
         findings=findings,
         runner=ExampleRunner(files),
         asked=asked,
+        of_detectors=tuple(e for e in of_detectors if _is_meant(e, folder, asked)),
+        detectors=DetectorRunner(files),
     )
 
 
@@ -161,7 +187,9 @@ def _matters(finding: Finding, folder: Path, asked: tuple[Path, ...]) -> bool:
     return stands_for(folder / finding.file, asked)
 
 
-def _is_meant(test: ExampleFile, folder: Path, asked: tuple[Path, ...]) -> bool:
+def _is_meant(
+    test: ExampleFile | DetectorExamples, folder: Path, asked: tuple[Path, ...]
+) -> bool:
     """Return whether a test file is meant, by its own name or by that of its rule."""
     file = folder / test.document.file
     return stands_for(file, asked) or stands_for(
@@ -183,12 +211,20 @@ def _absolute(path: Path) -> Path:
     return path.parent.resolve() / path.name if path.name else path.resolve()
 
 
-def play(tests: FolderTests, file: ExampleFile, example: Example) -> Result:
+def play(
+    tests: FolderTests,
+    file: ExampleFile | DetectorExamples,
+    example: Example | DetectorExample,
+) -> Result:
     """Run one case."""
     begun = time.perf_counter()
-    found = tests.runner.differences(example)
+    trace: tuple[str, ...] = ()
+    if isinstance(example, DetectorExample):
+        found = tests.detectors.differences(example)
+    else:
+        found = tests.runner.differences(example)
+        trace = tuple(_traced(tests.runner, example)) if found else ()
     seconds = time.perf_counter() - begun
-    trace = tuple(_traced(tests.runner, example)) if found else ()
     return Result(tests.place(file.document.file), example, found, seconds, trace)
 
 
@@ -204,8 +240,10 @@ def _traced(runner: ExampleRunner, example: Example) -> Iterable[str]:
 def owed(tests: FolderTests) -> Iterator[Finding]:
     """Yield the tests that the rules which were asked about owe."""
     checked = check_folder(tests.folder)
-    found = check_tests(checked.files, checked.trees, checked.facts, checked.quantities)
-    for each in found:
+    files = checked.files
+    found = check_tests(files, checked.trees, checked.facts, checked.quantities)
+    of_detectors = check_detector_tests(files, checked.detectors.values())
+    for each in (*found, *of_detectors):
         file = tests.folder / each.file
         if each.code in _REQUIRED and stands_for(file, tests.asked):
             yield replace(each, file=str(file))
@@ -222,7 +260,21 @@ def mutated(tests: FolderTests, rule: str) -> Mutation | None:
         return None
 
 
+def mutated_detector(tests: FolderTests, detector: str) -> Mutation | None:
+    """Return what a detector's tests notice; None if it does not compile."""
+    examples = (
+        example
+        for test in tests.of_detectors
+        if test.rule == detector
+        for example in test.examples
+    )
+    try:
+        return mutate_detector(tests.detectors, detector, examples)
+    except ExampleError:
+        return None
+
+
 def owed_mutants(tests: FolderTests, mutation: Mutation) -> Finding | None:
-    """Return what the rule owes whose mutants live."""
-    found = check_mutation(mutation)
+    """Return what the rule or detector owes whose mutants live."""
+    found = check_mutation(mutation) or check_detector_mutation(mutation)
     return found and replace(found, file=tests.place(found.file))

@@ -167,6 +167,7 @@ _PATTERNS = {
         "!{0}/lexicon/**",
     ],
     "rule-test": ["{0}/**/*.test.yaml", "!{0}/detectors/**"],
+    "detector-test": ["{0}/detectors/**/*.test.yaml"],
     "detector": ["{0}/detectors/**/*.yaml", "!**/*.test.yaml"],
     "fact": ["{0}/facts/*.yaml"],
     "valueset": ["{0}/valuesets/**/*.yaml"],

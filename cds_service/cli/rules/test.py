@@ -9,7 +9,12 @@ import click
 
 from ...rulebook.language import Finding
 from ...rulebook.load import read_files, seldom_collected
-from ...rulebook.testing import TEST_SUFFIX, fhir_files, read_examples
+from ...rulebook.testing import (
+    TEST_SUFFIX,
+    fhir_files,
+    read_detector_examples,
+    read_examples,
+)
 from ...rulebook.watch import Fingerprint, take_fingerprint
 from ..terminal import ProgressLine
 from .check import rules_folder
@@ -19,6 +24,7 @@ from .rule_tests import (
     RunResult,
     default_paths,
     mutated,
+    mutated_detector,
     open_folders,
     owed,
     owed_mutants,
@@ -52,13 +58,14 @@ from .test_text import (
 @click.option(
     "--mutate",
     is_flag=True,
-    help="Also make small mistakes in each rule, and name those that no case notices.",
+    help="Also make small mistakes in each rule and detector, and name those that no "
+    "case notices.",
 )
 @click.option(
     "--require-tests",
     "required",
     is_flag=True,
-    help="Fail where a rule lacks the cases that its status asks for.",
+    help="Fail where a rule or detector lacks the cases that its status asks for.",
 )
 @click.option(
     "--format",
@@ -79,11 +86,11 @@ def test(
     required: bool,
     form: str,
 ) -> None:
-    """Run the test cases of rules.
+    """Run the test cases of rules and detectors.
 
     PATHS are rules folders, or files and folders in one; by default the folder named by
-    CDS_RULES, or ./rules. A rule file stands for its tests. Exit code 0: all passed; 1:
-    some failed, or a test file is wrong; 2: could not run.
+    CDS_RULES, or ./rules. The file of a rule or detector stands for its tests. Exit
+    code 0: all passed; 1: some failed, or a test file is wrong; 2: could not run.
     """
     asked = default_paths(paths)
     run = Run(wanted, mutate, required, form, junit)
@@ -141,7 +148,7 @@ class Run:
             outcome.findings.append(finding)
             if self.form == "text":
                 say_finding(finding, texts)
-        for file in tests.tests:
+        for file in tests.all_tests():
             name = tests.place(file.document.file)
             if only is not None and name not in only:
                 continue
@@ -169,10 +176,12 @@ class Run:
     def _mutate(
         self, tests: FolderTests, outcome: RunResult, only: Container[str] | None
     ) -> None:
-        rules = tests.rules(only)
-        for number, rule in enumerate(rules, start=1):
-            self.progress.say(f"mutants of rule {number} of {len(rules)}: {rule}")
-            mutation = mutated(tests, rule)
+        of_rules = [(mutated, name) for name in tests.rules(only)]
+        of_detectors = [(mutated_detector, n) for n in tests.tested_detectors(only)]
+        asked = [*of_rules, *of_detectors]
+        for number, (make, name) in enumerate(asked, start=1):
+            self.progress.say(f"mutants of file {number} of {len(asked)}: {name}")
+            mutation = make(tests, name)
             if mutation is None:
                 continue
             outcome.mutations.append((tests, mutation))
@@ -281,6 +290,7 @@ def _tests_of(name: str, files: Mapping[str, str]) -> set[str] | None:
         tests = {test: text for test, text in files.items() if "fhir:" in text}
         return {test for test in tests if name in fhir_files({test: tests[test]})}
     stem = name.rpartition("/")[2].removesuffix(".yaml")
-    tests_read, _ = read_examples(files)
-    of_rule = {each.document.file for each in tests_read if each.rule == stem}
-    return of_rule or None
+    of_rules, of_detectors = read_examples(files)[0], read_detector_examples(files)[0]
+    own = {each.document.file for each in of_rules if each.rule == stem}
+    own |= {each.document.file for each in of_detectors if each.rule == stem}
+    return own or None

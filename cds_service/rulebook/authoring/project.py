@@ -94,48 +94,63 @@ class _Known:
 
     def fill_file(self, name: str, schema: Schema) -> None:
         """Put names where only files of this kind have them."""
-        properties = schema["properties"]
-        rules = {each.id: each.title for each in self._rulebook.rules.values()}
-        if name == "rule" and rules:
-            text = properties["replaced_by"]["description"]
-            properties["replaced_by"] = _one_of(text, rules)
-        elif name == "rule-test":
-            alert = schema["definitions"]["wearable_alert"]["properties"]
-            text = alert["type"]["description"]
-            alert["type"] = _one_of(text, self._alert_types())
-            if rules:
-                properties["test"] = _one_of(properties["test"]["description"], rules)
-        elif name == "site":
-            _name_settings(properties["rules"], "A rule of this rulebook.", rules)
-            text = "A detector of this rulebook."
-            _name_settings(properties["detectors"], text, self._detectors())
-        elif name == "services":
-            files = [each.file for each in self._rulebook.rules.values()]
-            folders = sorted({file.rpartition("/")[0] for file in files} - {""})
-            names = {each: "A folder of rules." for each in folders}
-            items = properties["services"]["items"]["properties"]["rules"]
-            items["items"] = _one_of("A folder or a rule.", names | rules)
-        elif name == "detector":
-            self._fill_detector(schema)
+        fill = {
+            "rule": self._rule_file,
+            "rule-test": self._rule_tests,
+            "site": self._site_file,
+            "services": self._services_file,
+            "detector": self._detector_file,
+            "detector-test": self._detector_tests,
+            "valueset": self._valueset_file,
+        }.get(name)
+        if fill is not None:
+            fill(schema)
         elif name in CATALOGUES:
-            self._fill_catalogue(properties[CATALOGUES[name]])
-        elif name == "valueset":
-            for key in ("include", "exclude"):
-                entry = properties[key]["items"]["properties"]
-                self._valueset(entry, "valueset", frozenset())
-            self._valueset(properties, "extends", frozenset())
+            self._fill_catalogue(schema["properties"][CATALOGUES[name]])
 
-    def _fill_detector(self, schema: Schema) -> None:
-        properties, rest = schema["properties"], schema["definitions"]["sustained"]
-        proofs = rest["properties"]["at_rest"]["properties"]
-        text = properties["raises"]["description"]
-        properties["raises"] = _one_of(text, self._alert_types())
-        for known, key in ((properties, "metric"), (proofs, "metric")):
-            if self._metrics():
-                known[key] = _one_of(known[key]["description"], self._metrics())
-        if self._detectors():
-            text = properties["replaced_by"]["description"]
-            properties["replaced_by"] = _one_of(text, self._detectors())
+    def _rule_file(self, schema: Schema) -> None:
+        _name(schema["properties"], "replaced_by", self._rules())
+
+    def _rule_tests(self, schema: Schema) -> None:
+        alert = schema["definitions"]["wearable_alert"]["properties"]
+        alert["type"] = _one_of(alert["type"]["description"], self._alert_types())
+        _name(schema["properties"], "test", self._rules())
+
+    def _site_file(self, schema: Schema) -> None:
+        properties = schema["properties"]
+        _name_settings(properties["rules"], "A rule of this rulebook.", self._rules())
+        text = "A detector of this rulebook."
+        _name_settings(properties["detectors"], text, self._detectors())
+
+    def _services_file(self, schema: Schema) -> None:
+        files = [each.file for each in self._rulebook.rules.values()]
+        folders = sorted({file.rpartition("/")[0] for file in files} - {""})
+        names = {each: "A folder of rules." for each in folders}
+        items = schema["properties"]["services"]["items"]["properties"]["rules"]
+        items["items"] = _one_of("A folder or a rule.", names | dict(self._rules()))
+
+    def _detector_file(self, schema: Schema) -> None:
+        properties, sustained = schema["properties"], schema["definitions"]["sustained"]
+        proofs = sustained["properties"]["at_rest"]["properties"]
+        _name(properties, "raises", self._alert_types())
+        _name(properties, "metric", self._metrics())
+        _name(proofs, "metric", self._metrics())
+        _name(properties, "replaced_by", self._detectors())
+
+    def _detector_tests(self, schema: Schema) -> None:
+        readings = schema["definitions"]["readings"]["items"]["properties"]
+        _name(readings, "metric", self._metrics())
+        _name(schema["properties"], "test", self._detectors())
+
+    def _valueset_file(self, schema: Schema) -> None:
+        properties = schema["properties"]
+        for key in ("include", "exclude"):
+            entry = properties[key]["items"]["properties"]
+            self._valueset(entry, "valueset", frozenset())
+        self._valueset(properties, "extends", frozenset())
+
+    def _rules(self) -> Names:
+        return {each.id: each.title for each in self._rulebook.rules.values()}
 
     def _detectors(self) -> Names:
         return {each.name: each.title for each in self._rulebook.detectors.values()}
@@ -171,6 +186,12 @@ class _Known:
         }
         if names:
             properties[key] = _one_of(properties[key]["description"], names)
+
+
+def _name(properties: Schema, key: str, names: Names) -> None:
+    """Let one of *names* stand under a key, if there is one."""
+    if names:
+        properties[key] = _one_of(properties[key]["description"], names)
 
 
 def _name_settings(schema: Schema, text: str, names: Names) -> None:

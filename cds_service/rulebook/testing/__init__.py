@@ -1,6 +1,14 @@
 """The tests beside rules: examples, mutants, coverage, and what a rule must have."""
 
 from .clause_coverage import Coverage, SeenClause, cover
+from .detector_examples import (
+    DetectorExample,
+    DetectorExamples,
+    read_detector_examples,
+)
+from .detector_gate import check_detector_mutation, check_detector_tests
+from .detector_mutation import mutate_detector
+from .detector_runner import DetectorRunner
 from .example_runner import Difference, ExampleRunner
 from .examples import (
     TEST_SUFFIX,
@@ -17,6 +25,9 @@ from .required_tests import check_mutation
 __all__ = [
     "SeenClause",
     "Coverage",
+    "DetectorExample",
+    "DetectorExamples",
+    "DetectorRunner",
     "Difference",
     "Example",
     "ExampleError",
@@ -24,11 +35,15 @@ __all__ = [
     "ExampleRunner",
     "Mutation",
     "TEST_SUFFIX",
+    "check_detector_mutation",
+    "check_detector_tests",
     "check_mutation",
     "check_tests",
     "cover",
     "fhir_files",
     "gate",
     "mutate",
+    "mutate_detector",
+    "read_detector_examples",
     "read_examples",
 ]

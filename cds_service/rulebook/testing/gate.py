@@ -8,6 +8,9 @@ from ..engine.rules import CheckResource, unchecked
 from ..language.diagnostics import Finding, Findings, Level
 from ..language.tree import FactTree, RuleTree
 from ..terminology.measured import Quantities
+from .detector_examples import read_detector_examples
+from .detector_gate import check_detector_tests, detector_failures
+from .detector_runner import DetectorRunner
 from .example_runner import ExampleRunner
 from .examples import TEST_SUFFIX, ExampleFile, read_examples
 from .readings import check_readings
@@ -33,9 +36,14 @@ def gate(
     read = read_examples(files)
     rules, facts = compiled.trees, compiled.facts
     findings.extend(_judge(read, files, rules, facts, compiled.quantities, ()))
+    of_detectors = read_detector_examples(files)
+    detectors = compiled.detectors.values()
+    findings.extend(check_detector_tests(files, detectors, of_detectors))
     if compiled.rulebook is not None:
         runner = ExampleRunner(files, known=compiled.documents)
         findings.extend(_failures(read[0], runner))
+        tried = DetectorRunner(files, known=compiled.documents)
+        findings.extend(detector_failures(of_detectors[0], tried))
     rulebook = None if findings.has_errors else compiled.rulebook
     return replace(compiled, rulebook=rulebook, findings=tuple(findings))
 

@@ -28,6 +28,7 @@ from ..language.criterion_tree import (
     Test,
     When,
 )
+from ..language.detectors import DetectorTree
 from ..language.document import Path, Position
 from ..language.tree import (
     AlertFact,
@@ -76,19 +77,19 @@ _DIGITS = 6
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A rule with one small mistake."""
+    """A rule or detector with one small mistake."""
 
     position: Position
     change: str
     """``45 -> 47.25``, ``window removed``."""
-    tree: RuleTree
+    tree: RuleTree | DetectorTree
 
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """What the tests of one rule noticed."""
+    """What the tests of one rule or detector noticed."""
 
-    rule: RuleTree
+    rule: RuleTree | DetectorTree
     killed: int
     survivors: tuple[Mutant, ...]
 
@@ -133,6 +134,7 @@ def _is_noticed(
 
     The scene that does comes first from then on: mutants are often noticed by the same.
     """
+    assert isinstance(mutant.tree, RuleTree)
     services: dict[str, ServiceRules] = {}
     try:
         services["{}"] = one.compile({}, mutant.tree)

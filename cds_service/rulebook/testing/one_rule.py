@@ -201,9 +201,9 @@ def open_rule(shared: SharedParts, rule: str) -> OneRule:
     return OneRule(shared, read_rule(document), shelf)
 
 
-def refusal(errors: Iterable[Finding]) -> str:
-    """Why a rule cannot be tested, in one line."""
-    return "the rule does not compile: " + "; ".join(
+def refusal(errors: Iterable[Finding], kind: str = "rule") -> str:
+    """Why a rule or a detector cannot be tested, in one line."""
+    return f"the {kind} does not compile: " + "; ".join(
         f"{each.file}:{each.line}:{each.column}: {each.message}" for each in errors
     )
 

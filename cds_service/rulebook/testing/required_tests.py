@@ -81,6 +81,8 @@ def _check_outcomes(
 def check_mutation(mutation: Mutation) -> Finding | None:
     """Return what a critical active rule owes whose tests let too many mutants live."""
     rule = mutation.rule
+    if not isinstance(rule, RuleTree):
+        return None
     if rule.status != "active" or rule.severity is not Indicator.CRITICAL:
         return None
     if mutation.score >= WANTED:

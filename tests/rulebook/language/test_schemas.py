@@ -140,6 +140,28 @@ detect:
 lateness: 48 hours
 recurrence_within: 24 hours
 """
+DETECTOR_TEST = """\
+test: fast-heart-at-rest
+begins: 2026-11-20T08:00:00-05:00
+wearers:
+  still:
+    - {metric: steps, values: 0x9, every: 5 minutes, at: 5 minutes before}
+cases:
+  - name: opens
+    wearer: still
+    own_limit: 110
+    params: {limit: 95}
+    readings: [{metric: heart-rate, values: 115x31, context: rest, device: Watch}]
+    corrected: [{metric: heart-rate, values: 85 _x3, as: by-hand, source: garmin}]
+    known: 3 days
+    expect: {episodes: [{opened: 10 minutes, closing: lasts}]}
+  - name: does not
+    readings: [{metric: heart-rate, values: <40 _ 90+1x3, days: 3}]
+    expect: none
+  - name: is not judged
+    todo: later
+    expect: {not_judged: [rest-unknown]}
+"""
 LEXICON = """\
 format: 1
 title: English
@@ -157,6 +179,7 @@ GOOD = {
     "rule": RULE,
     "rule-test": TEST,
     "detector": DETECTOR,
+    "detector-test": DETECTOR_TEST,
     "valueset": VALUESET,
     "site": SITE,
     "services": SERVICES,
@@ -282,6 +305,29 @@ BROKEN = [
     ),
     ("detector", ", describe: Fast", "", 9, 3, "CDS101", "`describe` is missing", ""),
     ("detector", "status: draft", "status: on", 5, 9, "CDS104", "`on`", "shadow"),
+    ("detector-test", "115x31", "115 x 31", 11, 45, "CDS105", "not a series", "115x30"),
+    ("detector-test", "expect: none", "expect: nothing", 17, 13, "CDS104", "", "none"),
+    (
+        "detector-test",
+        "opened: 10 minutes",
+        "opend: 1 day",
+        14,
+        26,
+        "CDS102",
+        "",
+        "ned`",
+    ),
+    ("detector-test", "10 minutes,", "08:10,", 14, 34, "CDS105", "`08:10`", "how long"),
+    (
+        "detector-test",
+        "[rest-unknown]",
+        "[rest]",
+        20,
+        27,
+        "CDS104",
+        "`rest`",
+        "rest-unk",
+    ),
     ("units", "unit: /min, ", "", 3, 5, "CDS101", "`unit` is missing", ""),
     ("units", "codes:", "code:", 3, 52, "CDS102", "`code`", "`codes`"),
 ]

@@ -21,6 +21,7 @@ NAMES = (
     "rule",
     "rule-test",
     "detector",
+    "detector-test",
     "fact",
     "valueset",
     "lexicon",
