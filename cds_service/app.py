@@ -21,6 +21,7 @@ from .config import Auth, Config, Profile, Reload, load_config
 from .config.inventory import build_inventory, digest_file
 from .decision import World
 from .fhir.client import FhirPool
+from .ingestion.detecting import DueDetection
 from .publishing.housekeeping import Housekeeper
 from .publishing.publisher import LEASE, build_publisher
 from .publishing.serving import SWITCH, Follower, Serving, reopen
@@ -128,6 +129,8 @@ def start_app(world: World, documents: Mapping[str, Document]) -> Flask:
     app.extensions["cds_metrics"].keep_saying(world)
     app.extensions["cds_readiness"].start()
     Housekeeper(world.store, world.config.keep, world.clock, say).start()
+    count = app.extensions["cds_metrics"].count_detected
+    DueDetection(world.store, world.detection, world.clock, say, count).start()
     return app
 
 

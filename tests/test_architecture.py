@@ -477,10 +477,6 @@ FOR_OTHERS = {
 }  # fmt: skip
 """What a library or Python itself asks for by its name."""
 UNDER_WAY: set[str] = {
-    "store.detection.rows.episode_row",
-    "store.detection.rows.stored_episode",
-    "store.detection.rows.summary_row",
-    "store.detection.rows.tally_row",
     "wearables.samples.ESTIMATED",
     "wearables.detection.daily.detect_days",
     "wearables.detection.gains.detect_gains",

@@ -215,6 +215,30 @@ def build_link_event(
     return AuditEvent(at, "link", tenant, teller, patient, detail)
 
 
+def build_detection_event(
+    at: datetime, patient: PatientKey, by: str = ""
+) -> AuditEvent:
+    """Return the row of what was judged of a patient because it was due.
+
+    Args:
+        by: Who has asked for it; empty where the server does so by itself.
+    """
+    return AuditEvent(at, "detection", patient.tenant, by, patient)
+
+
+def build_threshold_event(
+    at: datetime,
+    patient: PatientKey,
+    by: str,
+    detector: str,
+    value: float | None,
+    unit: str,
+) -> AuditEvent:
+    """Return the row of a limit of the patient's own that is set, or ends."""
+    told = {"detector": detector, "value": value, "unit": unit}
+    return AuditEvent(at, "threshold", patient.tenant, by, patient, told)
+
+
 def build_consent_event(
     at: datetime,
     tenant: str,

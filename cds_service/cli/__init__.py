@@ -75,8 +75,12 @@ VERBS: Mapping[str, Verb] = {
         "database", "Make the schema of a database; copy, back up, restore, prune it."
     ),
     "demo": Verb("serve.demo", "Start everything here and play the main job once."),
+    "detect": Verb(
+        "wearables.detect", "Judge readings by detectors; say what they could judge."
+    ),
     "diff": Verb("rules.diff", "Compare what two versions of rules mean."),
     "doc": Verb("rules.doc", "Write a page about each rule."),
+    "episodes": Verb("wearables.episodes", "List what detectors found of a patient."),
     "explain": Verb(
         "charts.explain", "Say why a rule said what it said, or what a finding means."
     ),
@@ -108,6 +112,9 @@ VERBS: Mapping[str, Verb] = {
         "calls.simulate", "Deliver wearable alerts as scenarios have them."
     ),
     "test": Verb("rules.test", "Run the test cases of rules."),
+    "threshold": Verb(
+        "wearables.thresholds", "Set limits of a patient's own for detectors."
+    ),
     "token": Verb("calls.token", "Make keys and tokens to test with."),
     "valueset": Verb("valuesets", "Look at value sets, and bring in terminology."),
 }

@@ -161,6 +161,12 @@ class Config(BaseSettings):
     quarantine_limit: int = Field(
         default=200_000, ge=0, description="Likewise, of all of them together."
     )
+    detection_days: int = Field(
+        default=31,
+        ge=1,
+        description="Days of readings that are judged in one transaction; of a longer"
+        " delivery they are judged after its answer.",
+    )
     source_silent_hours: int = Field(
         default=24,
         ge=0,

@@ -45,6 +45,7 @@ from ..rulebook.engine import (
     evaluate,
     wearables_asked,
 )
+from ..store.detection.records import Detection
 from ..store.displays import OwnCall
 from ..store.records import CallRecord, StoreError, TokenKey, TokenSpent, TooLate
 from ..store.store import Store
@@ -84,6 +85,14 @@ class World:
         """Return how the consents of a tenant's patients are read at this moment."""
         mode = self.config.wearables_consent
         return open_gate(self.rulebook, self.clients, tenant, mode)
+
+    def detection(self, tenant: str) -> Detection:
+        """Return by what the readings of a tenant's patients are judged."""
+        return Detection(
+            tuple(self.rulebook.detectors.values()),
+            self.consent_gate(tenant),
+            self.config.detection_days,
+        )
 
 
 @dataclass(frozen=True, slots=True)

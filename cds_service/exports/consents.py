@@ -24,6 +24,7 @@ from ..wearables.consent_gate import (
     plan_change,
     stamp_of,
 )
+from ..wearables.detection.detectors import Detector
 from ..wearables.records import PatientKey
 from .entries import (
     BARREN,
@@ -55,6 +56,8 @@ class Tenancy:
     """None where no clients file is named."""
     rules: str
     """The digest of the rules that know its metrics."""
+    detectors: tuple[Detector, ...] = ()
+    """By which readings are judged."""
 
     def patient(self, id: str) -> PatientKey:
         """Return a patient of the tenant."""

@@ -74,6 +74,7 @@ def judge_alerts(
         alerts=tuple(stored.values()),
         retracted=tuple(retracted.values()),
         seen={patient: stamp_of(each) for patient, each in known.items()},
+        detection=ingestion.detection_of(source.tenant),
     )
     return _judged(acknowledge(told, rejected), source, now, intake, rejected)
 

@@ -25,16 +25,19 @@ from ..protocol.errors import (
     Unavailable,
     Unprocessable,
 )
+from ..store.detection.records import DetectionOutcome
 from ..store.records import (
     Attempt,
     Claim,
     DeliveryState,
+    Intake,
     Outdated,
     StoredAnswer,
     StoreError,
     TakenIn,
 )
 from ..store.store import Store
+from .detecting import catch_up
 from .judging import Acknowledgement, Delivery, Format, Ingestion, ReadingsTally
 from .senders import Sent, recognise
 
@@ -86,21 +89,28 @@ def finish(
     store, now = ingestion.store, delivery.at
     body = ingestion.parse_json(delivery.raw)
 
-    def judge_and_store() -> tuple[StoredAnswer, ReadingsTally]:
+    def judge_and_store() -> (
+        tuple[StoredAnswer, ReadingsTally, DetectionOutcome, Intake]
+    ):
         judged = delivery.format.judge(body, sent.deliverer, ingestion, now)
         event = judged.build_event(sent.key)
-        tallies: list[ReadingsTally] = []
+        tallies: list[tuple[ReadingsTally, DetectionOutcome]] = []
 
         def answer(taken: TakenIn) -> StoredAnswer:
             told = judged.answer(taken)
-            tallies.append(told.tally)
+            tallies.append((told.tally, taken.detected))
             return _stored(told)
 
         stored = store.finish_delivery(attempt, answer, judged.intake, event, now)
-        return stored, tallies[-1]
+        return stored, *tallies[-1], judged.intake
 
-    stored, tally = again_while_outdated(judge_and_store)
+    stored, tally, detected, intake = again_while_outdated(judge_and_store)
     ingestion.count(sent.deliverer.source.id, tally)
+    patients = {each.patient for each in intake.changes}
+    if detected.due:
+        patients |= {each.owner.patient for each in intake.samples}
+    late = catch_up(patients, store, ingestion.detection_of, now)
+    ingestion.count_detected(detected + late)
     return _answer(stored)
 
 

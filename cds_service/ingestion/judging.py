@@ -7,11 +7,13 @@ from typing import Any
 
 from ..config import WebhookSource
 from ..protocol.errors import Problem
+from ..store.detection.records import DetectionOutcome
 from ..store.records import AuditEvent, Intake, TakenIn
 from ..store.samples.records import QuarantineLimits
 from ..store.store import Store
 from ..wearables.adapters.members import Rejected
 from ..wearables.consent_gate import ConsentGate
+from .detecting import DetectionOf
 from .whose import Deliverer
 
 
@@ -43,6 +45,10 @@ class Ingestion:
     quarantine: QuarantineLimits = QuarantineLimits()
     count: Callable[[str, ReadingsTally], None] = lambda source, tally: None
     """Told once of each delivery that is stored, and of its source."""
+    detection_of: DetectionOf = lambda tenant: None
+    """By what the readings of a tenant are judged."""
+    count_detected: Callable[[DetectionOutcome], None] = lambda detected: None
+    """Told what came of that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,6 @@ from ..store.records import Intake, TakenIn
 from ..store.samples.records import (
     HeldBatch,
     ItemOutcome,
-    QuarantineLimits,
     SampleBatch,
     StreamOwner,
     UnknownWearer,
@@ -109,8 +108,12 @@ def sort_items(
     consents = {patient: gate.read(each) for patient, each in known.items()}
     shelves = shelve_items(placed, Permission(gate, consents, now), deliverer)
     seen = {patient: stamp_of(each) for patient, each in known.items()}
-    limits = ingestion.quarantine
-    return shelves, build_intake(shelves, seen, links, format, limits), placed
+    intake = replace(
+        build_intake(shelves, seen, links, format),
+        limits=ingestion.quarantine,
+        detection=ingestion.detection_of(deliverer.source.tenant),
+    )
+    return shelves, intake, placed
 
 
 def as_of_now(deliverer: Deliverer, ingestion: Ingestion) -> Deliverer:
@@ -237,7 +240,6 @@ def build_intake(
     seen: Mapping[PatientKey, Any],
     links: tuple[WearerLink, ...],
     format: str,
-    limits: QuarantineLimits,
 ) -> Intake:
     """Return what the store is given of it, with all that it rests on."""
     alerts = [each for _, each in shelves.alerts]
@@ -254,7 +256,6 @@ def build_intake(
             HeldBatch(wearer, format, [item for _, item in placed])
             for wearer, placed in shelves.held.items()
         ),
-        limits=limits,
     )
 
 

@@ -7,6 +7,9 @@ from sqlalchemy import Connection
 
 from . import rows
 from .consents import apply_change, expect_consents, guard
+from .detection.detecting import detect
+from .detection.limits import LimitsTold
+from .detection.records import DetectionOutcome
 from .records import Intake, TakenIn
 from .samples.imports import note_progress
 from .samples.links import change_links, expect_links
@@ -29,24 +32,39 @@ def take_in(connection: Connection, intake: Intake, now: datetime) -> TakenIn:
         sorted(each, key=attrgetter("patient", "source", "id"))
         for each in (intake.alerts, intake.retracted)
     )
-    read = {*intake.seen, *(each.patient for each in (*alerts, *retracted))}
-    read |= {each.owner.patient for each in intake.samples}
-    changed = [each.patient for each in intake.changes]
-    changed += [each.owner.patient for each in intake.samples if each.takes_back]
-    guard(connection, read, changed)
+    _guard(connection, intake)
     expect_consents(connection, intake.seen)
     expect_links(connection, intake.links)
     release(connection, intake.released)
+    told = LimitsTold.read(connection, (*alerts, *retracted), intake.detection)
     if alerts:
         SAVE_ALERT.run(connection, *map(rows.alert_row, alerts))
     if retracted:
         RETRACT_ALERT.run(connection, *map(rows.retraction_row, retracted))
     for change in intake.changes:
         apply_change(connection, change, now)
-    samples = upsert(connection, intake.samples, now)
+    upserted = upsert(connection, intake.samples, now)
     held = hold(connection, intake.held, intake.limits, now)
     if intake.progress:
         note_progress(connection, intake.progress, now)
-    return TakenIn(
-        samples, held, list(change_links(connection, intake.link_changes, now))
-    )
+    links = list(change_links(connection, intake.link_changes, now))
+    detected = DetectionOutcome()
+    if intake.detection:
+        changed = told.add_changed(connection, upserted.changed, now)
+        detected = detect(connection, changed, intake.detection, now)
+    return TakenIn(upserted.outcomes, held, links, detected)
+
+
+def _guard(connection: Connection, intake: Intake) -> None:
+    """Have alone whose readings are judged: then none is missed that another brings."""
+    alerts = [each.patient for each in (*intake.alerts, *intake.retracted)]
+    read = {*intake.seen, *alerts, *(each.owner.patient for each in intake.samples)}
+    changed = {each.patient for each in intake.changes}
+    changed |= {
+        each.owner.patient
+        for each in intake.samples
+        if each.takes_back or intake.detection
+    }
+    if intake.detection:
+        changed.update(alerts)
+    guard(connection, read, changed)

@@ -37,6 +37,8 @@ PUBLISHING = "rulebook"
 """The name of the lease without which nobody watches and publishes."""
 HOUSEKEEPING = "housekeeping"
 """That of the one without which nobody removes what is old at night."""
+DETECTING = "detection"
+"""That of the one without which nobody judges what is due."""
 
 
 class NotLeased(StoreError):

@@ -11,6 +11,7 @@ from uuid import uuid4
 from ..wearables.consent_gate import ConsentChange, Stamp
 from ..wearables.links import WearerLink
 from ..wearables.records import PatientKey, WearableAlert
+from .detection.records import Detection, DetectionOutcome, told_of_episodes
 from .samples.records import (
     HeldBatch,
     ImportProgress,
@@ -121,7 +122,8 @@ class AuditEvent:
     """Aware; kept in UTC."""
     kind: str
     """``call``, ``refusal``, ``delivery``, ``consent``, ``link`` (of a wearer: made,
-    ended, its tokens, what was held), ``feedback``, ``rulebook``, ``configuration``,
+    ended, its tokens, what was held), ``detection`` (of what was due), ``threshold``
+    (a patient's own limit), ``feedback``, ``rulebook``, ``configuration``,
     ``pruning``, ``disclosure`` or ``erasure``."""
     tenant: str = ""
     client: str = ""
@@ -377,6 +379,8 @@ class Intake:
     """Links that are made or ended; then nothing else comes with them."""
     progress: ImportProgress | None = None
     """Where it is part of an import: how far that is with it."""
+    detection: Detection | None = None
+    """By what its readings are judged; None where nobody judges them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,6 +393,8 @@ class TakenIn:
     """Likewise."""
     links: Sequence[LinkOutcome] = ()
     """Of each change of a link."""
+    detected: DetectionOutcome = DetectionOutcome()
+    """In its readings."""
 
     def count(self) -> dict[str, int]:
         """Return how many items had which outcome, of those that any had."""
@@ -398,4 +404,5 @@ class TakenIn:
     def told(self) -> dict[str, Any]:
         """Return what the trail is to tell of it: nothing, where there was none."""
         counted = self.count()
-        return {"outcomes": counted} if counted else {}
+        told = told_of_episodes(self.detected.episodes)
+        return {"outcomes": counted, **told} if counted else told

@@ -16,7 +16,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, and_, func, select
 
 from .database import Database
-from .rows import instant
+from .records import AuditEntry
+from .rows import audit_entry, instant
 from .tables import AUDIT, CALLS, CARDS, FEEDBACK, SUPPRESSIONS
 
 PAGE = 1000
@@ -143,7 +144,7 @@ def _evaluations(database: Database, period: Period) -> Iterator[tuple[str, str,
     since, until = period.bounds
     row = AUDIT.c
     with database.snapshot() as connection:
-        last, end = arrivals(connection, period)
+        last, end = _arrivals(connection, period)
         while True:
             page = (
                 select(row.id, row.detail)
@@ -178,7 +179,23 @@ def _of_one(name: str, outcome: str, *reasons: str) -> list[Any]:
     return [outcome, reasons, [name]]
 
 
-def arrivals(connection: Connection, period: Period) -> tuple[int, int]:
+def read_trail(connection: Connection, period: Period | None) -> Iterator[AuditEntry]:
+    """Yield rows of the audit trail by their keys, a page at a time."""
+    row = AUDIT.c
+    last, end = _arrivals(connection, period) if period else (0, None)
+    while True:
+        page = select(AUDIT).where(row.id > last)
+        if end is not None:
+            page = page.where(row.id <= end)
+        page = page.order_by(row.id).limit(PAGE)
+        found = connection.execute(page).mappings().all()
+        yield from map(audit_entry, found)
+        if len(found) < PAGE:
+            return
+        last = found[-1]["id"]
+
+
+def _arrivals(connection: Connection, period: Period) -> tuple[int, int]:
     """Return keys of the audit trail between which all rows of a period stand.
 
     The first is not among them. Rows arrive in the order of their time, but for clocks

@@ -26,6 +26,7 @@ from .condition.incarnation import expect_row, newest_row
 from .configurations import Configurations
 from .consents import Consents, apply_change, expect_consents, guard
 from .database import Database, DatabaseLimits
+from .detection.keeping import Detections
 from .detection.reading import read_alerts, read_wearables
 from .displays import OwnCall
 from .intake import take_in
@@ -49,7 +50,7 @@ from .records import (
     TooLate,
     Usage,
 )
-from .reports import Period, Reports, arrivals
+from .reports import Period, Reports, read_trail
 from .samples.links import Links
 from .samples.quarantine import Quarantine
 from .samples.reading import Samples
@@ -70,8 +71,6 @@ from .upkeep.pruning import Pruning
 PROBES_KEPT = timedelta(days=1)
 """How long the row of a node stays that is no more."""
 PRUNE_EVERY = timedelta(minutes=1)
-PAGE = 1000
-"""Rows of the audit trail that are read at a time."""
 
 
 class Store:
@@ -155,6 +154,11 @@ class Store:
     def samples(self) -> Samples:
         """What wearables measured."""
         return Samples(self._database)
+
+    @property
+    def detections(self) -> Detections:
+        """What detectors made of that."""
+        return Detections(self._database, self._recorder)
 
     @property
     def links(self) -> Links:
@@ -459,19 +463,8 @@ class Store:
         Each writer's rows are there up to one of them, without a gap. Of a *period*
         about those that arrived in it.
         """
-        row = tables.AUDIT.c
         with self._database.snapshot() as connection:
-            last, end = arrivals(connection, period) if period else (0, None)
-            while True:
-                page = select(tables.AUDIT).where(row.id > last)
-                if end is not None:
-                    page = page.where(row.id <= end)
-                page = page.order_by(row.id).limit(PAGE)
-                found = connection.execute(page).mappings().all()
-                yield from map(rows.audit_entry, found)
-                if len(found) < PAGE:
-                    return
-                last = found[-1]["id"]
+            yield from read_trail(connection, period)
 
     def _prune(self, connection: Connection, now: datetime) -> None:
         """Forget now and then what nobody will ask for again."""

@@ -119,6 +119,13 @@ def is_permitted(
     return assumed and not any(each.speaks for each in known)
 
 
+def data_limits(consents: Iterable[Consent]) -> Iterator[datetime]:
+    """Yield the times of data at which what consents permit may change."""
+    for consent in consents:
+        for each in _all(consent.provision):
+            yield from (at for at in (each.data_start, each.data_end) if at)
+
+
 def permits(provision: Provision, asked: DataAction) -> bool:
     """Check whether the rule certainly permits it."""
     if not _surely_applies(provision, asked):

@@ -136,6 +136,7 @@ def summarise(world: World, sources: SourceWatch) -> Mapping[str, Any]:
         return {**told, "status": "failing", "problems": problems}
     try:
         problems += _add_published(told, world)
+        told["detection_due"] = world.store.detections.count_due()
         if sources.hours:
             told["sources_silent"] = _silent(sources)
     except StoreError as error:

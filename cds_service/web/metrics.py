@@ -30,6 +30,8 @@ from ..config import Reload
 from ..decision import World
 from ..ingestion import ReadingsTally
 from ..rulebook.compile import overdue
+from ..store.detection.due import REASONS
+from ..store.detection.records import DetectionOutcome
 from ..store.records import StoreError
 from .sources import SourceWatch
 
@@ -107,6 +109,23 @@ class Metrics:
             buckets=LAGS,
             registry=self.registry,
         )
+        self._judged = self._counter(
+            "cds_judged", "Readings and days that detectors judged.", "detector"
+        )
+        self._not_judged = self._counter(
+            "cds_not_judged",
+            "Readings and days that detectors could not judge, by why.",
+            *("detector", "reason"),
+        )
+        self._episodes = self._counter(
+            "cds_episodes", "Episodes that changed, by how.", "detector", "change"
+        )
+        self._detection = Histogram(
+            "cds_detection_seconds",
+            "Time that a transaction took to judge what came, or was due.",
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
         self._halves = self._counter(
             "cds_half_characters",
             "Half characters that were replaced in texts, by where they stood.",
@@ -157,6 +176,18 @@ class Metrics:
             self._left_out.labels(source, reason).inc(number)
         if tally.lag is not None:
             self._lag.labels(source).observe(tally.lag)
+
+    def count_detected(self, detected: DetectionOutcome) -> None:
+        """What came of the judging of readings."""
+        for detector, number in detected.judged.items():
+            self._judged.labels(detector).inc(number)
+        for (detector, reason), number in detected.not_judged.items():
+            self._not_judged.labels(detector, reason).inc(number)
+        for each in detected.episodes:
+            for change in each.happened:
+                self._episodes.labels(each.detector, change).inc()
+        if detected.seconds:
+            self._detection.observe(detected.seconds)
 
     def count_halves(self, where: str, number: int) -> None:
         """Halves of characters that were replaced in texts."""
@@ -291,8 +322,17 @@ class Known:
             yield _gauge("database_free_bytes", text, usage.free)
         text = "Age of the oldest delivery of the last hour without an answer, or 0."
         yield _gauge("delivery_unanswered_seconds", text, usage.oldest_unanswered)
+        yield self._read_due()
         if self._sources.hours:
             yield self._read_silence()
+
+    def _read_due(self) -> GaugeMetricFamily:
+        text = "Times of patients' readings that are to be judged still, by why."
+        family = GaugeMetricFamily("cds_detection_due", text, labels=["why"])
+        due = self._world.store.detections.count_due()
+        for why in REASONS:
+            family.add_metric([why], float(due.get(why, 0)))
+        return family
 
     def _read_silence(self) -> GaugeMetricFamily:
         text = "1 while nothing comes of a source that delivered readings before."
@@ -322,6 +362,12 @@ def count_readings(source: str, tally: ReadingsTally) -> None:
     """Count the readings of a delivery that is stored."""
     metrics: Metrics = current_app.extensions["cds_metrics"]
     metrics.count_readings(source, tally)
+
+
+def count_detected(detected: DetectionOutcome) -> None:
+    """Count what came of the judging of readings."""
+    metrics: Metrics = current_app.extensions["cds_metrics"]
+    metrics.count_detected(detected)
 
 
 def forget_worker(process: int) -> None:

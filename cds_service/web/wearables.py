@@ -24,7 +24,7 @@ from ..store.samples.records import QuarantineLimits
 from ..wearables.adapters.registry import FORMATS
 from .json import parse_json, read_body, render_json
 from .limits import admit
-from .metrics import count_halves, count_readings
+from .metrics import count_detected, count_halves, count_readings
 from .notes import note
 
 PLAIN = {"application/json"}
@@ -108,4 +108,6 @@ def open_ingestion(world: World, values: int) -> Ingestion:
             world.config.quarantine_wearer_limit, world.config.quarantine_limit
         ),
         count=count_readings,
+        detection_of=world.detection,
+        count_detected=count_detected,
     )

@@ -49,7 +49,14 @@ def tenancy_options(command: Callable[..., None]) -> Callable[..., None]:
         rulebook = compile_folder(rules).rulebook
         mode = ConsentMode.ASSUMED if assumed else ConsentMode.REQUIRED
         gate = open_gate(rulebook, known or Clients(), tenant, mode)
-        tenancy = Tenancy(tenant, fhir_base.rstrip("/"), gate, known, rulebook.digest)
+        tenancy = Tenancy(
+            tenant,
+            fhir_base.rstrip("/"),
+            gate,
+            known,
+            rulebook.digest,
+            tuple(rulebook.detectors.values()),
+        )
         command(tenancy=tenancy, **arguments)
 
     wrapped: Callable[..., None] = with_tenancy

@@ -11,6 +11,7 @@ from ...exports.consents import Tenancy
 from ...exports.phones import DAMAGED, EXPORTS, digest_export
 from ...ingestion import Ingestion
 from ...ingestion.importing import ImportTotals, open_import, take_in_all
+from ...store.detection.records import Detection
 from ...store.records import StoreError
 from ...store.samples.records import NO_LINK, StreamOwner
 from ...store.store import Store
@@ -18,6 +19,7 @@ from ...wearables.records import PATIENT_ID, PatientKey
 from ..consents import tenancy_options
 from ..database import database_option, open_store
 from ..terminal import ProgressLine
+from .judging import JudgingTotals, judge_due
 
 
 @click.group(name="import")
@@ -92,6 +94,10 @@ def import_health_connect(
     _take_in("health-connect", file, key, open_store(database), tenancy, again, as_json)
 
 
+IMPORTED = "operator:import"
+"""Who judges what was imported, for the trail."""
+
+
 class _Progress:
     """How far it is, in a line."""
 
@@ -114,8 +120,13 @@ def _take_in(
     again: bool,
     as_json: bool,
 ) -> None:
-    progress, totals, begin = _Progress(), ImportTotals(), 0
-    ingestion = Ingestion(store, (), lambda tenant: tenancy.gate, json.loads)
+    progress, totals, judged, begin = _Progress(), ImportTotals(), JudgingTotals(), 0
+    # What is in order of kind, not of time, is judged once all of it is there.
+    later = Detection(tenancy.detectors, tenancy.gate, days=0)
+    ingestion = Ingestion(
+        *(store, (), lambda tenant: tenancy.gate, json.loads),
+        detection_of=lambda tenant: later,
+    )
     owner = StreamOwner(patient, format, NO_LINK)
     try:
         export = digest_export(file)
@@ -127,26 +138,35 @@ def _take_in(
         items = EXPORTS[format](file, tenancy.gate.catalogue, progress.hear, begin)
         for totals in take_in_all(items, work, ingestion, _now):
             progress.say(totals)
+        detection = Detection(tenancy.detectors, tenancy.gate)
+        judged = judge_due(store, [patient], detection, IMPORTED, _now)
     except (*DAMAGED, StoreError) as error:
         raise click.ClickException(f"{file}: {error}") from error
     finally:
         progress.line.clear()
         store.close()
-        _tell(totals, begin, as_json)
+        _tell(totals, judged, begin, as_json)
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _tell(totals: ImportTotals, begin: int, as_json: bool) -> None:
+def _tell(
+    totals: ImportTotals, judged: JudgingTotals, begin: int, as_json: bool
+) -> None:
     counts = {name: number for name, number in totals.outcomes.items() if number}
     counts = {"accepted": 0, **counts}
+    opened = judged.happened["opened"]
+    episodes = {"episodes": opened} if opened else {}
     left_out = dict(sorted(totals.left_out.items()))
     if as_json:
         passed_over = {"passed_over": begin} if begin else {}
-        click.echo(json.dumps({**counts, "left_out": left_out, **passed_over}))
+        told = {**counts, "left_out": left_out, **episodes, **passed_over}
+        click.echo(json.dumps(told))
         return
     click.echo(", ".join(f"{number:,} {name}" for name, number in counts.items()))
     for reason, number in left_out.items():
         click.echo(f"{number:,} left out: {reason}")
+    if opened:
+        click.echo(f"{opened:,} episodes found")

@@ -10,6 +10,7 @@ from ...fhir.foreign_text import clean
 from ...ingestion import Ingestion
 from ...ingestion.importing import ImportTotals
 from ...ingestion.releasing import release_held
+from ...store.detection.records import Detection
 from ...store.samples.records import UnknownWearer
 from ...wearables.adapters.written import item_as_json
 from ..consents import tenancy_options
@@ -108,7 +109,11 @@ def release(
 
     What no link names at its time, and what no Consent permits to store, stays.
     """
-    ingestion = Ingestion(desk.store, (), lambda tenant: tenancy.gate, json.loads)
+    detection = Detection(tenancy.detectors, tenancy.gate)
+    ingestion = Ingestion(
+        *(desk.store, (), lambda tenant: tenancy.gate, json.loads),
+        detection_of=lambda tenant: detection,
+    )
     totals = ImportTotals()
     for wearer in _held_of(desk, tenancy.tenant, source, user, device):
         event = desk.event(tenancy.tenant, None, released=wearer._asdict())

@@ -64,10 +64,12 @@ DUE = Table(
     "detection_due",
     METADATA,
     *map(_key, (*PATIENT, "metric")),
-    *map(_whole, ("from_us", "to_us", "noted_us")),
+    Column("from_us", WHOLE, primary_key=True, autoincrement=False),
+    *map(_whole, ("to_us", "noted_us")),
     _text("why"),
 )
-"""Samples of this time are to be judged still; ``noted_us`` is since when."""
+"""Samples of this time, both ends included, are to be judged still; ``noted_us`` is
+since when."""
 
 OF_PATIENTS = (SUMMARIES, TALLIES, OWN_LIMITS, DUE)
 """Each names its patient in every row."""

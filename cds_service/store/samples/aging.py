@@ -20,11 +20,14 @@ from sqlalchemy import (
 from ...wearables.samples import microseconds
 from ..database import Database
 from ..rows import instant
+from ..statements import RAISE_MARK
 from .tables import QUARANTINE, REMOVALS, REVISIONS, SAMPLES, STREAMS
 
 AT_ONCE = 5000
 """Samples of one transaction, about."""
 OF_STREAMS = (SAMPLES, REVISIONS)
+SAMPLES_MARK = "samples"
+"""In ``marks``: up to when samples are not there any more; nobody judges by them."""
 
 
 def count_old(
@@ -55,6 +58,8 @@ def remove_old(
 ) -> Iterator[tuple[str, int]]:
     """Remove them; yields table and number of rows after each transaction."""
     if samples is not None:
+        mark = {"name": SAMPLES_MARK, "at_utc": samples.timestamp()}
+        database.write(lambda connection: RAISE_MARK.run(connection, mark))
         yield from _remove_samples(database, microseconds(samples))
     for table, which in _others(samples, held):
         while rows := database.write(_some_gone(table, which)):

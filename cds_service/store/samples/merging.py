@@ -103,7 +103,7 @@ def _merge_stream(
     some = select(*columns).where(sample.stream == old.id).limit(AT_ONCE)
     while found := [plain(each) for each in connection.execute(some)]:
         moved_rows = [(other.id, *each[1:]) for each in found]
-        put_together(connection, moved_rows, now_us, {other.id: ALWAYS})
+        put_together(connection, moved_rows, {}, now_us, {other.id: ALWAYS})
         bulk.remove(connection, found)
     replaced = update(REVISIONS).where(REVISIONS.c.stream == old.id)
     connection.execute(replaced.values(stream=other.id))

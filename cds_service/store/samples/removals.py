@@ -17,7 +17,7 @@ from ..database import Prepared
 from . import bulk
 from .bulk import AT_ONCE
 from .records import ItemOutcome, StreamOwner
-from .rows import COLUMNS, REVISION, STATS, SampleRow, plain
+from .rows import COLUMNS, REVISION, STATS, SampleRow, Spans, plain, widen
 from .streams import LONG_AGO, Numbers, owner_row, streams_of
 from .tables import OWNER, REMOVALS, SAMPLES
 
@@ -57,12 +57,14 @@ def take_back(
     owner: StreamOwner,
     removals: Sequence[Removal],
     streams: Numbers,
+    spans: Spans,
     now_us: int,
 ) -> list[ItemOutcome]:
     """Return what became of each removal: done, or known before.
 
     Args:
         streams: Those of the owner, which nobody else writes to.
+        spans: Widened by all that is removed.
     """
     outcomes = []
     for each in removals:
@@ -70,7 +72,7 @@ def take_back(
         new = _NOTE.run(connection, row).rowcount == 1
         outcomes.append(ItemOutcome.REMOVED if new else ItemOutcome.DUPLICATE)
         if new:
-            _remove(connection, row, _numbers(streams, each.metric), now_us)
+            _remove(connection, row, _numbers(streams, each.metric), spans, now_us)
     return outcomes
 
 
@@ -81,7 +83,7 @@ def remove_again(connection: Connection, owner: StreamOwner, now_us: int) -> Non
     whose = [REMOVALS.c[name] == value for name, value in told.items()]
     for row in connection.execute(select(REMOVALS).where(*whose)).mappings().all():
         numbers = _numbers(streams, row["metric"])
-        _remove(connection, dict(row), numbers, now_us)
+        _remove(connection, dict(row), numbers, {}, now_us)
 
 
 def read_taken_back(
@@ -114,9 +116,11 @@ def _remove(
     connection: Connection,
     removal: Mapping[str, Any],
     streams: Sequence[int],
+    spans: Spans,
     now_us: int,
 ) -> None:
     for some in _rows_of(connection, removal, streams):
+        widen(spans, some)
         bulk.keep(connection, some, now_us)
         bulk.remove(connection, some)
 

@@ -51,6 +51,21 @@ FLAGS: Final = 11
 NAMED: Final = 12
 
 
+Spans = dict[int, tuple[int, int]]
+"""By stream: from the first start to the last end of some rows."""
+
+
+def widen(spans: Spans, rows: Iterable[SampleRow]) -> None:
+    """Have the spans reach over these rows as well."""
+    for row in rows:
+        start = row[START]
+        end, known = start + row[LENGTH], spans.get(row[STREAM])
+        if known is None:
+            spans[row[STREAM]] = (start, end)
+        elif start < known[0] or end > known[1]:
+            spans[row[STREAM]] = (min(start, known[0]), max(end, known[1]))
+
+
 def sample_rows(
     samples: Iterable[Sample],
     streams: Mapping[tuple[str, str], int],

@@ -15,6 +15,7 @@ from operator import itemgetter
 
 from sqlalchemy import Connection
 
+from ...wearables.records import PatientKey
 from ...wearables.samples import Removal, Sample, microseconds
 from . import bulk
 from .bulk import AT_ONCE
@@ -33,7 +34,9 @@ from .rows import (
     STREAM,
     VALUE,
     SampleRow,
+    Spans,
     sample_rows,
+    widen,
 )
 from .streams import (
     Numbers,
@@ -46,10 +49,21 @@ Pending = tuple[SampleRow, list[ItemOutcome], int]
 """A row, and where what becomes of it is told."""
 
 
+@dataclass(frozen=True, slots=True)
+class Upserted:
+    """What became of samples that were put to those that are there."""
+
+    outcomes: Sequence[Sequence[ItemOutcome]]
+    """Of every item, in the order of the batches and their items."""
+    changed: Mapping[tuple[PatientKey, str], tuple[int, int]]
+    """By patient and metric, between when anything is other than it was: from the first
+    start to the last end, in microseconds since 1970."""
+
+
 def upsert(
     connection: Connection, batches: Sequence[SampleBatch], now: datetime
-) -> list[list[ItemOutcome]]:
-    """Return what became of every item, in the order of the batches and their items.
+) -> Upserted:
+    """Return what became of every item, and what has changed with that.
 
     Nobody else writes to the streams of these owners until the transaction ends.
     """
@@ -60,20 +74,35 @@ def upsert(
     locked, newest = lock_streams(connection, numbers, wanted)
     for stream, number in locked.items():
         numbers[stream.owner][stream] = number
+    spans: Spans = {}
     for part in parts:
-        part.take_back(connection, numbers[part.owner], now_us)
+        part.take_back(connection, numbers[part.owner], spans, now_us)
     pending = _pending(connection, parts, numbers, now_us)
     heard = set[int]()
     while some := list(islice(pending, AT_ONCE)):
         rows = [row for row, _, _ in some]
-        done = put_together(connection, rows, now_us, newest)
+        done = put_together(connection, rows, spans, now_us, newest)
         for (row, told, place), outcome in zip(some, done):
             told[place] = outcome
             if row[START] > newest[row[STREAM]]:
                 newest[row[STREAM]] = row[START]
         heard.update(row[STREAM] for row in rows)
     mark_arrival(connection, {each: newest[each] for each in heard}, now_us)
-    return [each.outcomes for each in parts]
+    return Upserted([each.outcomes for each in parts], _by_metric(spans, numbers))
+
+
+def _by_metric(
+    spans: Spans, numbers: Mapping[StreamOwner, Numbers]
+) -> dict[tuple[PatientKey, str], tuple[int, int]]:
+    """The spans of several streams of a metric as one."""
+    changed: dict[tuple[PatientKey, str], tuple[int, int]] = {}
+    for of_owner in numbers.values():
+        for stream, number in of_owner.items():
+            if number in spans:
+                key, (start, end) = (stream.owner.patient, stream.metric), spans[number]
+                known = changed.get(key, (start, end))
+                changed[key] = (min(start, known[0]), max(end, known[1]))
+    return changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +133,12 @@ class _Part:
         }:
             yield SampleStream(self.owner, metric, unit)
 
-    def take_back(self, connection: Connection, numbers: Numbers, now_us: int) -> None:
+    def take_back(
+        self, connection: Connection, numbers: Numbers, spans: Spans, now_us: int
+    ) -> None:
         """Do the removals."""
         told = list(self.removals.values())
-        done = take_back(connection, self.owner, told, numbers, now_us)
+        done = take_back(connection, self.owner, told, numbers, spans, now_us)
         for place, outcome in zip(self.removals, done):
             self.outcomes[place] = outcome
 
@@ -142,12 +173,14 @@ def _never(sample: Sample, start_us: int) -> bool:
 def put_together(
     connection: Connection,
     rows: Sequence[SampleRow],
+    spans: Spans,
     now_us: int,
     newest: Mapping[int, int],
 ) -> list[ItemOutcome]:
     """Put rows with those that are there; what became of each, in their order.
 
     Args:
+        spans: Widened by all that changes.
         newest: By stream the latest start of what is there: what comes after it is new.
     """
     places = list(map(bulk.place_of, rows))
@@ -173,6 +206,8 @@ def put_together(
             replaced.append(old)
             if old[START] != row[START]:
                 moved.append(old)
+    widen(spans, changed)
+    widen(spans, replaced)
     bulk.keep(connection, replaced, now_us)
     bulk.remove(connection, moved)
     bulk.put(connection, changed)

@@ -45,9 +45,11 @@ AT_ONCE = 1000
 """Rows that are read at a time; fewer are changed in one transaction."""
 BY_CONSENT = (WEARABLE_ALERTS, CONSENTS, CONSENT_GUARDS)
 """What is kept because the patient permitted it."""
-RESTING_ON_CONSENT = frozenset({"delivery", "consent", "link"})
+RESTING_ON_CONSENT = frozenset(
+    {"delivery", "consent", "link", "detection", "threshold"}
+)
 """Kinds of rows of the trail that tell of that."""
-LISTS = ("alerts", "samples", "consents", "told", "gone", "ended")
+LISTS = ("alerts", "samples", "episodes", "consents", "told", "gone", "ended")
 """Where a row of the trail lists what was stored, each with its patient first."""
 
 

@@ -56,7 +56,8 @@ def upgrade() -> None:
     op.create_table(
         "detection_due",
         *_keys(*PATIENT, "metric"),
-        *_wholes("from_us", "to_us", "noted_us"),
+        sa.Column("from_us", WHOLE, primary_key=True, autoincrement=False),
+        *_wholes("to_us", "noted_us"),
         *_texts("why"),
     )
 

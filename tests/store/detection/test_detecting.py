@@ -1,0 +1,354 @@
+"""Detection in the transaction of a delivery: whatever comes, the episodes follow."""
+
+import random
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from cds_service.audit import verify
+from cds_service.store.detection.records import Detection
+from cds_service.store.records import AuditEvent, Intake
+from cds_service.store.store import Store
+from cds_service.store.upkeep.pruning import Keep
+from cds_service.wearables.records import WearableAlert
+from cds_service.wearables.samples import Removal
+
+from ..samples.test_links import EVENT, link, owner
+from .hours import (
+    DELIVERY,
+    EIGHT,
+    JANE,
+    MINUTE,
+    NOW,
+    beats,
+    due,
+    episodes,
+    hour,
+    judge_due,
+    steps,
+    take,
+)
+
+WHOLE = (0, 10, 59, "no-data", 115, "closed")
+"""What an hour of 115 a minute is, once nothing came for an hour."""
+
+
+def test_an_episode_opens_with_the_delivery_that_tells_it(
+    store: Store, detection: Detection
+) -> None:
+    taken = take(store, hour(), detection)
+    again = take(store, hour(), detection)
+
+    assert episodes(store) == [WHOLE]
+    (change,) = taken.detected.episodes
+    assert (change.status, change.happened) == ("closed", ("opened", "closed"))
+    assert taken.told()["episodes"][0][0] == "jane"
+    assert again.detected.episodes == ()
+    assert taken.count() == {"accepted": 130} and again.count() == {"duplicate": 130}
+
+
+def test_an_episode_keeps_its_id_while_later_deliveries_extend_it(
+    store: Store, detection: Detection
+) -> None:
+    told = hour()
+    for start in range(0, 60, 20):
+        now = EIGHT + (start + 20) * MINUTE
+        take(store, told[60:] + told[start : start + 20], detection, now=now)
+    (first,) = store.detections.episodes(JANE.patient)
+
+    assert episodes(store) == [(0, 10, None, "", 115, "open")]
+    assert first.stored.rev == 2
+    calm = EIGHT + 60 * MINUTE
+    take(store, beats(*[80] * 20, since=calm) + steps(*[0] * 20, since=calm), detection)
+    (last,) = store.detections.episodes(JANE.patient)
+    assert (last.stored.id, last.stored.rev) == (first.stored.id, 3)
+    assert (last.status, str(last.stored.episode.closing)) == ("closed", "recovered")
+
+
+def test_steps_that_come_late_prove_the_rest_of_before(
+    store: Store, detection: Detection
+) -> None:
+    take(store, beats(*[115] * 60), detection)
+    assert episodes(store) == []
+    (tally,) = store.detections.tallies("north", EIGHT.date(), JANE.patient)
+    assert {str(each): n for each, n in tally.not_judged.items()} == {
+        "rest-unknown": 60
+    }
+
+    take(store, steps(*[0] * 70, since=EIGHT - 10 * MINUTE), detection)
+
+    assert episodes(store) == [WHOLE]
+    (tally,) = store.detections.tallies("north", EIGHT.date(), JANE.patient)
+    assert (tally.judged, tally.opened, dict(tally.not_judged)) == (60, 1, {})
+
+
+def test_a_revision_takes_an_episode_back_and_another_brings_it_again(
+    store: Store, detection: Detection
+) -> None:
+    take(store, hour(), detection)
+    taken = take(store, beats(*[80] * 60, revision=1), detection)
+
+    assert episodes(store) == []
+    assert episodes(store, retracted=True) == [(*WHOLE[:5], "retracted")]
+    (change,) = taken.detected.episodes
+    assert (change.was, change.happened) == ("closed", ("retracted",))
+    assert store.wearable_alerts(JANE.patient, EIGHT).alerts == ()
+    take(store, beats(*[115] * 60, revision=2), detection)
+    assert episodes(store) == [WHOLE]
+
+
+def test_a_reading_that_moved_is_missed_where_it_stood(
+    store: Store, detection: Detection
+) -> None:
+    told = [replace(each, source_id=f"b{n}") for n, each in enumerate(hour()[:60])]
+    take(store, [*told, *hour()[60:]], detection)
+
+    elsewhere = timedelta(days=3)
+    moved = [
+        replace(
+            each, start=each.start + elsewhere, end=each.end + elsewhere, revision=1
+        )
+        for each in told
+    ]
+    take(store, moved, detection, now=NOW + elsewhere)
+
+    assert episodes(store) == []
+
+
+def test_what_a_source_takes_back_takes_the_episode_with_it(
+    store: Store, detection: Detection
+) -> None:
+    take(store, hour(), detection)
+    gone = Removal(metric="heart-rate", start=EIGHT, end=EIGHT + 60 * MINUTE)
+
+    take(store, [gone], detection)
+
+    assert episodes(store) == []
+    assert store.detections.tallies("north", EIGHT.date(), JANE.patient) == ()
+
+
+def test_an_episode_is_an_alert_that_a_detector_has_found(
+    store: Store, detection: Detection
+) -> None:
+    take(store, hour(), detection, now=EIGHT + 70 * MINUTE)
+
+    (alert,) = store.wearable_alerts(JANE.patient, EIGHT).alerts
+    assert (alert.type, alert.origin, alert.detector) == (
+        *("high-heart-rate", "detector", "high-heart-rate-at-rest"),
+    )
+    assert (alert.value, alert.stat, alert.median, alert.threshold) == (
+        *(115, "max", 115, 100),
+    )
+    assert (alert.start, alert.opened, alert.last, alert.end) == (
+        *(EIGHT, EIGHT + 10 * MINUTE, EIGHT + 59 * MINUTE, None),
+    )
+    assert (alert.device, alert.source, alert.n) == ("Watch", "watch", 60)
+    assert (alert.status, alert.historical, alert.metric) == (
+        *("open", False, "heart-rate"),
+    )
+
+
+def test_what_opened_long_before_it_was_known_is_history_and_stays_so(
+    store: Store, detection: Detection
+) -> None:
+    take(store, hour(), detection, now=NOW + timedelta(days=3))
+    (alert,) = store.wearable_alerts(JANE.patient, EIGHT).alerts
+    assert alert.historical
+
+    take(store, beats(130, since=EIGHT + 70 * MINUTE), detection)
+
+    (alert,) = store.wearable_alerts(JANE.patient, EIGHT).alerts
+    assert alert.historical
+
+
+def test_deliveries_in_any_order_leave_what_one_would(
+    store: Store, detection: Detection
+) -> None:
+    chance = random.Random(20261122)
+    values = [115 if n % 50 < 30 else 80 for n in range(240)]
+    told = [*beats(*values), *steps(*[0] * 250, since=EIGHT - 10 * MINUTE)]
+    now = NOW + timedelta(hours=8)
+    others = JANE._replace(patient=JANE.patient._replace(patient_id="john"))
+    take(store, told, detection, others, now=now)
+
+    chance.shuffle(told)
+    for start in range(0, len(told), 70):
+        take(store, told[start : start + 90], detection, now=now)
+
+    assert episodes(store) == episodes(store, others) != []
+
+
+def test_what_is_judged_is_counted_once_however_often_it_is_judged(
+    store: Store, detection: Detection
+) -> None:
+    told = hour()
+    first = take(store, told[:30] + told[60:], detection).detected
+    second = take(store, told[30:60], detection).detected
+
+    name = "high-heart-rate-at-rest"
+    assert (first.judged, second.judged) == ({name: 30}, {name: 30})
+    assert 0 < second.seconds < 10
+
+
+# What one transaction does not take
+
+
+def test_a_delivery_of_too_many_days_is_judged_after_it_a_part_at_a_time(
+    store: Store, detection: Detection, rows: Any
+) -> None:
+    days = [hour(since=EIGHT - timedelta(days=n)) for n in range(12)]
+    told = [each for day in days for each in day]
+    short = replace(detection, days=5)
+
+    taken = take(store, told, short)
+
+    assert (episodes(store), taken.detected.due) == ([], 2)
+    assert {each[3] for each in due(store)} == {"length"}
+    done = judge_due(store, short)
+    assert len(done) == 3 and sum(len(each.episodes) for each in done) == 12
+    assert len(episodes(store)) == 12 and due(store) == []
+    assert verify(store) == []
+    assert len(rows("SELECT id FROM audit WHERE kind = 'detection'")) == 3
+
+
+def test_what_is_due_is_judged_with_the_next_delivery_of_the_patient(
+    store: Store, detection: Detection
+) -> None:
+    take(store, hour(), None)
+    store.detections.note_all(JANE.patient, NOW)
+    assert episodes(store) == []
+
+    take(store, beats(80, since=EIGHT + 90 * MINUTE), detection)
+
+    assert episodes(store) == [WHOLE]
+    assert due(store) == []
+
+
+def test_readings_of_an_episode_that_are_pruned_leave_it_as_it_was(
+    store: Store, detection: Detection
+) -> None:
+    take(store, hour(), detection)
+    list(store.pruning.steps(Keep(samples=timedelta(days=400)), NOW))
+    later = NOW + timedelta(days=500)
+    list(store.pruning.steps(Keep(samples=timedelta(days=400)), later))
+
+    late = beats(80, since=EIGHT + 30 * MINUTE)
+    take(store, late, detection, now=later)
+
+    assert store.samples.count(JANE.patient)[0].samples == 1
+    assert episodes(store) == [WHOLE]
+
+
+def test_what_lasts_though_nothing_comes_any_more_is_over_when_somebody_looks(
+    store: Store, detection: Detection
+) -> None:
+    take(store, hour(), detection, now=EIGHT + 70 * MINUTE)
+    detectors, look = detection.detectors, store.detections.note_silent
+    assert look(detectors, "north", EIGHT + 100 * MINUTE) == 0
+
+    assert store.detections.tenants_watched() == ("north",)
+    assert look(detectors, "north", NOW) == 1
+    judge_due(store, detection)
+
+    assert episodes(store) == [WHOLE]
+    assert look(detectors, "north", NOW) == 0
+
+
+# Whose readings they are
+
+
+def test_with_a_link_that_was_wrong_goes_the_episode_and_comes_with_another(
+    store: Store, detection: Detection
+) -> None:
+    wrong = store.links.add(link(JANE.patient), EVENT)
+    take(store, hour(), detection, owner(wrong))
+    assert episodes(store) == [WHOLE]
+
+    store.links.retract(wrong.id, EVENT)
+    assert episodes(store) == []
+    judge_due(store, detection)
+    assert episodes(store) == [] and due(store) == []
+
+
+def test_what_two_sources_of_a_patient_tell_at_once_is_judged_together(
+    store: Store, detection: Detection
+) -> None:
+    """One brings the heart rate, the other proves rest: neither may miss the other."""
+    for number in range(12):
+        patient = JANE.patient._replace(patient_id=f"p{number}")
+        watch, phone = JANE._replace(patient=patient), JANE._replace(
+            patient=patient, source="phone"
+        )
+        told = hour()
+        with ThreadPoolExecutor(2) as threads:
+            done = [
+                threads.submit(take, store, told[:60], detection, watch),
+                threads.submit(take, store, told[60:], detection, phone),
+            ]
+            for each in done:
+                each.result()
+        assert episodes(store, watch) == [WHOLE], number
+
+
+# Limits of the patient's own
+
+
+def test_a_limit_that_the_clinic_sets_holds_for_what_is_measured_from_then_on(
+    store: Store, detection: Detection
+) -> None:
+    name = "high-heart-rate-at-rest"
+    event = AuditEvent(EIGHT + 120 * MINUTE, "threshold")
+    take(store, hour(), detection)
+    assert store.detections.set_limit(JANE.patient, name, 120, "me", event) == 0
+    take(store, hour(since=EIGHT + 180 * MINUTE), detection)
+    assert len(episodes(store)) == 1
+
+    ended = store.detections.set_limit(
+        *(JANE.patient, name, None, "me"),
+        replace(event, at=EIGHT + 300 * MINUTE),
+    )
+    take(store, hour(since=EIGHT + 360 * MINUTE), detection)
+
+    assert ended == 1
+    assert [each[0] for each in episodes(store)] == [0, 360]
+    (limit,) = store.detections.limits(JANE.patient)
+    assert (limit.value, limit.set_by, limit.since) == (120, "me", event.at)
+    assert limit.until == EIGHT + 300 * MINUTE
+
+
+def test_a_limit_that_is_set_on_the_device_holds_from_its_alert_on(
+    store: Store, detection: Detection, make_alert: Callable[..., WearableAlert]
+) -> None:
+    def notify(threshold: float, rev: int) -> None:
+        alert = make_alert(
+            patient=JANE.patient,
+            type="high-heart-rate",
+            start=EIGHT - 60 * MINUTE,
+            threshold=threshold,
+            rev=rev,
+            source="watch",
+        )
+        intake = Intake((alert,), detection=detection)
+        store.take_in(intake, DELIVERY, NOW)
+
+    take(store, hour(), detection)
+    notify(130, 1)
+    assert episodes(store) == []
+    notify(105, 2)
+    (kept,) = store.detections.episodes(JANE.patient)
+    assert kept.stored.episode.threshold == 105
+
+
+@pytest.mark.parametrize("detectors", [True, False])
+def test_where_nobody_detects_nothing_is_found(
+    store: Store, detection: Detection, detectors: bool
+) -> None:
+    none = replace(detection, detectors=()) if detectors else None
+
+    taken = take(store, hour(), none)
+
+    assert episodes(store) == [] and taken.told() == {"outcomes": {"accepted": 130}}
