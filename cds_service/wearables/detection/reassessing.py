@@ -1,63 +1,24 @@
 """Reassessing: what readings that came, changed or went mean for what was found. Pure.
 
 What is found depends on the readings that are kept, and not on the order in which they
-came. So the days around what changed are looked at anew, from a moment at which nothing
-was going on to one from which on all is as it was.
+came. So the days around what changed are looked at anew, and what is found there takes
+the place of what is stored of them.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from operator import itemgetter
-from typing import NamedTuple
 
-from ..days import NEXT, Calendar
+from ..days import Calendar
 from ..metrics import Catalogue
-from ..samples import microseconds
-from ..series import QUARTER, Series, voices_in_order
 from ..summaries import DaySummary
 from ..summarising import first_read, metrics_read, metrics_summarised, summarise
 from .detectors import Detector, SustainedBreach
-from .episodes import Closing, DayTally, Episode, StoredEpisode
+from .episodes import DayTally
 from .evidence import Changes, Days, Reassessment, Span, WearableEvidence
-from .judging import judge_readings
 from .reconciling import reconcile
-from .rest import us
-from .sustained import Judgement, find_sustained
+from .searching import Search, SeriesOnce, affected
 from .tallies import tally
 from .windows import Terms
-
-ROW = 4
-"""So many readings of intervals may give way to one another in a row."""
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesOnce:
-    """What is kept, each time of a series read once."""
-
-    evidence: WearableEvidence
-    catalogue: Catalogue
-    calendar: Calendar
-    _read: dict[str, tuple[int, int, Series]] = field(default_factory=dict)
-
-    def series(self, metric: str, from_us: int, to_us: int) -> Series:
-        """Return what starts from one instant to before another, voices in order."""
-        first, last, series = self._read.get(metric, (to_us, from_us, Series(metric)))
-        if from_us < first or last < to_us:
-            if from_us <= last and first <= to_us:
-                from_us, to_us = min(first, from_us), max(last, to_us)
-            priority = self.catalogue.metrics[metric].priority
-            series = self.evidence.series(metric, from_us, to_us)
-            series = voices_in_order(series, priority)
-            self._read[metric] = from_us, to_us, series
-        begin, end = (
-            bisect_left(series.points, each, key=_START) for each in (from_us, to_us)
-        )
-        return Series(metric, series.voices, series.points[begin:end])
-
-
-_START = itemgetter(0)
 
 
 def reassess(
@@ -87,7 +48,7 @@ def reassess(
         span = affected(detector, pattern, dirty)
         if span is None:
             continue
-        search = _Search(detector, pattern, Terms.of(pattern), reader, now)
+        search = Search(detector, pattern, Terms.of(pattern), reader, now)
         found = search.search(span)
         changed = reconcile(detector, found.stored, found.found, now)
         if changed != Changes():
@@ -121,140 +82,3 @@ def _summaries(
         ]
         days |= dict.fromkeys((name, *derived), (first, last))
     return days, found
-
-
-def affected(
-    detector: Detector, pattern: SustainedBreach, dirty: Mapping[str, Span]
-) -> Span | None:
-    """Return for which time a detector may say something else; None for none.
-
-    A device's turn is for a quarter of an hour, a reading is in the windows that follow
-    it, and a step is looked at for a while after it.
-    """
-    terms, spans = Terms.of(pattern), []
-    if detector.metric in dirty:
-        from_us, to_us = dirty[detector.metric]
-        spans.append((from_us - from_us % QUARTER, to_us + QUARTER))
-    if pattern.rest is not None and pattern.rest.metric in dirty:
-        from_us, to_us = dirty[pattern.rest.metric]
-        spans.append((from_us, to_us + us(pattern.rest.lookback)))
-    if not spans:
-        return None
-    around = terms.hold + ROW * terms.gap
-    return (
-        min(from_us for from_us, _ in spans) - around,
-        max(to_us for _, to_us in spans) + around,
-    )
-
-
-class _Found(NamedTuple):
-    """What one search has come to."""
-
-    judgement: Judgement
-    days: Days
-    stored: list[StoredEpisode]
-    """Those that it looked at anew."""
-    found: list[Episode]
-    """What is in their place."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Search:
-    """One detector, and the data of one patient."""
-
-    detector: Detector
-    pattern: SustainedBreach
-    terms: Terms
-    reader: SeriesOnce
-    now: datetime
-
-    def search(self, span: Span) -> _Found:
-        """Return what there is from the first day of a time on.
-
-        To a day at whose end nothing goes on, neither as it was nor as it is.
-        """
-        calendar = self.reader.calendar
-        first, last = (calendar.day_at(each) for each in span)
-        begin = self._quiet_before(calendar.day(first)[0])
-        further = 1
-        while True:
-            end = calendar.day(last)[1]
-            judgement = self._judge(begin, end)
-            stored = self._stored(begin, end)
-            pairs = zip(judgement.spells, judgement.episodes, strict=True)
-            found = [each for spell, each in pairs if spell.opened < end]
-            if not any(
-                self._reaches(each, end)
-                for each in (*found, *(one.episode for one in stored))
-            ):
-                return _Found(judgement, (first, last), stored, found)
-            last, further = last + further * NEXT, further * 2
-
-    def _quiet_before(self, at: int) -> int:
-        """Return when at the latest nothing went on as it is stored.
-
-        The opening of an episode is such a moment: it is found again.
-        """
-        while True:
-            near = self._met(at - self.terms.horizon, at)
-            going = [
-                microseconds(each.episode.opened)
-                for each in near
-                if microseconds(each.episode.opened) < at
-                and self._reaches(each.episode, at)
-            ]
-            if not going:
-                return at
-            at = min(going)
-
-    def _stored(self, from_us: int, to_us: int) -> list[StoredEpisode]:
-        """Return the stored episodes that open from one instant to before another."""
-        return [
-            each
-            for each in self._met(from_us - self.terms.hold, to_us)
-            if from_us <= microseconds(each.episode.opened) < to_us
-        ]
-
-    def _met(self, from_us: int, to_us: int) -> Sequence[StoredEpisode]:
-        return self.reader.evidence.episodes(self.detector.name, from_us, to_us)
-
-    def _reaches(self, episode: Episode, at: int) -> bool:
-        """Check whether an episode has a say in what opens from an instant on."""
-        over = episode.closing is Closing.RECOVERED
-        horizon = self.terms.hold if over else self.terms.horizon
-        return microseconds(episode.last) + horizon >= at
-
-    def _judge(self, begin: int, end: int) -> Judgement:
-        """Return what is found from an instant on; of readings a while longer."""
-        detector, rest, evidence = (
-            self.detector,
-            self.pattern.rest,
-            self.reader.evidence,
-        )
-        from_us = begin - self.terms.hold - ROW * self.terms.gap
-        from_us, to_us = from_us - from_us % QUARTER, end + self.terms.hold
-        steps = None
-        if rest is not None:
-            longest = us(rest.lookback) + us(rest.longest)
-            steps = self.reader.series(rest.metric, from_us - longest, to_us)
-        readings = judge_readings(
-            detector,
-            self.pattern,
-            self.reader.catalogue.metrics[detector.metric],
-            self.reader.series(detector.metric, from_us, to_us),
-            steps,
-            evidence.limits(detector.name),
-        )
-        force = self._force(begin, to_us)
-        return find_sustained(
-            detector, self.pattern, readings, force, microseconds(self.now)
-        )
-
-    def _force(self, from_us: int, to_us: int) -> Span:
-        """Return the part of a time in which what opens is detected."""
-        detector, calendar = self.detector, self.reader.calendar
-        if detector.effective is not None:
-            from_us = max(from_us, calendar.day(detector.effective)[0])
-        if detector.expires is not None:
-            to_us = min(to_us, calendar.day(detector.expires)[0] - 1)
-        return from_us, to_us

@@ -3,12 +3,23 @@
 from datetime import timedelta
 
 from cds_service.wearables.detection.episodes import Closing
-from cds_service.wearables.samples import Context
+from cds_service.wearables.detection.judging import judge_readings
+from cds_service.wearables.detection.sustained import find_spells
+from cds_service.wearables.detection.windows import Terms, TimeBefore, Windows
+from cds_service.wearables.samples import Context, Flag
+from cds_service.wearables.series import Point, Series, Voice
 
 from .wearer import (
+    CATALOGUE,
+    DETECTOR,
     EIGHT,
+    EIGHT_US,
+    FAST,
     GLUCOSE,
+    HR,
     LOW_GLUCOSE,
+    SECOND,
+    STEPS,
     Wearer,
     every,
     minutes,
@@ -102,3 +113,62 @@ def test_a_very_low_glucose_for_ten_minutes_opens_nothing() -> None:
     wearer.deliver(every(300, [90, 90, 50, 50, 90, 90, 90]), GLUCOSE)
 
     assert wearer.opened("very-low-glucose") == []
+
+
+class NoStart(Terms):
+    """Terms that do not ask for the beginning: an earlier version, and wrong."""
+
+    def enough(self, window: TimeBefore) -> bool:
+        told = window.covered / self.hold >= self.coverage
+        return window.n >= self.readings and told
+
+
+def openings(points: list[Point], terms: Terms) -> list[float]:
+    metric, series = CATALOGUE.metrics[HR], Series(HR, (Voice("watch"),), points)
+    readings = judge_readings(DETECTOR, FAST, metric, series)
+    windows = Windows(readings, terms, [True] * len(points))
+    span = points[0].start_us, points[-1].start_us
+    spells = find_spells(readings, windows, terms, span, span[1])
+    return [(each.opened - EIGHT_US) / SECOND for each in spells]
+
+
+def at_ticks(points: list[Point]) -> list[Point]:
+    """Ask every minute, and have the newest reading speak for what follows it."""
+    told = {each.start_us: each for each in points}
+    for each in points:
+        for ahead in (60, 120, 180):
+            at = each.start_us + ahead * SECOND
+            told.setdefault(at, each._replace(start_us=at, end_us=at))
+    return [told[at] for at in sorted(told)]
+
+
+def test_without_the_beginning_a_fast_heart_would_open_too_early() -> None:
+    steady, terms = minutes(*[115] * 31), Terms.of(FAST)
+
+    assert openings(steady, terms) == [600]
+    assert openings(steady, NoStart(*terms)) == [420]
+
+
+def test_at_ticks_of_a_clock_even_a_hole_would_open_one() -> None:
+    hole, terms = [*minutes(*[115] * 6), *minutes(*[115] * 6, start=13)], Terms.of(FAST)
+
+    assert openings(hole, terms) == []
+    assert openings(at_ticks(hole), terms) == [780]
+    assert openings(at_ticks(hole), NoStart(*terms)) == [420]
+
+
+def test_what_a_day_took_in_steps_proves_no_rest() -> None:
+    wearer = Wearer()
+    whole = walked(0, 86_400, 6120, length=86_400)
+    wearer.deliver([whole[0]._replace(flags=Flag.DAY_TOTAL)], STEPS)
+
+    wearer.deliver(every(60, [115] * 31, context=UNKNOWN))
+
+    assert wearer.opened() == []
+    assert wearer.not_judged() == {"rest-unknown": 31}
+
+
+def test_an_interval_of_steps_that_is_as_long_proves_none_either() -> None:
+    points = every(60, [115] * 31, context=UNKNOWN)
+
+    assert opened(points, walked(0, 86_400, 6120, length=86_400)) == []
