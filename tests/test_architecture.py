@@ -478,8 +478,6 @@ FOR_OTHERS = {
 """What a library or Python itself asks for by its name."""
 UNDER_WAY: set[str] = {
     "wearables.samples.ESTIMATED",
-    "wearables.detection.daily.detect_days",
-    "wearables.detection.gains.detect_gains",
 }
 """What the next change is to use; it leaves this list with it."""
 

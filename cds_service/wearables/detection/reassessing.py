@@ -5,15 +5,17 @@ came. So the days around what changed are looked at anew, and what is found ther
 the place of what is stored of them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from ..days import Calendar
 from ..metrics import Catalogue
 from ..summaries import DaySummary
 from ..summarising import first_read, metrics_read, metrics_summarised, summarise
+from .day_search import DaySearch
 from .detectors import Detector, SustainedBreach
-from .episodes import DayTally
+from .episodes import DayTally, Episode, StoredEpisode
 from .evidence import Changes, Days, Reassessment, Span, WearableEvidence
 from .reconciling import reconcile
 from .searching import Search, SeriesOnce, affected
@@ -42,20 +44,58 @@ def reassess(
     tallies: list[DayTally] = []
     tallied: dict[str, Days] = {}
     for detector in detectors:
+        if not detector.is_evaluated:
+            continue
         pattern = detector.pattern
-        if not detector.is_evaluated or not isinstance(pattern, SustainedBreach):
+        if isinstance(pattern, SustainedBreach):
+            looked = _readings(detector, pattern, reader, dirty, now)
+        else:
+            search = DaySearch(detector, pattern, reader, summaries, summarised, now)
+            looked = _days(search, dirty)
+        if looked is None:
             continue
-        span = affected(detector, pattern, dirty)
-        if span is None:
-            continue
-        search = Search(detector, pattern, Terms.of(pattern), reader, now)
-        found = search.search(span)
-        changed = reconcile(detector, found.stored, found.found, now)
+        changed = reconcile(detector, looked.stored, looked.found, now)
         if changed != Changes():
             changes[detector.name] = changed
-        tallies.extend(tally(detector.name, found.judgement, found.days, calendar))
-        tallied[detector.name] = found.days
+        tallies += looked.tallies
+        tallied[detector.name] = looked.days
     return Reassessment(changes, summaries, summarised, tallies, tallied)
+
+
+class _Looked(NamedTuple):
+    """What one detector has found anew."""
+
+    found: Sequence[Episode]
+    stored: Sequence[StoredEpisode]
+    """In whose place that is."""
+    tallies: Sequence[DayTally]
+    days: Days
+
+
+def _readings(
+    detector: Detector,
+    pattern: SustainedBreach,
+    reader: SeriesOnce,
+    dirty: Mapping[str, Span],
+    now: datetime,
+) -> _Looked | None:
+    """Return what is found in readings; None where none of them may tell otherwise."""
+    span = affected(detector, pattern, dirty)
+    if span is None:
+        return None
+    search = Search(detector, pattern, Terms.of(pattern), reader, now)
+    judgement, days, stored, found = search.search(span)
+    tallies = tuple(tally(detector.name, judgement, days, reader.calendar))
+    return _Looked(found, stored, tallies, days)
+
+
+def _days(search: DaySearch, dirty: Mapping[str, Span]) -> _Looked | None:
+    """Return what is found in days; None where none of them may tell otherwise."""
+    affected_days = search.affected(dirty)
+    if affected_days is None:
+        return None
+    found, days, stored = search.search(affected_days)
+    return _Looked(found.episodes, stored, found.tallies, days)
 
 
 def _summaries(

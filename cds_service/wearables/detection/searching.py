@@ -79,7 +79,7 @@ def affected(
     )
 
 
-class Found(NamedTuple):
+class ReadingsSearched(NamedTuple):
     """What one search has come to."""
 
     judgement: Judgement
@@ -100,7 +100,7 @@ class Search:
     reader: SeriesOnce
     now: datetime
 
-    def search(self, span: Span) -> Found:
+    def search(self, span: Span) -> ReadingsSearched:
         """Return what there is from the first day of a time on.
 
         To a day at whose end nothing goes on, neither as it was nor as it is.
@@ -119,7 +119,7 @@ class Search:
                 self._reaches(each, end)
                 for each in (*found, *(one.episode for one in stored))
             ):
-                return Found(judgement, (first, last), stored, found)
+                return ReadingsSearched(judgement, (first, last), stored, found)
             last, further = last + further * NEXT, further * 2
 
     def _quiet_before(self, at: int) -> int:

@@ -32,7 +32,7 @@ class Event(StrEnum):
     """It is the last one before nothing came."""
 
 
-class Lack(StrEnum):
+class Lacking(StrEnum):
     """What the time before a reading lacks to be an episode."""
 
     READINGS = "readings"
@@ -68,7 +68,7 @@ class TracedReading:
     """Readings in that time."""
     late_seconds: float | None = None
     """At its beginning, for which no reading speaks."""
-    lacks: tuple[Lack, ...] = ()
+    lacks: tuple[Lacking, ...] = ()
     event: Event = Event.NONE
     not_judged: NotJudged | None = None
 
@@ -140,15 +140,15 @@ def _told(traced: TracedReading, terms: Terms, before: TimeBefore) -> TracedRead
     )
 
 
-def _lacks(terms: Terms, before: TimeBefore) -> Iterator[Lack]:
+def _lacks(terms: Terms, before: TimeBefore) -> Iterator[Lacking]:
     if before.n < terms.readings:
-        yield Lack.READINGS
+        yield Lacking.READINGS
     if before.covered / terms.hold < terms.coverage:
-        yield Lack.COVERAGE
+        yield Lacking.COVERAGE
     if before.late > terms.edge:
-        yield Lack.START
+        yield Lacking.START
     if not terms.beyond(before):
-        yield Lack.SHARE
+        yield Lacking.SHARE
 
 
 def _events(judgement: Judgement) -> Mapping[int, Event]:

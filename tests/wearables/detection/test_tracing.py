@@ -7,7 +7,7 @@ from cds_service.wearables.detection.episodes import NotJudged
 from cds_service.wearables.detection.rest import Resting
 from cds_service.wearables.detection.tracing import (
     Event,
-    Lack,
+    Lacking,
     TracedReading,
     trace,
 )
@@ -62,8 +62,13 @@ def test_the_reading_with_which_it_opens_tells_what_there_was() -> None:
 def test_a_reading_with_which_none_opens_tells_what_is_lacking() -> None:
     found = traced([*minutes(115, 115, 80), *minutes(80, start=30)])
 
-    assert found[0].lacks == (Lack.READINGS, Lack.COVERAGE, Lack.START, Lack.SHARE)
-    assert found[1].lacks == (Lack.READINGS, Lack.COVERAGE, Lack.START)
+    assert found[0].lacks == (
+        Lacking.READINGS,
+        Lacking.COVERAGE,
+        Lacking.START,
+        Lacking.SHARE,
+    )
+    assert found[1].lacks == (Lacking.READINGS, Lacking.COVERAGE, Lacking.START)
     assert (found[1].covered, found[1].late_seconds) == (0.1, 540.0)
     assert (found[2].breached, found[3].n) == (1.0, 1)
 
@@ -71,7 +76,7 @@ def test_a_reading_with_which_none_opens_tells_what_is_lacking() -> None:
 def test_a_reading_of_a_spike_lacks_a_share_in_breach() -> None:
     found = traced(minutes(*[80] * 14, 130, 130, *[80] * 14))
 
-    assert found[15].lacks == (Lack.SHARE,)
+    assert found[15].lacks == (Lacking.SHARE,)
     assert found[15].breached == 0.1
 
 
