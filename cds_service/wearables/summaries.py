@@ -3,7 +3,7 @@
 A day is that of the wearer's zone, and as long as it is there: 23, 24 or 25 hours.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -76,3 +76,15 @@ class DaySummary:
 
 STATISTICS = ("min", "max", "mean", "median", "total", "coverage", "worn")
 """What a summary has by name, beside its bands."""
+
+
+def turn(summary: DaySummary, priority: Sequence[str]) -> tuple[float, bool, int, str]:
+    """Return a key that sorts those of one day: first that which is to be read.
+
+    Of sums that is the highest: nobody counts steps that were not made, and who tells
+    less has seen less. Else what readings make goes before what sources tell of the
+    whole day, and those by *priority*.
+    """
+    source = summary.source
+    place = priority.index(source) if source in priority else len(priority)
+    return -(summary.total or 0.0), bool(source), place, source

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from .detection.episodes import DayTally
 from .metrics import Catalogue
 from .records import WearableAlert
-from .summaries import DaySummary
+from .summaries import DaySummary, turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +74,10 @@ class WearablesAsked:
 def best_first(
     days: Iterable[DaySummary], catalogue: Catalogue
 ) -> tuple[DaySummary, ...]:
-    """Return days so that of each that goes first which is to be read.
+    """Return days so that of each that goes first which is to be read."""
 
-    That is what readings add up to, before the totals that sources tell.
-    """
-
-    def rank(day: DaySummary) -> tuple[date, str, bool, int, str]:
+    def rank(day: DaySummary) -> tuple[object, ...]:
         metric = catalogue.metrics.get(day.metric)
-        order = metric.priority if metric else ()
-        known = day.source in order
-        place = order.index(day.source) if known else len(order)
-        return day.day, day.part, bool(day.source), place, day.source
+        return day.day, day.part, turn(day, metric.priority if metric else ())
 
     return tuple(sorted(days, key=rank))

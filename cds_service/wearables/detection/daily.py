@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ..days import Calendar, Span, each_day, moment
 from ..samples import microseconds
-from ..summaries import DaySummary
+from ..summaries import DaySummary, turn
 from .detectors import (
     BaselineShift,
     DaysBeyond,
@@ -122,17 +122,10 @@ def _valid_days(
             by_day.setdefault(row.day, []).append(row)
         if row.worn is not None and row.part == "day":
             worn[row.day] = max(row.worn, worn.get(row.day, 0.0))
-    places = {source: place for place, source in enumerate(priority)}
-
-    def turn(row: DaySummary) -> tuple[object, ...]:
-        # Of sums the highest: nobody counts steps that were not made.
-        total = row.total if pattern.statistic == "total" else None
-        place = places.get(row.source, len(places))
-        return -(total or 0.0), row.source != "", place, row.source
-
     told = {}
     for day, rows in by_day.items():
-        found = [_told(pattern, row, worn.get(day)) for row in sorted(rows, key=turn)]
+        rows.sort(key=lambda row: turn(row, priority))
+        found = [_told(pattern, row, worn.get(day)) for row in rows]
         told[day] = next((each for each in found if each.value is not None), found[0])
     return told
 
