@@ -346,7 +346,7 @@ def test_a_change_on_the_limit_in_a_list_read_in_part_is_unknown_for_both_reason
 def test_only_a_newer_reading_can_undo_a_rise(
     rules: Any, chart: Any, reasons: Any, age: str | None, expected: bool | set[str]
 ) -> None:
-    odd = weight(70, age or "0h", valueQuantity={"value": 70, "code": "mg"})
+    odd = weight(70, age or "0h", valueQuantity={"value": 70, "code": "kg"})
     if age is None:
         del odd["effectiveDateTime"]
     patient = chart(observations=[weight(82, "1h"), weight(80, "40h"), odd])

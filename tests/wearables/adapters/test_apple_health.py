@@ -227,6 +227,7 @@ def test_the_same_heart_event_has_the_same_id_in_the_next_export() -> None:
     assert replace(again, path=first.path) == first
 
 
+@pytest.mark.slow  # loads the grammar of UCUM
 def test_a_limit_in_a_unit_that_is_none_is_no_limit_unsaid() -> None:
     inside = metadata("HKHeartRateEventThreshold", "40 furlong")
     (item,) = adapt(
