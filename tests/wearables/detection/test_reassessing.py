@@ -9,13 +9,14 @@ import pytest
 from cds_service.wearables.detection.detectors import OwnLimit
 from cds_service.wearables.detection.episodes import Closing, StoredEpisode
 from cds_service.wearables.detection.reconciling import reconcile
-from cds_service.wearables.samples import Context
-from cds_service.wearables.series import Point
+from cds_service.wearables.samples import Context, Device
+from cds_service.wearables.series import Point, Voice
 
 from .wearer import (
     DETECTOR,
     EIGHT,
     EIGHT_US,
+    FAST,
     HR,
     SECOND,
     STEPS,
@@ -226,6 +227,66 @@ def test_a_reading_just_after_midnight_has_a_say_in_the_day_before() -> None:
     found = Wearer().deliver([reading(16 * 3600 + 60, 115)])
 
     assert found.tallied == {"fast": (date(2026, 11, 22), date(2026, 11, 23))}
+
+
+BRIEF = replace(
+    FAST,
+    hold=timedelta(seconds=60),
+    gap=timedelta(seconds=30),
+    readings=2,
+    coverage=0.9,
+)
+PHONES = [Voice("phone", device=Device(name=name)) for name in ("A", "B")]
+MIDNIGHT = 16 * 3600
+
+
+def by(voice: int, points: list[Point]) -> list[Point]:
+    return [each._replace(voice=voice) for each in points]
+
+
+def test_whose_turn_a_quarter_of_an_hour_is_has_a_say_beyond_midnight() -> None:
+    """B tells of more of the last quarter: A's last minute counts no longer."""
+    wearer = Wearer([detector(BRIEF)], PHONES)
+    wearer.deliver(by(0, every(30, [115] * 5, start=MIDNIGHT - 60)))
+    wearer.deliver(by(1, [reading(MIDNIGHT - 60, 80)]))
+    assert wearer.opened() == [MIDNIGHT]
+
+    wearer.deliver(by(1, every(60, [80, 80], start=MIDNIGHT - 840)))
+
+    assert wearer.opened() == [MIDNIGHT + 60]
+
+
+def test_whose_turn_a_quarter_of_an_hour_is_has_a_say_before_midnight() -> None:
+    """Rest unknown, and by B alone would it have been an episode at rest."""
+    wearer = Wearer([detector(BRIEF)], PHONES)
+    unknown = every(30, [115] * 4, start=MIDNIGHT - 60, context=UNKNOWN)
+    wearer.deliver([*unknown[:2], *by(1, unknown[2:]), reading(MIDNIGHT + 30, 80)])
+    assert wearer.not_judged() == {"low-coverage": 2}
+
+    wearer.deliver(by(1, every(60, [80, 80], start=MIDNIGHT + 780)))
+
+    assert wearer.not_judged() == {"rest-unknown": 4}
+
+
+def test_steps_before_midnight_have_a_say_in_rest_after_it() -> None:
+    wearer = Wearer([detector(BRIEF)])
+    wearer.deliver(walked(MIDNIGHT - 600, MIDNIGHT + 300, 0), STEPS)
+    wearer.deliver(every(30, [115] * 5, start=MIDNIGHT, context=UNKNOWN))
+    assert wearer.opened() == [MIDNIGHT + 60]
+
+    wearer.deliver(walked(MIDNIGHT - 300, MIDNIGHT - 240, 90), STEPS)
+
+    assert wearer.opened() == [MIDNIGHT + 120]
+
+
+def test_what_goes_on_after_midnight_is_the_episode_of_the_evening() -> None:
+    wearer = Wearer()
+    wearer.deliver(every(60, [115] * 20, start=MIDNIGHT - 1800))
+
+    wearer.deliver(every(60, [115] * 15, start=MIDNIGHT + 1800))
+
+    (episode,) = wearer.found()
+    assert (seconds(episode.last), ids(wearer)) == (MIDNIGHT + 2640, ["e-1"])
 
 
 @pytest.mark.parametrize(

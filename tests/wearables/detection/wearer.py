@@ -1,6 +1,6 @@
 """A wearer whose readings come delivery by delivery, and detectors for them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 
@@ -12,11 +12,17 @@ from cds_service.wearables.detection.detectors import (
     SustainedBreach,
 )
 from cds_service.wearables.detection.episodes import DayTally, Episode, StoredEpisode
-from cds_service.wearables.detection.evidence import GivenEvidence, Reassessment, Span
+from cds_service.wearables.detection.evidence import (
+    Days,
+    GivenEvidence,
+    Reassessment,
+    Span,
+)
 from cds_service.wearables.detection.reassessing import reassess
 from cds_service.wearables.metrics import Catalogue, Metric
 from cds_service.wearables.samples import Context, Flag, Stat
 from cds_service.wearables.series import Point, Series, Voice
+from cds_service.wearables.summaries import DaySummary
 
 EIGHT = datetime(2026, 11, 22, 8, tzinfo=UTC)
 EIGHT_US = 1_795_334_400_000_000
@@ -24,15 +30,24 @@ SECOND = 1_000_000
 LATER = datetime(2026, 11, 24, tzinfo=UTC)
 """Long after all readings, and not so long that anything is history."""
 HR, STEPS, GLUCOSE = "heart-rate", "steps", "sensor-glucose"
-RESTING = "resting-heart-rate"
+RESTING, WEIGHT = "resting-heart-rate", "body-weight"
 CATALOGUE = Catalogue(
     {
         each.name: each
         for each in (
-            Metric(HR, "Heart rate", "/min", 25, 250, priority=("watch", "phone")),
+            Metric(
+                HR,
+                "Heart rate",
+                "/min",
+                25,
+                250,
+                priority=("watch", "phone"),
+                proves_wear=timedelta(hours=12),
+            ),
             Metric(STEPS, "Steps", "{steps}", 0, 50000, cumulative=True),
             Metric(GLUCOSE, "Glucose", "mg/dL", 20, 600),
             Metric(RESTING, "Resting heart rate", "/min", 25, 200, at_rest=True),
+            Metric(WEIGHT, "Weight", "kg", 2, 400),
         )
     }
 )
@@ -151,6 +166,7 @@ class Wearer:
     episodes: dict[str, list[StoredEpisode]] = field(default_factory=dict)
     retracted: list[tuple[str, str]] = field(default_factory=list)
     tallies: dict[tuple[str, str, str], DayTally] = field(default_factory=dict)
+    days: list[DaySummary] = field(default_factory=list)
 
     def deliver(
         self,
@@ -186,6 +202,9 @@ class Wearer:
                 id = f"e-{len(stored) + len(self.retracted) + 1}"
                 stored[id] = StoredEpisode(id, 0, new.episode, new.historical)
             self.episodes[name] = list(stored.values())
+        self.days = [
+            each for each in self.days if not is_of(each, found.summarised)
+        ] + list(found.summaries)
         for name, (first, last) in found.tallied.items():
             self.tallies = {
                 key: each
@@ -205,6 +224,7 @@ class Wearer:
                 for metric, points in self.kept.items()
             },
             self.episodes,
+            self.days,
             own_limits={each.name: self.limits for each in self.detectors},
             zone=self.zone,
         )
@@ -226,6 +246,14 @@ class Wearer:
                 for why, n in tally.not_judged.items():
                     found[str(why)] = found.get(str(why), 0) + n
         return found
+
+
+def is_of(summary: DaySummary, days: Mapping[str, Days]) -> bool:
+    """Check whether all of a summary's day is told."""
+    if summary.metric not in days:
+        return False
+    first, last = days[summary.metric]
+    return first <= summary.day <= last
 
 
 def opened(points: Iterable[Point], steps: Iterable[Point] = ()) -> list[float | None]:
