@@ -2,7 +2,7 @@
 
 from .alerts import ALERTS
 from .consents import CONSENTS
-from .delivery import TRIES, accept, refusals_audited
+from .delivery import TRIES, accept, greet, refusals_audited
 from .judging import Acknowledgement, Delivery, Format, Ingestion, Judged, ReadingsTally
 from .links import LINKS
 from .readings import SAMPLES, SOURCES
@@ -23,5 +23,6 @@ __all__ = [
     "ReadingsTally",
     "accept",
     "find_source",
+    "greet",
     "refusals_audited",
 ]

@@ -66,13 +66,9 @@ def accept(delivery: Delivery, ingestion: Ingestion) -> Acknowledgement:
         Unavailable: if it could not be stored.
     """
     store, now = ingestion.store, delivery.at
-    headers = {name.lower(): value for name, value in delivery.headers.items()}
     with refusals_audited(store, delivery.format, now) as trace:
-        sent = recognise(delivery, headers, ingestion)
-        source = trace.source = sent.deliverer.source
-        ingestion.admit(sent.admitted_as)
-        if delivery.format.name not in sent.formats:
-            raise Forbidden(f"This source may not deliver {delivery.format.name}.")
+        sent = _let_in(delivery, ingestion, trace)
+        source = sent.deliverer.source
         digest = hashlib.sha256(delivery.raw).hexdigest()
         attempt = Attempt(source.id, f"{delivery.format.path} {sent.key}")
         claim = store.begin_delivery(attempt, digest, now)
@@ -80,6 +76,29 @@ def accept(delivery: Delivery, ingestion: Ingestion) -> Acknowledgement:
             return repeat(claim, source, sent.key, store, now)
         with given_back_on_failure(store, attempt):
             return finish(delivery, sent, attempt, ingestion)
+
+
+def greet(delivery: Delivery, ingestion: Ingestion) -> None:
+    """Check that who asks before a delivery may deliver.
+
+    Raises:
+        Unauthenticated: if no source asks.
+        Forbidden: if the source may not.
+        Throttled: if the source asks too often.
+        Unavailable: if it could not be looked up.
+    """
+    with refusals_audited(ingestion.store, delivery.format, delivery.at) as trace:
+        _let_in(delivery, ingestion, trace)
+
+
+def _let_in(delivery: Delivery, ingestion: Ingestion, trace: DeliveryTrace) -> Sent:
+    headers = {name.lower(): value for name, value in delivery.headers.items()}
+    sent = recognise(delivery, headers, ingestion)
+    trace.source = sent.deliverer.source
+    ingestion.admit(sent.admitted_as)
+    if delivery.format.name not in sent.formats:
+        raise Forbidden(f"This source may not deliver {delivery.format.name}.")
+    return sent
 
 
 def finish(

@@ -17,6 +17,7 @@ from ..ingestion import (
     Format,
     Ingestion,
     accept,
+    greet,
     refusals_audited,
 )
 from ..protocol.errors import UnsupportedMediaType
@@ -65,9 +66,13 @@ def build_wearables(world: World) -> Blueprint:
         return deliver(world, SAMPLES, PLAIN, large)
 
     for name, format in SOURCES.items():
-        view = partial(deliver, world, format, FORMATS[name].media_types, large)
-        for rule in (format.path, f"{format.path}/<url_secret>"):
-            wearables.add_url_rule(rule, name, view, methods=["POST"])
+        known = FORMATS[name]
+        view = partial(deliver, world, format, known.media_types, large)
+        for below in ("", "/<url_secret>", *known.posted_at):
+            wearables.add_url_rule(format.path + below, name, view, methods=["POST"])
+        if known.probed_at:
+            view = partial(let_in, world, format)
+            wearables.add_url_rule(format.path + known.probed_at, f"{name} probe", view)
 
     return wearables
 
@@ -92,6 +97,13 @@ def deliver(
     note(accepted=answer.body.get("accepted", 0))
     body = render_json(answer.body)
     return Response(body, answer.status, mimetype="application/json")
+
+
+def let_in(world: World, format: Format) -> Response:
+    """Return that the sender may deliver the format."""
+    asked = Delivery(format, dict(request.headers), b"", world.clock())
+    greet(asked, open_ingestion(world, world.config.source_value_limit))
+    return Response(render_json({"status": "ok"}), mimetype="application/json")
 
 
 def open_ingestion(world: World, values: int) -> Ingestion:

@@ -238,6 +238,38 @@ def test_any_other_api_secret_is_401(start: Start, told: str) -> None:
     assert answer.status_code == 401
 
 
+@pytest.mark.parametrize("path", ["/api/v1/entries", "/api/v1/entries.json"])
+def test_an_uploader_posts_where_nightscout_has_its_entries(
+    start: Start, path: str
+) -> None:
+    server = start(source(Proof(ProofKind.NIGHTSCOUT), NEW))
+    told = {"api-secret": hashlib.sha1(NEW.encode()).hexdigest()}
+    raw = json.dumps(ENTRIES).encode()
+
+    assert server.post(told, raw, f"{SOURCE}/nightscout{path}").status_code == 200
+    assert server.post({}, raw, f"{SOURCE}/nightscout{path}").status_code == 401
+    assert server.post(told, raw, f"{SOURCE}/garmin{path}").status_code == 404
+
+
+def test_an_uploader_asks_first_whether_it_is_let_in(start: Start) -> None:
+    server = start(
+        source(Proof(ProofKind.NIGHTSCOUT), NEW),
+        source(Proof(ProofKind.HEADER, "x-gateway-key"), OLD, formats=("samples",)),
+    )
+    test = f"{SOURCE}/nightscout/api/v1/experiments/test"
+
+    def ask(headers: dict[str, str], method: str = "GET") -> tuple[int, Any]:
+        answer = server.http.open(test, method=method, headers=headers)
+        return answer.status_code, answer.get_json(silent=True)
+
+    right = {"api-secret": hashlib.sha1(NEW.encode()).hexdigest()}
+    assert ask(right) == (200, {"status": "ok"})
+    assert ask(right, "HEAD")[0] == 200
+    assert ask({"api-secret": hashlib.sha1(OLD.encode()).hexdigest()})[0] == 401
+    assert ask({})[0] == 401
+    assert ask({"X-Gateway-Key": OLD})[0] == 403
+
+
 # Vendors that sign nothing
 
 

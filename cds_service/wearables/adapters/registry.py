@@ -31,6 +31,10 @@ class SourceFormat:
     acknowledged: int = 202
     answers_items: bool = True
     """Whether its body says what became of each item; else it is empty."""
+    posted_at: tuple[str, ...] = ()
+    """Where else below its URL its senders post: they add that themselves."""
+    probed_at: str = ""
+    """What below its URL its senders ask for first, to see whether they are let in."""
 
 
 FORMATS: Mapping[str, SourceFormat] = {
@@ -64,6 +68,8 @@ FORMATS: Mapping[str, SourceFormat] = {
             nightscout.adapt,
             acknowledged=200,
             answers_items=False,
+            posted_at=("/api/v1/entries", "/api/v1/entries.json"),
+            probed_at="/api/v1/experiments/test",
         ),
         SourceFormat("google-fit", "Google Fit, answers of its API", google_fit.adapt),
     )
