@@ -12,6 +12,7 @@ from ...rulebook.compile import compile_rulebook, kind_of
 from ...rulebook.describe import RuleFile
 from ...rulebook.engine import Rulebook
 from ...rulebook.language import (
+    DetectorTree,
     Document,
     Finding,
     Findings,
@@ -41,6 +42,8 @@ class Compilation:
     trees: Mapping[str, RuleTree]
     """Of the rules, by file."""
     rulebook: Rulebook
+    detectors: Mapping[str, DetectorTree]
+    """The trees of detectors, by file."""
 
     def place(self, file: str) -> str:
         """Return a file of the folder, as the caller would name it."""
@@ -92,17 +95,19 @@ def compile_texts(name: str, files: Mapping[str, str]) -> Compilation:
     if compiled.rulebook is None:
         raise CouldNotRun(_said(name, compiled.findings))
     documents = {**_tests(files), **compiled.documents}
-    return Compilation(name, files, documents, compiled.trees, compiled.rulebook)
+    rulebook, detectors = compiled.rulebook, compiled.detectors
+    return Compilation(name, files, documents, compiled.trees, rulebook, detectors)
 
 
 def _tests(files: Mapping[str, str]) -> dict[str, Document]:
     """The test files that can be read; the rulebook is compiled without them."""
     found = {}
     for path in sorted(files):
-        if kind_of(path) == "rule-test":
+        kind = kind_of(path)
+        if kind in ("rule-test", "detector-test"):
             findings = Findings()
             document = parse_yaml(files[path], path, findings)
-            if document and check_shape("rule-test", document, findings):
+            if document and check_shape(kind, document, findings):
                 found[path] = document
     return found
 

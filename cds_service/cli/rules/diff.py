@@ -12,12 +12,14 @@ from typing import Any
 
 import click
 
+from ...rulebook.compile import kind_of
 from ...rulebook.describe import (
     Book,
     Change,
     RuleDifference,
     VersionStep,
     compare_books,
+    compare_detectors,
     compare_settings,
 )
 from ...rulebook.language import SIZE_LIMIT, Finding, render
@@ -68,7 +70,7 @@ def diff(
     moment: str | None,
     form: str,
 ) -> None:
-    """Compare what rules mean: OLD and NEW are rules folders, or two rule files.
+    """Compare what rules and detectors mean: OLD and NEW are rules folders, or files.
 
     With --git, one path is compared with what it was at a revision; by default the
     folder named by CDS_RULES, or ./rules. Formatting, comments, the order of keys and
@@ -79,18 +81,25 @@ def diff(
     before, after, only = _sides(old, new, revision)
     books = [Book(each.rulebook, each.trees) for each in (before, after)]
     found = [each for each in compare_books(*books) if only in (None, each.rule)]
+    detectors = [
+        each
+        for each in compare_detectors(before.detectors, after.detectors)
+        if only in (None, each.rule)
+    ]
     settings = [] if only else compare_settings(before.documents, after.documents)
     replay = None
     if corpus:
         services = list(after.rulebook.services.values())
         now = read_moment(moment)
         replay = replay_corpus(corpus, after, before, services, now, show_progress)
-    findings = [each for each in (d.finding() for d in found) if each]
+    findings = [each for each in (d.finding() for d in (*found, *detectors)) if each]
     if form == "json":
         told = _json(found, settings, replay, after)
+        if detectors:
+            told["detectors"] = [_detector_json(each, after) for each in detectors]
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))
     else:
-        for line in _text(found, settings, replay, after):
+        for line in _text([*found, *detectors], settings, replay, after):
             click.echo(line)
     broken = bool(replay and replay.broken)
     context.exit(1 if findings or broken else 0)
@@ -104,7 +113,7 @@ def _sides(
         if old is None or new is None:
             raise click.UsageError("name OLD and NEW, or a revision with --git")
         if old.is_dir() is not new.is_dir():
-            raise click.UsageError("OLD and NEW are two folders, or two rule files")
+            raise click.UsageError("OLD and NEW are two folders, or two files")
         if new.is_dir():
             return compile_folder(old), compile_folder(new), None
         return _two_files(old, new)
@@ -143,21 +152,28 @@ def _with_file(folder: Path, file: Path, is_in: bool) -> Compilation:
         return compile_folder(folder)
     files = dict(read_folder(folder))
     text = file.read_text("utf-8-sig")
-    same = [name for name in files if name.rpartition("/")[2] == f"{_named(text)}.yaml"]
-    place = same[0] if same else f"{_named(text)}.yaml"
+    kind, name = _named(text)
+    home = "detectors/" if kind == "detector" else ""
+    same = [
+        each
+        for each in files
+        if each.rpartition("/")[2] == f"{name}.yaml" and kind_of(each) == kind
+    ]
+    place = same[0] if same else f"{home}{name}.yaml"
     return compile_texts(file.as_posix(), {**files, place: text})
 
 
-def _named(text: str) -> str:
-    """The name that a rule file gives itself."""
+def _named(text: str) -> tuple[str, str]:
+    """Whether a file is of a rule or a detector, and the name that it gives itself."""
     for line in text.splitlines():
-        if line.startswith("rule:"):
-            return line.removeprefix("rule:").strip().strip("\"'")
-    raise CouldNotRun("a rule file names its rule with `rule:`")
+        kind, _, name = line.partition(":")
+        if kind in ("rule", "detector"):
+            return kind, name.strip().strip("\"'")
+    raise CouldNotRun("a file names its rule with `rule:`, or its detector")
 
 
 def _rule_of(compiled: Compilation, file: Path) -> str:
-    return _named(file.read_text("utf-8-sig"))
+    return _named(file.read_text("utf-8-sig"))[1]
 
 
 def _rule_in(compiled: Compilation, folder: Path, path: Path) -> str:
@@ -165,7 +181,9 @@ def _rule_in(compiled: Compilation, folder: Path, path: Path) -> str:
     for rule in compiled.rulebook.rules.values():
         if rule.file == name:
             return rule.id
-    raise click.UsageError(f"{path} is no rule file")
+    if name in compiled.detectors:
+        return compiled.detectors[name].name
+    raise click.UsageError(f"{path} is no file of a rule or detector")
 
 
 def _text(
@@ -264,6 +282,11 @@ def _rule_json(difference: RuleDifference, after: Compilation) -> dict[str, Any]
         "changes": [_change_json(each, after) for each in difference.changes],
         "finding": finding.as_json() if finding else None,
     }
+
+
+def _detector_json(difference: RuleDifference, after: Compilation) -> dict[str, Any]:
+    told = _rule_json(difference, after)
+    return {"detector": told.pop("rule"), **told}
 
 
 def _change_json(change: Change, after: Compilation) -> dict[str, Any]:

@@ -8,10 +8,20 @@ from typing import Any
 import click
 
 from ...exports.files import write_atomically
-from ...rulebook.describe import Page, build_page, index_markdown, markdown, page_json
+from ...rulebook.describe import (
+    DetectorPage,
+    Page,
+    build_detector_page,
+    build_page,
+    detector_markdown,
+    index_markdown,
+    markdown,
+    page_json,
+)
+from ...rulebook.language import suggest
 from .compiled import Compilation, compile_folder, default_folder
 
-INDEX = "README.md"
+INDEX, DETECTORS = "README.md", "detectors"
 
 
 @click.command()
@@ -55,18 +65,22 @@ def doc(
     changelog: Path | None,
     form: str,
 ) -> None:
-    """Write a page about each RULE, or about all: what it does, for whom, and why.
+    """Write a page about each RULE or detector, or about all: what it does, and why.
 
     The page is made from the compiled rule, its value sets, tests and evidence, so that
-    it cannot differ from what the rule does. Exit code 0: written, or up to date; 1:
+    it cannot differ from what the rule does. Pages of detectors stand in a folder of
+    their own. Exit code 0: written, or up to date; 1:
     pages are out of date; 2: usage, or the rules have errors.
     """
     if out and checked:
         raise click.UsageError("--out writes and --check only looks; choose one")
     folder = rules or default_folder()
     compiled = compile_folder(folder)
-    pages = _pages(compiled, rule, _changelog(changelog, folder))
-    files = _files(pages, form, whole=not rule)
+    told = _changelog(changelog, folder)
+    rule_names, detector_names = _asked(compiled, rule)
+    pages = _pages(compiled, rule_names, told)
+    detectors = _detector_pages(compiled, detector_names, told)
+    files = _files(pages, detectors, form, whole=not rule)
     if checked:
         stale = _stale(files, checked, whole=not rule)
         for line in stale:
@@ -74,7 +88,7 @@ def doc(
         click.echo(f"{len(files)} pages, {len(stale)} out of date")
         context.exit(1 if stale else 0)
     if out is None:
-        click.echo("\n".join(_on_screen(pages, form)), nl=False)
+        click.echo("\n".join(_on_screen(pages, detectors, form)), nl=False)
         return
     out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
@@ -82,12 +96,44 @@ def doc(
     click.echo(f"{len(files)} pages written to {out}", err=True)
 
 
-def _pages(compiled: Compilation, asked: tuple[str, ...], changelog: str) -> list[Page]:
-    names = list(dict.fromkeys(asked)) or sorted(compiled.rulebook.rules)
-    sources = [compiled.find(name) for name in names]
+def _asked(
+    compiled: Compilation, names: tuple[str, ...]
+) -> tuple[list[str], list[str]]:
+    """Return the rules and the detectors that are meant.
+
+    Raises:
+        click.UsageError: if there is one of them neither.
+    """
+    rules = sorted(compiled.rulebook.rules)
+    detectors = sorted(each.name for each in compiled.detectors.values())
+    if not names:
+        return rules, detectors
+    for name in names:
+        if name not in rules and name not in detectors:
+            help = suggest(name, [*rules, *detectors])
+            said = f"there is no rule or detector {name}; {help}"
+            raise click.UsageError(said.rstrip("; "))
+    asked = list(dict.fromkeys(names))
+    return [e for e in asked if e in rules], [e for e in asked if e in detectors]
+
+
+def _pages(compiled: Compilation, names: list[str], changelog: str) -> list[Page]:
     return [
-        build_page(each, compiled.rulebook, compiled.documents, changelog)
-        for each in sources
+        build_page(
+            compiled.rule_file(each), compiled.rulebook, compiled.documents, changelog
+        )
+        for each in names
+    ]
+
+
+def _detector_pages(
+    compiled: Compilation, names: list[str], changelog: str
+) -> list[DetectorPage]:
+    trees = {each.name: each for each in compiled.detectors.values()}
+    rulebook, documents = compiled.rulebook, compiled.documents
+    return [
+        build_detector_page(trees[name], rulebook, documents, changelog)
+        for name in names
     ]
 
 
@@ -99,22 +145,34 @@ def _changelog(named: Path | None, folder: Path) -> str:
     return ""
 
 
-def _files(pages: list[Page], form: str, whole: bool) -> dict[str, str]:
+def _files(
+    pages: list[Page], detectors: list[DetectorPage], form: str, whole: bool
+) -> dict[str, str]:
     """File name to content; the index only where all rules are there."""
     if form == "json":
-        return {f"{page.source.rule.id}.json": _json(page_json(page)) for page in pages}
+        told = {f"{page.source.rule.id}.json": page_json(page) for page in pages}
+        told |= {f"{DETECTORS}/{e.tree.name}.json": e.as_json() for e in detectors}
+        return {name: _json(each) for name, each in told.items()}
     files = {f"{page.source.rule.id}.md": markdown(page) for page in pages}
-    return {INDEX: index_markdown(pages), **files} if whole else files
+    for each in detectors:
+        files[f"{DETECTORS}/{each.tree.name}.md"] = detector_markdown(each)
+    return {INDEX: index_markdown(pages, detectors), **files} if whole else files
 
 
 def _json(written: Any) -> str:
     return json.dumps(written, indent=2, ensure_ascii=False) + "\n"
 
 
-def _on_screen(pages: list[Page], form: str) -> list[str]:
+def _on_screen(
+    pages: list[Page], detectors: list[DetectorPage], form: str
+) -> list[str]:
     if form == "json":
-        return [_json({"rules": [page_json(page) for page in pages]})]
-    return [markdown(page) for page in pages]
+        told = {
+            "rules": [page_json(page) for page in pages],
+            "detectors": [each.as_json() for each in detectors],
+        }
+        return [_json({key: each for key, each in told.items() if each})]
+    return [*map(markdown, pages), *map(detector_markdown, detectors)]
 
 
 def _stale(files: Mapping[str, str], folder: Path, whole: bool) -> list[str]:
@@ -129,8 +187,8 @@ def _stale(files: Mapping[str, str], folder: Path, whole: bool) -> list[str]:
         if written != text:
             found.append(f"{file}:{_parting(written, text)}: is out of date")
     suffix = Path(next(iter(files), INDEX)).suffix
-    for file in sorted(folder.glob(f"*{suffix}")) if whole else ():
-        if file.name not in files:
+    for file in sorted(folder.rglob(f"*{suffix}")) if whole else ():
+        if file.relative_to(folder).as_posix() not in files:
             found.append(f"{file}: there is no such rule")
     return found
 
@@ -147,6 +205,7 @@ def _parting(old: str, new: str) -> int:
 def _write(file: Path, text: str) -> None:
     """Put a file in place whole, or not at all."""
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, text)
     except OSError as error:
         raise click.ClickException(f"{file} cannot be written: {error}") from error

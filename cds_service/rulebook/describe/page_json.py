@@ -4,7 +4,7 @@ from typing import Any
 
 from ..engine.rules import SuggestionTemplate
 from .prose import CardWords
-from .rule_page import Page, ParamWords
+from .rule_page import Page
 from .valueset_words import ValueSetWords
 
 
@@ -34,7 +34,7 @@ def page_json(page: Page) -> dict[str, Any]:
             for words, card in zip(logic.cards, rule.cards, strict=True)
         ],
         "alerting": list(page.alerting),
-        "params": [_param(each) for each in page.params],
+        "params": [each.as_json() for each in page.params],
         "valuesets": [_valueset(each) for each in page.valuesets],
         "tests": [{"name": name, "expect": expect} for name, expect in page.tests],
         "evidence": [
@@ -69,17 +69,6 @@ def _suggestion(suggestion: SuggestionTemplate) -> dict[str, Any]:
             }
             for each in suggestion.actions
         ],
-    }
-
-
-def _param(param: ParamWords) -> dict[str, Any]:
-    return {
-        "name": param.name,
-        "means": param.describe,
-        "default": param.default,
-        "min": param.low,
-        "max": param.high,
-        "here": param.site,
     }
 
 

@@ -101,7 +101,7 @@ class _RuleComparer:
         for key, step in _KEYS.items():
             before, after = (getattr(each, key) or None for each in (was, now))
             if before != after:
-                text = _told(key, before, after)
+                text = told_change(key, before, after)
                 yield self._report((key,), text, step, "")
         hooks = [sorted(each.hooks) for each in (was, now)]
         if hooks[0] != hooks[1]:
@@ -112,7 +112,7 @@ class _RuleComparer:
         before, after = (_members(each.tree, section) for each in (self.was, self.now))
         for key in sorted({*before, *after}):
             if before.get(key) != after.get(key):
-                text = _told(key, before.get(key), after.get(key))
+                text = told_change(key, before.get(key), after.get(key))
                 yield self._report((section, key), text, step, "")
 
     def _params(self) -> Iterator[Change]:
@@ -134,7 +134,7 @@ class _RuleComparer:
         for key, step in _PARAM_KEYS.items():
             was, now = (_param_value(each, key) for each in (before, after))
             if was != now:
-                text = f"${name}: {_told(key, _written(was), _written(now))}"
+                text = f"${name}: {told_change(key, _written(was), _written(now))}"
                 yield self._report(("params", name, key), text, step, "")
 
     def _facts(self) -> Iterator[Change]:
@@ -206,7 +206,7 @@ class _RuleComparer:
             old = respelled(_card_value(was, key), self.names)
             new = respelled(_card_value(now, key), {})
             if old != new:
-                text = f"{shown}{_told(key, old, new)}"
+                text = f"{shown}{told_change(key, old, new)}"
                 yield self._report(now.place(key), text, step, "")
 
     def _card_when(
@@ -289,8 +289,8 @@ def _written(value: Any) -> Any:
             return value
 
 
-def _told(name: str, before: Any, after: Any) -> str:
-    """A changed value; long texts are only said to have changed."""
+def told_change(name: str, before: Any, after: Any) -> str:
+    """Return how a value changed; long texts are only said to have."""
     if not (_is_short(before) and _is_short(after)):
         if before is None or after is None:
             return f"{name} {'added' if before is None else 'removed'}"

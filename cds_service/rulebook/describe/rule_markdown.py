@@ -5,9 +5,11 @@ from urllib.parse import quote
 
 from ..engine.facts import Fact
 from ..engine.rules import ActionTemplate, CardTemplate
+from ..language.tree import Evidence
 from ..values.escaping import inert
+from .detectors.page import DetectorPage
 from .prose import CardWords, Said
-from .rule_page import Page, titles
+from .rule_page import Page, ParamWords, titles
 from .valueset_words import ValueSetWords
 
 CODES_SHOWN = 40
@@ -25,11 +27,11 @@ def markdown(page: Page) -> str:
         _logic(page),
         _cards(page),
         _section("How often it is shown", map(inert, page.alerting)),
-        _params(page),
+        _params(page.params),
         _valuesets(page),
-        _tests(page),
-        _evidence(page),
-        _section("What no document was found for", map(inert, page.unconfirmed)),
+        _tests(page.tests),
+        _evidence(page.source.rule.evidence),
+        _section(_UNCONFIRMED, map(inert, page.unconfirmed)),
         _prefetch(page),
         _attributes(page),
         _section("Changes", map(inert, page.history)),
@@ -38,11 +40,41 @@ def markdown(page: Page) -> str:
     return text.rstrip("\n") + "\n"
 
 
-def index_markdown(pages: Sequence[Page]) -> str:
+def detector_markdown(page: DetectorPage) -> str:
+    """The whole page of a detector; the same for the same files."""
+    tree = page.tree
+    parts: list[Iterable[str]] = [
+        [f"# {inert(tree.title)}", ""],
+        [f"`{tree.name}` version {tree.version}, {_code(tree.document.file)}.", ""],
+        [" ".join(map(inert, page.status)), ""],
+        ["## What it detects", "", inert(page.opens), ""],
+        *([f"- {inert(each)}"] for each in page.more),
+        [""],
+        _params(page.params),
+        _tests(page.tests),
+        _evidence(tree.governance.evidence),
+        _section(_UNCONFIRMED, map(inert, tree.governance.unconfirmed)),
+        _section("Changes", map(inert, page.history)),
+    ]
+    text = "\n".join(line for part in parts for line in part)
+    return text.rstrip("\n") + "\n"
+
+
+def index_markdown(
+    pages: Sequence[Page], detectors: Sequence[DetectorPage] = ()
+) -> str:
     """The page that leads to all others."""
     lines = ["# Rules", "", "| rule | version | status | title |", "|---|---|---|---|"]
     for name, version, status, title in titles(pages):
         lines.append(f"| [{name}]({name}.md) | {version} | {status} | {inert(title)} |")
+    if detectors:
+        head = "| detector | version | status | title |"
+        lines += ["", "## Detectors", "", head, "|---|---|---|---|"]
+    for each in detectors:
+        tree = each.tree
+        link = f"[{tree.name}](detectors/{tree.name}.md)"
+        told = f"{tree.version} | {tree.status} | {inert(tree.title)}"
+        lines.append(f"| {link} | {told} |")
     return "\n".join(lines) + "\n"
 
 
@@ -175,13 +207,16 @@ def _action(action: ActionTemplate, facts: Mapping[str, Fact]) -> str:
 _JOINED = {"": "; ", "any": "; and/or ", "at-most-one": "; or "}
 
 
-def _params(page: Page) -> Iterator[str]:
-    if not page.params:
+_UNCONFIRMED = "What no document was found for"
+
+
+def _params(params: Sequence[ParamWords]) -> Iterator[str]:
+    if not params:
         return
     yield from _heading("Limits that a site may tune")
     yield "| limit | means | default | least | most | here |"
     yield "|---|---|---|---|---|---|"
-    for each in page.params:
+    for each in params:
         cells = [each.describe, each.default, each.low, each.high, each.site]
         yield f"| `{each.name}` | {' | '.join(map(inert, cells))} |"
     yield ""
@@ -226,20 +261,20 @@ def _some(words: Sequence[str]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def _tests(page: Page) -> Iterator[str]:
-    if not page.tests:
+def _tests(tests: Sequence[tuple[str, str]]) -> Iterator[str]:
+    if not tests:
         return
-    yield from _heading(f"Tests ({len(page.tests)})")
+    yield from _heading(f"Tests ({len(tests)})")
     yield "| case | expected |"
     yield "|---|---|"
-    for name, expected in page.tests:
+    for name, expected in tests:
         yield f"| {inert(name)} | {inert(expected)} |"
     yield ""
 
 
-def _evidence(page: Page) -> Iterator[str]:
+def _evidence(evidence: Iterable[Evidence]) -> Iterator[str]:
     listed = []
-    for each in page.source.rule.evidence:
+    for each in evidence:
         year = f" ({each.year})" if each.year else ""
         listed.append(f"{_link(each.citation, each.url)}{year}")
     return _section("Evidence", listed)

@@ -11,6 +11,8 @@ from ..engine.alerting import ANY_REASON, AboutData
 from ..engine.rulebook import Rulebook
 from ..language.criterion_tree import Amount
 from ..language.document import Document
+from ..language.tree import GovernanceNode, ParamNode
+from ..values.intervals import Duration
 from .fact_words import value_text
 from .hti1 import SourceAttribute, source_attributes
 from .meaning import RuleFile
@@ -29,6 +31,17 @@ class ParamWords:
     high: str
     site: str
     """What holds here."""
+
+    def as_json(self) -> dict[str, str]:
+        """Return it as plain data."""
+        return {
+            "name": self.name,
+            "means": self.describe,
+            "default": self.default,
+            "min": self.low,
+            "max": self.high,
+            "here": self.site,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +125,24 @@ def _status(source: RuleFile, rulebook: Rulebook) -> Iterator[str]:
     }[rule.status if rule.status != "active" or rule.served else "shadow"]
     if rule.status != tree.status:
         yield f"The file says {tree.status}; site.yaml decides otherwise."
+    shown = "each card says that it awaits local approval" if rule.served else ""
+    yield from tell_governance(governance, tree.replaced_by, shown)
+
+
+def tell_governance(
+    governance: GovernanceNode, replaced_by: str, shown: str
+) -> Iterator[str]:
+    """Yield who approved it and answers for it, from when until when.
+
+    Args:
+        shown: What is so although nobody approved it; empty for nothing.
+    """
     if governance.approved:
         yield f"Approved by {governance.approved.by} on {governance.approved.on}."
-    elif rule.served:
-        yield "Nobody has approved it; each card says that it awaits local approval."
     else:
-        yield "Nobody has approved it."
+        yield (
+            f"Nobody has approved it; {shown}." if shown else "Nobody has approved it."
+        )
     for said, value in (
         ("In effect from", governance.effective),
         ("Expires on", governance.expires),
@@ -127,20 +152,25 @@ def _status(source: RuleFile, rulebook: Rulebook) -> Iterator[str]:
     ):
         if value:
             yield f"{said} {str(value).rstrip('.')}."
-    if tree.replaced_by:
-        yield f"Replaced by {tree.replaced_by}."
+    if replaced_by:
+        yield f"Replaced by {replaced_by}."
 
 
 def _params(source: RuleFile) -> Iterator[ParamWords]:
     for name, node in source.tree.params.items():
-        yield ParamWords(
-            name,
-            node.describe,
-            _shown(node.default, node.unit),
-            _shown(node.least, node.unit),
-            _shown(node.most, node.unit),
-            value_text(source.rule.params[name].value, node.unit),
-        )
+        yield param_words(node, source.rule.params[name].value)
+
+
+def param_words(node: ParamNode, here: float | Duration) -> ParamWords:
+    """Return what a page says of a param, of which *here* is the value at the site."""
+    return ParamWords(
+        node.name,
+        node.describe,
+        _shown(node.default, node.unit),
+        _shown(node.least, node.unit),
+        _shown(node.most, node.unit),
+        value_text(here, node.unit),
+    )
 
 
 def _shown(amount: Amount | None, unit: str) -> str:

@@ -1,5 +1,6 @@
 """The text of rule files: YAML with positions, schemas, and what is wrong with it."""
 
+from .detectors import DetectorTree
 from .diagnostics import (
     Finding,
     Findings,
@@ -18,6 +19,7 @@ from .source import SIZE_LIMIT, parse_yaml
 from .tree import RuleTree
 
 __all__ = [
+    "DetectorTree",
     "Document",
     "Finding",
     "Findings",

@@ -185,3 +185,34 @@ def test_rules_with_errors_are_not_compared(changed: Path) -> None:
 
     assert found.exit_code == 2
     assert "cannot be used" in found.output
+
+
+DETECTOR = "detectors/high-heart-rate-at-rest.yaml"
+
+
+def test_a_number_of_a_detector_is_told_with_its_line_and_step(changed: Path) -> None:
+    change(changed, "default: 100", "default: 105", DETECTOR)
+
+    found = run(RULES, changed)
+    told = json.loads(run(RULES, changed, "--format", "json").stdout)
+
+    assert found.exit_code == 1
+    line = (changed / DETECTOR).read_text().splitlines().index("    above: $limit") + 1
+    assert (
+        f"  {changed / DETECTOR}:{line}: minor: limit 105, was 100; fires for fewer"
+    ) in found.stdout.splitlines()
+    assert "error[CDS617]: needs 1.1.0, has 1.0.0" in found.stdout
+    assert [each["detector"] for each in told["detectors"]] == [
+        "high-heart-rate-at-rest"
+    ]
+    assert told["detectors"][0]["needed"] == "minor"
+
+
+def test_two_files_of_a_detector_are_compared(changed: Path) -> None:
+    change(changed, "for: 10 minutes", "for: 15 minutes", DETECTOR)
+
+    found = run(RULES / DETECTOR, changed / DETECTOR)
+
+    assert found.exit_code == 1
+    assert "for 15 minutes, was 10 minutes" in found.stdout
+    assert found.stdout.endswith("1 changed; 1 with a version that does not say so\n")

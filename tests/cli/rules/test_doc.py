@@ -13,7 +13,9 @@ from cds_service.rulebook.load import check_folder
 
 HOME = Path(__file__).parents[3]
 RULES = HOME / "rules"
-NAMES = sorted(check_folder(RULES).rulebook.rules)
+CHECKED = check_folder(RULES)
+NAMES = sorted(CHECKED.rulebook.rules)
+DETECTORS = sorted(each.name for each in CHECKED.detectors.values())
 RULE = "beta-blocker-resting-tachycardia"
 
 
@@ -88,14 +90,24 @@ def test_all_pages_and_an_index_are_written_the_same_each_time(
     out = tmp_path / "pages"
 
     first = run("--out", str(out), rules=rules)
-    texts = {file.name: file.read_bytes() for file in out.iterdir()}
+    texts = written(out)
     run("--out", str(out), rules=rules)
 
     assert first.exit_code == 0
-    assert sorted(texts) == sorted(["README.md", *(f"{name}.md" for name in NAMES)])
-    assert {file.name: file.read_bytes() for file in out.iterdir()} == texts
-    for name in NAMES:
-        assert f"[{name}]({name}.md)" in texts["README.md"].decode()
+    pages = [*NAMES, *(f"detectors/{name}" for name in DETECTORS)]
+    assert sorted(texts) == sorted(["README.md", *(f"{page}.md" for page in pages)])
+    assert written(out) == texts
+    for page in pages:
+        name = page.removeprefix("detectors/")
+        assert f"[{name}]({page}.md)" in texts["README.md"].decode()
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    return {
+        file.relative_to(folder).as_posix(): file.read_bytes()
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
 
 
 def test_pages_that_are_out_of_date_are_named_with_the_line(
@@ -118,7 +130,32 @@ def test_pages_that_are_out_of_date_are_named_with_the_line(
     stale = next(line for line in lines if RULE in line)
     number = int(stale.split(":")[1])
     assert "100 /min" in (out / f"{RULE}.md").read_text().splitlines()[number - 1]
-    assert lines[-1] == f"{len(NAMES) + 1} pages, 3 out of date"
+    assert lines[-1] == f"{len(NAMES) + len(DETECTORS) + 1} pages, 3 out of date"
+
+
+def test_the_page_of_a_detector_is_asked_for_by_its_name() -> None:
+    page = run("high-heart-rate-at-rest").stdout
+    told = json.loads(run("high-heart-rate-at-rest", "--format", "json").stdout)
+
+    assert page.startswith("# High heart rate at rest\n")
+    for words in (
+        "An episode opens when heart rate has been above 100 /min for 10 minutes, at",
+        "| `limit` | Heart rate at rest above which it is high. | 100 /min | 90 /min |",
+        "| 100 itself is not high | nothing is detected |",
+        "| one every five minutes says nothing, and that is said | not judged: too",
+        "](<https://support.apple.com/en-us/HT208931>)",
+        "## What no document was found for",
+    ):
+        assert words in page, words
+    assert list(told) == ["detectors"]
+    assert told["detectors"][0]["raises"] == "high-heart-rate"
+
+
+def test_a_name_that_is_neither_of_a_rule_nor_a_detector_is_told() -> None:
+    wrong = run("high-heart-rate-at-rst")
+
+    assert wrong.exit_code == 2
+    assert "did you mean `high-heart-rate-at-rest`?" in wrong.stderr
 
 
 def test_a_page_that_is_not_changed_by_a_comment_stays_up_to_date(

@@ -1,0 +1,1 @@
+"""Detectors in sentences, and what changed in them."""
