@@ -13,6 +13,7 @@ from ...wearables.detection.detectors import Detector, SustainedBreach
 from ...wearables.detection.episodes import DayTally, NotJudged
 from ...wearables.records import PatientKey
 from ...wearables.samples import microseconds
+from ...wearables.summaries import DaySummary
 from ..consents import guard
 from ..database import Database
 from ..recorder import Recorder
@@ -31,8 +32,8 @@ from .records import (
     OwnLimitRecord,
     told_of_episodes,
 )
-from .rows import day_tally, stored_episode
-from .tables import DUE, TALLIES
+from .rows import day_summary, day_tally, stored_episode
+from .tables import DUE, SUMMARIES, TALLIES
 
 AT_ONCE = 1000
 """Episodes that are looked at in one go."""
@@ -63,6 +64,24 @@ class Detections:
             order = (alert.start_utc, alert.stored_us, alert.id)
             found = connection.execute(asked.order_by(*order)).all()
         return tuple(map(_kept, found))
+
+    def summaries(
+        self, patient: PatientKey, first: date, last: date, metric: str = ""
+    ) -> tuple[DaySummary, ...]:
+        """Return what the days were from the first to the last, which is included.
+
+        Args:
+            metric: Empty for all.
+        """
+        row = SUMMARIES.c
+        asked = select(SUMMARIES).where(*_of(SUMMARIES, patient))
+        asked = asked.where(row.day.between(first.isoformat(), last.isoformat()))
+        if metric:
+            asked = asked.where(row.metric == metric)
+        order = (row.day, row.metric, row.part, row.source)
+        with self._database.reading() as connection:
+            found = connection.execute(asked.order_by(*order)).all()
+        return tuple(map(day_summary, found))
 
     def tallies(
         self, tenant: str, first: date, patient: PatientKey | None = None
