@@ -83,7 +83,10 @@ def voices_in_order(series: Series, priority: Sequence[str]) -> Series:
     if order == list(range(len(order))):
         return series
     now_at = {before: now for now, before in enumerate(order)}
-    points = [each._replace(voice=now_at[each.voice]) for each in series.points]
+    points = [
+        Point._make((*each[:3], now_at[each.voice], *each[4:]))
+        for each in series.points
+    ]
     return Series(series.metric, [series.voices[each] for each in order], points)
 
 

@@ -13,7 +13,7 @@ from operator import ge, gt, le, lt
 from ..metrics import Metric
 from ..samples import BOUNDS, Flag, Stat
 from ..series import Point, Series, chosen
-from .detectors import Detector, Direction, SustainedBreach
+from .detectors import Detector, Direction, Rest, SustainedBreach
 from .episodes import NotJudged
 from .rest import Resting, rest_of, us
 
@@ -30,50 +30,67 @@ BREACHES: dict[Direction, Compare] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Readings:
-    """The readings that count, in order; the lists are as long as the points."""
+class Counted:
+    """The readings that count, in order, and whether the wearer rests at each."""
 
     series: Series
     """Its points are these."""
     times: list[int]
-    limits: Sequence[float]
-    """Of the patient's own or the detector's, as it was at each."""
-    breach: list[bool]
-    clear: list[bool]
-    """On the safe side of where it is clear."""
     resting: Sequence[Resting]
     left_out: Sequence[tuple[Point, NotJudged]] = ()
     """Readings that are nothing to detect on, and why."""
 
 
-def judge_readings(
-    detector: Detector,
-    pattern: SustainedBreach,
-    metric: Metric,
-    series: Series,
-    steps: Series | None = None,
-    limits: Limits = (),
-) -> Readings:
-    """Return the readings that count, with what each says.
+@dataclass(frozen=True, slots=True)
+class Readings(Counted):
+    """What each of them says; the lists are as long as the points."""
+
+    limits: Sequence[float] = ()
+    """Of the patient's own or the detector's, as it was at each."""
+    breach: Sequence[bool] = ()
+    clear: Sequence[bool] = ()
+    """On the safe side of where it is clear."""
+
+
+def count_readings(
+    metric: Metric, series: Series, gap: int, rest: Rest | None, steps: Sequence[Point]
+) -> Counted:
+    """Return the readings that count where one of them speaks for *gap* at most.
 
     Args:
         series: With its voices in their order.
-        steps: Of the metric that proves rest.
-        limits: The patient's own.
+        gap: Microseconds.
+        rest: None where it does not matter whether the wearer rests.
+        steps: Intervals of the metric that proves it.
     """
-    counted, left_out = _sorted_out(series, metric, us(pattern.gap))
+    counted, left_out = _sorted_out(series, metric, gap)
     points = chosen(Series(series.metric, series.voices, counted))
-    levels = _levels(detector, pattern, limits)
-    breach, clear, held = _sides(pattern.direction, points, levels)
-    intervals = steps.points if steps else ()
-    return Readings(
+    return Counted(
         series=Series(series.metric, series.voices, points),
         times=[each.start_us for each in points],
+        resting=rest_of(points, rest, steps, metric.at_rest),
+        left_out=left_out,
+    )
+
+
+def judge_readings(
+    detector: Detector, pattern: SustainedBreach, counted: Counted, limits: Limits = ()
+) -> Readings:
+    """Return what each reading says.
+
+    Args:
+        limits: The patient's own.
+    """
+    levels = _levels(detector, pattern, limits)
+    breach, clear, held = _sides(pattern.direction, counted.series.points, levels)
+    return Readings(
+        counted.series,
+        counted.times,
+        counted.resting,
+        counted.left_out,
         limits=held,
         breach=breach,
         clear=clear,
-        resting=rest_of(points, pattern.rest, intervals, metric.at_rest),
-        left_out=left_out,
     )
 
 

@@ -14,11 +14,11 @@ from typing import NamedTuple
 from ..days import NEXT, Calendar
 from ..metrics import Catalogue
 from ..samples import microseconds
-from ..series import QUARTER, Series, voices_in_order
-from .detectors import Detector, SustainedBreach
+from ..series import QUARTER, Point, Series, voices_in_order
+from .detectors import Detector, Rest, SustainedBreach
 from .episodes import Closing, Episode, StoredEpisode
 from .evidence import Days, Span, WearableEvidence
-from .judging import judge_readings
+from .judging import Counted, count_readings, judge_readings
 from .rest import us
 from .sustained import Judgement, find_sustained
 from .windows import Terms
@@ -29,12 +29,13 @@ ROW = 4
 
 @dataclass(frozen=True, slots=True)
 class SeriesOnce:
-    """What is kept, each time of a series read once."""
+    """What is kept, read once, and counted once for all that ask the same of it."""
 
     evidence: WearableEvidence
     catalogue: Catalogue
     calendar: Calendar
     _read: dict[str, tuple[int, int, Series]] = field(default_factory=dict)
+    _counted: dict[tuple[object, ...], Counted] = field(default_factory=dict)
 
     def series(self, metric: str, from_us: int, to_us: int) -> Series:
         """Return what starts from one instant to before another, voices in order."""
@@ -50,6 +51,21 @@ class SeriesOnce:
             bisect_left(series.points, each, key=_START) for each in (from_us, to_us)
         )
         return Series(metric, series.voices, series.points[begin:end])
+
+    def counted(
+        self, metric: str, from_us: int, to_us: int, gap: int, rest: Rest | None
+    ) -> Counted:
+        """Return the readings of a time that count, and at which the wearer rests."""
+        key = metric, from_us, to_us, gap, rest
+        if key not in self._counted:
+            steps: Sequence[Point] = ()
+            if rest is not None:
+                before = from_us - us(rest.lookback) - us(rest.longest)
+                steps = self.series(rest.metric, before, to_us).points
+            series = self.series(metric, from_us, to_us)
+            known = self.catalogue.metrics[metric]
+            self._counted[key] = count_readings(known, series, gap, rest, steps)
+        return self._counted[key]
 
 
 _START = itemgetter(0)
@@ -158,25 +174,14 @@ class Search:
 
     def _judge(self, begin: int, end: int) -> Judgement:
         """Return what is found from an instant on; of readings a while longer."""
-        detector, rest, evidence = (
-            self.detector,
-            self.pattern.rest,
-            self.reader.evidence,
+        detector, terms, reader = self.detector, self.terms, self.reader
+        from_us = begin - terms.hold - ROW * terms.gap
+        from_us, to_us = from_us - from_us % QUARTER, end + terms.hold
+        counted = reader.counted(
+            detector.metric, from_us, to_us, terms.gap, self.pattern.rest
         )
-        from_us = begin - self.terms.hold - ROW * self.terms.gap
-        from_us, to_us = from_us - from_us % QUARTER, end + self.terms.hold
-        steps = None
-        if rest is not None:
-            longest = us(rest.lookback) + us(rest.longest)
-            steps = self.reader.series(rest.metric, from_us - longest, to_us)
-        readings = judge_readings(
-            detector,
-            self.pattern,
-            self.reader.catalogue.metrics[detector.metric],
-            self.reader.series(detector.metric, from_us, to_us),
-            steps,
-            evidence.limits(detector.name),
-        )
+        limits = reader.evidence.limits(detector.name)
+        readings = judge_readings(detector, self.pattern, counted, limits)
         force = self._force(begin, to_us)
         return find_sustained(
             detector, self.pattern, readings, force, microseconds(self.now)

@@ -84,6 +84,8 @@ def not_judged(judgement: Judgement) -> Mapping[int, NotJudged]:
     rest; else it is that too few readings speak, if those that do are in breach.
     """
     readings, strict, terms = judgement.readings, judgement.windows, judgement.terms
+    if True not in readings.breach:
+        return {}
     loose = strict
     if Resting.UNKNOWN in readings.resting:
         may_rest = [each is not Resting.ACTIVE for each in readings.resting]

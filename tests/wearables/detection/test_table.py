@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from cds_service.wearables.detection.episodes import Closing
-from cds_service.wearables.detection.judging import judge_readings
+from cds_service.wearables.detection.judging import count_readings, judge_readings
 from cds_service.wearables.detection.sustained import find_spells
 from cds_service.wearables.detection.windows import Terms, TimeBefore, Windows
 from cds_service.wearables.samples import Context, Flag
@@ -125,7 +125,8 @@ class NoStart(Terms):
 
 def openings(points: list[Point], terms: Terms) -> list[float]:
     metric, series = CATALOGUE.metrics[HR], Series(HR, (Voice("watch"),), points)
-    readings = judge_readings(DETECTOR, FAST, metric, series)
+    counted = count_readings(metric, series, terms.gap, None, ())
+    readings = judge_readings(DETECTOR, FAST, counted)
     windows = Windows(readings, terms, [True] * len(points))
     span = points[0].start_us, points[-1].start_us
     spells = find_spells(readings, windows, terms, span, span[1])
