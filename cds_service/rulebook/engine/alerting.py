@@ -8,6 +8,7 @@ silences a card for a colleague, unless a rule leaves the ``user`` out on purpos
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from ...protocol.cards import Indicator
 from ..language.tree import ONCE_PER
@@ -51,7 +52,7 @@ class Alerting:
         return (*repeat, *self.snooze.values())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AboutData:
     """Which overrides say that the data are wrong, and how long that counts."""
 
@@ -68,9 +69,9 @@ class AboutData:
         own = alerting.snoozed_for(reason) if alerting else None
         return self.reasons[reason] if own is None else own
 
-    @property
+    @cached_property
     def looks_back(self) -> tuple[Duration, ...]:
-        """How far such overrides matter."""
+        """How far such overrides matter; each call asks, of all rules."""
         lasting = (
             self.lasts(rule, reason)
             for reason in self.reasons

@@ -37,8 +37,7 @@ class Pseudonyms:
         until, known = self._known.get(patient, (0.0, ""))
         if now < until:
             return known
-        with self._database.reading() as connection:
-            key = read_key(connection, patient)
+        key = self._database.read(lambda connection: read_key(connection, patient))
         if key is None:
             key = self._database.write(lambda each: _make_key(each, patient))
         made = pseudonym(patient, key)

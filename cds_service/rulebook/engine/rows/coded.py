@@ -5,7 +5,7 @@ from what has none.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ....fhir.chart import Chart, Resource, medication_of
@@ -142,6 +142,7 @@ class Coded:
     """Why its codes are not known; None where they are, or words stand for them."""
     medication: Resource | None = None
     """The Medication that a medicine refers to, where it was obtained."""
+    _shape: Shape | None = field(default=None, init=False, repr=False, compare=False)
 
     def display_of(self, wanted: str) -> str:
         """Return what one of the codes, ``system|code``, is called; may be empty."""
@@ -156,8 +157,13 @@ class Coded:
         """Return the routes and the dose form that a medicine states.
 
         A dosage's text is a sentence to a person ("keep an eye on the pulse") and says
-        nothing of the form.
+        nothing of the form. Each set that rules out a form asks; it is read once.
         """
+        if self._shape is None:
+            self._shape = self._read_shape()
+        return self._shape
+
+    def _read_shape(self) -> Shape:
         holder, medication = self.holder, self.medication or {}
         routes = [
             dosage.get(member)

@@ -366,13 +366,13 @@ class _Exclusion:
                 return True
             if system == ATC and code.startswith(self._atc):
                 return True
-        if any(map(self._says_word, coded.names)):
+        if self._words and any(map(self._says_word, coded.names)):
             return True
         return not sure and (self._has_partner(coded) or self._is_of_form(coded))
 
     def _has_partner(self, coded: Coded) -> bool:
         """Return whether the product also holds an ingredient that rules it out."""
-        return any(map(self._says_partner, coded.names))
+        return bool(self._partners) and any(map(self._says_partner, coded.names))
 
     def _is_of_form(self, coded: Coded) -> bool:
         """Return whether it is given in a form that rules it out.
