@@ -7,11 +7,10 @@ sets some for a service of that name.
 
 from datetime import timedelta
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -34,14 +33,10 @@ from .values import (
     Networks,
     Profile,
     Reload,
+    TracesUrl,
 )
 
 PREFIX = "CDS_"
-TRACING = (
-    "opentelemetry.sdk.trace",
-    "opentelemetry.exporter.otlp.proto.http.trace_exporter",
-)
-"""What traces take, which is an extra."""
 MIB = 1024 * 1024
 _PORT = 8080
 
@@ -258,6 +253,14 @@ class Config(BaseSettings):
         description="Milliseconds that a call may take besides reading the chart; what"
         " comes later is a 503 and no card counts as shown.",
     )
+    drain_ms: int = Field(
+        default=0,
+        ge=0,
+        le=120_000,
+        description="Milliseconds for which a server that was told to end goes on as"
+        " ever, but for `/health/ready`, which is 503: so long a load balancer has to"
+        " notice.",
+    )
     keep_days: int | None = Field(
         default=None,
         ge=1,
@@ -298,7 +301,7 @@ class Config(BaseSettings):
         description="Addresses or networks of proxies whose `X-Forwarded-For` is"
         " believed, separated by commas.",
     )
-    traces_url: BaseUrl = Field(
+    traces_url: TracesUrl = Field(
         default="",
         description="Where traces are sent, as OTLP over HTTP, such as"
         " `http://127.0.0.1:4318/v1/traces`; it takes `pip install cds-service[otel]`."
@@ -362,13 +365,6 @@ class Config(BaseSettings):
         if problems:
             raise ValueError("\n".join(problems))
         return self
-
-    @field_validator("traces_url")
-    @classmethod
-    def _refuse_traces_without_their_library(cls, url: str) -> str:
-        if url and not all(map(_is_installed, TRACING)):
-            raise ValueError("needs `pip install cds-service[otel]`")
-        return url
 
     @model_validator(mode="after")
     def _keep_the_trail_as_long_as_what_it_tells_of(self) -> "Config":
@@ -488,10 +484,3 @@ def _anonymous(fhir_servers: tuple[str, ...]) -> TrustedClient:
         ),
         profile=ClientProfile(),
     )
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False

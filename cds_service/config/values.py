@@ -5,6 +5,7 @@ A list is one variable of the environment: its items stand between commas or spa
 
 import ipaddress
 from enum import StrEnum
+from importlib.util import find_spec
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -83,7 +84,28 @@ def _network(value: str) -> str:
         raise ValueError(f"{message}; {value!r} is neither") from None
 
 
+TRACING = (
+    "opentelemetry.sdk.trace",
+    "opentelemetry.exporter.otlp.proto.http.trace_exporter",
+)
+"""What traces take, which is an extra."""
+
+
+def _with_their_library(url: str) -> str:
+    if url and not all(map(_is_installed, TRACING)):
+        raise ValueError("needs `pip install cds-service[otel]`")
+    return url
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
+TracesUrl = Annotated[BaseUrl, AfterValidator(_with_their_library)]
 FhirUrls = Annotated[tuple[FhirUrl, ...], NoDecode, BeforeValidator(_split)]
 Networks = Annotated[
     tuple[Annotated[str, AfterValidator(_network)], ...],

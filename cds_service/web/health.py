@@ -5,7 +5,7 @@ Nothing of it holds patient data.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,9 +67,13 @@ def read_readiness(app: Flask) -> HealthAnswer:
     readiness: Readiness = app.extensions["cds_readiness"]
     world: World = app.extensions["cds_service"]
     headers = {"Content-Type": "application/json"}
+    ends: Callable[[], bool] | None = app.extensions.get("cds_ends")
+    why = "This server ends." if ends and ends() else ""
     fault = readiness.fault
     if fault is not None:
-        error = Unavailable(f"Nothing can be recorded: {fault.kind}.")
+        why = why or f"Nothing can be recorded: {fault.kind}."
+    if why:
+        error = Unavailable(why)
         headers["Retry-After"] = str(error.retry_after)
         return HealthAnswer(error.status, headers, render_json(error.as_json()))
     rulebook, refused = world.rulebook, _error(readiness.refusal)

@@ -201,6 +201,7 @@ OTHER_SETTINGS: dict[str, Any] = {
     "held_byte_limit": 2**21,
     "arrival_deadline_ms": 5000,
     "answer_deadline_ms": 100,
+    "drain_ms": 100,
     "trusted_proxies": ("10.0.0.7/32",),
     "tls_cert": Path("cert.pem"),
     "tls_key": Path("key.pem"),

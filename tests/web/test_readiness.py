@@ -191,6 +191,18 @@ def test_what_a_listener_beside_the_requests_says_is_the_same(caller: Caller) ->
     assert (answer.status, answer.body) == (200, caller.http.get("/health/ready").data)
 
 
+def test_a_server_that_ends_is_not_ready_whatever_can_be_recorded(
+    caller: Caller,
+) -> None:
+    ended: list[bool] = []
+    caller.http.application.extensions["cds_ends"] = lambda: bool(ended)
+    assert ask(caller)[0] == 200
+
+    ended.append(True)
+
+    assert ask(caller) == (503, "This server ends.")
+
+
 # One database alone
 
 

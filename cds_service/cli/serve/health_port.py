@@ -6,7 +6,6 @@ door like the other's, so that nobody holds it up either.
 """
 
 import threading
-from collections.abc import Callable
 from selectors import DefaultSelector
 from typing import Any
 
@@ -31,11 +30,8 @@ TURN = 1.0
 class HealthPort:
     """Answers ``/health/live`` and ``/health/ready`` until it is told to stop."""
 
-    def __init__(
-        self, listener: Any, app: Flask, serves: Callable[[], bool], log: Log
-    ) -> None:
+    def __init__(self, listener: Any, app: Flask, log: Log) -> None:
         self._app = app
-        self._serves = serves
         self._ended = threading.Event()
         self._poller = DefaultSelector()
         house = House(
@@ -81,7 +77,5 @@ class HealthPort:
             return render_answer(200, render_json({"status": "alive"}))
         if path != b"/health/ready":
             return refuse(404)
-        if not self._serves():
-            return refuse(503, "This server ends.")
         ready = read_readiness(self._app)
         return render_answer(ready.status, ready.body, ready.headers)

@@ -1,6 +1,9 @@
 """The server under gunicorn, from good settings until it is told to end."""
 
+import mmap
 import os
+import queue
+import signal
 import subprocess
 import sys
 import time
@@ -31,6 +34,7 @@ SLACK = 30
 slow FHIR server never is."""
 AGAIN = 2.0
 """Seconds between two starts of the watcher of the rules."""
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 PATIENCE = 5.0
 """Seconds that the watcher has to end."""
 KEEP_ALIVE = 75
@@ -105,6 +109,7 @@ class GunicornServer(BaseApplication):
         self._build = build
         self._place = place
         self.change = ""
+        self.farewell = Farewell()
         super().__init__()  # type: ignore[no-untyped-call]
 
     def take_up(self) -> bool:
@@ -130,6 +135,21 @@ class GunicornServer(BaseApplication):
     def load(self) -> Flask:
         """Return the app of one worker, built after the fork."""
         return self._build(self._config)
+
+
+class Farewell:
+    """Whether the server ends; told by the master, and seen by all its workers."""
+
+    def __init__(self) -> None:
+        self._shared = mmap.mmap(-1, 1)
+
+    def tell(self) -> None:
+        """Have all know that it does."""
+        self._shared[0] = 1
+
+    def is_told(self) -> bool:
+        """Check whether it does."""
+        return self._shared[0] == 1
 
 
 class Arbiter(gunicorn.arbiter.Arbiter):
@@ -161,10 +181,23 @@ class Arbiter(gunicorn.arbiter.Arbiter):
         say("settings taken", change=self.app.change)
 
     def stop(self, graceful: bool = True) -> None:
-        """End the watcher, then the workers."""
+        """End the watcher, then the workers, once others could see that it ends."""
         if self._watcher:
             self._watcher.end()
+        # Who took over the sockets answers on them; nobody has to look elsewhere.
+        if graceful and not self.reexec_pid:
+            self._drain()
         super().stop(graceful)  # type: ignore[no-untyped-call]
+
+    def _drain(self) -> None:
+        """Go on for a while, not ready any more; another signal to end ends it."""
+        self.app.farewell.tell()
+        until = time.monotonic() + self.app.config.drain_ms / 1000
+        while (left := until - time.monotonic()) > 0:
+            with suppress(queue.Empty):
+                # That a child has ended stands in there as well.
+                if self.SIG_QUEUE.get(timeout=left) in ENDING:
+                    return
 
 
 LASTING = ("database_url", "host", "port", "reload", "rules", "profile")

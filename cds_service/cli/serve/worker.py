@@ -76,6 +76,7 @@ class Worker(ThreadWorker):
         super().load_wsgi()  # type: ignore[no-untyped-call]
         self._app = app = self.wsgi
         app.extensions["cds_metrics"].workload = self.tell_load
+        app.extensions["cds_ends"] = self.app.farewell.is_told
         self._origins: Origins = app.extensions["cds_origins"]
 
         def wsgi(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -136,7 +137,7 @@ class Worker(ThreadWorker):
     def _build_health_port(self) -> HealthPort | None:
         if not self._config.health_port:
             return None
-        port = HealthPort(self.sockets[-1], self._app, lambda: self.alive, self.log)
+        port = HealthPort(self.sockets[-1], self._app, self.log)
         port.start()
         return port
 

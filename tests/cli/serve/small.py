@@ -52,6 +52,10 @@ def build(config):
     def large():
         return b"x" * 16_000_000
 
+    @app.get("/ready")
+    def ready():
+        return "ends" if app.extensions["cds_ends"]() else "serves"
+
     @app.get("/who")
     def who():
         return request.remote_addr

@@ -1,5 +1,6 @@
 """SIGTERM: whoever was let in is answered, or sees a clean end."""
 
+import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection, HTTPResponse
@@ -34,6 +35,11 @@ def worker_stops(server: Small) -> None:
         return False
 
     until(is_closed)
+
+
+def asked(server: Small, path: str) -> bytes:
+    """What is answered on a new connection."""
+    return server.say(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
 
 
 def answer_of(connection: HTTPConnection) -> tuple[int, bytes]:
@@ -93,6 +99,23 @@ def test_nobody_sees_a_reset_when_it_ends_under_load(tmp_path: Path) -> None:
 
     assert [last for _, last in ends] == ["closed"] * 8
     assert all(answered for answered, _ in ends)
+
+
+def test_a_balancer_has_time_to_notice_before_a_server_ends(tmp_path: Path) -> None:
+    with serving(tmp_path, drain_ms=60_000) as server:
+        assert asked(server, "/ready").endswith(b"serves")
+        server.process.terminate()
+        until(lambda: asked(server, "/ready").endswith(b"ends"))
+        server.process.send_signal(signal.SIGCHLD)  # as when the watcher has ended
+        assert asked(server, "/ready").endswith(b"ends")
+
+        with server.connect() as late:
+            assert ask(late).endswith(b"hello")
+            assert ask(late).endswith(b"hello")
+
+            server.process.terminate()  # no longer
+            assert received(late) == b""
+        assert server.process.wait(PATIENCE) == 0
 
 
 def ask_until_closed(connection: socket.socket) -> tuple[int, str]:
