@@ -155,7 +155,7 @@ def _as_json(day: DaySummary, metric: Metric | None) -> dict[str, Any]:
         "n": day.n,
         **values,
         "covered": day.covered,
-        "bands": dict(day.bands),
+        "bands": {name: day.bands[name] for name in _in_order(day, metric)},
         "first": day.first and day.first.isoformat(),
         "last": day.last and day.last.isoformat(),
         "sources": list(day.sources),
@@ -172,6 +172,13 @@ def _as_json(day: DaySummary, metric: Metric | None) -> dict[str, Any]:
     }
 
 
+def _in_order(day: DaySummary, metric: Metric | None) -> list[str]:
+    """The bands of a day, rising as the metric has them now; others go last."""
+    known = [each.name for each in metric.bands] if metric else []
+    order = [*known, *sorted(set(day.bands) - set(known))]
+    return [name for name in order if name in day.bands]
+
+
 def _describe(day: DaySummary, told: dict[str, Any]) -> str:
     unit = told.get("unit", "")
     values = [
@@ -183,7 +190,7 @@ def _describe(day: DaySummary, told: dict[str, Any]) -> str:
         values.append(f"{day.coverage:.0%} covered")
     values += [
         f"{name} {day.statistic(f'band:{name}'):.0%}"
-        for name in day.bands
+        for name in told.get("bands", ())
         if day.covered
     ]
     if day.worn is not None:
