@@ -406,6 +406,11 @@ def tell_of_wearables(story: Story) -> None:
     forged = {"webhook-id": odd, "webhook-signature": f"v1,{story.marks.stray}"}
     forged["webhook-timestamp"] = str(int(time.time()))
     assert story.post("forged", good, ALERTS, **forged).status == 401
+    sources, stray = "/wearables/v1/sources", story.marks.stray
+    in_url = story.post("a secret in the URL", good, f"{sources}/garmin/{stray}")
+    assert in_url.status == 401
+    probe = f"{sources}/nightscout/api/v1/entries"
+    assert story.post("an api-secret", good, probe, api_secret=stray).status == 401
     other_type = story.deliver("no JSON type", good, "d-6", Content_Type="text/plain")
     assert other_type.status == 415
 
