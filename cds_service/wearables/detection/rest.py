@@ -1,8 +1,8 @@
 """Whether the wearer rests at a reading, and what proves it. Pure.
 
 An explicit word goes first: a reading taken in sleep, or while moving. Otherwise short
-intervals of steps tell it, if together they tell of all the time before the reading.
-Where nothing proves rest, nobody knows: it is neither rest nor movement.
+intervals of steps tell it: those that meet the time before the reading, none of which
+may have too many. Where there is none nobody knows: neither rest nor movement.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -47,16 +47,16 @@ def rest_of(
     found = [_said(each.context, unsaid) for each in points]
     if Resting.UNKNOWN not in found:
         return found
-    moved, still = _proofs(rest, intervals)
+    moved, told = _proofs(rest, intervals)
     times = [each.start_us for each in points]
-    proofs = zip(found, within(times, moved), within(times, still), strict=True)
+    proofs = zip(found, within(times, moved), within(times, told), strict=True)
     return [
         (
             said
             if said is not Resting.UNKNOWN
-            else Resting.ACTIVE if moves else Resting.AT_REST if rests else said
+            else Resting.ACTIVE if moves else Resting.AT_REST if knows else said
         )
-        for said, moves, rests in proofs
+        for said, moves, knows in proofs
     ]
 
 
@@ -67,10 +67,10 @@ def _said(context: Context, unsaid: Resting) -> Resting:
 
 
 def _proofs(rest: Rest, intervals: Iterable[Point]) -> tuple[list[Span], list[Span]]:
-    """Return the times at which the wearer is known to have moved, and to have rested.
+    """Return the times at which the wearer is known to have moved, and those told of.
 
-    Moved: at an interval with too many steps, and for the time after it in which
-    nobody may have moved. Rested: where all of that time is told of.
+    Each begins with an interval and lasts for as long after it as nobody may have moved
+    before a reading.
     """
     lookback, longest = us(rest.lookback), us(rest.longest)
     minute = us(timedelta(minutes=1))
@@ -82,15 +82,11 @@ def _proofs(rest: Rest, intervals: Iterable[Point]) -> tuple[list[Span], list[Sp
             continue
         if each.flags != 0 and each.flags & NO_INTERVAL:
             continue
-        told.append((each.start_us, each.end_us))
+        met = (each.start_us, each.end_us + lookback)
+        told.append(met)
         if each.value * minute > rest.per_minute * length:
-            moved.append((each.start_us, each.end_us + lookback))
-    still = [
-        (start + lookback, end + 1)
-        for start, end in united(told)
-        if end - start >= lookback
-    ]
-    return united(moved), still
+            moved.append(met)
+    return united(moved), united(told)
 
 
 def within(times: Iterable[int], runs: Iterable[Span]) -> Iterator[bool]:

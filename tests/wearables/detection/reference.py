@@ -58,7 +58,7 @@ def is_at_rest(at: Point, pattern: SustainedBreach, steps: Sequence[Point]) -> b
     if at.context is Context.ACTIVE:
         return False
     begin = at.start_us - rest.lookback.total_seconds() * SECOND
-    told = []
+    told = False
     for each in steps:
         length = (each.end_us - each.start_us) / SECOND
         if length > rest.longest.total_seconds() or each.flags & Flag.DAY_TOTAL:
@@ -66,11 +66,8 @@ def is_at_rest(at: Point, pattern: SustainedBreach, steps: Sequence[Point]) -> b
         if each.start_us <= at.start_us and each.end_us > begin:
             if each.value / (length / 60) > rest.per_minute:
                 return False
-            told.append((each.start_us, each.end_us))
-    for start, end in sorted(told):
-        if start <= begin < end:
-            begin = end
-    return begin >= at.start_us
+            told = True
+    return told
 
 
 def breaches(at: Point, limit: float) -> bool:

@@ -51,11 +51,25 @@ def test_five_minutes_without_steps_are_rest() -> None:
     assert at(300, walked(0, 300, 11)) is MOVES
 
 
-def test_a_gap_in_what_tells_of_steps_leaves_rest_unknown() -> None:
-    assert at(299, walked(0, 300, 0)) is UNKNOWN
-    assert at(301, walked(0, 300, 0)) is UNKNOWN
-    assert at(600, [*walked(300, 420, 0), *walked(421, 600, 0, length=179)]) is UNKNOWN
+def test_with_the_first_minute_of_which_steps_are_told_rest_is_known() -> None:
+    assert at(-1, walked(0, 300, 0)) is UNKNOWN
+    assert at(0, walked(0, 300, 0)) is REST_
+    assert at(299, walked(0, 300, 0)) is REST_
+
+
+def test_five_minutes_after_the_last_of_which_steps_are_told_rest_is_not_known() -> (
+    None
+):
+    assert at(599, walked(0, 300, 0)) is REST_
+    assert at(600, walked(0, 300, 0)) is UNKNOWN
     assert at(600, []) is UNKNOWN
+
+
+def test_steps_that_are_told_now_and_then_prove_rest_where_each_meets_the_time() -> (
+    None
+):
+    assert at(600, [*walked(240, 300, 0), *walked(360, 420, 0)]) is REST_
+    assert at(600, [*walked(301, 361, 90), *walked(420, 480, 0)]) is MOVES
 
 
 def test_steps_in_any_of_five_minutes_are_movement_though_the_others_are_not_told() -> (
@@ -69,7 +83,7 @@ def test_steps_that_begin_with_the_reading_are_movement() -> None:
     steps = [*walked(0, 300, 0), *walked(300, 360, 90)]
 
     assert at(300, steps) is MOVES
-    assert at(299, steps) is UNKNOWN
+    assert at(299, steps) is REST_
 
 
 def test_one_device_that_moves_is_enough() -> None:
