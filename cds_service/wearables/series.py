@@ -9,13 +9,22 @@ gap of the watch is filled by the phone and no step is counted twice.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import islice
 from operator import itemgetter, lt
 from typing import NamedTuple
 
-from .samples import NO_DEVICE, Context, Device, Flag, Stat
+from .samples import (
+    NO_DEVICE,
+    Context,
+    Device,
+    Flag,
+    Sample,
+    Stat,
+    microseconds,
+)
 
 MINUTE = 60_000_000
 """In microseconds."""
@@ -63,6 +72,46 @@ class Series:
     metric: str
     voices: Sequence[Voice] = ()
     points: Sequence[Point] = ()
+
+
+def series_of(samples: Iterable[Sample], source: str) -> dict[str, Series]:
+    """Return samples of one wearer that a source tells, by metric.
+
+    Of one that is told again the highest revision holds, of equals the last.
+    """
+    held: dict[tuple[str, int, bytes], Sample] = {}
+    for each in samples:
+        key = each.metric, microseconds(each.start), each.key
+        if key not in held or held[key].revision <= each.revision:
+            held[key] = each
+    voices: dict[str, dict[Device, int]] = {}
+    points: dict[str, list[Point]] = {}
+    for (metric, start_us, _), each in held.items():
+        known = voices.setdefault(metric, {})
+        point = Point(
+            start_us,
+            microseconds(each.end),
+            each.value,
+            known.setdefault(each.device, len(known)),
+            each.stat,
+            each.context,
+            each.flags,
+            _offset_s(each),
+        )
+        points.setdefault(metric, []).append(point)
+    return {
+        metric: Series(
+            metric,
+            [Voice(source, device=device) for device in voices[metric]],
+            sorted(told, key=_ALL_OF_IT),
+        )
+        for metric, told in points.items()
+    }
+
+
+def _offset_s(sample: Sample) -> int | None:
+    offset = sample.start.utcoffset() if sample.local else None
+    return None if offset is None else offset // timedelta(seconds=1)
 
 
 def voices_in_order(series: Series, priority: Sequence[str]) -> Series:

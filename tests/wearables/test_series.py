@@ -1,7 +1,16 @@
 """Of several sources at one minute, the one that the metric prefers counts."""
 
-from cds_service.wearables.samples import Device, Flag, Stat
-from cds_service.wearables.series import Point, Series, Voice, chosen, voices_in_order
+from datetime import UTC, datetime, timedelta, timezone
+
+from cds_service.wearables.samples import Device, Flag, Sample, Stat
+from cds_service.wearables.series import (
+    Point,
+    Series,
+    Voice,
+    chosen,
+    series_of,
+    voices_in_order,
+)
 
 MINUTE = 60_000_000
 NOON = 1_795_348_800_000_000
@@ -128,3 +137,38 @@ def test_voices_that_stand_in_their_order_stay() -> None:
     series = Series("m", [Voice("a"), Voice("b")], [Point(NOON, NOON, 1, 1)])
 
     assert voices_in_order(series, ["a"]) is series
+
+
+def test_samples_of_a_file_are_series_by_metric_and_device() -> None:
+    at = datetime(2026, 11, 22, 7, tzinfo=timezone(timedelta(hours=-5)))
+    watch = Device("w-1", "Watch")
+    samples = [
+        Sample("hr", 72, "/min", at + timedelta(minutes=1), at, device=watch),
+        Sample("hr", 70, "/min", at, at, local=True),
+        Sample("steps", 40, "{steps}", at, at + timedelta(minutes=1), stat=Stat.TOTAL),
+    ]
+
+    found = series_of(samples, "file")
+
+    assert found["hr"].voices == [Voice("file", device=watch), Voice("file")]
+    assert [
+        (each.start_us, each.value, each.voice, each.offset_s)
+        for each in found["hr"].points
+    ] == [(NOON, 70, 1, -18_000), (NOON + MINUTE, 72, 0, None)]
+    assert found["steps"].points == [
+        Point(NOON, NOON + MINUTE, 40, 0, Stat.TOTAL, offset_s=None)
+    ]
+
+
+def test_of_a_sample_that_is_told_again_the_highest_revision_holds() -> None:
+    at = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    first, second, third = (
+        Sample("hr", value, "/min", at, at, revision=revision)
+        for value, revision in [(70, 1), (80, 2), (75, 2)]
+    )
+
+    def value(*samples: Sample) -> list[float]:
+        return [each.value for each in series_of(samples, "file")["hr"].points]
+
+    assert value(first, second) == value(second, first) == [80]
+    assert value(first, second, third) == [75]

@@ -23,7 +23,7 @@ from ..valuesets import rules_option
 
 
 @dataclass(frozen=True, slots=True)
-class _Sender:
+class SenderOfFile:
     """Whoever would send the file."""
 
     time_zone: str
@@ -32,7 +32,7 @@ class _Sender:
     tenant: str = "default"
 
 
-def _check_zone(context: click.Context, parameter: click.Parameter, name: str) -> str:
+def check_zone(context: click.Context, parameter: click.Parameter, name: str) -> str:
     if name and find_zone(name) is None:
         raise click.BadParameter(f"there is no time zone {name}")
     return name
@@ -45,7 +45,7 @@ def _check_zone(context: click.Context, parameter: click.Parameter, name: str) -
 @click.option(
     "--time-zone",
     default="",
-    callback=_check_zone,
+    callback=check_zone,
     metavar="ZONE",
     help="Where all wearers of the source are, as in the clients file.",
 )
@@ -81,11 +81,11 @@ def adapt(
     format; 2: the command was not understood, or the rules have errors.
     """
     catalogue = compile_folder(rules).rulebook.catalogue
-    sender = _Sender(time_zone, fhir_base.rstrip("/"))
+    sender = SenderOfFile(time_zone, fhir_base.rstrip("/"))
     counts, left = Counter[str](), Counter[str]()
     rejected = False
     try:
-        for item in _items(format, file, sender, catalogue):
+        for item in read_items(format, file, sender, catalogue):
             if isinstance(item, LeftOut):
                 left[item.reason] += 1
                 rejected = rejected or item.rejected
@@ -99,8 +99,8 @@ def adapt(
         sys.exit(1)
 
 
-def _items(
-    format: str, file: Path, sender: _Sender, catalogue: Catalogue
+def read_items(
+    format: str, file: Path, sender: SenderOfFile, catalogue: Catalogue
 ) -> Iterator[Item]:
     """Yield what the file says. Raises ClickException if it is none of the format."""
     try:

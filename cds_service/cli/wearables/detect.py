@@ -12,6 +12,7 @@ import click
 
 from ...wearables.detection.detectors import Detector
 from ...wearables.detection.episodes import DayTally
+from .explaining import replay, trace_patient
 from .judging import Bench, judge_due, with_bench
 from .links import TimeOption, json_option
 
@@ -83,6 +84,10 @@ def detect(
     counts = ", ".join(f"{told[name]:,} {name}" for name in ("opened", "retracted"))
     rest = f"; of {waiting:,} some waits for their consent" if waiting else ""
     click.echo(f"{done.patients:,} patients judged: episodes {counts}{rest}")
+
+
+detect.add_command(trace_patient)
+detect.add_command(replay)
 
 
 @dataclass(slots=True)

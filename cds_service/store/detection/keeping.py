@@ -11,6 +11,7 @@ from sqlalchemy import Connection, and_, func, or_, select, update
 
 from ...wearables.detection.detectors import Detector, SustainedBreach
 from ...wearables.detection.episodes import DayTally, NotJudged
+from ...wearables.detection.tracing import TracedReading, trace
 from ...wearables.records import PatientKey
 from ...wearables.samples import microseconds
 from ...wearables.summaries import DaySummary
@@ -22,6 +23,7 @@ from ..samples.tables import PATIENT, SAMPLES, STREAMS
 from ..tables import LASTING, WEARABLE_ALERTS
 from .detecting import detect_due
 from .due import OF_CONSENT, OF_DETECTORS, OF_SILENCE, note_due, read_due
+from .evidence import StoredEvidence
 from .limits import read_limits, set_limit
 from .permission import UsePermission
 from .records import (
@@ -30,6 +32,7 @@ from .records import (
     DueRange,
     KeptEpisode,
     OwnLimitRecord,
+    Span,
     told_of_episodes,
 )
 from .rows import day_summary, day_tally, stored_episode
@@ -99,6 +102,21 @@ class Detections:
         with self._database.reading() as connection:
             found = connection.execute(asked.order_by(*order)).all()
         return tuple(_together(map(day_tally, found)))
+
+    def trace(
+        self, patient: PatientKey, detection: Detection, span: Span, now: datetime
+    ) -> Iterator[tuple[Detector, TracedReading]]:
+        """Yield what each detector makes of each reading of a time.
+
+        Of what the patient does not permit to use there is nothing.
+        """
+        with self._database.reading() as connection:
+            permission = UsePermission.read(connection, patient, detection.gate, now)
+            evidence = StoredEvidence(connection, patient, detection, permission)
+            for each in detection.detectors:
+                catalogue = detection.gate.catalogue
+                for traced in trace(each, catalogue, evidence, span, now):
+                    yield each, traced
 
     def limits(self, patient: PatientKey) -> tuple[OwnLimitRecord, ...]:
         """Return what limits of the patient's own the clinic has set, and when."""

@@ -279,6 +279,34 @@ def test_steps_before_midnight_have_a_say_in_rest_after_it() -> None:
     assert wearer.opened() == [MIDNIGHT + 120]
 
 
+def test_what_was_before_midnight_is_known_when_only_the_next_day_is_looked_at() -> (
+    None
+):
+    wearer = Wearer([detector(BRIEF)])
+    steps = walked(MIDNIGHT - 960, MIDNIGHT - 60, 1350, length=900)
+    wearer.deliver([*steps, *walked(MIDNIGHT - 60, MIDNIGHT + 300, 0)], STEPS)
+    wearer.deliver(every(30, [115] * 7, start=MIDNIGHT, context=UNKNOWN))
+    assert wearer.not_judged() == {}
+
+    found = wearer.deliver([reading(MIDNIGHT + 1800, 80)])
+
+    assert found.tallied == {"fast": (date(2026, 11, 23), date(2026, 11, 23))}
+    assert wearer.not_judged() == {}
+
+
+def test_what_comes_after_midnight_is_known_when_only_the_day_before_is_looked_at() -> (
+    None
+):
+    wearer = Wearer()
+    wearer.deliver(every(60, [115] * 16, start=MIDNIGHT - 300, context=UNKNOWN))
+    assert wearer.not_judged() == {"rest-unknown": 16}
+
+    found = wearer.deliver([reading(MIDNIGHT - 7200, 80)])
+
+    assert found.tallied == {"fast": (date(2026, 11, 22), date(2026, 11, 22))}
+    assert wearer.not_judged() == {"rest-unknown": 16}
+
+
 def test_what_goes_on_after_midnight_is_the_episode_of_the_evening() -> None:
     wearer = Wearer()
     wearer.deliver(every(60, [115] * 20, start=MIDNIGHT - 1800))
