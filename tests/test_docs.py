@@ -191,7 +191,7 @@ def test_every_variable_that_is_named_exists(
 
 def test_every_verb_is_listed() -> None:
     page = TEXT["docs/cli.md"]
-    listed = re.findall(r"^\| `cds-service (\w+)` \|", page, re.MULTILINE)
+    listed = re.findall(r"^\| `cds-service ([\w-]+)` \|", page, re.MULTILINE)
 
     assert sorted(listed) == sorted(VERBS)
 

@@ -93,6 +93,11 @@ VERBS: Mapping[str, Verb] = {
     ),
     "link": Verb("wearables.links", "Say whose wrist it is; make wearers' tokens."),
     "new": Verb("rules.new", "Write a new rule and its tests."),
+    "new-detector": Verb(
+        "rules.new_detector",
+        "Write a new detector and its tests.",
+        name="new_detector",
+    ),
     "patient": Verb(
         "database.patient", "Write out or remove what is kept of one patient."
     ),

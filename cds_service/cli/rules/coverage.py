@@ -8,7 +8,14 @@ from typing import Any
 import click
 
 from ...rulebook.language import Finding
-from ...rulebook.testing import Coverage, ExampleError, SeenClause, cover
+from ...rulebook.testing import (
+    Coverage,
+    DetectorCoverage,
+    ExampleError,
+    SeenClause,
+    cover,
+    cover_detector,
+)
 from .rule_tests import FolderTests, default_paths, open_folders
 from .test_text import echo, say_finding
 
@@ -27,23 +34,29 @@ from .test_text import echo, say_finding
 def coverage(context: click.Context, paths: tuple[Path, ...], form: str) -> None:
     """Name the clauses of rules that no test case has seen true, false or unknown.
 
+    Of detectors, name what no case has seen: that one opens, ends or is not judged.
+
     PATHS are rules folders, or files and folders in one; by default the folder named by
     CDS_RULES, or ./rules. Every clause is judged for itself in every case, also where
     another has decided before it. Exit code 0: counted; 1: a test file or a rule is
     wrong; 2: could not run.
     """
     folders = open_folders(default_paths(paths))
-    if not any(each.tests or each.findings for each in folders):
+    if not any(each.all_tests() or each.findings for each in folders):
         raise click.UsageError(
             "no test case is there; tests are <rule>.test.yaml files"
         )
     covered = [each for folder in folders for each in _covered(folder)]
+    detectors = [each for folder in folders for each in _covered_detectors(folder)]
     findings = [each for folder in folders for each in folder.findings]
     if form == "json":
-        click.echo(json.dumps(as_json(covered, findings), indent=2, ensure_ascii=False))
+        told = as_json(covered, findings)
+        told["detectors"] = [_detector_as_json(*each) for each in detectors]
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
     else:
         _say(folders, covered)
-    broken = any(isinstance(found, str) for _, _, found in covered)
+        _say_detectors(detectors)
+    broken = any(isinstance(found, str) for _, _, found in (*covered, *detectors))
     context.exit(1 if findings or broken else 0)
 
 
@@ -57,6 +70,51 @@ def _covered(folder: FolderTests) -> Iterator[Covered]:
             yield folder, rule, cover(folder.runner, rule, folder.examples(rule))
         except ExampleError as error:
             yield folder, rule, str(error)
+
+
+CoveredDetector = tuple[FolderTests, str, DetectorCoverage | str]
+"""A detector of a folder, likewise."""
+
+
+def _covered_detectors(folder: FolderTests) -> Iterator[CoveredDetector]:
+    for name in folder.tested_detectors():
+        examples = folder.examples_of_detector(name)
+        try:
+            yield folder, name, cover_detector(folder.detectors, name, examples)
+        except ExampleError as error:
+            yield folder, name, str(error)
+
+
+def _say_detectors(covered: Iterable[CoveredDetector]) -> None:
+    seen = whole = detectors = 0
+    for folder, name, found in covered:
+        if isinstance(found, str):
+            echo(f"{name}: {found}")
+            continue
+        detectors += 1
+        there = len(found.seen) - len(found.never)
+        seen, whole = seen + there, whole + len(found.seen)
+        echo(folder.place(found.file))
+        echo(f"  seen {there} of {len(found.seen)}; {found.cases} cases")
+        for what in found.never:
+            echo(f"    no case in which {what}")
+    if detectors:
+        counted = "1 detector" if detectors == 1 else f"{detectors} detectors"
+        echo(f"{counted}: seen {seen} of {whole} ({_share(seen, whole)})")
+
+
+def _detector_as_json(
+    folder: FolderTests, name: str, found: DetectorCoverage | str
+) -> dict[str, Any]:
+    if isinstance(found, str):
+        return {"detector": name, "error": found}
+    return {
+        "detector": name,
+        "file": folder.place(found.file),
+        "cases": found.cases,
+        "seen": dict(found.seen),
+        "never": list(found.never),
+    }
 
 
 def _say(folders: Iterable[FolderTests], covered: Iterable[Covered]) -> None:
@@ -74,7 +132,8 @@ def _say(folders: Iterable[FolderTests], covered: Iterable[Covered]) -> None:
         decided, decidable = decided + found.decided, decidable + found.decidable
         unknown, clauses = unknown + found.unknown, clauses + len(found.clauses)
     counted = f"{rules} rule" if rules == 1 else f"{rules} rules"
-    echo(f"{counted}: {_summary(decided, decidable, unknown, clauses)}")
+    if rules:
+        echo(f"{counted}: {_summary(decided, decidable, unknown, clauses)}")
 
 
 def _say_rule(folder: FolderTests, found: Coverage) -> None:

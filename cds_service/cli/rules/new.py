@@ -34,15 +34,24 @@ from ...rulebook.testing import ExampleRunner, read_examples
 COMPARISONS = ("above", "at_least", "below", "at_most")
 
 
-def _limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for name in reversed(COMPARISONS):
-        command = click.option(
-            "--" + name.replace("_", "-"),
-            name,
-            metavar="NUMBER",
-            help=f"The card is shown if the reading is {name.replace('_', ' ')} this.",
-        )(command)
-    return command
+Command = Callable[..., Any]
+
+
+def limit_options(said: str) -> Callable[[Command], Command]:
+    """Return what gives a command an option a comparison.
+
+    Args:
+        said: What each means; ``{}`` stands for the comparison in words.
+    """
+
+    def add(command: Command) -> Command:
+        for name in reversed(COMPARISONS):
+            flag, words = "--" + name.replace("_", "-"), name.replace("_", " ")
+            option = click.option(flag, name, metavar="NUMBER", help=said.format(words))
+            command = option(command)
+        return command
+
+    return add
 
 
 SEVERITIES = ("info", "warning", "critical")
@@ -54,7 +63,7 @@ SEVERITIES = ("info", "warning", "critical")
 @click.option("--diagnosis", default="", metavar="SET", help="Value set of a problem.")
 @click.option("--result", default="", metavar="SET", help="Value set of a result.")
 @click.option("--alert", default="", metavar="TYPE", help="A type of wearable alert.")
-@_limit_options
+@limit_options("The card is shown if the reading is {} this.")
 @click.option("--unit", default="", help="UCUM unit of the limit, such as mmol/L.")
 @click.option("--within", default="", help="How old a reading may be, such as 7 days.")
 @click.option(
@@ -169,11 +178,11 @@ def texts(
     if name in stock.rules:
         raise Slip(f"there is a rule {quote(name)} already; give another ID")
     for each in (name, folder):
-        if not _is_name(each):
+        if not is_name(each):
             raise Slip(
                 f"{quote(each)} is no name; use small letters, digits and hyphens"
             )
-    if folder in ("facts", "valuesets"):
+    if folder in ("facts", "valuesets", "detectors"):
         raise Slip(f"{quote(folder)} holds no rules; name another --folder")
     now = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
     made = {
@@ -189,7 +198,8 @@ def texts(
     }
 
 
-def _is_name(text: str) -> bool:
+def is_name(text: str) -> bool:
+    """Return whether a text can be the name of a file and of what it holds."""
     words = text.split("-")
     return text[:1].isalpha() and all(
         word.isascii() and word.isalnum() and word.islower() | word.isdigit()

@@ -96,6 +96,12 @@ class FolderTests:
             )
         )
 
+    def examples_of_detector(self, name: str) -> Iterator[DetectorExample]:
+        """Yield the cases of a detector."""
+        for test in self.of_detectors:
+            if test.rule == name:
+                yield from test.examples
+
     def all_tests(self) -> tuple[ExampleFile | DetectorExamples, ...]:
         """Return the test files, those of rules first."""
         return (*self.tests, *self.of_detectors)
@@ -262,12 +268,7 @@ def mutated(tests: FolderTests, rule: str) -> Mutation | None:
 
 def mutated_detector(tests: FolderTests, detector: str) -> Mutation | None:
     """Return what a detector's tests notice; None if it does not compile."""
-    examples = (
-        example
-        for test in tests.of_detectors
-        if test.rule == detector
-        for example in test.examples
-    )
+    examples = tests.examples_of_detector(detector)
     try:
         return mutate_detector(tests.detectors, detector, examples)
     except ExampleError:

@@ -1,6 +1,7 @@
 """The files of a rules folder in, a rulebook or every diagnostic out."""
 
 from .compiler import (
+    DETECTORS,
     OF_TESTS,
     SERVICES,
     SITE,
@@ -15,6 +16,7 @@ from .prefetch import Asking, Derived, askings_of, derive, derive_queries, token
 __all__ = [
     "Asking",
     "Compiled",
+    "DETECTORS",
     "Derived",
     "OF_TESTS",
     "SERVICES",

@@ -1,6 +1,7 @@
 """The tests beside rules: examples, mutants, coverage, and what a rule must have."""
 
 from .clause_coverage import Coverage, SeenClause, cover
+from .detector_coverage import DetectorCoverage, cover_detector
 from .detector_examples import (
     DetectorExample,
     DetectorExamples,
@@ -25,6 +26,7 @@ from .required_tests import check_mutation
 __all__ = [
     "SeenClause",
     "Coverage",
+    "DetectorCoverage",
     "DetectorExample",
     "DetectorExamples",
     "DetectorRunner",
@@ -40,6 +42,7 @@ __all__ = [
     "check_mutation",
     "check_tests",
     "cover",
+    "cover_detector",
     "fhir_files",
     "gate",
     "mutate",

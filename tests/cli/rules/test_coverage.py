@@ -87,3 +87,31 @@ def test_a_wrong_test_file_or_rule_is_told(rules: Path) -> None:
 def test_nothing_to_count_is_a_mistake_in_the_call(rules: Path) -> None:
     assert run(rules).exit_code == 2
     assert run(rules / "nowhere").exit_code == 2
+
+
+DETECTOR = "detectors/weight-gain"
+
+
+def test_what_no_case_has_seen_of_a_detector_is_named(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(RULES, tmp_path / "rules"))
+    file = folder / f"{DETECTOR}.test.yaml"
+    text = file.read_text("utf-8")
+    begun = text.index("  - name: without a word for a week")
+    file.write_text(text[:begun] + text[text.index("  - name:", begun + 9) :], "utf-8")
+
+    found = run(folder / f"{DETECTOR}.yaml")
+    told = json.loads(run(folder / f"{DETECTOR}.yaml", "--format", "json").stdout)
+
+    assert found.exit_code == 0
+    assert found.stdout.splitlines() == [
+        str(folder / f"{DETECTOR}.yaml"),
+        "  seen 6 of 7; 16 cases",
+        "    no case in which an episode ends without data",
+        "1 detector: seen 6 of 7 (86%)",
+    ]
+    (detector,) = told["detectors"]
+    assert (detector["detector"], detector["never"]) == (
+        "weight-gain",
+        ["an episode ends without data"],
+    )
+    assert detector["seen"]["an episode recovers"] == 1
