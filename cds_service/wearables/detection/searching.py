@@ -41,12 +41,12 @@ class SeriesOnce:
         """Return what starts from one instant to before another, voices in order."""
         first, last, series = self._read.get(metric, (to_us, from_us, Series(metric)))
         if from_us < first or last < to_us:
+            whole = from_us, to_us
             if from_us <= last and first <= to_us:
-                from_us, to_us = min(first, from_us), max(last, to_us)
+                whole = min(first, from_us), max(last, to_us)
             priority = self.catalogue.metrics[metric].priority
-            series = self.evidence.series(metric, from_us, to_us)
-            series = voices_in_order(series, priority)
-            self._read[metric] = from_us, to_us, series
+            series = voices_in_order(self.evidence.series(metric, *whole), priority)
+            self._read[metric] = *whole, series
         begin, end = (
             bisect_left(series.points, each, key=_START) for each in (from_us, to_us)
         )

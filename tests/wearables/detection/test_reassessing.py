@@ -286,12 +286,23 @@ def test_what_was_before_midnight_is_known_when_only_the_next_day_is_looked_at()
     steps = walked(MIDNIGHT - 960, MIDNIGHT - 60, 1350, length=900)
     wearer.deliver([*steps, *walked(MIDNIGHT - 60, MIDNIGHT + 300, 0)], STEPS)
     wearer.deliver(every(30, [115] * 7, start=MIDNIGHT, context=UNKNOWN))
-    assert wearer.not_judged() == {}
+    assert (wearer.found(), wearer.not_judged()) == ([], {})
 
     found = wearer.deliver([reading(MIDNIGHT + 1800, 80)])
 
     assert found.tallied == {"fast": (date(2026, 11, 23), date(2026, 11, 23))}
-    assert wearer.not_judged() == {}
+    assert (wearer.found(), wearer.not_judged()) == ([], {})
+
+
+def test_an_episode_that_began_before_midnight_stays_what_it_is() -> None:
+    wearer = Wearer()
+    wearer.deliver(every(60, [115] * 36, start=MIDNIGHT - 300))
+    assert wearer.opened() == [MIDNIGHT + 300]
+
+    found = wearer.deliver([reading(MIDNIGHT + 43_200, 80)])
+
+    assert found.tallied == {"fast": (date(2026, 11, 23), date(2026, 11, 23))}
+    assert found.changes == {}
 
 
 def test_what_comes_after_midnight_is_known_when_only_the_day_before_is_looked_at() -> (

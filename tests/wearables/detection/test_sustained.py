@@ -304,6 +304,18 @@ def test_grouped_means_are_readings_if_the_link_says_that_the_time_is_short(
     assert bool(told(points, of=wearer)) is opens
 
 
+def test_a_grouped_mean_of_a_time_that_is_longer_than_the_link_says_is_none() -> None:
+    wearer = Wearer(voices=[Voice("watch", grouping_s=60)])
+    points = [
+        each._replace(
+            end_us=each.start_us + 181 * SECOND, stat=Stat.MEAN, flags=Flag.GROUPED
+        )
+        for each in minutes(*[115] * 31)
+    ]
+
+    assert told(points, of=wearer) == []
+
+
 def test_what_hides_nothing_hides_no_reading() -> None:
     """The better source tells means of an hour alone; the other tells readings."""
     wearer = Wearer(voices=[Voice("watch"), Voice("phone")])

@@ -192,3 +192,12 @@ def test_what_of_an_episode_is_in_doubt_is_told() -> None:
     (tally,) = wearer.tallies.values()
     assert (tally.opened, tally.judged) == (1, 20)
     assert tally.not_judged == {NotJudged.REST_UNKNOWN: 30}
+
+
+def test_what_was_judged_at_its_time_is_not_in_doubt_for_what_comes_after_it() -> None:
+    wearer = Wearer()
+    doubtful = every(60, [115] * 20, start=780, context=UNKNOWN)
+
+    wearer.deliver([*minutes(*[80] * 12, 115), *doubtful])
+
+    assert wearer.not_judged() == {"rest-unknown": 20}
