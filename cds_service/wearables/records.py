@@ -92,7 +92,14 @@ class WearableAlert:
 
     def duration(self, now: datetime) -> timedelta:
         """Return how long it lasted, or has lasted until *now*."""
-        return (self.end or now) - self.start
+        return self.until(now) - self.start
+
+    def until(self, now: datetime) -> datetime:
+        """Return its end or, while it lasts, up to when anything tells of it.
+
+        A vendor takes a notice of it back; of a detector's the last reading tells.
+        """
+        return self.end or self.last or now
 
 
 @dataclass(frozen=True, slots=True)

@@ -315,6 +315,7 @@ def ignore(event: str, **facts: object) -> None:
 ABOUT_DATA = {
     "test_configuration",
     "test_consent",
+    "test_from_readings_to_a_card",
     "test_held_back",
     "test_metrics",
     "test_privacy",

@@ -54,7 +54,7 @@ def alert_number(row: Row, attribute: str, now: datetime) -> float | None:
 
 
 def _age(alert: WearableAlert, now: datetime) -> float:
-    return max((now - (alert.end or now)).total_seconds(), 0.0)
+    return max((now - alert.until(now)).total_seconds(), 0.0)
 
 
 def _minute_of_day(alert: WearableAlert, now: datetime) -> float | None:

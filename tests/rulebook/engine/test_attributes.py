@@ -377,6 +377,18 @@ def test_an_alert_that_has_just_ended_is_of_no_age(
     assert show(rules, chart(), "low.duration", alerts=[begun]) == ["0 s"]
 
 
+def test_an_episode_that_lasts_is_as_old_as_its_last_reading(
+    rules: Any, chart: Any, wearable: Any
+) -> None:
+    start, last = (rules.now - timedelta(minutes=each) for each in (70, 12))
+    lasting = wearable(start=start, end=None, last=last, detector="low")
+
+    assert show(rules, chart(), "low.duration", "low.age", alerts=[lasting]) == [
+        "58 min",
+        "12 min",
+    ]
+
+
 def trust(rules: Any, patient: Any, *names: str, alerts: Any = ()) -> list[bool]:
     """Whether each text is ours or the author's, and not the record's."""
     (found,) = rules.evaluate(FACTS, WHEN, patient, list(alerts)).items

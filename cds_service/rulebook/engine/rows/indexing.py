@@ -233,8 +233,8 @@ def _add_alerts(
     for alert in alerts:
         if alert.status == "retracted":
             continue
-        # An alert that lasts is as fresh as the moment of asking.
-        at = (alert.end or now).astimezone(timezone.utc)
+        # A vendor's alert that lasts is as fresh as the moment of asking.
+        at = alert.until(now).astimezone(timezone.utc)
         row = Row(
             reference=f"WearableAlert/{alert.id}",
             name=alert.type,
