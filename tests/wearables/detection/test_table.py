@@ -9,6 +9,7 @@ from cds_service.wearables.detection.windows import Terms, TimeBefore, Windows
 from cds_service.wearables.samples import Context, Flag
 from cds_service.wearables.series import Point, Series, Voice
 
+from ...shipped import rulebook
 from .wearer import (
     CATALOGUE,
     DETECTOR,
@@ -20,6 +21,7 @@ from .wearer import (
     LOW_GLUCOSE,
     SECOND,
     STEPS,
+    VERY_LOW,
     Wearer,
     every,
     minutes,
@@ -113,6 +115,13 @@ def test_a_very_low_glucose_for_ten_minutes_opens_nothing() -> None:
     wearer.deliver(every(300, [90, 90, 50, 50, 90, 90, 90]), GLUCOSE)
 
     assert wearer.opened("very-low-glucose") == []
+
+
+def test_the_table_is_that_of_the_detectors_that_are_shipped() -> None:
+    shipped = rulebook().detectors
+
+    assert shipped["high-heart-rate-at-rest"].pattern == FAST
+    assert shipped["very-low-glucose"].pattern == VERY_LOW
 
 
 class NoStart(Terms):
