@@ -16,12 +16,14 @@ from typing import NamedTuple
 from .days import MICROSECOND, Calendar, Span, clipped, each_day, length, moment, united
 from .metrics import Catalogue, Metric
 from .samples import Context, Flag, Stat
-from .series import MINUTE, Point, Series, Voice, chosen, voices_in_order
+from .series import MINUTE, QUARTER, Point, Series, Voice, chosen, voices_in_order
 from .summaries import DaySummary
 from .summing import LONGEST, named, summed, whole_days
 
 NO_READING = Flag.MANUAL | Flag.DAY_TOTAL
 EXTREMES = (Stat.MIN, Stat.MAX)
+NEARBY = 24 * QUARTER
+"""What lies further apart does not take each other's turn."""
 
 
 def metrics_read(metric: Metric, catalogue: Catalogue) -> tuple[str, ...]:
@@ -59,8 +61,8 @@ def summarise(
     told has none.
 
     Args:
-        told: What was measured, by ``metrics_read``: from ``first_read`` on until the
-            end of the last day.
+        told: What was measured, by ``metrics_read``: of each from ``first_read`` on
+            until the end of the last day.
     """
     series = voices_in_order(
         told.get(metric.name, Series(metric.name)), metric.priority
@@ -77,9 +79,16 @@ def summarise(
     return *rows, *_derived(metric, catalogue, rows)
 
 
-def first_read(calendar: Calendar, first: date) -> int:
-    """Return from when on readings are needed for the days from the first one on."""
-    return calendar.day(first)[0] - LONGEST
+def first_read(metric: Metric, calendar: Calendar, first: date) -> int:
+    """Return from when on readings of a metric are needed for days from the first on.
+
+    Sums may have begun days before; of others those just before may take the turn of
+    those that follow.
+    """
+    begin = calendar.day(first)[0]
+    if calendar.night is not None:
+        begin = min(begin, calendar.sleep_before(first)[0])
+    return begin - (LONGEST if metric.cumulative else NEARBY)
 
 
 def _asleep(catalogue: Catalogue) -> tuple[str, ...]:

@@ -492,8 +492,46 @@ def test_with_readings_the_days_change_that_are_made_of_them() -> None:
     )
 
 
-def test_two_days_before_one_nothing_begins_that_reaches_into_it() -> None:
-    assert first_read(THERE, DAY) == us("2026-11-20T00:00")
+def test_sums_are_read_from_two_days_before_and_others_from_a_few_hours() -> None:
+    without = Calendar(VIENNA, "Europe/Vienna")
+
+    assert first_read(STEPS, THERE, DAY) == us("2026-11-19T18:00")
+    assert first_read(STEPS, without, DAY) == us("2026-11-20T00:00")
+    assert first_read(RATE, THERE, DAY) == us("2026-11-21T12:00")
+    assert first_read(RATE, without, DAY) == us("2026-11-21T18:00")
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_a_day_is_does_not_depend_on_how_much_was_read(seed: int) -> None:
+    chance = random.Random(seed)
+    voices = (voice("phone", "A"), voice("watch", "B"), voice("watch", "C"))
+    begin = us("2026-11-18T00:00")
+    points = []
+    for _ in range(2000):
+        start = begin + chance.randrange(6 * 24 * 60) * 60_000_000
+        lasts = chance.choice([0, 5, 60]) * 60_000_000
+        stat = Stat.MEAN if lasts else Stat.INSTANT
+        points.append(
+            Point(start, start + lasts, chance.random(), chance.randrange(3), stat)
+        )
+    all_points = sorted(points)
+    near = [
+        each for each in all_points if each.start_us >= first_read(RATE, THERE, DAY)
+    ]
+
+    whole = summarise(
+        RATE,
+        KNOWN,
+        {"heart-rate": Series("heart-rate", voices, all_points)},
+        THERE,
+        DAY,
+        DAY,
+    )
+
+    assert whole == summarise(
+        RATE, KNOWN, {"heart-rate": Series("heart-rate", voices, near)}, THERE, DAY, DAY
+    )
+    assert whole
 
 
 def shuffled(points: list[Point], seed: int) -> list[Point]:

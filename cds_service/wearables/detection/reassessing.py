@@ -112,8 +112,13 @@ def _summaries(
         first, last = calendar.days(
             min(from_us for from_us, _ in spans), max(to_us for _, to_us in spans)
         )
-        from_us, to_us = first_read(calendar, first), calendar.day(last)[1]
-        told = {each: reader.series(each, from_us, to_us) for each in read}
+        end = calendar.day(last)[1]
+        told = {
+            each: reader.series(
+                each, first_read(catalogue.metrics[each], calendar, first), end
+            )
+            for each in read
+        }
         found += summarise(metric, catalogue, told, calendar, first, last)
         derived = [
             each.name
