@@ -480,6 +480,8 @@ resting_hr: { observation: { in: resting-heart-rate, unit: /min, within: 7 days 
 weight: { observation: { in: body-weight, unit: kg, within: 7 days } }
 systolic: { observation: { in: systolic-blood-pressure, unit: "mm[Hg]" } }
 watch_alert: { wearable_alert: { type: [low-heart-rate] } }
+night_spo2:
+  wearable: { metric: oxygen-saturation, part: night, unit: "%", within: 7 days }
 """
 
 
@@ -562,6 +564,11 @@ def as_files(block: str) -> dict[str, str]:
         }
     if key == "alerting":
         return {FIRST: rule_with(**data)}
+    if key == "facts":
+        own = parsed(read_block("rule", "slow-heart"))
+        told = {**own["card"], "summary": "What wearables told"}
+        facts = {**own["facts"], **data["facts"]}
+        return {FIRST: rule_with(facts=facts, when=data["when"], card=told)}
     return {"site.yaml": json.dumps(added(parsed(FILES["site.yaml"]), data))}
 
 

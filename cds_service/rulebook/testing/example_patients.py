@@ -170,7 +170,7 @@ class PatientWriter:
         written = self.written.get("wearables") or {}
         worn = WornWriter(written, self.now, self.zone, catalogue)
         return Wearables(
-            alerts, tuple(worn.days()), tuple(worn.streams()), tuple(worn.tallies())
+            alerts, worn.days(), tuple(worn.streams()), tuple(worn.tallies())
         )
 
     def alerts(

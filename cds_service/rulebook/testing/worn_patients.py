@@ -1,7 +1,7 @@
 """The wearables of a rule test's patient: days, streams, and what was not judged."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 
@@ -28,28 +28,35 @@ class WornWriter:
     zone: tzinfo
     catalogue: Catalogue
 
-    def days(self) -> Iterator[DaySummary]:
-        """Give what the days were, each value with the statistic that it is of."""
+    def days(self) -> tuple[DaySummary, ...]:
+        """Return what the days were; several values of one day are of one summary."""
+        found: dict[tuple[str, str, date], DaySummary] = {}
         for each in self.written.get("days", ()):
             metric = self.catalogue.metrics.get(each["metric"])
             usual = metric.statistics[0] if metric else "mean"
-            spoken = metric is not None and metric.speaks_for is not None
             for day, value in self._series(each):
-                minutes = _minutes(day, self.zone)
-                covered = each.get("coverage", 1) * minutes if spoken else None
-                yield DaySummary(
-                    metric=each["metric"],
-                    day=day,
-                    zone=str(self.zone),
-                    minutes=minutes,
-                    part=each.get("part", "day"),
-                    n=each.get("readings", 1),
-                    covered=covered,
-                    last=_midnight(day + _ONE, self.zone) - _MINUTE,
-                    sources=(each.get("source", SOURCE),),
-                    devices=(each["device"],) if "device" in each else (),
-                    **_value(each.get("summary", usual), value, covered),
-                )
+                key = (each["metric"], each.get("part", "day"), day)
+                summary = found.get(key) or self._summary(each, day)
+                found[key] = _with(summary, each.get("summary", usual), value)
+        return tuple(found.values())
+
+    def _summary(self, each: Mapping[str, Any], day: date) -> DaySummary:
+        """A day without a value yet."""
+        metric, minutes = each["metric"], _minutes(day, self.zone)
+        known = self.catalogue.metrics.get(metric)
+        spoken = known is not None and known.speaks_for is not None
+        return DaySummary(
+            metric=metric,
+            day=day,
+            zone=str(self.zone),
+            minutes=minutes,
+            part=each.get("part", "day"),
+            n=each.get("readings", 1),
+            covered=each.get("coverage", 1) * minutes if spoken else None,
+            last=_midnight(day + _ONE, self.zone) - _MINUTE,
+            sources=(each.get("source", SOURCE),),
+            devices=(each["device"],) if "device" in each else (),
+        )
 
     def streams(self) -> Iterator[AgreedStream]:
         """Give the streams that were agreed."""
@@ -91,9 +98,11 @@ def _midnight(day: date, zone: tzinfo) -> datetime:
     return at.astimezone(UTC)
 
 
-def _value(statistic: str, value: float, covered: float | None) -> dict[str, Any]:
-    """The members of a summary by which a day has a value."""
+def _with(summary: DaySummary, statistic: str, value: float) -> DaySummary:
+    """The day with one more value; of a band in percent."""
     if statistic.startswith(_BAND):
-        share = value / 100 * (covered or 0)
-        return {"bands": {statistic.removeprefix(_BAND): share}}
-    return {statistic: value}
+        minutes = value / 100 * (summary.covered or 0)
+        bands = {**summary.bands, statistic.removeprefix(_BAND): minutes}
+        return replace(summary, bands=bands)
+    told: dict[str, Any] = {statistic: value}
+    return replace(summary, **told)

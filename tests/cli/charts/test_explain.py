@@ -53,8 +53,8 @@ def test_without_alerts_the_rule_sees_none() -> None:
     assert "false" in line
 
 
-def test_an_unknown_rule_names_the_known_ones() -> None:
-    result = run("fires", rule="beta-blocker")
+def test_an_unknown_rule_names_the_one_that_was_probably_meant() -> None:
+    result = run("fires", rule="beta-blocker-resting-tachycardy")
 
     assert result.exit_code == 1
     assert RULE in result.output

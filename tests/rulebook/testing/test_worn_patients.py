@@ -64,6 +64,16 @@ def test_a_share_of_a_band_is_written_in_percent() -> None:
     assert round(day.statistic("band:in-range") or 0, 9) == 0.64
 
 
+def test_several_values_of_one_day_are_of_one_summary() -> None:
+    bands = ({"summary": f"band:{name}"} for name in ("low", "in-range"))
+    told = write(
+        {"days": [{"metric": "glucose", "values": 25, **each} for each in bands]}
+    )
+
+    (day,) = told.days or ()
+    assert day.statistic("band:low") == day.statistic("band:in-range") == 0.25
+
+
 def test_a_day_is_as_long_as_it_is_in_the_zone() -> None:
     told = write(
         {"days": [{"metric": "weight", "values": 80, "ends": "2026-11-01T12:00:00Z"}]}
