@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, or_, select, update
 
-from ...wearables.detection.detectors import Detector, SustainedBreach
+from ...wearables.detection.day_search import silence_of
+from ...wearables.detection.detectors import Detector
 from ...wearables.detection.episodes import DayTally, NotJudged
 from ...wearables.detection.tracing import TracedReading, trace
 from ...wearables.records import PatientKey
@@ -187,10 +188,9 @@ class Detections:
         silent = [
             and_(
                 alert.detector == each.name,
-                alert.last_utc < (now - each.pattern.silence).timestamp(),
+                alert.last_utc < (now - silence_of(each.pattern)).timestamp(),
             )
             for each in detectors
-            if isinstance(each.pattern, SustainedBreach)
         ]
         if not silent:
             return 0

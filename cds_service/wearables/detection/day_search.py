@@ -7,14 +7,22 @@ is judged with what comes next.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from ..days import MICROSECOND, NEXT
 from ..samples import microseconds
 from ..summaries import DaySummary
 from .daily import DaysFound, detect_days, lookback
-from .detectors import BaselineShift, DaysBeyond, Decline, Detector, Gain
+from .detectors import (
+    BaselineShift,
+    DaysBeyond,
+    Decline,
+    Detector,
+    Gain,
+    Pattern,
+    SustainedBreach,
+)
 from .episodes import Episode, StoredEpisode
 from .evidence import Days, Span
 from .gains import detect_gains
@@ -24,6 +32,13 @@ LONG_AGO = 31
 """Days: what is told of no day since then is judged when somebody looks."""
 DAY_US = NEXT // MICROSECOND
 Daily = DaysBeyond | BaselineShift | Decline | Gain
+
+
+def silence_of(pattern: Pattern) -> timedelta:
+    """Return after how much of nothing an episode is over at the latest."""
+    if isinstance(pattern, SustainedBreach):
+        return pattern.silence
+    return (lookback(pattern) + 2) * NEXT
 
 
 class DaysSearched(NamedTuple):
@@ -132,7 +147,7 @@ class DaySearch:
     @property
     def _memory(self) -> int:
         """For so many days one that is over has a say, and is perhaps not over."""
-        return lookback(self.pattern) + 2
+        return silence_of(self.pattern) // NEXT
 
     def _judge(self, first: date, last: date) -> DaysFound:
         detector, calendar = self.detector, self.reader.calendar

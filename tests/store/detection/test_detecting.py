@@ -14,6 +14,12 @@ from cds_service.store.detection.records import Detection
 from cds_service.store.records import AuditEvent, Intake
 from cds_service.store.store import Store
 from cds_service.store.upkeep.pruning import Keep
+from cds_service.wearables.detection.detectors import (
+    DaysBeyond,
+    Detector,
+    Direction,
+)
+from cds_service.wearables.detection.episodes import Closing
 from cds_service.wearables.records import WearableAlert
 from cds_service.wearables.samples import Removal
 
@@ -256,6 +262,27 @@ def test_what_lasts_though_nothing_comes_any_more_is_over_when_somebody_looks(
 
     assert episodes(store) == [WHOLE]
     assert look(detectors, "north", NOW) == 0
+
+
+def test_a_pattern_of_days_of_which_nothing_comes_any_more_is_over(
+    store: Store, detection: Detection, detector: Detector
+) -> None:
+    pattern = DaysBeyond(Direction.ABOVE, 100, "mean", days=1, of=2)
+    detection = replace(detection, detectors=[replace(detector, pattern=pattern)])
+    day = timedelta(days=1)
+    take(store, hour(), detection, now=EIGHT + day)
+    (lasting,) = store.detections.episodes(JANE.patient)
+    look = store.detections.note_silent
+
+    assert look(detection.detectors, "north", EIGHT + 3 * day) == 0
+    assert look(detection.detectors, "north", EIGHT + 4 * day) == 1
+    event = AuditEvent(EIGHT + 4 * day, "detection")
+    store.detections.detect_due(JANE.patient, detection, event)
+
+    (over,) = store.detections.episodes(JANE.patient)
+    assert (lasting.status, over.status) == ("open", "closed")
+    assert over.stored.episode.closing is Closing.NO_DATA
+    assert look(detection.detectors, "north", EIGHT + 9 * day) == 0
 
 
 # Whose readings they are
