@@ -10,7 +10,7 @@ answer.
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,79 @@ FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 EVERY = 1.0
 """Seconds between two times that a worker says how it fares."""
 
+COUNTERS = {
+    "requests": ("Requests answered.", "route", "method", "status"),
+    "cards": ("Cards shown.", "service", "indicator"),
+    "cards_suppressed": ("Cards held back, by reason.", "service", "why"),
+    "resources_unusable": (
+        "Resources about patients that could not be used, by reason.",
+        *("type", "reason"),
+    ),
+    "resources_foreign": (
+        "Resources about other patients that came and were dropped.",
+        "type",
+    ),
+    "wearable_alerts_withheld": (
+        "Wearable alerts that no consent permitted a call to use.",
+        "service",
+    ),
+    "readings": ("Readings delivered, by outcome.", "source", "outcome"),
+    "readings_left_out": ("Readings left out, by why.", "source", "reason"),
+    "judged": ("Readings and days that detectors judged.", "detector"),
+    "not_judged": (
+        "Readings and days that detectors could not judge, by why.",
+        *("detector", "reason"),
+    ),
+    "episodes": ("Episodes that changed, by how.", "detector", "change"),
+    "half_characters": (
+        "Half characters that were replaced in texts, by where they stood.",
+        "where",
+    ),
+    "store_failures": (
+        "Times that the database failed, by what it calls that.",
+        "kind",
+    ),
+    "connections_given_up": ("Connections that were given up, by why.", "why"),
+    "rulebook_swaps": ("Times that a worker took another rulebook.",),
+}
+"""Name without its prefix, to what is counted, and the labels."""
+TIMES: Mapping[str, tuple[tuple[float, ...], str, *tuple[str, ...]]] = {
+    "request_seconds": (BUCKETS, "Time to answer.", "route"),
+    "readings_lag_seconds": (
+        LAGS,
+        "From the end of the newest reading of a delivery until it came.",
+        "source",
+    ),
+    "detection_seconds": (
+        BUCKETS,
+        "Time that a transaction took to judge what came, or was due.",
+    ),
+}
+"""Name without its prefix, to its buckets, what takes that long, and the labels."""
+GAUGES: Mapping[str, tuple[Any, str]] = {
+    "workers": ("livesum", "Workers that answer."),
+    "workers_unready": ("livesum", "Workers that cannot record, and so not answer."),
+    "threads": ("livesum", "Threads of all workers: calls at once."),
+    "threads_busy": ("livesum", "Threads that answer a request."),
+    "requests_waiting": ("livesum", "Requests that wait for a thread."),
+    "connections_open": ("livesum", "Open connections, idle ones included."),
+    "database_connections_busy": ("livesum", "Connections to the database in use."),
+    "database_connections_most": (
+        "livesum",
+        "Connections to the database that there may be; 0 where nothing limits them.",
+    ),
+    "rulebook_behind": ("livesum", "Workers that cannot serve the newest rules."),
+    "rulebook_loaded_timestamp_seconds": (
+        "livemax",
+        "When a worker last took a rulebook.",
+    ),
+    "rulebook_checked_timestamp_seconds": (
+        "livemin",
+        "When it was last asked what is published, by the worker that is latest.",
+    ),
+}
+"""Name without its prefix, to how the workers' values become one, and what it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Load:
@@ -66,150 +139,87 @@ class Metrics:
         """Asked for what the worker has to do; who runs the worker sets it."""
         self.is_unready: Callable[[], bool] = lambda: False
         """Asked whether something keeps the worker from recording; the app sets it."""
-        self._requests = self._counter(
-            "cds_requests", "Requests answered.", "route", "method", "status"
-        )
-        self._seconds = Histogram(
-            "cds_request_seconds",
-            "Time to answer.",
-            ["route"],
-            buckets=BUCKETS,
-            registry=self.registry,
-        )
-        self._cards = self._counter("cds_cards", "Cards shown.", "service", "indicator")
-        self._suppressed = self._counter(
-            "cds_cards_suppressed", "Cards held back, by reason.", "service", "why"
-        )
-        self._unusable = self._counter(
-            "cds_resources_unusable",
-            "Resources about patients that could not be used, by reason.",
-            "type",
-            "reason",
-        )
-        self._foreign = self._counter(
-            "cds_resources_foreign",
-            "Resources about other patients that came and were dropped.",
-            "type",
-        )
-        self._withheld = self._counter(
-            "cds_wearable_alerts_withheld",
-            "Wearable alerts that no consent permitted a call to use.",
-            "service",
-        )
-        self._readings = self._counter(
-            "cds_readings", "Readings delivered, by outcome.", "source", "outcome"
-        )
-        self._left_out = self._counter(
-            "cds_readings_left_out", "Readings left out, by why.", "source", "reason"
-        )
-        self._lag = Histogram(
-            "cds_readings_lag_seconds",
-            "From the end of the newest reading of a delivery until it came.",
-            ["source"],
-            buckets=LAGS,
-            registry=self.registry,
-        )
-        self._judged = self._counter(
-            "cds_judged", "Readings and days that detectors judged.", "detector"
-        )
-        self._not_judged = self._counter(
-            "cds_not_judged",
-            "Readings and days that detectors could not judge, by why.",
-            *("detector", "reason"),
-        )
-        self._episodes = self._counter(
-            "cds_episodes", "Episodes that changed, by how.", "detector", "change"
-        )
-        self._detection = Histogram(
-            "cds_detection_seconds",
-            "Time that a transaction took to judge what came, or was due.",
-            buckets=BUCKETS,
-            registry=self.registry,
-        )
-        self._halves = self._counter(
-            "cds_half_characters",
-            "Half characters that were replaced in texts, by where they stood.",
-            "where",
-        )
-        self._store_failures = self._counter(
-            "cds_store_failures",
-            "Times that the database failed, by what it calls that.",
-            "kind",
-        )
-        self._given_up = self._counter(
-            "cds_connections_given_up",
-            "Connections that were given up, by why.",
-            "why",
-        )
-        self._swaps = self._counter(
-            "cds_rulebook_swaps", "Times that a worker took another rulebook."
-        )
         self._swapped = 0
-        self._sums = {name: self._gauge(name, *told) for name, told in GAUGES.items()}
+        self._counters = {
+            name: Counter(f"cds_{name}", text, labels, registry=self.registry)
+            for name, (text, *labels) in COUNTERS.items()
+        }
+        self._seconds = {
+            name: Histogram(
+                f"cds_{name}", text, labels, buckets=buckets, registry=self.registry
+            )
+            for name, (buckets, text, *labels) in TIMES.items()
+        }
+        self._sums = {
+            name: Gauge(
+                f"cds_{name}", text, registry=self.registry, multiprocess_mode=of_all
+            )
+            for name, (of_all, text) in GAUGES.items()
+        }
 
     def count(self, route: str, method: str, status: int, seconds: float) -> None:
         """One request that was answered."""
-        self._requests.labels(route, method, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        self._counters["requests"].labels(route, method, str(status)).inc()
+        self._seconds["request_seconds"].labels(route).observe(seconds)
 
     def count_card(self, service: str, indicator: str) -> None:
         """One card that was shown."""
-        self._cards.labels(service, indicator).inc()
+        self._counters["cards"].labels(service, indicator).inc()
 
     def count_unusable(self, resource_type: str, reason: str) -> None:
         """One resource that could not be used."""
-        self._unusable.labels(resource_type, reason).inc()
+        self._counters["resources_unusable"].labels(resource_type, reason).inc()
 
     def count_foreign(self, resource_type: str, number: int) -> None:
         """Resources about other patients."""
-        self._foreign.labels(resource_type).inc(number)
+        self._counters["resources_foreign"].labels(resource_type).inc(number)
 
     def count_withheld(self, service: str, number: int) -> None:
         """Wearable alerts that a patient does not permit to be used."""
-        self._withheld.labels(service).inc(number)
+        self._counters["wearable_alerts_withheld"].labels(service).inc(number)
 
     def count_readings(self, source: str, tally: ReadingsTally) -> None:
         """The readings of one delivery."""
         for outcome, number in tally.outcomes.items():
-            self._readings.labels(source, outcome).inc(number)
+            self._counters["readings"].labels(source, outcome).inc(number)
         for reason, number in tally.left_out.items():
-            self._left_out.labels(source, reason).inc(number)
+            self._counters["readings_left_out"].labels(source, reason).inc(number)
         if tally.lag is not None:
-            self._lag.labels(source).observe(tally.lag)
+            self._seconds["readings_lag_seconds"].labels(source).observe(tally.lag)
 
     def count_detected(self, detected: DetectionOutcome) -> None:
         """What came of the judging of readings."""
         for detector, number in detected.judged.items():
-            self._judged.labels(detector).inc(number)
+            self._counters["judged"].labels(detector).inc(number)
         for (detector, reason), number in detected.not_judged.items():
-            self._not_judged.labels(detector, reason).inc(number)
+            self._counters["not_judged"].labels(detector, reason).inc(number)
         for each in detected.episodes:
             for change in each.happened:
-                self._episodes.labels(each.detector, change).inc()
+                self._counters["episodes"].labels(each.detector, change).inc()
         if detected.seconds:
-            self._detection.observe(detected.seconds)
+            self._seconds["detection_seconds"].observe(detected.seconds)
 
     def count_halves(self, where: str, number: int) -> None:
         """Halves of characters that were replaced in texts."""
-        self._halves.labels(where).inc(number)
+        self._counters["half_characters"].labels(where).inc(number)
 
     def count_store_failure(self, kind: str) -> None:
         """One time that the database failed."""
-        self._store_failures.labels(kind).inc()
+        self._counters["store_failures"].labels(kind).inc()
 
     def count_given_up(self, why: str) -> None:
         """One connection that was closed, or refused, before its request was whole."""
-        self._given_up.labels(why).inc()
+        self._counters["connections_given_up"].labels(why).inc()
 
     def count_suppressed(self, service: str, why: str) -> None:
         """One card that was held back."""
-        self._suppressed.labels(service, why).inc()
+        self._counters["cards_suppressed"].labels(service, why).inc()
 
     def say(self, world: World) -> None:
         """Take how this worker fares at this moment."""
         serving, todo, pool = world.serving, self.workload(), world.store.pool
         swaps = serving.swaps
-        self._swaps.inc(swaps - self._swapped)
+        self._counters["rulebook_swaps"].inc(swaps - self._swapped)
         self._swapped = swaps
         now = {
             "workers": 1,
@@ -247,39 +257,6 @@ class Metrics:
         known = CollectorRegistry()
         known.register(Known(world, sources))
         return generate_latest(counted) + generate_latest(known)
-
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(name, text, labels, registry=self.registry)
-
-    def _gauge(self, name: str, of_all: Any, text: str) -> Gauge:
-        return Gauge(
-            f"cds_{name}", text, registry=self.registry, multiprocess_mode=of_all
-        )
-
-
-GAUGES = {
-    "workers": ("livesum", "Workers that answer."),
-    "workers_unready": ("livesum", "Workers that cannot record, and so not answer."),
-    "threads": ("livesum", "Threads of all workers: calls at once."),
-    "threads_busy": ("livesum", "Threads that answer a request."),
-    "requests_waiting": ("livesum", "Requests that wait for a thread."),
-    "connections_open": ("livesum", "Open connections, idle ones included."),
-    "database_connections_busy": ("livesum", "Connections to the database in use."),
-    "database_connections_most": (
-        "livesum",
-        "Connections to the database that there may be; 0 where nothing limits them.",
-    ),
-    "rulebook_behind": ("livesum", "Workers that cannot serve the newest rules."),
-    "rulebook_loaded_timestamp_seconds": (
-        "livemax",
-        "When a worker last took a rulebook.",
-    ),
-    "rulebook_checked_timestamp_seconds": (
-        "livemin",
-        "When it was last asked what is published, by the worker that is latest.",
-    ),
-}
-"""Name without its prefix, to how the workers' values become one, and what it is."""
 
 
 class Known:
