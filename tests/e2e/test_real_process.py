@@ -391,6 +391,8 @@ def test_a_delivery_that_breaks_off_or_is_no_json_stores_nothing(
     large = whole + b" " * 300_000
     refused(server.say(signed(server, large, len(large))), 413)
 
+    assert server.rows("select 1 from wearable_alerts where id = 'never-stored'") == []
+
 
 def signed(server: Server, body: bytes, length: int) -> bytes:
     """A delivery that claims a length."""
