@@ -286,8 +286,21 @@ RATE = {"value": 70, "unit": "/min"}
             "no value, and no reason why there is none",
         ),
         (
+            {"valueQuantity": {"system": "x"}},
+            "no value, and no reason why there is none",
+        ),
+        ({"valueQuantity": {"id": "x"}}, "no value, and no reason why there is none"),
+        ({"_valueString": {"said": 1}}, "no value, and no reason why there is none"),
+        # A word that may be a reason is a value where a value stands.
+        ({"valueCodeableConcept": {"coding": [{"code": "masked"}]}}, ""),
+        ({"valueCodeableConcept": {"text": "masked"}}, ""),
+        (
             {"dataAbsentReason": {"coding": [{"system": R4, "code": "masked"}]}},
             WITHHELD,
+        ),
+        (
+            {"dataAbsentReason": {"coding": [{"system": NULL, "code": "odd"}]}},
+            "why it has no value cannot be read",
         ),
         ({"dataAbsentReason": {"text": "temp unknown"}}, UNKNOWN),
         ({"dataAbsentReason": "masked"}, "why it has no value cannot be read"),

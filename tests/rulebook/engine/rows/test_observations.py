@@ -121,11 +121,13 @@ def between(low: Any = None, high: Any = None) -> dict[str, Any]:
         ),
         (between({"value": 60, "unit": "/min"}), Interval(60, INFINITY)),
         (between(None, {"value": 60, "unit": "/min"}), Interval(-INFINITY, 60)),
+        (between(*[{"value": 60, "unit": "/min"}] * 2), exactly(60)),
         (between({"value": 90, "unit": "/min"}, {"value": 60, "unit": "/min"}), NONE),
         (between({"value": 60, "unit": "/min"}, {"value": 90, "unit": "kg"}), NONE),
         (between({"value": 60, "unit": "/min"}, "90"), NONE),
         (between(), NONE),
         ({"valueRange": "60-90"}, NONE),
+        ({"valueRange": 7}, NONE),
     ],
     ids=str,
 )
