@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from .keeper import keep_watch
+from .small_rules import AROUND, review
 
 if TYPE_CHECKING:
     from tests.postgresql import Server
@@ -30,32 +31,11 @@ settings.register_profile(
 settings.load_profile("untimed")
 
 FILES = {
-    "site.yaml": """\
-        format: 1
-        time_zone: America/New_York
-        unapproved: serve
-        """,
-    "services.yaml": """\
-        format: 1
-        services:
-          - id: review
-            hooks: [patient-view]
-            title: Review
-            description: Reviews the chart.
-            rules: [revised]
-        """,
-    "alert-types.yaml": """\
-        format: 1
-        alert_types:
-          low-heart-rate: {title: Low heart rate, metric: heart-rate, unit: /min}
-        """,
-    "valuesets/diabetes.yaml": """\
-        format: 1
-        valueset: diabetes
-        version: 1.0.0
-        title: Diabetes
-        include: [{system: icd10cm, under: [E11]}]
-        """,
+    **{
+        name: AROUND[name]
+        for name in ("site.yaml", "alert-types.yaml", "valuesets/diabetes.yaml")
+    },
+    "services.yaml": review("revised"),
     "valuesets/asthma.yaml": """\
         format: 1
         valueset: asthma

@@ -4,6 +4,8 @@ from textwrap import dedent
 
 from cds_service.rulebook.language.diagnostics import Finding, Level
 
+from ...small_rules import AROUND, review
+
 GOOD = dedent("""\
     format: 1
     rule: good
@@ -51,69 +53,20 @@ GOOD = dedent("""\
       review_by: 2027-10-01
       evidence: [{citation: A guideline, url: https://example.org, year: 2023}]
     """)
-FOLDER = {
-    name: dedent(text)
-    for name, text in {
-        "site.yaml": """\
-            format: 1
-            time_zone: America/New_York
-            unapproved: serve
-            """,
-        "services.yaml": """\
-            format: 1
-            services:
-              - id: review
-                hooks: [patient-view]
-                title: Review
-                description: Reviews the chart.
-                rules: [cardiology]
-            """,
-        "alert-types.yaml": """\
-            format: 1
-            alert_types:
-              low-heart-rate: {title: Low heart rate, metric: heart-rate, unit: /min}
-            """,
-        "facts/diabetes.yaml": """\
-            format: 1
-            fact: diabetes
-            title: The patient has diabetes
-            condition: {in: diabetes}
-            """,
-        "valuesets/diabetes.yaml": """\
-            format: 1
-            valueset: diabetes
-            version: 1.0.0
-            title: Diabetes
-            include: [{system: icd10cm, under: [E11]}]
-            """,
-        "valuesets/beta-blockers.yaml": """\
-            format: 1
-            valueset: beta-blockers
-            version: 1.0.0
-            title: Beta-blockers
-            include:
-              - system: rxnorm
-                ingredients: [{code: "6918", name: metoprolol}]
-            """,
-        "valuesets/heart-rate.yaml": """\
-            format: 1
-            valueset: heart-rate
-            version: 1.0.0
-            title: Heart rate
-            include: [{system: loinc, codes: [8867-4]}]
-            """,
-        "valuesets/systolic.yaml": """\
-            format: 1
-            valueset: systolic
-            version: 1.0.0
-            title: Systolic blood pressure
-            include: [{system: loinc, codes: [8480-6]}]
-            """,
-    }.items()
-}
 RULE, SITE, SERVICES = "cardiology/good.yaml", "site.yaml", "services.yaml"
 ALERTS = "alert-types.yaml"
-FOLDER[RULE] = GOOD
+FOLDER = {
+    **AROUND,
+    "valuesets/systolic.yaml": dedent("""\
+        format: 1
+        valueset: systolic
+        version: 1.0.0
+        title: Systolic blood pressure
+        include: [{system: loinc, codes: [8480-6]}]
+        """),
+    SERVICES: review("cardiology"),
+    RULE: GOOD,
+}
 
 
 def laid(file: str, old: str, new: str) -> dict[str, str]:

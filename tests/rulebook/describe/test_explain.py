@@ -15,32 +15,18 @@ from cds_service.rulebook.engine.rulebook import ServiceRules
 from cds_service.rulebook.engine.rules import Rule
 from cds_service.wearables.worn import Wearables
 
+from ...small_rules import AROUND, review
+
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 FILES = {
+    **AROUND,
     "site.yaml": "format: 1\ntime_zone: UTC\nunapproved: serve\n",
-    "services.yaml": """\
-format: 1
-services:
-  - id: review
-    hooks: [patient-view]
-    title: Review
-    description: Reviews.
-    rules: [tachycardia]
-""",
+    "services.yaml": review("tachycardia"),
     "alert-types.yaml": """\
 format: 1
 alert_types:
   high-resting-heart-rate: {title: High resting heart rate, unit: /min}
-""",
-    "valuesets/beta-blockers.yaml": """\
-format: 1
-valueset: beta-blockers
-version: 1.0.0
-title: Beta-blockers
-include:
-  - system: rxnorm
-    ingredients: [{code: "6918", name: metoprolol}]
 """,
     "valuesets/heart-rate.yaml": """\
 format: 1

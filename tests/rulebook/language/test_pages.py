@@ -19,6 +19,7 @@ import cds_service
 from cds_service.cli import main
 from cds_service.rulebook.language.pages import read_page, titles
 
+from ...small_rules import AROUND, review
 from ...waiting import PATIENCE
 
 EXAMPLE = """\
@@ -72,47 +73,8 @@ METRICS = """\
       steps: {title: Steps, unit: "{steps}", plausible: [0, 250000], cumulative: true}
     """
 FOLDER = {
-    "site.yaml": """\
-        format: 1
-        time_zone: America/New_York
-        unapproved: serve
-        """,
-    "services.yaml": """\
-        format: 1
-        services:
-          - id: review
-            hooks: [patient-view]
-            title: Review
-            description: Reviews the chart.
-            rules: [example]
-        """,
-    "alert-types.yaml": """\
-        format: 1
-        alert_types:
-          low-heart-rate: {title: Low heart rate, metric: heart-rate, unit: /min}
-        """,
-    "facts/diabetes.yaml": """\
-        format: 1
-        fact: diabetes
-        title: The patient has diabetes
-        condition: {in: diabetes}
-        """,
-    "valuesets/diabetes.yaml": """\
-        format: 1
-        valueset: diabetes
-        version: 1.0.0
-        title: Diabetes
-        include: [{system: icd10cm, under: [E11]}]
-        """,
-    "valuesets/beta-blockers.yaml": """\
-        format: 1
-        valueset: beta-blockers
-        version: 1.0.0
-        title: Beta-blockers
-        include:
-          - system: rxnorm
-            ingredients: [{code: "6918", name: metoprolol}]
-        """,
+    **AROUND,
+    "services.yaml": review("example"),
     "valuesets/heart-rate.yaml": """\
         format: 1
         valueset: heart-rate
