@@ -6,19 +6,11 @@ Episodes stand in ``wearable_alerts``, beside what vendors tell.
 from sqlalchemy import Column, Double, Index, Table
 
 from ..samples.tables import PATIENT
-from ..tables import METADATA, TEXT, WHOLE
+from ..tables import METADATA, TEXT, WHOLE, required_text, required_whole
 
 
 def _key(name: str) -> Column[str]:
     return Column(name, TEXT, primary_key=True)
-
-
-def _text(name: str) -> Column[str]:
-    return Column(name, TEXT, nullable=False)
-
-
-def _whole(name: str) -> Column[int]:
-    return Column(name, WHOLE, nullable=False)
 
 
 STATISTICS = ("min", "max", "mean", "median", "total", "covered", "worn")
@@ -26,9 +18,9 @@ SUMMARIES = Table(
     "day_summaries",
     METADATA,
     *map(_key, (*PATIENT, "metric", "day", "part", "source")),
-    *map(_text, ("zone", "bands", "sources", "devices")),
+    *map(required_text, ("zone", "bands", "sources", "devices")),
     Column("minutes", Double, nullable=False),
-    *map(_whole, ("n", "version", "computed_us")),
+    *map(required_whole, ("n", "version", "computed_us")),
     *(Column(each, Double, nullable=True) for each in STATISTICS),
     Column("first_us", WHOLE, nullable=True),
     Column("last_us", WHOLE, nullable=True),
@@ -40,9 +32,9 @@ TALLIES = Table(
     "detector_days",
     METADATA,
     *map(_key, (*PATIENT, "detector", "day", "source")),
-    _whole("judged"),
-    _text("not_judged"),
-    _whole("opened"),
+    required_whole("judged"),
+    required_text("not_judged"),
+    required_whole("opened"),
     Index("detector_days_by_day", "day"),
 )
 """``not_judged`` is a JSON object, how many by reason."""
@@ -51,11 +43,11 @@ OWN_LIMITS = Table(
     "own_limits",
     METADATA,
     Column("id", WHOLE, primary_key=True),
-    *map(_text, (*PATIENT, "detector")),
+    *map(required_text, (*PATIENT, "detector")),
     Column("value", Double, nullable=False),
-    _whole("since_us"),
+    required_whole("since_us"),
     Column("until_us", WHOLE, nullable=True),
-    *map(_text, ("set_by", "set")),
+    *map(required_text, ("set_by", "set")),
     Index("own_limits_by_patient", *PATIENT, "detector"),
 )
 """What the clinic has set for one patient; ``value`` is in the detector's unit."""
@@ -65,8 +57,8 @@ DUE = Table(
     METADATA,
     *map(_key, (*PATIENT, "metric")),
     Column("from_us", WHOLE, primary_key=True, autoincrement=False),
-    *map(_whole, ("to_us", "noted_us")),
-    _text("why"),
+    *map(required_whole, ("to_us", "noted_us")),
+    required_text("why"),
 )
 """Samples of this time, both ends included, are to be judged still; ``noted_us`` is
 since when."""

@@ -19,14 +19,10 @@ from sqlalchemy import (
     literal_column,
 )
 
-from ..tables import METADATA, TEXT, WHOLE
+from ..tables import METADATA, TEXT, WHOLE, required_text, required_whole
 
 PATIENT = ("tenant", "fhir_base", "patient_id")
 OWNER = (*PATIENT, "source", "link")
-
-
-def _text(name: str) -> Column[str]:
-    return Column(name, TEXT, nullable=False)
 
 
 def _reading() -> list[Column[Any]]:
@@ -35,10 +31,10 @@ def _reading() -> list[Column[Any]]:
     PostgreSQL wastes least room so.
     """
     return [
-        Column("length_us", WHOLE, nullable=False),
+        required_whole("length_us"),
         Column("value", Double, nullable=False),
-        Column("revision", WHOLE, nullable=False),
-        Column("received_us", WHOLE, nullable=False),
+        required_whole("revision"),
+        required_whole("received_us"),
         Column("offset_s", Integer, nullable=True),
         Column("device", Integer, nullable=False),
         Column("stat", SmallInteger, nullable=False),
@@ -52,13 +48,13 @@ STREAMS = Table(
     "sample_streams",
     METADATA,
     Column("id", WHOLE, primary_key=True),
-    *map(_text, PATIENT),
-    _text("source"),
-    Column("link", WHOLE, nullable=False),
-    _text("metric"),
-    _text("unit"),
-    Column("newest_us", WHOLE, nullable=False),
-    Column("received_us", WHOLE, nullable=False),
+    *map(required_text, PATIENT),
+    required_text("source"),
+    required_whole("link"),
+    required_text("metric"),
+    required_text("unit"),
+    required_whole("newest_us"),
+    required_whole("received_us"),
     Column("withdrawn_us", WHOLE, nullable=True),
     UniqueConstraint(*OWNER, "metric", "unit", name="sample_streams_once"),
 )
@@ -70,8 +66,8 @@ DEVICES = Table(
     "sample_devices",
     METADATA,
     Column("id", WHOLE, primary_key=True),
-    *map(_text, PATIENT),
-    *map(_text, ("device", "name", "app")),
+    *map(required_text, PATIENT),
+    *map(required_text, ("device", "name", "app")),
     UniqueConstraint(*PATIENT, "device", "name", "app", name="sample_devices_once"),
 )
 """What measured; often called by the patient's name, and so the patient's."""
@@ -105,11 +101,11 @@ REVISIONS = Table(
     "sample_revisions",
     METADATA,
     Column("id", WHOLE, primary_key=True),
-    Column("stream", WHOLE, nullable=False),
+    required_whole("stream"),
     Column("key", LargeBinary, nullable=False),
-    Column("start_us", WHOLE, nullable=False),
+    required_whole("start_us"),
     *_reading(),
-    Column("replaced_us", WHOLE, nullable=False),
+    required_whole("replaced_us"),
     Index("sample_revisions_by_stream", "stream", "start_us"),
 )
 """What stood in ``samples`` until a revision or a removal took its place."""
@@ -118,14 +114,14 @@ REMOVALS = Table(
     "sample_removals",
     METADATA,
     Column("id", WHOLE, primary_key=True),
-    *map(_text, PATIENT),
-    _text("source"),
-    Column("link", WHOLE, nullable=False),
-    *map(_text, ("metric", "source_id")),
-    Column("start_us", WHOLE, nullable=False),
-    Column("end_us", WHOLE, nullable=False),
-    Column("revision", WHOLE, nullable=False),
-    Column("received_us", WHOLE, nullable=False),
+    *map(required_text, PATIENT),
+    required_text("source"),
+    required_whole("link"),
+    *map(required_text, ("metric", "source_id")),
+    required_whole("start_us"),
+    required_whole("end_us"),
+    required_whole("revision"),
+    required_whole("received_us"),
     UniqueConstraint(
         *(*OWNER, "source_id", "metric", "start_us", "end_us"),
         name="sample_removals_once",
@@ -138,12 +134,14 @@ LINKS = Table(
     "links",
     METADATA,
     Column("id", WHOLE, primary_key=True),
-    *map(_text, ("tenant", "source", "user", "device", "fhir_base", "patient_id")),
-    *map(_text, ("mrn", "authority", "time_zone")),
+    *map(
+        required_text, ("tenant", "source", "user", "device", "fhir_base", "patient_id")
+    ),
+    *map(required_text, ("mrn", "authority", "time_zone")),
     Column("grouping_s", WHOLE, nullable=True),
-    Column("from_us", WHOLE, nullable=False),
+    required_whole("from_us"),
     Column("until_us", WHOLE, nullable=True),
-    _text("created"),
+    required_text("created"),
     Column("retracted", TEXT, nullable=True),
     Index("links_by_user", "tenant", "source", "user"),
     Index("links_by_device", "tenant", "source", "device"),
@@ -155,9 +153,9 @@ LINK_TOKENS = Table(
     "link_tokens",
     METADATA,
     Column("digest", TEXT, primary_key=True),
-    Column("link", WHOLE, nullable=False),
-    _text("formats"),
-    _text("created"),
+    required_whole("link"),
+    required_text("formats"),
+    required_text("created"),
     Column("last_used", TEXT, nullable=True),
     Column("revoked", TEXT, nullable=True),
     Index("link_tokens_by_link", "link"),
@@ -169,12 +167,12 @@ QUARANTINE = Table(
     "quarantine",
     METADATA,
     Column("id", WHOLE, primary_key=True),
-    *map(_text, ("tenant", "source", "user", "device", "format")),
+    *map(required_text, ("tenant", "source", "user", "device", "format")),
     Column("key", LargeBinary, nullable=False),
-    Column("revision", WHOLE, nullable=False),
-    Column("start_us", WHOLE, nullable=False),
-    _text("item"),
-    _text("held"),
+    required_whole("revision"),
+    required_whole("start_us"),
+    required_text("item"),
+    required_text("held"),
     UniqueConstraint(
         *("tenant", "source", "user", "device", "key"), name="quarantine_once"
     ),
@@ -187,9 +185,9 @@ IMPORTS = Table(
     "imports",
     METADATA,
     *(Column(name, TEXT, primary_key=True) for name in (*PATIENT, "source")),
-    _text("basis"),
-    Column("items", WHOLE, nullable=False),
-    _text("taken_in"),
+    required_text("basis"),
+    required_whole("items"),
+    required_text("taken_in"),
 )
 """Of exports of phones that are not taken in to their end: so many items are, of what
 ``basis`` tells apart by a digest."""
