@@ -9,14 +9,14 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress, count, pairwise
-from operator import and_
+from operator import and_, attrgetter
 from statistics import median
 
 from ..days import Calendar, Span, each_day, united
 from .episodes import DayTally, NotJudged
 from .evidence import Days
 from .rest import Resting, within
-from .sustained import Judgement
+from .sustained import Judgement, Spell
 from .windows import Windows
 
 
@@ -30,44 +30,63 @@ def tally(
     lacking = not_judged(judgement)
     for day in each_day(*days):
         begin, end = calendar.day(day)
-        for source, told in sorted(_by_source(judgement, begin, end).items()):
+        opened = Counter(_opened(judgement, begin, end))
+        left_out = _left_out(judgement, begin, end)
+        read = _by_source(judgement, begin, end)
+        for source in sorted(read.keys() | left_out.keys()):
+            told = read.get(source, ())
             reasons = Counter(
                 map(lacking.__getitem__, filter(lacking.__contains__, told))
             )
             judged = len(told) - reasons.total()
             if reasons[NotJudged.LOW_COVERAGE] and _lie_apart(judgement, told):
                 reasons[NotJudged.TOO_SPARSE] = reasons.pop(NotJudged.LOW_COVERAGE)
-            reasons += Counter(_left_out(judgement, source, begin, end))
-            opened = sum(each.number in told for each in judgement.spells)
+            reasons += left_out.get(source, Counter())
             why = dict(sorted(reasons.items()))
-            yield DayTally(detector, day, source, judged, why, opened)
+            yield DayTally(detector, day, source, judged, why, opened[source])
 
 
-def _by_source(judgement: Judgement, begin: int, end: int) -> dict[str, Sequence[int]]:
-    """Return the numbers of the readings of a time; none of one that was left out."""
-    readings = judgement.readings
-    sources = [each.source for each in readings.series.voices]
-    found: dict[str, list[int]] = {
-        sources[each.voice]: []
-        for each, _ in readings.left_out
-        if begin <= each.start_us < end
-    }
-    first, after = (bisect_left(readings.times, each) for each in (begin, end))
-    if first < after and len(set(sources)) == 1:
-        return {sources[0]: range(first, after)}
-    points = readings.series.points
+def _by_source(
+    judgement: Judgement, begin: int, end: int
+) -> Mapping[str, Sequence[int]]:
+    """Return the numbers of the readings of a time."""
+    times, series = judgement.readings.times, judgement.readings.series
+    first, after = (bisect_left(times, each) for each in (begin, end))
+    sources = {each.source for each in series.voices}
+    if first < after and len(sources) == 1:
+        return dict.fromkeys(sources, range(first, after))
+    found: dict[str, list[int]] = {}
     for number in range(first, after):
-        found.setdefault(sources[points[number].voice], []).append(number)
-    return dict(found)
+        source = series.voices[series.points[number].voice].source
+        found.setdefault(source, []).append(number)
+    return found
+
+
+def _opened(judgement: Judgement, begin: int, end: int) -> Iterator[str]:
+    """Yield the source of each reading with which an episode opened."""
+    series, spells = judgement.readings.series, judgement.spells
+    for each in spells[_place(spells, begin) : _place(spells, end)]:
+        yield series.voices[series.points[each.number].voice].source
+
+
+def _place(spells: Sequence[Spell], at: int) -> int:
+    return bisect_left(spells, at, key=attrgetter("opened"))
 
 
 def _left_out(
-    judgement: Judgement, source: str, begin: int, end: int
-) -> Iterator[NotJudged]:
-    for point, why in judgement.readings.left_out:
-        voice = judgement.readings.series.voices[point.voice]
-        if voice.source == source and begin <= point.start_us < end:
-            yield why
+    judgement: Judgement, begin: int, end: int
+) -> Mapping[str, Counter[NotJudged]]:
+    """Return why readings of a time are nothing to detect on, by source."""
+    readings = judgement.readings
+    first, after = (
+        bisect_left(readings.left_out, at, key=lambda each: each[0].start_us)
+        for at in (begin, end)
+    )
+    found: dict[str, Counter[NotJudged]] = {}
+    for point, why in readings.left_out[first:after]:
+        source = readings.series.voices[point.voice].source
+        found.setdefault(source, Counter())[why] += 1
+    return found
 
 
 def _lie_apart(judgement: Judgement, told: Sequence[int]) -> bool:
