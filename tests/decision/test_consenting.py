@@ -473,3 +473,77 @@ def test_a_version_without_its_time_or_of_the_future_is_as_old_as_its_reading(
     assert heeded.use and heeded.use.change
     assert [each.updated for each in heeded.use.change.kept] == [NOW]
     assert heeded.wearables.alerts == (ALERT,)
+
+
+SCALE = {
+    "resourceType": "Condition",
+    "id": "c9",
+    "subject": {"reference": "Patient/p1"},
+    "code": {
+        "coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "I50.22"}]
+    },
+    "clinicalStatus": {"coding": [{"code": "active"}]},
+}
+GAIN = replace(
+    ALERT,
+    id="g-1",
+    type="rapid-weight-gain",
+    metric="body-weight",
+    value=82.5,
+    unit="kg",
+    start=NOW - timedelta(days=2),
+)
+DAY = (
+    "INSERT INTO day_summaries (tenant, fhir_base, patient_id, metric, day, part,"
+    " source, zone, minutes, n, mean, bands, sources, devices, version, computed_us)"
+    " VALUES ('default', '-', 'p1', 'body-weight', '{day}', 'day', '', 'UTC', 1440, 1,"
+    " {mean}, '{{}}', '[\"scale\"]', '[\"Scale\"]', 1, 0)"
+)
+
+
+def test_a_card_tells_the_days_as_far_as_their_use_is_permitted(
+    world: World, rows: Callable[[str], Any]
+) -> None:
+    deliver(world, GAIN)
+    for day, mean in (("2026-11-18", 80), ("2026-11-22", 82.5)):
+        rows(DAY.format(day=day, mean=mean))
+    tell(world, ALL)
+
+    (card,) = [
+        each
+        for each in ask(world, conditions=searchset(SCALE)).cards
+        if "weight by scale" in each.summary
+    ]
+
+    assert "up 2.5 kg in a week" in card.summary
+    assert "80–82.5 kg on 2 of 8 days to 2026-11-22" in card.detail
+
+
+def test_an_ehr_without_bars_is_told_the_numbers_of_the_days(
+    world: World, rows: Callable[[str], Any]
+) -> None:
+    deliver(world, GAIN)
+    rows(DAY.format(day="2026-11-22", mean=82.5))
+    tell(world, ALL)
+    client = world.clients.anonymous
+    assert client is not None
+    plain = replace(client, profile=replace(client.profile, draws_days=False))
+    clients = replace(world.clients, anonymous=plain)
+
+    shown = ask(replace(world, clients=clients), conditions=searchset(SCALE)).cards
+
+    assert "82.5 kg on 1 of 8 days to 2026-11-22." in shown[0].detail
+    assert "▁" not in shown[0].detail
+
+
+def test_days_whose_use_was_withdrawn_are_in_no_card(
+    world: World, rows: Callable[[str], Any]
+) -> None:
+    deliver(world, GAIN)
+    rows(DAY.format(day="2026-11-22", mean=82.5))
+    tell(world, ALL)
+    tell(world, WITHDRAWN)
+
+    found = ask(world, conditions=searchset(SCALE))
+
+    assert "82.5" not in json.dumps(found.body)

@@ -1,14 +1,22 @@
 """What wearables told of one patient, as the rules of one call ask for it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, and_, bindparam, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    bindparam,
+    or_,
+    select,
+    union_all,
+)
 
-from ...wearables.detection.episodes import DayTally
 from ...wearables.records import PatientKey, RecentAlerts
-from ...wearables.summaries import DaySummary
 from ...wearables.worn import AgreedStream, Wearables, WearablesAsked
 from ..database import Prepared
 from ..records import StoreError
@@ -23,7 +31,10 @@ from .tables import SUMMARIES, TALLIES
 ALERTS_READ = 500
 """Of one patient by one call."""
 ROWS_READ = 4000
-"""Of one metric's days, or one detector's: ten years of days and nights are fewer."""
+"""Days of one patient by one call; ten years of a metric with its nights are more."""
+AT_ONCE = 8
+"""Metrics, or detectors, that one statement asks for."""
+_SLOTS = tuple(f"of{number}" for number in range(AT_ONCE))
 
 
 def read_alerts(
@@ -48,23 +59,39 @@ def read_wearables(
         recent = read_alerts(connection, patient, asked.alerts_since)
     if not asked.beside_alerts:
         return Wearables(recent.alerts, whole=recent.whole)
-    whose = patient._asdict()
-    days: list[DaySummary] = []
-    tallies: list[DayTally] = []
-    for metric in sorted(asked.metrics):
-        told = {**whose, "of": metric, "since": str(asked.days_from)}
-        days += map(day_summary, _bounded(_DAYS, connection, told))
-    for detector in sorted(asked.detectors):
-        told = {**whose, "of": detector, "since": str(asked.tallies_from)}
-        tallies += map(day_tally, _bounded(_TALLIES, connection, told))
+    whose = {**patient._asdict(), "most": ROWS_READ + 1}
+    days = _of_each(
+        _DAYS, connection, asked.metrics, {**whose, "since": str(asked.days_from)}
+    )
+    tallies = _of_each(
+        _TALLIES,
+        connection,
+        asked.detectors,
+        {**whose, "since": str(asked.tallies_from)},
+    )
     streams = tuple(_streams(connection, patient, asked, now)) if asked.streams else ()
-    return Wearables(recent.alerts, tuple(days), streams, tuple(tallies), recent.whole)
+    return Wearables(
+        recent.alerts,
+        tuple(map(day_summary, days)),
+        streams,
+        tuple(map(day_tally, tallies)),
+        recent.whole,
+    )
 
 
-def _bounded(
-    prepared: Prepared, connection: Connection, asked: dict[str, Any]
+def _of_each(
+    prepared: Prepared,
+    connection: Connection,
+    names: Iterable[str],
+    asked: Mapping[str, Any],
 ) -> list[Any]:
-    rows = prepared.ask(connection, {**asked, "most": ROWS_READ + 1})
+    """Return the rows of metrics, or of detectors, so many of them at once."""
+    rows: list[Any] = []
+    waiting = sorted(names)
+    while waiting:
+        some, waiting = waiting[:AT_ONCE], waiting[AT_ONCE:]
+        of = dict.fromkeys(_SLOTS, "") | dict(zip(_SLOTS, some, strict=False))
+        rows += prepared.ask(connection, {**asked, **of})
     if len(rows) > ROWS_READ:
         raise StoreError("There are more days of one patient than are ever read.")
     return rows
@@ -91,36 +118,25 @@ def _streams(
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
-def _days() -> Prepared:
-    day = SUMMARIES.c
+def _by_name(table: Table, name: ColumnElement[str]) -> Prepared:
+    """The days of several metrics or detectors, each a question that follows the key.
+
+    One statement is one way to the database and back.
+    """
     since: BindParameter[str] = bindparam("since")
     most: BindParameter[int] = bindparam("most")
-    return Prepared(
-        select(SUMMARIES)
+    questions = [
+        select(table)
         .where(
-            *(day[name] == bindparam(name) for name in PATIENT),
-            day.metric == bindparam("of"),
-            day.day >= since,
+            *(table.c[each] == bindparam(each) for each in PATIENT),
+            name == bindparam(slot),
+            table.c.day >= since,
         )
-        .order_by(day.day, day.part, day.source)
         .limit(most)
-    )
-
-
-def _tallies() -> Prepared:
-    tally = TALLIES.c
-    since: BindParameter[str] = bindparam("since")
-    most: BindParameter[int] = bindparam("most")
-    return Prepared(
-        select(TALLIES)
-        .where(
-            *(tally[name] == bindparam(name) for name in PATIENT),
-            tally.detector == bindparam("of"),
-            tally.day >= since,
-        )
-        .order_by(tally.day, tally.source)
-        .limit(most)
-    )
+        .subquery()
+        for slot in _SLOTS
+    ]
+    return Prepared(union_all(*map(select, questions)))
 
 
 def _agreed() -> Prepared:
@@ -154,4 +170,6 @@ def _agreed() -> Prepared:
     )
 
 
-_DAYS, _TALLIES, _STREAMS = _days(), _tallies(), _agreed()
+_DAYS = _by_name(SUMMARIES, SUMMARIES.c.metric)
+_TALLIES = _by_name(TALLIES, TALLIES.c.detector)
+_STREAMS = _agreed()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.store.detection.reading import ROWS_READ
+from cds_service.store.detection.reading import AT_ONCE, ROWS_READ
 from cds_service.store.records import StoreError
 from cds_service.store.store import Store
 from cds_service.wearables.detection.episodes import NotJudged
@@ -60,16 +60,15 @@ def test_days_of_the_metrics_that_are_asked_from_the_first_day_on(
     assert (worn.alerts, worn.streams, worn.tallies) == ((), (), ())
 
 
-def test_what_readings_add_up_to_comes_before_what_a_source_tells(
-    store: Store, rows: Rows
-) -> None:
-    tell_day(rows, source="garmin", mean=90)
-    tell_day(rows)
-    asked = WearablesAsked(metrics=frozenset({"heart-rate"}), days_from=date.min)
+def test_any_number_of_metrics_is_asked(store: Store, rows: Rows) -> None:
+    names = [f"metric-{number}" for number in range(AT_ONCE + 1)]
+    for name in names:
+        tell_day(rows, metric=name)
+    asked = WearablesAsked(metrics=frozenset(names), days_from=date.min)
 
     worn = store.wearables(JANE, asked, NOW)
 
-    assert [each.source for each in worn.days or ()] == ["", "garmin"]
+    assert sorted(each.metric for each in worn.days or ()) == sorted(names)
 
 
 def test_more_days_than_are_ever_read_are_not_taken_for_all(
