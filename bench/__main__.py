@@ -17,6 +17,7 @@ PARTS = (
     "store",
     "samples",
     "readings",
+    "detection",
     "start",
     "sockets",
 )

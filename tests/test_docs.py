@@ -231,6 +231,8 @@ def understood(words: list[str]) -> list[str]:
     command: click.Command = main
     called = []
     while isinstance(command, click.Group) and words:
+        if called and command.invoke_without_command and words[0].startswith("-"):
+            break
         called.append(words.pop(0))
         found = command.get_command(click.Context(command), called[-1])
         assert found is not None, called

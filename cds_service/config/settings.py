@@ -157,7 +157,7 @@ class Config(BaseSettings):
         default=200_000, ge=0, description="Likewise, of all of them together."
     )
     detection_days: int = Field(
-        default=31,
+        default=7,
         ge=1,
         description="Days of readings that are judged in one transaction; of a longer"
         " delivery they are judged after its answer.",

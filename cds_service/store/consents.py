@@ -51,7 +51,7 @@ class Consents:
         return self._database.read(lambda connection: read(connection, patients))
 
     def lasting_alerts(self, patient: PatientKey) -> tuple[WearableAlert, ...]:
-        """Return the patient's open alerts: they end if nobody may collect them."""
+        """Return the vendors' open alerts: they end if nobody may collect them."""
         asked = patient._asdict()
         found = self._database.read(lambda it: LASTING_ALERTS.ask(it, asked))
         return tuple(rows.wearable_alert(row) for row in found)
@@ -177,9 +177,10 @@ def apply_change(connection: Connection, change: ConsentChange, at: datetime) ->
 
 
 def _lasting(connection: Connection, patient: PatientKey) -> frozenset[tuple[str, str]]:
-    """Source and id of the patient's alerts that are open."""
+    """Source and id of the patient's alerts that are open, but for detectors'."""
     alert = WEARABLE_ALERTS.c
     asked = select(alert.source, alert.id).where(_of(WEARABLE_ALERTS, patient), OPEN)
+    asked = asked.where(alert.detector == "")
     return frozenset((source, id) for source, id in connection.execute(asked))
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
+    literal_column,
     or_,
     select,
     union_all,
@@ -79,9 +80,11 @@ def _alerts_since() -> Prepared:
 
 
 def _lasting_alerts() -> Prepared:
+    """Those of vendors: what a detector has found ends with its readings."""
     alert = WEARABLE_ALERTS.c
     order = (alert.start_utc, alert.source, alert.id)
-    return Prepared(select(WEARABLE_ALERTS).where(*_WHOSE, OPEN).order_by(*order))
+    told = [OPEN, alert.detector == literal_column("''")]
+    return Prepared(select(WEARABLE_ALERTS).where(*_WHOSE, *told).order_by(*order))
 
 
 def _save_alert() -> Prepared:

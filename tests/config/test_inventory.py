@@ -153,7 +153,7 @@ PLACES: dict[type[Any], Callable[[Any], Clients]] = {
 OTHER_SETTINGS: dict[str, Any] = {
     "keep_days": 365,
     "audit_keep_days": 3650,
-    "detection_days": 7,
+    "detection_days": 14,
     "samples_kept_days": 800,
     "summaries_kept_days": 2200,
     "quarantine_kept_days": 7,

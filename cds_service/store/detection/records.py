@@ -13,7 +13,7 @@ from ...wearables.records import PatientKey
 
 Span = tuple[int, int]
 """Microseconds since 1970-01-01T00:00:00Z, both included."""
-DAYS_AT_ONCE = 31
+DAYS_AT_ONCE = 7
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,20 @@ def test_withdrawn_and_returned_leaves_all_as_it_was_and_nothing_twice(
     assert due(store) == []
 
 
+def test_an_episode_ends_with_its_readings_and_not_with_their_consent(
+    store: Store, detection: Detection
+) -> None:
+    """A vendor's alert would end with the consent: nobody sends on that it did."""
+    say(store, "collect", "use")
+    take(store, hour(), detection, now=EIGHT + 70 * MINUTE)
+    (before,) = store.detections.episodes(JANE.patient)
+
+    assert store.consents.lasting_alerts(JANE.patient) == ()
+    say(store)
+
+    assert store.detections.episodes(JANE.patient) == (before,)
+
+
 def test_rest_that_may_not_be_known_is_unknown_until_it_may(
     store: Store, detection: Detection, catalogue: Catalogue
 ) -> None:
@@ -104,7 +118,7 @@ def test_of_a_time_that_is_permitted_in_part_that_part_is_judged(
 
     take(store, told, detection, now=EIGHT + 240 * MINUTE)
 
-    second = (65, 75, 119, "no-data", 115, "closed")
+    second = (60, 70, 119, "no-data", 115, "closed")
     assert episodes(store) == [second]
     (kept,) = store.detections.episodes(JANE.patient)
     assert {each[2] for each in due(store)} == {59}
