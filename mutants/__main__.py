@@ -56,6 +56,16 @@ STANDING = ("problems", "standing", "treatments", "readings")
 MATCHING = ("matching", "words", "not_obtained")
 EVALUATION = ("evaluate", "rulebook", "alerting", "rules")
 CRITERIA = ("criteria", "series", "trend", "scores", "alert_tests")
+DAYS = ("days", "days_shown", "streams")
+CASES = (
+    "criteria",
+    "left_open",
+    "recorded",
+    "about_alerts",
+    "days",
+    "scores",
+    "evaluate",
+)
 ROOMS = {
     "trust": Room(("cds_service/trust/*.py",), ("tests/trust",)),
     "consent": Room(
@@ -144,14 +154,18 @@ ROOMS = {
         "not nothing_unknown",
     ),
     "person": Room((f"{ENGINE}/person.py",), (f"{ENGINE_TESTS}/test_person.py",)),
+    "days": Room(
+        (f"{ENGINE}/days.py", f"{ENGINE}/worn_text.py"),
+        tuple(f"{ENGINE_TESTS}/test_{each}.py" for each in DAYS),
+    ),
     "engine": Room(
         (f"{ENGINE}/*.py",),
         (
-            f"{ENGINE_TESTS}/test_criteria.py",
-            f"{ENGINE_TESTS}/test_evaluate.py",
-            f"{ENGINE_TESTS}/test_left_open.py",
+            *(f"{ENGINE_TESTS}/test_{each}.py" for each in CASES),
             f"{ROW_TESTS}/test_readings.py",
+            f"{ROW_TESTS}/test_not_obtained.py",
             f"{CARD_TESTS}/test_disputes.py",
+            f"{CARD_TESTS}/test_history.py",
         ),
     ),
     "cards": Room((f"{CARDS}/*.py",), (CARD_TESTS,)),
