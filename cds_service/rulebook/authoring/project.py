@@ -39,6 +39,8 @@ def project_schema(name: str, rulebook: Rulebook, facts: Names) -> Schema:
         ("medication", known.medication),
         ("observation", known.observation),
         ("wearable_alert", known.wearable_alert),
+        ("wearable", known.days),
+        ("stream", known.stream),
         ("fact", known.fact),
         ("card", known.card),
         ("card_defaults", known.card),
@@ -71,6 +73,14 @@ class _Known:
 
     def wearable_alert(self, properties: Schema) -> None:
         properties["type"]["items"] = _one_of("A type of alert.", self._alert_types())
+
+    def days(self, properties: Schema) -> None:
+        _name(properties, "metric", self._metrics())
+        _name(properties, "summary", self._statistics())
+
+    def stream(self, properties: Schema) -> None:
+        _name(properties, "metric", self._metrics())
+        _name(properties, "detector", self._detectors())
 
     def fact(self, properties: Schema) -> None:
         if self._facts:
@@ -114,6 +124,10 @@ class _Known:
     def _rule_tests(self, schema: Schema) -> None:
         alert = schema["definitions"]["wearable_alert"]["properties"]
         alert["type"] = _one_of(alert["type"]["description"], self._alert_types())
+        parts = schema["definitions"]
+        self.days(parts["worn_days"]["properties"])
+        _name(parts["worn_stream"]["properties"], "metric", self._metrics())
+        _name(parts["worn_tallies"]["properties"], "detector", self._detectors())
         _name(schema["properties"], "test", self._rules())
 
     def _site_file(self, schema: Schema) -> None:
@@ -141,6 +155,17 @@ class _Known:
         readings = schema["definitions"]["readings"]["items"]["properties"]
         _name(readings, "metric", self._metrics())
         _name(schema["properties"], "test", self._detectors())
+
+    def _statistics(self) -> Names:
+        """What a day may have of any metric, and of which."""
+        found: dict[str, list[str]] = {}
+        for metric in self._rulebook.catalogue.metrics.values():
+            for each in metric.statistics:
+                found.setdefault(each, []).append(metric.title)
+        return {
+            name: ", ".join(titles) if ":" in name else "Of the day."
+            for name, titles in sorted(found.items())
+        }
 
     def _valueset_file(self, schema: Schema) -> None:
         properties = schema["properties"]

@@ -104,6 +104,45 @@ def test_a_name_that_the_project_does_not_have_is_marked(
 
 
 @pytest.mark.parametrize(
+    ("fact", "key", "value"),
+    [
+        ({"wearable": {"metric": "steps", "within": "7 days"}}, "metric", "stepps"),
+        (
+            {
+                "wearable": {
+                    "metric": "sensor-glucose",
+                    "summary": "band:in-range",
+                    "within": "7 days",
+                }
+            },
+            "summary",
+            "band:inrange",
+        ),
+        ({"stream": {"metric": "steps", "silent_for": "7 days"}}, "metric", "stepps"),
+        (
+            {"stream": {"detector": "low-glucose", "within": "7 days"}},
+            "detector",
+            "glucose-low",
+        ),
+    ],
+)
+def test_what_a_fact_takes_of_wearables_is_completed_and_marked(
+    rulebook: Rulebook, fact: dict[str, Any], key: str, value: str
+) -> None:
+    schema = project_schema("rule", rulebook, FACTS)
+    rule = {**deepcopy(data("rule")[0])}
+    rule["facts"] = {**rule["facts"], "worn": fact}
+    (body,) = fact.values()
+    wrong = {**rule, "facts": {**rule["facts"], "worn": deepcopy(fact)}}
+    next(iter(wrong["facts"]["worn"].values()))[key] = value
+
+    assert body[key] != value
+    assert list(Draft7Validator(schema).iter_errors(rule)) == []
+    assert list(Draft7Validator(bundle("rule")).iter_errors(wrong)) == []
+    assert list(Draft7Validator(schema).iter_errors(wrong))
+
+
+@pytest.mark.parametrize(
     ("name", "key", "entry"),
     [
         ("metrics", "metrics", "heart-rate"),
