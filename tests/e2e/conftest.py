@@ -410,13 +410,13 @@ class Chart:
 
 
 @pytest.fixture(scope="module")
-def open_chart() -> Callable[[Server], Chart]:
+def open_chart() -> Callable[..., Chart]:
     """The chart of a patient that no other test knows, as a server asks for it."""
 
-    def make(server: Server) -> Chart:
+    def make(server: Server, of: Path = CASE) -> Chart:
         discovered = requests.get(f"{server.base}/cds-services", timeout=PATIENCE)
         templates = find_templates(discovered.json()["services"], "wearable-review")
-        case = load_case(CASE, datetime.now().astimezone())
+        case = load_case(of, datetime.now().astimezone())
         unique = f"quillfeather-{uuid4()}"
         return Chart(_rename(case, unique), templates)
 

@@ -30,7 +30,8 @@ pytestmark = pytest.mark.slow
 
 Server = Any
 Chart = Any
-OpenChart = Callable[[Server], Chart]
+OpenChart = Callable[..., Chart]
+ON_A_BETA_BLOCKER = Path(__file__).parents[2] / "fixtures" / "patient-view" / "fires"
 KILLS = 20
 MINUTE = timedelta(minutes=1)
 ACTIONS = "http://terminology.hl7.org/CodeSystem/consentaction"
@@ -96,6 +97,17 @@ def deliver(server: Server, items: Sequence[Any], key: str) -> dict[str, int]:
     return {name: each for name, each in told.items() if isinstance(each, int) and each}
 
 
+def without_results(chart: Chart) -> Chart:
+    """A chart that tells nothing of the heart rate by itself."""
+    entries = [
+        each
+        for each in chart.case.chart["entry"]
+        if each["resource"]["resourceType"] != "Observation"
+    ]
+    kept = {**chart.case.chart, "entry": entries}
+    return replace(chart, case=replace(chart.case, chart=kept))
+
+
 def cards(server: Server, chart: Chart) -> list[dict[str, Any]]:
     """What the chart shows."""
     reply = server.call(chart.request())
@@ -115,7 +127,7 @@ def episodes(server: Server, patient: str) -> list[tuple[Any, ...]]:
 def test_from_a_consent_to_a_card_and_from_a_correction_to_none(
     server: Server, open_chart: OpenChart
 ) -> None:
-    chart = open_chart(server)
+    chart = without_results(open_chart(server, ON_A_BETA_BLOCKER))
     patient = chart.case.name
     start = (datetime.now(UTC) - timedelta(minutes=70)).replace(microsecond=0)
     hour = beats(patient, start, [115] * 60, rev=1)
@@ -132,7 +144,7 @@ def test_from_a_consent_to_a_card_and_from_a_correction_to_none(
     (card,) = cards(server, chart)
     text = f"{card['summary']}\n{card['detail']}"
     assert card["indicator"] == "warning"
-    for told in ("115 /min", "55 min", "15 min ago", "Demo Watch 9"):
+    for told in ("115 /min", "59 min", "11 min ago", "Demo Watch 9", "100 %"):
         assert told in text, text
 
     calm = beats(patient, start, [80] * 60, rev=2)[::2]

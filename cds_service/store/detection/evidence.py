@@ -4,7 +4,9 @@ What the patient does not permit to use is not there: neither readings of that t
 days, nor episodes that were found in it, which stay as they are.
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, tzinfo
 from functools import cache
 from operator import itemgetter
@@ -36,6 +38,8 @@ from .records import Detection
 from .rows import day_summary, stored_episode
 from .tables import SUMMARIES
 
+Numbers = dict[tuple[int, int], int]
+"""Of voices, by stream and device."""
 LONGEST_RECOVERY = timedelta(days=60)
 """Readings may tell for so long after its end that an episode is over."""
 
@@ -63,6 +67,7 @@ class StoredEvidence:
         self._zone: tzinfo = find_zone(named) or detection.gate.zone
         self._zone_name = named or str(detection.gate.zone)
         self._limits: dict[str, Sequence[tuple[int, float]]] = {}
+        self._read: dict[str, _Read] = {}
 
     @property
     def zone(self) -> tzinfo:
@@ -75,25 +80,22 @@ class StoredEvidence:
         return self._zone_name
 
     def series(self, metric: str, from_us: int, to_us: int) -> Series:
-        """Return all that starts from one instant to before another, by its start."""
-        known = self._metrics.get(metric)
-        spans = list(self._permission.spans(metric, (from_us, to_us - 1)))
-        streams = [
-            each
-            for each in self._streams
-            if each.metric == metric and known and each.unit == known.unit
-        ]
-        voices: dict[tuple[int, int], int] = {}
-        points: list[Point] = []
-        told = 0
-        for stream in streams:
-            for start, end in spans:
-                found = self._rows(stream, start, end)
-                told += bool(found)
-                points += self._points(stream, found, voices)
-        if told > 1:
-            points.sort(key=_START)
-        return Series(metric, [self._voice(*each) for each in voices], points)
+        """Return all that starts from one instant to before another, by its start.
+
+        What was read before is not read again: detectors of one metric look at times
+        that overlap.
+        """
+        read = self._read.get(metric)
+        if read is None:
+            read = self._read[metric] = _Read(from_us, from_us)
+        if from_us < read.first_us:
+            found = self._points_of(metric, from_us, read.first_us, read.voices)
+            read.points[:0], read.first_us = found, from_us
+        if to_us > read.end_us:
+            read.points += self._points_of(metric, read.end_us, to_us, read.voices)
+            read.end_us = to_us
+        voices = [self._voice(*each) for each in read.voices]
+        return Series(metric, voices, read.between(from_us, to_us))
 
     def episodes(
         self, detector: str, from_us: int, to_us: int
@@ -148,28 +150,28 @@ class StoredEvidence:
         both = (self.begin_of(day), end)
         return list(self._permission.spans(metric, both)) != []
 
+    def _points_of(
+        self, metric: str, from_us: int, to_us: int, voices: Numbers
+    ) -> list[Point]:
+        known = self._metrics.get(metric)
+        spans = list(self._permission.spans(metric, (from_us, to_us - 1)))
+        points: list[Point] = []
+        told = 0
+        for stream in self._streams:
+            if known and (stream.metric, stream.unit) == (metric, known.unit):
+                for start, end in spans:
+                    found = self._rows(stream, start, end)
+                    points += _points(stream.id, found, voices)
+                    told += bool(found)
+        if told > 1:
+            points.sort(key=_START)
+        return points
+
     def _rows(self, stream: Any, start: int, end: int) -> Sequence[Any]:
         if stream.withdrawn_us is not None:
             end = min(end, stream.withdrawn_us - 1)
         asked = {"stream": stream.id, "since": start, "until": end}
         return _POINTS.run(self._connection, asked).fetchall()
-
-    def _points(
-        self, stream: Any, rows: Sequence[Any], voices: dict[tuple[int, int], int]
-    ) -> list[Point]:
-        numbers: dict[int, int] = {}
-        for device in {row[4] for row in rows}:
-            numbers[device] = voices.setdefault((stream.id, device), len(voices))
-        make = Point._make
-        return [
-            make(
-                (
-                    start, start + length, value, numbers[device], STATS[stat],
-                    CONTEXTS[context], _flag(flags), offset,
-                )  # fmt: skip
-            )
-            for start, length, value, offset, device, stat, context, flags in rows
-        ]
 
     def _voice(self, stream_id: int, device: int) -> Voice:
         stream = next(each for each in self._streams if each.id == stream_id)
@@ -186,6 +188,41 @@ class StoredEvidence:
         """Streams by links, the newest first."""
         linked = [each for each in self._streams if each.link in self._links]
         return sorted(linked, key=lambda each: (-each.newest_us, each.id))
+
+
+@dataclass(slots=True)
+class _Read:
+    """What has been read of a metric."""
+
+    first_us: int
+    end_us: int
+    """From the first instant to before the last."""
+    points: list[Point] = field(default_factory=list)
+    voices: Numbers = field(default_factory=dict)
+
+    def between(self, from_us: int, to_us: int) -> list[Point]:
+        """Return what starts from one instant to before another."""
+        low, high = (bisect_left(self.points, (each,)) for each in (from_us, to_us))
+        return self.points[low:high]
+
+
+def _points(stream: int, rows: Sequence[Any], voices: Numbers) -> list[Point]:
+    """Return the points of rows; there are many, so that each is made as it stands."""
+    numbers = {
+        device: voices.setdefault((stream, device), len(voices))
+        for device in dict.fromkeys(row[4] for row in rows)
+    }
+    new: Any = tuple.__new__
+    return [
+        new(
+            Point,
+            (
+                start, start + length, value, numbers[device], STATS[stat],
+                CONTEXTS[context], _flag(flags), offset,
+            )  # fmt: skip
+        )
+        for start, length, value, offset, device, stat, context, flags in rows
+    ]
 
 
 @cache
@@ -211,7 +248,7 @@ def _read_links(connection: Connection, streams: Sequence[Any]) -> Mapping[int, 
     return {each.id: each for each in connection.execute(asked).all()}
 
 
-def _points() -> Prepared:
+def _points_between() -> Prepared:
     row = SAMPLES.c
     columns = (
         *(row.start_us, row.length_us, row.value, row.offset_s),
@@ -258,6 +295,6 @@ def _summaries() -> Prepared:
 _STREAMS = Prepared(
     select(STREAMS).where(*(STREAMS.c[name] == bindparam(name) for name in PATIENT))
 )
-_POINTS = _points()
+_POINTS = _points_between()
 _EPISODES = _episodes()
 _SUMMARIES = _summaries()
