@@ -48,18 +48,20 @@ def as_samples(readings: Sequence[MinuteReading], wearer: SimulatedWearer) -> Bo
                 **revision,
             }
         )
-        if each.steps:
-            samples.append(
-                {
-                    **about,
-                    "metric": "steps",
-                    "value": each.steps,
-                    "unit": "{steps}",
-                    "start": _iso(each.at),
-                    "end": _iso(each.end),
-                    "stat": "total",
-                }
-            )
+        if each.revision:
+            continue  # what is corrected is the pulse
+        # Of every minute: no steps in it are what proves rest.
+        samples.append(
+            {
+                **about,
+                "metric": "steps",
+                "value": each.steps,
+                "unit": "{steps}",
+                "start": _iso(each.at),
+                "end": _iso(each.end),
+                "stat": "total",
+            }
+        )
     return {"samples": samples}
 
 

@@ -167,6 +167,6 @@ HOURS: Mapping[str, Callable[[WornWatch], list[HourStep]]] = {
 def play_hour(name: str, now: datetime, minutes: int, seed: int) -> list[HourStep]:
     """Return the deliveries of a scenario that ends at *now*."""
     random = Random(f"{seed} {name}")  # nosec B311 # made-up readings, repeatable
-    whole = now.replace(second=0, microsecond=0)
+    whole = now.replace(microsecond=0)
     spans = 3 if name == "gap" else 1
     return HOURS[name](WornWatch(whole - spans * minutes * MINUTE, minutes, random))

@@ -64,7 +64,7 @@ def play_readings(name: str, sending: Sending, now: datetime) -> int:
         wrong = "; ".join(_faults(step, reply, before))
         failures += bool(wrong)
         verdict = f"NOT AS EXPECTED: {wrong}" if wrong else "as expected"
-        click.echo(f"    {reply.status} {_counts(reply)}: {verdict}")
+        click.echo(f"    {reply.status} {say_counts(reply)}: {verdict}")
         before = reply.content
     return failures
 
@@ -101,7 +101,8 @@ def _faults(step: HourStep, reply: Reply, before: bytes) -> Iterator[str]:
         yield f"expected that all are {step.outcome}"
 
 
-def _counts(reply: Reply) -> str:
+def say_counts(reply: Reply) -> str:
+    """Return how many items became what, in a few words."""
     answer: dict[str, Any] = answer_of(reply)
     counts = [
         f"{number:,} {name}"

@@ -1,9 +1,10 @@
 """``cds-service demo``: the main job, played once on this machine.
 
-The patient agrees, by a Consent that a signed webhook brings, and so does a wearable
-alert; an EHR opens the chart with a signed token, once with everything prefetched and
-once with nothing, so that the server asks the EHR's FHIR server; the chart is opened
-anew, and what was just shown is not repeated. All of it is real but the people:
+The patient agrees, by a Consent that a signed webhook brings; a watch sends an hour of
+heart rate by another, and it is an episode. An EHR opens the chart with a signed token,
+once with everything prefetched and once with nothing, so that the server asks the EHR's
+FHIR server; the chart is opened anew, and what was just shown is not repeated. The
+watch corrects its readings, and the card is gone. All of it is real but the people:
 gunicorn, trust on, consent required, the development profile, and a database in a
 folder that goes when the demo ends.
 """
@@ -21,7 +22,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_bytes, token_urlsafe
 from threading import Event
@@ -32,24 +33,30 @@ import click
 from rich.console import Console
 
 from ...ehr.client import Ehr, ServiceAnswer
+from ...ehr.dialects import DIALECTS, SimulatedWearer
 from ...ehr.exchange import Unanswered, exchange
 from ...ehr.fixture_server import FixtureServer, load_records, serve_records
 from ...ehr.fixtures import FixtureCase, load_case
 from ...ehr.hook_calls import build_bare, build_prefetched, find_templates
-from ...ehr.scenarios import ScenarioStep
+from ...ehr.hours import HourStep, play_hour
 from ...ehr.tokens import generate_key
-from ...ingestion import ALERTS, CONSENTS
+from ...ingestion import CONSENTS, SAMPLES
 from ...wearables.consent import ConsentAction
-from ..calls.deliveries import read, webhook_url
-from ..calls.simulate import send
+from ..calls.deliveries import OutgoingDelivery, deliver, webhook_url
+from ..calls.readings import say_counts
 from ..consents.send import Wish, ask, build_consent, said, usual_id
 from ..terminal import build_console, print_answer
 
 SHIPPED = Path(__file__).parents[2] / "shipped"
-CASE = (SHIPPED / "fixtures/patient-view/fires").resolve()
+CASE = (SHIPPED / "fixtures/patient-view/fast-hour").resolve()
+OTHER_CASE = (SHIPPED / "fixtures/patient-view/fires").resolve()
+"""Whose chart tells enough without a watch."""
 RULES = (SHIPPED / "rules").resolve()
 SERVICE = "wearable-review"
 ISSUER = "https://ehr.example.org"
+COLLEAGUE = "Practitioner/another"
+"""Who has seen nothing yet."""
+HALF_A_MINUTE = timedelta(seconds=30)
 KEY_ID = "demo-key"
 
 
@@ -64,6 +71,8 @@ class DemoStage:
     """Of the webhook."""
     fhir: FixtureServer
     fhir_token: str
+    settings: Mapping[str, str]
+    """Of the server."""
 
 
 @click.command()
@@ -114,7 +123,7 @@ def set_stage(console: Console) -> Iterator[DemoStage]:
         log = folder / "server.log"
         running.enter_context(serve_as_child(settings, log, base))
         ehr = Ehr(base, ISSUER, pem, KEY_ID)
-        yield DemoStage(folder, case, ehr, secret, fhir, fhir_token)
+        yield DemoStage(folder, case, ehr, secret, fhir, fhir_token, settings)
 
 
 def play(stage: DemoStage, console: Console) -> None:
@@ -125,14 +134,11 @@ def play(stage: DemoStage, console: Console) -> None:
     )
     agree(stage, console)
 
-    console.rule("2. A watch raises an alert; its signed webhook arrives", align="left")
-    alerts = ScenarioStep(
-        "a watch", tuple(case.alerts["alerts"]), delivery=str(uuid4())
+    console.rule(
+        "2. A watch sends an hour of heart rate; an episode opens", align="left"
     )
-    url = webhook_url(ehr.base, ALERTS.path)
-    sent = send(alerts, url, stage.secret)
-    console.print(f"  POST {url} → {sent.status}: {read(sent)}")
-    expect(sent.status, 202, sent.content.decode("utf-8", "replace"))
+    values, corrections = measure(datetime.now().astimezone())
+    wear(stage, console, values)
 
     console.rule("3. An EHR opens the chart and sends what was asked for", align="left")
     templates = find_templates(ehr.discover(), SERVICE)
@@ -152,6 +158,42 @@ def play(stage: DemoStage, console: Console) -> None:
 
     console.rule("5. An EHR opens the chart anew; nothing is repeated", align="left")
     show(console, ehr.call(SERVICE, build_prefetched(case, templates)), ehr.base)
+
+    console.rule("6. The watch corrects itself; the card goes", align="left")
+    wear(stage, console, corrections)
+    colleague = build_prefetched(case, templates)
+    colleague["context"]["userId"] = COLLEAGUE
+    show(console, ehr.call(SERVICE, colleague), ehr.base)
+
+
+def measure(now: datetime) -> list[HourStep]:
+    """An hour at rest, too fast, until just now; and what its watch says later."""
+    # Half a minute ago: while this plays, cards call it as old as they did at first.
+    return play_hour("corrected_value", now - HALF_A_MINUTE, minutes=60, seed=1)
+
+
+def wear(stage: DemoStage, console: Console, step: HourStep) -> None:
+    """A signed delivery of the patient's watch, and the episodes after it."""
+    wearer = SimulatedWearer(patient=stage.case.request["context"]["patientId"])
+    body = json.dumps(DIALECTS[SAMPLES.name](step.readings, wearer))
+    url = webhook_url(stage.ehr.base, SAMPLES.path)
+    delivery = OutgoingDelivery(str(uuid4()), body, datetime.now(UTC))
+    sent = deliver(delivery, url, stage.secret)
+    console.print(f"  POST {url} → {sent.status}: {say_counts(sent)}")
+    expect(sent.status, 202, sent.content.decode("utf-8", "replace"))
+    for line in list_episodes(stage, wearer.patient):
+        console.print(f"  {line}", markup=False, soft_wrap=True)
+
+
+def list_episodes(stage: DemoStage, patient: str) -> list[str]:
+    """What `cds-service episodes` prints, those taken back too."""
+    told = [sys.executable, "-m", "cds_service.cli", "episodes", "--all"]
+    told += ["--patient", patient]
+    done = subprocess.run(  # nosec B603 # this program, no shell
+        told, env=child_environment(stage.settings), capture_output=True, text=True
+    )
+    expect(done.returncode, 0, done.stderr)
+    return done.stdout.splitlines()
 
 
 def agree(stage: DemoStage, console: Console) -> None:
@@ -209,7 +251,7 @@ def write_clients(public_key: dict[str, Any], fhir_base: str, secret: str) -> st
         "fhir_servers": [fhir_base],
         "origins": ["http://localhost:3000", "http://127.0.0.1:3000"],
     }
-    formats = ["alerts", "consents"]
+    formats = [CONSENTS.name, SAMPLES.name]
     watch = {"id": "demo-watch", "secrets": [secret], "formats": formats}
     return json.dumps({"format": 1, "clients": [ehr], "webhooks": [watch]})
 
@@ -218,7 +260,7 @@ def invite(stage: DemoStage, console: Console) -> None:
     """What to open or type next."""
     base = stage.ehr.base
     program = as_typed(Path(sys.executable).with_name("cds-service"))
-    again = [program, "call", SERVICE, as_typed(CASE), "--base", base]
+    again = [program, "call", SERVICE, as_typed(OTHER_CASE), "--base", base]
     again += ["--key", str(stage.folder / "ehr-key.pem")]
     again += ["--iss", ISSUER, "--kid", KEY_ID]
     lines = [
@@ -273,13 +315,10 @@ def serve_as_child(settings: Mapping[str, str], log: Path, base: str) -> Iterato
     Raises:
         Unanswered: if it does not come up, with what it said last.
     """
-    inherited = {
-        name: value for name, value in os.environ.items() if name[:4] != "CDS_"
-    }
     with log.open("wb") as output:
         process = subprocess.Popen(  # nosec B603 # this program, no shell
             [sys.executable, "-m", "cds_service.cli", "serve"],
-            env={**inherited, **settings},
+            env=child_environment(settings),
             stdout=output,
             stderr=output,
             start_new_session=True,
@@ -290,6 +329,12 @@ def serve_as_child(settings: Mapping[str, str], log: Path, base: str) -> Iterato
     finally:
         process.terminate()
         process.wait()
+
+
+def child_environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return this environment with *settings* in place of all others of the server."""
+    others = {name: each for name, each in os.environ.items() if name[:4] != "CDS_"}
+    return {**others, **settings}
 
 
 def choose_port() -> int:

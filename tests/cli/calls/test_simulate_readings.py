@@ -70,12 +70,12 @@ def test_a_right_server_answers_every_scenario_as_expected(
     assert "as expected" in result.output
 
 
-def test_an_hour_is_sixty_readings_and_the_same_again_none(
+def test_an_hour_is_sixty_readings_with_their_steps_and_the_same_again_none(
     url: str, world: World
 ) -> None:
     result = send(url, "duplicate")
-    assert "60 accepted" in result.output
-    assert "60 duplicate" in result.output
+    assert "120 accepted" in result.output
+    assert "120 duplicate" in result.output
     assert kept(world) == 60
 
 
