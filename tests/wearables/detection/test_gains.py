@@ -169,6 +169,7 @@ def test_where_there_was_no_reading_so_long_ago_the_first_after_that_counts() ->
         ("80 82 _ _ _ _ _ _ 82", 9, ["1-2-9 recovered"]),
         ("80 82 80 82", 4, ["1-2-3 recovered", "3-4-4 lasts"]),
         ("80 82 80.9 82.1", 4, ["1-2-3 recovered", "3-4-4 lasts"]),
+        ("80 82 96/96/96", 3, ["1-2-2 lasts"]),
     ],
 )
 def test_a_gain_lasts_until_a_reading_has_not_risen(
@@ -315,6 +316,18 @@ def test_the_days_of_all_scales_of_a_source_are_told_together() -> None:
 
     assert [(each.judged, each.opened) for each in found.tallies] == [(0, 0), (2, 2)]
     assert found.tallies[0].not_judged == {NotJudged.TOO_FEW_DAYS: 2}
+
+
+def test_what_could_not_be_judged_of_several_scales_is_told_together() -> None:
+    other = replace(SCALE, device=Device(id="s-2", name="Old scale"))
+    points = [*written("_ 80"), *written("70 70 70", 1), weighed(2, 95, "07:05", 1)]
+
+    found = find(points, SCALE, other, last=2)
+
+    assert found.tallies[1].not_judged == {
+        NotJudged.TOO_FEW_DAYS: 1,
+        NotJudged.SOMEBODY_ELSE: 1,
+    }
 
 
 def test_days_before_the_first_have_a_say_and_no_episode() -> None:
