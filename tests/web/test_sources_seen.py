@@ -128,6 +128,31 @@ def test_what_became_of_readings_is_counted_by_source(server: Server) -> None:
     }
 
 
+def still(minute: int) -> dict[str, Any]:
+    told = {"metric": "steps", "value": 0, "unit": "{steps}", "stat": "total"}
+    end = (NOON + timedelta(minutes=minute + 1)).isoformat()
+    return {**beat(minute), **told, "end": end}
+
+
+def test_what_detectors_judged_and_found_is_counted(server: Server) -> None:
+    high = "high-heart-rate-at-rest"
+    server.post(*(beat(minute, 115) for minute in range(20)))
+    unjudged = server.counted("cds_not_judged_total")
+    assert unjudged[(high, "rest-unknown")] > 0
+    server.post(*map(still, range(-6, 20)), delivery="msg_2")
+    calm = (beat(minute, 80, rev=1) for minute in range(20))
+    server.post(*calm, delivery="msg_3")
+
+    counted = server.counted("cds_episodes_total")
+    assert {change for change, name in counted if name == high} == {
+        *("opened", "closed", "retracted"),
+    }
+    assert server.counted("cds_judged_total")[(high,)] >= 20
+    assert server.counted("cds_detection_seconds_count") == {(): 3}
+    due = server.counted("cds_detection_due")
+    assert due[("consent",)] == due[("length",)] == 0
+
+
 def test_what_is_left_out_is_counted_by_reason(server: Server) -> None:
     server.post(beat(0), beat(1, 7000), beat(2, unit="kg"), beat(3, unit="kg"))
 
