@@ -235,7 +235,8 @@ def read_wearables(
     if not asked:
         return Heeded(Wearables())
     detectors = active_detectors(world.rulebook)
-    asked = replace(asked, detectors=asked.detectors & detectors.keys())
+    heard = {n: day for n, day in asked.detectors.items() if n in detectors}
+    asked = replace(asked, detectors=heard)
     try:
         worn = world.store.wearables(patient, asked, now)
         return heed_consents(

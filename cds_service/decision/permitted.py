@@ -19,6 +19,7 @@ Item = WearableAlert | DaySummary | AgreedStream | DayTally
 Detectors = Mapping[str, Detector]
 NO_DETECTORS: Detectors = MappingProxyType({})
 _ONE = timedelta(days=1)
+_SECOND = timedelta(seconds=1)
 _Kept = TypeVar("_Kept", bound=Item)
 
 
@@ -91,6 +92,6 @@ def items_of(worn: Wearables) -> tuple[Item, ...]:
 
 
 def _bounds(day: date, zone: tzinfo) -> tuple[datetime, datetime]:
-    """When a civil day begins, and its last moment."""
+    """When a civil day begins, and its last second."""
     begin, end = (datetime.combine(each, time(), zone) for each in (day, day + _ONE))
-    return begin.astimezone(UTC), end.astimezone(UTC) - timedelta.resolution
+    return begin.astimezone(UTC), end.astimezone(UTC) - _SECOND

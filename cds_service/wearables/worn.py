@@ -4,8 +4,8 @@ Alerts of vendors and of detectors, what the days were, which streams there shou
 and what detectors could not judge. A part that was not read is None, and never none.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from .detection.episodes import DayTally
@@ -52,20 +52,17 @@ class WearablesAsked:
 
     alerts_since: datetime | None = None
     """None where they ask no alerts."""
-    metrics: frozenset[str] = frozenset()
-    """Of whose days they ask."""
-    days_from: date = date.max
-    """The first of these days."""
+    days: Mapping[tuple[str, str], date] = field(default_factory=dict)
+    """By metric and part of the day: from which day on they ask it."""
     streams: frozenset[str] = frozenset()
     """Metrics."""
-    detectors: frozenset[str] = frozenset()
-    """Of which they ask what was not judged."""
-    tallies_from: date = date.max
+    detectors: Mapping[str, date] = field(default_factory=dict)
+    """From which day on they ask what one of them could not judge."""
 
     @property
     def beside_alerts(self) -> bool:
         """Whether they ask anything but alerts."""
-        return bool(self.metrics or self.streams or self.detectors)
+        return bool(self.days or self.streams or self.detectors)
 
     def __bool__(self) -> bool:
         return self.alerts_since is not None or self.beside_alerts

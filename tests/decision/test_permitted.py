@@ -113,12 +113,18 @@ def test_what_may_no_longer_be_collected_is_silent_for_that_and_not_told() -> No
 
 
 @pytest.mark.parametrize(
-    ("begin", "seen"), [("2026-11-20", 2), ("2026-11-20T06:00:00-05:00", 0)]
+    ("period", "seen"),
+    [
+        ({"start": "2026-11-20"}, 2),
+        ({"start": "2026-11-20T06:00:00-05:00"}, 0),
+        ({"end": "2026-11-20"}, 2),
+        ({"end": "2026-11-20T06:00:00-05:00"}, 0),
+    ],
 )
 def test_a_day_of_which_a_part_may_not_be_used_is_not_seen(
-    begin: str, seen: int
+    period: dict[str, str], seen: int
 ) -> None:
-    permitted = permission(to("collect", "use", dataPeriod={"start": begin}))
+    permitted = permission(to("collect", "use", dataPeriod=period))
 
     assert len(permitted.used(WORN).days or ()) == seen
 

@@ -227,25 +227,19 @@ def wearables_asked(service: ServiceRules, now: datetime) -> WearablesAsked:
     # Where the wearer is it may be another day than here.
     today = now.astimezone(zone).date() - timedelta(days=1)
     alerts: list[datetime] = []
-    days, tallies = [date.max], [date.max]
-    metrics, streams, detectors = set[str](), set[str](), set[str]()
+    streams = set[str]()
+    days: dict[tuple[str, str], date] = {}
+    detectors: dict[str, date] = {}
     for worn, window in service.program.worn:
+        first = window.length.shift(today, -1) if window else date.min
         match worn:
             case None:
                 alerts.append(window.length.before(now, zone) if window else EVER.low)
-            case DayValue():
-                metrics.add(worn.metric)
-                days += [window.length.shift(today, -1)] if window else [date.min]
+            case DayValue(metric, _, part):
+                days[metric, part] = min(first, days.get((metric, part), first))
             case Silence():
                 streams.add(worn.metric)
-            case Unjudged():
-                detectors.add(worn.detector)
-                tallies += [window.length.shift(today, -1)] if window else [date.min]
-    return WearablesAsked(
-        min(alerts, default=None),
-        frozenset(metrics),
-        min(days),
-        frozenset(streams),
-        frozenset(detectors),
-        min(tallies),
-    )
+            case Unjudged(detector):
+                detectors[detector] = min(first, detectors.get(detector, first))
+    since = min(alerts, default=None)
+    return WearablesAsked(since, days, frozenset(streams), detectors)

@@ -1,6 +1,6 @@
 """What wearables told of one patient, as the rules of one call ask for it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,8 +33,8 @@ ALERTS_READ = 500
 ROWS_READ = 4000
 """Days of one patient by one call; ten years of a metric with its nights are more."""
 AT_ONCE = 8
-"""Metrics, or detectors, that one statement asks for."""
-_SLOTS = tuple(f"of{number}" for number in range(AT_ONCE))
+"""Questions about days in one statement."""
+_NOTHING = {"of": "", "part": "", "since": ""}
 
 
 def read_alerts(
@@ -59,22 +59,21 @@ def read_wearables(
         recent = read_alerts(connection, patient, asked.alerts_since)
     if not asked.beside_alerts:
         return Wearables(recent.alerts, whole=recent.whole)
-    whose = {**patient._asdict(), "most": ROWS_READ + 1}
-    days = _of_each(
-        _DAYS, connection, asked.metrics, {**whose, "since": str(asked.days_from)}
-    )
-    tallies = _of_each(
-        _TALLIES,
-        connection,
-        asked.detectors,
-        {**whose, "since": str(asked.tallies_from)},
-    )
+    whose = patient._asdict()
+    days = [
+        {"of": metric, "part": part, "since": str(first)}
+        for (metric, part), first in asked.days.items()
+    ]
+    detectors = [
+        {"of": detector, "since": str(first)}
+        for detector, first in asked.detectors.items()
+    ]
     streams = tuple(_streams(connection, patient, asked, now)) if asked.streams else ()
     return Wearables(
         recent.alerts,
-        tuple(map(day_summary, days)),
+        tuple(map(day_summary, _of_each(_DAYS, connection, whose, days))),
         streams,
-        tuple(map(day_tally, tallies)),
+        tuple(map(day_tally, _of_each(_TALLIES, connection, whose, detectors))),
         recent.whole,
     )
 
@@ -82,16 +81,18 @@ def read_wearables(
 def _of_each(
     prepared: Prepared,
     connection: Connection,
-    names: Iterable[str],
-    asked: Mapping[str, Any],
+    whose: Mapping[str, Any],
+    asked: Sequence[Mapping[str, str]],
 ) -> list[Any]:
-    """Return the rows of metrics, or of detectors, so many of them at once."""
+    """Return the rows of all that is asked, so many questions at once."""
     rows: list[Any] = []
-    waiting = sorted(names)
-    while waiting:
-        some, waiting = waiting[:AT_ONCE], waiting[AT_ONCE:]
-        of = dict.fromkeys(_SLOTS, "") | dict(zip(_SLOTS, some, strict=False))
-        rows += prepared.ask(connection, {**asked, **of})
+    for start in range(0, len(asked), AT_ONCE):
+        told: dict[str, Any] = {**whose, "most": ROWS_READ + 1}
+        for slot in range(AT_ONCE):
+            place = start + slot
+            one = asked[place] if place < len(asked) else _NOTHING
+            told |= {f"{name}{slot}": value for name, value in one.items()}
+        rows += prepared.ask(connection, told)
     if len(rows) > ROWS_READ:
         raise StoreError("There are more days of one patient than are ever read.")
     return rows
@@ -118,23 +119,22 @@ def _streams(
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
-def _by_name(table: Table, name: ColumnElement[str]) -> Prepared:
-    """The days of several metrics or detectors, each a question that follows the key.
+def _several(table: Table, **asked: ColumnElement[str]) -> Prepared:
+    """Several questions about days, each of which follows the key.
 
     One statement is one way to the database and back.
     """
-    since: BindParameter[str] = bindparam("since")
     most: BindParameter[int] = bindparam("most")
     questions = [
         select(table)
         .where(
             *(table.c[each] == bindparam(each) for each in PATIENT),
-            name == bindparam(slot),
-            table.c.day >= since,
+            *(column == bindparam(f"{name}{slot}") for name, column in asked.items()),
+            table.c.day >= bindparam(f"since{slot}"),
         )
         .limit(most)
         .subquery()
-        for slot in _SLOTS
+        for slot in range(AT_ONCE)
     ]
     return Prepared(union_all(*map(select, questions)))
 
@@ -170,6 +170,6 @@ def _agreed() -> Prepared:
     )
 
 
-_DAYS = _by_name(SUMMARIES, SUMMARIES.c.metric)
-_TALLIES = _by_name(TALLIES, TALLIES.c.detector)
+_DAYS = _several(SUMMARIES, of=SUMMARIES.c.metric, part=SUMMARIES.c.part)
+_TALLIES = _several(TALLIES, of=TALLIES.c.detector)
 _STREAMS = _agreed()

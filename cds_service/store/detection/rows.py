@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 from ...wearables.detection.detectors import Decline, Detector, Gain
@@ -21,6 +22,7 @@ from ..samples.rows import moment
 from .tables import STATISTICS
 
 ORIGIN = "detector"
+NO_BANDS = "{}"
 
 
 def episode_row(
@@ -121,13 +123,19 @@ def day_summary(row: Any) -> DaySummary:
         minutes=row.minutes,
         n=row.n,
         **{name: getattr(row, name) for name in STATISTICS},
-        bands=json.loads(row.bands),
+        bands=json.loads(row.bands) if row.bands != NO_BANDS else {},
         first=None if row.first_us is None else moment(row.first_us),
         last=None if row.last_us is None else moment(row.last_us),
-        sources=tuple(json.loads(row.sources)),
-        devices=tuple(json.loads(row.devices)),
+        sources=_names(row.sources),
+        devices=_names(row.devices),
         version=row.version,
     )
+
+
+@lru_cache(maxsize=1024)
+def _names(text: str) -> tuple[str, ...]:
+    """The names of a list, which are the same day after day."""
+    return tuple(json.loads(text))
 
 
 def tally_row(patient: PatientKey, tally: DayTally) -> Mapping[str, Any]:

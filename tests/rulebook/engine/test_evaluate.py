@@ -19,7 +19,7 @@ from cds_service.rulebook.engine.evaluate import (
     wearables_asked,
 )
 from cds_service.rulebook.values.text import PARAMETER
-from cds_service.wearables.worn import Wearables
+from cds_service.wearables.worn import Wearables, WearablesAsked
 
 LOADED, PARTIAL, MISSING = SourceState
 
@@ -473,3 +473,41 @@ def test_a_case_is_opened_as_the_site_reads_it(rules: Any, chart: Any) -> None:
     assert [each.why for each in found.reasons] == [
         "a diagnosis of an encounter long ago, without a status"
     ]
+
+
+def test_what_is_asked_of_wearables_is_told_with_how_far_back(
+    rules: Any, chart: Any
+) -> None:
+    facts = """
+        rate: {wearable: {metric: heart-rate, unit: /min, within: 7 days}}
+        lately: {wearable: {metric: heart-rate, summary: max, within: 2 days}}
+        night: {wearable: {metric: heart-rate, part: night, unit: /min, within: 3 days}}
+        silent: {stream: {metric: steps, silent_for: 3 days}}
+        unjudged: {stream: {detector: fast, within: 2 days}}
+        """
+    asked = ", ".join(f"{{{name}: present}}" for name in ("rate", "lately", "night"))
+    when = f"any: [{asked}, {{silent: present}}, {{unjudged: present}}]"
+    rules.evaluate(dedent(facts), when, chart())
+    service = rules.compile().rulebook.services["review", "patient-view"]
+
+    found = wearables_asked(service, rules.now)
+
+    # A day more, since it may be another day where the wearer is.
+    assert found == WearablesAsked(
+        None,
+        {
+            ("heart-rate", "day"): date(2026, 11, 14),
+            ("heart-rate", "night"): date(2026, 11, 18),
+        },
+        frozenset({"steps"}),
+        {"fast": date(2026, 11, 19)},
+    )
+
+
+def test_rules_that_ask_nothing_of_wearables_have_nothing_read(
+    rules: Any, chart: Any
+) -> None:
+    rules.evaluate("dm: {condition: {in: diabetes}}", "dm: present", chart())
+    service = rules.compile().rulebook.services["review", "patient-view"]
+
+    assert not wearables_asked(service, rules.now)

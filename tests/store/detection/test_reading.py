@@ -47,9 +47,7 @@ def test_days_of_the_metrics_that_are_asked_from_the_first_day_on(
         tell_day(rows, **each)
     tell_day(rows, metric="steps", day="2026-11-21")
     tell_day(rows, patient="john", day="2026-11-21")
-    asked = WearablesAsked(
-        metrics=frozenset({"heart-rate"}), days_from=date(2026, 11, 15)
-    )
+    asked = WearablesAsked(days={("heart-rate", "day"): date(2026, 11, 15)})
 
     worn = store.wearables(JANE, asked, NOW)
 
@@ -64,7 +62,7 @@ def test_any_number_of_metrics_is_asked(store: Store, rows: Rows) -> None:
     names = [f"metric-{number}" for number in range(AT_ONCE + 1)]
     for name in names:
         tell_day(rows, metric=name)
-    asked = WearablesAsked(metrics=frozenset(names), days_from=date.min)
+    asked = WearablesAsked(days={(name, "day"): date.min for name in names})
 
     worn = store.wearables(JANE, asked, NOW)
 
@@ -87,7 +85,7 @@ def test_more_days_than_are_ever_read_are_not_taken_for_all(
         for number in range(ROWS_READ + 1)
     )
     rows(f"{DAY.partition(' VALUES ')[0]} VALUES {', '.join(values)}")
-    asked = WearablesAsked(metrics=frozenset({"heart-rate"}), days_from=date.min)
+    asked = WearablesAsked(days={("heart-rate", "day"): date.min})
 
     with pytest.raises(StoreError):
         store.wearables(JANE, asked, NOW)
@@ -99,9 +97,7 @@ def test_what_a_detector_could_not_judge_is_read_from_the_first_day_on(
     for day in ("2026-11-18", "2026-11-19"):
         rows(TALLY.format(detector="fast", day=day))
     rows(TALLY.format(detector="slow", day="2026-11-20"))
-    asked = WearablesAsked(
-        detectors=frozenset({"fast"}), tallies_from=date(2026, 11, 19)
-    )
+    asked = WearablesAsked(detectors={"fast": date(2026, 11, 19)})
 
     worn = store.wearables(JANE, asked, NOW)
 
