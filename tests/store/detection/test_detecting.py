@@ -2,16 +2,24 @@
 
 import random
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import timedelta
+from threading import Event
 from typing import Any
 
 import pytest
 
 from cds_service.audit import verify
 from cds_service.store.detection.records import Detection
-from cds_service.store.records import AuditEvent, Intake
+from cds_service.store.records import (
+    Attempt,
+    AuditEvent,
+    Intake,
+    StoredAnswer,
+    TakenIn,
+)
+from cds_service.store.samples.records import SampleBatch
 from cds_service.store.store import Store
 from cds_service.store.upkeep.pruning import Keep
 from cds_service.wearables.detection.detectors import (
@@ -23,6 +31,7 @@ from cds_service.wearables.detection.episodes import Closing
 from cds_service.wearables.records import WearableAlert
 from cds_service.wearables.samples import Removal
 
+from ...waiting import PATIENCE
 from ..samples.test_links import EVENT, link, owner
 from .hours import (
     DELIVERY,
@@ -304,21 +313,31 @@ def test_with_a_link_that_was_wrong_goes_the_episode_and_comes_with_another(
 def test_what_two_sources_of_a_patient_tell_at_once_is_judged_together(
     store: Store, detection: Detection
 ) -> None:
-    """One brings the heart rate, the other proves rest: neither may miss the other."""
-    for number in range(12):
-        patient = JANE.patient._replace(patient_id=f"p{number}")
-        watch, phone = JANE._replace(patient=patient), JANE._replace(
-            patient=patient, source="phone"
-        )
-        told = hour()
-        with ThreadPoolExecutor(2) as threads:
-            done = [
-                threads.submit(take, store, told[:60], detection, watch),
-                threads.submit(take, store, told[60:], detection, phone),
-            ]
-            for each in done:
-                each.result()
-        assert episodes(store, watch) == [WHOLE], number
+    """One brings the heart rate and is not committed yet, the other proves the rest."""
+    told, judged = hour(), Event()
+    phone = JANE._replace(source="phone")
+    for source in (JANE, phone):
+        take(store, hour(since=EIGHT - timedelta(days=9))[:1], detection, source)
+    attempt = Attempt("watch", "slow")
+    store.begin_delivery(attempt, "digest", NOW)
+    batch = SampleBatch(JANE, told[:60])
+    intake = Intake(samples=(batch,), detection=detection)
+
+    def answer(taken: TakenIn) -> StoredAnswer:
+        judged.set()
+        wait([other], 0.5)
+        return StoredAnswer(202, "{}")
+
+    def second() -> None:
+        judged.wait(PATIENCE)
+        take(store, told[60:], detection, phone)
+
+    with ThreadPoolExecutor(2) as threads:
+        other = threads.submit(second)
+        store.finish_delivery(attempt, answer, intake, DELIVERY, NOW)
+        other.result(PATIENCE)
+
+    assert episodes(store) == [WHOLE]
 
 
 # Limits of the patient's own
