@@ -13,6 +13,7 @@ from cds_service.config import WebhookSource, load_config
 from cds_service.decision import World
 from cds_service.ingestion import ReadingsTally
 from cds_service.rulebook.load import check_folder
+from cds_service.store.detection.records import DetectionOutcome, EpisodeChange
 from cds_service.store.records import AuditEvent, Intake
 from cds_service.store.samples.records import NO_LINK, SampleBatch, StreamOwner
 from cds_service.wearables.records import PatientKey
@@ -28,6 +29,14 @@ def take_in_one(world: World, source: WebhookSource) -> None:
     beat = Sample("heart-rate", 72, "/min", now, now)
     intake = Intake(samples=(SampleBatch(owner, [beat]),))
     world.store.take_in(intake, AuditEvent(now, "delivery"), now)
+
+
+def found_much() -> DetectionOutcome:
+    """Return an episode that opened, of readings one of which could not be judged."""
+    patient = PatientKey("default", "-", "p1")
+    name = "high-heart-rate-at-rest"
+    episode = EpisodeChange(patient, "e1", 1, name, "high-heart-rate", "open")
+    return DetectionOutcome((episode,), {name: 9}, {(name, "too-sparse"): 1}, 0.1)
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +69,7 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Metric]]
     counted.count_readings(
         "watch", ReadingsTally({"rejected": 1}, {"unit": 1}, lag=60.0)
     )
+    counted.count_detected(found_much())
     counted.count_halves("fhir", 1)
     counted.count_store_failure("SQLITE_FULL")
     counted.count_given_up("late")

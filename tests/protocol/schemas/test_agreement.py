@@ -102,6 +102,11 @@ SENT: dict[str, list[Any]] = {
 SHIPPED = {
     "rule": ["cardiology/av-nodal-agent-bradycardia.yaml"],
     "rule-test": ["cardiology/av-nodal-agent-bradycardia.test.yaml"],
+    "detector": [
+        "detectors/high-heart-rate-at-rest.yaml",
+        "detectors/weight-gain.yaml",
+    ],
+    "detector-test": ["detectors/high-heart-rate-at-rest.test.yaml"],
     "fact": ["facts/pregnancy.yaml"],
     "valueset": ["valuesets/beta-blockers.yaml", "valuesets/pregnancy.yaml"],
     "lexicon": ["lexicon/english.yaml"],
