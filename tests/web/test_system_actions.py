@@ -1,6 +1,7 @@
 """System actions from a rules folder to the wire, and into the audit trail."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -143,7 +144,7 @@ def open_site(
             name = text.split("\n")[1].removeprefix("rule: ")
             (folder / "ward" / f"{name}.yaml").write_text(text)
         services = (RULES / "services.yaml").read_text()
-        listed = services.replace("[cardiology, endocrinology, pain]", "[ward]")
+        listed = re.sub(r"\[cardiology, .*\]", "[ward]", services)
         (folder / "services.yaml").write_text(listed)
         (folder / "site.yaml").write_text((RULES / "site.yaml").read_text() + site)
         shutil.copy(RULES / "alert-types.yaml", folder)

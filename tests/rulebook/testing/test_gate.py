@@ -1,5 +1,6 @@
 """The gate: what lets a rulebook through, and what keeps it out."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,11 @@ from cds_service.rulebook.load import read_folder
 from cds_service.rulebook.testing.gate import gate
 
 SHIPPED = read_folder(Path(__file__).parents[3] / "rules")
-FOLDERS = "rules: [cardiology, endocrinology, pain]"
+FOLDERS = re.compile(r"rules: \[cardiology, .*\]")
 RULE = "cardiology/av-nodal-agent-bradycardia.yaml"
 TEST = "cardiology/av-nodal-agent-bradycardia.test.yaml"
 FILES = {
-    name: text.replace(FOLDERS, "rules: [cardiology]")
+    name: FOLDERS.sub("rules: [cardiology]", text)
     for name, text in SHIPPED.items()
     if name in (RULE, TEST) or kind_of(name) not in ("rule", "rule-test")
 }
