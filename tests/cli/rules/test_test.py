@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner, Result
 
+from cds_service.cli.rules.test import affected
 from cds_service.cli.rules.test import test as verb
 
 RULES = Path(__file__).parents[3] / "rules"
@@ -413,3 +414,64 @@ def test_colours_are_for_terminals(slow: Path) -> None:
 
     assert "\x1b[" not in plain + never
     assert "\x1b[31mFAIL" in bright and "\x1b[32mok" in bright
+
+
+DETECTOR = "detectors/weight-gain"
+
+
+def test_the_tests_of_a_detector_are_run_by_its_file(rules: Path) -> None:
+    found = CliRunner().invoke(verb, [str(rules / f"{DETECTOR}.yaml"), "--mutate"])
+
+    assert found.exit_code == 0, found.output
+    lines = found.stdout.splitlines()
+    assert lines[0] == str(rules / f"{DETECTOR}.test.yaml")
+    assert "  ok   1.4 kg in a day" in lines
+    assert str(rules / f"{DETECTOR}.yaml") in lines
+    assert "  18/18 mutants killed (100%)" in lines
+
+
+def test_a_case_of_a_detector_that_fails_says_what_came_instead(
+    rules: Path, tmp_path: Path
+) -> None:
+    file, junit = rules / f"{DETECTOR}.test.yaml", tmp_path / "junit.xml"
+    text = file.read_text("utf-8")
+    assert "threshold: 81.4" in text
+    file.write_text(text.replace("threshold: 81.4", "threshold: 82"), "utf-8")
+
+    found = CliRunner().invoke(verb, [str(file), "--junit", str(junit)])
+
+    assert found.exit_code == 1
+    assert "error[CDS708]: expected threshold 82 of episode 1, got 81.4" in found.stdout
+    failed = ElementTree.parse(junit).findall(".//testcase[failure]")
+    assert [each.get("name") for each in failed] == ["1.4 kg in a day"]
+
+
+def test_mutants_that_the_tests_of_an_active_detector_overlook_fail_the_run(
+    rules: Path,
+) -> None:
+    file = rules / f"{DETECTOR}.test.yaml"
+    text = file.read_text("utf-8")
+    begun = text.index("  - name: five kilograms in a day")
+    file.write_text(text[:begun] + text[text.index("  - name:", begun + 9) :], "utf-8")
+
+    found = CliRunner().invoke(verb, [str(file), "--mutate"])
+
+    assert found.exit_code == 1
+    assert "5 -> 4.75" in found.stdout
+    assert "error[CDS705]: the tests of this active detector notice" in found.stdout
+
+
+def test_a_detector_without_its_tests_is_owed_them(rules: Path) -> None:
+    (rules / f"{DETECTOR}.test.yaml").unlink()
+
+    found = CliRunner().invoke(verb, [str(rules / "detectors"), "--require-tests"])
+
+    assert found.exit_code == 1
+    assert "error[CDS701]: this active detector has no tests" in found.stdout
+
+
+def test_a_change_of_a_detector_affects_its_own_tests_alone(rules: Path) -> None:
+    file, test = (str(rules / f"{DETECTOR}{end}") for end in (".yaml", ".test.yaml"))
+
+    assert affected((rules,), frozenset({file})) == {test}
+    assert affected((rules,), frozenset({str(rules / "metrics.yaml")})) is None
