@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from math import inf
 from operator import attrgetter
 from typing import Any
@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import Row, RowMapping
 
 from ..wearables.records import PatientKey, RecentAlerts, WearableAlert
-from ..wearables.samples import EPOCH
 from .records import (
     AuditEntry,
     CallRecord,
@@ -20,6 +19,7 @@ from .records import (
 )
 
 Values = Mapping[str, Any]
+fromisoformat, fromtimestamp = datetime.fromisoformat, datetime.fromtimestamp
 
 
 def call_row(call: CallRecord) -> Values:
@@ -138,9 +138,9 @@ def wearable_alert(row: Row[Any]) -> WearableAlert:
         id=row.id,
         patient=PatientKey(row.tenant, row.fhir_base, row.patient_id),
         type=row.type,
-        start=datetime.fromisoformat(row.start),
-        opened=datetime.fromisoformat(row.opened),
-        end=datetime.fromisoformat(row.end) if row.end else None,
+        start=fromisoformat(row.start),
+        opened=fromisoformat(row.opened),
+        end=fromisoformat(row.end) if row.end else None,
         metric=row.metric,
         value=row.value,
         unit=row.unit,
@@ -158,7 +158,7 @@ def wearable_alert(row: Row[Any]) -> WearableAlert:
         detector=row.detector,
         historical=bool(row.historical),
         median=row.median,
-        last=None if row.last_utc is None else _moment(row.last_utc),
+        last=None if row.last_utc is None else fromtimestamp(row.last_utc, UTC),
     )
 
 
@@ -190,11 +190,6 @@ def digest(*values: Any) -> str:
 def canonical_json(value: Any) -> str:
     """Return the value as JSON that is always the same text for the same value."""
     return _ENCODER.encode(value)
-
-
-def _moment(seconds: float) -> datetime:
-    """Its microseconds as they were: a float has room for them until the year 2242."""
-    return EPOCH + timedelta(microseconds=round(seconds * 1_000_000))
 
 
 def instant(at: datetime) -> str:
