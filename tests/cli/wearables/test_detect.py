@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import CliRunner, Result
@@ -21,7 +22,9 @@ from cds_service.wearables.samples import Device, Sample, Stat
 RULES = ("--rules", str(Path(__file__).parents[3] / "rules"))
 P1 = PatientKey("default", "-", "p1")
 NOW = datetime.now(UTC).replace(microsecond=0)
-SINCE = NOW - timedelta(hours=5)
+YESTERDAY = (NOW.astimezone(ZoneInfo("America/New_York")) - timedelta(days=1)).date()
+SINCE = datetime.combine(YESTERDAY, time(12), ZoneInfo("America/New_York"))
+"""Noon where the readings are, so that an hour of them is of one day."""
 MINUTE = timedelta(minutes=1)
 HIGH = "high-heart-rate-at-rest"
 
