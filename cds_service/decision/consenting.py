@@ -5,7 +5,7 @@ the service asks it. What the EHR tells is stored with the call. If it was asked
 not say all, nobody knows what it would have denied: no alert is used then.
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -17,6 +17,7 @@ from ..store.store import Store
 from ..wearables.adapters.consents import Unreadable, keep_consent
 from ..wearables.consent import FHIR_SERVER, ConsentAction, ConsentRecord
 from ..wearables.consent_gate import ConsentGate, plan_change, stamp_of
+from ..wearables.detection.recurring import tell_recurrences
 from ..wearables.metrics import Catalogue
 from ..wearables.records import PatientKey
 from ..wearables.worn import Wearables, best_first
@@ -49,13 +50,14 @@ def active_detectors(rulebook: Rulebook) -> Detectors:
 
 
 def heard_by_rules(
-    worn: Wearables, detectors: Container[str], catalogue: Catalogue
+    worn: Wearables, detectors: Detectors, catalogue: Catalogue
 ) -> Wearables:
     """Return what rules may see: no episode of a detector that is only tried."""
     alerts = worn.alerts or ()
+    seen = (each for each in alerts if not each.detector or each.detector in detectors)
     return replace(
         worn,
-        alerts=tuple(e for e in alerts if not e.detector or e.detector in detectors),
+        alerts=tell_recurrences(seen, detectors),
         days=best_first(worn.days or (), catalogue),
     )
 

@@ -1,7 +1,7 @@
 """``cds-service episodes``: what detectors found of a patient."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,6 +9,8 @@ import click
 
 from ...store.detection.records import KeptEpisode
 from ...wearables.consent import ConsentAction
+from ...wearables.detection.detectors import Detector
+from ...wearables.detection.recurring import places_in_rows
 from ...wearables.records import PatientKey
 from .judging import Bench, with_bench
 from .links import json_option
@@ -30,8 +32,11 @@ def episodes(bench: Bench, patient: str, retracted: bool, as_json: bool) -> None
     key = bench.patient(patient)
     found = bench.store.detections.episodes(key, retracted=retracted)
     shown = list(permitted(found, key, bench))
+    places = find_recurrences(shown, bench.tenancy.detectors)
     for each in shown:
-        click.echo(json.dumps(as_lines(each)) if as_json else describe(each))
+        place = places.get(each.stored.id, 0)
+        told = as_lines(each) | ({"recurrence": place} if place else {})
+        click.echo(json.dumps(told) if as_json else describe(each, place))
     if len(shown) < len(found):
         click.echo("not all is shown: its use is not permitted", err=True)
 
@@ -47,6 +52,21 @@ def permitted(
         use = ConsentAction.USE
         if gate.permits_reading(use, each.metric, start, consents, bench.now):
             yield each
+
+
+def find_recurrences(
+    kept: Iterable[KeptEpisode], detectors: Iterable[Detector]
+) -> Mapping[str, int]:
+    """Return by id which of its row an episode is that holds; see ``recurring``."""
+    places: dict[str, int] = {}
+    holding = [each.stored for each in kept if each.status != "retracted"]
+    for detector in detectors:
+        own = [each for each in holding if each.episode.detector == detector.name]
+        own.sort(key=lambda each: each.episode.opened)
+        opened = [each.episode.opened for each in own]
+        told = places_in_rows(opened, detector.cooldown)
+        places |= {each.id: place for each, place in zip(own, told, strict=True)}
+    return places
 
 
 def as_lines(kept: KeptEpisode) -> dict[str, Any]:
@@ -79,8 +99,8 @@ def as_lines(kept: KeptEpisode) -> dict[str, Any]:
     return {name: each for name, each in told.items() if each not in (None, "")}
 
 
-def describe(kept: KeptEpisode) -> str:
-    """Return an episode in a line."""
+def describe(kept: KeptEpisode, place: int) -> str:
+    """Return an episode in a line; *place* is which of its row it is."""
     episode = kept.stored.episode
     lasted = (episode.end or episode.last) - episode.start
     minutes = f"{lasted / MINUTE:,.0f} min"
@@ -89,9 +109,11 @@ def describe(kept: KeptEpisode) -> str:
         by = f" in favour of {kept.replaced_by}" if kept.replaced_by else ""
         ended = f"taken back{by}"
     history = ", known late" if kept.stored.historical else ""
+    again = f", number {place} in a row" if place > 1 else ""
     by = episode.device or episode.source
     return (
-        f"{_minute(episode.start)}  {episode.alert_type}  {minutes} ({ended}{history}),"
+        f"{_minute(episode.start)}  {episode.alert_type}"
+        f"  {minutes} ({ended}{history}{again}),"
         f" {kept.stat} {episode.peak:g} {kept.unit}, limit {episode.threshold:g},"
         f" {episode.coverage:.0%} covered by {episode.n:,} readings of {by}"
         f"  [{kept.stored.id}]"

@@ -218,6 +218,8 @@ def _of_alert(
     if attribute == "coverage":
         share = alert.coverage
         return None if share is None else _trusted(format_quantity(share * 100, "%"))
+    if attribute == "recurrence":
+        return _trusted(str(alert.recurrence)) if alert.recurrence > 1 else None
     if attribute == "local_time":
         return _trusted(_told_on_a_clock(alert, case))
     if attribute == "latest_date":

@@ -84,6 +84,7 @@ KINDS: Mapping[str, Kind] = {
             shows=_ANY | {"type", "duration", "age", "local_time", "latest_date"},
             may_show=frozenset(
                 {"value", "min", "max", "threshold", "coverage", "device", "unit"}
+                | {"recurrence"}
             ),
         ),
         Kind(

@@ -181,7 +181,7 @@ class Detector:
     lateness: timedelta
     """What opened so long before it was known is history."""
     cooldown: timedelta
-    """What opens so soon after another is a recurrence."""
+    """What opens so soon after another is the same matter again: see ``recurring``."""
     own_limit: OwnLimit | None = None
     """None where patients have none of their own."""
     file: str = ""

@@ -220,6 +220,15 @@ def test_an_alert_in_utc_alone_shows_the_sites_time_and_says_so(
     ]
 
 
+def test_an_episode_soon_after_another_says_which_of_the_row_it_is(
+    rules: Any, chart: Any, wearable: Any
+) -> None:
+    first, third = (wearable(origin="detector", recurrence=n) for n in (1, 3))
+
+    assert show(rules, chart(), "low.recurrence", alerts=[first]) == [None]
+    assert show(rules, chart(), "low.recurrence", alerts=[third]) == ["3"]
+
+
 def test_an_alert_shows_nothing_that_it_did_not_bring(
     rules: Any, chart: Any, wearable: Any
 ) -> None:
