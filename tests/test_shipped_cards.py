@@ -118,7 +118,7 @@ def test_a_card_speaks_as_clinicians_do(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_card_that_rests_on_an_alert_names_the_device(name: str) -> None:
     for each, built in shown_by(name):
-        alerts = RUNNER.scene(each).case(RUNNER.service(each)).alerts or ()
+        alerts = RUNNER.scene(each).case(RUNNER.service(each)).wearables.alerts or ()
         devices = {
             alert.device for alert in alerts if alert_reference(alert) in built.evidence
         }
