@@ -52,6 +52,7 @@ IN = {
     "hypoventilation": "39871006 190966007",
     "palliative-care": "103735009 170935008",
     "systemic-embolism": "286959000",
+    "aftercare-following-surgery": "19585003 133899007",
 }
 OUT = {
     # of any kind, bleeding included; bleeding; transient amnesia; a stroke of the spine
@@ -74,6 +75,8 @@ OUT = {
     # ectopic, over
     "pregnancy": "34801009 79586000 19169002",
     "copd": "195967001",
+    # an operation of any time; after what was no operation
+    "aftercare-following-surgery": "161615003 128926000",
 }
 
 

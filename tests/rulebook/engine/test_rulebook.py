@@ -178,9 +178,10 @@ def test_a_program_has_the_rules_of_its_service_and_what_they_select(
 
     assert program.rules == service.rules
     assert program.selectors is selectors
-    (window,) = program.alert_windows
-    assert window and (window.rule, str(window.length)) == ("within", "7 days")
-    assert Program(selectors, []).alert_windows == set()
+    ((metric, window),) = program.worn
+    assert metric is None and window
+    assert (window.rule, str(window.length)) == ("within", "7 days")
+    assert Program(selectors, []).worn == set()
 
 
 @pytest.mark.parametrize(
