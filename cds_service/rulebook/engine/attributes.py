@@ -208,9 +208,10 @@ def _of_alert(
         length = timedelta(seconds=alert_number(row, attribute, case.now) or 0)
         form = format_duration if attribute == "duration" else format_age
         return _trusted(form(length))
-    if attribute in ("value", "min", "max"):
-        over = [row] if attribute == "value" else rows
-        value = reduce_rows("latest" if attribute == "value" else attribute, over)
+    if attribute == "value":
+        return None if row.value is None else _trusted(_extreme(alert, row.value))
+    if attribute in ("min", "max"):
+        value = reduce_rows(attribute, rows)
         return _trusted(interval_text(value, alert.unit)) if value else None
     if attribute == "threshold":
         limit = alert.threshold
@@ -228,6 +229,12 @@ def _of_alert(
         attribute, ""
     )
     return Text(text, attribute == "type") if text else None
+
+
+def _extreme(alert: WearableAlert, value: Interval) -> str:
+    """The value, and that most of the time it was none so extreme where that is so."""
+    reach = {"max": "up to ", "min": "down to "}.get(alert.stat, "")
+    return reach + interval_text(value, alert.unit)
 
 
 def _shown_start(alert: WearableAlert, case: Case) -> datetime:

@@ -37,7 +37,7 @@ def test_the_main_job_is_played_once() -> None:
     assert worn.count("high-heart-rate") == 1
     assert "59 min (lasts), max 121 /min, limit 100, 100% covered by 60" in worn
     assert "WARNING" in opened
-    assert "Resting heart rate 121 /min" in opened
+    assert "Resting heart rate up to 121 /min" in opened
     assert "The same, word for word" in asked
     assert "The server asked for Condition?patient=fast-hour" in asked
     assert again.endswith(

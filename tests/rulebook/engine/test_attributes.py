@@ -220,6 +220,21 @@ def test_an_alert_in_utc_alone_shows_the_sites_time_and_says_so(
     ]
 
 
+@pytest.mark.parametrize(
+    ("stat", "said"),
+    [("min", "down to 44 /min"), ("max", "up to 44 /min"), ("median", "44 /min")],
+)
+def test_a_value_that_was_reached_once_is_not_told_as_if_it_had_lasted(
+    rules: Any, chart: Any, wearable: Any, stat: str, said: str
+) -> None:
+    alert = wearable(value=44.0, stat=stat, unit="/min")
+
+    assert show(rules, chart(), "low.value", "low.min", alerts=[alert]) == [
+        said,
+        "44 /min",
+    ]
+
+
 def test_an_episode_soon_after_another_says_which_of_the_row_it_is(
     rules: Any, chart: Any, wearable: Any
 ) -> None:
