@@ -351,26 +351,26 @@ class PostgresDatabase:
         """
         connection = self._engine.connect()
         try:
-            try:
-                self._look(connection, trusted)
-            except psycopg.Error:
-                self._generation += 1
-                connection.close()
-                connection = self._engine.connect()
-                self._look(connection, trusted)
+            self._look(connection, trusted)
+        except psycopg.Error:
+            self._generation += 1
+            connection = self._engine.connect()
+            self._look(connection, trusted)
+        return connection
+
+    def _look(self, connection: Connection, trusted: float) -> None:
+        """Return if it is our database; a connection that is not is closed."""
+        try:
+            self._incarnation.refuse()
+            info, now = connection.info, time.monotonic()
+            if now - info.get(LOOKED, -math.inf) >= trusted:
+                driver = connection.connection.driver_connection
+                self._incarnation.check(driver, info[DATABASE])
+                info[LOOKED] = now
         except BaseException:
             connection.invalidate()  # the question may be on its way
             connection.close()
             raise
-        return connection
-
-    def _look(self, connection: Connection, trusted: float) -> None:
-        self._incarnation.refuse()
-        info, now = connection.info, time.monotonic()
-        if now - info.get(LOOKED, -math.inf) >= trusted:
-            driver = connection.connection.driver_connection
-            self._incarnation.check(driver, info[DATABASE])
-            info[LOOKED] = now
 
     def _build_engine(self, url: URL, limits: DatabaseLimits) -> Engine:
         engine = create_engine(
