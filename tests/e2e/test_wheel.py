@@ -127,8 +127,8 @@ def test_the_demo_of_an_installed_wheel_plays_the_main_job_anywhere(
     demo = run(environment / "bin" / "cds-service", "demo", "--once", cwd=tmp_path)
 
     assert demo.returncode == 0, demo.stdout + demo.stderr
-    assert "/wearables/v1/alerts → 202" in demo.stdout
-    assert demo.stdout.count("/cds-services/wearable-review → 200") == 3
+    assert demo.stdout.count("/wearables/v1/samples → 202") == 2
+    assert demo.stdout.count("/cds-services/wearable-review → 200") == 4
     assert "The same, word for word" in demo.stdout
     assert list(tmp_path.iterdir()) == []
 
