@@ -45,7 +45,7 @@ TABLES = (
 STATE = "SELECT " + ", ".join(
     f"(SELECT count(*) FROM {each}) AS {each}" for each in TABLES
 )
-LAST = "SELECT detail FROM audit ORDER BY id DESC LIMIT 1"
+LAST = "SELECT detail FROM audit WHERE kind = 'delivery' ORDER BY id DESC LIMIT 1"
 Rows = Callable[[str], list[dict[str, Any]]]
 
 
