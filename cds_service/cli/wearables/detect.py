@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ...exports.entries import counted
 from ...wearables.detection.detectors import Detector
 from ...wearables.detection.episodes import DayTally
 from .explaining import replay, trace_patient
@@ -166,9 +167,11 @@ def _row_as_text(row: ReportLine) -> str:
         return f"{row.detector}: nothing came that it could judge"
     reasons = ", ".join(f"{n:,} {reason}" for reason, n in row.not_judged.most_common())
     rest = f"; not judged: {reasons}" if reasons else ""
+    days = counted(row.days, "day", "days")
+    opened = counted(row.opened, "episode", "episodes")
     return (
-        f"{row.detector}, {row.source}: {row.judged:,} judged on {row.days} days,"
-        f" {row.opened:,} episodes opened{rest}"
+        f"{row.detector}, {row.source}: {row.judged:,} judged on {days},"
+        f" {opened} opened{rest}"
     )
 
 
