@@ -310,6 +310,7 @@ SHIPPED = sorted(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.no_cover
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_tests_of_a_shipped_detector_pass_and_notice_every_mutant(
