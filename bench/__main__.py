@@ -9,6 +9,8 @@ from importlib import import_module
 PARTS = (
     "engine",
     "calls",
+    "referring",
+    "pages",
     "fhir",
     "reload",
     "mutation",
@@ -18,6 +20,10 @@ PARTS = (
     "samples",
     "readings",
     "detection",
+    "telling",
+    "timeline",
+    "backlog",
+    "messages",
     "start",
     "sockets",
 )

@@ -1,37 +1,22 @@
 """The composition root: settings, rules, store and FHIR become one app."""
 
 import gc
-import socket
 import sys
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import uuid4
 
 from flask import Flask
 
-from . import __version__
-from .audit import (
-    build_configuration_event,
-    compare_inventories,
-    describe_change,
-)
-from .config import Auth, Config, Profile, Reload, load_config
-from .config.inventory import build_inventory, digest_file
+from .config import Auth, Config, Profile, load_config
 from .decision import World
-from .fhir.client import FhirPool
 from .ingestion.detecting import DueDetection
 from .publishing.housekeeping import Housekeeper
-from .publishing.publisher import LEASE, build_publisher
-from .publishing.serving import SWITCH, Follower, Serving, reopen
-from .rulebook.engine import Rulebook
-from .rulebook.language import Document, Finding
-from .rulebook.load import InvalidRulebook
-from .store.configurations import Configuration
-from .store.publications import NotLeased, Publication
-from .store.records import StoreError
+from .publishing.serving import SWITCH, Follower
+from .rulebook.language import Document
+from .starting import build_world, open_rulebook, record_configuration
 from .store.store import Store
+from .web.connect import build_connect
 from .web.errors import register_errors
 from .web.headers import (
     Origins,
@@ -42,19 +27,25 @@ from .web.headers import (
 )
 from .web.health import build_description, build_health
 from .web.hooks import build_hooks
-from .web.layers import Layer, build_logger, observe_requests, surround
+from .web.layers import Layer, observe_requests, surround
 from .web.limits import limit_requests
+from .web.log import say
 from .web.notes import tell_timing
+from .web.notifications import build_notifications
+from .web.pages.clinician import add_clinician
+from .web.pages.shell import build_assets
+from .web.pages.timeline.page import add_timeline
+from .web.public_keys import build_public_keys
 from .web.readiness import Readiness
 from .web.refusals import Refusals
+from .web.smart.leaving import give_back_when_over
+from .web.smart.registering import add_smart
+from .web.smart.sessions import token_desk
 from .web.tracing import Tracing, trace_requests
 from .web.wearables import build_wearables
-
-OTHERS_PUBLISH = "another server publishes the rules; its folder is served, not ours"
-READS_A_CALL = 8
-"""So many threads read from FHIR servers for each that answers calls."""
-MOST_READS = 256
-"""At once, in one process."""
+from .web.workbench.door import add_workbench
+from .web.workbench.sessions import Workplace
+from .web.workbench.throwaway import trust_throwaway_keys
 
 
 def create_app(config: Config | None = None, world: World | None = None) -> Flask:
@@ -73,6 +64,7 @@ def create_app(config: Config | None = None, world: World | None = None) -> Flas
             print(notice, file=sys.stderr)
         world = build_world(config, opening.rulebook, store)
         return start_app(world, opening.documents)
+    world = trust_throwaway_keys(world)
     app = Flask(__name__, static_folder=None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
@@ -92,7 +84,17 @@ def create_app(config: Config | None = None, world: World | None = None) -> Flas
     app.register_blueprint(build_hooks(world, say, refusals))
     app.register_blueprint(build_health(world))
     app.register_blueprint(build_description(world))
+    app.register_blueprint(build_assets())
+    app.register_blueprint(build_public_keys(world))
     app.register_blueprint(build_wearables(world))
+    app.register_blueprint(build_notifications(world, refusals, say))
+    if world.clients.clouds:
+        app.register_blueprint(build_connect(world))
+    tokens = token_desk(world, say)
+    add_smart(app, world, refusals, tokens)
+    add_clinician(app, world, tokens)
+    add_timeline(app, world, tokens)
+    add_workbench(app, Workplace(world, lambda other: create_app(world=other)))
     return app
 
 
@@ -128,15 +130,12 @@ def start_app(world: World, documents: Mapping[str, Document]) -> Flask:
     app.extensions["cds_refusals"].keep_settling()
     app.extensions["cds_metrics"].keep_saying(world)
     app.extensions["cds_readiness"].start()
-    Housekeeper(world.store, world.config.keep, world.clock, say).start()
+    give_back = give_back_when_over(world, say)
+    keep, clock = world.config.keep, world.clock
+    Housekeeper(world.store, keep, clock, say, give_back=give_back).start()
     count = app.extensions["cds_metrics"].count_detected
     DueDetection(world.store, world.detection, world.clock, say, count).start()
     return app
-
-
-def say(event: str, **facts: object) -> None:
-    """Write a line to the log."""
-    build_logger(sys.stdout.buffer).info(event, **facts)
 
 
 def settle() -> None:
@@ -157,106 +156,3 @@ def take_turns() -> None:
     that fetch it would wait for the usual five, again and again.
     """
     sys.setswitchinterval(SWITCH)
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """The rulebook that a server begins with."""
-
-    rulebook: Rulebook
-    notice: str = ""
-    """What must be said loudly; empty where the folder itself is served."""
-    documents: Mapping[str, Document] = field(default_factory=dict)
-    """The files of the rulebook, parsed."""
-
-
-def open_rulebook(config: Config, store: Store, holder: str) -> Opening:
-    """Return what the folder makes, published; if it is broken, what was before.
-
-    Where another process has the lease, its folder decides, not ours: an old server
-    that starts again must not bring old rules back. Else *holder* has it afterwards.
-
-    Raises:
-        InvalidRulebook: if the folder is broken and nothing is published.
-    """
-    now = datetime.now(UTC)
-    newest = store.publications.newest()
-    epoch = 0
-    if config.reload is Reload.ON:
-        epoch = store.publications.take_lease(holder, now, LEASE)
-        if newest and not epoch:
-            return _reopen(store, newest, OTHERS_PUBLISH, ())
-    try:
-        verdict = build_publisher(config, store, say).publish(epoch)
-    except NotLeased:
-        # Testing took longer than the lease, and another server has it by now.
-        newest = store.publications.newest()
-        if newest is None:
-            raise
-        return _reopen(store, newest, OTHERS_PUBLISH, ())
-    if verdict.rulebook:
-        return Opening(verdict.rulebook, documents=verdict.documents)
-    if newest is None:
-        raise InvalidRulebook(verdict.findings)
-    notice = (
-        f"the rules in {config.rules} cannot be served; served instead are those"
-        f" published {newest.at}\n{InvalidRulebook(verdict.findings)}"
-    )
-    return _reopen(store, newest, notice, verdict.findings)
-
-
-def _reopen(
-    store: Store, newest: Publication, notice: str, findings: tuple[Finding, ...]
-) -> Opening:
-    compiled = reopen(store, newest.digest)
-    if compiled.rulebook is None:
-        raise InvalidRulebook(findings or compiled.findings)
-    return Opening(compiled.rulebook, notice, compiled.documents)
-
-
-def record_configuration(config: Config, store: Store, now: datetime) -> str:
-    """Have the audit trail say what this server starts with.
-
-    Returns:
-        What is otherwise than before, in a line; empty where nothing is.
-
-    Raises:
-        StoreError: if it cannot be recorded; then nothing is to be served.
-    """
-    inventory = build_inventory(config, config.clients, digest_file)
-    configuration = Configuration(socket.gethostname(), inventory)
-    try:
-        before = store.configurations.record(
-            configuration,
-            lambda before: build_configuration_event(
-                now, configuration, before, __version__
-            ),
-        )
-    except StoreError as error:
-        message = "the configuration cannot be recorded, so nothing is served"
-        raise StoreError(f"{message}: {error}") from error
-    if before is None or not before.at:
-        return ""
-    told = describe_change(compare_inventories(before.inventory, inventory))
-    return f"configuration changed since {before.at}: {told}" if told else ""
-
-
-def build_world(
-    config: Config, rulebook: Rulebook, store: Store | None = None
-) -> World:
-    """Return what the app needs of the world, as the settings say.
-
-    Raises:
-        StoreError: if the database URL is wrong.
-    """
-    store = store or Store.open(config.database_url, limits=config.database_limits)
-    store.trust_clock(time.monotonic)
-    store.answers_kept = timedelta(days=config.answers_kept_days)
-    return World(
-        config=config,
-        clients=config.clients,
-        store=store,
-        serving=Serving(rulebook, datetime.now(UTC)),
-        clock=lambda: datetime.now(UTC),
-        fhir=FhirPool(min(READS_A_CALL * config.threads, MOST_READS), log=say),
-    )

@@ -52,19 +52,33 @@ class Room:
 ENGINE, CARDS = "cds_service/rulebook/engine", "cds_service/rulebook/cards"
 ENGINE_TESTS, CARD_TESTS = "tests/rulebook/engine", "tests/rulebook/cards"
 ROWS, ROW_TESTS = f"{ENGINE}/rows", f"{ENGINE_TESTS}/rows"
-STANDING = ("problems", "standing", "treatments", "readings")
+STANDING = ("problems", "standing", "supplies", "treatments", "readings")
+STOOD_BY = ("problems", "standing", "treatments", "entries_of_medicines")
 MATCHING = ("matching", "words", "not_obtained")
+MATCHED_BY = ("matching", "exclusions", "coded", "selectors")
 EVALUATION = ("evaluate", "rulebook", "alerting", "rules")
 CRITERIA = ("criteria", "series", "trend", "scores", "alert_tests")
 DAYS = ("days", "days_shown", "streams")
 CASES = (
-    "criteria",
+    "case",
+    *CRITERIA[:-1],
+    *DAYS,
     "left_open",
     "recorded",
     "about_alerts",
-    "days",
-    "scores",
+    "about_the_patient",
+    "attributes",
     "evaluate",
+    "rulebook",
+)
+CASE_ROWS = (
+    "readings",
+    "not_obtained",
+    "treatments",
+    "problems",
+    "counting",
+    "absence",
+    "ends_of_the_calendar",
 )
 ROOMS = {
     "trust": Room(("cds_service/trust/*.py",), ("tests/trust",)),
@@ -109,7 +123,7 @@ ROOMS = {
     "standing": Room(
         tuple(f"{ROWS}/{each}.py" for each in STANDING),
         (
-            *(f"{ROW_TESTS}/test_{each}.py" for each in STANDING[:-1]),
+            *(f"{ROW_TESTS}/test_{each}.py" for each in STOOD_BY),
             f"{ROW_TESTS}/test_ends_of_the_calendar.py",
             f"{ENGINE_TESTS}/test_left_open.py",
         ),
@@ -121,11 +135,12 @@ ROOMS = {
         "not beats and not nonsense and not finite_number",
     ),
     "matching": Room(
-        tuple(f"{ROWS}/{each}.py" for each in ("matching", "coded", "selectors")),
+        tuple(f"{ROWS}/{each}.py" for each in MATCHED_BY),
         (
             *(f"{ROW_TESTS}/test_{each}.py" for each in MATCHING),
             f"{ROW_TESTS}/test_code_index.py",
             f"{ROW_TESTS}/test_coded.py",
+            f"{ROW_TESTS}/test_mentions.py",
             "tests/rulebook/terminology/test_expansions.py",
         ),
     ),
@@ -134,6 +149,7 @@ ROOMS = {
         (
             f"{ROW_TESTS}/test_indexing.py",
             *(f"{ROW_TESTS}/test_{each}.py" for each in MATCHING),
+            *(f"{ENGINE_TESTS}/test_{each}.py" for each in DAYS),
             f"{ENGINE_TESTS}/test_left_open.py",
         ),
     ),
@@ -162,8 +178,7 @@ ROOMS = {
         (f"{ENGINE}/*.py",),
         (
             *(f"{ENGINE_TESTS}/test_{each}.py" for each in CASES),
-            f"{ROW_TESTS}/test_readings.py",
-            f"{ROW_TESTS}/test_not_obtained.py",
+            *(f"{ROW_TESTS}/test_{each}.py" for each in CASE_ROWS),
             f"{CARD_TESTS}/test_disputes.py",
             f"{CARD_TESTS}/test_history.py",
         ),

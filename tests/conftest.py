@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from .keeper import keep_watch
 from .small_rules import AROUND, review
+from .smart_server import smart_server, smart_server_process  # noqa: F401
 
 if TYPE_CHECKING:
     from tests.postgresql import Server
@@ -29,6 +30,7 @@ settings.register_profile(
     derandomize=True,
 )
 settings.load_profile("untimed")
+settings.register_profile("quick", settings.get_profile("untimed"), max_examples=15)
 
 FILES = {
     **{

@@ -61,3 +61,41 @@ AROUND = {
     }.items()
 }
 """All but services.yaml, the rules and their tests."""
+
+FAST = """\
+format: 1
+detector: fast
+version: 1.0.0
+title: Fast heart
+status: active
+metric: heart-rate
+raises: high-heart-rate
+params:
+  limit: {default: 100, unit: /min, min: 90, max: 140, describe: Fast, own: true}
+detect:
+  sustained:
+    above: $limit
+    clear_by: 5
+    for: 10 minutes
+    speaks_for: 3 minutes
+    coverage: 0.7
+    share: 0.9
+    readings: 4
+    recovery: 10 minutes
+    silence: 1 hour
+lateness: 48 hours
+recurrence_within: 24 hours
+"""
+"""A detector of ten minutes of a fast heart."""
+FAST_AT_REST = (
+    FAST.replace("detector: fast", "detector: fast-heart-at-rest")
+    .replace("title: Fast heart", "title: Fast heart at rest")
+    .replace(
+        "lateness",
+        """\
+    at_rest:
+      {metric: steps, per_minute: 10, lookback: 5 minutes, covered: 0.8,
+       longest: 15 minutes}
+lateness""",
+    )
+)

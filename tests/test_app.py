@@ -14,13 +14,18 @@ from typing import Any
 
 import pytest
 
-from cds_service.app import Opening, open_rulebook, record_configuration, settle
+from cds_service.app import settle
 from cds_service.audit import verify
 from cds_service.config import load_config
 from cds_service.rulebook.compile.compiler import digest_of
 from cds_service.rulebook.load import InvalidRulebook
-from cds_service.store.records import StoreError
+from cds_service.starting import Opening, open_rulebook, record_configuration
+from cds_service.store.records import AuditEvent, Intake, StoreError
 from cds_service.store.store import Store
+from cds_service.wearables.consent_gate import ConsentGate
+from cds_service.wearables.metrics import Catalogue
+from cds_service.wearables.records import PatientKey, WearableAlert
+from cds_service.wearables.telling import Subscription
 
 from .waiting import PATIENCE
 
@@ -130,6 +135,29 @@ def test_a_broken_folder_leaves_what_was_published_and_says_so(
     assert opening.rulebook.digest == digest
     assert "cannot be served" in opening.notice
     assert "site.yaml:1:1" in opening.notice
+
+
+def test_a_start_says_that_identifiers_rest_on_another_address_than_its_own(
+    site: Site,
+) -> None:
+    site.record(CDS_PUBLIC_URL="http://old.example")
+    site.store.outbox.subscribe([Subscription("ehr", "default")])
+    jane = PatientKey("default", "-", "jane")
+    alert = WearableAlert("a1", jane, "high-heart-rate", NOW, NOW, source="watch")
+    site.store.take_in(Intake(alerts=(alert,)), AuditEvent(NOW, "delivery"), NOW)
+    outbox, gate = site.store.outbox, ConsentGate(Catalogue(), UTC, assumed=True)
+    (lane,) = outbox.claim("ehr", 1, NOW)
+    outbox.begin(lane, gate, NOW)
+
+    said = site.record(CDS_PUBLIC_URL="http://new.example")
+    same = site.record(
+        CDS_PUBLIC_URL="http://new.example", CDS_IDENTIFIER_BASE="http://old.example/"
+    )
+
+    assert "identifiers of what is told rest on http://old.example" in said
+    assert "rest on" not in same
+    with pytest.raises(StoreError, match="under http://new.example it would be told"):
+        site.record(CDS_IDENTIFIER_BASE="http://new.example")
 
 
 def test_a_start_serves_no_texts_that_are_not_those_that_passed(

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from cds_service.app import build_world
 from cds_service.config import Config
 from cds_service.decision import World, answer, heed_token, seed_of
 from cds_service.decision.stopwatch import Stopwatch
@@ -20,6 +19,7 @@ from cds_service.protocol.errors import UnmetPrecondition
 from cds_service.protocol.requests import parse_request
 from cds_service.publishing.serving import Serving
 from cds_service.rulebook.engine.rulebook import Rulebook
+from cds_service.starting import build_world
 from cds_service.store.detection.reading import ALERTS_READ
 from cds_service.store.records import Attempt, AuditEvent, Intake, StoredAnswer
 from cds_service.trust import TrustedClient

@@ -16,9 +16,16 @@ import click
 import pytest
 from flask.testing import FlaskClient
 
-from cds_service.app import build_world, create_app
+from cds_service.app import create_app
 from cds_service.cli import VERBS, main
 from cds_service.config import ProofKind, WebhookSource, load_clients, load_config
+from cds_service.config.clouds import CloudEntry
+from cds_service.config.destination_entries import (
+    FhirEntry,
+    Hl7Entry,
+    TlsEntry,
+    TokenEntry,
+)
 from cds_service.config.entries import (
     ClientEntry,
     ClientsFile,
@@ -26,15 +33,18 @@ from cds_service.config.entries import (
     ProfileEntry,
     ProofEntry,
     QueryEntry,
-    ServerEntry,
     WebhookEntry,
 )
+from cds_service.config.fields import ServerEntry
+from cds_service.config.smart_apps import SmartEntry
+from cds_service.connect.vendors.registry import VENDORS
 from cds_service.ingestion import SAMPLES, Ingestion
 from cds_service.ingestion.whose import Deliverer
 from cds_service.protocol.hooks import HOOKS
 from cds_service.rulebook.language.diagnostics import Findings
 from cds_service.rulebook.language.source import parse_yaml
 from cds_service.rulebook.load import check_folder
+from cds_service.starting import build_world
 from cds_service.store.store import Store
 from cds_service.wearables.adapters.alerts import parse_alerts
 from cds_service.wearables.adapters.consents import doubts, parse_consents, read_consent
@@ -61,7 +71,7 @@ README, EHR = TEXT["README.md"], TEXT["docs/ehr.md"]
 SERVER = "http://127.0.0.1:8080"
 MODELS = (
     *(ClientEntry, KeyServerEntry, ProfileEntry, QueryEntry),
-    *(ServerEntry, WebhookEntry),
+    *(ServerEntry, SmartEntry, WebhookEntry),
 )
 NOW = datetime(2026, 11, 22, 14, tzinfo=UTC)
 
@@ -167,6 +177,29 @@ def test_every_key_of_the_clients_file_is_explained() -> None:
         assert named <= explained, model.__name__
 
 
+def test_every_key_of_a_destination_is_explained() -> None:
+    page = TEXT["docs/operators.md"]
+    start = page.index("## What is sent to the hospital")
+    section = page[start : page.index("\n## ", start + 1)]
+    explained = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`\n]+)`", section))))
+
+    for model in (FhirEntry, Hl7Entry, TokenEntry, TlsEntry):
+        assert set(model.model_fields) <= explained, model.__name__
+
+
+def test_the_destinations_that_are_shown_are_of_the_right_shape() -> None:
+    (shown,) = (
+        each
+        for each in blocks("yaml", TEXT["docs/operators.md"])
+        if each.startswith("destinations")
+    )
+    document = parse_yaml(shown, "clients.yaml", Findings())
+
+    assert document is not None
+    told = ClientsFile.model_validate(document.data).destinations
+    assert [each.kind for each in told] == ["fhir", "hl7"]
+
+
 def test_every_setting_is_listed_with_its_default_and_meaning(
     settings_table: list[tuple[str, str, str]],
 ) -> None:
@@ -261,12 +294,14 @@ def test_every_kind_of_block_is_held_by_a_test() -> None:
         "docs/architecture.md": {"text"},
         "docs/authors.md": {"sh", "text", "yaml"},
         "docs/cli.md": {"sh", "text"},
+        "docs/clinicians.md": set(),
         "docs/data.md": {"sh"},
-        "docs/ehr.md": {"console", "http", "sh", "yaml"},
+        "docs/ehr.md": {"console", "http", "json", "sh", "yaml"},
+        "docs/hl7.md": {"hl7", "sh", "yaml"},
         "docs/hospital.md": {"sh"},
-        "docs/operators.md": {"console", "sh", "sql"},
+        "docs/operators.md": {"console", "sh", "sql", "yaml"},
         "docs/security.md": {""},  # a drawing
-        "docs/wearables.md": {"console", "json", "jsonl", "sh", "yaml"},
+        "docs/wearables.md": {"console", "hl7", "json", "jsonl", "sh", "yaml"},
     }
 
     for page in PAGES:
@@ -284,11 +319,14 @@ def shown_with(member: str) -> Any:
 def test_of_the_example_of_a_format_is_read_what_is_shown(format: str) -> None:
     _, _, after = TEXT["docs/wearables.md"].partition(f"\n### {format}\n")
     section = after.partition("\n### ")[0]
-    (body,), (lines,) = blocks("json", section), blocks("jsonl", section)
+    known = FORMATS[format]
+    kind = known.suffix.removeprefix(".")
+    (body,), (lines,) = blocks(kind, section), blocks("jsonl", section)
     sender = WebhookSource("watches", "default", "-", ())
     catalogue = shipped.rulebook().catalogue
 
-    items = FORMATS[format].adapt(json.loads(body), sender, catalogue)
+    told = (known.parse or json.loads)(body.encode())
+    items = known.adapt(told, sender, catalogue)
 
     assert [item_as_json(each) for each in items] == [
         json.loads(line) for line in lines.splitlines()
@@ -342,17 +380,28 @@ def test_the_readings_that_are_shown_are_answered_as_shown(tmp_path: Path) -> No
 
 
 def test_the_source_that_is_shown_is_loaded(tmp_path: Path) -> None:
-    (shown,) = blocks("yaml", TEXT["docs/wearables.md"])
+    shown = blocks("yaml", TEXT["docs/wearables.md"])
     file = tmp_path / "clients.yaml"
-    file.write_text(shown)
+    file.write_text("\n".join(shown))
+    (tmp_path / "fit.secret").write_text("s3cret")
     (tmp_path / "vendor.secrets").write_text("whsec_" + "c2VjcmV0" * 5)
     for name in ("ring", "cgm", "garmin"):
         (tmp_path / f"{name}.secrets").write_text(f"secret-of-{name}-" + "0" * 32)
 
-    source, *others = load_clients(file, development=True, lifetime=300).webhooks
+    loaded = load_clients(file, development=True, lifetime=300)
+    source, *others = loaded.webhooks
 
     assert (source.formats, source.tokens) == (("samples", "open-mhealth"), True)
     assert [each.proof.kind for each in others] == ["hmac-sha256", "nightscout", "path"]
+    assert [each.vendor_name for each in loaded.clouds] == ["google-fit"]
+
+
+def test_all_that_is_said_of_a_cloud_is_on_the_page() -> None:
+    page = TEXT["docs/wearables.md"].partition("\n## Fetched from a vendor\n")[2]
+    told = "\n".join(re.findall(r"^\| (.*?) \|", page.partition("\n## ")[0], re.M))
+
+    assert all(f"`{each}`" in told for each in CloudEntry.model_fields)
+    assert all(f"`{each}`" in page for each in VENDORS)
 
 
 def test_every_kind_of_proof_is_on_the_page() -> None:
@@ -481,7 +530,7 @@ def too_long(text: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", PAGES + OTHERS)
 def test_lines_of_the_pages_are_at_most_100_characters(page: str) -> None:
     assert too_long(prose(page)) == []
 

@@ -15,11 +15,12 @@ import pytest
 from flask.testing import FlaskClient
 from standardwebhooks import Webhook
 
-from cds_service.app import build_world, create_app
+from cds_service.app import create_app
 from cds_service.config import load_config
 from cds_service.ehr.fixture_server import load_records, serve_records
 from cds_service.ehr.fixtures import FixtureCase, fill_prefetch, load_case
 from cds_service.rulebook.engine.rulebook import Rulebook
+from cds_service.starting import build_world
 
 from . import shipped
 

@@ -18,8 +18,8 @@ from cds_service.cli.valuesets import valueset
 from cds_service.ehr.fixtures import fill_prefetch, load_case
 
 HOME = Path(__file__).parents[1]
-TAKEN_UP = {"chardet"}
-"""What requests uses where it happens to be installed."""
+TAKEN_UP = {"chardet", "greenlet"}
+"""What requests and SQLAlchemy use where it happens to be installed."""
 NEEDLESS = {
     "alembic", "mako", "jsonschema", "lark", "rfc3987_syntax", "pint", "ucumvert",
     "psycopg", "hl7", "unittest",
@@ -124,11 +124,32 @@ def test_a_schema_that_is_up_to_date_needs_nobody_who_changes_it(
     assert {"alembic", "mako"} & again == set()
 
 
-def test_who_publishes_once_imports_no_server() -> None:
-    modules = loaded("import cds_service.cli.rules.publish")
+def test_who_watches_the_rules_beside_a_server_imports_no_other(
+    tmp_path: Path, new_database: Callable[[Path], str]
+) -> None:
+    settings = {
+        "CDS_PROFILE": "development",
+        "CDS_AUTH": "off",
+        "CDS_RULES": str(HOME / "rules"),
+        "CDS_DATABASE_URL": new_database(tmp_path / "store.sqlite"),
+    }
+    # A parent that is not there: it has ended before there is anything to watch.
+    watch = ["publish", "--watch", "--parent", "0"]
+    modules = loaded(
+        f"import os\nos.environ.update({settings})\n"
+        "from cds_service.cli import main\n"
+        f"main({watch}, standalone_mode=False)"
+    )
 
-    assert "cds_service.publishing.publisher" in modules
+    assert {"cds_service.publishing.publisher", "cds_service.web.log"} <= modules
     assert {"flask", "gunicorn", "cds_service.app"} & modules == set()
+
+
+def test_who_delivers_imports_nothing_that_answers_on_the_web() -> None:
+    modules = loaded("import cds_service.cli.delivering")
+
+    assert "cds_service.delivery.dispatcher" in modules
+    assert {"flask", "gunicorn", "jinja2", "cds_service.app"} & modules == set()
 
 
 def test_the_list_of_commands_imports_nothing_else() -> None:
@@ -137,7 +158,7 @@ def test_the_list_of_commands_imports_nothing_else() -> None:
     )
 
     ours = {each for each in modules if each.startswith("cds_service")}
-    assert ours == {"cds_service", "cds_service.cli"}
+    assert ours == {"cds_service", "cds_service.cli", "cds_service.garbage"}
     assert owners(modules) & packages("requirements.lock") == {"click"}
 
 

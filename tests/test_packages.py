@@ -152,9 +152,10 @@ def plan(folder: Path, target: str) -> str:
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A folder in which nothing is installed."""
-    for name in ("Makefile", "setup.cfg", *LOCKS):
+    for name in ("Makefile", "setup.cfg", "pyproject.toml", *LOCKS):
         shutil.copy(HOME / name, tmp_path)
-    shutil.copytree(HOME / "tests" / "editor", tmp_path / "tests" / "editor")
+    for name in ("editor", "node"):
+        shutil.copytree(HOME / "tests" / name, tmp_path / "tests" / name)
     return tmp_path
 
 

@@ -504,12 +504,18 @@ def added(site: dict[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def of_what_is_measured(data: Mapping[str, Any]) -> dict[str, str]:
-    """Units of codes alone, or metrics beside the shipped ones."""
+    """Units of codes alone, or metrics and how they leave, beside the shipped ones."""
     if "units" in data:
         return {"units.yaml": json.dumps({"format": 1, **data})}
-    shipped = parsed(FILES["metrics.yaml"])
-    metrics = {**shipped["metrics"], **data["metrics"]}
-    return {"metrics.yaml": json.dumps({**shipped, **data, "metrics": metrics})}
+    file = "outputs.yaml" if "categories" in data else "metrics.yaml"
+    shipped = parsed(FILES[file])
+    metrics = {**shipped["metrics"]}
+    for name, told in data["metrics"].items():
+        metrics[name] = {**metrics.get(name, {}), **told}
+    told = {**shipped.get("categories", {}), **data.get("categories", {})}
+    categories = {"categories": told} if told else {}
+    whole = {**shipped, **data, "metrics": metrics, **categories}
+    return {file: json.dumps(whole)}
 
 
 def as_whole_files(data: Mapping[str, Any], block: str) -> dict[str, str]:
@@ -533,7 +539,7 @@ def as_files(block: str) -> dict[str, str]:
     key = next(iter(data))
     if key == "format":
         return as_whole_files(data, block)
-    if key in ("units", "priority"):
+    if key in ("units", "priority", "categories"):
         return of_what_is_measured(data)
     if key == "title":  # the head of a value set
         include = [{"system": "loinc", "codes": ["2345-7"]}]

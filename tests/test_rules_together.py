@@ -51,6 +51,7 @@ FAST = {
     "at": "2026-11-21T15:10:00-05:00",
     "for": "45 minutes",
     "value": 131,
+    "stat": "mean",
 }
 IRREGULAR = {"type": "irregular-rhythm", "at": "2026-11-20T21:40:00-05:00"}
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from cds_service.app import build_world
 from cds_service.config import Config
 from cds_service.decision import Answer, World, answer
 from cds_service.ehr.fixture_server import serve_records
@@ -24,6 +23,7 @@ from cds_service.http.addresses import ListedServer
 from cds_service.protocol.cards import as_json
 from cds_service.protocol.requests import parse_request
 from cds_service.rulebook.load import check_folder
+from cds_service.starting import build_world
 from cds_service.store.records import (
     Attempt,
     AuditEvent,

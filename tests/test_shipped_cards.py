@@ -82,7 +82,8 @@ def test_a_card_is_read_in_five_seconds(name: str) -> None:
         rendered = RENDERER.render(card.detail)
         assert rendered.startswith("<p><strong>"), rendered
         assert rendered.count("<li>") <= BULLET_ROOM
-        words = re.sub(r"<[^>]+>", " ", rendered).split()
+        read = re.sub(r"<table>.*</table>", " ", rendered, flags=re.DOTALL)
+        words = re.sub(r"<[^>]+>", " ", read).split()
         assert len(words) <= WORD_ROOM[card.indicator], rendered
         shown += 1
     assert shown
@@ -130,7 +131,9 @@ def test_a_card_that_rests_on_an_alert_names_the_device(name: str) -> None:
 def test_a_card_leads_to_a_document_that_the_rule_rests_on(name: str) -> None:
     rule = rule_of(name)
     evidence = {each["url"] for each in rule["governance"]["evidence"]}
-    links = [link["url"] for card in cards_in(rule) for link in card.get("links", ())]
+    linked = [link for card in cards_in(rule) for link in card.get("links", ())]
+    # Those to pages of this server lead to no document.
+    links = [link["url"] for link in linked if "page" not in link]
     sources = [card["source"]["url"] for card in cards_in(rule) if "source" in card]
 
     assert links and sources

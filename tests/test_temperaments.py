@@ -365,6 +365,7 @@ def worn(patient_id: str) -> list[WearableAlert]:
             opened=start,
             value=VALUES.get(name, 128.0) if unit else None,
             unit=unit,
+            stat="median" if unit else "",
             source="sample",
             local=True,
         )

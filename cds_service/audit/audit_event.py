@@ -19,6 +19,7 @@ ENTITY = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 
 _REST = {"system": EVENT_TYPE, "code": "rest", "display": "RESTful Operation"}
 _APPLICATION = {"system": DICOM, "code": "110100", "display": "Application Activity"}
+_SIGN_IN = {"system": DICOM, "code": "110114", "display": "User Authentication"}
 _SOFTWARE = {"system": DICOM, "code": "110131", "display": "Software Configuration"}
 _OPERATION = {"system": INTERACTION, "code": "operation"}
 _CREATE = {"system": INTERACTION, "code": "create"}
@@ -31,6 +32,8 @@ _KINDS: Mapping[str, tuple[_Coding, _Coding | None, str]] = {
     "delivery": (_REST, _CREATE, "C"),
     "consent": (_REST, _UPDATE, "U"),
     "link": (_APPLICATION, None, "U"),
+    "sign-in": (_SIGN_IN, None, "E"),
+    "view": (_APPLICATION, None, "R"),
     "rulebook": (_APPLICATION, None, "U"),
     "configuration": (_APPLICATION, _SOFTWARE, "U"),
     "pruning": (_APPLICATION, None, "D"),

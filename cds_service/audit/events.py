@@ -56,6 +56,7 @@ def build_call_event(call: CallRecord) -> AuditEvent:
         ],
         "consent": _consent_detail(call.consent),
         "deviations": call.deviations,
+        "milliseconds": dict(call.spent),
     }
     told = _without_empty(detail)
     return AuditEvent(
@@ -215,6 +216,22 @@ def build_link_event(
     return AuditEvent(at, "link", tenant, teller, patient, detail)
 
 
+def build_sign_in_event(
+    at: datetime,
+    tenant: str,
+    client: str,
+    patient: PatientKey | None,
+    detail: Mapping[str, Any],
+) -> AuditEvent:
+    """Return the row of somebody who came from an EHR, was refused, or has left.
+
+    Args:
+        client: The entry of the clients file whose EHR it was; empty for none of them.
+        detail: ``signIn`` is ``launched``, ``window``, ``refused`` or ``ended``.
+    """
+    return AuditEvent(at, "sign-in", tenant, client, patient, detail)
+
+
 def build_detection_event(
     at: datetime, patient: PatientKey, by: str = ""
 ) -> AuditEvent:
@@ -294,6 +311,31 @@ def build_feedback_event(
     return AuditEvent(at, "feedback", client.tenant, client.id, None, detail)
 
 
+def build_view_event(
+    at: datetime, patient: PatientKey, client: str, told: Mapping[str, Any]
+) -> AuditEvent:
+    """Return the row of somebody who came from an EHR and looks at a page.
+
+    Args:
+        told: ``page``, ``session``, and where they are known ``card`` and ``user``.
+    """
+    detail = _without_empty(told)
+    return AuditEvent(at, "view", patient.tenant, client, patient, detail)
+
+
+def build_workbench_event(
+    at: datetime, kind: str, subject: str, detail: Mapping[str, Any]
+) -> AuditEvent:
+    """Return the row of what somebody did in the workbench.
+
+    Args:
+        kind: ``sign-in`` for coming and going, ``view`` for what was looked at.
+        subject: Who, as the provider or the server's machine calls them.
+    """
+    told = {"user": subject[:LONGEST], **detail}
+    return AuditEvent(at, kind, client="workbench", detail=told)
+
+
 def build_publication_event(
     at: datetime,
     publisher: str,
@@ -316,7 +358,9 @@ def build_rules_refusal_event(
 
 MOST = 8
 """Names of one kind that are told in words."""
-_OWNER = re.compile(r'(?:(client|webhook)\.("[^"]+"|[^."]+)|anonymous)\.')
+_OWNER = re.compile(
+    r'(?:(client|webhook|destination|cloud)\.("[^"]+"|[^."]+)|anonymous)\.'
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import click
 
 from .. import __version__
+from ..garbage import uncollected
 
 
 class Verb(NamedTuple):
@@ -41,7 +42,8 @@ class Verbs(click.Group):
         verb = self._verbs.get(cmd_name)
         if verb is None:
             return None
-        module = import_module(f"{self._package}.{verb.module}")
+        with uncollected():
+            module = import_module(f"{self._package}.{verb.module}")
         command = getattr(module, verb.name or cmd_name)
         assert isinstance(command, click.Command)
         return command
@@ -57,71 +59,89 @@ class Verbs(click.Group):
 
 
 VERBS: Mapping[str, Verb] = {
-    "adapt": Verb(
-        "wearables.adapt", "Print what is read of wearable data in a format."
-    ),
+    "adapt": Verb("wearables.adapt", "Show how wearable data in a format are read."),
     "audit": Verb(
-        "database.audit", "Write the audit trail out, or see whether it was changed."
+        "database.audit", "Export the audit trail, or verify that it was not changed."
     ),
-    "call": Verb("calls.call", "Call a service about a patient; judge its answer."),
+    "call": Verb("calls.call", "Call a service about a patient and check its answer."),
     "check": Verb(
         "rules.check", "Check rule files: grammar, names, codes, units, text, tests."
     ),
-    "consent": Verb("consents", "See what patients permit of their wearable data."),
+    "connect": Verb("clouds.connect", "Get wearers' permission at vendors' clouds."),
+    "consent": Verb("consents", "Show what patients permit for their wearable data."),
     "coverage": Verb(
-        "rules.coverage", "Name the clauses of rules that tests leave unseen."
+        "rules.coverage", "List the conditions of rules that no test exercises."
     ),
     "database": Verb(
-        "database", "Make the schema of a database; copy, back up, restore, prune it."
+        "database", "Migrate, copy, back up, restore or prune a database."
     ),
-    "demo": Verb("serve.demo", "Start everything here and play the main job once."),
+    "deliver": Verb("delivering", "Send episodes and days to the hospital's systems."),
+    "demo": Verb(
+        "serve.demo", "Start everything on this machine and play the main job."
+    ),
     "detect": Verb(
-        "wearables.detect", "Judge readings by detectors; say what they could judge."
+        "wearables.detect",
+        "Explain what a detector found or did not; judge readings.",
     ),
     "diff": Verb("rules.diff", "Compare what two versions of rules mean."),
     "doc": Verb("rules.doc", "Write a page about each rule."),
-    "episodes": Verb("wearables.episodes", "List what detectors found of a patient."),
+    "episodes": Verb("wearables.episodes", "List what detectors found for a patient."),
+    "export": Verb(
+        "exports.disclosed", "Export readings and days, as FHIR or as tables."
+    ),
     "explain": Verb(
-        "charts.explain", "Say why a rule said what it said, or what a finding means."
+        "charts.explain", "Explain a rule's answer, or a finding of check."
     ),
     "feedback": Verb(
-        "database.feedback", "Say what clinicians made of the cards, by rule."
+        "database.feedback", "Report how clinicians responded to the cards."
     ),
-    "fmt": Verb("rules.fmt", "Put rule files in order."),
+    "fmt": Verb("rules.fmt", "Format rule files."),
     "import": Verb(
-        "wearables.imports", "Take in the whole export of a phone.", name="imports"
+        "wearables.imports", "Import the export of a phone.", name="imports"
     ),
-    "link": Verb("wearables.links", "Say whose wrist it is; make wearers' tokens."),
+    "key": Verb("clouds.keys", "Make and rotate the keys that encrypt tokens."),
+    "link": Verb(
+        "wearables.links", "Link users and devices to patients; make wearers' tokens."
+    ),
+    "mllp": Verb("mllp", "Receive HL7 v2 messages from engines and devices."),
     "new": Verb("rules.new", "Write a new rule and its tests."),
     "new-detector": Verb(
         "rules.new_detector",
         "Write a new detector and its tests.",
         name="new_detector",
     ),
-    "patient": Verb(
-        "database.patient", "Write out or remove what is kept of one patient."
+    "patient": Verb("database.patient", "Export or erase what is kept of one patient."),
+    "patients": Verb("exports.patients", "Export the patients of a FHIR server."),
+    "play": Verb("clouds.play", "Simulate a vendor's cloud on this machine."),
+    "postman": Verb(
+        "calls.postman", "Write a server's interface as a Postman collection."
     ),
-    "patients": Verb("exports.patients", "Read who is in a FHIR server."),
     "prefetch": Verb("charts.prefetch", "Print what each service asks an EHR for."),
     "publish": Verb(
-        "rules.publish", "Check and test the rules, then have every server serve them."
+        "rules.publish", "Check and test the rules, and put them into service."
     ),
+    "pull": Verb("clouds.pull", "Fetch wearers' readings from vendors' clouds."),
     "quarantine": Verb(
-        "wearables.quarantine", "Release readings of wearers whom nobody knew."
+        "wearables.quarantine", "Show, release or drop readings of unknown wearers."
     ),
-    "replay": Verb("charts.replay", "Ask every rule of every patient in a folder."),
-    "samples": Verb("wearables.samples", "Count or print a patient's readings."),
+    "replay": Verb(
+        "charts.replay", "Evaluate every rule for every patient in a folder."
+    ),
+    "samples": Verb(
+        "wearables.samples", "Count or show a patient's readings and days."
+    ),
     "schema": Verb("rules.schema", "Write the JSON Schema of each kind of rule file."),
-    "serve": Verb("serve", "Serve over HTTP."),
+    "serve": Verb("serve", "Run the server."),
     "simulate": Verb(
-        "calls.simulate", "Deliver wearable alerts as scenarios have them."
+        "calls.simulate", "Deliver simulated wearable alerts and readings."
     ),
     "test": Verb("rules.test", "Run the test cases of rules."),
     "threshold": Verb(
-        "wearables.thresholds", "Set limits of a patient's own for detectors."
+        "wearables.thresholds", "Set a patient's own limits for detectors."
     ),
-    "token": Verb("calls.token", "Make keys and tokens to test with."),
-    "valueset": Verb("valuesets", "Look at value sets, and bring in terminology."),
+    "token": Verb("calls.token", "Make keys and tokens for testing."),
+    "valueset": Verb("valuesets", "Inspect value sets and import terminology."),
+    "workbench": Verb("workbench", "Print a link that signs in to the workbench."),
 }
 
 

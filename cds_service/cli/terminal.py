@@ -39,7 +39,7 @@ def print_answer(console: Console, answer: ServiceAnswer) -> None:
     cards = body.get("cards")
     held = _held_back(body.get("extension"))
     if cards == []:
-        said = "nothing to say." if not held else "what there is to say was said."
+        said = "nothing to say." if not held else "everything was already shown."
         console.print(f"  No card: {said}")
     if held:
         console.print(Text(held))

@@ -1,41 +1,43 @@
 """The clients file: who may call, and which webhook sources may deliver."""
 
-import json
-import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
+from ..fhir.backend_services import SigningKey, load_signing_key
 from ..fhir.forms import Form, vouch
 from ..http.addresses import ListedServer, Reach
 from ..protocol.capabilities import Capabilities
 from ..rulebook.language import Document, Findings, parse_yaml
 from ..trust import (
     ClientProfile,
-    InvalidKeySet,
     KeyServer,
     RegisteredClient,
+    SmartApp,
     TrustedClient,
     VerificationKey,
-    read_key_set,
 )
 from ..wearables.adapters.registry import FORMATS
+from .bench_sign_in import BenchSignIn, load_bench_sign_in
+from .beside import read_authorities, read_own_keys, read_secrets
+from .clouds import Cloud, load_clouds
+from .destinations import Destination, FhirDestination, load_destinations
 from .entries import (
     ClientEntry,
     ClientsFile,
     KeyServerEntry,
     ProfileEntry,
     QueryEntry,
-    ServerEntry,
     WebhookEntry,
     read_shape,
 )
+from .fields import ServerEntry
 from .problems import InvalidConfig
 from .problems import Path as FieldPath
-from .problems import Reporter, field_name
-from .proofs import Proof, ProofKind, fault_of_secret
+from .problems import Reporter
+from .proofs import Proof, ProofKind
+from .smart_apps import AppReader, check_launching, read_published
 
 SANDBOX = "sandbox.cds-hooks.org"
 """Its private key is public: to trust this issuer is to trust anybody."""
@@ -64,8 +66,14 @@ class Clients:
 
     clients: tuple[RegisteredClient, ...] = ()
     webhooks: tuple[WebhookSource, ...] = ()
+    destinations: tuple[Destination, ...] = ()
+    clouds: tuple[Cloud, ...] = ()
     consent_actors: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """By tenant: what its hospital is called where a Consent names an actor."""
+    published: Mapping[str, VerificationKey] = field(default_factory=dict)
+    """By ``kid``: the public halves of keys that this server signs with, and others."""
+    workbench: BenchSignIn | None = None
+    """How people of the site come into the workbench; None for links alone."""
     anonymous: TrustedClient | None = None
     """Whoever calls, where trust is off; then nobody is asked for a token."""
 
@@ -74,6 +82,13 @@ class Clients:
         """Every web origin that a client calls from, once each."""
         listed = (each for known in self.clients for each in known.client.origins)
         return tuple(dict.fromkeys(listed))
+
+    @property
+    def keeps_tokens(self) -> bool:
+        """Whether anybody's tokens are stored, which takes a key."""
+        apps = (known.client.smart for known in self.clients)
+        held = bool(self.clouds) or self.workbench is not None
+        return held or any(app is not None for app in apps)
 
     def without_trust(self, anonymous: TrustedClient) -> "Clients":
         """Return the same, answering everybody as *anonymous*."""
@@ -101,12 +116,45 @@ def load_clients(file: Path, *, development: bool, lifetime: int) -> Clients:
     webhooks = tuple(
         loader.webhook(entry, index) for index, entry in enumerate(shape.webhooks)
     )
+    destinations = load_destinations(
+        shape.destinations, file.parent, development, reporter
+    )
+    clouds = load_clouds(shape.clouds, file.parent, development, reporter)
+    bench = load_bench_sign_in(
+        shape.workbench,
+        file.parent,
+        development,
+        reporter,
+        lambda each: read_authorities(each, ("workbench",), file.parent, reporter),
+    )
     _refuse_shared_secrets(webhooks, reporter)
     _refuse_unknown_tenants(shape, reporter)
+    check_launching((each.client for each in clients), reporter)
+    published: Mapping[str, VerificationKey] = {}
+    if not reporter.problems:
+        signing = [*_keys_of_apps(clients), *_keys_of_tokens(destinations)]
+        if bench is not None and bench.app.key is not None:
+            signing.append(bench.app.key)
+        name = shape.published_keys_file
+        published = read_published(name, signing, file.parent, reporter)
     if reporter.problems:
         raise InvalidConfig(reporter.problems)
     actors = {name: frozenset(each) for name, each in shape.consent_actors.items()}
-    return Clients(clients, webhooks, actors)
+    return Clients(
+        clients, webhooks, destinations, clouds, actors, published, workbench=bench
+    )
+
+
+def _keys_of_apps(clients: Sequence[RegisteredClient]) -> Iterator[SigningKey]:
+    for each in clients:
+        if each.client.smart is not None and each.client.smart.key is not None:
+            yield each.client.smart.key
+
+
+def _keys_of_tokens(destinations: Sequence[Destination]) -> Iterator[SigningKey]:
+    for each in destinations:
+        if isinstance(each, FhirDestination) and each.token is not None:
+            yield load_signing_key(Path(each.token.key_file), each.token.kid)
 
 
 def _read(file: Path) -> Document:
@@ -156,6 +204,7 @@ class _Loader:
             ),
             origins=entry.origins,
             services=entry.services,
+            smart=self._app(entry, path),
             profile=self._profile(entry.profile),
         )
         keys = read_own_keys(entry, path, self.folder, self.reporter)
@@ -165,6 +214,12 @@ class _Loader:
             for server, each in zip(listed, entry.jku, strict=True)
         )
         return RegisteredClient(client, keys, entry.tenants, key_servers)
+
+    def _app(self, entry: ClientEntry, path: FieldPath) -> SmartApp | None:
+        if entry.smart is None:
+            return None
+        reader = AppReader(self.folder, self.development, self.reporter)
+        return reader.app(entry.smart, (*path, "smart"))
 
     def _profile(self, entry: ProfileEntry) -> ClientProfile:
         return ClientProfile(
@@ -252,6 +307,10 @@ def _refuse_twins(shape: ClientsFile, reporter: Reporter) -> None:
     """Refuse entries between which a call could not be told apart."""
     _refuse_repeated("clients", [each.id for each in shape.clients], reporter)
     _refuse_repeated("webhooks", [each.id for each in shape.webhooks], reporter)
+    told = [each.id for each in shape.destinations]
+    _refuse_repeated("destinations", told, reporter)
+    _refuse_repeated("clouds", [each.id for each in shape.clouds], reporter)
+    _refuse_two_senders(shape, reporter)
     for index, entry in enumerate(shape.clients):
         for other in shape.clients[:index]:
             if entry.iss == other.iss and _overlap(entry.tenants, other.tenants):
@@ -259,22 +318,42 @@ def _refuse_twins(shape: ClientsFile, reporter: Reporter) -> None:
                 reporter.add(("clients", index, "iss"), message)
 
 
+def _refuse_two_senders(shape: ClientsFile, reporter: Reporter) -> None:
+    """A cloud may push as well; then what comes either way is about the same."""
+    webhooks = {each.id: each for each in shape.webhooks}
+    for index, cloud in enumerate(shape.clouds):
+        same = webhooks.get(cloud.id)
+        for name in ("tenant", "fhir_base"):
+            if same and getattr(same, name) != getattr(cloud, name):
+                message = f"the webhook {cloud.id!r} has another {name}"
+                reporter.add(("clouds", index, name), message)
+
+
 def _refuse_unknown_tenants(shape: ClientsFile, reporter: Reporter) -> None:
     known = {each.tenant for each in shape.clients}
     known |= {each.tenant for each in shape.webhooks}
+    known |= {each.tenant for each in shape.clouds}
+    message = "no client, webhook or cloud has this tenant"
+    for index, each in enumerate(shape.destinations):
+        if each.tenant not in known:
+            reporter.add(("destinations", index, "tenant"), message)
     for name in shape.consent_actors:
         if name not in known:
-            message = "no client and no webhook has this tenant"
             reporter.add(("consent_actors", name), message, key=True)
 
 
 def _refuse_unsigned(entry: WebhookEntry, path: FieldPath, reporter: Reporter) -> None:
     """Refuse formats that may not be delivered by the proof of the source."""
     kind = entry.proof.kind
+    secret = entry.secrets or entry.secrets_file is not None or entry.tokens
+    if kind is ProofKind.MLLP and secret:
+        reporter.add(path, "what is proved by its connection has no secret")
     for index, format in enumerate(entry.formats):
         here = (*path, "formats", index)
         if kind is not ProofKind.STANDARD_WEBHOOKS and format not in FORMATS:
             reporter.add(here, f"{format} are signed as Standard Webhooks asks")
+        elif kind is ProofKind.MLLP and format != "hl7v2":
+            reporter.add(here, f"{format} are not delivered over MLLP")
         elif kind is ProofKind.PATH and format == "samples":
             reporter.add(here, "samples have no URL with a secret in it")
 
@@ -301,117 +380,13 @@ def _refuse_shared_secrets(
                 reporter.add(("webhooks", index), message)
 
 
-# Keys, secrets and authorities, in the file or in files beside it
-
-_Problem = tuple[FieldPath, str]
-_TOP: FieldPath = ()
-
-
-def read_own_keys(
-    entry: ClientEntry, path: FieldPath, folder: Path, reporter: Reporter
-) -> Mapping[str, VerificationKey]:
-    """Return the client's public keys by ``kid``, where the file has them.
-
-    Problems go to the reporter.
-    """
-    given = (entry.keys is not None, entry.keys_file is not None, bool(entry.jku))
-    if given.count(True) != 1:
-        reporter.add(path, "one of keys, keys_file and jku must be given")
-        return {}
-    if entry.jku:
-        return {}
-    if entry.keys_file is None:
-        keys, problems = _key_set(entry.keys)
-        for where, message in problems:
-            reporter.add((*path, "keys", *where), message)
-        return keys
-    here = (*path, "keys_file")
-    text = _read_beside(folder, entry.keys_file, here, reporter)
-    if text is None:
-        return {}
-    try:
-        keys, problems = _key_set(json.loads(text))
-    except (ValueError, RecursionError):
-        reporter.add(here, f"{entry.keys_file}: is not JSON")
-        return {}
-    for where, message in problems:
-        reporter.add(here, f"{entry.keys_file}: {field_name(where)}: {message}")
-    return keys
-
-
-def read_secrets(
-    entry: WebhookEntry, path: FieldPath, folder: Path, reporter: Reporter
-) -> tuple[str, ...]:
-    """Return the source's secrets; problems go to the reporter."""
-    secrets, kind = list(entry.secrets), entry.proof.kind
-    for index, secret in enumerate(secrets):
-        if fault := fault_of_secret(secret, kind):
-            reporter.add((*path, "secrets", index), fault)
-    if entry.secrets_file is not None:
-        here = (*path, "secrets_file")
-        text = _read_beside(folder, entry.secrets_file, here, reporter)
-        if text is None:
-            return ()
-        for number, line in enumerate(text.splitlines(), 1):
-            if line.strip():
-                if fault := fault_of_secret(line.strip(), kind):
-                    reporter.add(here, f"{entry.secrets_file}:{number}: {fault}")
-                secrets.append(line.strip())
-    if not secrets and entry.secrets_file is None and not entry.tokens:
-        reporter.add(path, "secrets, secrets_file or tokens must be given")
-    elif not secrets and entry.secrets_file is not None:
-        reporter.add((*path, "secrets_file"), "holds no secret")
-    return tuple(secrets)
-
-
-def read_authorities(
-    entry: ServerEntry | KeyServerEntry,
-    path: FieldPath,
-    folder: Path,
-    reporter: Reporter,
-) -> str:
-    """Return the full path of the server's own authorities; empty for none.
-
-    Problems go to the reporter.
-    """
-    if entry.ca_file is None:
-        return ""
-    here = (*path, "ca_file")
-    text = _read_beside(folder, entry.ca_file, here, reporter)
-    if text is None:
-        return ""
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
-    except (ssl.SSLError, ValueError):
-        reporter.add(here, f"{entry.ca_file}: holds no certificate in PEM")
-    return str((folder / entry.ca_file).resolve())
-
-
-def _key_set(value: Any) -> tuple[Mapping[str, VerificationKey], list[_Problem]]:
-    """The keys that can be used, and what is wrong with the others."""
-    listed, start = value, _TOP
-    if isinstance(value, dict):
-        listed, start = value.get("keys"), ("keys",)
-    if not isinstance(listed, list) or not listed:
-        return {}, [((), "must be a JWK Set with at least one key")]
-    try:
-        found = read_key_set(listed)
-    except InvalidKeySet as error:
-        return {}, [(start, str(error))]
-    wrong = found.problems if found.keys else (*found.problems, *found.others)
-    problems = [((*start, *where), problem) for where, problem in wrong]
-    if not found.keys and not found.problems:
-        problems.append((start, "no key is left to verify tokens with"))
-    return found.keys, problems
-
-
-def _read_beside(
-    folder: Path, name: str, path: FieldPath, reporter: Reporter
-) -> str | None:
-    try:
-        return (folder / name).read_text("utf-8")
-    except OSError as error:
-        reporter.add(path, f"{name}: {error.strerror}")
-    except UnicodeDecodeError:
-        reporter.add(path, f"{name}: is not UTF-8")
-    return None
+def build_anonymous(fhir_servers: Sequence[str]) -> TrustedClient:
+    """Return whoever calls where trust is off; anybody may name these FHIR servers."""
+    listed = tuple(ListedServer(each, Reach.LOCAL) for each in fhir_servers)
+    return TrustedClient(
+        id="anonymous",
+        tenant="default",
+        issuer="",
+        open_fhir_servers=listed,
+        profile=ClientProfile(),
+    )

@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Mapping
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StrictBool,
     StrictInt,
@@ -18,14 +17,29 @@ from pydantic import (
 )
 
 from ..fhir.forms import DEMANDED
-from ..http.addresses import parse_base
 from ..protocol.capabilities import SINCE, VERSIONS
 from ..rulebook.language import suggest
 from ..trust import ALGORITHMS, DEFAULT_ALGORITHMS, REFRESH, KeyFormat
 from ..wearables.adapters.registry import FORMATS
-from ..wearables.clock import find_zone
+from .bench_sign_in import BenchEntry, RolesEntry
+from .clouds import CloudEntry, NotificationsEntry
+from .destination_entries import KINDS, DestinationEntry, TlsEntry, TokenEntry
+from .fields import (
+    Entry,
+    FhirBase,
+    Name,
+    Origin,
+    ServerEntries,
+    ServerEntry,
+    Text,
+    ZoneName,
+    check_fhir_url,
+    list_alone,
+    spell_out,
+)
 from .problems import Reporter
 from .proofs import ProofKind
+from .smart_apps import SmartEntry
 
 
 def _algorithm(value: str) -> str:
@@ -34,56 +48,9 @@ def _algorithm(value: str) -> str:
     return value
 
 
-def _url(value: str) -> str:
-    url = urlsplit(value)
-    if url.scheme not in ("http", "https") or not url.hostname:
-        raise ValueError("must be a URL that begins with https://")
-    if url.query or url.fragment or url.username is not None:
-        raise ValueError("must be a URL without user, query or fragment")
-    return value.rstrip("/")
-
-
-def _fhir_url(value: str) -> str:
-    _url(value)
-    if parse_base(value) is None:
-        raise ValueError(
-            "must name its host plainly: in ASCII letters (xn--…) or as an IP address"
-            " in its usual form, and without dot segments in the path"
-        )
-    return value.rstrip("/")
-
-
 def _jku(value: str) -> str:
-    _fhir_url(value)
+    check_fhir_url(value)
     return value
-
-
-def _zone(value: str) -> str:
-    if find_zone(value) is None:
-        raise ValueError("must be a time zone, such as America/New_York")
-    return value
-
-
-def _listed(value: Any) -> Any:
-    return value if isinstance(value, (list, tuple)) else [value]
-
-
-def _spelt_out(value: Any) -> Any:
-    return {"url": value} if isinstance(value, str) else value
-
-
-def _origin(value: str) -> str:
-    if not _ORIGIN.fullmatch(value):
-        raise ValueError("must be an origin, such as https://ehr.example")
-    if _USUAL_PORT.search(value):
-        raise ValueError("must be without the usual port, since browsers send none")
-    return value
-
-
-_ORIGIN = re.compile(
-    r"https?://([a-z0-9.-]*[a-z0-9]|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.I
-)
-_USUAL_PORT = re.compile(r"^https:.*:443$|^http:.*[^:]:80$", re.I)
 
 
 def _actor(value: str) -> str:
@@ -93,10 +60,6 @@ def _actor(value: str) -> str:
 
 
 _ACTOR = re.compile(r"(https?://\S+/)?[A-Z][A-Za-z]+/[A-Za-z0-9.-]+|\S+\|\S+")
-
-
-def _fhir_base(value: str) -> str:
-    return value if value == "-" else _url(value)
 
 
 def _queried(value: str) -> str:
@@ -127,25 +90,17 @@ def _queries(value: dict[str, "QueryEntry"]) -> dict[str, "QueryEntry"]:
     return value
 
 
-Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\w.:@+-]+$")]
-Text = Annotated[str, Field(min_length=1, max_length=1000)]
-FhirUrl = Annotated[str, AfterValidator(_fhir_url)]
 Actor = Annotated[str, AfterValidator(_actor)]
-FhirBase = Annotated[str, AfterValidator(_fhir_base)]
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class ProfileEntry(_Entry):
+class ProfileEntry(Entry):
     """What a client is forgiven and allowed, and what it understands."""
 
     strict: StrictBool = False
     replay: Literal["refuse", "allow"] = "refuse"
     hook_instance: Literal["unique", "constant"] = "unique"
     draws_days: StrictBool = True
-    """It shows days as a row of bars beside their numbers."""
+    """It shows days as a row of bars, or in a table, beside their numbers."""
     algorithms: tuple[Annotated[str, AfterValidator(_algorithm)], ...] = Field(
         default=DEFAULT_ALGORITHMS, min_length=1
     )
@@ -175,20 +130,7 @@ class ProfileEntry(_Entry):
         return self
 
 
-class ServerEntry(_Entry):
-    """One FHIR server; its URL alone says the same as an entry with no more than it."""
-
-    url: FhirUrl
-    private: StrictBool = False
-    """Whether its name may lead to addresses of private networks."""
-    ca_file: Text | None = None
-    """The authorities that vouch for it, in PEM; relative to the clients file."""
-
-
-ServerEntries = tuple[Annotated[ServerEntry, BeforeValidator(_spelt_out)], ...]
-
-
-class KeyServerEntry(_Entry):
+class KeyServerEntry(Entry):
     """One URL of keys; its URL alone says the same as an entry with no more than it."""
 
     url: Annotated[str, AfterValidator(_jku)]
@@ -202,12 +144,12 @@ class KeyServerEntry(_Entry):
 
 
 KeyServerEntries = Annotated[
-    tuple[Annotated[KeyServerEntry, BeforeValidator(_spelt_out)], ...],
-    BeforeValidator(_listed),
+    tuple[Annotated[KeyServerEntry, BeforeValidator(spell_out)], ...],
+    BeforeValidator(list_alone),
 ]
 
 
-class QueryEntry(_Entry):
+class QueryEntry(Entry):
     """How a client's FHIR servers want searches of a resource type to be written."""
 
     without: tuple[Literal["_count", "_include", "_sort", "code"], ...] = ()
@@ -222,7 +164,7 @@ class QueryEntry(_Entry):
     """Whether they read what they cannot search for by id."""
 
 
-class ClientEntry(_Entry):
+class ClientEntry(Entry):
     """One client."""
 
     id: Name
@@ -247,7 +189,9 @@ class ClientEntry(_Entry):
         AfterValidator(_queries),
     ] = Field(default_factory=dict)
     """By resource type: how these servers want to be asked."""
-    origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
+    origins: tuple[Origin, ...] = ()
+    smart: SmartEntry | None = None
+    """Who we are to it as an app that it opens."""
     profile: ProfileEntry = ProfileEntry()
 
 
@@ -274,11 +218,19 @@ _HEADER = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 Header = Annotated[str, AfterValidator(_header)]
 
 
+def _network(value: str) -> str:
+    try:
+        return str(ip_network(value))
+    except ValueError as error:
+        text = "must be an IP address or a network, such as 10.1.2.0/24"
+        raise ValueError(text) from error
+
+
 def _kind_alone(value: Any) -> Any:
     return {"kind": value} if isinstance(value, str) else value
 
 
-class ProofEntry(_Entry):
+class ProofEntry(Entry):
     """How a source proves who it is; where it is no more than its kind, that alone."""
 
     kind: ProofKind
@@ -286,14 +238,18 @@ class ProofEntry(_Entry):
     timestamp_header: Header = ""
     encoding: Literal["hex", "base64"] = "hex"
     prefix: Annotated[str, Field(max_length=20, pattern=r"^[!-~]*$")] = ""
+    addresses: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    certificates: tuple[Annotated[str, Field(min_length=1, max_length=253)], ...] = ()
 
     @model_validator(mode="after")
     def _refuse_what_its_kind_has_not(self) -> Self:
         told = PROOF_MEMBERS[self.kind]
         if "header" in told and not self.header:
             raise ValueError("header must be given")
-        for name in ("header", "timestamp_header", "encoding", "prefix"):
-            if name in self.model_fields_set and name not in told:
+        if "addresses" in told and not (self.addresses or self.certificates):
+            raise ValueError("addresses or certificates must be given")
+        for name in type(self).model_fields.keys() - {"kind", *told}:
+            if name in self.model_fields_set:
                 raise ValueError(f"{name} is not of this kind")
         return self
 
@@ -304,11 +260,12 @@ PROOF_MEMBERS: Mapping[ProofKind, tuple[str, ...]] = {
     ProofKind.NIGHTSCOUT: (),
     ProofKind.HEADER: ("header",),
     ProofKind.PATH: (),
+    ProofKind.MLLP: ("addresses", "certificates"),
 }
 """What may be said of each kind."""
 
 
-class WebhookEntry(_Entry):
+class WebhookEntry(Entry):
     """One source of wearable data."""
 
     id: Name
@@ -323,18 +280,24 @@ class WebhookEntry(_Entry):
     proof: Annotated[ProofEntry, BeforeValidator(_kind_alone)] = ProofEntry(
         kind=ProofKind.STANDARD_WEBHOOKS
     )
-    time_zone: Annotated[str, AfterValidator(_zone)] = ""
+    time_zone: ZoneName = ""
     """Where all its wearers are."""
 
 
-class ClientsFile(_Entry):
+class ClientsFile(Entry):
     """The whole file."""
 
     format: Literal[1] = 1
     clients: tuple[ClientEntry, ...] = ()
     webhooks: tuple[WebhookEntry, ...] = ()
+    destinations: tuple[DestinationEntry, ...] = ()
+    clouds: tuple[CloudEntry, ...] = ()
     consent_actors: dict[Name, tuple[Actor, ...]] = Field(default_factory=dict)
     """By tenant: what its hospital is called where a Consent names an actor."""
+    workbench: BenchEntry | None = None
+    """Who comes into the workbench by the site's own sign-in."""
+    published_keys_file: Text | None = None
+    """Public keys that are published beside those that sign, as a JWK Set."""
 
 
 def read_shape(data: Any, reporter: Reporter) -> ClientsFile | None:
@@ -343,15 +306,24 @@ def read_shape(data: Any, reporter: Reporter) -> ClientsFile | None:
         return ClientsFile.model_validate(data)
     except ValidationError as error:
         for each in error.errors():
-            path, kind = tuple(each["loc"]), each["type"]
+            path, kind = _without_kind(each["loc"]), each["type"]
             if kind == "extra_forbidden":
-                help = suggest(str(path[-1]), _fields_at(path))
+                help = suggest(str(path[-1]), _fields_at(each["loc"]))
                 reporter.add(path, f"unknown field; {help}".rstrip("; "), key=True)
+            elif kind in ("union_tag_not_found", "union_tag_invalid"):
+                reporter.add(path, "kind must be one of " + ", ".join(KINDS))
             else:
                 named = path[-1:] == ("[key]",)
                 held = path[:-1] if named else path
                 reporter.add(held, _sentence(each["msg"]), key=named)
         return None
+
+
+def _without_kind(path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """The path as the file has it: there the kind of a destination is no step."""
+    if path[:1] == ("destinations",) and path[2:3] and path[2] in KINDS:
+        return (*path[:2], *path[3:])
+    return path
 
 
 def _fields_at(path: tuple[str | int, ...]) -> list[str]:
@@ -361,10 +333,18 @@ def _fields_at(path: tuple[str | int, ...]) -> list[str]:
         "webhooks": WebhookEntry,
         "profile": ProfileEntry,
         "queries": QueryEntry,
+        "smart": SmartEntry,
+        "workbench": BenchEntry,
+        "roles": RolesEntry,
         "fhir_servers": ServerEntry,
         "open_fhir_servers": ServerEntry,
         "jku": KeyServerEntry,
         "proof": ProofEntry,
+        **KINDS,
+        "clouds": CloudEntry,
+        "notifications": NotificationsEntry,
+        "token": TokenEntry,
+        "tls": TlsEntry,
     }
     holders = [models[str(each)] for each in path[:-1] if each in models]
     fields = (holders[-1] if holders else ClientsFile).model_fields

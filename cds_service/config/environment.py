@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource
 
+from ..trust.vault import Vault, parse_vault_keys
 from .problems import InvalidConfig
 from .settings import PREFIX, Config
 
@@ -37,8 +38,33 @@ def load_config(environ: Mapping[str, str] | None = None) -> Config:
         raise InvalidConfig(problems) from error
     if problems:
         raise InvalidConfig(problems)
-    config.clients  # noqa: B018  reads the file, so that a fault shows at start
+    # Read here, so that a fault shows at start.
+    if config.clients.keeps_tokens:
+        load_vault(config)
     return config
+
+
+def load_vault(config: Config) -> Vault:
+    """Return what encrypts tokens: of wearers at vendors, of sessions at EHRs.
+
+    Raises:
+        InvalidConfig: if there is no key, or one is none.
+    """
+    name, given = f"{PREFIX}TOKEN_KEY", config.token_key
+    if config.token_key_file is not None:
+        if given:
+            both = f"{name}_FILE: only one of it and {name} may be set"
+            raise InvalidConfig([both])
+        name = f"{name}_FILE"
+        given = "\n".join(_words(config.token_key_file, name))
+    try:
+        keys = parse_vault_keys(given)
+    except ValueError as error:
+        raise InvalidConfig([f"{name}: {error}"]) from error
+    if not keys:
+        missing = "must be set: it encrypts tokens at clouds and EHRs"
+        raise InvalidConfig([f"{name}: {missing}"])
+    return Vault(keys)
 
 
 def find_database_url(environ: Mapping[str, str]) -> str:
@@ -54,14 +80,18 @@ def find_database_url(environ: Mapping[str, str]) -> str:
         raise InvalidConfig([both])
     if not file:
         return given or str(Config.model_fields["database_url"].default)
-    try:
-        lines = Path(file).read_text("utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "not UTF-8"
-        raise InvalidConfig([f"{name}: {file}: {why}"]) from error
+    lines = _words(Path(file), name)
     if len(lines) != 1:
         raise InvalidConfig([f"{name}: {file}: must hold one URL and nothing else"])
     return lines[0]
+
+
+def _words(file: Path, name: str) -> list[str]:
+    try:
+        return file.read_text("utf-8").split()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "not UTF-8"
+        raise InvalidConfig([f"{name}: {file}: {why}"]) from error
 
 
 def _misspelt(environ: Mapping[str, str]) -> list[str]:

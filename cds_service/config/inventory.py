@@ -9,14 +9,17 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from datetime import timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from ..fhir.backend_services import SigningKey
 from ..store.database import mask_url
 from ..trust import VerificationKey, thumbprint
 from .clients import Clients
 from .settings import Config
+from .smart_apps import public_half
 
 Inventory = Mapping[str, Any]
 """Name to plain JSON data, such as ``client.main-ehr.profile.strict`` to False."""
@@ -24,9 +27,12 @@ DigestFile = Callable[[Path], str]
 
 FILES = ("ca_file", "tls_cert", "tls_client_ca")
 """Fields that name a file of what may be known: its content counts as well."""
-INLINE = ("capabilities", "client", "server")
+INLINE = ("capabilities", "client", "server", "takes")
 """Fields whose own fields the clients file has one level higher."""
-WORDS = {"issuer": "iss", "key_servers": "jku"}
+WORDS = {
+    **{"issuer": "iss", "key_servers": "jku", "destination": "id"},
+    **{"vendor_name": "vendor", "kind_names": "kinds"},
+}
 """Fields that the clients file calls otherwise."""
 FINGERPRINT = 12
 """Hexadecimal digits; they tell nothing of a secret: 24 random bytes or more."""
@@ -39,7 +45,7 @@ _PRIVATE = re.compile(
 def build_inventory(
     config: Config, clients: Clients, digest_file: DigestFile
 ) -> Inventory:
-    """Return every setting, client, webhook source and actor of consents, by name.
+    """Return every setting, client, source, destination and actor, by name.
 
     A secret is its fingerprint, a key its ``kid``, thumbprint and algorithms, a file
     its path and, as ``….sha256``, its content; of a private key the path alone.
@@ -48,13 +54,19 @@ def build_inventory(
     owners: list[tuple[str, Any]] = [
         *((f"client.{_quoted(each.client.id)}", each) for each in clients.clients),
         *((f"webhook.{_quoted(each.id)}", each) for each in clients.webhooks),
+        *((f"destination.{_quoted(each.id)}", each) for each in clients.destinations),
+        *((f"cloud.{_quoted(each.id)}", each) for each in clients.clouds),
     ]
+    if clients.workbench is not None:
+        owners.append(("workbench", clients.workbench))
     if clients.anonymous is not None:
         owners.append(("anonymous", clients.anonymous))
     named = [("settings", reader.settings(config))]
     named += [(owner, reader.members(holder)) for owner, holder in owners]
     actors = ((name, sorted(each)) for name, each in clients.consent_actors.items())
     named.append(("consent_actors", ((_quoted(name), each) for name, each in actors)))
+    told = ((_quoted(kid), _key(key)) for kid, key in clients.published.items())
+    named.append(("published_keys", told))
     found = {f"{owner}.{name}": value for owner, own in named for name, value in own}
     return dict(sorted(found.items()))
 
@@ -69,10 +81,11 @@ def digest_file(file: Path) -> str:
 
 
 def _keys(keys: Mapping[str, VerificationKey]) -> list[str]:
-    return [
-        " ".join((kid, thumbprint(key), *key.algorithms))
-        for kid, key in sorted(keys.items())
-    ]
+    return [f"{kid} {_key(key)}" for kid, key in sorted(keys.items())]
+
+
+def _key(key: VerificationKey) -> str:
+    return " ".join((thumbprint(key), *key.algorithms))
 
 
 def _fingerprint(secret: str) -> str:
@@ -103,7 +116,9 @@ class _Reader:
         for each in fields(holder):
             value, seen = getattr(holder, each.name), shown and each.repr
             name = WORDS.get(each.name, each.name)
-            if is_dataclass(value):
+            if isinstance(value, SigningKey):
+                yield name, f"{value.kid} {_key(public_half(value))}"
+            elif is_dataclass(value):
                 within = "" if each.name in INLINE else f"{name}."
                 for inner, plain in self.members(value, seen):
                     yield within + inner, plain
@@ -125,6 +140,8 @@ class _Reader:
             return [self._plain(each, shown) for each in value]
         if is_dataclass(value):
             return dict(self.members(value, shown))
+        if isinstance(value, timedelta):
+            return value.total_seconds()
         if value is not None and not shown:
             return _fingerprint(str(value))
         if isinstance(value, Enum) and not isinstance(value, str):

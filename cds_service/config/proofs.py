@@ -28,6 +28,9 @@ class ProofKind(StrEnum):
     """A shared secret; it signs nothing."""
     PATH = "path"
     """The same, as the last step of the URL."""
+    MLLP = "mllp"
+    """The connection itself, over which messages of HL7 v2 come: from where it is, and
+    by which certificate. There are no secrets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,10 @@ class Proof:
     """Of a signature; or ``base64``."""
     prefix: str = ""
     """What stands before a signature."""
+    addresses: tuple[str, ...] = ()
+    """Networks from which it may connect; any where none is named."""
+    certificates: tuple[str, ...] = ()
+    """Names of which its certificate must have one; it needs none where none is."""
 
 
 def fault_of_secret(secret: str, kind: ProofKind) -> str:

@@ -17,11 +17,11 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from ..http.addresses import ListedServer, Reach
 from ..store.database import DatabaseLimits
 from ..store.upkeep.pruning import Keep
-from ..trust import DEFAULT_LIFETIME, ClientProfile, TrustedClient
-from .clients import Clients, load_clients
+from ..trust import DEFAULT_LIFETIME
+from .clients import Clients, build_anonymous, load_clients
+from .destinations import Hl7Destination
 from .problems import InvalidConfig
 from .values import (
     Auth,
@@ -34,6 +34,7 @@ from .values import (
     Profile,
     Reload,
     TracesUrl,
+    Workbench,
 )
 
 PREFIX = "CDS_"
@@ -55,24 +56,24 @@ class Config(BaseSettings):
     rules: Path = Field(default=Path("rules"), description="Folder of the rulebook.")
     reload: Reload = Field(
         default=Reload.ON,
-        description="`off` reads the rules at start and by `cds-service publish` only.",
+        description="`off` reads the rules only at start and by `cds-service publish`.",
     )
     database_url: str = Field(
         default="sqlite:///var/cds-service.sqlite",
-        description="Database: `sqlite:///` and a file, `sqlite:////` for a full path;"
+        description="Database: `sqlite:///` and a file, `sqlite:////` and a full path;"
         " `postgresql+psycopg://user@host/database` for several machines.",
     )
     database_url_file: Path | None = Field(
         default=None,
-        description="File that holds `CDS_DATABASE_URL` in its place, so that no"
-        " password stands in the environment.",
+        description="File that holds `CDS_DATABASE_URL`, to keep a password out of the"
+        " environment.",
     )
     database_connections: int = Field(
         default=16,
         ge=2,
         le=200,
         description="Connections to PostgreSQL that a process may have at a time; one"
-        " is opened when a thread has work for it.",
+        " is opened when a thread needs it.",
     )
     database_statement_timeout_ms: int = Field(
         default=10_000,
@@ -85,31 +86,46 @@ class Config(BaseSettings):
         default=5000,
         ge=100,
         le=600_000,
-        description="Milliseconds that a request waits for a lock of PostgreSQL, or for"
-        " a connection while others have them all, before it is answered 503.",
+        description="Milliseconds that a request waits for a lock or a connection of"
+        " PostgreSQL before it is answered 503.",
     )
     database_transaction_timeout_ms: int = Field(
         default=30_000,
         ge=100,
         le=3_600_000,
-        description="Milliseconds that a transaction may be open in PostgreSQL before"
-        " it is given up; before version 17, one in which nothing is asked.",
+        description="Milliseconds that a transaction of PostgreSQL may last; before"
+        " 17, idle.",
     )
     clients_file: Path | None = Field(
         default=None,
         description="YAML file of clients and webhook sources; needed with auth.",
     )
+    token_key: str = Field(
+        default="",
+        repr=False,
+        description="Key that encrypts tokens of wearers at vendors and of sessions at"
+        " EHRs: 32 bytes in base64. The first of several, with commas between,"
+        " encrypts.",
+    )
+    token_key_file: Path | None = Field(
+        default=None, description="File that holds `CDS_TOKEN_KEY` instead."
+    )
     auth: Auth = Field(
-        default=Auth.ON, description="`off` answers anybody; only in development."
+        default=Auth.ON, description="`off` answers anybody; development only."
     )
     discovery: Discovery = Field(
         default=Discovery.OPEN,
-        description="`authenticated` asks for a token there as well.",
+        description="`authenticated` requires a token for discovery as well.",
     )
     public_url: BaseUrl = Field(
         default="",
         description="Base URL that clients call, and the start of every token's `aud`;"
-        " https in production, in development by default http://host:port.",
+        " https in production, by default http://host:port in development.",
+    )
+    identifier_base: BaseUrl = Field(
+        default="",
+        description="Base URL of the ids and identifiers that are sent to others; by"
+        " default `CDS_PUBLIC_URL` as it was when something was first sent.",
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=_PORT, ge=0, le=65535, description="Port to listen on.")
@@ -117,15 +133,15 @@ class Config(BaseSettings):
         default=None,
         ge=1,
         le=65535,
-        description="Port for `/health/live` and `/health/ready` alone, in plain HTTP;"
-        " answered however busy the other is.",
+        description="Port for `/health/live` and `/health/ready` only, in plain HTTP,"
+        " however busy the main port is.",
     )
     workers: int = Field(default=1, ge=1, le=256, description="Worker processes.")
     threads: int = Field(
         default=64,
         ge=1,
         le=256,
-        description="Threads in a worker: calls at once, most of which wait for FHIR.",
+        description="Threads of a worker; a call holds one while it waits for FHIR.",
     )
     log_level: LogLevel = Field(
         default=LogLevel.INFO, description="`debug`, `info`, `warning` or `error`."
@@ -146,33 +162,37 @@ class Config(BaseSettings):
         description="Bytes of a delivery of readings.",
     )
     source_value_limit: int = Field(
-        default=2_000_000, ge=1000, description="Members and items of readings."
+        default=2_000_000,
+        ge=1000,
+        description="Members and items in a delivery of readings.",
     )
     quarantine_wearer_limit: int = Field(
         default=10_000,
         ge=0,
-        description="Readings that are held of one wearer whom nobody knows.",
+        description="Readings held in quarantine for one unknown wearer.",
     )
     quarantine_limit: int = Field(
-        default=200_000, ge=0, description="Likewise, of all of them together."
+        default=200_000,
+        ge=0,
+        description="Readings held in quarantine for all unknown wearers together.",
     )
     detection_days: int = Field(
         default=7,
         ge=1,
-        description="Days of readings that are judged in one transaction; of a longer"
-        " delivery they are judged after its answer.",
+        description="Days of readings that are judged in one transaction; longer"
+        " deliveries are judged after their answer.",
     )
     source_silent_hours: int = Field(
         default=24,
         ge=0,
-        description="Hours after which a source whose readings came before, and come no"
-        " more, is silent for `/health` and `/metrics`; 0 looks for none.",
+        description="Hours without readings after which a source that delivered before"
+        " is silent in `/health` and `/metrics`; 0 never.",
     )
     gather_deadline_ms: int = Field(
         default=400,
         ge=1,
         le=60_000,
-        description="From a call's arrival, milliseconds for reading from FHIR.",
+        description="Milliseconds, from a call's arrival, for reading from FHIR.",
     )
     fhir_page_limit: int = Field(
         default=10, ge=1, le=1000, description="Pages that are read of one search."
@@ -189,14 +209,14 @@ class Config(BaseSettings):
     )
     wearables_consent: ConsentMode = Field(
         default=ConsentMode.REQUIRED,
-        description="`required` stores and shows wearable data under a FHIR Consent"
-        " only; `assumed`, the default in development, until a patient objects.",
+        description="`required` stores and shows wearable data only under a FHIR"
+        " Consent; `assumed`, the default in development, until a patient objects.",
     )
     jwt_lifetime_limit: int = Field(
         default=DEFAULT_LIFETIME,
         ge=60,
         le=86_400,
-        description="Seconds that a token may live where a client's profile is silent.",
+        description="Seconds that a token may live, unless the client's profile says.",
     )
     value_limit: int = Field(
         default=100_000, ge=1000, description="Members and items in one JSON body."
@@ -204,97 +224,93 @@ class Config(BaseSettings):
     rate_limit: int = Field(
         default=6000,
         ge=0,
-        description="Calls a minute of one client, deliveries of one source, at each"
+        description="Calls a minute of one client, deliveries of one source, for each"
         " worker; more are answered 429. 0, the default in development, is no limit.",
     )
     refusal_limit: int = Field(
         default=1200,
         ge=0,
-        description="Messages a minute from one address whose sender is not recognised,"
-        " at each worker, before all from there are answered 429; 0 as above.",
+        description="Messages a minute from one address by unknown senders, for each"
+        " worker, before everything from there is answered 429; 0 as above.",
     )
     queue_limit: int = Field(
         default=100,
         ge=0,
         le=900,
-        description="Requests that wait for a thread of a worker; more are answered"
-        " 503.",
+        description="Requests that may wait for a thread of a worker; more are"
+        " answered 503.",
     )
     connection_limit: int = Field(
         default=1000,
         ge=16,
         le=60_000,
-        description="Connections of a worker; for one more, the one goes that was"
-        " silent for longest.",
+        description="Connections of a worker; beyond, the longest silent is closed.",
     )
     address_connection_limit: int = Field(
         default=250,
         ge=1,
-        description="The same of one address (IPv6: a /64); behind a listed proxy,"
-        " requests under way for one.",
+        description="Connections of a worker from one address (IPv6: a /64); behind a"
+        " listed proxy, requests under way for one address.",
     )
     held_byte_limit: int = Field(
         default=64 * MIB,
         ge=MIB,
-        description="Bytes of all requests of a worker that are not answered yet; the"
-        " slowest is answered 503.",
+        description="Bytes of a worker's unanswered requests; beyond, the slowest is"
+        " answered 503.",
     )
     arrival_deadline_ms: int = Field(
         default=20_000,
         ge=100,
         le=600_000,
-        description="Milliseconds in which a request has to arrive, and its answer to"
-        " be taken.",
+        description="Milliseconds for a request to arrive, and for its answer to be"
+        " read.",
     )
     answer_deadline_ms: int = Field(
         default=10_000,
         ge=100,
         le=60_000,
-        description="Milliseconds that a call may take besides reading the chart; what"
-        " comes later is a 503 and no card counts as shown.",
+        description="Milliseconds that a call may take besides reading the chart; a"
+        " later answer is a 503, and no card counts as shown.",
     )
     drain_ms: int = Field(
         default=0,
         ge=0,
         le=120_000,
-        description="Milliseconds for which a server that was told to end goes on as"
-        " ever, but for `/health/ready`, which is 503: so long a load balancer has to"
-        " notice.",
+        description="Milliseconds that a server goes on after SIGTERM with only"
+        " `/health/ready` at 503, so that a load balancer notices.",
     )
     keep_days: int | None = Field(
         default=None,
         ge=1,
-        description="Days that calls, cards, feedback and ended alerts are kept;"
-        " without it for ever.",
+        description="Days that calls, cards, feedback and ended alerts are kept; for"
+        " ever if not set.",
     )
     audit_keep_days: int | None = Field(
         default=None,
         ge=1,
         description="Days that rows of the audit trail are kept, not less than"
-        " `CDS_KEEP_DAYS`; without it for ever.",
+        " `CDS_KEEP_DAYS`; for ever if not set.",
     )
     samples_kept_days: int = Field(
         default=400,
         ge=1,
-        description="Days that readings of wearables are kept, from when they were"
-        " measured.",
+        description="Days after their measurement that readings are kept.",
     )
     summaries_kept_days: int = Field(
         default=1100,
         ge=1,
-        description="Days that summaries of days are kept, and what detectors made of"
-        " each; they outlive the readings.",
+        description="Days that summaries and judgements of days are kept.",
     )
     quarantine_kept_days: int = Field(
         default=30,
         ge=1,
-        description="Days that readings are held of a wearer whom nobody knows.",
+        description="Days that readings of unknown wearers are held.",
     )
     answers_kept_days: int = Field(
         default=8,
         ge=7,
-        description="Days that the answer to a delivery is remembered, which the same"
-        " delivery gets again; senders may rely on seven.",
+        description="Days that the answer to a delivery is remembered, for the same"
+        " delivery sent again; senders may rely on seven.",
     )
     trusted_proxies: Networks = Field(
         default=(),
@@ -304,28 +320,36 @@ class Config(BaseSettings):
     traces_url: TracesUrl = Field(
         default="",
         description="Where traces are sent, as OTLP over HTTP, such as"
-        " `http://127.0.0.1:4318/v1/traces`; it takes `pip install cds-service[otel]`."
-        " Nothing is traced without it.",
+        " `http://127.0.0.1:4318/v1/traces`; needs `pip install cds-service[otel]`."
+        " Without it nothing is traced.",
     )
     traces_share: float = Field(
         default=0.1,
         ge=0,
         le=1,
-        description="Share of the requests that are traced, whatever an EHR says of"
-        " its own.",
+        description="Share of requests that are traced, whatever an EHR decides for"
+        " its own traces.",
+    )
+    workbench: Workbench = Field(
+        default=Workbench.OFF,
+        description="`on`, the default in development, serves `/workbench`.",
+    )
+    workbench_charts: Path | None = Field(
+        default=None,
+        description="Folder of FHIR Bundles on which rules may be tried there.",
     )
     tls_cert: Path | None = Field(
         default=None,
-        description="PEM file of the certificate and what leads from it to its"
-        " authority; without it the server speaks plain HTTP.",
+        description="PEM file of the certificate and its chain; without it the server"
+        " speaks plain HTTP.",
     )
     tls_key: Path | None = Field(
         default=None, description="PEM file of the certificate's key, not encrypted."
     )
     tls_client_ca: Path | None = Field(
         default=None,
-        description="PEM file of authorities: only who has a certificate of theirs is"
-        " answered (mutual TLS).",
+        description="PEM file of authorities: only clients with a certificate from one"
+        " of them are answered (mutual TLS).",
     )
 
     @classmethod
@@ -351,6 +375,7 @@ class Config(BaseSettings):
             "wearables_consent": ConsentMode.ASSUMED,
             "rate_limit": 0,
             "refusal_limit": 0,
+            "workbench": Workbench.ON,
         }
         return {**usual, **values}
 
@@ -418,7 +443,7 @@ class Config(BaseSettings):
                 lifetime=self.jwt_lifetime_limit,
             )
         if self.auth is Auth.OFF:
-            clients = clients.without_trust(_anonymous(self.fhir_servers))
+            clients = clients.without_trust(build_anonymous(self.fhir_servers))
         return clients
 
     @property
@@ -434,18 +459,11 @@ class Config(BaseSettings):
     @property
     def keep(self) -> Keep:
         """For how long what is stored."""
-        return Keep(
-            *(
-                None if days is None else timedelta(days=days)
-                for days in (
-                    self.keep_days,
-                    self.audit_keep_days,
-                    self.samples_kept_days,
-                    self.quarantine_kept_days,
-                    self.summaries_kept_days,
-                )
-            )
+        days = (
+            *(self.keep_days, self.audit_keep_days, self.samples_kept_days),
+            *(self.quarantine_kept_days, self.summaries_kept_days),
         )
+        return Keep(*(None if each is None else timedelta(days=each) for each in days))
 
     def warnings(self) -> list[str]:
         """Return what must be said loudly at start, a sentence each."""
@@ -465,22 +483,15 @@ def warnings(config: Config, clients: Clients) -> list[str]:
             "auth is off: anybody who reaches this server is answered, and pages on"
             " this machine and of the CDS Hooks sandbox may call it"
         )
-    assumed = config.wearables_consent is ConsentMode.ASSUMED
-    if assumed and config.profile is Profile.PRODUCTION:
+    secure = config.profile is Profile.PRODUCTION
+    if config.wearables_consent is ConsentMode.ASSUMED and secure:
         loud.append("consent to wearable data is assumed until a patient objects")
+    for told in clients.destinations:
+        if isinstance(told, Hl7Destination) and told.tls is None and secure:
+            loud.append(
+                f"destination {told.id}: what it is told goes there unencrypted"
+            )
     for each in clients.clients:
         if each.client.profile.allow_replay:
             loud.append(f"client {each.client.id}: a token may be used again and again")
     return loud
-
-
-def _anonymous(fhir_servers: tuple[str, ...]) -> TrustedClient:
-    return TrustedClient(
-        id="anonymous",
-        tenant="default",
-        issuer="",
-        open_fhir_servers=tuple(
-            ListedServer(each, Reach.LOCAL) for each in fhir_servers
-        ),
-        profile=ClientProfile(),
-    )

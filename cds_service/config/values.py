@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_settings import NoDecode
 
-from .entries import FhirUrl
+from .fields import FhirUrl
 
 
 class Profile(StrEnum):
@@ -47,6 +47,13 @@ class ConsentMode(StrEnum):
 
 class Reload(StrEnum):
     """Whether rules that change on disk are tested and served by themselves."""
+
+    ON = "on"
+    OFF = "off"
+
+
+class Workbench(StrEnum):
+    """Whether there are pages for those who write rules and run the server."""
 
     ON = "on"
     OFF = "off"

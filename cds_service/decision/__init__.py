@@ -8,7 +8,7 @@ Two calls at the same time do not wait for each other, so both may show the same
 shown twice is the safe mistake, never shown is not.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from ..audit import build_call_event
 from ..config import Clients, Config
-from ..fhir.chart import Chart, Source, SourceState
+from ..fhir.chart import Chart, Source, SourceQuery, SourceState
 from ..fhir.client import FhirLimits, FhirPool, open_reader
 from ..fhir.gather import gather
 from ..fhir.scopes import is_for_another, why_not_fetched
@@ -43,24 +43,19 @@ from ..rulebook.engine import (
     Rulebook,
     ServiceRules,
     evaluate,
-    wearables_asked,
 )
 from ..store.detection.records import Detection
 from ..store.displays import OwnCall
 from ..store.records import CallRecord, StoreError, TokenKey, TokenSpent, TooLate
+from ..store.references.records import NewReference
 from ..store.store import Store
 from ..trust import USED_BEFORE, TrustedClient
+from ..trust.vault import Vault
 from ..wearables.consent_gate import ConsentGate
 from ..wearables.records import PatientKey
-from ..wearables.worn import Wearables
-from .consenting import (
-    Heeded,
-    active_detectors,
-    heard_by_rules,
-    heed_consents,
-    open_gate,
-)
+from .consenting import Heeded, find_wearables, open_gate
 from .recording import Decided, build_call_record, unusable_of
+from .referring import refer, referring_of
 from .stopwatch import Stopwatch
 
 
@@ -75,6 +70,8 @@ class World:
     clock: Callable[[], datetime]
     """Now, aware."""
     fhir: FhirPool
+    vault: Vault = Vault()
+    """What is kept encrypted is so under its keys; without one nothing is."""
 
     @property
     def rulebook(self) -> Rulebook:
@@ -163,11 +160,15 @@ def answer(
     built = settle_actions(identify(held.shown, seed), capabilities)
     built = say_held_back(built, held)
     cards = tuple(gate_card(each.card, capabilities) for each in built)
+    spent = watch.phases
+    decided = Decided(now, chart, evaluations, built, held, heeded.use, spent)
+    cards, references = refer_to_pages(
+        cards, decided, service, hook_request, client, world
+    )
     actions = [action for each in built for action in each.system_actions]
     body = build_response(cards, actions, held_back_extension(held))
     watch.enter("record")
-    decided = Decided(now, chart, evaluations, built, held, heeded.use)
-    call = build_call_record(service, hook_request, client, decided)
+    call = build_call_record(service, hook_request, client, decided, references)
     record(call, world.store, token, is_late)
     watch.enter("")
     withheld = heeded.use.withheld if heeded.use else 0
@@ -184,6 +185,17 @@ def read_chart(
     watch: Stopwatch,
 ) -> Chart:
     """Return the chart: from the prefetch, and the rest from the EHR's FHIR server."""
+    return read_queries(service.queries, hook_request, client, world, watch)
+
+
+def read_queries(
+    queries: Sequence[SourceQuery],
+    hook_request: HookRequest,
+    client: TrustedClient,
+    world: World,
+    watch: Stopwatch,
+) -> Chart:
+    """Return what these queries make of the chart."""
     config = world.config
     # Of the time, what it took to know the caller is spent.
     left = max(0.0, config.gather_deadline_ms / 1000 - watch.elapsed)
@@ -201,7 +213,7 @@ def read_chart(
             watch.traceparent,
         )
     return gather(
-        service.queries,
+        queries,
         hook_request,
         reader,
         left,
@@ -231,23 +243,9 @@ def read_wearables(
     now: datetime,
 ) -> Heeded:
     """Return what the service's rules may look at of the patient's wearables."""
-    asked = wearables_asked(service, now)
-    if not asked:
-        return Heeded(Wearables())
-    detectors = active_detectors(world.rulebook)
-    heard = {n: day for n, day in asked.detectors.items() if n in detectors}
-    asked = replace(asked, detectors=heard)
+    gate, store = world.consent_gate(client.tenant), world.store
     try:
-        worn = world.store.wearables(patient, asked, now)
-        return heed_consents(
-            patient,
-            heard_by_rules(worn, detectors, world.rulebook.catalogue),
-            chart.sources.get("consents"),
-            world.store,
-            world.consent_gate(client.tenant),
-            now,
-            detectors,
-        )
+        return find_wearables(service, chart, patient, world.rulebook, store, gate, now)
     except StoreError as error:
         raise Unavailable("What wearables told could not be read.") from error
 
@@ -293,6 +291,23 @@ def hold(
     except StoreError as error:
         raise Unavailable("The earlier cards could not be read.") from error
     return decide(evaluations, drafts, displays, service, call)
+
+
+def refer_to_pages(
+    cards: tuple[Card, ...],
+    decided: Decided,
+    service: ServiceRules,
+    hook_request: HookRequest,
+    client: TrustedClient,
+    world: World,
+) -> tuple[tuple[Card, ...], tuple[NewReference, ...]]:
+    """Return the cards, with links to pages as far as the client opens such pages."""
+    if not any(link.page for card in cards for link in card.links):
+        return cards, ()
+    referring = referring_of(world.config, client, world.vault)
+    if referring is None:
+        return cards, ()
+    return refer(cards, decided, service, hook_request, referring)
 
 
 def has_own_instance(hook_request: HookRequest, client: TrustedClient) -> bool:

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ..config import Clients, ConsentMode
-from ..fhir.chart import Source, SourceState
-from ..rulebook.engine import Rulebook
+from ..fhir.chart import Chart, Source, SourceState
+from ..rulebook.engine import Rulebook, ServiceRules, wearables_asked
 from ..store.records import ConsentUse
 from ..store.store import Store
 from ..wearables.adapters.consents import Unreadable, keep_consent
 from ..wearables.consent import FHIR_SERVER, ConsentAction, ConsentRecord
 from ..wearables.consent_gate import ConsentGate, plan_change, stamp_of
-from ..wearables.detection.recurring import tell_recurrences
+from ..wearables.detection.recurring import find_places
 from ..wearables.metrics import Catalogue
 from ..wearables.records import PatientKey
 from ..wearables.worn import Wearables, best_first
@@ -54,10 +54,13 @@ def heard_by_rules(
 ) -> Wearables:
     """Return what rules may see: no episode of a detector that is only tried."""
     alerts = worn.alerts or ()
-    seen = (each for each in alerts if not each.detector or each.detector in detectors)
+    seen = tuple(
+        each for each in alerts if not each.detector or each.detector in detectors
+    )
     return replace(
         worn,
-        alerts=tell_recurrences(seen, detectors),
+        alerts=seen,
+        places=find_places(seen, detectors),
         days=best_first(worn.days or (), catalogue),
     )
 
@@ -71,6 +74,37 @@ def open_gate(
         rulebook.site.time_zone,
         clients.consent_actors.get(tenant, frozenset()),
         mode is ConsentMode.ASSUMED,
+    )
+
+
+def find_wearables(
+    service: ServiceRules,
+    chart: Chart,
+    patient: PatientKey,
+    rulebook: Rulebook,
+    store: Store,
+    gate: ConsentGate,
+    now: datetime,
+) -> Heeded:
+    """Return what the service's rules may look at of the patient's wearables.
+
+    Raises:
+        StoreError: if that, or what the patient permits, cannot be read.
+    """
+    asked = wearables_asked(service, now)
+    if not asked:
+        return Heeded(Wearables())
+    detectors = active_detectors(rulebook)
+    heard = {n: day for n, day in asked.detectors.items() if n in detectors}
+    worn = store.wearables(patient, replace(asked, detectors=heard), now)
+    return heed_consents(
+        patient,
+        heard_by_rules(worn, detectors, rulebook.catalogue),
+        chart.sources.get("consents"),
+        store,
+        gate,
+        now,
+        detectors,
     )
 
 

@@ -1,13 +1,14 @@
 """What of one patient's wearables their Consents permit, item by item. Pure."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from types import MappingProxyType
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from ..wearables.consent import Consent, ConsentAction
+from ..wearables.consent import Consent, ConsentAction, data_limits
 from ..wearables.consent_gate import ConsentGate
 from ..wearables.detection.detectors import Detector
 from ..wearables.detection.episodes import DayTally
@@ -32,24 +33,42 @@ class CallPermission:
     now: datetime
     detectors: Detectors
     """Of which something is told that was not judged."""
+    _limits: list[datetime] = field(init=False, compare=False)
+    _known: dict[tuple[object, ...], bool] = field(
+        default_factory=dict, init=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_limits", sorted({*data_limits(self.consents)}))
 
     def may(self, action: ConsentAction, item: Item) -> bool:
         """Check whether this is permitted of an item, at both ends of its time."""
         if isinstance(item, WearableAlert):
-            return self.gate.permits(action, item, self.consents, self.now)
+            return self._may_alert(action, item)
         return all(
             self.gate.permits_reading(each, metric, at, self.consents, self.now)
             for each, metric, at in self._asked(action, item)
         )
 
+    def _may_alert(self, action: ConsentAction, alert: WearableAlert) -> bool:
+        """Between two times that Consents name, all of one type are as the first."""
+        at, limits = alert.start, self._limits
+        key = action, alert.type, bisect_left(limits, at), bisect_right(limits, at)
+        known = self._known.get(key)
+        if known is None:
+            known = self.gate.permits(action, alert, self.consents, self.now)
+            self._known[key] = known
+        return known
+
     def used(self, worn: Wearables) -> Wearables:
         """Return what of all that wearables told may be used."""
-        return Wearables(
-            self._kept(worn.alerts),
-            self._kept(worn.days),
-            self._kept(worn.streams),
-            self._kept(worn.tallies),
-            worn.whole,
+        return replace(
+            worn,
+            alerts=worn.alerts
+            and tuple(e for e in worn.alerts if self._may_alert(ConsentAction.USE, e)),
+            days=self._kept(worn.days),
+            streams=self._kept(worn.streams),
+            tallies=self._kept(worn.tallies),
         )
 
     def _kept(self, items: tuple[_Kept, ...] | None) -> tuple[_Kept, ...] | None:

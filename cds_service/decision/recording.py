@@ -1,6 +1,7 @@
 """What a call is recorded as: its sources, its evaluations, its cards. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from ..fhir.chart import SOURCES, Chart, Source
@@ -16,6 +17,7 @@ from ..store.records import (
     SuppressionRecord,
     SystemActionRecord,
 )
+from ..store.references.records import NewReference
 from ..trust import TrustedClient
 from ..wearables.records import PatientKey
 
@@ -32,6 +34,8 @@ class Decided:
     """The cards that are about to be shown."""
     held: Held
     consent: ConsentUse | None = None
+    spent: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of each phase that is over by the time that it is recorded."""
 
 
 def build_call_record(
@@ -39,6 +43,7 @@ def build_call_record(
     hook_request: HookRequest,
     client: TrustedClient,
     decided: Decided,
+    references: tuple[NewReference, ...] = (),
 ) -> CallRecord:
     """Return who asked what about whom, and what was decided."""
     return CallRecord(
@@ -58,6 +63,8 @@ def build_call_record(
         system_actions=system_action_records(decided.built),
         consent=decided.consent,
         deviations=hook_request.deviations,
+        references=references,
+        spent={name: round(each * 1000, 1) for name, each in decided.spent.items()},
     )
 
 

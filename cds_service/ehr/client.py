@@ -1,7 +1,7 @@
 """The EHR's side of a conversation: discover, sign, call."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -40,6 +40,8 @@ class Ehr:
     """Of the web page that calls; empty where none does."""
     patience: float = PATIENCE
     """Seconds to wait for any answer."""
+    way: Callable[..., Reply] = exchange
+    """How a message gets there; takes what ``exchange`` takes."""
 
     @property
     def discovery_url(self) -> str:
@@ -73,7 +75,7 @@ class Ehr:
         if body is not None:
             headers["Content-Type"] = "application/json"
             data = json.dumps(body).encode()
-        return exchange(method, url, headers=headers, body=data, patience=self.patience)
+        return self.way(method, url, headers=headers, body=data, patience=self.patience)
 
     def preflight(self, url: str) -> Reply:
         """Return the answer to what a browser asks before a page may call *url*."""

@@ -5,7 +5,7 @@ A format tells what it can: Nightscout glucose, the others heart rate and steps.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from .hours import MinuteReading
@@ -21,7 +21,8 @@ class SimulatedWearer:
     patient: str = ""
 
 
-Body = dict[str, Any] | list[Any]
+Body = dict[str, Any] | list[Any] | str
+"""JSON; of HL7 v2 its text."""
 
 
 def _named(wearer: SimulatedWearer) -> dict[str, str]:
@@ -169,12 +170,11 @@ def as_garmin(readings: Sequence[MinuteReading], wearer: SimulatedWearer) -> Bod
         str(int((each.at - start).total_seconds())): each.heart_rate
         for each in sorted(readings, key=lambda each: each.at)
     }
-    offset = start.utcoffset() or timedelta(0)
     summary = {
         "userId": wearer.user or wearer.patient,
         "summaryId": f"{WATCH}-{int(start.timestamp())}",
         "startTimeInSeconds": int(start.timestamp()),
-        "startTimeOffsetInSeconds": int(offset.total_seconds()),
+        "startTimeOffsetInSeconds": _offset(start),
         "durationInSeconds": int((end - start).total_seconds()),
         "steps": sum(each.steps for each in readings),
         "timeOffsetHeartRateSamples": beats,
@@ -219,6 +219,90 @@ def _beat(reading: MinuteReading) -> dict[str, Any]:
     }
 
 
+def as_google_health(
+    readings: Sequence[MinuteReading], wearer: SimulatedWearer
+) -> Body:
+    """Return data points of Google Health; they name nobody: the token tells."""
+    source = {"platform": "FITBIT", "device": {"displayName": NAME}}
+    return {
+        "dataPoints": [
+            {
+                "dataSource": source,
+                "heartRate": {
+                    "sampleTime": {
+                        "physicalTime": _iso(each.at.astimezone(UTC)),
+                        "utcOffset": f"{_offset(each.at)}s",
+                    },
+                    "beatsPerMinute": str(each.heart_rate),
+                },
+            }
+            for each in readings
+        ]
+    }
+
+
+def as_withings(readings: Sequence[MinuteReading], wearer: SimulatedWearer) -> Body:
+    """Return parts of a day of Withings; they name nobody: the token tells."""
+    series = {
+        str(int(each.at.timestamp())): {
+            "deviceid": WATCH,
+            "model": NAME,
+            "heart_rate": each.heart_rate,
+            "steps": each.steps,
+            "duration": 60,
+        }
+        for each in readings
+    }
+    return {"status": 0, "body": {"series": series}}
+
+
+def as_oura(readings: Sequence[MinuteReading], wearer: SimulatedWearer) -> Body:
+    """Return the pulse as Oura tells it; it names nobody: the token tells."""
+    beats = [
+        {
+            "bpm": each.heart_rate,
+            "source": "awake",
+            "timestamp": _iso(each.at.astimezone(UTC)),
+        }
+        for each in readings
+    ]
+    return {"data": beats, "next_token": None}  # nosec B105 # there is none
+
+
+def as_dexcom(readings: Sequence[MinuteReading], wearer: SimulatedWearer) -> Body:
+    """Return glucose values of Dexcom; they name nobody: the token tells."""
+    records = [
+        {
+            "recordId": f"{WATCH}-{int(each.at.timestamp())}",
+            "systemTime": f"{each.at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}",
+            "displayTime": _iso(each.at),
+            "transmitterId": WATCH,
+            "value": each.glucose,
+            "status": None,
+            "unit": "mg/dL",
+        }
+        for each in readings
+        if each.glucose is not None
+    ]
+    return {"recordType": "egv", "recordVersion": "3.0", "records": records}
+
+
+def as_hl7v2(readings: Sequence[MinuteReading], wearer: SimulatedWearer) -> Body:
+    """Return an ORU^R01 of heart rates, as an integration engine passes it on."""
+    made = _dtm(max(each.end for each in readings))
+    segments = [
+        f"MSH|^~\\&|SIMULATOR||CDS||{made}||ORU^R01^ORU_R01|{made[:14]}|P|2.5.1",
+        f"PID|1||{wearer.user or wearer.patient}",
+        f"OBR|1||{WATCH}|VS^Vital signs^L|||{_dtm(readings[0].at)}",
+    ]
+    for number, each in enumerate(readings, 1):
+        status = "C" if each.revision else "F"
+        told = [f"OBX|{number}|NM|8867-4^Heart rate^LN||{each.heart_rate}"]
+        told += ["/min^^UCUM", "", "", "", "", status, "", "", _dtm(each.at)]
+        segments.append("|".join([*told, "", "", "", WATCH]))
+    return "\r".join(segments)
+
+
 Dialect = Callable[[Sequence[MinuteReading], SimulatedWearer], Body]
 DIALECTS: Mapping[str, Dialect] = {
     "samples": as_samples,
@@ -228,12 +312,26 @@ DIALECTS: Mapping[str, Dialect] = {
     "garmin": as_garmin,
     "nightscout": as_nightscout,
     "google-fit": as_google_fit,
+    "google-health": as_google_health,
+    "withings": as_withings,
+    "oura": as_oura,
+    "dexcom": as_dexcom,
+    "hl7v2": as_hl7v2,
 }
 """By the name of the format."""
 
 
 def _iso(at: datetime) -> str:
     return at.isoformat(timespec="seconds")
+
+
+def _offset(at: datetime) -> int:
+    """How far the clock is ahead of UTC, in seconds."""
+    return int((at.utcoffset() or timedelta(0)).total_seconds())
+
+
+def _dtm(at: datetime) -> str:
+    return f"{at:%Y%m%d%H%M%S%z}"
 
 
 def _milliseconds(at: datetime) -> int:

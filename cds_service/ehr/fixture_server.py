@@ -94,9 +94,7 @@ def _search(
 ) -> dict[str, Any]:
     control = dict(query)
     matches = [
-        each
-        for each in records.of(resource_type).values()
-        if all(_FILTERS[name](each, value) for name, value in query if name in _FILTERS)
+        each for each in records.of(resource_type).values() if _fits(each, query)
     ]
     if control.get("_sort", "").endswith("date"):
         newest_first = control["_sort"].startswith("-")
@@ -121,6 +119,16 @@ def _search(
     if entries:
         bundle["entry"] = entries
     return bundle
+
+
+def _fits(resource: Resource, query: list[tuple[str, str]]) -> bool:
+    """Check if a search finds a resource; one whose shape is none is found by none."""
+    try:
+        return all(
+            _FILTERS[name](resource, value) for name, value in query if name in _FILTERS
+        )
+    except (AttributeError, TypeError):
+        return False
 
 
 def _included(records: Records, page: list[Resource]) -> list[Resource]:

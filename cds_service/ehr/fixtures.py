@@ -15,6 +15,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from ..fhir.entries import is_resource, total_of
 from ..protocol.conformance import Reply, read_json
 from ..protocol.prefetch_tokens import Filling
 from .fixture_server import Records, answer, load_records
@@ -85,16 +86,52 @@ def fill_prefetch(
     return fill_templates(templates, filling, fetch, errors_as_outcome=True).values
 
 
-def fetch_from(records: Records) -> Fetch:
-    """Reads and searches answered out of *records*, each on one page."""
+def fetch_from(records: Records, chart: Any = None) -> Fetch:
+    """Reads and searches answered out of *records*, each on one page.
+
+    They lack what the *chart* lacks that the records come from, if it is not whole.
+    """
 
     def fetch(query: str) -> tuple[int, Any]:
         try:
-            return answer(records, query, page_size=None)
+            status, body = answer(records, query, page_size=None)
         except (KeyError, ValueError) as error:
             raise Unread("the query was not understood") from error
+        return status, doubted(body, chart)
 
     return fetch
+
+
+def doubted(given: Any, bundle: Any) -> Any:
+    """Return an answer out of a Bundle with whatever that says of what it lacks.
+
+    A part of a record that is not whole is not whole either.
+    """
+    if not is_resource(given, "Bundle") or not isinstance(bundle, dict):
+        return given
+    held = bundle.get("entry")
+    entries = held if isinstance(held, list) else []
+    lacking = [each for each in entries if _tells_of_lack(each)]
+    said = {name: bundle[name] for name in _SAID if name in bundle}
+    found = [*given.get("entry", ()), *lacking]
+    total = total_of(bundle)
+    if total is not None and total > len(entries):
+        said["total"] = len(found) + total - len(entries)
+    return {**given, **said, "entry": found} if said or lacking else given
+
+
+_SAID = ("meta", "link", "issues")
+
+
+def _tells_of_lack(entry: Any) -> bool:
+    """Check if an entry is no resource of a chart, but a word about some, or unread."""
+    if not isinstance(entry, dict):
+        return True
+    resource = entry.get("resource")
+    if resource is None and "request" in entry:
+        return False  # what was deleted
+    kind = resource.get("resourceType") if isinstance(resource, dict) else None
+    return not isinstance(kind, str) or kind in ("OperationOutcome", "Bundle")
 
 
 def _load(file: Path, now: datetime) -> Any:

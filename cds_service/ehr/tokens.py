@@ -27,6 +27,8 @@ from ..trust import (
 )
 from .exchange import Incomplete, Unanswered
 
+SHORT_LIVED_BITS = 2048
+"""Of a key that is thrown away within a day; it is made while somebody waits."""
 _KID = re.compile(r"kid: (\S[^\n]*)\n")
 _NO_KID = (
     "--kid is needed: the key's id, as the server knows it. A file that `cds-service "
@@ -178,6 +180,16 @@ def generate_key() -> tuple[str, dict[str, Any]]:
         key.public_key(), as_dict=True
     )
     return pem.decode(), public
+
+
+def generate_rsa_key() -> tuple[Any, str, dict[str, Any]]:
+    """Return a new private key, itself as the text of a JWK, and its public half."""
+    key = rsa.generate_private_key(65537, SHORT_LIVED_BITS)
+    public: dict[str, Any] = jwt.algorithms.RSAAlgorithm.to_jwk(
+        key.public_key(), as_dict=True
+    )
+    public.pop("key_ops", None)
+    return key, jwt.algorithms.RSAAlgorithm.to_jwk(key), public
 
 
 def read_key(file: Path) -> str:

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
-from zipfile import BadZipFile, ZipFile, ZipInfo, is_zipfile
+from zipfile import ZipFile, ZipInfo, is_zipfile
 
 from ..wearables.adapters.apple_xml import CHUNK, LONGEST_PROLOGUE, ROOT, BrokenExport
+from .files import DAMAGED_ARCHIVE
 
 ECG_FOLDER = "electrocardiograms"
 LONGEST_ECG = 8 * 1024 * 1024
@@ -51,7 +52,7 @@ def open_apple_export(path: Path) -> Iterator[AppleExport]:
         try:
             with ZipFile(path) as archive:
                 yield _choose(_in_archive(archive))
-        except BadZipFile as error:
+        except DAMAGED_ARCHIVE as error:
             raise BrokenExport(f"the archive is damaged: {error}") from error
     else:
         yield _choose([_plain(path, path.name)])

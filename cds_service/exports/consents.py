@@ -9,7 +9,7 @@ from typing import Any
 
 from ..audit import build_consent_event
 from ..config import Clients
-from ..fhir.entries import is_resource
+from ..fhir.entries import is_resource, total_of
 from ..fhir.foreign_text import clean
 from ..ingestion import TRIES
 from ..store.records import ConsentsChanged
@@ -36,7 +36,6 @@ from .entries import (
     entries_of,
     errors_of,
     pages_of,
-    total_of,
 )
 from .server import FhirServer, ServerFailure, Wanted
 

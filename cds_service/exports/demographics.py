@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from ..fhir.demographics import COLUMNS, Demographics, NoPatientId, read_demographics
+from ..fhir.entries import total_of
 from ..fhir.questions import with_count
 from .entries import (
     BARREN,
@@ -16,7 +17,6 @@ from .entries import (
     entries_of,
     errors_of,
     refuses_size,
-    total_of,
 )
 from .files import csv_lines
 from .journal import ExportFiles, ExportPosition
@@ -73,7 +73,7 @@ def start_of(server: FhirServer, query: str, count: int, today: date) -> ExportP
 
 def export(
     server: FhirServer,
-    files: ExportFiles,
+    files: ExportFiles[ExportPosition],
     position: ExportPosition,
     seen: set[str],
     query: str,

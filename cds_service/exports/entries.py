@@ -76,13 +76,6 @@ def errors_of(resource: Mapping[str, Any]) -> Iterator[str]:
             yield outcome_text({**resource, "issue": [issue]}) or "no reason given"
 
 
-def total_of(page: Mapping[str, Any]) -> int | None:
-    """Return how many matches there are; none where the server does not say."""
-    total = page.get("total")
-    known = isinstance(total, int) and not isinstance(total, bool)
-    return total if known else None
-
-
 def pages_of(
     server: FhirServer, search: str, count: int
 ) -> Iterator[Mapping[str, Any]]:

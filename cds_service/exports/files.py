@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and tables as CSV.
+"""Files that are written whole or not at all, archives, and tables as CSV.
 
 Source: RFC 4180. No cell of text is taken for a formula.
 """
@@ -7,10 +7,15 @@ import csv
 import io
 import os
 import tempfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
+
+DAMAGED_ARCHIVE = (BadZipFile, EOFError, NotImplementedError, zlib.error)
+"""What reading a ZIP raises that is damaged, or compressed in a way nobody knows."""
 
 
 def write_atomically(

@@ -11,9 +11,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from zipfile import BadZipFile, ZipFile, ZipInfo, is_zipfile
+from zipfile import ZipFile, ZipInfo, is_zipfile
 
 from ..wearables.adapters.health_connect import KINDS, SERIES, STAGES, ExportedRow
+from .files import DAMAGED_ARCHIVE
 
 HEAD = b"SQLite format 3\0"
 LARGEST = 8 * 1024**3
@@ -208,7 +209,7 @@ def _database_of(path: Path, folder: Path) -> Path:
                 "wb"
             ) as to:
                 shutil.copyfileobj(stream, to, 1024 * 1024)
-    except (BadZipFile, RuntimeError, NotImplementedError) as error:
+    except (*DAMAGED_ARCHIVE, RuntimeError) as error:
         raise BrokenDatabase(f"the archive cannot be read: {error}") from error
     return folder / "export.db"
 

@@ -1,19 +1,20 @@
 """The files of an export: what is written so far, and from where to go on.
 
 Rows go into ``OUT.partial``, and ``OUT.state.json`` says up to which byte they count
-and which page comes next. A page is on the disk before the state says so, and what the
-state does not know is cut off when an export goes on: whenever it is killed, no row is
-lost and none is there twice. Complete, the rows get the name OUT in one step. All three
+and what comes next. Rows are on the disk before the state says so, and what the state
+does not know is cut off when an export goes on: whenever it is killed, no row is lost
+and none is there twice. Complete, the rows get the name OUT in one step. All three
 hold patient data, and nobody but their owner may read them.
 """
 
 import fcntl
 import json
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Generic, TypeVar
 
 from .files import first_cells, write_atomically
 
@@ -39,16 +40,30 @@ class Subject:
     """``csv`` or ``jsonl``."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExportPosition:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilePosition(ABC):
     """How far an export is."""
+
+    offset: int = 0
+    """Bytes of rows that count."""
+
+    @property
+    @abstractmethod
+    def is_complete(self) -> bool:
+        """Whether nothing comes after it."""
+
+
+P = TypeVar("P", bound=FilePosition)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPosition(FilePosition):
+    """How far an export of patients is."""
 
     today: str
     """The day for which names and addresses are chosen."""
     following: str
     """The address of the next page; empty after the last."""
-    offset: int = 0
-    """Bytes of rows that count."""
     rows: int = 0
     pages: int = 0
     duplicates: int = 0
@@ -62,11 +77,18 @@ class ExportPosition:
     total: int | None = None
     """How many patients there are, where the server says."""
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the last page is there."""
+        return not self.following
 
-class ExportFiles:
+
+class ExportFiles(Generic[P]):
     """The files of one export, held against a second one that writes to the same."""
 
-    def __init__(self, out: Path, subject: Subject) -> None:
+    def __init__(self, out: Path, subject: Subject, kind: type[P]) -> None:
+        """*kind* is what says how far it is."""
+        self._kind = kind
         self.out = out
         self.partial = out.with_name(f"{out.name}.partial")
         self.state = out.with_name(f"{out.name}.state.json")
@@ -78,43 +100,53 @@ class ExportFiles:
         """Whether an export stopped before its end."""
         return self.state.exists()
 
-    def begin(self, position: ExportPosition, header: str) -> ExportPosition:
+    def begin(self, position: P, header: str) -> P:
         """Start anew, without what was unfinished, and return where it stands."""
         rows = self._open()
         self.state.unlink(missing_ok=True)
         rows.truncate(0)
         return self.add(header, position)
 
-    def go_on(self) -> tuple[ExportPosition, list[str]]:
-        """Return where the export stopped, and the ids of its rows, in order.
+    def go_on(self) -> P:
+        """Return where the export stopped; what came after that is cut off.
 
         Raises CannotGoOn, and OSError.
         """
         position = self._read_state()
-        if not position.following and not self.partial.exists() and self.out.exists():
-            return position, []
+        if position.is_complete and not self.partial.exists() and self.out.exists():
+            return position
         if not self.partial.exists():
             raise CannotGoOn(f"{self.partial} is gone")
         rows = self._open()
-        rows.seek(0)
-        written = rows.read(position.offset)
-        ids = self._ids(written)
-        if len(written) < position.offset or len(ids) != position.rows:
+        if rows.seek(0, os.SEEK_END) < position.offset:
             raise CannotGoOn(f"{self.partial} is not as the export left it")
         rows.truncate(position.offset)
-        return position, ids
+        return position
 
-    def add(self, text: str, position: ExportPosition) -> ExportPosition:
-        """Add what a page gave, for good; *position*, after it, gets its offset."""
+    def written(self) -> bytes:
+        """Return the rows that are there."""
+        if not self.partial.exists():
+            return b""
+        rows = self._open()
+        rows.seek(0)
+        return rows.read()
+
+    def write(self, text: str) -> None:
+        """Add rows that count once a position after them is saved."""
         rows = self._open()
         rows.seek(0, os.SEEK_END)
         rows.write(text.encode())
+
+    def add(self, text: str, position: P) -> P:
+        """Add rows for good; *position*, after them, gets its offset."""
+        self.write(text)
+        rows = self._open()
         rows.flush()
         os.fsync(rows.fileno())
         members = asdict(position) | {"offset": rows.tell()}
         state = {"format": FORMAT, **asdict(self.subject), **members}
         write_atomically(self.state, json.dumps(state, indent=1) + "\n", _PRIVATE)
-        return ExportPosition(**members)
+        return self._kind(**members)
 
     def finish(self) -> None:
         """Give the rows their name; nothing is unfinished any more."""
@@ -151,22 +183,13 @@ class ExportFiles:
             self._rows = rows
         return self._rows
 
-    def _ids(self, written: bytes) -> list[str]:
-        text = written.decode("utf-8", "replace")
-        if self.subject.form == "csv":
-            return first_cells(text)[1:]
-        try:
-            return [str(json.loads(line)["id"]) for line in text.split("\n")[:-1]]
-        except (ValueError, KeyError, TypeError):
-            return []
-
-    def _read_state(self) -> ExportPosition:
+    def _read_state(self) -> P:
         try:
             state = json.loads(self.state.read_text("utf-8"))
             subject = Subject(**_members(Subject, state))
             if state["format"] != FORMAT:
                 raise KeyError("format")
-            position = ExportPosition(**_members(ExportPosition, state))
+            position = self._kind(**_members(self._kind, state))
         except (ValueError, KeyError, TypeError) as error:
             raise CannotGoOn(f"{self.state} cannot be read") from error
         if subject != self.subject:
@@ -175,6 +198,32 @@ class ExportFiles:
                 f"{subject.form}, not of what is asked now"
             )
         return position
+
+
+def go_on_with_patients(
+    files: ExportFiles[ExportPosition],
+) -> tuple[ExportPosition, list[str]]:
+    """Return where an export of patients stopped, and the ids of its rows, in order.
+
+    Raises CannotGoOn, and OSError.
+    """
+    position = files.go_on()
+    if not files.partial.exists():
+        return position, []
+    ids = _ids(files.written(), files.subject.form)
+    if len(ids) != position.rows:
+        raise CannotGoOn(f"{files.partial} is not as the export left it")
+    return position, ids
+
+
+def _ids(written: bytes, form: str) -> list[str]:
+    text = written.decode("utf-8", "replace")
+    if form == "csv":
+        return first_cells(text)[1:]
+    try:
+        return [str(json.loads(line)["id"]) for line in text.split("\n")[:-1]]
+    except (ValueError, KeyError, TypeError):
+        return []
 
 
 def _members(kind: type, state: Mapping[str, Any]) -> dict[str, Any]:

@@ -100,6 +100,8 @@ class Chart:
     """The hook's context, as sent."""
     halves: int = 0
     """Half characters that were replaced in what was fetched."""
+    token_refused: bool = False
+    """Whether the FHIR server took the token for nothing that it was asked."""
 
     def state(self, name: str) -> SourceState:
         """Return the state of a source; one that nobody asked for is missing."""
@@ -120,3 +122,21 @@ def medication_of(resource: Resource) -> tuple[Any, Any]:
             return either, None
         return either.get("concept"), either.get("reference")
     return concept, reference
+
+
+def is_cut(resource: Resource) -> bool:
+    """Check whether labels say that a resource is not whole.
+
+    Source: FHIR R4 "Security Labels", v3 ActCode and ObservationValue.
+    """
+    meta = resource.get("meta")
+    for name in ("tag", "security"):
+        labels = meta.get(name) if isinstance(meta, dict) else None
+        for each in labels if isinstance(labels, list) else [labels]:
+            code = each.get("code") if isinstance(each, dict) else None
+            if isinstance(code, str) and code.strip().upper() in _CUT:
+                return True
+    return False
+
+
+_CUT = frozenset(("SUBSETTED", "REDACTED", "MASKED"))

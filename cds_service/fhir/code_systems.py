@@ -86,6 +86,33 @@ def is_well_formed(system: str, code: str) -> bool:
     return bool(code) if form is None else bool(re.fullmatch(form, code))
 
 
+def can_be_read(system: str, written: str) -> bool:
+    """Check whether what a record has for a code of *system* says which one it is.
+
+    Of a classification and of LOINC, whose codes have a form; others are known by a
+    list. A dash or mark behind a code of ICD-10 stands for what is not told, and parts
+    of LOINC, such as ``LP6243-4``, are no results and no riddles either.
+    """
+    if system not in _TOLD_BY_FORM:
+        return True
+    return len(written) <= _LONGEST_CODE and _has_form(system, written)
+
+
+@lru_cache(maxsize=8192)
+def _has_form(system: str, written: str) -> bool:
+    code = normalise_code(system, written)
+    if system == _LOINC:
+        return is_well_formed(system, code) or bool(_LOINC_PART.fullmatch(code))
+    return is_well_formed(system, code.rstrip("-+*!\u2020"))
+
+
+_LOINC = SYSTEMS["loinc"]
+_LONGEST_CODE = 40
+"""Characters; nothing longer is kept in mind."""
+_TOLD_BY_FORM = HIERARCHIES | {_LOINC}
+_LOINC_PART = re.compile(r"L[A-Z]{1,2}[0-9]+-[0-9]")
+
+
 def misread_code(system: str, code: str) -> str:
     """Return the code of *system* with digits for letters like them; else nothing."""
     digits = code[:1] + code[1:].translate(_LOOK_ALIKE)

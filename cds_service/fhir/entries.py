@@ -15,7 +15,7 @@ from enum import Enum, IntEnum
 from typing import Any
 
 from ..protocol.formats import is_whole
-from .chart import Resource, Source, SourceState, Unusable
+from .chart import Resource, Source, SourceState, Unusable, is_cut
 from .subjects import Identity, Whose, bundle_resources, whose
 
 
@@ -145,6 +145,7 @@ def judge_outcome(outcome: Resource) -> tuple[Told, tuple[str, ...]]:
 def judge_issue(issue: Any) -> Told:
     """Return what one issue of an OperationOutcome tells."""
     severity = issue.get("severity") if isinstance(issue, dict) else None
+    severity = severity.strip().lower() if isinstance(severity, str) else ""
     if severity not in _HARMLESS:
         return Told.FAILED
     told, _ = ISSUE_TYPES.get(type_of(issue), (Told.LACKING, ""))
@@ -156,6 +157,43 @@ def type_of(issue: Any) -> str:
     code = issue.get("code") if isinstance(issue, dict) else None
     code = code.strip().lower() if isinstance(code, str) else ""
     return code if code in ISSUE_TYPES else ""
+
+
+def refused_by(page: Any) -> Resource | None:
+    """Return the OperationOutcome by which a search was refused although it answered.
+
+    One in place of a Bundle is a refusal whatever it tells; one in a Bundle if it tells
+    of an error and nothing else came.
+    """
+    if is_resource(page, "OperationOutcome"):
+        return dict(page)
+    said = _said_of_nothing(page)
+    return next((e for e in said if judge_outcome(e)[0] is Told.FAILED), None)
+
+
+def remarked_by(page: Any) -> Resource | None:
+    """Return the OperationOutcome in a Bundle with nothing else that says that
+    something is not supported, if there is one.
+    """
+    for each in _said_of_nothing(page):
+        if "not-supported" in map(type_of, _objects(each.get("issue"))):
+            return each
+    return None
+
+
+def _said_of_nothing(page: Any) -> list[Resource]:
+    """The OperationOutcomes of a Bundle in which nothing else stands."""
+    if not is_resource(page, "Bundle"):
+        return []
+    found = [each.get("resource") for each in _objects(page.get("entry"))]
+    found = [each for each in (*found, page.get("issues")) if each is not None]
+    alone = all(is_resource(each, "OperationOutcome") for each in found)
+    return found if alone else []
+
+
+def _objects(value: Any) -> list[Any]:
+    listed = value if isinstance(value, list) else []
+    return [each for each in listed if isinstance(each, dict)]
 
 
 def grave_issues(outcome: Resource) -> Iterator[Any]:
@@ -187,12 +225,16 @@ class Rows:
     """The worst that an OperationOutcome among the entries tells."""
     types: list[str] = field(default_factory=list)
     """Of the issues that tell more than routine."""
+    unsupported: bool = False
+    """Whether an issue says that something is not supported."""
     strays: int = 0
     """Entries that answer another question."""
     unsaid: bool = False
     """Whether there is something of another type, and no word of why."""
     is_chart: bool = False
     """Whether it is a collection that holds the patient as well."""
+    is_cut: bool = False
+    """Whether a Bundle is labelled as a part of what there is."""
     by_name: dict[str, Resource] = field(default_factory=dict)
     """Those of ``resources`` that have an id, by ``Type/id``."""
 
@@ -212,6 +254,7 @@ class Rows:
             if is_resource(page.get("issues"), "OperationOutcome"):
                 self._heed(page["issues"])  # where R5 has it
             self.is_chart = self.is_chart or self._is_chart(page)
+            self.is_cut = self.is_cut or is_cut(page)
 
     def take(self, resource: Any, entry: Any = None, bundle: Any = None) -> None:
         """Take what stands in one *entry* of a *bundle*, or in none."""
@@ -256,6 +299,8 @@ class Rows:
         told, types = judge_outcome(outcome)
         self.told = max(self.told, told)
         self.types += types
+        named = map(type_of, _objects(outcome.get("issue")))
+        self.unsupported = self.unsupported or "not-supported" in named
 
     def _doubts(self) -> Iterator[str]:
         """Why more may exist, by what came."""
@@ -265,6 +310,10 @@ class Rows:
             yield "entries of another type"
         if self.unsaid and not self.matched and not self.is_chart:
             yield "nothing of the type that was asked for"
+        if self.unsupported and not self.matched:
+            yield "nothing came, and something is not supported"
+        if self.is_cut:
+            yield "the bundle is labelled as cut"
         types = f" ({', '.join(dict.fromkeys(self.types))})" if self.types else ""
         if self.told is Told.FAILED:
             yield f"OperationOutcome beside the matches{types}"
@@ -322,14 +371,27 @@ def is_resource(value: Any, resource_type: str) -> bool:
     return isinstance(value, dict) and value.get("resourceType") == resource_type
 
 
+def total_of(page: Any) -> int | None:
+    """Return how many matches a Bundle says that there are; None where it does not."""
+    total = page.get("total") if is_resource(page, "Bundle") else None
+    if isinstance(total, str) and total.strip().isdecimal():
+        return int(total) if len(total) < _DIGITS else None
+    if isinstance(total, float) and total.is_integer():
+        return int(total)
+    return total if isinstance(total, int) else None
+
+
 def next_link(page: Any) -> str | None:
     """Return the address of the page after *page*; none where it is the last.
 
     Empty where there is such a link but no address in it.
     """
     links = page.get("link") if is_resource(page, "Bundle") else None
-    for link in links if isinstance(links, list) else ():
-        if isinstance(link, dict) and link.get("relation") == "next":
+    for link in links if isinstance(links, list) else [links]:
+        if not isinstance(link, dict):
+            continue
+        relation = link.get("relation")
+        if isinstance(relation, str) and relation.strip().lower() == "next":
             url = link.get("url")
             return url if isinstance(url, str) else ""
     return None

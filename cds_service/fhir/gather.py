@@ -7,7 +7,7 @@ and in that order; nothing later goes back to the request.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..protocol.errors import Problem, UnmetPrecondition
+from ..protocol.errors import Problem, TokenRefused, UnmetPrecondition
 from ..protocol.requests import HookRequest
 from .chart import Chart, Policy, Source, SourceQuery, SourceState
 from .client import FhirReader
@@ -36,7 +36,8 @@ def gather(
     *why_unread* says why there is no *reader*, where it is not for want of a server.
     *allowed* is what the setting allows, in seconds, where some of it was spent before.
 
-    Raises WrongPatient, and UnmetPrecondition, which tells what became of every key.
+    Raises WrongPatient, and UnmetPrecondition, which tells what became of every key:
+    TokenRefused where the server took the token for nothing.
     Source: CDS Hooks 3.0.0 "Prefetch Template", "FHIR Resource Access".
     """
     asked = [query for query in queries if query.policy is not Policy.SKIP]
@@ -58,11 +59,14 @@ def gather(
     pages = came.pages(drafts)
     identity = identify(patient, pages)
     sources = read_sources(asked, came.by_key, identity)
-    _refuse_unmet(asked, sources, TimeSpent(deadline, allowed or deadline, came.took))
+    refused = reader is not None and reader.token_refused
+    spent = TimeSpent(deadline, allowed or deadline, came.took)
+    _refuse_unmet(asked, sources, spent, TokenRefused if refused else UnmetPrecondition)
     orders = read_drafts(drafts, identity)
     chart = build_chart(asked, sources, orders, pages, identity)
     halves = reader.halves if reader else 0
-    return replace(chart, context=hook_request.context, halves=halves)
+    context = hook_request.context
+    return replace(chart, context=context, halves=halves, token_refused=refused)
 
 
 def _why_no_reader(hook_request: HookRequest) -> str:
@@ -104,13 +108,16 @@ def _milliseconds(seconds: float) -> str:
 
 
 def _refuse_unmet(
-    asked: Sequence[SourceQuery], sources: Mapping[str, Source], spent: TimeSpent
+    asked: Sequence[SourceQuery],
+    sources: Mapping[str, Source],
+    spent: TimeSpent,
+    error: type[UnmetPrecondition],
 ) -> None:
-    """Raise UnmetPrecondition where a required key is missing; those come first."""
+    """Raise an error where a required key is missing; such keys come first in it."""
     unmet = [each for each in asked if _is_unmet(each, sources[each.key])]
     if unmet:
         others = [each for each in asked if each not in unmet]
-        raise UnmetPrecondition(
+        raise error(
             *(
                 Problem(
                     f"Required {each.resource_type} data could not be had: "

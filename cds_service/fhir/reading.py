@@ -7,7 +7,7 @@ from typing import Any
 from ..protocol.errors import Problem, WrongPatient
 from ..protocol.formats import is_whole
 from .chart import Chart, Resource, Source, SourceQuery, SourceState, medication_of
-from .entries import Rows, is_resource, joined, reference_of
+from .entries import Rows, is_resource, joined, reference_of, total_of
 from .questions import Obtained, is_search
 from .subjects import Identity, bundle_resources, identify, relative_form
 
@@ -120,8 +120,8 @@ def _read_rows(query: SourceQuery, obtained: Obtained, identity: Identity) -> So
     why = obtained.why
     if is_search(query.template):
         rows.take_pages(obtained.pages)
-        total = obtained.pages[0].get("total")
-        if not why and isinstance(total, int) and total > rows.matched:
+        total = total_of(obtained.pages[0])
+        if not why and total is not None and total > rows.matched:
             why = "fewer entries than the total"
     else:
         rows.take(obtained.pages[0])

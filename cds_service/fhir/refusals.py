@@ -78,16 +78,18 @@ def read_refusal(outcome: Any, kind: str, sent: Mapping[str, int]) -> QueryCompl
     *sent* has for each parameter how many values it had.
     Source: FHIR R4 OperationOutcome; ``http.name`` in a location is a parameter.
     """
-    issues = outcome.get("issue") if is_resource(outcome, "OperationOutcome") else None
+    told = is_resource(outcome, "OperationOutcome")
+    issues = _dicts(outcome, "issue") if told else []
+    # What is a remark beside an error is the reason where it stands alone.
+    errors = [each for each in issues if each.get("severity") in _ERRORS]
     found = QueryComplaint()
-    for issue in issues if isinstance(issues, list) else ():
-        if isinstance(issue, dict) and issue.get("severity") in _ERRORS:
-            more = _read_issue(issue, kind, sent)
-            found = QueryComplaint(
-                found.refused | more.refused,
-                found.demanded | more.demanded,
-                found.alone | more.alone,
-            )
+    for issue in errors or issues:
+        more = _read_issue(issue, kind, sent)
+        found = QueryComplaint(
+            found.refused | more.refused,
+            found.demanded | more.demanded,
+            found.alone | more.alone,
+        )
     return found
 
 

@@ -17,6 +17,7 @@ _LITERAL = re.compile(
     r"(?:/_history/[^/?#]+)?",
     re.ASCII,
 )
+_VISIBLE = re.compile(r"[!-~]+")
 _BARE_ID = re.compile(r"[^/?#|:]+")
 
 
@@ -209,9 +210,11 @@ def _referred(member: Any, identity: Identity) -> Whose:
     wanted = "Patient", identity.patient_id
     if named != wanted:
         # Another case is nobody else for certain, and neither is a full URL that
-        # contradicts the id it stands beside.
+        # contradicts the id it stands beside, a group, which may have the patient in
+        # it, or an id that FHIR has not.
         alike = [part.lower() for part in named] == [part.lower() for part in wanted]
-        unclear = alike or reference.lower() in identity.own
+        odd = named[0] == "Group" or not _VISIBLE.fullmatch(named[1])
+        unclear = odd or alike or reference.lower() in identity.own
         return Whose.UNKNOWN if unclear else Whose.FOREIGN
     return Whose.OWN if _into(literal["base"], identity.base) else Whose.UNKNOWN
 

@@ -50,9 +50,13 @@ class ReadFailure(Exception):
     that came with it, which may name the patient: it is for reading, never for telling.
     """
 
-    def __init__(self, reason: str, status: int = 0, outcome: Any = None) -> None:
+    def __init__(
+        self, reason: str, status: int = 0, outcome: Any = None, sent: bool = False
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.sent = sent
+        """Whether the request may have reached the server, and been carried out."""
         self.status = status
         self.outcome = outcome
 
@@ -85,6 +89,8 @@ class _Exchange:
         self._connection: HTTPConnection | None = None
         self._response: HTTPResponse | None = None
         self._is_whole = False
+        self.sent = False
+        """Whether any of the request may have reached the server."""
 
     def __enter__(self) -> Self:
         return self
@@ -120,6 +126,7 @@ class _Exchange:
             raise TimeoutError
         connection.timeout = left
         waiter.wait_on(connection.sock)
+        self.sent = True
         with suppress(BrokenPipeError):  # it may have answered before it closed
             connection.request(
                 method,
@@ -333,7 +340,11 @@ class OutgoingRequest:
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     form: Mapping[str, str] | None = None
-    """What to post; without it the request is a GET."""
+    """What to post as a form."""
+    body: bytes | None = None
+    """What to post as it stands; the headers say what it is."""
+    method: str = ""
+    """Where it is another than POST of what there is to send, or GET of nothing."""
     seconds: float = 60.0
     """Until the last byte."""
     bytes: int = 64 * 1024 * 1024
@@ -366,22 +377,23 @@ def send(pool: ConnectionPool, request: OutgoingRequest) -> Response:
         raise ReadFailure("cannot be asked")
     base, target = located
     peer = Peer(base.scheme, base.host, base.port, request.reach, request.ca_file)
-    headers, body = dict(request.headers), None
+    headers, body = dict(request.headers), request.body
     if request.form is not None:
         headers |= _FORM
         body = urlencode(request.form).encode()
     limit = _TimeLimit(request.seconds)
     reason = ""
-    with limit, _Exchange(pool, peer, limit) as exchange:
+    exchange = _Exchange(pool, peer, limit)
+    with limit, exchange:
         try:
-            method = "GET" if body is None else "POST"
-            response = exchange.ask(method, target, headers, body)
+            usual = "GET" if body is None else "POST"
+            response = exchange.ask(request.method or usual, target, headers, body)
             content, reason = exchange.read(request.bytes)
         except _FAILURES as error:
             reason = _why(error, late=limit.left <= 0)
     if reason:
         # Not from the error: what the libraries say holds addresses and names patients.
-        raise ReadFailure(reason)
+        raise ReadFailure(reason, sent=exchange.sent)
     return Response(response.status, response.headers, content)
 
 

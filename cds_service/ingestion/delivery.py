@@ -65,17 +65,36 @@ def accept(delivery: Delivery, ingestion: Ingestion) -> Acknowledgement:
         Unprocessable: if the key came with another body before.
         Unavailable: if it could not be stored.
     """
-    store, now = ingestion.store, delivery.at
-    with refusals_audited(store, delivery.format, now) as trace:
+    with refusals_audited(ingestion.store, delivery.format, delivery.at) as trace:
         sent = _let_in(delivery, ingestion, trace)
-        source = sent.deliverer.source
-        digest = hashlib.sha256(delivery.raw).hexdigest()
-        attempt = Attempt(source.id, f"{delivery.format.path} {sent.key}")
-        claim = store.begin_delivery(attempt, digest, now)
-        if claim.state is not DeliveryState.NEW:
-            return repeat(claim, source, sent.key, store, now)
-        with given_back_on_failure(store, attempt):
-            return finish(delivery, sent, attempt, ingestion)
+        return _accept_once(sent, delivery, ingestion)
+
+
+def accept_from(
+    sent: Sent, delivery: Delivery, ingestion: Ingestion
+) -> Acknowledgement:
+    """Return the answer to a delivery of somebody whom the connection names.
+
+    Raises the same as ``accept``.
+    """
+    with refusals_audited(ingestion.store, delivery.format, delivery.at) as trace:
+        trace.source = sent.deliverer.source
+        ingestion.admit(sent.admitted_as)
+        _expect_format(sent, delivery)
+        return _accept_once(sent, delivery, ingestion)
+
+
+def _accept_once(
+    sent: Sent, delivery: Delivery, ingestion: Ingestion
+) -> Acknowledgement:
+    store, source, now = ingestion.store, sent.deliverer.source, delivery.at
+    digest = hashlib.sha256(delivery.raw).hexdigest()
+    attempt = Attempt(source.id, f"{delivery.format.path} {sent.key}")
+    claim = store.begin_delivery(attempt, digest, now)
+    if claim.state is not DeliveryState.NEW:
+        return repeat(claim, source, sent.key, store, now)
+    with given_back_on_failure(store, attempt):
+        return finish(delivery, sent, attempt, ingestion)
 
 
 def greet(delivery: Delivery, ingestion: Ingestion) -> None:
@@ -96,9 +115,13 @@ def _let_in(delivery: Delivery, ingestion: Ingestion, trace: DeliveryTrace) -> S
     sent = recognise(delivery, headers, ingestion)
     trace.source = sent.deliverer.source
     ingestion.admit(sent.admitted_as)
+    _expect_format(sent, delivery)
+    return sent
+
+
+def _expect_format(sent: Sent, delivery: Delivery) -> None:
     if delivery.format.name not in sent.formats:
         raise Forbidden(f"This source may not deliver {delivery.format.name}.")
-    return sent
 
 
 def finish(
@@ -106,7 +129,8 @@ def finish(
 ) -> Acknowledgement:
     """Return the answer, stored with what came and the audit row in one transaction."""
     store, now = ingestion.store, delivery.at
-    body = ingestion.parse_json(delivery.raw)
+    parse = delivery.format.parse or ingestion.parse_json
+    body = parse(delivery.raw)
 
     def judge_and_store() -> (
         tuple[StoredAnswer, ReadingsTally, DetectionOutcome, Intake]

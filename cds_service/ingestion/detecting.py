@@ -13,7 +13,7 @@ from datetime import datetime
 from uuid import uuid4
 
 from ..audit import build_detection_event
-from ..publishing.serving import Log
+from ..publishing.serving import Log, find_lines
 from ..store.detection.records import Detection, DetectionOutcome
 from ..store.publications import DETECTING
 from ..store.records import StoreError
@@ -89,6 +89,8 @@ class DueDetection:
     def look(self) -> float:
         """Judge a part of what is due, if it is this process's turn.
 
+        A patient with whom that fails makes way for the next, and stays due.
+
         Returns:
             Seconds until the next look.
         """
@@ -100,8 +102,12 @@ class DueDetection:
             return self._step(now)
         except StoreError as error:
             self._log("nothing judged", level="error", problem=str(error))
-            self._patients, self._patient = iter(()), None
-            return LOOK
+        except Exception as error:
+            # The thread would end, and nothing be judged any more.
+            facts = {"problem": type(error).__name__, "at": find_lines(error)}
+            self._log("nothing judged", level="error", **facts)
+        self._patient = None
+        return LOOK
 
     def _run(self) -> None:
         while True:

@@ -91,6 +91,8 @@ class Format:
     of_readings: bool = False
     """Then single wearers may deliver it by their tokens, and sources prove themselves
     in ways of their own."""
+    parse: Callable[[bytes], Any] | None = None
+    """How its raw body is read; None for JSON."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ def prove(
 def _credential(proof: Proof, fields: Mapping[str, str], url_secret: str) -> str:
     """What the sender tells of this kind; empty where nothing."""
     match proof.kind:
-        case ProofKind.STANDARD_WEBHOOKS:
+        case ProofKind.STANDARD_WEBHOOKS | ProofKind.MLLP:
             return ""
         case ProofKind.PATH:
             return url_secret

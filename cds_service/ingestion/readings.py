@@ -19,6 +19,7 @@ from ..store.samples.records import (
     HeldBatch,
     ItemOutcome,
     SampleBatch,
+    Skewed,
     StreamOwner,
     UnknownWearer,
 )
@@ -30,7 +31,14 @@ from ..wearables.links import WearerLink
 from ..wearables.records import PatientKey, WearableAlert
 from ..wearables.samples import Item, LeftOut, Notice, Removal, Sample
 from .judging import Acknowledgement, Format, Ingestion, Judged, ReadingsTally, always
-from .whose import Deliverer, OwnedItem, Placed, UnlinkedItem, place_items
+from .whose import (
+    Deliverer,
+    FutureItem,
+    OwnedItem,
+    Placed,
+    UnlinkedItem,
+    place_items,
+)
 
 NO_CONSENT = "No consent of the patient to the storing of these data is known."
 MOST_RESULTS = 1000
@@ -46,6 +54,8 @@ class Shelves:
     alerts: Sequence[tuple[int, WearableAlert]]
     held: Mapping[UnknownWearer, Sequence[tuple[int, Holdable]]]
     left_out: Sequence[tuple[int, LeftOut]]
+    skewed: Skewed = field(default_factory=dict)
+    """Of these, readings of the future whose storing is permitted."""
 
     @property
     def take_nothing(self) -> bool:
@@ -103,7 +113,8 @@ def sort_items(
     gate = ingestion.gate_of(deliverer.source.tenant)
     links = find_links(items, deliverer, ingestion)
     placed = list(place_items(items, deliverer, links, now))
-    patients = {each.owner.patient for each in placed if isinstance(each, OwnedItem)}
+    owned = OwnedItem | FutureItem
+    patients = {each.owner.patient for each in placed if isinstance(each, owned)}
     known = ingestion.store.consents.of(patients)
     consents = {patient: gate.read(each) for patient, each in known.items()}
     shelves = shelve_items(placed, Permission(gate, consents, now), deliverer)
@@ -184,10 +195,15 @@ def shelve_items(
     held: dict[UnknownWearer, list[tuple[int, Holdable]]] = defaultdict(list)
     alerts: list[tuple[int, WearableAlert]] = []
     left_out: list[tuple[int, LeftOut]] = []
+    skewed: Counter[tuple[StreamOwner, str]] = Counter()
     for place, each in enumerate(placed):
         match each:
             case LeftOut():
                 left_out.append((place, each))
+            case FutureItem(owner, sample):
+                left_out.append((place, each.left_out))
+                if permission.for_sample(owner.patient, sample):
+                    skewed[owner, sample.metric] += 1
             case UnlinkedItem(item):
                 held[_unknown(item, deliverer)].append((place, item))
             case OwnedItem(owner, Notice() as notice):
@@ -204,7 +220,7 @@ def shelve_items(
                 else:
                     refused = _without_consent(sample.source_id, sample.path)
                     left_out.append((place, refused))
-    return Shelves(samples, alerts, held, left_out)
+    return Shelves(samples, alerts, held, left_out, skewed)
 
 
 def build_alert(
@@ -256,6 +272,7 @@ def build_intake(
             HeldBatch(wearer, format, [item for _, item in placed])
             for wearer, placed in shelves.held.items()
         ),
+        skewed=shelves.skewed,
     )
 
 
@@ -319,6 +336,8 @@ def _where(placed: Placed) -> dict[str, str]:
         case UnlinkedItem(item) | OwnedItem(_, item):
             id = item.id if isinstance(item, Notice) else item.source_id
             path = item.path
+        case FutureItem(sample=sample):
+            id, path = sample.source_id, sample.path
     return {"expression": path, **({"id": id} if id else {})}
 
 
@@ -365,7 +384,8 @@ def tell_shelves(shelves: Shelves, format: str) -> dict[str, Any]:
 
 def readings_format(format: SourceFormat, path: str) -> Format:
     """Return how deliveries of a format of readings are taken, and where."""
-    return Format(format.name, path, partial(judge_readings, format), of_readings=True)
+    judge = partial(judge_readings, format)
+    return Format(format.name, path, judge, of_readings=True, parse=format.parse)
 
 
 SAMPLES = readings_format(FORMATS["samples"], "/wearables/v1/samples")

@@ -41,13 +41,26 @@ class OwnedItem:
 
 
 @dataclass(frozen=True, slots=True)
+class FutureItem:
+    """A reading of the future, and whose it is: the clock that it has is wrong."""
+
+    owner: StreamOwner
+    sample: Sample
+
+    @property
+    def left_out(self) -> LeftOut:
+        """Why it is not taken in."""
+        return _left_out(self.sample, "clock", FUTURE)
+
+
+@dataclass(frozen=True, slots=True)
 class UnlinkedItem:
     """An item whose wearer no link names at its time."""
 
     item: Sample | Notice | Removal
 
 
-Placed = OwnedItem | UnlinkedItem | LeftOut
+Placed = OwnedItem | UnlinkedItem | FutureItem | LeftOut
 
 
 def place_items(
@@ -76,8 +89,17 @@ def _place(
     links: Sequence[WearerLink],
     now: datetime,
 ) -> Placed:
-    if item.start > now + AHEAD:
-        return _left_out(item, "time", FUTURE)
+    placed = _place_known(item, deliverer, links)
+    if isinstance(placed, LeftOut) or item.start <= now + AHEAD:
+        return placed
+    if isinstance(placed, OwnedItem) and isinstance(placed.item, Sample):
+        return FutureItem(placed.owner, placed.item)
+    return _left_out(item, "clock", FUTURE)
+
+
+def _place_known(
+    item: Sample | Notice, deliverer: Deliverer, links: Sequence[WearerLink]
+) -> OwnedItem | UnlinkedItem | LeftOut:
     if deliverer.owner is not None:
         return OwnedItem(deliverer.owner, item)
     if deliverer.link is not None:

@@ -77,6 +77,9 @@ class Link:
     """What a ``smart`` app is told at launch; an ``absolute`` link has none."""
     autolaunchable: bool = False
     """Whether it may open by itself."""
+    page: str = ""
+    """A page of this server about the card; it has no ``url`` until the card is
+    answered to a client that opens such pages, and is not sent without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,7 @@ def as_json(card: Card) -> dict[str, Any]:
         "source": _source(card.source),
         "suggestions": [_suggestion(each) for each in card.suggestions],
         "overrideReasons": [_coding(each) for each in card.override_reasons],
-        "links": [_link(each) for each in card.links],
+        "links": [_link(each) for each in card.links if each.url],
         "extension": _filled(card.extension),
     }
     if card.suggestions:

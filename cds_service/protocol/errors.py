@@ -11,6 +11,7 @@
     ├── UnknownService              404  no service of that id
     ├── Conflict                    409  the same delivery is still in progress
     ├── UnmetPrecondition           412  required data could not be had
+    │   └── TokenRefused            412  since its token is taken no more
     ├── TooLarge                    413  body over the limit
     ├── UnsupportedMediaType        415  not JSON
     ├── Unprocessable               422  understood, and nothing in it can be stored
@@ -138,6 +139,10 @@ class UnmetPrecondition(CdsError):
     """Data that the service requires could not be had (CDS Hooks: 412)."""
 
     status, code = 412, "incomplete"
+
+
+class TokenRefused(UnmetPrecondition):
+    """The FHIR server takes a token no more, although its time is not over."""
 
 
 class TooLarge(CdsError):

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .examples import EXPECTED, build_example_call
 from .schemas import read_schema
 from .services import Service
 
@@ -23,9 +24,16 @@ _NAMES = {
 """Schema files, and what they are called in the document."""
 
 
-def build_openapi(services: Iterable[Service], release: str, url: str) -> Document:
-    """Return the description of a server at *url* that offers *services*."""
-    ids = sorted({service.id for service in services})
+def build_openapi(
+    services: Iterable[Service], release: str, url: str, sources: Iterable[str] = ()
+) -> Document:
+    """Return the description of a server at *url* that offers *services*.
+
+    Args:
+        sources: Formats in which vendors deliver readings, by the name in their path.
+    """
+    offered = sorted(services, key=lambda each: (each.id, each.hook))
+    ids = list(dict.fromkeys(service.id for service in offered))
     return {
         "openapi": "3.1.0",
         "info": {
@@ -37,16 +45,24 @@ def build_openapi(services: Iterable[Service], release: str, url: str) -> Docume
         "servers": [{"url": url}],
         "paths": {
             "/cds-services": {"get": _discovery()},
-            "/cds-services/{id}": {"parameters": [_id(ids)], "post": _call()},
+            "/cds-services/{id}": {
+                "parameters": [_choice("id", "A service of discovery.", ids)],
+                "post": _call(offered),
+            },
             "/cds-services/{id}/feedback": {
-                "parameters": [_id(ids)],
+                "parameters": [_choice("id", "A service of discovery.", ids)],
                 "post": _feedback(),
             },
             "/wearables/v1/alerts": {"post": _alerts()},
             "/wearables/v1/consents": {"post": _consents()},
+            "/wearables/v1/links": {"post": _list_of("links", "Say whose wrist it is")},
+            "/wearables/v1/samples": {"post": _list_of("samples", "Deliver readings")},
+            **_sources(sorted(sources)),
             "/health": {"get": _told("What this worker serves, for people.", "503")},
             "/health/live": {"get": _told("Whether the process runs.")},
             "/health/ready": {"get": _told("Whether it can answer.", "503")},
+            "/metrics": {"get": _metrics()},
+            "/openapi.json": {"get": _told("This description.")},
         },
         "components": {
             "securitySchemes": {
@@ -71,13 +87,13 @@ def _schema(file: str) -> Document:
     return document
 
 
-def _id(ids: Sequence[str]) -> Document:
+def _choice(name: str, told: str, among: Sequence[str]) -> Document:
     return {
-        "name": "id",
+        "name": name,
         "in": "path",
         "required": True,
-        "description": "A service of discovery.",
-        "schema": {"type": "string", "enum": list(ids)},
+        "description": told,
+        "schema": {"type": "string", "enum": list(among)},
     }
 
 
@@ -90,12 +106,20 @@ def _discovery() -> Document:
     }
 
 
-def _call() -> Document:
+def _call(services: Sequence[Service]) -> Document:
+    calls = {
+        f"{each.id} on {each.hook}": {
+            "summary": each.title,
+            "x-path": {"id": each.id},
+            "value": build_example_call(each),
+        }
+        for each in services
+    }
     return {
         "operationId": "call",
         "summary": "Ask a service about the patient whose chart is open.",
         "security": list(_OPEN_OR_SIGNED),
-        "requestBody": _body("HookRequest"),
+        "requestBody": _body("HookRequest", calls | _wrong("no call")),
         "responses": _answers("CdsResponse", "The cards; none is an answer.", *_REFUSED)
         | _failures("412"),
     }
@@ -106,7 +130,11 @@ def _feedback() -> Document:
         "operationId": "giveFeedback",
         "summary": "Say what became of cards.",
         "security": list(_OPEN_OR_SIGNED),
-        "requestBody": _body("Feedback"),
+        "requestBody": _body(
+            "Feedback",
+            {"nothing to say": {"summary": "No card.", "value": {"feedback": []}}}
+            | _wrong("no feedback"),
+        ),
         "responses": {"200": _json({"type": "object"}, "Recorded.")}
         | _failures(*_REFUSED),
     }
@@ -142,7 +170,7 @@ def _alerts() -> Document:
         "required": ["alerts"],
         "properties": {"alerts": {"type": "array", "items": item}},
     }
-    return _delivery("deliverAlerts", "Deliver wearable alerts", schema)
+    return _delivery("deliverAlerts", "Deliver wearable alerts", schema, {"alerts": []})
 
 
 def _consents() -> Document:
@@ -152,13 +180,45 @@ def _consents() -> Document:
         "required": ["resourceType"],
         "properties": {"resourceType": kinds},
     }
-    return _delivery(
-        "deliverConsents", "Tell of patients' FHIR Consents to wearable data", schema
-    )
+    told = "Tell of patients' FHIR Consents to wearable data"
+    nothing = {"resourceType": "Bundle", "type": "collection"}
+    return _delivery("deliverConsents", told, schema, nothing)
 
 
-def _delivery(name: str, told: str, schema: Mapping[str, Any]) -> Document:
+def _list_of(name: str, told: str) -> Document:
+    items = {"type": "array", "items": {"type": "object"}}
+    schema = {"type": "object", "required": [name], "properties": {name: items}}
+    return _delivery(f"deliver{name.capitalize()}", told, schema, {name: []})
+
+
+def _sources(names: Sequence[str]) -> Document:
+    if not names:
+        return {}
+    proved = "proved as the vendor does it, and answered as the vendor wants it"
+    return {
+        "/wearables/v1/sources/{format}": {
+            "parameters": [_choice("format", "What the vendor writes.", names)],
+            "post": {
+                "operationId": "deliverSource",
+                "summary": f"Deliver readings in a vendor's own format, {proved}.",
+                "responses": {
+                    "200": {"description": "Taken in, for vendors who want this."},
+                    "202": _json({"type": "object"}, "Stored, item by item."),
+                    "204": {"description": "Taken in, for vendors who want this."},
+                }
+                | _failures(*_REFUSED, "403", "409", "422"),
+            },
+        }
+    }
+
+
+def _delivery(
+    name: str, told: str, schema: Mapping[str, Any], nothing: Mapping[str, Any]
+) -> Document:
+    """One kind of delivery; its example delivers *nothing*, to try a signature."""
     header = {"in": "header", "required": True, "schema": {"type": "string"}}
+    empty = {"summary": "Nothing.", EXPECTED: "422", "value": dict(nothing)}
+    body = {"schema": dict(schema), "examples": {"nothing": empty}}
     return {
         "operationId": name,
         "summary": f"{told}, signed as Standard Webhooks asks.",
@@ -166,7 +226,7 @@ def _delivery(name: str, told: str, schema: Mapping[str, Any]) -> Document:
             {**header, "name": f"webhook-{name}"}
             for name in ("id", "timestamp", "signature")
         ],
-        "requestBody": _content(schema) | {"required": True},
+        "requestBody": {"required": True, "content": {_MEDIA: body}},
         "responses": {"202": _json({"type": "object"}, "Stored, item by item.")}
         | _failures(*_REFUSED, "403", "409", "422"),
     }
@@ -177,6 +237,16 @@ def _told(summary: str, *failures: str) -> Document:
     return {"summary": summary, "responses": told | _failures(*failures)}
 
 
+def _metrics() -> Document:
+    text = {"text/plain": {"schema": {"type": "string"}}}
+    told = "What is counted, as Prometheus reads it."
+    return {
+        "summary": told,
+        "responses": {"200": {"description": told, "content": text}},
+    }
+
+
+_MEDIA = "application/json"
 _OPEN_OR_SIGNED: Sequence[Mapping[str, Any]] = ({"clientJwt": []}, {})
 """Without a token only where the server asks for none."""
 _REFUSED = ("400", "401", "404", "413", "415", "429", "500", "503")
@@ -209,12 +279,18 @@ def _json(schema: Mapping[str, Any], told: str) -> Document:
     return {"description": told} | _content(schema)
 
 
-def _body(schema: str) -> Document:
-    return {"required": True} | _content(_reference(schema))
+def _body(schema: str, examples: Mapping[str, Any]) -> Document:
+    body = {"schema": _reference(schema), "examples": dict(examples)}
+    return {"required": True, "content": {_MEDIA: body}}
+
+
+def _wrong(what: str) -> Document:
+    told = "Every field that is missing is named."
+    return {what: {"summary": told, EXPECTED: "400", "value": {}}}
 
 
 def _content(schema: Mapping[str, Any]) -> Document:
-    return {"content": {"application/json": {"schema": dict(schema)}}}
+    return {"content": {_MEDIA: {"schema": dict(schema)}}}
 
 
 def _reference(schema: str) -> Document:

@@ -3,6 +3,7 @@
 Every process that serves looks at the clock; of all on one database the one that has
 the lease of it does it, a transaction at a time, with a pause after each, in the hours
 in which a hospital asks least. Whether anybody watches the rules makes no difference.
+What is kept for some hours only goes at any time of the day, whoever looks first.
 """
 
 import threading
@@ -11,11 +12,16 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime, tzinfo
 from uuid import uuid4
 
+from ..audit import build_sign_in_event
 from ..store.publications import HOUSEKEEPING
-from ..store.records import StoreError
+from ..store.records import AuditEvent, StoreError
+from ..store.sign_in.records import LaunchTokens, SmartSession
 from ..store.store import Store
 from ..store.upkeep.pruning import Keep, Step
+from ..wearables.records import PatientKey
 from .serving import Log
+
+GiveBack = Callable[[SmartSession, LaunchTokens], str]
 
 QUIET = range(1, 5)
 """Hours of the day, by the clock of the machine."""
@@ -38,13 +44,21 @@ class Housekeeper:
         clock: Callable[[], datetime],
         log: Log,
         zone: tzinfo | None = None,
+        give_back: GiveBack = lambda session, tokens: "",
     ) -> None:
-        """Take what is kept how long; *zone* is the machine's where none is given."""
+        """Take what is kept how long.
+
+        Args:
+            zone: The machine's where none is given.
+            give_back: Given the tokens of a launch that is over, as they were sealed;
+                says why they are worth something still.
+        """
         self._store = store
         self._keep = keep
         self._clock = clock
         self._log = log
         self._zone = zone
+        self._give_back = give_back
         self._holder = str(uuid4())
         self._steps: Iterator[Step] | None = None
         self._done: date | None = None
@@ -62,6 +76,8 @@ class Housekeeper:
             Seconds until the next look.
         """
         now = self._clock().astimezone(self._zone)
+        if self._steps is None:
+            self._wipe(now)
         if now.hour not in QUIET or now.date() == self._done:
             self._steps = None
             return LOOK
@@ -78,6 +94,21 @@ class Housekeeper:
     def _run(self) -> None:
         while True:
             time.sleep(self.look())
+
+    def _wipe(self, now: datetime) -> None:
+        """Have nothing stay of what was kept for some hours."""
+        try:
+            self._store.references.wipe(now)
+        except StoreError as error:
+            self._log("references not removed", level="error", problem=str(error))
+        try:
+            over = self._store.smart_sessions.sweep(now, lambda it: _ended(it, now))
+        except StoreError as error:
+            self._log("sessions not wiped", level="error", problem=str(error))
+            return
+        for session, tokens in over.tokens:
+            if problem := self._give_back(session, tokens):
+                self._log("tokens not given back", level="warning", problem=problem)
 
     def _take_turn(self, now: datetime, seconds: float) -> bool:
         leases, holder = self._store.publications, self._holder
@@ -100,3 +131,10 @@ class Housekeeper:
 
     def _end(self, now: datetime) -> None:
         self._steps, self._rows, self._done = None, {}, now.date()
+
+
+def _ended(session: SmartSession, now: datetime) -> AuditEvent:
+    patient = PatientKey(session.tenant, session.fhir_base, session.patient)
+    why = "its time was over" if session.until <= now else "nobody used it"
+    told = {"signIn": "ended", "why": why, "session": session.id, "user": session.user}
+    return build_sign_in_event(now, session.tenant, session.client, patient, told)

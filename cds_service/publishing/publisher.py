@@ -18,15 +18,11 @@ from .. import __version__
 from ..audit import build_publication_event, build_rules_refusal_event
 from ..config import Config
 from ..fhir.models import check_resource
+from ..garbage import seldom_collected, uncollected
 from ..rulebook.compile import OF_TESTS, Compiled, compile_rulebook, digest_of, kind_of
 from ..rulebook.engine import CheckResource, Rulebook
 from ..rulebook.language import Document, Finding, Level
-from ..rulebook.load import (
-    InvalidRulebook,
-    read_folder,
-    seldom_collected,
-    uncollected,
-)
+from ..rulebook.load import InvalidRulebook, read_folder
 from ..rulebook.testing import gate
 from ..rulebook.watch import Fingerprint, Watch
 from ..store.publications import Draft, NotLeased

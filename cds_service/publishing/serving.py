@@ -9,16 +9,18 @@ import gc
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from types import MappingProxyType
 
+from ..garbage import uncollected
 from ..rulebook.compile import Compiled, compile_rulebook, digest_of
 from ..rulebook.engine import Rulebook
 from ..rulebook.language import Document, Level
-from ..rulebook.load import uncollected
 from ..store.publications import Publication
 from ..store.records import StoreError
 from ..store.store import Store
@@ -36,6 +38,7 @@ server that is asked more than it can answer would never come to the end of it."
 
 Log = Callable[..., object]
 """Writes one line: an event, and facts by name."""
+PACKAGE = Path(__file__).parent.parent
 
 
 @dataclass(slots=True)
@@ -215,3 +218,10 @@ class Pause:
         elif now - self._rested >= SLICE:
             time.sleep(REST)
             self._rested = time.monotonic()
+
+
+def find_lines(error: BaseException) -> list[str]:
+    """Return where an exception passed through our code, then where it arose."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(PACKAGE)]
+    return [f"{Path(each.filename).name}:{each.lineno}" for each in ours + frames[-1:]]

@@ -1,11 +1,9 @@
 """From a folder on disk to a rulebook. The only part of this room that reads files."""
 
 import errno
-import gc
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, tzinfo
 from pathlib import Path
@@ -24,8 +22,6 @@ from .terminology.measured import Quantities
 from .testing.examples import fhir_files
 
 SUFFIX = ".yaml"
-SELDOM = 50_000
-"""Objects that are made between two looks for garbage; Python's own number is 700."""
 UNREADABLE = (OSError, RuntimeError)
 """What looking at a file may raise; a link that leads to itself is a RuntimeError in
 some versions of Python, and an OSError in others."""
@@ -122,36 +118,6 @@ def check_folder(
         compiled.detectors,
         compiled.quantities,
     )
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Keep the garbage collector away while a rulebook comes to be.
-
-    It would walk all that was made so far again and again, and finds nothing: a third
-    of the time that it takes to compile a thousand rules.
-    """
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
-
-
-@contextmanager
-def seldom_collected() -> Iterator[None]:
-    """Have the garbage collector come seldom while tests are run.
-
-    There is garbage, but far less than what lives and is walked for it.
-    """
-    was = gc.get_threshold()
-    gc.set_threshold(SELDOM, *was[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*was)
 
 
 def _read(folder: Path, findings: Findings) -> dict[str, str]:

@@ -21,6 +21,7 @@ OF_PID = text("""
     FROM pg_stat_activity WHERE pid = CAST(split_part(:claimant, '/', 1) AS integer)
 """)
 """Null where the session is another role's: then nobody tells when it began."""
+_PARTS = ("boot", "namespace", "number", "start")
 KEPT = "claimant"
 """Where a connection keeps what its session is called."""
 
@@ -28,7 +29,7 @@ KEPT = "claimant"
 def own(connection: Connection) -> str | None:
     """Return what is to stand in a claim; None where the system does not tell."""
     if connection.dialect.name == "sqlite":
-        return _process(os.getpid())
+        return name_process(os.getpid())
     session: str | None = connection.info.get(KEPT)
     if session is None:
         session = connection.info[KEPT] = connection.execute(SESSION).scalar()
@@ -41,12 +42,18 @@ def is_gone(connection: Connection, claimant: str | None) -> bool:
         return False
     parts = claimant.split("/")
     if connection.dialect.name == "sqlite":
-        return len(parts) != 4 or _has_ended(claimant, *parts)
+        return len(parts) != len(_PARTS) or _has_ended(claimant, *parts)
     if len(parts) != 2:
         # It served a database of the other kind, of which this is a copy.
         return True
     found = connection.execute(OF_PID, {"claimant": claimant}).first()
     return found is None or found[0] not in (None, claimant)
+
+
+def process_has_ended(claimant: str) -> bool:
+    """Check whether a process, as ``name_process`` tells it, has ended for certain."""
+    parts = claimant.split("/")
+    return len(parts) == len(_PARTS) and _has_ended(claimant, *parts)
 
 
 def _has_ended(
@@ -58,11 +65,11 @@ def _has_ended(
     if boot != here[0]:
         return True
     # The processes of another container cannot be seen from here.
-    return namespace == here[1] and _process(int(number)) != claimant
+    return namespace == here[1] and name_process(int(number)) != claimant
 
 
-def _process(number: int) -> str | None:
-    """Boot, namespace, number and start of a process; None where there is none."""
+def name_process(number: int) -> str | None:
+    """Return boot, namespace, number and start of a process; None for no process."""
     place = _place()
     try:
         # The name, in brackets, may hold anything; the start is the 22nd field.

@@ -26,13 +26,15 @@ from sqlalchemy import (
 from ..wearables.consent import ConsentRecord
 from ..wearables.consent_gate import ConsentChange, Stamp, stamp_of
 from ..wearables.records import PatientKey, WearableAlert
+from ..wearables.samples import microseconds
 from . import rows
 from .database import Database
+from .outbox.noting import change_of_alert, note, wake
 from .recorder import Recorder
-from .records import AuditEvent, ConsentsChanged
+from .records import AuditEvent, ConsentsChanged, ConsentUse
 from .rows import canonical_json, instant
 from .statements import ADD_GUARD, CONSENTS_OF, HOLD_GUARD, LASTING_ALERTS, SAVE_CONSENT
-from .tables import CONSENTS, OPEN, WEARABLE_ALERTS
+from .tables import CARD_REFERENCES, CONSENTS, OPEN, WEARABLE_ALERTS
 
 AT_ONCE = 500
 """Patients of one query."""
@@ -150,8 +152,28 @@ def expect_consents(connection: Connection, seen: Mapping[PatientKey, Stamp]) ->
         raise ConsentsChanged("a patient's consents have changed meanwhile")
 
 
+def heed(
+    connection: Connection, patient: PatientKey, use: ConsentUse, at: datetime
+) -> None:
+    """Return if the Consents hold that cards rest on, with what was told anew.
+
+    Raises:
+        ConsentsChanged: if others do.
+    """
+    if use.change:
+        guard(connection, changed=[use.change.patient])
+    elif use.seen is not None:
+        guard(connection, read=[patient])
+    if use.seen is not None:
+        expect_consents(connection, {patient: use.seen})
+    if use.change:
+        apply_change(connection, use.change, at)
+
+
 def apply_change(connection: Connection, change: ConsentChange, at: datetime) -> None:
     """Store what has changed, and end the alerts that end with it.
+
+    What links of earlier cards refer to goes: it tells what was permitted then.
 
     Raises:
         ConsentsChanged: if others hold than it was worked out from, or other alerts
@@ -165,7 +187,13 @@ def apply_change(connection: Connection, change: ConsentChange, at: datetime) ->
     whose = _of(CONSENTS, change.patient)
     for id in change.gone:
         connection.execute(delete(CONSENTS).where(whose, CONSENTS.c.id == id))
+    if change.kept or change.gone:
+        referred = _of(CARD_REFERENCES, change.patient)
+        connection.execute(delete(CARD_REFERENCES).where(referred))
     alert = WEARABLE_ALERTS.c
+    now_us = microseconds(at)
+    wake(connection, change.patient, now_us)
+    note(connection, change.patient, map(change_of_alert, change.ended), now_us)
     for each in change.ended:
         end = max(at, each.start).astimezone(each.start.tzinfo)
         connection.execute(

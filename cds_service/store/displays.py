@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
-from ..protocol.cards import Indicator
+from ..protocol.cards import Coding, Indicator
 from ..protocol.feedback import FeedbackEntry, FeedbackOutcome
 from ..rulebook.engine import ANY_REASON, Display, Lookback
 from ..wearables.records import PatientKey
@@ -255,6 +255,35 @@ def _display(row: Row[Any]) -> Display:
 
 
 # Feedback, joined to the rule and version that gave the card
+
+
+def heard_of(
+    connection: Connection, service: str, card: str, client: Caller
+) -> FeedbackEntry | None:
+    """Return the last that a client has said of a card; None where it said nothing."""
+    said = FEEDBACK.c
+    asked = select(FEEDBACK).where(
+        said.card == card,
+        said.tenant == client.tenant,
+        said.client == client.id,
+        said.service == service,
+    )
+    newest = asked.order_by(said.outcome_at.desc(), said.received_at.desc())
+    row = connection.execute(newest.limit(1)).first()
+    if row is None:
+        return None
+    reason = None
+    if row.reason_code:
+        told = (row.reason_system, row.reason_code, row.reason_display or "")
+        reason = Coding(*told)
+    return FeedbackEntry(
+        row.card,
+        FeedbackOutcome(row.outcome),
+        datetime.fromisoformat(row.outcome_at),
+        tuple(json.loads(row.accepted_suggestions)),
+        reason,
+        row.user_comment or "",
+    )
 
 
 def save_feedback(

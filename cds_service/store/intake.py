@@ -7,9 +7,11 @@ from sqlalchemy import Connection
 
 from . import rows
 from .consents import apply_change, expect_consents, guard
-from .detection.detecting import detect
+from .detection.detecting import count_skewed, detect
 from .detection.limits import LimitsTold
 from .detection.records import DetectionOutcome
+from .grants.pulling import note_pulled
+from .outbox.news import note_news
 from .records import Intake, TakenIn
 from .samples.imports import note_progress
 from .samples.links import change_links, expect_links
@@ -26,6 +28,7 @@ def take_in(connection: Connection, intake: Intake, now: datetime) -> TakenIn:
 
     Raises:
         Outdated: if what the intake rests on does not hold any more.
+        NotHeld: if it was pulled by a grant that somebody else has by now.
     """
     # In one order, so that no two transactions wait for each other.
     alerts, retracted = (
@@ -37,6 +40,7 @@ def take_in(connection: Connection, intake: Intake, now: datetime) -> TakenIn:
     expect_links(connection, intake.links)
     release(connection, intake.released)
     told = LimitsTold.read(connection, (*alerts, *retracted), intake.detection)
+    note_news(connection, alerts, retracted, now)
     if alerts:
         SAVE_ALERT.run(connection, *map(rows.alert_row, alerts))
     if retracted:
@@ -47,11 +51,14 @@ def take_in(connection: Connection, intake: Intake, now: datetime) -> TakenIn:
     held = hold(connection, intake.held, intake.limits, now)
     if intake.progress:
         note_progress(connection, intake.progress, now)
+    if intake.pulled:
+        note_pulled(connection, intake.pulled)
     links = list(change_links(connection, intake.link_changes, now))
     detected = DetectionOutcome()
     if intake.detection:
         changed = told.add_changed(connection, upserted.changed, now)
         detected = detect(connection, changed, intake.detection, now)
+        detected += count_skewed(connection, intake.skewed, intake.detection, now)
     return TakenIn(upserted.outcomes, held, links, detected)
 
 
@@ -67,4 +74,5 @@ def _guard(connection: Connection, intake: Intake) -> None:
     }
     if intake.detection:
         changed.update(alerts)
+        changed.update(owner.patient for owner, _ in intake.skewed)
     guard(connection, read, changed)

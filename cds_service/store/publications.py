@@ -90,10 +90,14 @@ class Publications:
 
     def newest(self) -> Publication | None:
         """Return what is to be served; None before anything was published."""
-        asked = select(PUBLICATIONS).order_by(PUBLICATIONS.c.id.desc()).limit(1)
+        return next(iter(self.latest(1)), None)
+
+    def latest(self, most: int) -> tuple[Publication, ...]:
+        """Return what was published last, newest first."""
+        asked = select(PUBLICATIONS).order_by(PUBLICATIONS.c.id.desc()).limit(most)
         with self._database.reading() as connection:
-            row = connection.execute(asked).first()
-        return Publication(*row) if row else None
+            found = connection.execute(asked).all()
+        return tuple(Publication(*row) for row in found)
 
     def await_next(self, seconds: float | None = None) -> None:
         """Return when something may have been published, or after a while.

@@ -13,7 +13,7 @@ next that begins says after which row of that one: what was cut off there shows.
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Select, insert, select
@@ -67,7 +67,8 @@ class _Item:
     draft: AuditEntry
     work: Work
     call: CallRows | None
-    error: StoreError | None = StoreError("not recorded")
+    error: Exception | None = field(default_factory=lambda: StoreError("not recorded"))
+    """What its caller is to be told; None once it is recorded."""
     taken: bool = False
     given_up: bool = False
 
@@ -108,10 +109,13 @@ class ProcessChain:
         return [item for item in taken if not item.given_up]
 
     def _settle(self, connection: Connection, items: Sequence[_Item]) -> None:
-        """Store the items together or, where one of them is refused, each alone."""
+        """Store the items together or, where one of them fails, each alone.
+
+        What the work of one raises is for its own caller, and not for who settles it.
+        """
         try:
             self._commit(connection, items)
-        except StoreError as error:
+        except Exception as error:
             if len(items) > 1 and not isinstance(error, StoreBusy | StoreLost):
                 for item in items:
                     self._settle(connection, [item])

@@ -12,6 +12,8 @@ from ..wearables.consent_gate import ConsentChange, Stamp
 from ..wearables.links import WearerLink
 from ..wearables.records import PatientKey, WearableAlert
 from .detection.records import Detection, DetectionOutcome, told_of_episodes
+from .grants.records import Pulled
+from .references.records import NewReference
 from .samples.records import (
     HeldBatch,
     ImportProgress,
@@ -20,6 +22,7 @@ from .samples.records import (
     LinkOutcome,
     QuarantineLimits,
     SampleBatch,
+    Skewed,
 )
 
 
@@ -123,8 +126,8 @@ class AuditEvent:
     kind: str
     """``call``, ``refusal``, ``delivery``, ``consent``, ``link`` (of a wearer: made,
     ended, its tokens, what was held), ``detection`` (of what was due), ``threshold``
-    (a patient's own limit), ``feedback``, ``rulebook``, ``configuration``,
-    ``pruning``, ``disclosure`` or ``erasure``."""
+    (a patient's own limit), ``sign-in`` (from an EHR, and its end), ``feedback``,
+    ``rulebook``, ``configuration``, ``pruning``, ``disclosure`` or ``erasure``."""
     tenant: str = ""
     client: str = ""
     """The client or the webhook source; empty where nobody was recognised."""
@@ -313,6 +316,10 @@ class CallRecord:
     """None where no wearable data were at stake."""
     deviations: tuple[str, ...] = ()
     """What was forgiven, in words."""
+    references: tuple[NewReference, ...] = ()
+    """What links of the cards bear."""
+    spent: Mapping[str, float] = field(default_factory=dict)
+    """Milliseconds of each phase, up to when it was recorded; in the audit event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,6 +379,8 @@ class Intake:
     """A batch an owner."""
     held: tuple[HeldBatch, ...] = ()
     """For the quarantine: a batch a wearer."""
+    skewed: Skewed = field(default_factory=dict)
+    """Readings of the future, which are not stored: detectors count them."""
     limits: QuarantineLimits = QuarantineLimits()
     released: tuple[int, ...] = ()
     """Ids of what was held, and is taken in or left out by now."""
@@ -379,6 +388,8 @@ class Intake:
     """Links that are made or ended; then nothing else comes with them."""
     progress: ImportProgress | None = None
     """Where it is part of an import: how far that is with it."""
+    pulled: Pulled | None = None
+    """Where it was pulled: how far that is with it."""
     detection: Detection | None = None
     """By what its readings are judged; None where nobody judges them."""
 

@@ -8,7 +8,7 @@ Source: CDS Hooks 3.0.0 "Feedback".
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +20,8 @@ from .records import AuditEntry
 from .rows import audit_entry, instant
 from .tables import AUDIT, CALLS, CARDS, FEEDBACK, SUPPRESSIONS
 
+ROWS_A_CALL = 20
+"""Rows of the audit trail that are looked at for each call that is wanted."""
 PAGE = 1000
 """Rows that are read at a time."""
 CLOCKS_SET = timedelta(days=2)
@@ -71,6 +73,17 @@ class RuleReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Sampled:
+    """What became of cards in the newest calls, however many there were before."""
+
+    calls: Counter[tuple[str, str]]
+    """By service and hook."""
+    since: datetime | None
+    """When the oldest of them was; None where there was none."""
+    rules: tuple[RuleReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FeedbackRecord:
     """One word of feedback, with what is known about its card."""
 
@@ -110,15 +123,18 @@ class Reports:
         Feedback is counted with its card, by the time at which that was shown.
         """
         reports: dict[tuple[str, str], RuleReport] = {}
+        _tally(reports, _evaluations(self._database, period))
+        self._add_cards(reports, period)
+        return tuple(reports[key] for key in sorted(reports))
+
+    def _add_cards(
+        self, reports: dict[tuple[str, str], RuleReport], period: Period
+    ) -> None:
+        """Count cards that were shown or held back in a period, and what was said."""
 
         def report(rule: str, version: str) -> RuleReport:
             return reports.setdefault((rule, version), RuleReport(rule, version))
 
-        for rule, version, outcome in _evaluations(self._database, period):
-            if outcome == "fires":
-                report(rule, version).fired += 1
-            elif outcome == "unknown":
-                report(rule, version).unknown += 1
         with self._database.reading() as connection:
             for row in connection.execute(_shown(period)):
                 report(row.rule, row.version).shown += row.number
@@ -127,13 +143,53 @@ class Reports:
             said = connection.execute(_feedback(period, "shown_at")).all()
         for row in _last_words(said):
             _count(report(row.card_rule, row.card_version), row)
-        return tuple(reports[key] for key in sorted(reports))
+
+    def newest(self, now: datetime, most: int) -> Sampled:
+        """Return what became of each rule and version in the newest calls.
+
+        Args:
+            most: Calls that are read, so that it takes no longer where there are more.
+        """
+        row = AUDIT.c
+        newest = select(func.coalesce(func.max(row.id), 0)).scalar_subquery()
+        asked = (
+            select(row.at, row.detail)
+            .where(row.id > newest - most * ROWS_A_CALL)
+            .where(row.kind == "call", row.detail != "")
+            .order_by(row.id.desc())
+            .limit(most)
+        )
+        with self._database.reading() as connection:
+            found = connection.execute(asked).all()
+        reports: dict[tuple[str, str], RuleReport] = {}
+        calls = Counter[tuple[str, str]]()
+        for each in found:
+            told = json.loads(each.detail)
+            calls[told.get("service", ""), told.get("hook", "")] += 1
+            for said in told.get("evaluations", ()):
+                _tally(reports, _said(said))
+        if not found:
+            return Sampled(calls, None, ())
+        since = min(datetime.fromisoformat(each.at) for each in found)
+        self._add_cards(reports, Period(since, now + CLOCKS_SET))
+        return Sampled(calls, since, tuple(reports[key] for key in sorted(reports)))
 
     def feedback(self, period: Period) -> Iterator[FeedbackRecord]:
         """Yield every word of feedback on what was done in a period, by time."""
         with self._database.reading() as connection:
             for row in connection.execute(_feedback(period, "outcome_at")):
                 yield _record(row)
+
+
+def _tally(
+    reports: dict[tuple[str, str], RuleReport], said: Iterable[tuple[str, str, str]]
+) -> None:
+    for rule, version, outcome in said:
+        report = reports.setdefault((rule, version), RuleReport(rule, version))
+        if outcome == "fires":
+            report.fired += 1
+        elif outcome == "unknown":
+            report.unknown += 1
 
 
 def _evaluations(database: Database, period: Period) -> Iterator[tuple[str, str, str]]:

@@ -17,6 +17,7 @@ from .records import (
     CardRecord,
     SuppressionRecord,
 )
+from .references.records import NewReference
 
 Values = Mapping[str, Any]
 fromisoformat, fromtimestamp = datetime.fromisoformat, datetime.fromtimestamp
@@ -76,6 +77,21 @@ def suppression_row(suppression: SuppressionRecord) -> dict[str, Any]:
     }
 
 
+def reference_row(reference: NewReference, call: CallRecord) -> dict[str, Any]:
+    """Return the row of ``card_references``, but for the key of its call."""
+    return {
+        **call.patient._asdict(),
+        "digest": reference.digest,
+        "card": reference.card,
+        "client": call.client,
+        "user": call.user,
+        "page": reference.page,
+        "at": instant(call.at),
+        "until_utc": reference.until.timestamp(),
+        "sealed": reference.sealed,
+    }
+
+
 def alert_row(alert: WearableAlert) -> Values:
     """Return the row of ``wearable_alerts``."""
     return {
@@ -132,11 +148,15 @@ def audit_entry(row: RowMapping) -> AuditEntry:
     return AuditEntry(**{name: row[name] for name in AuditEntry.__slots__})
 
 
-def wearable_alert(row: Row[Any]) -> WearableAlert:
-    """Return the alert that a row of ``wearable_alerts`` holds."""
+def wearable_alert(row: Row[Any], patient: PatientKey | None = None) -> WearableAlert:
+    """Return the alert that a row of ``wearable_alerts`` holds.
+
+    Args:
+        patient: Whose it is, where the row does not say.
+    """
     return WearableAlert(
         id=row.id,
-        patient=PatientKey(row.tenant, row.fhir_base, row.patient_id),
+        patient=patient or PatientKey(row.tenant, row.fhir_base, row.patient_id),
         type=row.type,
         start=fromisoformat(row.start),
         opened=fromisoformat(row.opened),
@@ -162,11 +182,16 @@ def wearable_alert(row: Row[Any]) -> WearableAlert:
     )
 
 
-def recent_alerts(found: Sequence[Row[Any]], most: int) -> RecentAlerts:
-    """Return the *most* newest alerts of what was found; what lasts is newest."""
-    newest = sorted(found, key=_recency, reverse=True)[:most]
+def recent_alerts(
+    found: Sequence[Row[Any]], most: int, patient: PatientKey
+) -> RecentAlerts:
+    """Return the *most* newest of a patient's alerts; what lasts is newest."""
+    newest = found
+    if len(found) > most:
+        newest = sorted(found, key=_recency, reverse=True)[:most]
     kept = sorted(newest, key=attrgetter("start_utc", "source", "id"))
-    return RecentAlerts(tuple(map(wearable_alert, kept)), len(found) <= most)
+    told = tuple(wearable_alert(each, patient) for each in kept)
+    return RecentAlerts(told, len(found) <= most)
 
 
 def _recency(row: Row[Any]) -> tuple[float, float]:

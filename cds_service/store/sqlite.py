@@ -25,8 +25,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .condition.faults import Condition
 from .condition.files import Files, Place, Room
+from .condition.presence import Presence
 from .database import T
-from .presence import Presence
 from .records import Pool, StoreBusy, StoreError, StoreLost, Usage
 
 BUSY_SECONDS = 5.0

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BindParameter,
+    ColumnElement,
     Connection,
     Double,
     Exists,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
+    func,
     literal_column,
     or_,
     select,
@@ -32,6 +34,7 @@ from .records import TokenKey, TokenSpent
 from .tables import (
     AUDIT,
     CALLS,
+    CARD_REFERENCES,
     CARDS,
     CONSENT_GUARDS,
     CONSENTS,
@@ -63,18 +66,73 @@ def _alerts_since() -> Prepared:
     """
     alert = WEARABLE_ALERTS.c
     since: BindParameter[float] = bindparam("since")
+    return _newest(
+        (alert.end_utc >= since,),
+        (alert.end_utc.is_(None), or_(OPEN, alert.start_utc >= since)),
+    )
+
+
+TIMES_ASKED = 3
+"""From when on alerts are asked: so many times, each of some types."""
+
+
+_BLANK, _NOTHING = (literal_column(each, Text) for each in ("' '", "''"))
+
+
+def _alerts_asked() -> Prepared:
+    """The newest of each that are of a type, and of a time, that rules ask for.
+
+    Types come as one text with blanks around each.
+    """
+    alert = WEARABLE_ALERTS.c
+    since: BindParameter[float] = bindparam("since")
+
+    times = (
+        and_(
+            alert.end_utc >= bindparam(f"since{slot}"),
+            _is_among(f"types{slot}", alert.type),
+        )
+        for slot in range(TIMES_ASKED)
+    )
+    lasts = alert.end_utc.is_(None), or_(OPEN, alert.start_utc >= since)
+    named = _is_among("types", alert.type)
+    return _newest((alert.end_utc >= since, or_(*times)), (*lasts, named))
+
+
+def _is_among(names: str, column: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether a column is one of names that come as one text with blanks around."""
+    told: BindParameter[str] = bindparam(names, type_=Text)
+    name = _BLANK.concat(column).concat(_BLANK)
+    # Both databases know this one, and it knows no wildcards.
+    return func.replace(told, name, _NOTHING) != told
+
+
+def _alerts_between() -> Prepared:
+    """The newest of each that meet a time and are of a metric that is asked.
+
+    Metrics come as types do.
+    """
+    alert = WEARABLE_ALERTS.c
+    since: BindParameter[float] = bindparam("since")
+    until: BindParameter[float] = bindparam("until")
+    meets = alert.start_utc <= until, _is_among("metrics", alert.metric)
+    lasts = alert.end_utc.is_(None), or_(OPEN, alert.start_utc >= since)
+    return _newest((alert.end_utc >= since, *meets), (*lasts, *meets))
+
+
+def _newest(*asked: Sequence[ColumnElement[bool]]) -> Prepared:
+    """The newest of each; no column is read that a call has no use for."""
+    alert = WEARABLE_ALERTS.c
+    unused = (*_PATIENT, "version", "closing", "replaced_by", "stored_us")
+    columns = [each for each in alert if each.name not in unused]
     most: BindParameter[int] = bindparam("most")
-    order = (alert.end_utc.desc(), alert.start_utc.desc())
     questions = [
-        select(WEARABLE_ALERTS)
-        .where(*_WHOSE, HOLDS, asked)
-        .order_by(*order)
+        select(*columns)
+        .where(*_WHOSE, HOLDS, *each)
+        .order_by(alert.end_utc.desc(), alert.start_utc.desc())
         .limit(most)
         .subquery()
-        for asked in (
-            alert.end_utc >= since,
-            and_(alert.end_utc.is_(None), or_(OPEN, alert.start_utc >= since)),
-        )
+        for each in asked
     ]
     return Prepared(union_all(*map(select, questions)))
 
@@ -234,6 +292,7 @@ class CallRows(NamedTuple):
     suppressions: Sequence[Mapping[str, Any]]
     token: TokenKey | None = None
     """What is spent with it."""
+    references: Sequence[Mapping[str, Any]] = ()
 
 
 def add_call(connection: Connection, rows: CallRows) -> None:
@@ -249,6 +308,8 @@ def add_call(connection: Connection, rows: CallRows) -> None:
     if rows.suppressions:
         held = ({**each, **key} for each in rows.suppressions)
         ADD_SUPPRESSION.run(connection, *held)
+    if rows.references:
+        ADD_REFERENCE.run(connection, *({**each, **key} for each in rows.references))
 
 
 def write_call(
@@ -257,7 +318,8 @@ def write_call(
     """Store a call, all that belongs to it and its audit row in one statement.
 
     To PostgreSQL only, where each statement is a way there and back. Its text is the
-    same for any number of cards, so that it is prepared once.
+    same for any number of cards, so that it is prepared once; another one stores
+    references as well, where there are any.
 
     Raises:
         TokenSpent: if its token was used before.
@@ -265,26 +327,30 @@ def write_call(
     values = [rows.call[name] for name in _CALL_NAMES]
     values += ([row[name] for row in rows.cards] for name in _CARD_NAMES)
     values += ([row[name] for row in rows.suppressions] for name in _HELD_NAMES)
+    referring = bool(rows.references)
+    if referring:
+        values += ([row[name] for row in rows.references] for name in _REFERENCE_NAMES)
     values += (audit_row[name] for name in _AUDIT_NAMES)
     cursor = open_cursor(connection)
     if rows.token is None:
-        cursor.execute(f"WITH {_write_call(1)}", values)
+        cursor.execute(f"WITH {_write_call(1, referring)}", values)
         return
     spending, token = SPEND_TOKEN.as_sent(connection.dialect, rows.token._asdict())
     spent = f"WITH spent AS ({spending} RETURNING 1)"
     told = "RETURNING (SELECT count(*) FROM spent)"
-    writing = _write_call(1 + len(token))
+    writing = _write_call(1 + len(token), referring)
     cursor.execute(f"{spent}, {writing} {told}", [*token, *values])
     if cursor.fetchone() != (1,):
         raise TokenSpent("the token was used before")
 
 
 @cache
-def _write_call(first: int) -> str:
+def _write_call(first: int, referring: bool) -> str:
     """The statement; one branch tells the others the key of the call.
 
     Args:
         first: The number of its first value.
+        referring: Whether cards bear references.
     """
     numbers = count(first)
 
@@ -304,12 +370,14 @@ def _write_call(first: int) -> str:
         named = f"{table.name} ({listed(names)})"
         return f"INSERT INTO {named} VALUES ({places})"  # nosec B608 # our names
 
-    return (
-        f"call AS ({one(CALLS, _CALL_NAMES)} RETURNING id),"
-        f" shown AS ({several(CARDS, _CARD_NAMES)} ON CONFLICT DO NOTHING),"
-        f" held AS ({several(SUPPRESSIONS, _HELD_NAMES)})"
-        f" {one(AUDIT, _AUDIT_NAMES)}"
-    )
+    branches = [
+        f"call AS ({one(CALLS, _CALL_NAMES)} RETURNING id)",
+        f"shown AS ({several(CARDS, _CARD_NAMES)} ON CONFLICT DO NOTHING)",
+        f"held AS ({several(SUPPRESSIONS, _HELD_NAMES)})",
+    ]
+    if referring:
+        branches.append(f"referred AS ({several(CARD_REFERENCES, _REFERENCE_NAMES)})")
+    return f"{', '.join(branches)} {one(AUDIT, _AUDIT_NAMES)}"
 
 
 TOKEN_IS_SPENT = _token_is_spent()
@@ -322,6 +390,8 @@ ADD_GUARD = Prepared(
 HOLD_GUARD = {alone: _hold_guard(alone=alone) for alone in (True, False)}
 LASTING_ALERTS = _lasting_alerts()
 ALERTS_SINCE = _alerts_since()
+ALERTS_ASKED = _alerts_asked()
+ALERTS_BETWEEN = _alerts_between()
 SAVE_ALERT = _save_alert()
 RETRACT_ALERT = _retract_alert()
 SAVE_CONSENT = _save_consent()
@@ -329,6 +399,7 @@ CONSENTS_OF = _consents_of()
 ADD_CALL = Prepared(insert(CALLS), _names(CALLS), key=CALLS.c.id)
 ADD_CARD = Prepared(insert(CARDS).on_conflict_do_nothing(), _names(CARDS))
 ADD_SUPPRESSION = Prepared(insert(SUPPRESSIONS), _names(SUPPRESSIONS))
+ADD_REFERENCE = Prepared(insert(CARD_REFERENCES), _names(CARD_REFERENCES))
 ADD_PATIENT_KEY = Prepared(
     insert(PATIENT_KEYS).on_conflict_do_nothing(), _names(PATIENT_KEYS)
 )
@@ -340,8 +411,9 @@ KEY_OF_PATIENT = Prepared(
 ADD_AUDIT = Prepared(insert(AUDIT), _names(AUDIT))
 SAVE_PROBE = _save_probe()
 PRUNE_PROBES = Prepared(delete(PROBES).where(PROBES.c.at_utc < bindparam("before")))
-_ARRAYS = {str: "text", int: "bigint"}
+_ARRAYS = {str: "text", int: "bigint", float: "double precision"}
 _CALL_NAMES = _names(CALLS)
 _CARD_NAMES = [name for name in _names(CARDS) if name != "call_id"]
 _HELD_NAMES = [name for name in _names(SUPPRESSIONS) if name != "call_id"]
+_REFERENCE_NAMES = [each for each in _names(CARD_REFERENCES) if each != "call_id"]
 _AUDIT_NAMES = _names(AUDIT)

@@ -215,6 +215,24 @@ SUPPRESSIONS = Table(
 """Cards that were held back; whose they were, and when, stands in ``calls``. What stood
 as a line on the card of the rule ``told_under`` was shown in that form."""
 
+CARD_REFERENCES = Table(
+    "card_references",
+    METADATA,
+    Column("digest", TEXT, primary_key=True),
+    required_whole("call_id"),
+    *map(required_text, ("card", "tenant", "client", "fhir_base", "patient_id")),
+    Column("user", TEXT, nullable=True),
+    required_text("page"),
+    required_text("at"),
+    Column("until_utc", Double, nullable=False),
+    required_text("sealed"),
+    Index("references_by_patient", *_PATIENT),
+    Index("references_by_end", "until_utc"),
+    Index("references_by_call", "call_id"),
+)
+"""What links of cards refer to, until then. ``digest`` is of what the link bears, and
+``sealed`` the card as it was answered, and why: encrypted."""
+
 FEEDBACK = Table(
     "feedback",
     METADATA,

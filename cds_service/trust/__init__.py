@@ -23,6 +23,7 @@ from .clients import (
     KeyServer,
     RegisteredClient,
     Registry,
+    SmartApp,
     TrustedClient,
 )
 from .keyring import Keyring
@@ -33,6 +34,7 @@ from .keys import (
     InvalidKeySet,
     KeySet,
     VerificationKey,
+    public_jwk,
     read_key,
     read_key_set,
     thumbprint,
@@ -56,6 +58,7 @@ __all__ = [
     "Keyring",
     "RegisteredClient",
     "Registry",
+    "SmartApp",
     "Token",
     "Trust",
     "TrustedClient",
@@ -63,6 +66,7 @@ __all__ = [
     "authenticate",
     "examine",
     "find_client",
+    "public_jwk",
     "read_key",
     "read_key_set",
     "read_token",

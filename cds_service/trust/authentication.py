@@ -56,7 +56,15 @@ def read_token(authorization: str | None) -> Token:
     bearer = _BEARER.fullmatch(authorization or "")
     if bearer is None:
         raise Unauthenticated("no bearer token")
-    text = bearer[1]
+    return parse_token(bearer[1])
+
+
+def parse_token(text: str) -> Token:
+    """Return the token that a text is.
+
+    Raises:
+        Unauthenticated: if it is no JWT in its compact form.
+    """
     if len(text) > LONGEST_TOKEN:
         raise Unauthenticated("the token is too long")
     parts = text.split(".")
@@ -106,12 +114,12 @@ def check_times(claims: Mapping[str, Any], lifetime: int, now: datetime) -> date
         Unauthenticated: if it cannot be used now, or for longer than *lifetime*.
     """
     at = now.timestamp()
-    expires, issued = _number_claim(claims, "exp"), _number_claim(claims, "iat")
+    expires, issued = number_claim(claims, "exp"), number_claim(claims, "iat")
     if expires + LEEWAY <= at:
         raise Unauthenticated("the token has expired")
     if issued - LEEWAY > at:
         raise Unauthenticated("the token was issued in the future")
-    if "nbf" in claims and _number_claim(claims, "nbf") - LEEWAY > at:
+    if "nbf" in claims and number_claim(claims, "nbf") - LEEWAY > at:
         raise Unauthenticated("the token is not valid yet")
     if not 0 < expires - issued <= lifetime:
         raise Unauthenticated("the token lives too long")
@@ -134,7 +142,12 @@ def read_jti(claims: Mapping[str, Any]) -> str:
     return value
 
 
-def _number_claim(claims: Mapping[str, Any], name: str) -> float:
+def number_claim(claims: Mapping[str, Any], name: str) -> float:
+    """Return a claim that is a number, such as a time in seconds.
+
+    Raises:
+        Unauthenticated: if there is none, or it is further off than any time.
+    """
     value = claims.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise Unauthenticated(f"{name} is no number")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from ..fhir.backend_services import SigningKey
 from ..fhir.forms import Form
 from ..http.addresses import ListedServer
 from ..protocol.capabilities import Capabilities
@@ -27,11 +28,36 @@ class ClientProfile:
     constant_instance: bool = False
     """Its hookInstance does not tell its calls apart."""
     draws_days: bool = True
-    """It shows days as a row of bars beside their numbers."""
+    """It shows days as a row of bars, or in a table, beside their numbers."""
     algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS
     lifetime: int = DEFAULT_LIFETIME
     """Seconds that a token may live."""
     capabilities: Capabilities = Capabilities()
+
+
+@dataclass(frozen=True, slots=True)
+class SmartApp:
+    """Who this server is at an EHR's authorization server, as an app that it opens.
+
+    With neither a secret nor a key it is a public client.
+    """
+
+    client_id: str
+    secret: str = field(default="", repr=False)
+    key: SigningKey | None = None
+    """What it signs assertions with."""
+    issuer: str = ""
+    """``iss`` of id tokens; empty where the server's configuration says it."""
+    scopes: str = "auto"
+    """``v1``, ``v2``, or ``auto``: as the server's configuration says."""
+    frame_ancestors: tuple[str, ...] = ()
+    """Web origins of the EHR, in whose frames the pages may stand."""
+    user_required: bool = False
+    """Refuse a launch of which nobody says who the user is."""
+    practitioner_roles: bool = False
+    """Ask to read PractitionerRole: the EHR's calls name users by their roles."""
+    hosts: tuple[str, ...] = ()
+    """Hosts that endpoints may have, beside that of the FHIR server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +83,8 @@ class TrustedClient:
     """Web origins that its browsers call from."""
     services: tuple[str, ...] = ()
     """The services that exist for it; empty for all."""
+    smart: SmartApp | None = None
+    """None where the EHR opens no pages of this server."""
     profile: ClientProfile = ClientProfile()
 
     def may_call(self, service_id: str) -> bool:

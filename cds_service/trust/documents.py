@@ -48,10 +48,19 @@ class PublishedKeys:
 
 Fetch = Callable[[KeyServer], PublishedKeys]
 """Raises Unreadable."""
+Read = Callable[[Any, KeyServer, float], PublishedKeys]
+"""Takes the JSON value of an answer, whose it is, and seconds that it is good for.
+Raises KeyServerUnread."""
 
 
-def fetcher(pool: ConnectionPool, seconds: float = SECONDS) -> Fetch:
-    """Return what fetches over connections whose addresses were looked at."""
+def fetcher(
+    pool: ConnectionPool, seconds: float = SECONDS, read: Read | None = None
+) -> Fetch:
+    """Return what fetches over connections whose addresses were looked at.
+
+    Args:
+        read: What reads a document; where it is not told, one of JWKs or URLs.
+    """
 
     def fetch(server: KeyServer) -> PublishedKeys:
         listed = server.server
@@ -73,7 +82,7 @@ def fetcher(pool: ConnectionPool, seconds: float = SECONDS) -> Fetch:
         if problem:
             raise KeyServerUnread(problem)
         age = max_age(answer.headers.get("Cache-Control", ""))
-        return read_document(value, server, age)
+        return (read or read_document)(value, server, age)
 
     return fetch
 

@@ -70,6 +70,26 @@ class Keyring:
             return None, "the client publishes no key to verify tokens with"
         return None, "unknown kid"
 
+    def fitting(
+        self, server: KeyServer, algorithm: str, now: datetime
+    ) -> tuple[VerificationKey, ...]:
+        """Return the keys of a server that may sign by an algorithm, whatever name."""
+        shelf = self._shelf(server)
+        for look in (shelf.look, shelf.look_again):
+            keys = look(now).keys.keys.values()
+            if found := tuple(each for each in keys if algorithm in each.algorithms):
+                break
+        return found
+
+    def knows(self, server: KeyServer, now: datetime) -> bool:
+        """Check whether there is anything that a server published and that holds."""
+        return self._shelf(server).is_usable(now)
+
+    def look_at(self, server: KeyServer, now: datetime) -> "KeysKnown":
+        """Return what this process has of a server; it is not asked for that."""
+        shelf = self._shelves.get(server)
+        return shelf.known(now) if shelf else KeysKnown()
+
     def _servers(
         self, servers: Sequence[KeyServer], jku: str | None, now: datetime
     ) -> list[KeyServer]:
@@ -99,6 +119,20 @@ def _listed(lister: KeyServer, url: str) -> KeyServer:
     return replace(
         lister, server=replace(lister.server, url=url), format=KeyFormat.JWK_SET
     )
+
+
+@dataclass(frozen=True, slots=True)
+class KeysKnown:
+    """What one process has of a key server."""
+
+    kids: tuple[str, ...] = ()
+    since: datetime | None = None
+    """When they were fetched; None where none ever were."""
+    fresh_until: datetime | None = None
+    """From when on they are fetched again, as soon as somebody needs one."""
+    is_usable: bool = False
+    asked: datetime | None = None
+    """When the server was asked last, whatever came of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +169,20 @@ class _Shelf:
         """Check whether there is anything to look at."""
         published = self._published
         return published is not None and published.is_usable(now)
+
+    def known(self, now: datetime) -> KeysKnown:
+        """Return what was published, and until when it is good."""
+        published = self._published
+        if published is None:
+            return KeysKnown(asked=self._asked)
+        document = published.document
+        return KeysKnown(
+            tuple(sorted(document.keys.keys)),
+            published.since,
+            published.since + timedelta(seconds=document.age),
+            published.is_usable(now),
+            self._asked,
+        )
 
     def look(self, now: datetime) -> PublishedKeys:
         """Return what was published; fetched first where nothing usable is there."""

@@ -103,9 +103,10 @@ class InvalidKey(Exception):
 
 
 class OtherKey(InvalidKey):
-    """A public key for something else than signatures that are accepted here.
+    """A public key that no signature which is accepted here is verified with.
 
-    A set may hold some, which are passed over. Source: RFC 7517 section 5.
+    It is for something else, lacks a member or is too short. A set may hold some, which
+    are passed over. Source: RFC 7517 section 5.
     """
 
 
@@ -130,7 +131,8 @@ def read_key_set(listed: Any) -> KeySet:
 
     One that is for something else, such as for encryption, is not wrong.
 
-    Of two keys with one ``kid`` neither is used: nobody could say which is meant.
+    Of two keys with one ``kid`` neither is used, unless they are the same: nobody could
+    say which is meant.
 
     Raises:
         InvalidKeySet: if it is no list, or a longer one than any client needs.
@@ -151,12 +153,16 @@ def read_key_set(listed: Any) -> KeySet:
             told = others if isinstance(error, OtherKey) else problems
             told.append((where, str(error)))
             continue
-        if kid in keys:
+        if kid in keys and not _is_same(keys[kid], key):
             twins.add(kid)
             problems.append(((index, "kid"), "another key has the same kid"))
         keys[kid] = key
     usable = {kid: key for kid, key in keys.items() if kid not in twins}
     return KeySet(usable, tuple(problems), tuple(others))
+
+
+def _is_same(one: VerificationKey, other: VerificationKey) -> bool:
+    return one.algorithms == other.algorithms and thumbprint(one) == thumbprint(other)
 
 
 def _named_key(jwk: Any) -> tuple[str, VerificationKey]:
@@ -168,6 +174,8 @@ def _named_key(jwk: Any) -> tuple[str, VerificationKey]:
     named = isinstance(kid, str) and 0 < len(kid) <= LONGEST_KID and is_whole(kid)
     if not named:
         _refuse_others(jwk)
+        if "kid" not in jwk:
+            raise OtherKey("no kid, by which a token would name it", "kid")
         raise unnamed
     return str(kid), read_key(jwk)
 
@@ -181,6 +189,9 @@ def read_key(jwk: Mapping[str, Any]) -> VerificationKey:
     """
     _refuse_others(jwk)
     kind = _kind(jwk)
+    for member in _NEEDED[kind]:
+        if member not in jwk:
+            raise OtherKey("a member is missing that makes it a key", member)
     algorithm = jwk.get("alg")
     if algorithm is not None and algorithm not in SUITABLE[kind]:
         raise InvalidKey("the algorithm does not fit the key", "alg")
@@ -230,12 +241,16 @@ def _public_key(kind: str, jwk: Mapping[str, Any]) -> Any:
     except (jwt.PyJWTError, ValueError, TypeError, KeyError) as error:
         raise InvalidKey("the key cannot be read") from error
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < SHORTEST_RSA:
-        raise InvalidKey(f"an RSA key has at least {SHORTEST_RSA} bits", "n")
+        raise OtherKey(f"an RSA key has at least {SHORTEST_RSA} bits", "n")
     return key
 
 
 _READERS: Mapping[str, Callable[[dict[str, Any]], Any]] = {
     "RSA": RSAAlgorithm.from_jwk,
     "Ed25519": OKPAlgorithm.from_jwk,
+}
+_NEEDED = {kind: ("x", "y") for kind in SUITABLE} | {
+    "RSA": ("n", "e"),
+    "Ed25519": ("x",),
 }
 _KEY_TYPES = {"RSA": "RSA", "Ed25519": "OKP"}

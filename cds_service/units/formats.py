@@ -8,7 +8,8 @@ anybody's.
 Sources: enumerations of the unit-value schemas of Open mHealth (``temperature``,
 ``mass``, ``duration``, ``heart-rate``, ``respiratory-rate``); ``HKUnit`` of HealthKit,
 whose export names units by ``unitString``; JSON format of Health Auto Export, whose
-units follow the settings of the phone.
+units follow the settings of the phone; ISO/IEEE 11073-10101 (``MDC_DIM``); HL7 2.5.1
+chapter 7, ISO+ units.
 """
 
 from collections.abc import Mapping
@@ -68,6 +69,49 @@ _HEALTH_AUTO_EXPORT = _ANYWHERE | {
 _FHIR = {"/d": "{steps}", "{steps}/d": "{steps}"}
 """A total of a day is one of the day: what it is divided by stands in its time."""
 
+_HL7V2 = {
+    "262656": "1",
+    "262688": "%",
+    "263875": "kg",
+    "263904": "[lb_av]",
+    "264274": "mg/dL",
+    "264864": "/min",
+    "264928": "/min",
+    "266016": "mm[Hg]",
+    "266560": "[degF]",
+    "266866": "mmol/L",
+    "268192": "Cel",
+    "MDC_DIM_BEAT_PER_MIN": "/min",
+    "MDC_DIM_DEGC": "Cel",
+    "MDC_DIM_KILO_G": "kg",
+    "MDC_DIM_MMHG": "mm[Hg]",
+    "MDC_DIM_PERCENT": "%",
+    "MDC_DIM_RESP_PER_MIN": "/min",
+    "bpm": "/min",
+    "BPM": "/min",
+    "/MIN": "/min",
+    "beats/min": "/min",
+    "breaths/min": "/min",
+    "rpm": "/min",
+    "mmHg": "mm[Hg]",
+    "MM(HG)": "mm[Hg]",
+    "MM[HG]": "mm[Hg]",
+    "CEL": "Cel",
+    "C": "Cel",
+    "F": "[degF]",
+    "degC": "Cel",
+    "degF": "[degF]",
+    "KG": "kg",
+    "MG/DL": "mg/dL",
+    "MMOL/L": "mmol/L",
+    "lb": "[lb_av]",
+    "%": "%",
+    "steps": "{steps}",
+    "/d": "{steps}",
+    "{steps}/d": "{steps}",
+}
+"""Codes of MDC, and what devices write instead of UCUM; in old messages in capitals."""
+
 OWN_UNITS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "samples": MappingProxyType({}),
@@ -77,6 +121,11 @@ OWN_UNITS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "garmin": MappingProxyType({}),
         "nightscout": MappingProxyType({}),
         "google-fit": MappingProxyType({}),
+        "google-health": MappingProxyType({}),
+        "withings": MappingProxyType({}),
+        "oura": MappingProxyType({}),
+        "dexcom": MappingProxyType({}),
+        "hl7v2": MappingProxyType(_HL7V2),
         "apple-health": MappingProxyType(_APPLE),
         "health-connect": MappingProxyType({}),
     }

@@ -15,7 +15,7 @@ from .dimensions import DIMENSIONS, LONGEST, SHARES
 
 _OF_TABLES = frozenset(code for units in DIMENSIONS.values() for code in units)
 PLAIN = _OF_TABLES | frozenset(
-    "1/min {beats}/min {breaths}/min {score} [pH] ug mg U [IU] mL/h mg/d mg/g "
+    "/d 1/min {beats}/min {breaths}/min {score} [pH] ug mg U [IU] mL/h mg/d mg/g "
     "mL/min/kg mL/min/{1.73m2} m2 ng/mL/h".split()
 )
 """UCUM as written by nearly everyone; accepted without asking the grammar."""

@@ -12,10 +12,13 @@ from .consent import (
     ConsentAction,
     ConsentRecord,
     DataAction,
+    data_limits,
     is_permitted,
 )
 from .metrics import Catalogue
 from .records import PatientKey, WearableAlert
+from .summaries import DaySummary
+from .telling import span_of_day
 
 Stamp = frozenset[tuple[str, datetime, str]]
 """Id, version and content of a patient's Consents: equal while none has changed."""
@@ -56,9 +59,20 @@ class ConsentGate:
         now: datetime,
     ) -> bool:
         """Check whether a patient's *consents* permit this of an alert."""
-        known = self.catalogue.alert_types.get(alert.type)
+        return self.permits_type(action, alert.type, alert.start, consents, now)
+
+    def permits_type(
+        self,
+        action: ConsentAction,
+        type: str,
+        at: datetime,
+        consents: Sequence[Consent],
+        now: datetime,
+    ) -> bool:
+        """Check whether *consents* permit this of alerts of a type and some time."""
+        known = self.catalogue.alert_types.get(type)
         codes = known.codes if known else frozenset()
-        return self._allows(action, codes, alert.start, consents, now)
+        return self._allows(action, codes, at, consents, now)
 
     def permits_reading(
         self,
@@ -72,6 +86,21 @@ class ConsentGate:
         known = self.catalogue.metrics.get(metric)
         codes = known.consent_codes if known else frozenset()
         return self._allows(action, codes, at, consents, now)
+
+    def permits_day(
+        self,
+        action: ConsentAction,
+        day: DaySummary,
+        consents: Sequence[Consent],
+        now: datetime,
+    ) -> bool:
+        """Check whether *consents* permit this of all that a day or night may tell."""
+        first, last = span_of_day(day)
+        limits = (each for each in data_limits(consents) if first < each <= last)
+        return all(
+            self.permits_reading(action, day.metric, at, consents, now)
+            for at in (first, *limits)
+        )
 
     def permitted(
         self, consents: Sequence[Consent], now: datetime

@@ -12,6 +12,7 @@ from datetime import time, timedelta
 from types import MappingProxyType
 
 from ..units import Substance, scales
+from .outputs.contents import NO_OUTPUTS, Outputs
 from .records import AlertType
 
 Names = Mapping[str, frozenset[str]]
@@ -113,6 +114,8 @@ class Metric:
         default_factory=dict, hash=False
     )
     """By statistic: system and code of what a day was."""
+    shown_with: str = ""
+    """A metric of the same unit on whose timeline it is drawn as well."""
 
     @property
     def statistics(self) -> tuple[str, ...]:
@@ -141,6 +144,8 @@ class Catalogue:
     """By name."""
     night: Night | None = None
     """None where the site tells none: then nights have no summaries."""
+    outputs: Outputs = NO_OUTPUTS
+    """How it is told to others."""
 
     _named: Mapping[tuple[str, str], Metric] = field(
         init=False, repr=False, compare=False

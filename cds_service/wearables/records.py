@@ -83,8 +83,6 @@ class WearableAlert:
     """By which link it became the patient's; 0 where the source names patients."""
     detector: str = ""
     """The name of the detector that has found it; empty for a vendor's."""
-    recurrence: int = 0
-    """Which of the episodes that open soon after one another; 0 for a vendor's."""
     historical: bool = False
     """It was long over when the detector first heard of it."""
     median: float | None = None

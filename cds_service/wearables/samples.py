@@ -200,7 +200,10 @@ class LeftOut:
         return self.reason in REJECTED
 
 
-REJECTED = ("malformed", "metric", "unit", "implausible", "time", "wearer", "consent")
+REJECTED = (
+    *("malformed", "metric", "unit", "implausible", "time", "clock", "wearer"),
+    "consent",
+)
 SKIPPED = ("no-value", "sentinel", "goal", "demo", "other-user", "other-kind")
 """Why something is left out that nobody has to mend."""
 

@@ -114,6 +114,18 @@ def _offset_s(sample: Sample) -> int | None:
     return None if offset is None else offset // timedelta(seconds=1)
 
 
+def joined(series: Series, others: Series) -> Series:
+    """Return the readings of two series of one metric; the others come later."""
+    if not series.points:
+        return others
+    voices = list(dict.fromkeys([*others.voices, *series.voices]))
+    places = {voice: place for place, voice in enumerate(voices)}
+    points = [
+        each._replace(voice=places[series.voices[each.voice]]) for each in series.points
+    ]
+    return Series(series.metric, voices, [*points, *others.points])
+
+
 def voices_in_order(series: Series, priority: Sequence[str]) -> Series:
     """Return the series with its voices in the order in which they go first.
 
@@ -182,6 +194,14 @@ def _in_order(points: Sequence[Point]) -> Sequence[Point]:
     if all(map(lt, starts, islice(starts, 1, None))):
         return points
     return sorted(points, key=_ALL_OF_IT)
+
+
+def each_once(points: Sequence[Point]) -> Sequence[Point]:
+    """Return points in their order, each once; mostly they stand so already."""
+    starts = [each.start_us for each in points]
+    if all(map(lt, starts, islice(starts, 1, None))):
+        return points
+    return sorted(set(points))
 
 
 _ALL_OF_IT = itemgetter(0, 3, 1, 2, 4, 5, 6)

@@ -16,9 +16,18 @@ from typing import NamedTuple
 from .days import MICROSECOND, Calendar, Span, clipped, each_day, length, moment, united
 from .metrics import Catalogue, Metric
 from .samples import Context, Flag, Stat
-from .series import MINUTE, QUARTER, Point, Series, Voice, chosen, voices_in_order
+from .series import (
+    MINUTE,
+    QUARTER,
+    Point,
+    Series,
+    Voice,
+    chosen,
+    each_once,
+    voices_in_order,
+)
 from .summaries import DaySummary
-from .summing import LONGEST, named, summed, whole_days
+from .summing import named, summed, whole_days
 
 NO_READING = Flag.MANUAL | Flag.DAY_TOTAL
 EXTREMES = (Stat.MIN, Stat.MAX)
@@ -61,8 +70,8 @@ def summarise(
     told has none.
 
     Args:
-        told: What was measured, by ``metrics_read``: of each from ``first_read`` on
-            until the end of the last day.
+        told: What was measured, by ``metrics_read``: of each all that is needed, as
+            ``first_read`` says, until the end of the last day.
     """
     series = voices_in_order(
         told.get(metric.name, Series(metric.name)), metric.priority
@@ -80,15 +89,24 @@ def summarise(
 
 
 def first_read(metric: Metric, calendar: Calendar, first: date) -> int:
-    """Return from when on readings of a metric are needed for days from the first on.
+    """Return from when on all is needed for a metric's days from the first on.
 
-    Sums may have begun days before; of others those just before may take the turn of
-    those that follow.
+    Of what began before, what reaches beyond that instant is needed as well.
     """
     begin = calendar.day(first)[0]
-    if calendar.night is not None:
+    nights = metric.sleep or (metric.speaks_for is not None and not metric.cumulative)
+    if nights and calendar.night is not None:
         begin = min(begin, calendar.sleep_before(first)[0])
-    return begin - (LONGEST if metric.cumulative else NEARBY)
+    return begin - begin % QUARTER
+
+
+def reaches(point: Point) -> bool:
+    """Check whether one that reaches over ``first_read`` has a say in others' turns.
+
+    Then all is needed that is ``NEARBY``. Between readings of one moment each turn ends
+    with a quarter of an hour.
+    """
+    return _is_reading(point)
 
 
 def _asleep(catalogue: Catalogue) -> tuple[str, ...]:
@@ -150,8 +168,8 @@ def _of_readings(
     calendar: Calendar,
     days: Iterable[date],
 ) -> Iterator[DaySummary]:
-    usable = {each for each in series.points if _is_reading(each)}
-    points = chosen(replace(series, points=sorted(usable)))
+    usable = [each for each in series.points if _is_reading(each)]
+    points = chosen(replace(series, points=each_once(usable)))
     nights = metric.speaks_for is not None and calendar.night is not None
     for day in days:
         within = calendar.day(day)
@@ -167,7 +185,8 @@ def _is_reading(point: Point) -> bool:
     """Check that a point tells something of a known time that is no sum."""
     if point.stat is Stat.TOTAL:
         return False
-    if not point.flags:
+    # Operators of flags take longer than all else here.
+    if point.flags == 0:
         return True
     if point.flags & NO_READING:
         return False
@@ -233,18 +252,19 @@ def _spoken(metric: Metric, stretch: _Stretch) -> list[_Spoken]:
         start = point.start_us
         while spans[place][1] <= start:
             place += 1
-        until = min(start + speaks, spans[place][1], following) if speaks else start + 1
-        side = _side(point.flags)
+        until = start + speaks if speaks else start + 1
+        if speaks and until > following:
+            until = following
+        if speaks and until > spans[place][1]:
+            until = spans[place][1]
+        side = _side(point.flags) if point.flags != 0 else 0
         band = _band(metric, lows, point.value, side) if lows else None
-        spoken.append(
-            _Spoken(point.value, side, until - start, start, point.voice, band)
-        )
+        told = (point.value, side, until - start, start, point.voice, band)
+        spoken.append(_Spoken._make(told))
     return spoken
 
 
 def _side(flags: Flag) -> int:
-    if not flags:
-        return 0
     return bool(flags & Flag.ABOVE) - bool(flags & Flag.BELOW)
 
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from .days import Calendar, Span, beside, clipped, length, moment, united
 from .metrics import Metric
 from .samples import BOUNDS, Flag, Stat
-from .series import MINUTE, Point, Series, Voice
+from .series import MINUTE, Point, Series, Voice, each_once
 from .summaries import DaySummary
 
 NO_SUM = Flag.MANUAL | Flag.DAY_TOTAL | Flag.GROUPED | BOUNDS
@@ -162,13 +162,17 @@ _Told = Mapping[_Teller, Sequence[Point]]
 
 def _intervals(whole: Series, parts: Iterable[Series]) -> _Told:
     """The intervals of sums by who told them, each once."""
-    told: dict[_Teller, set[Point]] = {}
+    told: dict[_Teller, list[Point]] = {}
     for by_parts, series in ((False, whole), *((True, each) for each in parts)):
+        by_voice: dict[int, list[Point]] = {}
         for point in series.points:
-            if not point.flags or not point.flags & NO_SUM:
-                teller = _Teller(series.voices[point.voice], by_parts)
-                told.setdefault(teller, set()).add(point)
-    return {teller: sorted(points) for teller, points in told.items()}
+            # Operators of flags take longer than all else here.
+            if point.flags == 0 or not point.flags & NO_SUM:
+                by_voice.setdefault(point.voice, []).append(point)
+        for number, points in by_voice.items():
+            teller = _Teller(series.voices[number], by_parts)
+            told[teller] = [*told.get(teller, ()), *points]
+    return {teller: each_once(points) for teller, points in told.items()}
 
 
 def _count(
@@ -215,15 +219,22 @@ def _cut(points: Sequence[Point], within: Span) -> Iterator[_Part]:
     """What lies in a stretch of time, of intervals by their start."""
     begin = bisect_left(points, within[0] - LONGEST, key=_START)
     for point in points[begin : bisect_left(points, within[1], key=_START)]:
+        start = point.start_us
         # A count of one moment is of that moment: half of it cannot lie elsewhere.
-        end = max(point.end_us, point.start_us + 1)
-        for part in clipped([(point.start_us, end)], within):
-            share = length([part]) / (end - point.start_us)
+        end = max(point.end_us, start + 1)
+        if within[0] <= start and end <= within[1]:
+            yield _Part((start, end), point.value)
+            continue
+        for part in clipped([(start, end)], within):
+            share = length([part]) / (end - start)
             yield _Part(part, point.value * share)
 
 
 def _beside(parts: Iterable[_Part], filled: Sequence[Span]) -> Iterator[_Part]:
     """What parts tell of time of which nobody has told."""
+    if not filled:
+        yield from parts
+        return
     for part in parts:
         free = length(beside(part.span, filled))
         if free:

@@ -44,14 +44,16 @@ class Wearables:
     tallies: tuple[DayTally, ...] | None = ()
     whole: bool = True
     """False where there are older alerts than these that rules may ask for."""
+    places: Mapping[str, int] = field(default_factory=dict)
+    """By the id of an episode: which it is of those that open soon after another."""
 
 
 @dataclass(frozen=True, slots=True)
 class WearablesAsked:
     """What rules ask of a patient's wearables."""
 
-    alerts_since: datetime | None = None
-    """None where they ask no alerts."""
+    alerts: Mapping[str, datetime] = field(default_factory=dict)
+    """By type: from when on they ask alerts; those that last are asked anyway."""
     days: Mapping[tuple[str, str], date] = field(default_factory=dict)
     """By metric and part of the day: from which day on they ask it."""
     streams: frozenset[str] = frozenset()
@@ -65,7 +67,7 @@ class WearablesAsked:
         return bool(self.days or self.streams or self.detectors)
 
     def __bool__(self) -> bool:
-        return self.alerts_since is not None or self.beside_alerts
+        return bool(self.alerts) or self.beside_alerts
 
 
 def best_first(

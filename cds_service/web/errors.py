@@ -4,9 +4,7 @@ What an exception says may hold patient data, so nothing of it leaves: not to th
 client, not to the log. A bug is named by its type and the places it passed through.
 """
 
-import traceback
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, g
@@ -14,11 +12,10 @@ from werkzeug.exceptions import HTTPException
 
 from ..protocol.cards import InvalidAnswer
 from ..protocol.errors import CdsError, Unauthenticated, Unavailable
+from ..publishing.serving import find_lines
 from ..store.records import StoreError
 from .json import render_json
 from .notes import note
-
-PACKAGE = Path(__file__).parent.parent
 
 ISSUE_CODES = {
     401: "login",
@@ -115,13 +112,6 @@ def build_outcome(status: int, diagnostics: str = "") -> dict[str, Any]:
     if diagnostics:
         issue["diagnostics"] = diagnostics
     return {"resourceType": "OperationOutcome", "issue": [issue]}
-
-
-def find_lines(error: BaseException) -> list[str]:
-    """Return where an exception passed through our code, then where it arose."""
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(PACKAGE)]
-    return [f"{Path(each.filename).name}:{each.lineno}" for each in ours + frames[-1:]]
 
 
 def _json(value: Any, status: int) -> Response:

@@ -25,7 +25,8 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-"""An answer that needs to say otherwise may, except about storing and sniffing."""
+"""An answer that needs to say otherwise may, except about sniffing; about storing by
+:func:`let_keep` alone."""
 HSTS = "max-age=31536000"
 """A year."""
 
@@ -34,17 +35,35 @@ def add_headers(config: Config) -> Layer:
     """Put the headers on every answer."""
     secure = config.public_url.startswith("https://") or config.tls_cert is not None
     fixed = {"Strict-Transport-Security": HSTS} if secure else {}
-    fixed |= {name: HEADERS[name] for name in ("Cache-Control", _SNIFFING)}
+    fixed[_SNIFFING] = HEADERS[_SNIFFING]
 
     def add(response: Response) -> Response:
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         response.headers.update(fixed)
+        if g.get("kept") is not response:
+            response.headers[_STORING] = HEADERS[_STORING]
         return response
 
     return Layer(after=add)
 
 
+def let_keep(response: Response, directive: str) -> Response:
+    """Return the answer as one that caches may keep; nothing of a patient is in it.
+
+    It holds for this very answer: an error that takes its place is not kept. Nor is one
+    that is no success, or sets a cookie.
+
+    Args:
+        directive: For how long, as ``Cache-Control`` says it.
+    """
+    if response.status_code == 200 and "Set-Cookie" not in response.headers:
+        response.headers[_STORING] = directive
+        g.kept = response
+    return response
+
+
+_STORING = "Cache-Control"
 _SNIFFING = "X-Content-Type-Options"
 
 

@@ -15,8 +15,10 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from .. import __version__
 from ..config import Reload
 from ..decision import World
+from ..ingestion import SOURCES
 from ..protocol.errors import Unavailable
 from ..protocol.openapi import build_openapi
+from ..store.grants.pulling import FAILING
 from ..store.publications import Publication, Refusal
 from ..store.records import StoreError
 from .json import render_json
@@ -100,7 +102,7 @@ def build_description(world: World) -> Blueprint:
     def openapi() -> Response:
         services = (each.service for each in world.rulebook.services.values())
         url = world.config.public_url
-        document = build_openapi(services, __version__, url)
+        document = build_openapi(services, __version__, url, SOURCES)
         return Response(render_json(document), mimetype="application/json")
 
     return description
@@ -108,6 +110,8 @@ def build_description(world: World) -> Blueprint:
 
 # The rulebook that is served, for people
 
+LATE = 900.0
+"""Seconds that something may be due for a destination before somebody should look."""
 MOST = 10
 """Errors that are shown; the log has more, and `cds-service check` all."""
 _IMPORTED, _NOT_IMPORTED = "imported", "not imported: products match by name"
@@ -141,6 +145,10 @@ def summarise(world: World, sources: SourceWatch) -> Mapping[str, Any]:
     try:
         problems += _add_published(told, world)
         told["detection_due"] = world.store.detections.count_due()
+        if world.clients.clouds:
+            told["grants"] = world.store.pulls.count()
+            problems += _unpulled(told["grants"])
+        problems += _add_destinations(told, world)
         if sources.hours:
             told["sources_silent"] = _silent(sources)
     except StoreError as error:
@@ -163,6 +171,39 @@ def _add_published(told: dict[str, Any], world: World) -> list[str]:
     holder = publications.lease_holder(world.clock())
     told["watched"] = bool(holder)
     return [] if holder else ["nobody watches the rules folder"]
+
+
+def _unpulled(grants: Mapping[str, Mapping[str, int]]) -> list[str]:
+    return [
+        f"not everything can be pulled from {source}: see `cds-service connect list`"
+        for source, counted in grants.items()
+        if counted.get(FAILING)
+    ]
+
+
+def _add_destinations(told: dict[str, Any], world: World) -> list[str]:
+    """Add what waits for each destination; what somebody should see to comes back."""
+    now, problems = world.clock(), list[str]()
+    backlogs = world.store.outbox_desk.backlogs(now)
+    for each in backlogs:
+        if each.dead:
+            problems.append(f"destination {each.destination}: some were given up")
+        if each.health.is_left_alone(now):
+            problems.append(f"destination {each.destination}: fails, is left alone")
+        elif each.oldest_seconds > LATE:
+            problems.append(f"destination {each.destination}: is told too late")
+    told["destinations"] = [
+        {
+            "destination": each.destination,
+            "waiting": each.waiting,
+            "withheld": each.withheld,
+            "dead": each.dead,
+            "lag_seconds": round(each.oldest_seconds),
+            "left_alone": each.health.is_left_alone(now),
+        }
+        for each in backlogs
+    ]
+    return problems
 
 
 def _silent(sources: SourceWatch) -> list[Mapping[str, str]]:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, current_app, g, request
+from flask.blueprints import BlueprintSetupState
 
 from .. import __version__
 from ..audit import build_feedback_event, build_refusal_event
@@ -52,6 +53,7 @@ def build_hooks(
     hooks = Blueprint("hooks", __name__)
     refusals = refusals or Refusals(world.store, world.clock)
     desk = Desk(world, Keyring(fetcher(world.fhir), log), refusals)
+    hooks.record_once(lambda setup: _lay_out(setup, desk.keyring))
 
     @hooks.get("/cds-services")
     def discover() -> Response:
@@ -76,6 +78,11 @@ def build_hooks(
         return _json({"recorded": take_feedback(desk, service_id)})
 
     return hooks
+
+
+def _lay_out(setup: BlueprintSetupState, keyring: Keyring) -> None:
+    """Have the keys that callers prove themselves by seen elsewhere in the process."""
+    setup.app.extensions["cds_keyring"] = keyring
 
 
 def answer_call(desk: Desk, service_id: str) -> Answer:

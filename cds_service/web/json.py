@@ -15,7 +15,7 @@ becomes in memory is bounded by the number of values in it, counted before it is
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import orjson
@@ -93,7 +93,10 @@ def _mended(
 def _not_json(error: orjson.JSONDecodeError) -> str:
     if "depth" in error.msg:
         return _TOO_DEEP
-    return f"The body is not valid JSON: line {error.lineno}, column {error.colno}."
+    place = f"line {error.lineno}, column {error.colno}"
+    if "infinity" in error.msg:
+        return f"A number is too large to be held: {place}."
+    return f"The body is not valid JSON: {place}."
 
 
 def _count(text: bytes) -> int:
@@ -142,10 +145,10 @@ _FIELD = re.compile(r"[A-Za-z][A-Za-z-]{0,63}")
 _TOO_DEEP = f"The body is nested more than {DEEPEST} levels deep."
 
 
-MEDIA_TYPES = {"application/json", "application/fhir+json"}
+MEDIA_TYPES = ("application/json", "application/fhir+json")
 
 
-def read_body(limit: int) -> bytes:
+def read_body(limit: int, media_types: Collection[str] = MEDIA_TYPES) -> bytes:
     """Return the body of the current request.
 
     What ``Content-Length`` says is believed only to refuse; the bytes that come are
@@ -153,12 +156,13 @@ def read_body(limit: int) -> bytes:
     JSON all the same, and is not what was meant.
 
     Raises:
-        UnsupportedMediaType: if it does not claim to be plain JSON.
+        UnsupportedMediaType: if it does not claim to be one of these, and plain.
         TooLarge: if it has more than *limit* bytes.
         InvalidRequest: if it broke off, or was not chunked as HTTP asks.
     """
-    if request.mimetype not in MEDIA_TYPES:
-        raise UnsupportedMediaType("The Content-Type must be application/json.")
+    if request.mimetype not in media_types:
+        named = next(iter(media_types))
+        raise UnsupportedMediaType(f"The Content-Type must be {named}.")
     if request.content_encoding not in (None, "", "identity"):
         raise UnsupportedMediaType("The body must not be compressed.")
     if (request.content_length or 0) > limit:

@@ -5,15 +5,14 @@ there is one hook before a request and one after it. Flask-CORS has a hook of it
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from uuid import uuid4
 
-import structlog
 from flask import Flask, Response, g, request
 
-from .json import render_json
+from .log import build_logger
 from .metrics import Metrics
 from .notes import read_notes
 
@@ -83,20 +82,3 @@ def observe_requests(app: Flask, log: BinaryIO | None) -> Layer:
         return response
 
     return Layer(begin, finish)
-
-
-def build_logger(log: BinaryIO) -> structlog.typing.FilteringBoundLogger:
-    """Return a log of one line of JSON an event."""
-    logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
-        structlog.BytesLogger(log),
-        wrapper_class=structlog.make_filtering_bound_logger(0),
-        processors=[
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-            structlog.processors.JSONRenderer(serializer=_serialize),
-        ],
-    )
-    return logger
-
-
-def _serialize(event: Mapping[str, Any], **_: Any) -> bytes:
-    return render_json(event)

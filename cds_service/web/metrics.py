@@ -10,8 +10,9 @@ answer.
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from flask import current_app
@@ -22,7 +23,7 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from .. import __version__
@@ -32,6 +33,10 @@ from ..ingestion import ReadingsTally
 from ..rulebook.compile import overdue
 from ..store.detection.due import REASONS
 from ..store.detection.records import DetectionOutcome
+from ..store.grants.pulling import FAILING
+from ..store.grants.records import GrantState
+from ..store.grants.subscriptions import STATES
+from ..store.outbox.records import Backlog
 from ..store.records import StoreError
 from .sources import SourceWatch
 
@@ -62,12 +67,17 @@ COUNTERS = {
     ),
     "readings": ("Readings delivered, by outcome.", "source", "outcome"),
     "readings_left_out": ("Readings left out, by why.", "source", "reason"),
+    "notifications": (
+        "What vendors' notifications name, by what became of it.",
+        *("source", "outcome"),
+    ),
     "judged": ("Readings and days that detectors judged.", "detector"),
     "not_judged": (
         "Readings and days that detectors could not judge, by why.",
         *("detector", "reason"),
     ),
     "episodes": ("Episodes that changed, by how.", "detector", "change"),
+    "launches": ("Sign-ins from EHRs, by what became of them.", "outcome"),
     "half_characters": (
         "Half characters that were replaced in texts, by where they stood.",
         "where",
@@ -116,6 +126,32 @@ GAUGES: Mapping[str, tuple[Any, str]] = {
     ),
 }
 """Name without its prefix, to how the workers' values become one, and what it is."""
+
+
+BACKLOGS: Mapping[str, tuple[str, Callable[[Backlog, datetime], float]]] = {
+    "outbox_waiting": (
+        "Things that wait until a destination is told of them.",
+        lambda each, now: each.waiting,
+    ),
+    "outbox_due": ("Of those, what might be told by now.", lambda each, now: each.due),
+    "outbox_withheld": (
+        "Things that no consent permits a destination to be told of.",
+        lambda each, now: each.withheld,
+    ),
+    "outbox_dead": (
+        "Things that were given up, until somebody asks for them again.",
+        lambda each, now: each.dead,
+    ),
+    "outbox_oldest_seconds": (
+        "For how long the oldest has been due, or 0.",
+        lambda each, now: each.oldest_seconds,
+    ),
+    "destination_left_alone": (
+        "1 while a destination is left alone after failures in a row.",
+        lambda each, now: each.health.is_left_alone(now),
+    ),
+}
+"""Name without its prefix, to what it is of each destination, and its value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +214,10 @@ class Metrics:
         """Wearable alerts that a patient does not permit to be used."""
         self._counters["wearable_alerts_withheld"].labels(service).inc(number)
 
+    def count_launch(self, outcome: str) -> None:
+        """One step of somebody who signs in from an EHR."""
+        self._counters["launches"].labels(outcome).inc()
+
     def count_readings(self, source: str, tally: ReadingsTally) -> None:
         """The readings of one delivery."""
         for outcome, number in tally.outcomes.items():
@@ -186,6 +226,11 @@ class Metrics:
             self._counters["readings_left_out"].labels(source, reason).inc(number)
         if tally.lag is not None:
             self._seconds["readings_lag_seconds"].labels(source).observe(tally.lag)
+
+    def count_notifications(self, source: str, outcomes: Mapping[str, int]) -> None:
+        """What one notification named."""
+        for outcome, number in outcomes.items():
+            self._counters["notifications"].labels(source, outcome).inc(number)
 
     def count_detected(self, detected: DetectionOutcome) -> None:
         """What came of the judging of readings."""
@@ -247,6 +292,10 @@ class Metrics:
 
         threading.Thread(target=work, name="metrics", daemon=True).start()
 
+    def render_own(self) -> bytes:
+        """Return what this process has counted, where it has no workers."""
+        return generate_latest(self.registry)
+
     def render(self, world: World, sources: SourceWatch) -> bytes:
         """Return everything as Prometheus reads it, of all workers of this server."""
         self.say(world)
@@ -266,7 +315,7 @@ class Known:
         self._world = world
         self._sources = sources
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         """Yield what is known; what could not be read is missing, and never 0."""
         yield _labelled(
             "build_info", "1 for the version that runs.", version=__version__
@@ -283,7 +332,7 @@ class Known:
         yield _gauge("database_up", "1 while the database answers.", bool(read))
         yield from read
 
-    def _read(self) -> Iterator[GaugeMetricFamily]:
+    def _read(self) -> Iterator[Metric]:
         store, now = self._world.store, self._world.clock()
         usage, publications = store.usage(now), store.publications
         text = "1 while the newest rules are refused."
@@ -299,16 +348,52 @@ class Known:
             yield _gauge("database_free_bytes", text, usage.free)
         text = "Age of the oldest delivery of the last hour without an answer, or 0."
         yield _gauge("delivery_unanswered_seconds", text, usage.oldest_unanswered)
-        yield self._read_due()
+        yield from self._read_due(now)
+        if self._world.clients.clouds:
+            yield self._read_grants()
+            yield self._read_subscriptions()
+        yield from _told(store.outbox_desk.backlogs(now), now)
         if self._sources.hours:
             yield self._read_silence()
 
-    def _read_due(self) -> GaugeMetricFamily:
+    def _read_due(self, now: datetime) -> Iterator[GaugeMetricFamily]:
+        detections = self._world.store.detections
         text = "Times of patients' readings that are to be judged still, by why."
         family = GaugeMetricFamily("cds_detection_due", text, labels=["why"])
-        due = self._world.store.detections.count_due()
+        text = "For how long the oldest of them has been due, or 0, by why."
+        name = "cds_detection_due_oldest_seconds"
+        oldest = GaugeMetricFamily(name, text, labels=["why"])
+        due, since = detections.count_due(), detections.due_since()
         for why in REASONS:
             family.add_metric([why], float(due.get(why, 0)))
+            waited = (now - since.get(why, now)).total_seconds()
+            oldest.add_metric([why], max(0.0, waited))
+        yield family
+        yield oldest
+
+    def _read_grants(self) -> GaugeMetricFamily:
+        text = "Wearers' permissions at vendors by state, and those not pulled whole."
+        labels = ["source", "state"]
+        family = GaugeMetricFamily("cds_grants", text, labels=labels)
+        counted = self._world.store.pulls.count()
+        for cloud in self._world.clients.clouds:
+            of_source = counted.get(cloud.id, {})
+            for state in (*GrantState, FAILING):
+                family.add_metric([cloud.id, state], float(of_source.get(state, 0)))
+        return family
+
+    def _read_subscriptions(self) -> GaugeMetricFamily:
+        text = "What vendors are asked to notify of: as wanted, or failing."
+        labels = ["source", "state"]
+        family = GaugeMetricFamily(
+            "cds_notification_subscriptions", text, labels=labels
+        )
+        counted = self._world.store.subscriptions.count()
+        for cloud in self._world.clients.clouds:
+            if cloud.vendor.subscribing is not None:
+                for state in STATES:
+                    number = counted.get(cloud.id, {}).get(state, 0)
+                    family.add_metric([cloud.id, state], float(number))
         return family
 
     def _read_silence(self) -> GaugeMetricFamily:
@@ -318,6 +403,23 @@ class Known:
         for source in self._sources.heard():
             family.add_metric([source], float(source in silent))
         return family
+
+
+def _told(backlogs: Sequence[Backlog], now: datetime) -> Iterator[Metric]:
+    """What waits for each destination, and how it is."""
+    for name, (text, value) in BACKLOGS.items():
+        family = GaugeMetricFamily(f"cds_{name}", text, labels=["destination"])
+        for each in backlogs:
+            family.add_metric([each.destination], float(value(each, now)))
+        yield family
+    text, labels = "Attempts to tell a destination, by outcome.", ("sent", "failed")
+    counted = CounterMetricFamily(
+        "cds_tellings", text, labels=["destination", "outcome"]
+    )
+    for each in backlogs:
+        for label, number in zip(labels, (each.sent, each.failed)):
+            counted.add_metric([each.destination, label], float(number))
+    yield counted
 
 
 def count_overdue(world: World) -> int:
@@ -339,6 +441,12 @@ def count_readings(source: str, tally: ReadingsTally) -> None:
     """Count the readings of a delivery that is stored."""
     metrics: Metrics = current_app.extensions["cds_metrics"]
     metrics.count_readings(source, tally)
+
+
+def count_notifications(source: str, outcomes: Mapping[str, int]) -> None:
+    """Count what became of what a notification names."""
+    metrics: Metrics = current_app.extensions["cds_metrics"]
+    metrics.count_notifications(source, outcomes)
 
 
 def count_detected(detected: DetectionOutcome) -> None:

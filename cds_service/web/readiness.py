@@ -2,9 +2,10 @@
 
 Four signs have to agree, for each of them alone misses something: on a full disk a
 small row still finds room, and a file that was removed takes rows as ever. The last
-transaction did not fail, or one after it went well; there is room beside the database;
-its files are those that this process has open; and a row of this machine is committed
-every ten seconds, beside the requests. Whoever asks is answered from memory.
+transaction did not fail, or one after it went well, and after want of room a large one;
+there is room beside the database; its files are those that this process has open; and a
+row of this machine is committed every ten seconds, beside the requests. Whoever asks is
+answered from memory.
 """
 
 import os
@@ -19,6 +20,7 @@ from ..store.condition.files import Room
 from ..store.database import mask_url
 from ..store.publications import Refusal
 from ..store.records import StoreError
+from ..store.store import LARGE
 
 EVERY = 10.0
 """Seconds between two looks."""
@@ -29,9 +31,6 @@ TOLD_EVERY = 60.0
 """Seconds between two lines of the log about one fault."""
 LEAST_FREE = 64 * 1024**2
 """Bytes that have to be free beside the database."""
-LARGE = 1024**2
-"""Bytes of the row that has to be committed after a fault: a small one finds room where
-a call does not."""
 
 Log = Callable[..., object]
 

@@ -1,23 +1,53 @@
-"""Which sources of readings have fallen silent.
+"""What is asked of the database once a minute, however often somebody wants to know;
+so, which sources of readings have fallen silent.
 
-When each was heard stands in the database, in a row for every patient and metric: it is
-asked once a minute, however often somebody wants to know.
+When each was heard stands there in a row for every patient and metric.
 """
 
 import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from typing import Generic, TypeVar
 
 from ..decision import World
-from ..store.samples.records import SourceArrivals
 
 FRESH = 60.0
-"""Seconds for which it holds what the database said."""
+"""Seconds for which an answer is held."""
+T = TypeVar("T")
+
+
+class HeldAnswer(Generic[T]):
+    """What the database said when it was asked last; thread-safe."""
+
+    def __init__(
+        self, ask: Callable[[], T], seconds: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Know nothing yet.
+
+        Args:
+            ask: Asks the database.
+            seconds: A clock that never runs backwards.
+        """
+        self._ask = ask
+        self._seconds = seconds
+        self._asking = threading.Lock()
+        self._held: tuple[float, T] | None = None
+
+    def read(self) -> T:
+        """Return what is held, or what is said now where that is older than a minute.
+
+        Raises whatever asking raises, and asks again the next time.
+        """
+        with self._asking:
+            now = self._seconds()
+            if self._held is None or now - self._held[0] >= FRESH:
+                self._held = now, self._ask()
+            return self._held[1]
 
 
 class SourceWatch:
-    """What is known of the sources that are configured; thread-safe."""
+    """What is known of the sources that are configured."""
 
     def __init__(
         self, world: World, seconds: Callable[[], float] = time.monotonic
@@ -28,10 +58,7 @@ class SourceWatch:
             seconds: A clock that never runs backwards.
         """
         self._world = world
-        self._seconds = seconds
-        self._asking = threading.Lock()
-        self._asked_at: float | None = None
-        self._arrivals: tuple[SourceArrivals, ...] = ()
+        self._arrivals = HeldAnswer(world.store.samples.arrivals, seconds)
 
     @property
     def hours(self) -> int:
@@ -47,7 +74,7 @@ class SourceWatch:
         configured = {(each.tenant, each.id) for each in self._world.clients.webhooks}
         return {
             each.source: each.received
-            for each in self._read()
+            for each in self._arrivals.read()
             if (each.tenant, each.source) in configured
         }
 
@@ -62,11 +89,3 @@ class SourceWatch:
         latest = self._world.clock() - timedelta(hours=self.hours)
         heard = self.heard().items()
         return {source: received for source, received in heard if received < latest}
-
-    def _read(self) -> tuple[SourceArrivals, ...]:
-        with self._asking:
-            now = self._seconds()
-            if self._asked_at is None or now - self._asked_at >= FRESH:
-                self._arrivals = self._world.store.samples.arrivals()
-                self._asked_at = now
-            return self._arrivals

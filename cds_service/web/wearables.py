@@ -20,16 +20,15 @@ from ..ingestion import (
     greet,
     refusals_audited,
 )
-from ..protocol.errors import UnsupportedMediaType
 from ..store.samples.records import QuarantineLimits
 from ..wearables.adapters.registry import FORMATS
-from .json import parse_json, read_body, render_json
+from .json import MEDIA_TYPES, parse_json, read_body, render_json
 from .limits import admit
 from .metrics import count_detected, count_halves, count_readings
 from .notes import note
 
-PLAIN = {"application/json"}
-FHIR = {"application/json", "application/fhir+json"}
+PLAIN = ("application/json",)
+FHIR = MEDIA_TYPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +86,7 @@ def deliver(
     """Return the answer to the delivery that the request is."""
     now = world.clock()
     with refusals_audited(world.store, format, now):
-        if request.mimetype not in media_types:
-            raise UnsupportedMediaType("The Content-Type must be application/json.")
-        raw = read_body(bounds.body)
+        raw = read_body(bounds.body, media_types)
     delivery = Delivery(format, dict(request.headers), raw, now, url_secret)
     answer = accept(delivery, open_ingestion(world, bounds.values))
     if answer.body is None:

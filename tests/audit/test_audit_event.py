@@ -49,6 +49,8 @@ CALL = {
         ("rulebook", {"published": "0123", "previous": "", "changed": []}),
         ("rulebook", {"refused": ["a.yaml:1:1: no"]}),
         ("configuration", {"digest": "0123", "previous": "", "added": {"a": 1}}),
+        ("view", {"page": "why", "session": "0f6c4a627d7e4a0f", "card": "u1"}),
+        ("sign-in", {"signIn": "launched", "session": "0f6c4a627d7e4a0f"}),
         ("something-later", {}),
     ],
 )
@@ -141,3 +143,21 @@ def test_a_patient_of_no_known_server_is_named_without_one() -> None:
     event = build_audit_event(row("delivery", {"status": 202}, fhir_base="-"))
 
     assert event["entity"][0]["what"] == {"reference": "Patient/p1"}
+
+
+@pytest.mark.parametrize(
+    ("detail", "outcome"),
+    [
+        ({"signIn": "launched", "user": "Practitioner/1"}, "0"),
+        ({"signIn": "ended", "why": "logged out"}, "0"),
+        ({"signIn": "refused", "status": 403, "reason": "It was not permitted."}, "4"),
+        ({"signIn": "refused", "status": 502, "reason": "HTTP 500"}, "8"),
+    ],
+)
+def test_a_sign_in_is_user_authentication_and_says_whether_it_went_well(
+    detail: dict[str, Any], outcome: str
+) -> None:
+    event = build_audit_event(row("sign-in", detail))
+
+    assert (event["type"]["code"], event["outcome"]) == ("110114", outcome)
+    assert event.get("outcomeDesc", "") == detail.get("reason", "")

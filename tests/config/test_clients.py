@@ -373,6 +373,16 @@ def test_a_set_without_a_key_for_signatures_is_refused(
     ]
 
 
+def test_a_byte_order_mark_before_a_key_set_is_none_of_it(
+    write: Write, tmp_path: Path, ec_key: dict[str, Any]
+) -> None:
+    (tmp_path / "k.json").write_text("\ufeff" + json.dumps({"keys": [ec_key]}), "utf-8")
+
+    file = write("clients: [{id: a, iss: i, keys_file: k.json}]")
+
+    assert list(load_clients(file, development=False, lifetime=3600).clients[0].keys)
+
+
 def test_a_kid_stands_once(
     write: Write, ec_key: dict[str, Any], rsa_key: dict[str, Any]
 ) -> None:

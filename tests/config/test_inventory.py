@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -19,7 +20,16 @@ from cds_service.config import (
     load_clients,
     load_config,
 )
+from cds_service.config.bench_sign_in import BenchSignIn
+from cds_service.config.clouds import Cloud, Notifications
+from cds_service.config.destinations import (
+    DestinationTls,
+    DestinationToken,
+    FhirDestination,
+    Hl7Destination,
+)
 from cds_service.config.inventory import build_inventory, digest_file
+from cds_service.fhir.backend_services import SigningKey
 from cds_service.fhir.forms import Added, Form
 from cds_service.http.addresses import ListedServer, Reach
 from cds_service.protocol.capabilities import Capabilities
@@ -28,9 +38,11 @@ from cds_service.trust import (
     KeyFormat,
     KeyServer,
     RegisteredClient,
+    SmartApp,
     TrustedClient,
     VerificationKey,
 )
+from cds_service.wearables.telling import Subscription, TakenDay
 
 Write = Callable[[str], Path]
 SECRET = "whsec_" + "A" * 32
@@ -39,11 +51,24 @@ CONFIG = load_config({"CDS_PROFILE": "development", "CDS_AUTH": "off"})
 SERVER = ListedServer("https://fhir.example/r4")
 CLIENT = TrustedClient("ehr", "north", "https://ehr.example")
 FORM = Form("MedicationRequest", added=(Added("intent", ("order", "plan")),))
-PUBLIC = [ec.derive_private_key(each, ec.SECP384R1()).public_key() for each in (2, 3)]
+TAKES = Subscription("ehr", "north")
+FIT = Cloud("fit", "north", "-", "google-fit", "c1", "s3cret")
+TOLD = Notifications((SECRET,))
+TOKEN = DestinationToken("us", "/keys/ours.pem")
+FHIR = FhirDestination(TAKES, SERVER)
+ENGINE = Hl7Destination(TAKES, "engine", 6661)
+PRIVATE = [ec.derive_private_key(each, ec.SECP384R1()) for each in (2, 3)]
+PUBLIC = [each.public_key() for each in PRIVATE]
+SIGNING = SigningKey(PRIVATE[0], "ES384", "k1")
+APP = SmartApp("us", key=SIGNING)
+BENCH = BenchSignIn(SERVER, APP, "groups", operators=("us",))
 USUAL: dict[type[Any], Any] = {
     Clients: Clients(),
     RegisteredClient: RegisteredClient(CLIENT),
     TrustedClient: CLIENT,
+    SmartApp: APP,
+    BenchSignIn: BENCH,
+    SigningKey: SIGNING,
     ClientProfile: ClientProfile(),
     Capabilities: Capabilities(),
     KeyServer: KeyServer(SERVER),
@@ -53,13 +78,25 @@ USUAL: dict[type[Any], Any] = {
     VerificationKey: VerificationKey(("ES384",), PUBLIC[0]),
     WebhookSource: WebhookSource("watch", "north", "-", (SECRET,)),
     Proof: Proof(),
+    Cloud: FIT,
+    Notifications: TOLD,
+    FhirDestination: FHIR,
+    Hl7Destination: ENGINE,
+    Subscription: TAKES,
+    TakenDay: TakenDay("steps"),
+    DestinationToken: TOKEN,
+    DestinationTls: DestinationTls(),
 }
 OTHER: dict[type[Any], dict[str, Any]] = {
     Clients: {
         "clients": (RegisteredClient(CLIENT),),
         "webhooks": (WebhookSource("watch", "north", "-", (SECRET,)),),
+        "destinations": (ENGINE,),
+        "clouds": (FIT,),
         "consent_actors": {"north": frozenset({"Organization/us"})},
         "anonymous": CLIENT,
+        "published": {"k": VerificationKey(("ES384",), PUBLIC[0])},
+        "workbench": BENCH,
     },
     RegisteredClient: {
         "client": TrustedClient("other", "north", "https://ehr.example"),
@@ -78,8 +115,29 @@ OTHER: dict[type[Any], dict[str, Any]] = {
         "queries": (FORM,),
         "origins": ("https://ehr.example",),
         "services": ("review",),
+        "smart": APP,
         "profile": ClientProfile(strict=True),
     },
+    SmartApp: {
+        "client_id": "others",
+        "secret": SECRET,
+        "key": None,
+        "issuer": "https://ehr.example/auth",
+        "scopes": "v1",
+        "frame_ancestors": ("https://ehr.example",),
+        "user_required": True,
+        "practitioner_roles": True,
+        "hosts": ("auth.ehr.example",),
+    },
+    BenchSignIn: {
+        "server": ListedServer("https://other.example"),
+        "app": SmartApp("others"),
+        "claim": "roles",
+        "viewers": ("others",),
+        "authors": ("others",),
+        "operators": ("others",),
+    },
+    SigningKey: {"key": PRIVATE[1], "algorithm": "ES256", "kid": "k2"},
     ClientProfile: {
         "strict": True,
         "allow_replay": True,
@@ -132,12 +190,79 @@ OTHER: dict[type[Any], dict[str, Any]] = {
         "timestamp_header": "x-timestamp",
         "encoding": "base64",
         "prefix": "sha256=",
+        "addresses": ("10.1.2.0/24",),
+        "certificates": ("engine.hospital.example",),
+    },
+    Cloud: {
+        "id": "other",
+        "tenant": "south",
+        "fhir_base": "https://ehr.example/fhir",
+        "vendor_name": "other",
+        "client_id": "c2",
+        "client_secret": "other",
+        "kind_names": ("steps",),
+        "time_zone": "Europe/Berlin",
+        "days_again": 0,
+        "days_before": 0,
+        "notifications": TOLD,
+        "simulated": "http://127.0.0.1:9",
+    },
+    Notifications: {
+        "secrets": (OTHER_SECRET,),
+        "keys": "https://keys.example/keyset.json",
+    },
+    FhirDestination: {
+        "takes": Subscription("ehr", "south"),
+        "server": ListedServer("https://other.example"),
+        "token": TOKEN,
+        "write": "put",
+    },
+    Hl7Destination: {
+        "takes": Subscription("ehr", "south"),
+        "host": "other",
+        "port": 1,
+        "reach": Reach.PRIVATE,
+        "tls": DestinationTls(),
+        "version": "2.6",
+        "sending_application": "X",
+        "sending_facility": "X",
+        "receiving_application": "X",
+        "receiving_facility": "X",
+        "mode": "enhanced",
+        "coding": "mdc",
+        "processing": "T",
+        "ack_seconds": 5,
+    },
+    Subscription: {
+        "destination": "other",
+        "tenant": "south",
+        "fhir_base": "https://fhir.example",
+        "episodes": ("high-heart-rate",),
+        "days": (TakenDay("steps"),),
+        "historical": True,
+        "lateness": timedelta(hours=2),
+    },
+    TakenDay: {"metric": "weight", "statistics": ("total",)},
+    DestinationToken: {
+        "client_id": "other",
+        "key_file": "/keys/other.pem",
+        "kid": "k1",
+        "scope": "system/Observation.crus",
+        "token_endpoint": "https://ehr.example/token",
+    },
+    DestinationTls: {
+        "ca_file": "/etc/ca.pem",
+        "cert_file": "/etc/ours.pem",
+        "key_file": "/etc/ours.key",
     },
 }
 PLACES: dict[type[Any], Callable[[Any], Clients]] = {
     Clients: lambda clients: clients,
     RegisteredClient: lambda known: Clients((known,)),
     TrustedClient: lambda client: Clients((RegisteredClient(client),)),
+    SmartApp: lambda app: known_as(smart=app),
+    BenchSignIn: lambda sign_in: Clients(workbench=sign_in),
+    SigningKey: lambda key: known_as(smart=replace(APP, key=key)),
     ClientProfile: lambda profile: known_as(profile=profile),
     Capabilities: lambda able: known_as(profile=ClientProfile(capabilities=able)),
     KeyServer: lambda keys: Clients((RegisteredClient(CLIENT, key_servers=(keys,)),)),
@@ -149,6 +274,16 @@ PLACES: dict[type[Any], Callable[[Any], Clients]] = {
     Proof: lambda proof: Clients(
         webhooks=(WebhookSource("watch", "north", "-", (SECRET,), proof=proof),)
     ),
+    Cloud: lambda told: Clients(clouds=(told,)),
+    Notifications: lambda told: Clients(clouds=(replace(FIT, notifications=told),)),
+    FhirDestination: lambda told: Clients(destinations=(told,)),
+    Hl7Destination: lambda told: Clients(destinations=(told,)),
+    Subscription: lambda takes: Clients(destinations=(replace(FHIR, takes=takes),)),
+    TakenDay: lambda day: Clients(
+        destinations=(replace(FHIR, takes=replace(TAKES, days=(day,))),)
+    ),
+    DestinationToken: lambda token: Clients(destinations=(replace(FHIR, token=token),)),
+    DestinationTls: lambda tls: Clients(destinations=(replace(ENGINE, tls=tls),)),
 }
 OTHER_SETTINGS: dict[str, Any] = {
     "keep_days": 365,
@@ -164,6 +299,10 @@ OTHER_SETTINGS: dict[str, Any] = {
     "database_url": "sqlite:///other.sqlite",
     "traces_url": "http://collector.example:4318/v1/traces",
     "traces_share": 0.5,
+    "workbench": "off",
+    "workbench_charts": Path("charts"),
+    "token_key": "other",
+    "token_key_file": Path("/run/secrets/key"),
     "database_url_file": Path("/run/secrets/url"),
     "database_connections": 8,
     "database_statement_timeout_ms": 2000,
@@ -173,6 +312,7 @@ OTHER_SETTINGS: dict[str, Any] = {
     "auth": "on",
     "discovery": "authenticated",
     "public_url": "https://cds.example",
+    "identifier_base": "https://first.example",
     "host": "0.0.0.0",
     "port": 1,
     "workers": 2,
@@ -321,6 +461,7 @@ webhooks:
         'client."ehr.north".queries': [],
         'client."ehr.north".origins': [],
         'client."ehr.north".services': [],
+        'client."ehr.north".smart': None,
         'client."ehr.north".profile.strict': False,
         'client."ehr.north".profile.allow_replay': False,
         'client."ehr.north".profile.constant_instance': False,
@@ -347,6 +488,8 @@ webhooks:
         "webhook.watch.proof.timestamp_header": "",
         "webhook.watch.proof.encoding": "hex",
         "webhook.watch.proof.prefix": "",
+        "webhook.watch.proof.addresses": [],
+        "webhook.watch.proof.certificates": [],
     }
 
 

@@ -66,6 +66,18 @@ def test_a_proof_is_read_as_it_is_written(
     assert load(write(entry(told))).proof == proof
 
 
+def test_a_source_of_mllp_needs_no_secret(write: Write) -> None:
+    told = "{kind: mllp, addresses: [10.1.2.3], certificates: [engine.example]}"
+    source = load(write(f"webhooks: [{{id: w, formats: [hl7v2], proof: {told}}}]"))
+
+    assert source.secrets == ()
+    assert source.proof == Proof(
+        ProofKind.MLLP,
+        addresses=("10.1.2.3/32",),
+        certificates=("engine.example",),
+    )
+
+
 def test_a_secret_that_stands_in_a_url_has_characters_of_urls(write: Write) -> None:
     assert load(write(entry("path", URL_SECRET))).secrets == (URL_SECRET,)
 
@@ -73,6 +85,29 @@ def test_a_secret_that_stands_in_a_url_has_characters_of_urls(write: Write) -> N
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        (
+            "webhooks: [{id: w, formats: [hl7v2], proof: mllp}]",
+            "webhooks[0].proof: addresses or certificates must be given",
+        ),
+        (
+            "webhooks: [{id: w, formats: [hl7v2],"
+            " proof: {kind: mllp, addresses: [10.1.2.3/8]}}]",
+            "must be an IP address or a network, such as 10.1.2.0/24",
+        ),
+        (
+            "webhooks: [{id: w, formats: [fhir],"
+            " proof: {kind: mllp, addresses: [10.0.0.0/8]}}]",
+            "webhooks[0].formats[0]: fhir are not delivered over MLLP",
+        ),
+        (
+            f"webhooks: [{{id: w, secrets: [{SECRET}], formats: [hl7v2],"
+            " proof: {kind: mllp, addresses: [10.0.0.0/8]}}]",
+            "webhooks[0]: what is proved by its connection has no secret",
+        ),
+        (
+            entry("{kind: nightscout, addresses: [10.0.0.0/8]}"),
+            "webhooks[0].proof: addresses is not of this kind",
+        ),
         (entry("pigeon"), "proof.kind: input should be 'standard-webhooks', 'hmac"),
         (entry("hmac-sha256"), "webhooks[0].proof: header must be given"),
         (entry("header"), "webhooks[0].proof: header must be given"),

@@ -20,7 +20,7 @@ from flask.testing import FlaskClient
 from standardwebhooks import Webhook
 from werkzeug.test import TestResponse
 
-from cds_service.app import build_world, create_app
+from cds_service.app import create_app
 from cds_service.config import load_config
 from cds_service.decision import World
 from cds_service.ehr.fixture_server import (
@@ -34,6 +34,7 @@ from cds_service.ehr.hook_calls import build_bare, build_prefetched
 from cds_service.ehr.tokens import generate_key
 from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.load import check_folder
+from cds_service.starting import build_world
 
 HOME = Path(__file__).parents[2]
 CASE = HOME / "fixtures" / "patient-view" / "fires-without-anticoagulant"

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from cds_service.app import build_world
 from cds_service.audit import build_consent_event
 from cds_service.config import Clients, Config, ConsentMode
 from cds_service.decision import Answer, World, answer
@@ -21,6 +20,7 @@ from cds_service.protocol.errors import Unavailable, UnmetPrecondition
 from cds_service.protocol.requests import parse_request
 from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.load import check_folder
+from cds_service.starting import build_world
 from cds_service.store.records import Attempt, AuditEvent, Intake, StoredAnswer
 from cds_service.store.store import Store
 from cds_service.wearables.adapters.consents import keep_consent

@@ -8,16 +8,18 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from cds_service.app import build_world, create_app
-from cds_service.config import WebhookSource, load_config
+from cds_service.app import create_app
+from cds_service.config import Cloud, WebhookSource, load_config
 from cds_service.decision import World
 from cds_service.ingestion import ReadingsTally
 from cds_service.rulebook.load import check_folder
+from cds_service.starting import build_world
 from cds_service.store.detection.records import DetectionOutcome, EpisodeChange
 from cds_service.store.records import AuditEvent, Intake
 from cds_service.store.samples.records import NO_LINK, SampleBatch, StreamOwner
 from cds_service.wearables.records import PatientKey
 from cds_service.wearables.samples import Sample
+from cds_service.wearables.telling import Subscription
 
 HOME = Path(__file__).parents[2]
 
@@ -50,13 +52,18 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Metric]]
         {
             "CDS_PROFILE": "development",
             "CDS_AUTH": "off",
+            "CDS_TOKEN_KEY": "A" * 43 + "=",
             "CDS_DATABASE_URL": f"sqlite:///{folder / 'store.sqlite'}",
         }
     )
     world = build_world(config, check_folder(HOME / "rules").rulebook)
     world.store.migrate()
+    world.store.outbox.subscribe([Subscription("ehr", "default")])
     source = WebhookSource("watch", "default", "-", ())
-    world = replace(world, clients=replace(world.clients, webhooks=(source,)))
+    fit = Cloud("fit", "default", "-", "google-fit", "us", "secret")
+    ring = Cloud("ring", "default", "-", "oura", "us", "secret")
+    clients = replace(world.clients, webhooks=(source,), clouds=(fit, ring))
+    world = replace(world, clients=clients)
     take_in_one(world, source)
     app = create_app(world=world)
     http, counted = app.test_client(), app.extensions["cds_metrics"]
@@ -71,6 +78,8 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Metric]]
     )
     counted.count_detected(found_much())
     counted.count_halves("fhir", 1)
+    counted.count_notifications("fit", {"wanted": 1})
+    counted.count_launch("launched")
     counted.count_store_failure("SQLITE_FULL")
     counted.count_given_up("late")
     told = text_string_to_metric_families(http.get("/metrics").text)

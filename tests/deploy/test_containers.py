@@ -85,9 +85,11 @@ DIGEST = f"sha256:{'0f' * 32}"
 
 def images(found: Mapping[str, Any]) -> list[str]:
     """What is pulled, or built upon, for each service."""
+    ours = {each["image"] for each in found.values() if "build" in each}
     return [
         each["build"]["args"]["BASE"] if "build" in each else each["image"]
         for each in found.values()
+        if "build" in each or each["image"] not in ours
     ]
 
 
@@ -206,6 +208,32 @@ def read_services(**environment: str) -> Mapping[str, Any]:
 
 def test_compose_understands_its_file() -> None:
     assert set(services()) == {"cds", "database", "proxy", "prometheus"}
+
+
+def test_with_clouds_all_who_read_the_clients_file_have_the_key_and_one_pulls() -> None:
+    told = compose(
+        *("--file", str(DEPLOY / "compose.clouds.yaml"), "--profile", "*"),
+        *("config", "--format", "json"),
+        CDS_PUBLIC_URL=URL,
+    )
+    assert told.returncode == 0, told.stderr
+    with_clouds = dict(json.loads(told.stdout)["services"])
+    readers = {
+        name
+        for name, each in with_clouds.items()
+        if "CDS_CLIENTS_FILE" in (each.get("environment") or {})
+    }
+
+    assert readers == {"cds", "deliver", "mllp", "pull"}
+    for name in readers:
+        each = with_clouds[name]
+        key = each["environment"]["CDS_TOKEN_KEY_FILE"]
+        assert key == "/run/secrets/token.key"
+        assert "token.key" in [secret["source"] for secret in each["secrets"]]
+    pull = with_clouds["pull"]
+    assert pull["command"] == ["pull", "--every", "15m"]
+    assert pull["read_only"] is True and pull["cap_drop"] == ["ALL"]
+    assert pull["security_opt"] == ["no-new-privileges:true"]
 
 
 def test_compose_asks_for_the_url_that_ehrs_call() -> None:

@@ -107,6 +107,9 @@ def test_one_machine_is_set_up_as_the_page_says(machine: Machine) -> None:
         "cds-service.service",
         "cds-service-backup.service",
         "cds-service-backup.timer",
+        "cds-service-deliver.service",
+        "cds-service-mllp.service",
+        "cds-service-pull.service",
     }
     assert (machine.root / "etc/cds-service/rules/services.yaml").is_file()
     said = machine.said.read_text().splitlines()

@@ -175,7 +175,8 @@ def test_every_alert_says_how_bad_it_is_what_it_means_and_where_to_look() -> Non
         assert set(rule["annotations"]) == {"summary", "description"}
         assert re.fullmatch(r"\d+[smhd]", rule.get("for", "0s"))
         for label in re.findall(r"\$labels\.(\w+)", str(rule["annotations"])):
-            assert label in {"job", "instance", "kind", "source", "type"}
+            known = {"destination", "instance", "job", "kind", "source", "type"}
+            assert label in known
 
 
 def test_prometheus_is_told_of_the_alerts_and_of_the_server_that_compose_starts() -> (

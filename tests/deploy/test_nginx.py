@@ -137,12 +137,19 @@ def test_where_nginx_is_installed_it_passes_on_what_it_should(tmp_path: Path) ->
                 check_readings(base)
                 # It writes down what it refused once the sender is done with it.
                 log = before / "access.log"
+                ask("GET", f"{base}/connect/callback?state=of-a-wearer&code=of-google")
+                until(lambda: '"GET /connect/callback" 404' in read(log))
+                ask("GET", f"{base}/smart/callback?state=of-a-clinician&code=of-ehr")
+                until(lambda: '"GET /smart/callback" ' in read(log))
                 until(
                     lambda: '"POST /wearables/v1/sources/garmin/..." 413' in read(log)
                 )
             logged = read(log)
             assert '"POST /echo" 200' in logged
+            assert '"GET /wearables/v1/notifications/oura/..." 404' in logged
             assert "secret-of-the-vendor" not in logged
+            assert "of-a-wearer" not in logged and "of-google" not in logged
+            assert "of-a-clinician" not in logged and "of-ehr" not in logged
 
 
 def read(log: Path) -> str:
@@ -176,6 +183,9 @@ def check_readings(base: str) -> None:
     url = f"{base}/wearables/v1/sources/garmin/secret-of-the-vendor"
     assert ask("POST", url, data=b"x" * 2_200_000).status_code == 404
     assert ask("POST", url, data=b"x" * 18_000_000).status_code == 413
+    notified = f"{base}/wearables/v1/notifications"
+    ask("GET", f"{notified}/withings/secret-of-the-vendor")
+    ask("GET", f"{notified}/oura?verification_token=secret-of-the-vendor")
 
 
 @pytest.mark.slow

@@ -16,14 +16,20 @@ import click
 import pytest
 
 from cds_service.cli import main
-from cds_service.config import Config, load_config
+from cds_service.config import Config, load_config, load_vault
 from cds_service.config.settings import PREFIX
 
 from ..waiting import PATIENCE
 
 HOME = Path(__file__).parents[2]
 UNITS = HOME / "deploy" / "systemd"
-SERVICES = ["cds-service.service", "cds-service-backup.service"]
+SERVICES = [
+    "cds-service.service",
+    "cds-service-backup.service",
+    "cds-service-deliver.service",
+    "cds-service-mllp.service",
+    "cds-service-pull.service",
+]
 PROGRAM = "/opt/cds-service/bin/cds-service"
 Unit = dict[str, list[str]]
 
@@ -106,7 +112,7 @@ def test_its_command_is_one_of_ours(file: str) -> None:
     assert words.pop(0) == PROGRAM
 
     command: click.Command = main
-    while isinstance(command, click.Group):
+    while isinstance(command, click.Group) and words:
         found = command.get_command(click.Context(command), words.pop(0))
         assert found is not None
         command = found
@@ -141,6 +147,26 @@ def test_with_postgresql_its_url_is_handed_over_as_a_file(credentials: Path) -> 
     assert config.database_url == "postgresql+psycopg://cds:geheim@db/cds"
     handed = {each.partition(":")[0] for each in unit["LoadCredential"]}
     assert handed == {"clients.yaml", "database-url"}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ("cds-service-pull.service",),
+        ("cds-service.service", "cds-service.service.d/clouds.conf"),
+    ],
+)
+def test_with_clouds_the_key_of_wearers_tokens_is_handed_over_as_a_file(
+    credentials: Path, files: tuple[str, ...]
+) -> None:
+    unit = read(*files)
+    (credentials / "token.key").write_text("A" * 43 + "=\n")
+
+    config = load_config(environment(unit, credentials))
+
+    assert len(load_vault(config).keys) == 1
+    handed = {each.partition(":")[0] for each in unit["LoadCredential"]}
+    assert handed == {"clients.yaml", "token.key"}
 
 
 def test_every_setting_that_is_named_there_is() -> None:
@@ -199,6 +225,9 @@ def test_systemd_itself_finds_them_sound_and_safe_where_it_is_installed(
     assert sorted(each.name for each in installed(tmp_path)) == [
         "cds-service-backup.service",
         "cds-service-backup.timer",
+        "cds-service-deliver.service",
+        "cds-service-mllp.service",
+        "cds-service-pull.service",
         "cds-service.service",
     ]
     assert list(judgements(tmp_path)) == []

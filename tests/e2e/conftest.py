@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
+from types import ModuleType
 from typing import Any
 from uuid import uuid4
 
@@ -76,9 +77,9 @@ class Server:
     def base(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
-        """Start it, on the same database as before, and wait until it is ready."""
-        log = self.folder / "log"
+    @property
+    def environment(self) -> dict[str, str]:
+        """What it is started with, and whatever runs beside it."""
         usual = {name: each for name, each in os.environ.items() if name[:4] != "CDS_"}
         own = {
             "CDS_PROFILE": "development",
@@ -88,10 +89,15 @@ class Server:
             "CDS_DATABASE_URL": self.database,
             "CDS_PORT": "0",
         }
+        return {**usual, **own, **self.settings}
+
+    def start(self) -> None:
+        """Start it, on the same database as before, and wait until it is ready."""
+        log = self.folder / "log"
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "cds_service.cli", "serve"],
-                env={**usual, **own, **self.settings},
+                env=self.environment,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
@@ -317,14 +323,33 @@ ABOUT_DATA = {
     "test_consent",
     "test_from_readings_to_a_card",
     "test_held_back",
+    "test_killed_on_the_way",
     "test_metrics",
     "test_privacy",
     "test_readings",
     "test_real_process",
     "test_reload",
+    "test_tokens_of_wearers",
     "test_webhook_and_chart",
 }
 """Modules whose servers run on both databases."""
+WATCHING = {
+    "test_configuration",
+    "test_new_settings",
+    "test_privacy",
+    "test_real_process",
+    "test_reload",
+    "test_sick_database",
+    "test_three_nodes",
+    "test_upgrade",
+}
+"""Modules whose servers watch the rules, as they do where nobody says otherwise. A
+process beside each of the others would take as long to start as the server itself."""
+
+
+def name_of(module: ModuleType) -> str:
+    """Return its name without the packages."""
+    return module.__name__.rpartition(".")[2]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -333,7 +358,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     said = any(each.args[0] == "kind" for each in marks)
     said = said or hasattr(metafunc.module, "kind")
     if "kind" in metafunc.fixturenames and not said:
-        both = metafunc.module.__name__.rpartition(".")[2] in ABOUT_DATA
+        both = name_of(metafunc.module) in ABOUT_DATA
         kinds = ["sqlite", "postgresql"] if both else ["sqlite"]
         metafunc.parametrize("kind", kinds, indirect=True, scope="module")
 
@@ -353,11 +378,14 @@ def start_server(
 ) -> Iterator[StartServer]:
     """Starts servers with settings of their own; all are ended with the module."""
     pem, public = generate_key()
+    usual = {} if name_of(request.module) in WATCHING else {"reload": "off"}
     with ExitStack() as running:
 
         def start(
             fhir_servers: tuple[str, ...] = (),
             clients: Sequence[Mapping[str, Any]] = (),
+            destinations: Sequence[Mapping[str, Any]] = (),
+            clouds: Sequence[Mapping[str, Any]] = (),
             **settings: str,
         ) -> Server:
             folder = tmp_path_factory.mktemp("server")
@@ -366,7 +394,10 @@ def start_server(
             client["fhir_servers"] = list(fhir_servers)
             watch = {"id": "watch", "secrets": [SECRET]}
             watch["formats"] = ["alerts", "consents", "samples"]
+            watch["tokens"] = bool(clouds)
             known = {"clients": [client, *clients], "webhooks": [watch]}
+            known |= {"destinations": list(destinations)} if destinations else {}
+            known |= {"clouds": list(clouds)} if clouds else {}
             (folder / "clients.yaml").write_text(json.dumps(known))
             shutil.copytree(prepared / "rules", folder / "rules")
             url = settings.get("database_url", f"sqlite:///{folder / 'store.sqlite'}")
@@ -375,6 +406,7 @@ def start_server(
                 url = databases.url(running.enter_context(databases.lend()))
             if "rules" not in settings and "database_url" not in settings:
                 fill(prepared / "store.sqlite", url)
+            settings = {**usual, **settings}
             named = {f"CDS_{name.upper()}": each for name, each in settings.items()}
             server = Server(folder, pem, named, url)
             running.callback(server.kill)

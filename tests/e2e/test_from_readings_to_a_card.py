@@ -73,15 +73,17 @@ def beats(
     ]
 
 
-def stillness(patient: str, since: datetime, minutes: int) -> list[dict[str, Any]]:
-    """No step in any of these minutes."""
+def stillness(
+    patient: str, since: datetime, number: int, length: timedelta = MINUTE
+) -> list[dict[str, Any]]:
+    """No step in any of so many intervals."""
     told = {"patient": patient, "metric": "steps", "value": 0, "unit": "{steps}"}
-    starts = (since + n * MINUTE for n in range(minutes))
+    starts = (since + n * length for n in range(number))
     return [
         {
             **told,
             "start": start.isoformat(),
-            "end": (start + MINUTE).isoformat(),
+            "end": (start + length).isoformat(),
             "stat": "total",
             "device": WATCH,
         }
@@ -131,7 +133,7 @@ def test_from_a_consent_to_a_card_and_from_a_correction_to_none(
     patient = chart.case.name
     start = (datetime.now(UTC) - timedelta(minutes=70)).replace(microsecond=0)
     hour = beats(patient, start, [115] * 60, rev=1)
-    hour += stillness(patient, start - 5 * MINUTE, 60)
+    hour += stillness(patient, start - 5 * MINUTE, 60, timedelta(seconds=70))
     assert cards(server, chart) == []
 
     agree(server, patient, "collect", "use")
@@ -208,6 +210,7 @@ def hours(patient: str, number: int) -> list[dict[str, Any]]:
 def judged(store: Store, patient: PatientKey) -> list[tuple[Any, ...]]:
     """What a patient's episodes say, but for their ids and when they became known."""
     found = [each.stored.episode for each in store.detections.episodes(patient)]
+    found.sort(key=lambda each: (each.detector, each.start))
     return [
         (each.detector, each.start, each.opened, each.end, each.closing, each.peak,
          each.n, each.coverage)  # fmt: skip

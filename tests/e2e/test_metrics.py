@@ -25,7 +25,7 @@ Chart = Any
 @pytest.fixture(scope="module")
 def server(start_server: Callable[..., Server]) -> Server:
     """Three workers with five threads each."""
-    return start_server(workers="3", threads="5")
+    return start_server(workers="3", threads="5", reload="on")
 
 
 def read(server: Server) -> dict[tuple[str, str], float]:

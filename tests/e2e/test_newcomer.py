@@ -1,13 +1,13 @@
 """A fresh clone, and nothing in it but what is committed: the main job is played."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -69,23 +69,38 @@ def test_the_demo_plays_its_six_parts_and_leaves_nothing_behind(
     output = play(clone, environ)
 
     check_parts(output)
+    assert output.endswith("No card: nothing to say.\n")
     assert git("-C", str(clone), "status", "--porcelain") == before == ""
     assert list(tmp_path.iterdir()) == []
 
 
 def check_parts(output: str) -> None:
     """Check that all was played, in its order, and that both calls say the same."""
-    titles = ("1. The", "2. A", "3. An", "4. An", "5. An", "6. The")
-    parts = [output.index(each) for each in titles]
-    assert parts == sorted(parts)
-    _, _, prefetched, fetched, _ = (output[start:end] for start, end in pairwise(parts))
+    titles, *parts = re.split(r"^\d\. .*$", output, flags=re.MULTILINE)
+    agreed, worn, opened, asked, again, corrected = parts
+    assert "Starting the server at http://127.0.0.1:" in titles
+    assert "/wearables/v1/consents → 202" in agreed
+    assert "/wearables/v1/samples → 202: 120 accepted" in worn
+    assert worn.count("high-heart-rate") == 1
+    assert "55 min (lasts), max 121 /min, limit 100, 100% covered by 56" in worn
+    assert "WARNING" in opened
+    assert "Resting heart rate up to 121 /min" in opened
     (summary,) = [
         line.strip().removeprefix("- ")
-        for line in fetched.splitlines()
+        for line in asked.splitlines()
         if line.strip().startswith("- ")
     ]
-    assert "The same, word for word" in fetched
-    assert words(summary) <= words(prefetched)
+    assert words(summary) <= words(opened)
+    assert "The same, word for word" in asked
+    assert "The server asked for Condition?patient=fast-hour" in asked
+    assert again.endswith(
+        "No card: everything was already shown.\n  Held back: 1 (1 repeated).\n"
+    )
+    assert "/wearables/v1/samples → 202: 60 revised" in corrected
+    assert "(taken back)" in corrected
+    assert "No card: nothing to say.\n" in corrected
+    assert output.count("/cds-services/wearable-review → 200") == 4
+    assert "\x1b" not in output
 
 
 def words(text: str) -> set[str]:
@@ -108,19 +123,14 @@ def test_the_code_that_is_played_is_that_of_the_clone(
     assert Path(found.stdout.strip()).is_relative_to(clone)
 
 
-def test_played_again_it_passes_over_a_port_that_is_taken(
-    clone: Path, environ: dict[str, str]
-) -> None:
+@contextmanager
+def usual_port_taken() -> Iterator[None]:
+    """Another server has the port that the demo would take."""
     with socket.socket() as other:
         with suppress(OSError):  # somebody else has it: as good
             other.bind(("127.0.0.1", 8080))
             other.listen()
-
-        output = play(clone, environ)
-
-    check_parts(output)
-    assert "Starting the server at http://127.0.0.1:" in output
-    assert "http://127.0.0.1:8080" not in output
+        yield
 
 
 @contextmanager
@@ -146,15 +156,18 @@ def children(process: subprocess.Popen[bytes]) -> list[Path]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_demo_stays_up_until_it_is_told_to_end_and_ends_all_of_it(
+def test_the_demo_stays_up_beside_another_server_and_ends_all_of_it_when_told_to(
     clone: Path, environ: dict[str, str], tmp_path: Path, number: signal.Signals
 ) -> None:
     said, folder = tmp_path / "said", tmp_path / "temporary"
     folder.mkdir()
     environ["TMPDIR"] = str(folder)
-    with staying_up(clone, environ, said) as process:
+    with usual_port_taken(), staying_up(clone, environ, said) as process:
         until(lambda: "tail -f" in said.read_text(), said.read_text, process)
-        lines = said.read_text().splitlines()
+        output = said.read_text()
+        check_parts(output)
+        assert "http://127.0.0.1:8080" not in output
+        lines = output.splitlines()
         (url,) = [each.split()[1] for each in lines if each.endswith("/cds-services")]
         assert requests.get(url, timeout=PATIENCE).status_code == 200
         (server,) = children(process)

@@ -5,15 +5,18 @@ was sent is shown as well: a mark that went nowhere would prove nothing.
 """
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from threading import Thread
 
 import pytest
+import requests
 from sqlalchemy import MetaData, create_engine, select
 
 from cds_service.ehr.client import Ehr
 
-from ..waiting import until
+from ..waiting import PATIENCE, until
 from .story import (
     FAULTS,
     Chart,
@@ -162,6 +165,43 @@ def test_what_is_open_to_all_holds_no_person_and_no_token(
     for what, status, answer in told:
         assert status == 200
         assert found(answer, {**story.personal(), **story.secrets()}) == [], what
+
+
+@pytest.fixture(scope="module")
+def desk(story: Story) -> requests.Session:
+    """An operator's browser, signed in to the workbench by a link."""
+    words = [sys.executable, "-m", "cds_service.cli", "workbench", "login"]
+    done = subprocess.run(
+        [*words, "--role", "operator"],
+        env=story.server.environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    (link,) = (each for each in done.stdout.split() if "code=" in each)
+    session = requests.Session()
+    answer = session.post(
+        f"{story.server.base}/workbench/login",
+        {"code": link.partition("code=")[2]},
+        headers={"Sec-Fetch-Site": "same-origin"},
+        timeout=PATIENCE,
+    )
+    assert answer.url.endswith("/workbench/"), answer.text
+    return session
+
+
+@pytest.mark.parametrize("page", ["operations", "rules", "vendors"])
+def test_the_pages_for_who_runs_the_server_hold_no_person_and_no_token(
+    story: Story, desk: requests.Session, page: str
+) -> None:
+    url = f"{story.server.base}/workbench/{page}"
+    answer = desk.get(url, timeout=PATIENCE)
+
+    assert answer.status_code == 200 and b"<h1>" in answer.content
+    shown = answer.content.replace(b"&#39;", b"'").replace(b"&#34;", b'"')
+    assert found(shown, {**story.personal(), **story.secrets()}) == []
+    if page == "operations":
+        assert b"wearable-review" in shown and b"5 loaded" in shown
 
 
 def test_c_29_a_card_holds_what_it_must_and_no_name_id_or_token(story: Story) -> None:

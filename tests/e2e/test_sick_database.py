@@ -189,7 +189,7 @@ def test_where_there_is_no_room_it_is_not_ready_until_there_is(
         assert f'cds_store_failures_total{{kind="{line["kind"]}"}}' in metrics
 
     until(lambda: readiness(server) == 200)
-    # Whatever is committed ends the fault; it is told at the next look.
+    # The large row of the next look ends the fault.
     until(lambda: told(server, "ready again"))
     assert deliver(server, chart, "room-again") == 202
     found = server.rows("select key from deliveries where status")

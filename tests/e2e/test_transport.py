@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import socket
 import ssl
 import subprocess
@@ -28,7 +29,6 @@ from ..waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
 
-RULES = Path(__file__).parents[2] / "rules"
 Reply = tuple[int, dict[str, str], Any]
 
 
@@ -164,7 +164,6 @@ def settings_of(folder: Path, **settings: object) -> dict[str, str]:
         **usual,
         "CDS_PROFILE": "development",
         "CDS_AUTH": "off",
-        "CDS_RULES": str(RULES),
         "CDS_RELOAD": "off",
         "CDS_DATABASE_URL": f"sqlite:///{folder / 'store.sqlite'}",
         "CDS_PORT": "0",
@@ -173,12 +172,12 @@ def settings_of(folder: Path, **settings: object) -> dict[str, str]:
 
 
 @contextmanager
-def serving(folder: Path, program: list[str], **settings: object) -> Iterator[Server]:
+def serving(folder: Path, **settings: object) -> Iterator[Server]:
     """The server as a process of its own."""
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, *program],
+            [sys.executable, "-m", "cds_service.cli", "serve"],
             env=settings_of(folder, **settings),
             stdout=output,
             stderr=output,
@@ -197,14 +196,15 @@ Start = Callable[..., Server]
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+def start(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     """Starts `cds-service serve` with settings of its own."""
     with ExitStack() as running:
 
         def make(**settings: object) -> Server:
             folder = tmp_path_factory.mktemp("server")
-            program = ["-m", "cds_service.cli", "serve"]
-            return running.enter_context(serving(folder, program, **settings))
+            shutil.copy(prepared / "store.sqlite", folder)
+            rules = prepared / "rules"
+            return running.enter_context(serving(folder, rules=rules, **settings))
 
         yield make
 

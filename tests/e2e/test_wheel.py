@@ -121,44 +121,48 @@ print([each for each in ("pytest", "mypy", "pip") if importlib.util.find_spec(ea
     assert others == "[]"
 
 
-def test_the_demo_of_an_installed_wheel_plays_the_main_job_anywhere(
-    environment: Path, tmp_path: Path
-) -> None:
-    demo = run(environment / "bin" / "cds-service", "demo", "--once", cwd=tmp_path)
-
-    assert demo.returncode == 0, demo.stdout + demo.stderr
-    assert demo.stdout.count("/wearables/v1/samples → 202") == 2
-    assert demo.stdout.count("/cds-services/wearable-review → 200") == 4
-    assert "The same, word for word" in demo.stdout
-    assert list(tmp_path.iterdir()) == []
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the demo is started; nothing is there."""
+    return tmp_path_factory.mktemp("anywhere")
 
 
-@pytest.fixture
-def invited(environment: Path, tmp_path: Path) -> Iterator[list[str]]:
+@pytest.fixture(scope="module")
+def invited(environment: Path, folder: Path) -> Iterator[str]:
     """What a demo that stays up says, for as long as it does."""
-    said = tmp_path / "said"
+    said = environment / "said"
     with said.open("wb") as output:
         process = subprocess.Popen(
             [environment / "bin" / "cds-service", "demo"],
             env=bare_environ(),
-            cwd=tmp_path,
+            cwd=folder,
             stdout=output,
             stderr=output,
         )
     try:
         until(lambda: "tail -f" in said.read_text(), said.read_text, process)
-        yield said.read_text().splitlines()
+        yield said.read_text()
     finally:
         process.terminate()
         process.wait(PATIENCE)
 
 
-def test_the_call_that_the_demo_proposes_can_be_typed_where_it_was_started(
-    invited: list[str], tmp_path: Path
+def test_the_demo_of_an_installed_wheel_plays_the_main_job_anywhere(
+    invited: str, folder: Path
 ) -> None:
-    (proposed,) = [each for each in invited if " call wearable-review " in each]
+    assert invited.count("/wearables/v1/samples → 202") == 2
+    assert invited.count("/cds-services/wearable-review → 200") == 4
+    assert "The same, word for word" in invited
+    assert list(folder.iterdir()) == []
 
-    called = run(*shlex.split(proposed), cwd=tmp_path)
+
+def test_the_call_that_the_demo_proposes_can_be_typed_where_it_was_started(
+    invited: str, folder: Path
+) -> None:
+    lines = invited.splitlines()
+    (proposed,) = [each for each in lines if " call wearable-review " in each]
+
+    called = run(*shlex.split(proposed), cwd=folder)
 
     assert called.returncode == 0, called.stdout + called.stderr
     assert "200" in called.stdout

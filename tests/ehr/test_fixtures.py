@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from cds_service.ehr.fixtures import fill_prefetch, load_case, resolve_times
+from cds_service.ehr.fixture_server import load_records
+from cds_service.ehr.fixtures import (
+    fetch_from,
+    fill_prefetch,
+    load_case,
+    resolve_times,
+)
 
 NOW = datetime(2026, 3, 31, 9, 30, tzinfo=timezone(timedelta(hours=-5)))
 
@@ -107,3 +113,20 @@ def test_prefetch_is_what_an_ehr_holding_the_chart_would_send() -> None:
     assert prefetch["other"] is None
     assert "encounter" not in prefetch
     json.dumps(prefetch)
+
+
+def test_what_a_chart_says_that_it_lacks_every_search_of_it_lacks() -> None:
+    issue = {"severity": "warning", "code": "suppressed"}
+    withheld = {"resourceType": "OperationOutcome", "issue": [issue]}
+    patient = {"resource": {"resourceType": "Patient", "id": "p1"}}
+    whole = {"resourceType": "Bundle", "entry": [patient]}
+    cut = {**whole, "entry": [patient, {"resource": withheld}], "total": 7}
+    records = load_records([whole])
+
+    status, found = fetch_from(records, cut)("Condition?patient=p1")
+
+    assert status == 200
+    assert found["entry"] == [{"resource": withheld}]
+    assert found["total"] == 6
+    assert fetch_from(records, cut)("Patient/p1") == (200, patient["resource"])
+    assert "entry" not in fetch_from(records, whole)("Condition?patient=p1")[1]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 
@@ -93,6 +93,18 @@ def test_an_archive_that_is_damaged_says_so(tmp_path: Path) -> None:
     with pytest.raises(BrokenExport, match="damaged"):
         with open_apple_export(path) as export:
             list(read_chunks(export.records, print))
+
+
+def test_an_archive_whose_compression_is_damaged_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "export.zip"
+    with ZipFile(path, "w", ZIP_DEFLATED) as archive:
+        archive.writestr("export.xml", RECORDS)
+    raw = bytearray(path.read_bytes())
+    raw[raw.index(b"export.xml") + len("export.xml")] = 0xFF
+    path.write_bytes(raw)
+    with pytest.raises(BrokenExport, match="damaged"):
+        with open_apple_export(path):
+            pass
 
 
 def test_an_encrypted_archive_says_so(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 
@@ -171,6 +171,18 @@ def test_an_archive_without_a_database_says_so(tmp_path: Path) -> None:
     with ZipFile(path, "w") as zipped:
         zipped.writestr("export.db", "not a database")
     with pytest.raises(BrokenDatabase, match="0 databases"):
+        with open_health_connect(path, NAMES):
+            pass
+
+
+def test_an_archive_whose_compression_is_damaged_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "export.zip"
+    with ZipFile(path, "w", ZIP_DEFLATED) as zipped:
+        zipped.write(database(tmp_path), "export.db")
+    raw = bytearray(path.read_bytes())
+    raw[raw.index(b"export.db") + len("export.db")] = 0xFF
+    path.write_bytes(raw)
+    with pytest.raises(BrokenDatabase, match="the archive cannot be read"):
         with open_health_connect(path, NAMES):
             pass
 

@@ -2,6 +2,7 @@ import pytest
 
 from cds_service.fhir.code_systems import (
     SYSTEMS,
+    can_be_read,
     canonical_system,
     has_good_check_digit,
     is_well_formed,
@@ -149,3 +150,29 @@ def test_a_letter_in_the_place_of_a_digit_is_seen(
 
     assert misread_code(uri, code) == meant
     assert not meant or not is_well_formed(uri, normalise_code(uri, code))
+
+
+@pytest.mark.parametrize(
+    ("system", "code", "readable"),
+    [
+        ("icd10cm", "I48.91", True),
+        ("icd10cm", "i48.-", True),
+        ("icd10cm", "B33.2+", True),
+        ("icd10cm", "I 48.91", False),
+        ("icd10cm", "IMO0001", False),
+        ("icd10cm", "427.31", False),
+        ("icd10cm", "I48" + "1" * 100, False),
+        ("atc", "C01AA05", True),
+        ("atc", "digoxin", False),
+        ("loinc", "8867-4", True),
+        ("loinc", "LP6243-4", True),
+        ("loinc", "8867\u20114", False),
+        ("loinc", "pulse", False),
+        ("snomed", "anything", True),
+        ("http://hospital.example/codes", "anything", True),
+    ],
+)
+def test_a_code_can_be_read_where_it_has_the_form_of_its_system(
+    system: str, code: str, readable: bool
+) -> None:
+    assert can_be_read(SYSTEMS.get(system, system), code) is readable

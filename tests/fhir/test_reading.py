@@ -34,6 +34,8 @@ def ids(source):
         {"total": None},
         {"total": "2"},
         {"total": 2},
+        {"total": 2.0},
+        {"total": "some"},
         {"total": 1},
         {"link": "none"},
         {"link": [{"relation": "self", "url": "x"}, 7]},
@@ -420,6 +422,42 @@ def test_p_15_issues_of_the_bundle_itself_are_heeded_as_r5_has_them(bundle):
     assert read(bundle(issues=outcome("error"))).state is MISSING
 
 
+@pytest.mark.parametrize("severity", ["Warning", " INFORMATION"])
+def test_p_15_a_severity_is_known_in_every_spelling(bundle, severity):
+    routine = outcome(severity)
+    withheld = outcome(severity, code="suppressed")
+
+    assert read(bundle(routine)).state is LOADED
+    assert read(bundle(withheld)).state is PARTIAL
+
+
+@pytest.mark.parametrize("member", ["tag", "security"])
+@pytest.mark.parametrize("code", ["SUBSETTED", "REDACTED", "MASKED", "redacted "])
+def test_a_bundle_that_is_labelled_as_cut_is_not_all_there_is(
+    bundle, condition, member, code
+):
+    coding = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"}
+    label = {member: [{**coding, "code": code}]}
+
+    source = read(bundle(condition("a"), meta=label))
+
+    assert (ids(source), source.state) == (["a"], PARTIAL)
+    assert source.why == "the bundle is labelled as cut"
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"tag": [{"code": "ACTIONABLE"}, 7, {"code": 7}, {}]},
+        {"security": {"code": "R"}},
+        {"tag": "SUBSETTED"},
+        "SUBSETTED",
+    ],
+)
+def test_other_labels_of_a_bundle_say_nothing_of_what_it_lacks(bundle, meta):
+    assert read(bundle(meta=meta)).state is LOADED
+
+
 def test_p_15_an_error_and_nothing_but_other_types_is_a_failure(bundle):
     page = bundle(outcome("error"))
     page["entry"].append(entry("Observation", "match"))
@@ -427,8 +465,9 @@ def test_p_15_an_error_and_nothing_but_other_types_is_a_failure(bundle):
     assert read(page).state is MISSING
 
 
-def test_p_22_fewer_entries_than_the_total_are_partial(bundle, condition):
-    source = read(bundle(condition("a"), total=5))
+@pytest.mark.parametrize("total", [5, "5", " 5 ", 5.0, 2])
+def test_p_22_fewer_entries_than_the_total_are_partial(bundle, condition, total):
+    source = read(bundle(condition("a"), total=total))
 
     assert (source.state, source.why) == (PARTIAL, "fewer entries than the total")
 
@@ -478,7 +517,11 @@ def test_sources_of_several_keys_are_joined(bundle, condition):
         ({"link": [{"relation": "next", "url": "u"}]}, "u"),
         ({"link": [{"relation": "self", "url": "s"}]}, None),
         ({"link": [7, {"relation": "next"}]}, ""),
-        ({"link": {"relation": "next"}}, None),
+        ({"link": {"relation": "next"}}, ""),
+        ({"link": {"relation": "next", "url": "u"}}, "u"),
+        ({"link": [{"relation": "Next", "url": "u"}]}, "u"),
+        ({"link": [{"relation": " next ", "url": "u"}]}, "u"),
+        ({"link": [{"relation": "previous", "url": "u"}]}, None),
         ({}, None),
     ],
 )

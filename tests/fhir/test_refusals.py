@@ -71,8 +71,11 @@ def test_what_was_sent_or_is_not_known_is_not_demanded():
 
 
 @pytest.mark.parametrize("severity", ["warning", "information"])
-def test_a_warning_demands_nothing(severity):
-    assert told(issue("required", "status", severity=severity)) == ([], [], [])
+def test_a_warning_demands_something_only_where_no_error_stands_beside_it(severity):
+    warning = issue("required", "status", severity=severity)
+
+    assert told(warning)[1] == ["status"]
+    assert told(warning, issue("exception")) == ([], [], [])
 
 
 @pytest.mark.parametrize(

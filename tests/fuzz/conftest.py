@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from cds_service.app import build_world, create_app
+from cds_service.app import create_app
 from cds_service.config import load_config
 from cds_service.rulebook.load import check_folder
+from cds_service.starting import build_world
 
 RULES = Path(__file__).parents[2] / "rules"
 

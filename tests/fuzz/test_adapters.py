@@ -103,8 +103,16 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 
 
 def deliveries(format: str) -> list[Any]:
-    files = sorted((FIXTURES / format).glob("*/*.json"))
-    return [json.loads(each.read_text("utf-8")) for each in files]
+    known = FORMATS[format]
+    files = sorted((FIXTURES / format).glob(f"*/*{known.suffix}"))
+    return [(known.parse or json.loads)(each.read_bytes()) for each in files]
+
+
+def raw_of(body: Any) -> bytes:
+    """A delivery as it is posted: JSON, or text in a format that is none."""
+    if isinstance(body, str) and body.startswith("MSH"):
+        return body.encode("utf-8", "surrogatepass")
+    return json.dumps(body).encode()
 
 
 def adapted(format: str, body: Any, source: Source) -> list[Item]:
@@ -181,10 +189,24 @@ def at(body: Any, path: tuple[Any, ...]) -> Any:
     return body
 
 
+def garble(draw: Any, text: str) -> str:
+    """Text with up to three places where delimiters or characters are not as before."""
+    for _ in range(draw(st.integers(1, 3))):
+        place = draw(st.integers(0, len(text) - 1))
+        odd = draw(
+            st.sampled_from([*"|^~\\&\r\n<>-+.9\0 ", '""', "MSH|", "OBX|", "9" * 30])
+        )
+        end = place + draw(st.integers(0, 12))
+        text = text[:place] + odd + text[end:]
+    return text
+
+
 @st.composite
 def bent(draw: Any, format: str) -> Any:
     """A delivery with up to three places that are not what they were."""
     body = deepcopy(draw(st.sampled_from(deliveries(format))))
+    if isinstance(body, str) and draw(st.booleans()):
+        return garble(draw, body)
     for _ in range(draw(st.integers(1, 3))):
         path = draw(st.sampled_from(list(places(body))))
         held = at(body, path)

@@ -21,17 +21,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
-from cds_service.app import build_world, create_app
+from cds_service.app import create_app
 from cds_service.config import load_config
 from cds_service.decision import World
 from cds_service.ingestion import SAMPLES, SOURCES
+from cds_service.starting import build_world
 from cds_service.store.records import AuditEvent
 from cds_service.wearables.adapters.registry import FORMATS
 from cds_service.wearables.links import WearerLink
 from cds_service.wearables.records import PatientKey
 
 from .. import shipped
-from .test_adapters import EXAMPLES, ODD, at, bent, deliveries, places, put
+from .test_adapters import EXAMPLES, ODD, at, bent, deliveries, places, put, raw_of
 
 SECRET = "the-secret-of-a-gateway-for-fuzzing"
 SINCE = datetime(2000, 1, 1, tzinfo=UTC)
@@ -63,7 +64,7 @@ class Server:
             PATHS[format],
             data=raw,
             headers={**(bearer if by_token else gateway), "Idempotency-Key": key},
-            content_type="application/json",
+            content_type=FORMATS[format].media_types[0],
         )
         return told
 
@@ -189,13 +190,13 @@ def touched(draw: Any, format: str) -> Any:
 def test_x_a_delivery_is_stored_as_it_is_answered(server: Server, format: str) -> None:
     for body in deliveries(format):
         for by_token in (False, True):
-            check_delivery(server, format, json.dumps(body).encode(), by_token)
+            check_delivery(server, format, raw_of(body), by_token)
 
 
 @st.composite
 def garbled(draw: Any, format: str) -> bytes:
     """A delivery of which up to three bytes are not what they were."""
-    raw = bytearray(json.dumps(draw(st.sampled_from(deliveries(format)))).encode())
+    raw = bytearray(raw_of(draw(st.sampled_from(deliveries(format)))))
     for _ in range(draw(st.integers(1, 3))):
         raw[draw(st.integers(0, len(raw) - 1))] = draw(st.integers(0, 255))
     return bytes(raw)
@@ -205,9 +206,7 @@ def garbled(draw: Any, format: str) -> bytes:
 def test_x_what_is_bent_is_stored_as_it_is_answered_or_not_at_all(
     server: Server, format: str
 ) -> None:
-    written = (touched(format) | bent(format)).map(
-        lambda body: json.dumps(body).encode()
-    )
+    written = (touched(format) | bent(format)).map(raw_of)
 
     @settings(
         max_examples=max(EXAMPLES // 3, 1),

@@ -312,6 +312,25 @@ def test_every_request_says_who_asks_and_what_can_be_read(serve, pool):
     )
 
 
+@pytest.mark.parametrize(("method", "line"), [("", "POST"), ("PUT", "PUT")])
+def test_what_is_sent_as_it_stands_says_itself_what_it_is(serve, pool, method, line):
+    server = serve()
+    request = OutgoingRequest(
+        f"{server.origin}/x",
+        {"Content-Type": "application/fhir+json"},
+        body=b'{"a": 1}',
+        method=method,
+        reach=Reach.LOCAL,
+    )
+
+    assert send(pool, request).status == 200
+
+    (head,) = server.heads
+    assert head.startswith(f"{line} /x HTTP/1.1")
+    assert "Content-Type: application/fhir+json" in head
+    assert server.bodies == [b'{"a": 1}']
+
+
 @pytest.mark.parametrize(
     "url", ["https://a@127.0.0.1/x", "ftp://127.0.0.1/x", "http://127.1/x", "x"]
 )

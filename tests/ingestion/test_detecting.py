@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -100,6 +101,34 @@ def test_of_several_workers_one_judges_and_the_others_wait(
 
     assert len(episodes(store)) == 1
     assert other.look() == LOOK
+
+
+def test_a_patient_with_whom_something_goes_wrong_keeps_no_other_waiting(
+    store: Store, detection: Detection, clock: Clock
+) -> None:
+    """Whoever waits longest comes first, and would have the rest wait for ever."""
+    said = []
+
+    def detection_of(tenant: str) -> Detection:
+        if tenant == "east":
+            raise RuntimeError("a bug, and a name")
+        return detection
+
+    def log(event: str, **facts: Any) -> None:
+        said.append((event, facts["problem"]))
+
+    east = JANE._replace(patient=JANE.patient._replace(tenant="east"))
+    for owner, at in ((east, NOW - DAY), (JANE, NOW)):
+        take(store, hour(), None, owner)
+        store.detections.note_all(owner.patient, at)
+    worker = DueDetection(store, detection_of, clock, log)
+
+    for _ in range(3):
+        worker.look()
+
+    assert len(episodes(store)) == 1 and due(store) == []
+    assert said == [("nothing judged", "RuntimeError")]
+    assert len(due(store, east)) > 0
 
 
 def test_what_was_not_permitted_is_tried_again_after_a_while(

@@ -1,6 +1,7 @@
 """Cards on the wire: what stands there, and that nothing empty does."""
 
 import json
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -197,6 +198,27 @@ def test_c_26_only_a_smart_link_has_an_app_context() -> None:
 
     assert as_json(card)["links"] == [
         {"label": "A", "url": "https://example.org", "type": "absolute"}
+    ]
+
+
+def test_a_page_of_this_server_is_not_sent_before_it_has_an_address() -> None:
+    page = Link("Why", "", "smart", page="why")
+    opened = replace(page, url="https://cds.example/smart/launch", app_context="x")
+    cards = (
+        Card(CARD_ID, "x", Indicator.INFO, CardSource("x"), links=(each,))
+        for each in (page, opened)
+    )
+
+    assert [as_json(each).get("links") for each in cards] == [
+        None,
+        [
+            {
+                "label": "Why",
+                "url": "https://cds.example/smart/launch",
+                "type": "smart",
+                "appContext": "x",
+            }
+        ],
     ]
 
 

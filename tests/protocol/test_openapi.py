@@ -10,7 +10,7 @@ from cds_service.protocol.openapi import build_openapi
 from cds_service.protocol.services import Service
 
 SERVICE = Service("wearable-review", "patient-view", "Review", "Reviews.", "", {})
-DOCUMENT = build_openapi([SERVICE], "0.1.0", "https://cds.example.org")
+DOCUMENT = build_openapi([SERVICE], "0.1.0", "https://cds.example.org", ["garmin"])
 
 
 def references(node: Any) -> list[str]:

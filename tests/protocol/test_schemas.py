@@ -227,6 +227,28 @@ def test_cds_resp_3_only_a_smart_link_has_an_app_context() -> None:
     assert places("links", 1, "appContext", {}) == [".links[1].appContext"]
 
 
+@pytest.mark.parametrize(
+    ("url", "smart", "absolute"),
+    [
+        ("https://cds.example/smart/launch", True, True),
+        ("http://127.0.0.1:8080/smart/launch", True, False),
+        ("http://localhost/smart/launch", True, False),
+        ("http://[::1]:8080/smart/launch", True, False),
+        ("http://cds.example/smart/launch", False, False),
+        ("http://127.0.0.1.example/smart/launch", False, False),
+        ("http://127.0.0.1:8080", False, False),
+        ("https:///smart/launch", False, False),
+        ("http://localhost/a b", False, False),
+        ("/smart/launch", False, False),
+    ],
+)
+def test_c_25_a_link_is_https_but_for_an_app_on_the_machine_itself(
+    url: str, smart: bool, absolute: bool
+) -> None:
+    assert (places("links", 1, "url", url) == []) is smart
+    assert (places("links", 0, "url", url) == []) is absolute
+
+
 @pytest.mark.parametrize("member", ["system", "code", "display"])
 def test_cds_resp_4_an_override_reason_has_system_code_and_display(member: str) -> None:
     assert places("overrideReasons", 0, member, ABSENT) == [".overrideReasons[0]"]

@@ -1,5 +1,6 @@
 """Old rows go at night, by one process, a transaction at a time."""
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,9 +9,13 @@ from typing import Any
 import pytest
 
 from cds_service.publishing.housekeeping import Housekeeper
-from cds_service.store.records import AuditEvent
+from cds_service.store.grants.records import SealedTokens
+from cds_service.store.records import AuditEvent, CallRecord
+from cds_service.store.references.records import NewReference
+from cds_service.store.sign_in.records import SmartSession
 from cds_service.store.store import Store
 from cds_service.store.upkeep.pruning import Keep
+from cds_service.wearables.records import PatientKey
 
 NIGHT = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -85,6 +90,51 @@ def test_by_day_nothing_is_done(
     assert said == []
 
 
+def test_what_was_kept_for_some_hours_goes_at_any_time_of_the_day(
+    keeper: Housekeeper, clock: Clock, store: Store, said: list[Any]
+) -> None:
+    noon = NIGHT + timedelta(hours=10)
+    for hours in (0, 8):
+        until = noon + timedelta(hours=hours)
+        reference = NewReference(f"digest-{hours}", "card", "why", until, "sealed")
+        call = CallRecord(
+            *(noon, "ehr", "review", "patient-view", "1"),
+            PatientKey("north", "-", "jane"),
+            "sha256:0",
+            references=(reference,),
+        )
+        store.record_call(call, AuditEvent(noon, "call"))
+    clock.now = noon
+
+    keeper.look()
+
+    assert store.references.reseal(lambda each: None) == (0, 1)
+    assert said == []
+
+
+def test_by_day_as_well_nothing_is_left_of_a_session_that_nobody_uses_any_more(
+    keeper: Housekeeper, clock: Clock, store: Store
+) -> None:
+    clock.now = NIGHT + timedelta(hours=12)
+    quarter = timedelta(minutes=15)
+    session = SmartSession(
+        *("s1", "l1", "north", "ehr", "https://fhir.example.org", "jane", None, None),
+        (),
+        *(clock.now, clock.now + quarter, clock.now + DAY, "sealed"),
+    )
+    tokens = SealedTokens("a1", "r1")
+    store.smart_sessions.open(session, "k1", tokens, AuditEvent(clock.now, "sign-in"))
+    look(keeper)
+    assert store.smart_sessions.tokens("l1") is not None
+
+    clock.now += quarter
+    look(keeper)
+
+    assert store.smart_sessions.tokens("l1") is None
+    told = [json.loads(each.detail) for each in store.audit_entries()][-1]
+    assert (told["signIn"], told["why"]) == ("ended", "nobody used it")
+
+
 def test_one_transaction_at_a_time_with_a_pause_after_it(
     keeper: Housekeeper, store: Store
 ) -> None:
@@ -133,9 +183,10 @@ def test_a_database_that_does_not_answer_is_said_and_tried_the_next_night(
     look(keeper)
     keeper._store.close()
 
-    ((event, facts),) = said
-    assert event == "old rows not removed"
-    assert "cannot be reached" in facts["problem"]
+    events = {event for event, _ in said}
+    wiped = {"references not removed", "sessions not wiped"}
+    assert events == {"old rows not removed", *wiped}
+    assert all("cannot be reached" in facts["problem"] for _, facts in said)
 
     keeper._store = store
     look(keeper)

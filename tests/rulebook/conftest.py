@@ -20,6 +20,8 @@ from cds_service.rulebook.values.truth import Unknown, Verdict
 from cds_service.wearables.records import PatientKey, WearableAlert
 from cds_service.wearables.worn import Wearables
 
+from ..small_rules import FAST
+
 NOW = datetime.fromisoformat("2026-11-22T07:00:00-05:00")
 """Noon UTC, written at the offset of New York on purpose."""
 
@@ -59,28 +61,9 @@ FILES = {
             speaks_for: 450 seconds
             bands: {low: [null, 70], in-range: [70, 181], high: [181, null]}
         """,
-    "detectors/fast.yaml": """
-        format: 1
-        detector: fast
-        version: 1.0.0
-        title: Fast heart
-        status: shadow
-        metric: heart-rate
-        raises: fast-heart
-        detect:
-          sustained:
-            above: 100
-            clear_by: 5
-            for: 10 minutes
-            speaks_for: 3 minutes
-            coverage: 0.7
-            share: 0.9
-            readings: 4
-            recovery: 10 minutes
-            silence: 1 hour
-        lateness: 48 hours
-        recurrence_within: 24 hours
-        """,
+    "detectors/fast.yaml": FAST.replace("active", "shadow").replace(
+        "high-heart-rate", "fast-heart"
+    ),
     "valuesets/diabetes.yaml": """
         format: 1
         valueset: diabetes

@@ -72,6 +72,7 @@ CRITERIA: Mapping[str, tuple[str, str]] = {
     "mean of days": _compared("mean", DAYS, "above: 100"),
     "sustained by days": _compared("sustained", DAYS, "above: 100, for: 3 days"),
     "value": _compared("value", SCORE, "at_least: 1"),
+    "typical": _compared("typical", ALERT, "above: 40"),
     "threshold": _compared("threshold", ALERT, "above: 40"),
     "duration": _compared("duration", ALERT, "above: 10 minutes"),
     "age of an alert": _compared("age", ALERT, "below: 24 hours"),

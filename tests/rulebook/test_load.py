@@ -1,7 +1,5 @@
-import gc
 import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -12,8 +10,6 @@ from cds_service.rulebook.load import (
     check_folder,
     read_files,
     read_folder,
-    seldom_collected,
-    uncollected,
 )
 
 Revise = Callable[[Path, int], dict[str, str]]
@@ -317,16 +313,3 @@ def test_a_wrong_test_file_keeps_no_rulebook_from_loading(
     (tmp_path / "a.test.yaml").write_bytes(content)
 
     assert check_folder(tmp_path).rulebook.rules
-
-
-@pytest.mark.parametrize("away", [uncollected, seldom_collected])
-def test_the_garbage_collector_comes_back_whatever_became_of_the_rules(
-    away: Callable[[], AbstractContextManager[None]],
-) -> None:
-    before = (gc.isenabled(), gc.get_threshold())
-
-    with pytest.raises(InvalidRulebook), away():
-        assert (gc.isenabled(), gc.get_threshold()) != before
-        raise InvalidRulebook(())
-
-    assert (gc.isenabled(), gc.get_threshold()) == before

@@ -20,7 +20,12 @@ from cds_service.store.database import Prepared
 from cds_service.store.detection.reading import ALERTS_READ
 from cds_service.store.displays import MOST, as_asked
 from cds_service.store.rows import key_digest
-from cds_service.store.statements import ALERTS_SINCE, LASTING_ALERTS
+from cds_service.store.statements import (
+    ALERTS_ASKED,
+    ALERTS_SINCE,
+    LASTING_ALERTS,
+    TIMES_ASKED,
+)
 from cds_service.store.store import Store
 from cds_service.wearables.records import PatientKey
 
@@ -139,6 +144,22 @@ def test_old_and_retracted_alerts_cost_nothing_and_of_many_only_the_newest(
     fill(ALERTS, MANY, name="more", end=end, status=status)
 
     assert work(ALERTS_SINCE, alerts_since()) <= before * 1.5 + 50
+
+
+@pytest.mark.parametrize(("status", "days"), [("closed", 40), ("retracted", 1)])
+def test_old_alerts_cost_nothing_where_each_type_is_asked_for_its_own_time(
+    store: Store, fill: Any, work: Any, status: str, days: int
+) -> None:
+    end = (NOW - timedelta(days=days)).timestamp()
+    fill(ALERTS, FEW, name="first", end=end, status=status)
+    asked = alerts_since() | {"types": " irregular-rhythm fast "}
+    for slot in range(TIMES_ASKED):
+        asked |= {f"since{slot}": SINCE.timestamp(), f"types{slot}": asked["types"]}
+    before = work(ALERTS_ASKED, asked)
+
+    fill(ALERTS, MANY, name="more", end=end, status=status)
+
+    assert work(ALERTS_ASKED, asked) <= before * 1.5 + 50
 
 
 def test_closed_alerts_cost_nothing_where_only_open_ones_are_asked_for(

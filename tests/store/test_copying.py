@@ -18,6 +18,7 @@ from cds_service.store.records import (
     StoredAnswer,
     StoreError,
 )
+from cds_service.store.references.records import NewReference
 from cds_service.store.samples.records import SampleBatch, StreamOwner
 from cds_service.store.store import Store
 from cds_service.store.upkeep.copying import copy
@@ -52,7 +53,10 @@ def source(
     for _ in range(1200):
         store.record_audit(event)
     for number in range(3):
-        store.record_call(make_call(hook_instance=str(number)), event)
+        until = now + timedelta(hours=8)
+        refers = NewReference(f"digest-{number}", "card-1", "why", until, "sealed")
+        call = make_call(hook_instance=str(number), references=(refers,))
+        store.record_call(call, event)
     attempt = Attempt("watch", "key")
     store.begin_delivery(attempt, "digest", now)
     alerts = tuple(make_alert(id=each) for each in ("a", "Z", "é", "ü", "_"))

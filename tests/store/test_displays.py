@@ -413,3 +413,24 @@ def test_what_was_held_back_and_told_nowhere_is_no_display(
     store.record_call(make_call(cards=(), suppressions=(held,)), event)
 
     assert ask("k") == ()
+
+
+def test_the_last_that_a_client_said_of_a_card_is_what_counts(
+    store: Store, say: Callable[..., None], now: datetime
+) -> None:
+    say("c1", ago=timedelta(hours=2))
+    say("c1", FeedbackOutcome.ACCEPTED, timedelta(hours=1), None)
+    say("c1", service="another")
+
+    class Other(Client):
+        id = "other"
+
+    heard = store.heard_of("wearable-review", "c1", Client)
+
+    assert heard is not None
+    assert (heard.card, heard.outcome) == ("c1", FeedbackOutcome.ACCEPTED)
+    assert (heard.at, heard.reason) == (now - timedelta(hours=1), None)
+    told = store.heard_of("another", "c1", Client)
+    assert told is not None and told.reason == REASON
+    assert store.heard_of("wearable-review", "c1", Other) is None
+    assert store.heard_of("wearable-review", "c2", Client) is None

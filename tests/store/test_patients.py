@@ -25,6 +25,7 @@ from cds_service.store.records import (
     StoredAnswer,
     SuppressionRecord,
 )
+from cds_service.store.references.records import NewReference
 from cds_service.store.store import Store
 from cds_service.store.upkeep.patients import Asked
 from cds_service.wearables.consent import ConsentRecord
@@ -51,18 +52,21 @@ def ward(
 ) -> Store:
     """Three patients, two of one id: calls, feedback, alerts and Consents of each."""
     for patient in (JANE, JOHN, ELSEWHERE):
-        card = CardRecord(f"card-{patient.tenant}-{patient.patient_id}", "a", "1.0.0",
-                          "k", "warning", NOW)  # fmt: skip
-        line = SuppressionRecord("b", "1.0.0", 0, "l", "grouped", None, "", "info", "a")
-        call = make_call(at=NOW, patient=patient, cards=(card,), suppressions=(line,))
-        store.record_call(call, build_call_event(call))
-        entry = FeedbackEntry(card.uuid, FeedbackOutcome.ACCEPTED, NOW, (), None, "")
-        event = AuditEvent(NOW, "feedback", patient.tenant, "sandbox")
-        store.record_feedback("wearable-review", [entry], Client, event, NOW)
         record = ConsentRecord(patient, "c1", NOW, "app", {"status": "active"})
         change = ConsentChange(patient, frozenset(), (record,))
         told = build_consent_event(NOW, patient.tenant, "app", [change], {})
         store.consents.record([change], told)
+        card = CardRecord(f"card-{patient.tenant}-{patient.patient_id}", "a", "1.0.0",
+                          "k", "warning", NOW)  # fmt: skip
+        line = SuppressionRecord("b", "1.0.0", 0, "l", "grouped", None, "", "info", "a")
+        until = NOW + timedelta(hours=8)
+        refers = NewReference(f"d-{card.uuid}", card.uuid, "why", until, "sealed")
+        call = make_call(at=NOW, patient=patient, cards=(card,), suppressions=(line,),
+                         references=(refers,))  # fmt: skip
+        store.record_call(call, build_call_event(call))
+        entry = FeedbackEntry(card.uuid, FeedbackOutcome.ACCEPTED, NOW, (), None, "")
+        event = AuditEvent(NOW, "feedback", patient.tenant, "sandbox")
+        store.record_feedback("wearable-review", [entry], Client, event, NOW)
         deliver(store, [make_alert(patient=patient)])
     deliver(store, [make_alert(patient=each, id="both") for each in (JANE, JOHN)])
     return store
@@ -101,6 +105,7 @@ def test_everything_about_the_patient_is_written_and_nothing_about_another(
         "consents": 1,
         "calls": 1,
         "cards": 1,
+        "card_references": 1,
         "suppressions": 1,
         "feedback": 1,
         "audit": 4,
@@ -108,6 +113,17 @@ def test_everything_about_the_patient_is_written_and_nothing_about_another(
     whole = json.dumps(rows)
     assert "john" not in whole and "south" not in whole
     assert "both" in whole
+
+
+def test_what_a_reference_of_a_card_has_sealed_is_written_out_for_nobody(
+    ward: Store,
+) -> None:
+    rows = ward.patients.export(asked())
+
+    (told,) = [each for each in rows if each["table"] == "card_references"]
+
+    assert told["card"] == "card-north-jane"
+    assert not {"digest", "sealed"} & {*told}
 
 
 def test_that_it_was_written_is_audited(ward: Store) -> None:
@@ -128,6 +144,7 @@ def test_what_rests_on_consent_is_removed_and_calls_stay(
 
     assert done.removed == {
         "wearable_alerts": 2,
+        "card_references": 1,
         "consents": 1,
         "consent_guards": done.removed["consent_guards"],
         "audit": 3,
@@ -136,6 +153,8 @@ def test_what_rests_on_consent_is_removed_and_calls_stay(
     alerts = rows("SELECT tenant, patient_id, id FROM wearable_alerts")
     assert len(alerts) == 3
     assert {"tenant": "north", "patient_id": "jane", "id": "both"} not in alerts
+    cards = [each["card"] for each in rows("SELECT card FROM card_references")]
+    assert sorted(cards) == ["card-north-john", "card-south-jane"]
     assert bodies(ward, "delivery").count("") == 2
     assert bodies(ward, "consent").count("") == 1
     assert "" not in bodies(ward, "call")
@@ -149,7 +168,8 @@ def test_with_calls_nothing_names_the_patient_and_the_trail_verifies(
 
     assert done.left == {}
     assert verify(ward) == []
-    for table in ("calls", "cards", "wearable_alerts", "consents", "patient_keys"):
+    tables = "calls cards card_references wearable_alerts consents patient_keys"
+    for table in tables.split():
         found = rows(f"SELECT * FROM {table} WHERE patient_id = 'jane'")
         assert [each["tenant"] for each in found] == ["south"], table
     assert [each["card"] for each in rows("SELECT card FROM feedback")] == [
@@ -190,6 +210,17 @@ def test_an_erasure_is_told_by_the_pseudonym_and_not_by_the_name(ward: Store) ->
     assert json.loads(done)["removed"]["calls"] == 1
     assert json.loads(done)["pseudonym"] == json.loads(begun)["pseudonym"] != ""
     assert "jane" not in begun + done
+
+
+def test_an_id_that_json_writes_otherwise_is_found_in_rows_about_several(
+    store: Store, make_alert: Callable[..., WearableAlert]
+) -> None:
+    quoted = PatientKey("north", "-", 'ja"ne')
+    deliver(store, [make_alert(patient=each) for each in (quoted, JOHN)])
+
+    store.patients.erase(asked(quoted), calls=True)
+
+    assert bodies(store, "delivery") == [""]
 
 
 def test_rows_of_the_first_version_stay_until_they_are_pruned(

@@ -17,6 +17,7 @@ from cds_service.store.records import (
     StoredAnswer,
     SuppressionRecord,
 )
+from cds_service.store.references.records import NewReference
 from cds_service.store.store import Store
 from cds_service.store.upkeep.pruning import CALLS_AT_ONCE, Keep
 from cds_service.wearables.records import PatientKey, WearableAlert
@@ -44,7 +45,11 @@ def history(
         event = AuditEvent(at, "call", "default", "sandbox", PATIENT)
         line = SuppressionRecord("b", "1.0.0", 0, "l", "grouped", None, "", "info", "a")
         card = CardRecord(f"card-{days}", "a", "1.0.0", "k", "warning", at)
-        store.record_call(make_call(at=at, cards=(card,), suppressions=(line,)), event)
+        until = at + timedelta(hours=8)
+        reference = NewReference(f"digest-{days}", card.uuid, "why", until, "sealed")
+        told = {"cards": (card,), "suppressions": (line,)}
+        refers = {"references": (reference,)} if days != 90 else {}
+        store.record_call(make_call(at=at, **told, **refers), event)
         entry = FeedbackEntry(card.uuid, FeedbackOutcome.ACCEPTED, at, (), None, "")
         store.record_feedback("wearable-review", [entry], Client, event, at)
         alerts = [
@@ -76,7 +81,7 @@ def prune(store: Store, keep: Keep = MONTH) -> dict[str, int]:
 def test_by_default_everything_is_kept_and_old_rows_of_the_trail_are_sealed(
     history: Store, rows: Rows
 ) -> None:
-    assert prune(history, Keep()) == {"seals": 6}
+    assert prune(history, Keep()) == {"card_references": 1, "seals": 6}
 
     assert [each["n"] for each in rows("SELECT count(*) AS n FROM calls")] == [3]
     assert len(history.seals.all()) == 1
@@ -121,9 +126,31 @@ def test_it_is_counted_before_what_would_go(history: Store) -> None:
         "calls": 2,
         "feedback": 2,
         "wearable_alerts": 4,
+        "outbox": 0,
+        "told": 0,
         "audit": 3,
     }
     assert history.pruning.count(Keep(), NOW) == {}
+
+
+def test_references_that_are_over_go_whatever_else_is_kept(
+    history: Store, rows: Rows
+) -> None:
+    assert prune(history, Keep())["card_references"] == 1
+
+    assert rows("SELECT card FROM card_references") == [{"card": "card-0"}]
+
+
+def test_references_go_with_their_calls(
+    store: Store, make_call: Callable[..., CallRecord], rows: Rows
+) -> None:
+    long = NewReference("a", "card-1", "why", NOW + DAY, "sealed")
+    store.record_call(
+        make_call(at=NOW - 40 * DAY, references=(long,)), AuditEvent(NOW, "call")
+    )
+
+    assert prune(store)["calls"] == 3
+    assert rows("SELECT digest FROM card_references") == []
 
 
 def test_what_broke_off_goes_on_where_it_was(

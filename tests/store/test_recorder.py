@@ -103,6 +103,32 @@ def test_many_threads_write_one_chain_and_only_those_refused_are_told_so(
     )
 
 
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_what_the_work_of_one_thread_raises_reaches_that_thread_alone(
+    recorder: Recorder, store: Store, event: AuditEvent
+) -> None:
+    gate = threading.Barrier(8)
+    raised: list[tuple[int, str]] = []
+
+    def fail(connection: Connection) -> None:
+        raise LookupError("of thread 3")
+
+    def work(number: int) -> None:
+        gate.wait()
+        for turn in range(20):
+            fails = (number, turn % 4) == (3, 0)
+            try:
+                recorder.record(event, fail if fails else nothing)
+            except (StoreError, LookupError) as error:
+                raised.append((number, str(error)))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+
+    assert raised == [(3, "of thread 3")] * 5
+    assert len(list(store.audit_entries())) == 8 * 20 - 5
+
+
 def test_what_many_threads_record_at_once_is_an_unbroken_trail(
     recorder: Recorder, store: Store, event: AuditEvent
 ) -> None:

@@ -26,6 +26,14 @@ def jwk(kid: str = "a", **members: Any) -> dict[str, Any]:
     return {**ECAlgorithm.to_jwk(public, as_dict=True), "kid": kid, **members}
 
 
+RSA_1024 = {
+    "kty": "RSA",
+    "kid": "b",
+    "e": "AQAB",
+    "n": base64.urlsafe_b64encode(b"\xc1" + bytes(126) + b"\x01").decode(),
+}
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -69,6 +77,13 @@ def test_a_key_that_cannot_be_used_leaves_the_others(wrong: Any) -> None:
         {"use": "enc", "kty": "EC"},
         {"kid": "b"},
         {},
+        # Members that it needs are missing, or are not within what is taken.
+        {"kty": "RSA", "kid": "b", "x5c": ["MIIB"]},
+        {"kty": "RSA", "kid": "b", "n": "AQAB"},
+        {"kty": "EC", "kid": "b", "crv": "P-384", "x5c": ["MIIB"]},
+        {"kty": "OKP", "kid": "b", "crv": "Ed25519", "x5c": ["MIIB"]},
+        {name: each for name, each in jwk().items() if name != "kid"},
+        RSA_1024,
     ],
 )
 def test_a_key_for_something_else_is_passed_over(other: Any) -> None:
@@ -116,6 +131,24 @@ def test_of_two_keys_with_one_kid_neither_is_used() -> None:
 
     assert list(found.keys) == ["b"]
     assert found.problems == (((2, "kid"), "another key has the same kid"),)
+
+
+def test_the_same_key_twice_is_one_key() -> None:
+    one = jwk("a")
+
+    found = read_key_set([one, {**one, "use": "sig", "x5t": "AA"}, jwk("b")])
+
+    assert list(found.keys) == ["a", "b"]
+    assert found.problems == ()
+
+
+def test_one_key_for_two_algorithms_is_a_twin() -> None:
+    rsa = public_jwk(KEYS["RS384"], "a")
+
+    found = read_key_set([{**rsa, "alg": "RS384"}, {**rsa, "alg": "PS384"}])
+
+    assert not found.keys
+    assert found.problems == (((1, "kid"), "another key has the same kid"),)
 
 
 def test_an_encryption_key_of_the_same_kid_is_no_twin() -> None:

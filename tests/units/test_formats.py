@@ -13,6 +13,11 @@ FORMATS = {
     "garmin",
     "nightscout",
     "google-fit",
+    "google-health",
+    "withings",
+    "oura",
+    "dexcom",
+    "hl7v2",
     "apple-health",
     "health-connect",
 }
@@ -55,6 +60,12 @@ def test_what_a_format_means_by_a_unit_is_ucum(format: str) -> None:
         ("health-auto-export", "hr", "min", (60, 0)),
         ("health-auto-export", "mmHg", "mm[Hg]", (1, 0)),
         ("fhir", "/d", "{steps}", (1, 0)),
+        ("hl7v2", "264864", "/min", (1, 0)),
+        ("hl7v2", "268192", "Cel", (1, 0)),
+        ("hl7v2", "266560", "Cel", (5 / 9, -160 / 9)),
+        ("hl7v2", "263904", "kg", (0.45359237, 0)),
+        ("hl7v2", "MM(HG)", "mm[Hg]", (1, 0)),
+        ("hl7v2", "%", "%", (1, 0)),
     ],
 )
 def test_a_number_is_read_as_the_format_means_it(

@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from cds_service.rulebook.engine.rows.matching import CodeIndex
+from cds_service.rulebook.engine.rulebook import Rulebook
+
 IN = {
     "anaemia": "D50.9 D55.0 D56.1 D57.1 D59.9 D61.810 D62 D63.1 D64.9 O99.012",
     "anxiety": "F40.10 F41.0 F41.1 F41.9",
@@ -118,3 +121,62 @@ def test_a_trait_explains_no_fast_heart(holds: Any, code: str) -> None:
 def test_an_opioid_is_riskier_with_each_of_them(holds: Any, name: str) -> None:
     for code in IN[name].split():
         assert holds("respiratory-depression-risks", f"icd10cm|{code}")
+
+
+IN_WORDS = [
+    ("atrial-fibrillation-flutter", "PAF on apixaban"),
+    ("atrial-fibrillation-flutter", "A-fib w/ RVR"),
+    ("atrial-fibrillation-flutter", "AF"),
+    ("atrial-fibrillation-flutter", "Vorhofflimmern, paroxysmal"),
+    ("atrial-fibrillation-flutter", "Fibrillation auriculaire permanente"),
+    ("heart-failure", "CHF NYHA III"),
+    ("heart-failure", "HFpEF"),
+    ("heart-failure", "Chronische Linksherzinsuffizienz"),
+    ("heart-failure", "Insuffisance cardiaque gauche"),
+    ("copd", "COPD GOLD 2"),
+    ("copd", "BPCO post-tabagique"),
+    ("diabetes", "T2DM"),
+    ("diabetes", "Diabète de type 2"),
+    ("hypertension", "HTN"),
+    ("stroke-or-tia", "Prior TIA 2019"),
+    ("palliative-care", "Palliativmedizinische Betreuung"),
+    ("palliative-care", "Soins palliatifs à domicile"),
+    ("palliative-care", "Comfort measures only"),
+    ("cardiac-pacing-device", "Herzschrittmacher seit 2019"),
+    ("cardiac-pacing-device", "Stimulateur cardiaque"),
+    ("pregnancy", "Schwangerschaft 20. SSW"),
+    ("pregnancy", "Grossesse en cours"),
+]
+NOT_IN_WORDS = [
+    ("atrial-fibrillation-flutter", "Ventricular fibrillation"),
+    ("atrial-fibrillation-flutter", "Familienanamnese: Vorhofflimmern"),
+    ("atrial-fibrillation-flutter", "Mutter: Vorhofflimmern"),
+    ("atrial-fibrillation-flutter", "Vorhofflimmern ausgeschlossen"),
+    ("atrial-fibrillation-flutter", "Pas de fibrillation auriculaire"),
+    ("atrial-fibrillation-flutter", "Fam hx: atrial fibrillation"),
+    ("atrial-fibrillation-flutter", "FHx: AF"),
+    ("atrial-fibrillation-flutter", "AFP raised"),
+    ("heart-failure", "keine Herzinsuffizienz"),
+    ("heart-failure", "Renal failure"),
+    ("diabetes", "Diabetes insipidus"),
+]
+
+
+def may_be_meant(rulebook: Rulebook, name: str, text: str) -> bool:
+    """Return whether a problem that is called *text* may be one of the set."""
+    index = CodeIndex({0: name}, rulebook.valuesets, rulebook.lexicon)
+    return index.worded([text]) == {0}
+
+
+@pytest.mark.parametrize("name,text", IN_WORDS)
+def test_a_problem_in_words_may_be_one(
+    rulebook: Rulebook, name: str, text: str
+) -> None:
+    assert may_be_meant(rulebook, name, text)
+
+
+@pytest.mark.parametrize("name,text", NOT_IN_WORDS)
+def test_words_that_deny_or_only_look_alike_raise_no_doubt(
+    rulebook: Rulebook, name: str, text: str
+) -> None:
+    assert not may_be_meant(rulebook, name, text)

@@ -1,9 +1,11 @@
-"""Series of readings in short notation, for the tests of days and nights."""
+"""Series of readings in short notation, metrics, a calendar: for days and nights."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from cds_service.wearables.days import Calendar
+from cds_service.wearables.metrics import Metric, Night
 from cds_service.wearables.samples import (
     Context,
     Device,
@@ -15,6 +17,30 @@ from cds_service.wearables.series import Point, Series, Voice
 
 VIENNA = ZoneInfo("Europe/Vienna")
 MINUTE = 60_000_000
+DAY = date(2026, 11, 22)
+NIGHT = Night(time(22), time(8), time(18))
+THERE = Calendar(VIENNA, "Europe/Vienna", NIGHT)
+STEPS = Metric(
+    "steps",
+    "Steps",
+    "{steps}",
+    0,
+    250000,
+    cumulative=True,
+    priority=("watch", "phone"),
+)
+DEEP = Metric("deep", "Deep", "min", 0, 1500, cumulative=True, sleep=True)
+ASLEEP = Metric(
+    "asleep",
+    "Asleep",
+    "min",
+    0,
+    1500,
+    cumulative=True,
+    sleep=True,
+    includes=("deep", "light"),
+    priority=("watch", "phone"),
+)
 
 
 def us(written: str, zone: ZoneInfo = VIENNA) -> int:

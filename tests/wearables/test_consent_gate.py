@@ -1,7 +1,7 @@
 """What consents mean for alerts: which may be stored and shown, and which end."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,7 @@ from cds_service.wearables.consent_gate import (
 )
 from cds_service.wearables.metrics import Catalogue, Metric
 from cds_service.wearables.records import AlertType, PatientKey, WearableAlert
+from cds_service.wearables.summaries import DaySummary
 
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
 P1 = PatientKey("default", "-", "p1")
@@ -296,6 +297,43 @@ def test_a_reading_is_collected_by_the_time_at_which_it_was_taken() -> None:
 
     assert collects(NOW)
     assert not collects(before)
+
+
+@pytest.mark.parametrize(
+    ("zone", "part", "start", "permitted"),
+    [
+        ("UTC", "day", "2026-11-20T00:00:00Z", True),
+        ("UTC", "day", "2026-11-20T00:00:01Z", False),
+        ("Asia/Tokyo", "day", "2026-11-19T15:00:00Z", True),
+        ("Asia/Tokyo", "day", "2026-11-20T00:00:00Z", False),
+        ("America/New_York", "day", "2026-11-20T05:00:00Z", True),
+        ("America/New_York", "night", "2026-11-20T05:00:00Z", False),
+        ("America/New_York", "night", "2026-11-19T05:00:00Z", True),
+    ],
+)
+def test_a_day_is_disclosed_where_all_of_it_is_permitted_on_the_wearers_clock(
+    zone: str, part: str, start: str, permitted: bool
+) -> None:
+    consents = READINGS.read([record(dataPeriod={"start": start})])
+    day = DaySummary("steps", date(2026, 11, 20), zone, 1440, part)
+
+    disclosed = READINGS.permits_day(ConsentAction.DISCLOSE, day, consents, NOW)
+
+    assert disclosed is permitted
+
+
+def test_a_day_is_disclosed_that_was_over_when_the_permission_ended() -> None:
+    midnight = {"end": "2026-11-21T05:00:00Z"}
+    consents = READINGS.read([record(dataPeriod=midnight)])
+    new_york = "America/New_York"
+    days = [DaySummary("steps", date(2026, 11, n), new_york, 1440) for n in (20, 21)]
+
+    disclosed = [
+        READINGS.permits_day(ConsentAction.DISCLOSE, each, consents, NOW)
+        for each in days
+    ]
+
+    assert disclosed == [True, False]
 
 
 def test_a_consent_to_readings_alone_says_what_it_permits() -> None:

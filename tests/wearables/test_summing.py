@@ -1,45 +1,32 @@
 """Sums of a day: each minute has one teller, and totals of whole days stand apart."""
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from cds_service.wearables.days import Calendar
-from cds_service.wearables.metrics import Catalogue, Metric, Night
+from cds_service.wearables.metrics import Catalogue, Metric
 from cds_service.wearables.samples import Flag, Stat
 from cds_service.wearables.series import Point, Series, Voice
 from cds_service.wearables.summaries import DaySummary
 from cds_service.wearables.summarising import summarise
 
-from .stretches import VIENNA, reading, series, us, voice
+from .stretches import (
+    ASLEEP,
+    DAY,
+    DEEP,
+    STEPS,
+    THERE,
+    VIENNA,
+    reading,
+    series,
+    us,
+    voice,
+)
 
-DAY = date(2026, 11, 22)
-NIGHT = Night(time(22), time(8), time(18))
-THERE = Calendar(VIENNA, "Europe/Vienna", NIGHT)
 WATCH, PHONE = voice("watch", "Watch"), voice("phone", "Phone")
-STEPS = Metric(
-    "steps",
-    "Steps",
-    "{steps}",
-    0,
-    250000,
-    cumulative=True,
-    priority=("watch", "phone"),
-)
 REST = Metric("resting-heart-rate", "Resting heart rate", "/min", 25, 200)
-DEEP = Metric("deep", "Deep", "min", 0, 1500, cumulative=True, sleep=True)
-ASLEEP = Metric(
-    "asleep",
-    "Asleep",
-    "min",
-    0,
-    1500,
-    cumulative=True,
-    sleep=True,
-    includes=("deep", "light"),
-    priority=("watch", "phone"),
-)
 KNOWN = Catalogue({each.name: each for each in (STEPS, REST, DEEP, ASLEEP)})
 
 

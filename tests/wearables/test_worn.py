@@ -3,20 +3,13 @@
 from dataclasses import replace
 from datetime import date
 
-from cds_service.wearables.metrics import Catalogue, Metric
+from cds_service.wearables.metrics import Catalogue
 from cds_service.wearables.summaries import DaySummary
 from cds_service.wearables.worn import best_first
 
-STEPS = Metric(
-    "steps",
-    "Steps",
-    "{steps}",
-    0,
-    250000,
-    cumulative=True,
-    priority=("garmin", "phone"),
-)
-KNOWN = Catalogue({"steps": STEPS})
+from .stretches import STEPS
+
+KNOWN = Catalogue({"steps": replace(STEPS, priority=("garmin", "phone"))})
 MEASURED = DaySummary("steps", date(2026, 11, 22), "Europe/Vienna", 1440)
 GARMIN, PHONE, ANOTHER = (
     replace(MEASURED, source=each) for each in ("garmin", "phone", "another")

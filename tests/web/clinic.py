@@ -10,10 +10,11 @@ from uuid import uuid4
 
 from flask.testing import FlaskClient
 
-from cds_service.app import build_world, create_app
+from cds_service.app import create_app
 from cds_service.config import load_config
 from cds_service.decision import World
 from cds_service.rulebook.load import check_folder
+from cds_service.starting import build_world
 
 NOW = datetime.fromisoformat("2026-11-22T09:00:00-05:00")
 RULE = """\

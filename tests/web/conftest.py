@@ -14,12 +14,13 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from cds_service.app import build_world, create_app
+from cds_service.app import create_app
 from cds_service.config import load_config
 from cds_service.decision import World
 from cds_service.ehr.tokens import generate_key
 from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.load import check_folder
+from cds_service.starting import build_world
 
 from .clinic import Clinic
 
@@ -30,6 +31,7 @@ ORIGIN = "https://chart.example.org"
 SERVICE = "wearable-review"
 RULES = Path(__file__).parents[2] / "rules"
 ABOUT_DATA = {
+    "test_attacks",
     "test_alert_fatigue",
     "test_proofs",
     "test_databases",
@@ -38,6 +40,10 @@ ABOUT_DATA = {
     "test_half_characters",
     "test_health",
     "test_hooks",
+    "test_notifications",
+    "test_operations",
+    "test_rules",
+    "test_vendors",
     "test_refusals",
     "test_right_patient",
     "test_rulebook_state",
@@ -46,6 +52,7 @@ ABOUT_DATA = {
     "test_sources_seen",
     "test_silenced",
     "test_system_actions",
+    "test_timeline_page",
     "test_wearables",
 }
 """Modules whose tests run on both databases; the others' are about messages alone."""

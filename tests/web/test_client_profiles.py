@@ -1,5 +1,6 @@
 """Client profiles through the whole server: what exists for whom, and what leaves."""
 
+import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from cds_service.decision import World
 from cds_service.fhir.models import check_resource
+from cds_service.protocol.conformance import AskedCall, Reply, judge_answer
 
 ISSUER = "https://ehr.example.org"
 SERVICE = "/cds-services/wearable-review"
@@ -104,6 +106,40 @@ def test_v_6_the_same_request_under_two_issuers_differs_in_gated_members_alone(
         one, two = without_identity(one), without_identity(two)
         assert set(one) ^ set(two) <= gated
         assert {name for name in one if one[name] != two.get(name)} <= gated
+
+
+def test_c_26_a_page_is_linked_for_the_client_that_opens_it_and_for_no_other(
+    tmp_path: Path,
+    build: Build,
+    connect: Connect,
+    keys: tuple[str, dict[str, Any]],
+    request_body: Body,
+) -> None:
+    jwks, base = [{**keys[1], "kid": "k"}], "https://fhir.example.org/r4"
+    opening = {"fhir_base": base, "fhir_servers": [base], "smart": {"client_id": "c"}}
+    clients = [
+        {"id": "plain", "iss": ISSUER, "keys": jwks},
+        {"id": "other", "iss": f"{ISSUER}/other", "keys": jwks, **opening},
+    ]
+    file = tmp_path / "two.yaml"
+    file.write_text(json.dumps({"clients": clients}))
+    key = base64.b64encode(bytes(32)).decode()
+    ehr = connect(build(clients_file=str(file), token_key=key))
+
+    (plain,) = ehr.call(request_body).json["cards"]
+    answer = ehr.call(request_body, **signed(ehr, SERVICE))
+    (other,) = answer.json["cards"]
+
+    assert {each["type"] for each in plain["links"]} == {"absolute"}
+    pages = [each for each in other["links"] if each not in plain["links"]]
+    assert [set(each) for each in pages] == [
+        {"label", "url", "type", "appContext"} for _ in range(2)
+    ]
+    for each in pages:
+        assert each["url"] == f"{ehr.world.config.public_url}/smart/launch"
+        assert each["type"] == "smart"
+    headers = {name.lower(): each for name, each in answer.headers.items()}
+    assert judge_answer(Reply(200, headers, answer.data), AskedCall()) == []
 
 
 def suggested(answer: Any) -> list[dict[str, Any]]:

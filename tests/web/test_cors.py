@@ -7,8 +7,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from cds_service.app import build_world, create_app
+from cds_service.app import create_app
 from cds_service.config import load_config
+from cds_service.starting import build_world
 from cds_service.web.errors import register_errors
 from cds_service.web.headers import allow_origins, keep_to_origins, list_origins
 from cds_service.web.layers import surround

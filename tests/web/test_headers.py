@@ -4,6 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from flask import Response
+
+from cds_service.web.headers import let_keep
 
 Build = Callable[..., Any]
 Connect = Callable[[Any], Any]
@@ -35,6 +38,53 @@ def test_every_answer_is_not_stored_not_sniffed_and_loads_nothing(
     assert policy == "default-src 'none'; frame-ancestors 'none'"
     assert headers.getlist("Strict-Transport-Security") == ["max-age=31536000"]
     assert "X-Powered-By" not in headers
+
+
+@pytest.fixture
+def kept(ehr: Any) -> Any:
+    """Views that let their answers be kept, and one that only says so."""
+    app = ehr.http.application
+
+    def answered(response: Response) -> Response:
+        with app.test_request_context("/"):
+            app.preprocess_request()
+            kept = let_keep(response, "public, max-age=3600")
+            done: Response = app.process_response(kept)
+            return done
+
+    return answered
+
+
+def test_what_is_public_may_be_kept(kept: Any) -> None:
+    answer = kept(Response("{}"))
+
+    assert answer.headers.getlist("Cache-Control") == ["public, max-age=3600"]
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        Response("", 404),
+        Response("", 503),
+        Response("", 303, {"Location": "/"}),
+        Response("", 200, {"Set-Cookie": "a=b"}),
+    ],
+    ids=["not found", "unavailable", "elsewhere", "with a cookie"],
+)
+def test_no_refusal_and_nothing_with_a_cookie_is_kept(
+    kept: Any, response: Response
+) -> None:
+    assert kept(response).headers.getlist("Cache-Control") == ["no-store"]
+
+
+def test_an_answer_that_only_says_so_is_not_kept(ehr: Any) -> None:
+    app = ehr.http.application
+    with app.test_request_context("/"):
+        app.preprocess_request()
+        response = Response("{}", headers={"Cache-Control": "public"})
+        answer = app.process_response(response)
+
+    assert answer.headers.getlist("Cache-Control") == ["no-store"]
 
 
 def test_over_plain_http_nobody_is_told_to_come_back_over_https(

@@ -81,7 +81,7 @@ def test_a_worker_that_cannot_record_is_counted_until_it_can(ehr: Any) -> None:
     condition.failed(StoreError("the disk is full", kind="SQLITE_FULL"))
     assert read(ehr)["cds_workers_unready"] == 1
 
-    condition.went_well()
+    condition.went_well(large=True)
     assert read(ehr)["cds_workers_unready"] == 0
 
 

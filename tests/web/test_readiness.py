@@ -93,10 +93,24 @@ def test_it_is_not_ready_while_another_holds_the_database(
 def test_a_call_that_is_not_recorded_tells_before_the_next_look(caller: Caller) -> None:
     readiness, condition = Desk(caller.world).readiness, caller.world.store.condition
     readiness.look()
-    condition.failed(StoreError("the database refused: no room", "SQLITE_FULL"))
+    condition.failed(StoreError("the database is locked", "SQLITE_BUSY"))
 
-    assert readiness.known.kind == "SQLITE_FULL"
+    assert readiness.known.kind == "SQLITE_BUSY"
     record(caller)
+    assert readiness.known is None
+
+
+@pytest.mark.parametrize("kind", ["SQLITE_FULL", "SQLITE_IOERR_WRITE", "53100"])
+def test_a_full_disk_on_which_a_small_row_finds_room_is_full_until_the_next_look(
+    caller: Caller, kind: str
+) -> None:
+    readiness, condition = Desk(caller.world).readiness, caller.world.store.condition
+    readiness.look()
+    condition.failed(StoreError("the database refused: no room", kind))
+
+    record(caller)
+    assert readiness.known.kind == kind
+    readiness.look()
     assert readiness.known is None
 
 

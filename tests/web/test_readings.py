@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from standardwebhooks import Webhook
 from werkzeug.test import TestResponse
 
-from cds_service.config import Clients, Config, Profile, WebhookSource
+from cds_service.config import Clients, Config, ConsentMode, Profile, WebhookSource
 from cds_service.decision import World
 from cds_service.fhir.client import FhirPool
 from cds_service.publishing.serving import Serving
@@ -20,6 +20,9 @@ from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.engine.rules import Site
 from cds_service.store.records import AuditEvent
 from cds_service.store.store import Store
+from cds_service.store.upkeep.patients import Asked
+from cds_service.wearables.detection.detectors import DaysBeyond, Detector, Direction
+from cds_service.wearables.detection.episodes import NotJudged
 from cds_service.wearables.links import WearerLink
 from cds_service.wearables.metrics import Catalogue, Metric
 from cds_service.wearables.records import PatientKey
@@ -45,6 +48,11 @@ BEATS = Metric(
     names={"open-mhealth": frozenset({"heart-rate/heart_rate"})},
 )
 GLUCOSE = Metric("glucose", "Glucose", "mg/dL", 20, 1000)
+FAST = Detector(
+    *("fast", "1.0.0", "Fast", "heart-rate", "fast-heart", "/min"),
+    DaysBeyond(Direction.ABOVE, 100, "mean", 2, 3),
+    *("active", timedelta(days=2), timedelta(days=1)),
+)
 VENDOR = WebhookSource(
     "vendor",
     "default",
@@ -108,8 +116,14 @@ class Server:
 
 
 @pytest.fixture
-def server(url: str) -> Iterator[Server]:
-    """A development server at NOW; its source may come by tokens as well."""
+def server(world: World) -> Server:
+    """A development server; its source may come by tokens as well."""
+    return open_server(world)
+
+
+@pytest.fixture
+def world(url: str) -> Iterator[World]:
+    """What a development server at NOW touches."""
     store = Store.open(url)
     rulebook = Rulebook(
         digest="",
@@ -118,8 +132,9 @@ def server(url: str) -> Iterator[Server]:
         rules={},
         catalogue=Catalogue({each.name: each for each in (BEATS, GLUCOSE)}),
         valuesets={},
+        detectors={FAST.name: FAST},
     )
-    world = World(
+    yield World(
         config=Config(profile=Profile.DEVELOPMENT, database_url=url),
         clients=Clients(webhooks=(VENDOR,)),
         store=store,
@@ -127,7 +142,6 @@ def server(url: str) -> Iterator[Server]:
         clock=lambda: NOW,
         fhir=FhirPool(),
     )
-    yield open_server(world)
     store.close()
 
 
@@ -290,7 +304,33 @@ def test_a_reading_from_the_future_is_refused(server: Server) -> None:
     at = (NOW + timedelta(minutes=6)).isoformat()
     response = server.post({"samples": [beat(start=at)]})
     assert (response.status_code, counts(response)) == (422, {"rejected": 1})
+    assert response.get_json()["results"][0]["reason"] == "clock"
     assert server.values(ALICE) == []
+
+
+def test_a_reading_from_the_future_is_counted_by_the_detectors_that_would_judge_it(
+    world: World,
+) -> None:
+    server = open_server(world)
+    ahead = [beat(start=(NOW + timedelta(hours=n)).isoformat()) for n in (1, 2)]
+
+    server.post({"samples": [*ahead, beat()]})
+
+    (tally,) = server.store.detections.tallies("default", NOW.date())
+    assert (tally.detector, tally.source, tally.judged) == ("fast", "vendor", 0)
+    assert tally.not_judged == {NotJudged.CLOCK_SKEWED: 2}
+    assert server.values(ALICE) == [72.0]
+
+
+def test_a_reading_from_the_future_that_may_not_be_collected_is_counted_by_nobody(
+    world: World,
+) -> None:
+    config = world.config.model_copy(update={"wearables_consent": ConsentMode.REQUIRED})
+    server = open_server(replace(world, config=config))
+
+    server.post({"samples": [beat(start=(NOW + timedelta(hours=1)).isoformat())]})
+
+    assert server.store.detections.tallies("default", NOW.date()) == ()
 
 
 # Links that a source tells itself
@@ -310,6 +350,30 @@ def test_the_same_link_told_again_is_the_same_link(server: Server) -> None:
     again = server.post(body, LINKS, delivery="msg_2").get_json()
     assert first["results"] == again["results"]
     assert len(server.store.links.all("default")) == 1
+
+
+def test_of_a_patient_who_is_erased_no_delivery_about_several_tells_any_more(
+    server: Server,
+) -> None:
+    links = [{"user": f"u-{each}", "patient": each} for each in ("alice", "bob")]
+    server.post({"links": links}, LINKS)
+    body = {"samples": [beat(user="u-alice"), beat(user="u-bob")]}
+    assert counts(server.post(body, delivery="msg_2")) == {"accepted": 2}
+    asked = Asked(ALICE, "operator:me", NOW)
+    exported = [
+        each["detail"]
+        for each in server.store.patients.export(asked)
+        if each["table"] == "audit"
+    ]
+    assert exported == [
+        {"linked": ["alice"]},
+        {"readings": [["alice", 1, "heart-rate", 1]]},
+    ]
+
+    server.store.patients.erase(asked, calls=True)
+
+    trail = list(server.store.audit_entries())
+    assert "alice" not in "".join(each.patient_id + each.detail for each in trail)
 
 
 def test_a_second_patient_for_one_user_is_refused_and_its_neighbour_kept(
@@ -395,6 +459,21 @@ def test_a_body_that_a_phone_sends_twice_gets_the_same_answer(server: Server) ->
     assert again.data == first.data
     told = {"Idempotency-Key": "another"}
     assert counts(server.post_by(token, [point()], OMH, **told)) == {"duplicate": 1}
+
+
+def test_a_value_that_is_to_be_as_it_was_needs_a_key_where_only_the_body_tells_it(
+    server: Server,
+) -> None:
+    token = server.token(server.link(ALICE), "open-mhealth")
+    was, changed = [point(value=70)], [point(value=72)]
+    for body in (was, changed):
+        server.post_by(token, body, OMH)
+
+    server.post_by(token, was, OMH)
+    assert server.values(ALICE) == [72.0]
+
+    server.post_by(token, was, OMH, **{"Idempotency-Key": "back"})
+    assert server.values(ALICE) == [70.0]
 
 
 def test_the_token_of_one_wearer_brings_nothing_to_another(server: Server) -> None:

@@ -37,8 +37,6 @@ FOREIGN = [
     "Patient/p2/_history/2",
     "Patient/%70%32",
     "Patient/p10",
-    "Group/p1",
-    "Group/all-who-have-had-flu",
     f"{SERVER}/Patient/p2",
     "https://elsewhere.example/r4/Patient/p2",
 ]
@@ -47,6 +45,8 @@ UNCLEAR = [
     f"{SERVER}/other/Patient/p1",
     "Patient/P1",
     "patient/p1",
+    "Group/p1",
+    "Group/all-who-have-had-flu",
     "Patient?identifier=p1",
     "#p1",
     "urn:uuid:11111111-cd71-4428-b8b7-31e53eba8184",

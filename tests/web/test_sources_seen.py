@@ -151,6 +151,7 @@ def test_what_detectors_judged_and_found_is_counted(server: Server) -> None:
     assert server.counted("cds_detection_seconds_count") == {(): 3}
     due = server.counted("cds_detection_due")
     assert due[("consent",)] == due[("length",)] == 0
+    assert set(server.counted("cds_detection_due_oldest_seconds").values()) == {0}
 
 
 def test_what_is_left_out_is_counted_by_reason(server: Server) -> None:

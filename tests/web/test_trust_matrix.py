@@ -23,10 +23,11 @@ from flask.testing import FlaskClient
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from werkzeug.test import TestResponse
 
-from cds_service.app import build_world, create_app
+from cds_service.app import create_app
 from cds_service.config import Profile, load_config
 from cds_service.decision import World
 from cds_service.rulebook.load import check_folder
+from cds_service.starting import build_world
 
 RULES = Path(__file__).parents[2] / "rules"
 PUBLIC = "https://cds.example.org/base"

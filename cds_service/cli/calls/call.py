@@ -49,19 +49,19 @@ class Unreached(click.ClickException):
 @click.command()
 @take_options
 def call(**given: Any) -> None:
-    """Call SERVICE about a patient and say what is wrong with its answer.
+    """Call SERVICE about a patient and check its answer.
 
     The chart is read from --fhir, or taken from the fixture case in FOLDER. Without
     SERVICE, print what discovery offers.
 
-    Every violation of CDS Hooks that shows is listed with the id of its rule. Exit
-    code 0: answered with 200, and nothing that a service MUST do is violated; 1
-    otherwise; 2: the command was not understood, or nothing answers.
+    Every violation of CDS Hooks is listed with the id of the rule. Exit code 0: status
+    200, and nothing that a service MUST do is violated; 1: otherwise; 2: the command
+    was not understood, or nothing answers.
 
-    A server must know the FHIR address that --no-prefetch uses; for a fixture give it
-    a port with --fhir-port and list http://127.0.0.1:PORT/fhir in the clients file.
+    A server must know the FHIR address that --no-prefetch uses; for a fixture give it a
+    port with --fhir-port and list http://127.0.0.1:PORT/fhir in the clients file.
     Wearable alerts of a fixture are not sent: `cds-service simulate` does that. Each
-    run opens the chart anew, so what was shown a moment ago may be held back.
+    run opens the chart again, so a card that was just shown may be held back.
     """
     options = Options(**{**given, "alg": given["alg"] or ""})
     _refuse_nonsense(options)

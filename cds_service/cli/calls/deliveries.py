@@ -58,7 +58,12 @@ def _check_secret(
     return secret
 
 
-def deliver(delivery: OutgoingDelivery, url: str, secret: str) -> Reply:
+def deliver(
+    delivery: OutgoingDelivery,
+    url: str,
+    secret: str,
+    media_type: str = "application/json",
+) -> Reply:
     """Return the server's answer to one delivery. Raises ClickException without one."""
     signed_at = delivery.signed_at
     signature = Webhook(secret).sign(delivery.id, signed_at, delivery.body)
@@ -66,12 +71,16 @@ def deliver(delivery: OutgoingDelivery, url: str, secret: str) -> Reply:
         "webhook-id": delivery.id,
         "webhook-timestamp": str(int(signed_at.timestamp())),
         "webhook-signature": signature,
+        "Content-Type": media_type,
     }
     return post(url, delivery.body, headers)
 
 
 def post(url: str, body: str, headers: Mapping[str, str]) -> Reply:
-    """Return the answer to JSON text. Raises ClickException without one."""
+    """Return the answer to JSON, or what else the headers say it is.
+
+    Raises ClickException without one.
+    """
     told = {"Content-Type": "application/json", **headers}
     try:
         return exchange(

@@ -14,6 +14,7 @@ from ...ehr.dialects import DIALECTS, SimulatedWearer
 from ...ehr.hours import HourStep, play_hour
 from ...ingestion import SAMPLES, SOURCES
 from ...protocol.conformance import Reply
+from ...wearables.adapters.registry import FORMATS
 from .deliveries import (
     FORGER,
     OutgoingDelivery,
@@ -46,13 +47,19 @@ class Sending:
         known = SAMPLES if self.format == SAMPLES.name else SOURCES[self.format]
         return known.path
 
+    @property
+    def media_type(self) -> str:
+        """Return what the body is said to be."""
+        return FORMATS[self.format].media_types[0]
+
 
 def play_readings(name: str, sending: Sending, now: datetime) -> int:
     """Return how many answers were not as expected; prints what was sent and said."""
     failures, before = 0, b""
     steps = play_hour(name, now, sending.minutes, sending.seed)
     for number, step in enumerate(steps):
-        body = json.dumps(DIALECTS[sending.format](step.readings, sending.wearer))
+        told = DIALECTS[sending.format](step.readings, sending.wearer)
+        body = told if isinstance(told, str) else json.dumps(told)
         click.echo(f"  {step.says}: {len(step.readings)} minutes, {len(body):,} bytes")
         if not sending.url:
             click.echo(f"    {body}")
@@ -74,9 +81,14 @@ def _send(body: str, part: str, step: HourStep, sending: Sending) -> Reply:
     key = f"{part}-{hashlib.sha256(body.encode()).hexdigest()[:16]}"
     if not sending.token:
         delivery = OutgoingDelivery(key, body, datetime.now(UTC))
-        return deliver(delivery, url, FORGER if step.forged else sending.secret)
+        secret = FORGER if step.forged else sending.secret
+        return deliver(delivery, url, secret, sending.media_type)
     token = "cdsw_forged" if step.forged else sending.token
-    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key}
+    headers = {
+        "Authorization": f"Bearer {token}",
+        "Idempotency-Key": key,
+        "Content-Type": sending.media_type,
+    }
     return post(url, body, headers)
 
 

@@ -6,19 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
 from ...fhir.chart import Source, SourceState
 from ...rulebook.compile import derive_queries, digest_of
 from ...rulebook.describe import explain as explained
-from ...rulebook.describe import explain_json
+from ...rulebook.describe import explain_json, source_json
 from ...rulebook.engine import Case, Program, Rule, Rulebook, ServiceRules, open_case
 from ...rulebook.language import closest, read_page, suggest, titles
 from ...rulebook.load import InvalidRulebook, read_folder
 from ...rulebook.testing import Example, ExampleError, ExampleRunner, read_examples
-from ...wearables.worn import Wearables
 from ..rules.compiled import compile_folder, default_folder
 from .explain_alerting import History, alerting_json, history_options, tell_alerting
 from .patient_files import (
@@ -28,6 +26,7 @@ from .patient_files import (
     read_json,
     read_moment,
 )
+from .stored_wearables import Bystander, Whereabouts, unread_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +41,8 @@ class AskedRule:
     digest: str
     example: str = ""
     """The test case that the patient is out of."""
+    beside: tuple[str, ...] = ()
+    """What is to be said of what was read of wearables."""
 
     @property
     def notes(self) -> Iterator[str]:
@@ -55,8 +56,11 @@ class AskedRule:
             yield "it is not approved, so no card is shown"
         if rule.is_evaluated and not rule.in_force(day):
             yield f"it is not in force on {day}"
+        if any(link.page for card in rule.cards for link in card.links):
+            yield "its links to pages of this server are left out where none are opened"
         if rule not in self.service.program.candidates(self.case.index):
             yield "it is not asked in a call: something that it needs is not there"
+        yield from self.beside
 
 
 @click.command()
@@ -94,14 +98,16 @@ def explain(
     moment: str | None,
     as_json: bool,
     history: History | None,
+    whereabouts: Whereabouts | None,
 ) -> None:
-    """Say why RULE said what it said of a patient, or what a finding CODE means.
+    """Explain what RULE says about a patient, or what a finding CODE means.
 
-    Of a rule every criterion is shown, its truth, what it saw and the resources that it
-    rests on; names out of the record are not. The patient is in a Bundle (--patient) or
-    in a test case (--case). A code, such as CDS031, has a page with a good and a bad
-    example. Exit code 0: explained; 1: it could not be; 2: usage, or the rules cannot
-    be used.
+    For a rule it shows every criterion, its truth, what it saw and the resources that
+    it rests on, but no names from the record. The patient is in a Bundle (--patient) or
+    in a test case (--case). With --database the rule sees the wearable data that a call
+    would see, and the output says what alerting would hold back now. A code, such as
+    CDS031, has a page with a good and a bad example. Exit code 0: explained; 1: it
+    could not be; 2: usage, or the rules cannot be used.
     """
     if codes:
         list_codes()
@@ -114,7 +120,8 @@ def explain(
     else:
         scene = (
             scene_of_bundle(
-                subject, bundle, patient, alerts, rules, read_moment(moment)
+                *(subject, bundle, patient, alerts, rules, read_moment(moment)),
+                whereabouts,
             )
             if bundle
             else scene_of_example(subject, name or "", rules)
@@ -153,6 +160,7 @@ def scene_of_bundle(
     alerts: Path | None,
     folder: Path | None,
     now: datetime,
+    whereabouts: Whereabouts | None,
 ) -> AskedRule:
     """Return a rule and the patient of a Bundle, whether a service asks it or not."""
     rulebook = compile_folder(folder).rulebook
@@ -169,8 +177,13 @@ def scene_of_bundle(
     chosen = choose_patient(bundle, patient)
     chart = read_chart(asked.queries, bundle, chosen, asked.service.hook)
     sent = read_alerts(alerts, chosen, rulebook.catalogue.alert_types, now)
-    case = open_case(asked, chart, Wearables(sent), now)
-    return AskedRule(rule, asked, service is not None, case, rulebook.digest)
+    with Bystander(whereabouts) as bystander:
+        told = sent if alerts else None
+        seen = bystander.see(asked, rulebook, chart, told, now)
+    notes = seen.notes if whereabouts else tuple(unread_of(rule))
+    case = open_case(asked, seen.chart, seen.wearables, now)
+    served = service is not None
+    return AskedRule(rule, asked, served, case, rulebook.digest, beside=notes)
 
 
 def ask_alone(rule: Rule, rulebook: Rulebook) -> ServiceRules:
@@ -267,26 +280,10 @@ def show_json(scene: AskedRule, history: History | None) -> None:
         "now": scene.case.now.isoformat(),
         "patient": f"Patient/{chart.patient_id}",
         "example": scene.example or None,
-        "sources": [as_source(each) for each in chart.sources.values()],
+        "sources": [source_json(each) for each in chart.sources.values()],
         "notes": list(scene.notes),
     }
     if history:
         held = alerting_json(scene.rule, scene.service, scene.case, history)
         written["alerting"] = held
     click.echo(json.dumps(written, indent=2, ensure_ascii=False))
-
-
-def as_source(source: Source) -> dict[str, Any]:
-    """Return how a source was read, as plain data."""
-    return {
-        "name": source.name,
-        "state": source.state.name.lower(),
-        "why": source.why or None,
-        "origin": source.origin or None,
-        "resources": len(source.resources),
-        "unusable": [
-            {"reason": each.reason, "resource": each.reference or None}
-            for each in source.unusable
-        ],
-        "foreign": source.foreign,
-    }

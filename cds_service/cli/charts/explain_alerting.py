@@ -28,6 +28,7 @@ from ...rulebook.engine import (
 from ...store.records import StoreError
 from ...wearables.records import PatientKey
 from ..database import open_store
+from .stored_wearables import Whereabouts, database_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,35 +54,25 @@ class AlertingNow:
 
 
 def history_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Return options that name a history; the command gets it as ``history``."""
+    """Return options that name a database, and who asks.
 
+    The command gets ``whereabouts``, and ``history``, both None without a database.
+    """
+
+    @click.option("--user", help="Who asks, for rules that are once per user.")
+    @click.option("--encounter", help="For rules that are once per encounter.")
     @wraps(command)
     def with_history(
-        database: str | None,
-        tenant: str,
-        fhir_base: str,
+        whereabouts: Whereabouts | None,
         user: str | None,
         encounter: str | None,
         **arguments: Any,
     ) -> None:
-        call = {"user": user, "encounter": encounter}
-        history = History(database, tenant, fhir_base, call) if database else None
-        command(history=history, **arguments)
+        call, at = {"user": user, "encounter": encounter}, whereabouts
+        history = History(at.url, at.tenant, at.fhir_base, call) if at else None
+        command(history=history, whereabouts=at, **arguments)
 
-    options = (
-        click.option(
-            "--database",
-            help="A server's database: say what would be held back now, and why.",
-        ),
-        click.option("--tenant", default="default", help="Whose patient it is there."),
-        click.option("--fhir-base", default="-", help="The patient's FHIR server."),
-        click.option("--user", help="Who asks, for rules that are once per user."),
-        click.option("--encounter", help="For rules that are once per encounter."),
-    )
-    wrapped: Callable[..., None] = with_history
-    for option in reversed(options):
-        wrapped = option(wrapped)
-    return wrapped
+    return database_options(with_history)
 
 
 def tell_alerting(

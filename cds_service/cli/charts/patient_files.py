@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ...ehr.fixtures import resolve_times
+from ...ehr.fixtures import doubted, resolve_times
 from ...fhir.chart import Chart, Policy, SourceQuery
 from ...fhir.gather import gather
 from ...fhir.subjects import bundle_resources
@@ -83,7 +83,8 @@ def read_chart(
     """Return the chart of a patient whose whole record the Bundle is.
 
     Nothing is sorted out beforehand: what is about somebody else, or cannot be used, is
-    counted as it would be in a call.
+    counted as it would be in a call, and what the Bundle says that it lacks is lacking
+    in every part of the chart.
     """
     entries = list(bundle_resources([bundle]))
     drafts = hook != "patient-view"
@@ -95,7 +96,10 @@ def read_chart(
         "hook": "order-sign" if drafts else "patient-view",
         "hookInstance": "00000000-0000-4000-8000-000000000000",
         "context": context,
-        "prefetch": {query.key: _answer(query, chart, patient) for query in queries},
+        "prefetch": {
+            query.key: doubted(_answer(query, chart, patient), bundle)
+            for query in queries
+        },
     }
     optional = [
         query if query.policy is Policy.SKIP else replace(query, policy=Policy.OPTIONAL)

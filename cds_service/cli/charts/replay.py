@@ -21,7 +21,6 @@ from ...rulebook.engine import (
     evaluate_rule,
     open_case,
 )
-from ...wearables.worn import Wearables
 from ..rules.compiled import Compilation, compile_folder
 from .patient_files import (
     NoPatient,
@@ -30,6 +29,7 @@ from .patient_files import (
     read_moment,
     read_patients,
 )
+from .stored_wearables import Bystander, Whereabouts, database_options
 
 OFF = "not evaluated"
 """The outcome of a rule that is a draft, retired, or not in force on the day."""
@@ -85,6 +85,8 @@ class Replay:
     after: dict[str, Counter[RuleResult]] = field(default_factory=dict)
     before: dict[str, Counter[RuleResult]] = field(default_factory=dict)
     changes: list[PatientChange] = field(default_factory=list)
+    notes: dict[str, None] = field(default_factory=dict)
+    """What is to be said of what was read of wearables, each once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ def replay_corpus(
     before: Compilation | None,
     services: Sequence[ServiceRules],
     now: datetime,
+    bystander: Bystander,
     tell: Callable[[int, int], None] = lambda done, all: None,
 ) -> Replay:
     """Return every rule of *services* over every patient, before and after.
@@ -110,6 +113,7 @@ def replay_corpus(
     files are done.
     """
     replay = Replay()
+    ask = Questioner(now, bystander, replay.notes)
     files = find_patients(corpus)
     known = _services_of(before) if before else []
     for number, file in enumerate(files):
@@ -117,8 +121,8 @@ def replay_corpus(
         name = file.relative_to(corpus).as_posix() if file != corpus else file.name
         try:
             for patient in read_patients(file, name, now):
-                now_asked = dict(_asked(patient, services, after, now))
-                asked = dict(_asked(patient, known, before, now)) if before else {}
+                now_asked = dict(ask(patient, services, after))
+                asked = dict(ask(patient, known, before)) if before else {}
                 _count(replay, patient, now_asked, asked, after, before)
         except NoPatient as error:
             replay.broken.append((name, error.message))
@@ -130,27 +134,39 @@ def _services_of(compiled: Compilation) -> list[ServiceRules]:
     return list(compiled.rulebook.services.values())
 
 
-def _asked(
-    patient: Patient,
-    services: Sequence[ServiceRules],
-    compiled: Compilation | None,
-    now: datetime,
-) -> Iterator[tuple[str, RuleAsked]]:
-    """Every rule once, in the first service that has it."""
-    assert compiled is not None
-    seen: set[str] = set()
-    alerts = patient.wearable_alerts(compiled.rulebook.catalogue.alert_types, now)
-    for service in services:
-        rules = [rule for rule in service.rules if rule.id not in seen]
-        if not rules:
-            continue
-        seen.update(rule.id for rule in rules)
-        case = open_case(service, patient.chart(service), Wearables(alerts), now)
-        candidates = set(map(id, service.program.candidates(case.index)))
-        for rule in rules:
-            yield rule.id, RuleAsked(
-                rule, case, _told(rule, case, id(rule) in candidates)
-            )
+@dataclass(frozen=True, slots=True)
+class Questioner:
+    """Asks rules of patients at one time."""
+
+    now: datetime
+    bystander: Bystander
+    notes: dict[str, None]
+
+    def __call__(
+        self, patient: Patient, services: Sequence[ServiceRules], compiled: Compilation
+    ) -> Iterator[tuple[str, RuleAsked]]:
+        """Yield every rule once, in the first service that has it."""
+        seen: set[str] = set()
+        for service in services:
+            rules = [rule for rule in service.rules if rule.id not in seen]
+            if not rules:
+                continue
+            seen.update(rule.id for rule in rules)
+            case = self._case(patient, service, compiled)
+            candidates = set(map(id, service.program.candidates(case.index)))
+            for rule in rules:
+                told = _told(rule, case, id(rule) in candidates)
+                yield rule.id, RuleAsked(rule, case, told)
+
+    def _case(
+        self, patient: Patient, service: ServiceRules, compiled: Compilation
+    ) -> Case:
+        rulebook, chart = compiled.rulebook, patient.chart(service)
+        alerts = patient.wearable_alerts(rulebook.catalogue.alert_types, self.now)
+        sent = None if patient.alerts is None else alerts
+        seen = self.bystander.see(service, rulebook, chart, sent, self.now)
+        self.notes.update(dict.fromkeys(seen.notes))
+        return open_case(service, seen.chart, seen.wearables, self.now)
 
 
 def _told(rule: Rule, case: Case, is_candidate: bool) -> RuleResult:
@@ -269,6 +285,7 @@ def change_json(change: PatientChange) -> dict[str, Any]:
 @click.option("--service", "wanted", help="Only the rules of the service with this id.")
 @click.option("--now", "moment", help="When it is asked, as 2026-11-22T12:00:00Z.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+@database_options
 @click.pass_context
 def replay(
     context: click.Context,
@@ -278,20 +295,25 @@ def replay(
     wanted: str | None,
     moment: str | None,
     as_json: bool,
+    whereabouts: Whereabouts | None,
 ) -> None:
-    """Ask every rule of every patient in CORPUS, and print what came of it.
+    """Evaluate every rule for every patient in CORPUS, and print the outcomes.
 
     CORPUS is a FHIR Bundle, or a folder of them; wearable alerts stand beside a Bundle
-    as <name>.alerts.json. Cases of fixtures/ are read as well. Nothing out of a record
-    is printed. Exit code 0: all were replayed; 1: a file could not be; 2: usage, or the
-    rules have errors.
+    as <name>.alerts.json. Cases of fixtures/ are read as well. With --database rules
+    see the wearable data that a call would see; without, days and streams are not read.
+    No content of a record is printed. Exit code 0: all were replayed; 1: a file could
+    not be; 2: usage, or the rules have errors.
     """
     now = read_moment(moment)
     after = compile_folder(rules)
     then = compile_folder(before) if before else None
     services = chosen_services(after, wanted)
     known = {rule.id for service in services for rule in service.rules}
-    found = replay_corpus(corpus, after, then, services, now, show_progress)
+    with Bystander(whereabouts) as bystander:
+        found = replay_corpus(
+            corpus, after, then, services, now, bystander, show_progress
+        )
     if wanted:
         found.changes = [each for each in found.changes if each.rule in known]
         found.before = {k: v for k, v in found.before.items() if k in known}
@@ -358,6 +380,8 @@ def _text(found: Replay, compared: bool) -> Iterator[str]:
         yield f"{len(found.changes)} outcomes changed"
     for name, why in found.broken:
         yield f"{name}: {why}"
+    for note in found.notes:
+        yield f"note: {note}"
     broken = f", {len(found.broken)} could not be replayed" if found.broken else ""
     yield f"{found.patients} patients, {len(rules)} rules{broken}"
 
@@ -397,6 +421,7 @@ def _json(found: Replay) -> dict[str, Any]:
             for rule in rules
         },
         "changes": [change_json(each) for each in found.changes],
+        "notes": list(found.notes),
     }
 
 

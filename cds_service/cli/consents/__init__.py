@@ -45,7 +45,7 @@ def tenancy_options(command: Callable[..., None]) -> Callable[..., None]:
         assumed: bool,
         **arguments: Any,
     ) -> None:
-        known = _load(clients) if clients else None
+        known = load_known_clients(clients) if clients else None
         rulebook = compile_folder(rules).rulebook
         mode = ConsentMode.ASSUMED if assumed else ConsentMode.REQUIRED
         gate = open_gate(rulebook, known or Clients(), tenant, mode)
@@ -73,7 +73,12 @@ def _assumed() -> bool:
     return told == ConsentMode.ASSUMED
 
 
-def _load(file: Path) -> Clients:
+def load_known_clients(file: Path) -> Clients:
+    """Return the clients of a file.
+
+    Raises:
+        click.UsageError: if it is none.
+    """
     # As in development: nobody is let in here, and no server of the file is asked.
     try:
         return load_clients(file, development=True, lifetime=DEFAULT_LIFETIME)
@@ -81,17 +86,7 @@ def _load(file: Path) -> Clients:
         raise click.UsageError(str(error)) from error
 
 
-_OPTIONS: tuple[Callable[[Callable[..., None]], Callable[..., None]], ...] = (
-    click.option(
-        "--tenant", default="default", show_default=True, help="Whose patients."
-    ),
-    click.option(
-        "--fhir-base",
-        default="-",
-        show_default=True,
-        help="The FHIR server whose patient ids they are, if the tenant has several.",
-    ),
-    rules_option,
+clients_options: tuple[Callable[[Callable[..., None]], Callable[..., None]], ...] = (
     click.option(
         "--clients",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -105,4 +100,18 @@ _OPTIONS: tuple[Callable[[Callable[..., None]], Callable[..., None]], ...] = (
         show_default="CDS_WEARABLES_CONSENT",
         help="Whether patients agree until they say anything about wearable data.",
     ),
+)
+"""How a server reads Consents."""
+_OPTIONS: tuple[Callable[[Callable[..., None]], Callable[..., None]], ...] = (
+    click.option(
+        "--tenant", default="default", show_default=True, help="Whose patients."
+    ),
+    click.option(
+        "--fhir-base",
+        default="-",
+        show_default=True,
+        help="The FHIR server whose patient ids they are, if the tenant has several.",
+    ),
+    rules_option,
+    *clients_options,
 )

@@ -2,19 +2,18 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from uuid import NAMESPACE_URL, uuid4, uuid5
+from uuid import uuid4
 
 import click
 
+from ...ehr.consents import SignedConsent, build_consent, usual_id
 from ...fhir.code_systems import canonical_system, normalise_code
 from ...fhir.foreign_text import clean
 from ...fhir.models import check_resource
 from ...ingestion import CONSENTS
 from ...wearables.adapters.consents import Unreadable, keep_consent, patient_of
-from ...wearables.adapters.provisions import ACTIONS
 from ...wearables.consent import ConsentAction
 from ..calls.deliveries import (
     OutgoingDelivery,
@@ -24,22 +23,6 @@ from ..calls.deliveries import (
     secret_option,
     webhook_url,
 )
-
-TERMS = "http://terminology.hl7.org/CodeSystem"
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a patient is to have said."""
-
-    patient: str
-    id: str
-    permits: tuple[ConsentAction, ...]
-    codes: tuple[tuple[str, str], ...] = ()
-    """System and code of the data that it is about; empty for any."""
-    until: str = ""
-    """As FHIR writes a time; empty for no end."""
-    withdrawn: bool = False
 
 
 def read_actions(
@@ -104,7 +87,7 @@ def send(
     """
     if not dry_run and not (url and secret):
         raise click.UsageError("--to and --secret are required, or --dry-run.")
-    told = Wish(id=id or usual_id(wish["patient"]), **wish)
+    told = SignedConsent(id=id or usual_id(wish["patient"]), **wish)
     resource = build_consent(told, datetime.now(UTC))
     refuse_nonsense(resource)
     if dry_run:
@@ -113,40 +96,6 @@ def send(
     webhook = webhook_url(url or "", CONSENTS.path)
     for line in said(ask(resource, webhook, secret or ""), told):
         click.echo(line)
-
-
-def usual_id(patient: str) -> str:
-    """Return the id of the Consent that is made for a patient, the same each time."""
-    return f"trial-{uuid5(NAMESPACE_URL, f'Patient/{patient}')}"
-
-
-def build_consent(wish: Wish, now: datetime) -> dict[str, Any]:
-    """Return the FHIR R4 Consent that says so."""
-    provision: dict[str, Any] = {
-        "type": "permit",
-        "action": [_concept(ACTIONS, str(each)) for each in wish.permits],
-    }
-    if wish.codes:
-        provision["code"] = [_concept(*each) for each in wish.codes]
-    if wish.until:
-        provision["period"] = {"end": wish.until}
-    updated = now.isoformat(timespec="milliseconds")
-    return {
-        "resourceType": "Consent",
-        "id": wish.id,
-        "meta": {"lastUpdated": updated},
-        "status": "inactive" if wish.withdrawn else "active",
-        "scope": _concept(f"{TERMS}/consentscope", "patient-privacy"),
-        "category": [_concept(f"{TERMS}/v3-ActCode", "IDSCL")],
-        "patient": {"reference": f"Patient/{wish.patient}"},
-        "dateTime": updated,
-        "policyRule": _concept(f"{TERMS}/v3-ActCode", "OPTIN"),
-        "provision": provision,
-    }
-
-
-def _concept(system: str, code: str) -> dict[str, Any]:
-    return {"coding": [{"system": system, "code": code}]}
 
 
 def refuse_nonsense(resource: dict[str, Any]) -> None:
@@ -182,7 +131,7 @@ def ask(resource: dict[str, Any], url: str, secret: str) -> dict[str, Any]:
     return result
 
 
-def said(result: dict[str, Any], wish: Wish) -> Iterator[str]:
+def said(result: dict[str, Any], wish: SignedConsent) -> Iterator[str]:
     """Yield the answer in plain words."""
     how = "withdrawn" if wish.withdrawn else "kept"
     yield f"Consent {wish.id} of patient {wish.patient} is {how}."
@@ -193,11 +142,11 @@ def said(result: dict[str, Any], wish: Wish) -> Iterator[str]:
     if permitted:
         other = f"; not {', '.join(others)}" if others else ""
         yield (
-            "By now the patient's Consents permit, for one type of alert or more: "
+            "The patient's Consents now permit, for at least one type of alert: "
             f"{', '.join(permitted)}{other}."
         )
     else:
-        yield "By now the patient's Consents permit nothing."
+        yield "The patient's Consents now permit nothing."
     doubts = result.get("doubts")
     for each in doubts if isinstance(doubts, list) else ():
         yield f"  {clean(each)}"

@@ -66,4 +66,4 @@ def shown(url: str) -> str:
     },
 )
 def database() -> None:
-    """Make the schema of a database; copy, back up, restore and prune one."""
+    """Migrate, copy, back up, restore or prune a database."""

@@ -32,9 +32,9 @@ out_option = click.option(
 
 @click.group()
 def audit() -> None:
-    """Write the audit trail out, or see whether anybody has changed it.
+    """Export the audit trail, or verify that nobody has changed it.
 
-    The trail holds patient data; the files that are written here hold it as well.
+    The trail contains patient data, and so do the files that are written here.
     """
 
 

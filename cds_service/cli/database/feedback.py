@@ -24,7 +24,7 @@ until_option = click.option(
 
 @click.group()
 def feedback() -> None:
-    """Say what clinicians made of the cards, by rule, or export each word."""
+    """Report how clinicians responded to each rule's cards, or export all feedback."""
 
 
 @feedback.command()

@@ -57,7 +57,7 @@ def _patient_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group()
 def patient() -> None:
-    """Write out what is kept of one patient, or remove it as far as it may be."""
+    """Export what is kept of one patient, or erase it as far as it may be."""
 
 
 @patient.command()
@@ -109,13 +109,18 @@ def erase(database: str, asked: Asked, with_calls: bool, yes: bool) -> None:
 
     In the audit trail the bodies of rows go, and their headers stay, so that it
     verifies. Calls and cards stay as long as they are kept, unless --with-calls says
-    otherwise. Copies of the database are not reached. Exit code 0: done; 1: not, and
-    done again it goes on.
+    otherwise. Copies of the database are not reached. What the patient permits at
+    vendors ends there, as far as this environment is that of the server. Exit code 0:
+    done; 1: not, and done again it goes on.
     """
     if not yes:
         click.confirm("This cannot be undone. Go on?", abort=True)
+    # Imported where it is asked for: most of these verbs ask no vendor.
+    from ..clouds import end_grants
+
     store = open_store(database)
     try:
+        end_grants(store, asked)
         done = store.patients.erase(asked, calls=with_calls)
     except StoreError as error:
         raise click.ClickException(f"{shown(database)}: {error}") from error

@@ -68,8 +68,8 @@ def prune(
 
     A little at a time; what broke off goes on with the next run. Of the audit trail
     rows are removed by the seal, and verify as before. Without a number of days nothing
-    is removed. Exit code 0: done; 1: not, or a chain of the trail does not hold; 2:
-    usage.
+    is removed but what links of cards refer to, once that is over. Exit code 0: done;
+    1: not, or a chain of the trail does not hold; 2: usage.
     """
     if audit_older_than and (older_than or audit_older_than + 1) > audit_older_than:
         raise click.UsageError(

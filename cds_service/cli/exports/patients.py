@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, quote
 
 import click
@@ -11,7 +12,15 @@ import click
 from ...exports.demographics import export as run_export
 from ...exports.demographics import header, start_of, tally
 from ...exports.entries import complaints
-from ...exports.journal import CannotGoOn, ExportFiles, ExportPosition, InUse, Subject
+from ...exports.journal import (
+    CannotGoOn,
+    ExportFiles,
+    ExportPosition,
+    InUse,
+    P,
+    Subject,
+    go_on_with_patients,
+)
 from ...exports.server import FhirServer, ServerFailure, Wanted
 from ..terminal import ProgressLine
 from .access import ServerAccess, access_options, count_option, reach, read_base
@@ -74,9 +83,9 @@ def export(
     if resume and fresh:
         raise click.UsageError("--resume and --fresh exclude each other")
     base, search = read_base(fhir), read_query(query)
-    progress = ProgressLine()
+    progress, subject = ProgressLine(), Subject(str(base), search, form)
     with (
-        _files(out, Subject(str(base), search, form)) as files,
+        holding(ExportFiles(out, subject, ExportPosition)) as files,
         reach(base, PATIENTS, search, access, progress.say) as server,
     ):
         position, seen = _position(server, files, count, resume, fresh)
@@ -113,8 +122,9 @@ def read_query(text: str) -> str:
 
 
 @contextmanager
-def _files(out: Path, subject: Subject) -> Iterator[ExportFiles]:
-    files = ExportFiles(out, subject)
+def holding(files: ExportFiles[P]) -> Iterator[ExportFiles[P]]:
+    """Have the files of an export to itself in the block; what goes wrong is said."""
+    out = files.out
     try:
         yield files
     except CannotGoOn as error:
@@ -130,17 +140,30 @@ def _files(out: Path, subject: Subject) -> Iterator[ExportFiles]:
         files.close()
 
 
-def _position(
-    server: FhirServer, files: ExportFiles, count: int, resume: bool, fresh: bool
-) -> tuple[ExportPosition, set[str]]:
-    if files.unfinished and resume:
-        position, ids = files.go_on()
-        return position, set(ids)
-    if files.unfinished and not fresh:
+def goes_on(files: ExportFiles[Any], resume: bool, fresh: bool) -> bool:
+    """Check whether an unfinished export is gone on with.
+
+    Raises:
+        click.UsageError: if there is one, and nobody says what to do.
+    """
+    if files.unfinished and not (resume or fresh):
         raise click.UsageError(
             f"{files.state} is of an export that was not finished: --resume goes on, "
             "--fresh starts anew"
         )
+    return files.unfinished and resume
+
+
+def _position(
+    server: FhirServer,
+    files: ExportFiles[ExportPosition],
+    count: int,
+    resume: bool,
+    fresh: bool,
+) -> tuple[ExportPosition, set[str]]:
+    if goes_on(files, resume, fresh):
+        position, ids = go_on_with_patients(files)
+        return position, set(ids)
     today = datetime.now(UTC).astimezone().date()
     start = start_of(server, files.subject.query, count, today)
     return files.begin(start, header(files.subject.form)), set()
@@ -151,10 +174,10 @@ def _where(position: ExportPosition) -> str:
     return f"{position.rows}{total} patients, {position.pages} pages"
 
 
-def _kept(files: ExportFiles) -> str:
+def _kept(files: ExportFiles[ExportPosition]) -> str:
     """Return what to do about rows that are there; without a page none is kept."""
     try:
-        position, _ = files.go_on()
+        position = files.go_on()
     except CannotGoOn:
         return ""
     if not position.pages:

@@ -9,9 +9,10 @@ from pathlib import Path
 import click
 
 from ...fhir.models import check_resource
+from ...garbage import uncollected
 from ...rulebook.compile import SERVICES, SITE, kind_of
 from ...rulebook.language import Finding, Level
-from ...rulebook.load import Checked, check_folder, uncollected
+from ...rulebook.load import Checked, check_folder
 from ...rulebook.terminology import LOCK, tell_import
 from ...rulebook.testing import (
     check_detector_tests,
@@ -35,6 +36,13 @@ from .reporting import Report, exit_code, format_option, write_findings
     type=click.DateTime(["%Y-%m-%d"]),
     help="Say what is overdue or over on this day; by default the site's today.",
 )
+@click.option(
+    "--clients",
+    type=click.Path(path_type=Path),
+    envvar="CDS_CLIENTS_FILE",
+    show_envvar=True,
+    help="The server's clients file: say who is not sent links to pages.",
+)
 @click.pass_context
 def check(
     context: click.Context,
@@ -43,6 +51,7 @@ def check(
     lint_fatal: bool,
     locked: bool,
     today: datetime | None,
+    clients: Path | None,
 ) -> None:
     """Check rule files: grammar, names, value sets, units, text, life cycle and tests.
 
@@ -56,18 +65,21 @@ def check(
                 f"there is no {path}; name a rules folder, or set CDS_RULES"
             )
     with uncollected():
-        report = look(asked, today.date() if today else None, locked)
+        report = look(asked, today.date() if today else None, locked, clients)
     write_findings(report, form)
     context.exit(exit_code(report, lint_fatal))
 
 
 def look(
-    paths: Iterable[Path], today: date | None = None, locked: bool = False
+    paths: Iterable[Path],
+    today: date | None = None,
+    locked: bool = False,
+    clients: Path | None = None,
 ) -> Report:
     """Check the rules folders that *paths* lie in, and keep what is about the paths.
 
     Without *today*, it is what the calendar of each site says. If *locked*, the value
-    sets must be as valuesets.lock has them.
+    sets must be as valuesets.lock has them. *clients* is the clients file.
     """
     wanted: dict[Path, list[Path]] = {}
     for path in paths:
@@ -85,7 +97,9 @@ def look(
             if _is_within(folder / file, within):
                 texts[str(folder / file)] = text
                 rules += kind_of(file) == "rule"
-        for each in sorted({*_found(folder, checked, locked)}):
+        for each in sorted(
+            {*_found(folder, checked, locked), *_left_out(checked, clients)}
+        ):
             if _is_within(folder / each.file, within):
                 findings.append(replace(each, file=str(folder / each.file)))
             else:
@@ -114,6 +128,19 @@ def _found(folder: Path, checked: Checked, locked: bool) -> Iterator[Finding]:
     known = {**checked.documents, **parsed}
     yield from licence_findings(folder, checked.files, known)
     yield from _import_missing(checked)
+
+
+def _left_out(checked: Checked, clients: Path | None) -> Iterator[Finding]:
+    """What the clients file adds; nothing keeps the rules from being checked."""
+    if clients is None:
+        return
+    # Settings take longer to import than rules take to check.
+    from .page_links import NoClients, tell_links_left_out
+
+    try:
+        yield from tell_links_left_out(checked, clients)
+    except NoClients as error:
+        click.echo(f"Nothing is said of clients: {error}", err=True)
 
 
 def _import_missing(checked: Checked) -> Iterator[Finding]:

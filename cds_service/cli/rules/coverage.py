@@ -16,7 +16,7 @@ from ...rulebook.testing import (
     cover,
     cover_detector,
 )
-from .rule_tests import FolderTests, default_paths, open_folders
+from .rule_tests import FolderTests, cases_of, default_paths, open_folders
 from .test_text import echo, say_finding
 
 
@@ -32,9 +32,9 @@ from .test_text import echo, say_finding
 )
 @click.pass_context
 def coverage(context: click.Context, paths: tuple[Path, ...], form: str) -> None:
-    """Name the clauses of rules that no test case has seen true, false or unknown.
+    """List the conditions of rules that no test case has seen true, false or unknown.
 
-    Of detectors, name what no case has seen: that one opens, ends or is not judged.
+    For detectors, list what no case has seen: that one opens, ends or is not judged.
 
     PATHS are rules folders, or files and folders in one; by default the folder named by
     CDS_RULES, or ./rules. Every clause is judged for itself in every case, also where
@@ -67,7 +67,7 @@ Covered = tuple[FolderTests, str, Coverage | str]
 def _covered(folder: FolderTests) -> Iterator[Covered]:
     for rule in folder.rules():
         try:
-            yield folder, rule, cover(folder.runner, rule, folder.examples(rule))
+            yield folder, rule, cover(folder.runner, rule, cases_of(folder.tests, rule))
         except ExampleError as error:
             yield folder, rule, str(error)
 
@@ -78,7 +78,7 @@ CoveredDetector = tuple[FolderTests, str, DetectorCoverage | str]
 
 def _covered_detectors(folder: FolderTests) -> Iterator[CoveredDetector]:
     for name in folder.tested_detectors():
-        examples = folder.examples_of_detector(name)
+        examples = cases_of(folder.of_detectors, name)
         try:
             yield folder, name, cover_detector(folder.detectors, name, examples)
         except ExampleError as error:

@@ -32,6 +32,7 @@ from ..charts.replay import (
     replay_corpus,
     show_progress,
 )
+from ..charts.stored_wearables import Bystander
 from .check import rules_folder
 from .compiled import (
     Compilation,
@@ -91,7 +92,10 @@ def diff(
     if corpus:
         services = list(after.rulebook.services.values())
         now = read_moment(moment)
-        replay = replay_corpus(corpus, after, before, services, now, show_progress)
+        blind = Bystander(None)
+        replay = replay_corpus(
+            corpus, after, before, services, now, blind, show_progress
+        )
     findings = [each for each in (d.finding() for d in (*found, *detectors)) if each]
     if form == "json":
         told = _json(found, settings, replay, after)

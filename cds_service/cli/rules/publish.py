@@ -81,8 +81,8 @@ def _counted(number: int, noun: str) -> str:
 
 def _watch(config: Config, store: Store, holder: str, parent: int | None) -> None:
     """Watch until a signal comes, or the server is gone that started this."""
-    # A server's log; imported before there is anything to say, so that it is not late.
-    from ...app import say
+    # A server's log, which who publishes once is without.
+    from ...web.log import say
 
     os.nice(NICENESS)
     over = Event()

@@ -5,6 +5,7 @@ import time
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
@@ -14,7 +15,6 @@ from ...rulebook.language import Finding, Level
 from ...rulebook.load import check_folder, read_files
 from ...rulebook.testing import (
     DetectorExample,
-    DetectorExamples,
     DetectorRunner,
     Difference,
     Example,
@@ -22,7 +22,7 @@ from ...rulebook.testing import (
     ExampleFile,
     ExampleRunner,
     Mutation,
-    check_detector_mutation,
+    WrittenExample,
     check_detector_tests,
     check_mutation,
     check_tests,
@@ -43,7 +43,7 @@ class Result:
 
     file: str
     """As the caller would name it."""
-    example: Example | DetectorExample
+    example: WrittenExample
     differences: tuple[Difference, ...]
     seconds: float
     trace: tuple[str, ...] = ()
@@ -64,12 +64,12 @@ class FolderTests:
 
     folder: Path
     files: Mapping[str, str]
-    tests: tuple[ExampleFile, ...]
+    tests: tuple[ExampleFile[Example], ...]
     findings: tuple[Finding, ...]
     """What is wrong with the test files; their files as the caller would name them."""
     runner: ExampleRunner
     asked: tuple[Path, ...]
-    of_detectors: tuple[DetectorExamples, ...]
+    of_detectors: tuple[ExampleFile[DetectorExample], ...]
     detectors: DetectorRunner
 
     def place(self, file: str) -> str:
@@ -78,39 +78,37 @@ class FolderTests:
 
     def rules(self, only: Container[str] | None = None) -> tuple[str, ...]:
         """Return the rules that are tested, or those that the files *only* test."""
-        return tuple(
-            dict.fromkeys(
-                each.rule
-                for each in self.tests
-                if only is None or self.place(each.document.file) in only
-            )
-        )
+        return self._tested(self.tests, only)
 
     def tested_detectors(self, only: Container[str] | None = None) -> tuple[str, ...]:
         """Return the detectors that are tested, or those that the files *only* test."""
-        return tuple(
-            dict.fromkeys(
-                each.rule
-                for each in self.of_detectors
-                if only is None or self.place(each.document.file) in only
-            )
-        )
+        return self._tested(self.of_detectors, only)
 
-    def examples_of_detector(self, name: str) -> Iterator[DetectorExample]:
-        """Yield the cases of a detector."""
-        for test in self.of_detectors:
-            if test.rule == name:
-                yield from test.examples
+    def _tested(
+        self,
+        tests: Iterable[ExampleFile[WrittenExample]],
+        only: Container[str] | None,
+    ) -> tuple[str, ...]:
+        told = (e for e in tests if only is None or self.place(e.document.file) in only)
+        return tuple(dict.fromkeys(each.rule for each in told))
 
-    def all_tests(self) -> tuple[ExampleFile | DetectorExamples, ...]:
+    def all_tests(
+        self,
+    ) -> tuple[ExampleFile[Example] | ExampleFile[DetectorExample], ...]:
         """Return the test files, those of rules first."""
         return (*self.tests, *self.of_detectors)
 
-    def examples(self, rule: str) -> Iterator[Example]:
-        """Yield the cases of a rule."""
-        for test in self.tests:
-            if test.rule == rule:
-                yield from test.examples
+
+AnyExample = TypeVar("AnyExample", bound=WrittenExample)
+
+
+def cases_of(
+    tests: Iterable[ExampleFile[AnyExample]], name: str
+) -> Iterator[AnyExample]:
+    """Yield the cases of a rule or detector."""
+    for test in tests:
+        if test.rule == name:
+            yield from test.examples
 
 
 @dataclass(slots=True)
@@ -194,7 +192,7 @@ def _matters(finding: Finding, folder: Path, asked: tuple[Path, ...]) -> bool:
 
 
 def _is_meant(
-    test: ExampleFile | DetectorExamples, folder: Path, asked: tuple[Path, ...]
+    test: ExampleFile[WrittenExample], folder: Path, asked: tuple[Path, ...]
 ) -> bool:
     """Return whether a test file is meant, by its own name or by that of its rule."""
     file = folder / test.document.file
@@ -219,7 +217,7 @@ def _absolute(path: Path) -> Path:
 
 def play(
     tests: FolderTests,
-    file: ExampleFile | DetectorExamples,
+    file: ExampleFile[WrittenExample],
     example: Example | DetectorExample,
 ) -> Result:
     """Run one case."""
@@ -261,14 +259,14 @@ _REQUIRED = ("CDS701", "CDS702", "CDS703", "CDS704", "CDS706")
 def mutated(tests: FolderTests, rule: str) -> Mutation | None:
     """Return what a rule's tests notice; None if it does not compile, as cases told."""
     try:
-        return mutate(tests.runner, rule, tests.examples(rule))
+        return mutate(tests.runner, rule, cases_of(tests.tests, rule))
     except ExampleError:
         return None
 
 
 def mutated_detector(tests: FolderTests, detector: str) -> Mutation | None:
     """Return what a detector's tests notice; None if it does not compile."""
-    examples = tests.examples_of_detector(detector)
+    examples = cases_of(tests.of_detectors, detector)
     try:
         return mutate_detector(tests.detectors, detector, examples)
     except ExampleError:
@@ -277,5 +275,5 @@ def mutated_detector(tests: FolderTests, detector: str) -> Mutation | None:
 
 def owed_mutants(tests: FolderTests, mutation: Mutation) -> Finding | None:
     """Return what the rule or detector owes whose mutants live."""
-    found = check_mutation(mutation) or check_detector_mutation(mutation)
+    found = check_mutation(mutation)
     return found and replace(found, file=tests.place(found.file))

@@ -176,6 +176,7 @@ _PATTERNS = {
     "site": ["{0}/site.yaml"],
     "alert-types": ["{0}/alert-types.yaml"],
     "metrics": ["{0}/metrics.yaml"],
+    "outputs": ["{0}/outputs.yaml"],
     "units": ["{0}/units.yaml"],
 }
 """The files of each kind, as globs; {0} is the rules folder."""

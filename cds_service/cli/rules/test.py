@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
+from ...garbage import seldom_collected
 from ...rulebook.language import Finding
-from ...rulebook.load import read_files, seldom_collected
+from ...rulebook.load import read_files
 from ...rulebook.testing import (
     TEST_SUFFIX,
     fhir_files,

@@ -16,23 +16,25 @@ from pathlib import Path
 import click
 
 from ... import __version__
+from ...garbage import uncollected
 
 
 @click.command()
 def serve() -> None:
     """Serve over HTTP under gunicorn, as the CDS_ variables of the environment say.
 
-    Settings and rules are checked first, and the rules tested. Nothing is served where
-    a setting is wrong. Where the rules are, the last good ones are served, if there are
-    any. Rules that change on disk are tested and served by themselves.
+    Settings and rules are checked first, and the rules tested. With a wrong setting
+    nothing is served; with wrong rules the last good ones are served, if there are any.
+    Rules that change on disk are tested and put into service automatically.
 
-    SIGHUP takes up the clients file and all other files that the settings name; SIGUSR2
-    starts this program anew beside itself, as it is installed by then. Exit code 1: it
+    SIGHUP reloads the clients file and all other files that the settings name; SIGUSR2
+    starts the program as it is then installed beside the old one. Exit code 1: it
     cannot serve; 3: the database belongs to a newer version.
     """
     click.echo(f"cds-service {__version__} is starting", err=True)
-    from ...config import InvalidConfig, load_config
-    from .tls import check_tls
+    with uncollected():
+        from ...config import InvalidConfig, load_config
+        from .tls import check_tls
 
     try:
         config = load_config()
@@ -43,7 +45,8 @@ def serve() -> None:
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"settings are good; checking the rules in {config.rules}", err=True)
     with folder_for_metrics():
-        from .running import run
+        with uncollected():
+            from .running import run
 
         run(config)
 

@@ -33,6 +33,7 @@ import click
 from rich.console import Console
 
 from ...ehr.client import Ehr, ServiceAnswer
+from ...ehr.consents import SignedConsent, build_consent, usual_id
 from ...ehr.dialects import DIALECTS, SimulatedWearer
 from ...ehr.exchange import Unanswered, exchange
 from ...ehr.fixture_server import FixtureServer, load_records, serve_records
@@ -42,10 +43,13 @@ from ...ehr.hours import HourStep, play_hour
 from ...ehr.tokens import generate_key
 from ...ingestion import CONSENTS, SAMPLES
 from ...wearables.consent import ConsentAction
+from ...wearables.records import PatientKey
 from ..calls.deliveries import OutgoingDelivery, deliver, webhook_url
 from ..calls.readings import say_counts
-from ..consents.send import Wish, ask, build_consent, said, usual_id
+from ..consents.send import ask, said
+from ..database import open_store
 from ..terminal import build_console, print_answer
+from ..wearables.episodes import describe
 
 SHIPPED = Path(__file__).parents[2] / "shipped"
 CASE = (SHIPPED / "fixtures/patient-view/fast-hour").resolve()
@@ -129,26 +133,22 @@ def set_stage(console: Console) -> Iterator[DemoStage]:
 def play(stage: DemoStage, console: Console) -> None:
     """The main job, once."""
     case, ehr = stage.case, stage.ehr
-    console.rule(
-        "1. The patient agrees; a signed webhook brings the Consent", align="left"
-    )
+    console.rule("1. The patient consents; a signed webhook delivers it", align="left")
     agree(stage, console)
 
     console.rule(
-        "2. A watch sends an hour of heart rate; an episode opens", align="left"
+        "2. A watch sends an hour of heart rates; an episode opens", align="left"
     )
     values, corrections = measure(datetime.now().astimezone())
     wear(stage, console, values)
 
-    console.rule("3. An EHR opens the chart and sends what was asked for", align="left")
+    console.rule("3. An EHR opens the chart and prefetches everything", align="left")
     templates = find_templates(ehr.discover(), SERVICE)
     opening = build_prefetched(case, templates)
     prefetched = ehr.call(SERVICE, opening)
     show(console, prefetched, ehr.base)
 
-    console.rule(
-        "4. An EHR sends nothing; the server asks its FHIR server", align="left"
-    )
+    console.rule("4. An EHR prefetches nothing; the server asks for it", align="left")
     retry = build_bare(case, stage.fhir.base, stage.fhir_token)
     retry["hookInstance"] = opening["hookInstance"]
     show(console, ehr.call(SERVICE, retry), ehr.base, known=prefetched)
@@ -156,10 +156,10 @@ def play(stage: DemoStage, console: Console) -> None:
         line = f"  The server asked for {query}"
         console.print(line, style="dim", markup=False, soft_wrap=True)
 
-    console.rule("5. An EHR opens the chart anew; nothing is repeated", align="left")
+    console.rule("5. An EHR opens the chart again; nothing is repeated", align="left")
     show(console, ehr.call(SERVICE, build_prefetched(case, templates)), ehr.base)
 
-    console.rule("6. The watch corrects itself; the card goes", align="left")
+    console.rule("6. The watch corrects its readings; the card is gone", align="left")
     wear(stage, console, corrections)
     colleague = build_prefetched(case, templates)
     colleague["context"]["userId"] = COLLEAGUE
@@ -186,21 +186,26 @@ def wear(stage: DemoStage, console: Console, step: HourStep) -> None:
 
 
 def list_episodes(stage: DemoStage, patient: str) -> list[str]:
-    """What `cds-service episodes` prints, those taken back too."""
-    told = [sys.executable, "-m", "cds_service.cli", "episodes", "--all"]
-    told += ["--patient", patient]
-    done = subprocess.run(  # nosec B603 # this program, no shell
-        told, env=child_environment(stage.settings), capture_output=True, text=True
-    )
-    expect(done.returncode, 0, done.stderr)
-    return done.stdout.splitlines()
+    """What `cds-service episodes` prints, those taken back too.
+
+    The patient has agreed to it, and no episode is a second one, so that no rules are
+    read for it.
+    """
+    store = open_store(stage.settings["CDS_DATABASE_URL"])
+    try:
+        found = store.detections.episodes(
+            PatientKey("default", "-", patient), retracted=True
+        )
+    finally:
+        store.close()
+    return [describe(each, 0) for each in found]
 
 
 def agree(stage: DemoStage, console: Console) -> None:
     """The patient lets data of their watch be stored and shown."""
     patient = stage.case.request["context"]["patientId"]
     permits = (ConsentAction.COLLECT, ConsentAction.USE)
-    wish = Wish(patient, usual_id(patient), permits)
+    wish = SignedConsent(patient, usual_id(patient), permits)
     url = webhook_url(stage.ehr.base, CONSENTS.path)
     told = ask(build_consent(wish, datetime.now(UTC)), url, stage.secret)
     console.print(f"  POST {url} → 202")

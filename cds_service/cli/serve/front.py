@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from selectors import EVENT_READ, BaseSelector
 from typing import Any, Protocol
 
-from ...web.errors import find_lines
+from ...publishing.serving import find_lines
 from .connection import GONE, Connection
 from .framing import Head, Limits, Refused, Request, Stream
 from .places import Places, Stage

@@ -20,12 +20,15 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
-from ...app import build_world, open_rulebook, record_configuration, say, start_app
+from ...app import settle, start_app
 from ...config import Config, InvalidConfig, Reload, load_config
+from ...config.destinations import find_untold
 from ...rulebook.load import InvalidRulebook
+from ...starting import build_world, open_rulebook, record_configuration
 from ...store.condition.files import Place
 from ...store.records import StoreError, StoreTooNew
 from ...store.store import Store
+from ...web.log import say
 from ...web.metrics import forget_worker
 from .tls import Contexts, check_tls
 
@@ -75,8 +78,9 @@ def run(config: Config) -> None:
         text = f"the rules cannot be served; {hint}\n{error}"
         raise click.ClickException(text) from error
     rulebook = opening.rulebook
-    if opening.notice:
-        click.echo(f"warning: {opening.notice}", err=True)
+    untold = find_untold(config.clients.destinations, rulebook.catalogue)
+    for each in [opening.notice] * bool(opening.notice) + [*untold]:
+        click.echo(f"warning: {each}", err=True)
     if change:
         click.echo(change, err=True)
     click.echo(
@@ -93,6 +97,8 @@ def run(config: Config) -> None:
 
     server = GunicornServer(config, build, place)
     watcher = PublishingChild(config, holder) if config.reload is Reload.ON else None
+    # Before the workers are forked, so that what is here to stay is in memory once.
+    settle()
     Arbiter(server, watcher).run()  # type: ignore[no-untyped-call]
 
 

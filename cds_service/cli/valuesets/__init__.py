@@ -41,7 +41,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
     },
 )
 def valueset() -> None:
-    """Look at value sets, bring in terminology, and see what it changes."""
+    """Inspect value sets, import terminology, and see what it changes."""
 
 
 def rules_option(command: Command) -> Command:

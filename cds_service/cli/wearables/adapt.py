@@ -70,14 +70,14 @@ def adapt(
     fhir_base: str,
     left_out: TextIO | None,
 ) -> None:
-    """Print what the server reads of FILE, wearable data in a format, as JSON lines.
+    """Show how the server reads FILE, wearable data in a format, as JSON lines.
 
     FILE may be - for standard input. Nothing is stored and nothing sent. A line is a
     sample, a notice or a removal; samples and removals are items of the format samples.
-    What is left out is told on standard error, with its place and the reason, and at
-    the end how many there were of each.
+    What is left out is listed on standard error, with its place and the reason, and
+    counted at the end.
 
-    Exit code 0: nothing is to be mended; 1: something is, or FILE is none of the
+    Exit code 0: nothing needs to be corrected; 1: something does, or FILE has another
     format; 2: the command was not understood, or the rules have errors.
     """
     catalogue = compile_folder(rules).rulebook.catalogue
@@ -107,8 +107,9 @@ def read_items(
         if format in EXPORTS:
             yield from EXPORTS[format](file, catalogue, lambda share: None, 0)
         else:
-            body = json.loads(mend(_content(file))[0])
-            yield from FORMATS[format].adapt(body, sender, catalogue)
+            known, raw = FORMATS[format], _content(file)
+            body = known.parse(raw) if known.parse else json.loads(mend(raw)[0])
+            yield from known.adapt(body, sender, catalogue)
     except Unprocessable as error:
         problem = error.problems[0]
         text = f"{problem.expression}: {problem.text}"

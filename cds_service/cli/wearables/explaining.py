@@ -1,8 +1,8 @@
-"""``cds-service detect trace`` and ``replay``: why an episode opened, or did not."""
+"""Why an episode opened, or did not: readings of a patient, or of a file."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,98 +14,106 @@ from ...wearables.adapters.registry import FORMATS
 from ...wearables.detection.detectors import Detector
 from ...wearables.detection.evidence import GivenEvidence
 from ...wearables.detection.tracing import Event, TracedReading, trace
+from ...wearables.metrics import Catalogue
 from ...wearables.samples import Sample, microseconds
 from ...wearables.series import series_of
 from ..rules.compiled import compile_folder
-from ..valuesets import rules_option
-from .adapt import SenderOfFile, check_zone, read_items
-from .judging import Bench, with_bench
-from .links import TimeOption, json_option
+from .adapt import SenderOfFile, read_items
+from .judging import Bench
 
 Traced = tuple[Detector, TracedReading]
-detector_option = click.option(
-    "--detector", "name", metavar="NAME", default="", help="One of them only."
-)
+KNOWN = (*FORMATS, *EXPORTS)
+"""Formats of files, in the order in which they are tried."""
 
 
-@click.command(name="trace")
-@with_bench
-@click.option("--patient", metavar="ID", required=True, help="The FHIR id.")
-@click.option(
-    "--from", "since", type=TimeOption(), help="A day before --to by default."
-)
-@click.option("--to", "until", type=TimeOption(), help="Now by default.")
-@detector_option
-@json_option
-def trace_patient(
-    bench: Bench,
-    patient: str,
-    since: datetime | None,
-    until: datetime | None,
-    name: str,
-    as_json: bool,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Of what readings are explained, and to whom."""
+
+    since: datetime | None
+    until: datetime | None
+    detector: str
+    """One of them only; empty for all."""
+    as_json: bool
+
+
+def explain_patient(bench: Bench, patient: str, asked: Explained) -> None:
     """Say of each reading of a patient why an episode opened with it, or did not.
 
-    In a detector's own terms: for how much of the time before a reading others speak,
-    how much of that is in breach, whether the wearer rests, and what is lacking. Of
-    what the patient does not permit to use nothing is shown.
-
-    Exit code 0: told; 1: the database could not be read.
+    Of what the patient does not permit to use nothing is shown.
     """
-    until = until or bench.now
-    since = since or until - timedelta(days=1)
-    chosen = _chosen(bench.detection.detectors, name)
+    until = asked.until or bench.now
+    since = asked.since or until - timedelta(days=1)
+    chosen = _chosen(bench.detection.detectors, asked.detector)
     detection = replace(bench.detection, detectors=chosen)
     span = microseconds(since), microseconds(until)
     whose, detections = bench.patient(patient), bench.store.detections
-    _tell(detections.trace(whose, detection, span, bench.now), as_json)
+    _tell(detections.trace(whose, detection, span, bench.now), asked.as_json)
 
 
-@click.command()
-@click.argument("format", type=click.Choice([*FORMATS, *EXPORTS]))
-@click.argument("file", type=click.Path(exists=True, allow_dash=True, path_type=Path))
-@rules_option
-@click.option(
-    "--time-zone",
-    default="",
-    callback=check_zone,
-    metavar="ZONE",
-    help="Where all wearers of the source are, as in the clients file.",
-)
-@detector_option
-@json_option
-def replay(
-    format: str,
+def explain_file(
     file: Path,
+    formats: Sequence[str],
     rules: Path | None,
     time_zone: str,
-    name: str,
-    as_json: bool,
+    asked: Explained,
 ) -> None:
-    """Say of each reading of FILE, in a format, what detectors would make of it.
+    """Say of each reading of a file what detectors would make of it.
 
-    All of FILE is one wearer's. FILE may be - for standard input. Nothing is stored,
-    and nothing asked of a database. What is left out of a format, `adapt` tells.
+    All of it is one wearer's. Nothing is stored, and nothing asked of a database.
 
-    Exit code 0: told; 1: FILE is none of the format.
+    Args:
+        formats: What it may be; all that are known where none is named.
     """
     rulebook = compile_folder(rules).rulebook
-    chosen = _chosen(rulebook.detectors.values(), name)
-    sender = SenderOfFile(time_zone, "-")
-    items = read_items(format, file, sender, rulebook.catalogue)
+    chosen = _chosen(rulebook.detectors.values(), asked.detector)
+    format = _recognise(file, formats, rulebook.catalogue)
+    items = read_items(format, file, SenderOfFile(time_zone, "-"), rulebook.catalogue)
     samples = [each for each in items if isinstance(each, Sample)]
     zone = rulebook.site.time_zone
     evidence = GivenEvidence(series_of(samples, format), zone=zone, zone_name=str(zone))
     starts = [microseconds(each.start) for each in samples]
-    span = min(starts, default=0), max(starts, default=0)
+    since = microseconds(asked.since) if asked.since else min(starts, default=0)
+    until = microseconds(asked.until) if asked.until else max(starts, default=0)
     now = datetime.now(UTC)
     traced = (
         (each, one)
         for each in chosen
-        for one in trace(each, rulebook.catalogue, evidence, span, now)
+        for one in trace(each, rulebook.catalogue, evidence, (since, until), now)
     )
-    _tell(traced, as_json)
+    _tell(traced, asked.as_json)
+
+
+def _recognise(file: Path, formats: Sequence[str], catalogue: Catalogue) -> str:
+    """Return the format in which the file holds readings.
+
+    Raises:
+        click.UsageError: if it must be named.
+        click.ClickException: if it is of none, or of several.
+    """
+    unknown = [each for each in formats if each not in KNOWN]
+    if unknown:
+        known = ", ".join(KNOWN)
+        raise click.UsageError(f"There is no format {unknown[0]}: {known}.")
+    if len(formats) == 1:
+        return formats[0]
+    if str(file) == "-":
+        raise click.UsageError("Name the format of standard input, such as samples.")
+    found = [each for each in formats or KNOWN if _holds(file, each, catalogue)]
+    if len(found) == 1:
+        return found[0]
+    several = f"may be {' or '.join(found)}" if found else "is of no format that is"
+    text = several if found else f"{several} known, or holds no reading"
+    raise click.ClickException(f"{file} {text}; name it: --replay {file} FORMAT")
+
+
+def _holds(file: Path, format: str, catalogue: Catalogue) -> bool:
+    """Check whether a file holds a reading in a format."""
+    try:
+        items = read_items(format, file, SenderOfFile("UTC", "-"), catalogue)
+        return any(isinstance(each, Sample) for each in items)
+    except click.ClickException:
+        return False
 
 
 def _chosen(detectors: Iterable[Detector], name: str) -> Sequence[Detector]:

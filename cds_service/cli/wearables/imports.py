@@ -24,14 +24,14 @@ from .judging import JudgingTotals, judge_due
 
 @click.group(name="import")
 def imports() -> None:
-    """Take in the whole export of a patient's phone.
+    """Import the export of a patient's phone.
 
-    It is stored in batches, each whole or not at all. Stopped in whatever way and begun
-    anew, it goes on after the last batch, as long as file, rules and Consents are what
-    they were; a later export that has the same again stores nothing twice.
+    It is stored in batches, each completely or not at all. An interrupted import,
+    started again, continues after the last batch, as long as file, rules and Consents
+    have not changed; a later export with the same readings stores nothing twice.
 
-    Exit code 0: all of it was read; 1: it is no export, or breaks off, or could not be
-    stored, and what stood before is.
+    Exit code 0: all of it was read; 1: it is not an export, is truncated, or could not
+    be stored; batches before that are kept.
     """
 
 

@@ -26,9 +26,9 @@ BY_TOKEN = tuple(FORMATS)
 
 @click.group()
 def link() -> None:
-    """Say whose wrist it is: of a user or a device of a source, from when to when.
+    """Link a user or a device of a source to a patient, from when to when.
 
-    What is named by no link is held; see `cds-service quarantine`. Each change is in
+    Readings without a link are held; see `cds-service quarantine`. Each change is in
     the audit trail. Exit code 0: done; 1: it could not be done, and it says why.
     """
 

@@ -19,10 +19,11 @@ from .links import LinkDesk, json_option, tenant_option, with_desk
 
 @click.group()
 def quarantine() -> None:
-    """See what is held of wearers whom nobody knows; release it, or throw it away.
+    """Show readings of unknown wearers; release or drop them.
 
-    `cds-service link add` says whose it is; `release` then takes it in once, asking for
-    Consents anew. Exit code 0: done; 1: it could not be done, and it says why.
+    `cds-service link add` says whose they are; `release` then stores them once, after
+    checking Consents again. Exit code 0: done; 1: it could not be done, and it says
+    why.
     """
 
 

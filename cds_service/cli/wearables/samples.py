@@ -18,7 +18,7 @@ from .links import LinkDesk, TimeOption, json_option, patient_options, with_desk
 
 @click.group()
 def samples() -> None:
-    """Count or print the readings that are kept of a patient, or what days were."""
+    """Count or show a patient's readings, or summaries of days."""
 
 
 @samples.command()

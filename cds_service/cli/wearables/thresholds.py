@@ -17,10 +17,10 @@ patient_option = click.option(
 
 @click.group()
 def threshold() -> None:
-    """Set limits of a patient's own, for detectors whose files allow it.
+    """Set a patient's own limits, for detectors whose files allow it.
 
-    What the clinic sets goes before what is set on a device, and that before the limit
-    of the rules. It holds for what is measured from then on. Each change is in the
+    A limit set here takes precedence over one set on a device, and that over the limit
+    of the rules. It applies to what is measured from then on. Each change is in the
     audit trail. Exit code 0: done; 1: it could not be done; 2: usage.
     """
 

@@ -39,6 +39,7 @@ from .keys import (
 )
 
 __all__ = [
+    "ASSERTION_TYPE",
     "BackendServices",
     "InvalidSigningKey",
     "Registration",
@@ -46,6 +47,7 @@ __all__ = [
     "TokenFailure",
     "is_exposed",
     "load_signing_key",
+    "sign_assertion",
 ]
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

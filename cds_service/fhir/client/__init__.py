@@ -98,6 +98,7 @@ class FhirReader:
         self.threads = pool.threads
         self._limits = limits
         self._halves: list[int] = []
+        self._statuses: list[int] = []
         told = {"traceparent": traceparent} if traceparent else {}
         self._exchange = DeadlineSession(pool, base, limits, reach, ca_file, told)
         self._client = _new_server(None, base_uri=f"{base}/")
@@ -122,6 +123,11 @@ class FhirReader:
     def halves(self) -> int:
         """How many halves of characters were replaced in what came."""
         return sum(self._halves)
+
+    @property
+    def token_refused(self) -> bool:
+        """Whether the server refused the token (401), and gave nothing for it."""
+        return 401 in self._statuses and 200 not in self._statuses
 
     @contextmanager
     def until(self, ends: float) -> Iterator[None]:
@@ -192,7 +198,12 @@ class FhirReader:
         return address
 
     def _get(self, address: str, spent: Spent) -> Any:
-        content: bytes = self._client.request_data(address)
+        try:
+            content: bytes = self._client.request_data(address)
+        except ReadFailure as failure:
+            self._statuses.append(failure.status)
+            raise
+        self._statuses.append(200)
         spent.bytes += len(content)
         value, reason = parse_body(content, self._halves.append)
         if reason:

@@ -17,7 +17,14 @@ from time import monotonic
 from typing import Any, Protocol
 
 from ...http.exchange import ReadFailure
-from ..entries import Told, is_resource, joined, judge_outcome
+from ..entries import (
+    is_resource,
+    joined,
+    judge_outcome,
+    refused_by,
+    remarked_by,
+    total_of,
+)
 from ..forms import Form, QueryPart, combine, counts, settle, write
 from ..questions import is_search
 from ..refusals import Statement, amend, read_refusal, read_statement
@@ -143,13 +150,18 @@ def _find_form(server: AskedServer, query: str) -> _Taken:
     known: Form | None = server.habits.find(server.base, kind)
     form = known or plain
     refusal: ReadFailure | None = None
+    doubted: _Taken | None = None
     tried: set[tuple[QueryPart, ...]] = set()
     for _ in range(MOST_FORMS):
         parts = write(query, form)
         tried.add(parts)
         try:
             page, spent = _ask_first(server, form, parts)
-            return _Taken(form, parts, page, spent, form not in (known, plain))
+            taken = _Taken(form, parts, page, spent, form not in (known, plain))
+            doubted, another = doubted or taken, _doubt(server, query, taken, tried)
+            if another is None:
+                return taken if remarked_by(page) is None else doubted
+            form = another
         except ReadFailure as failure:
             if not failure.status or failure.status in _NOT_ABOUT_FORM:
                 raise
@@ -162,8 +174,21 @@ def _find_form(server: AskedServer, query: str) -> _Taken:
             if another is None:
                 break
             form = another
+    if doubted is not None:
+        return doubted
     assert refusal is not None
     raise ReadFailure(refusal.reason)
+
+
+def _doubt(
+    server: AskedServer, query: str, taken: _Taken, tried: set[tuple[QueryPart, ...]]
+) -> Form | None:
+    """A form without what is not supported, where that may be why nothing came."""
+    remark = remarked_by(taken.page)
+    if remark is None:
+        return None
+    failure = ReadFailure("OperationOutcome", 200, remark)
+    return _next_form(server, query, taken.form, failure, tried)
 
 
 def _ask_first(
@@ -173,11 +198,23 @@ def _ask_first(
     spent = Spent()
     if form.as_reads:
         return None, spent
-    page = server.asks.first(parts[0].query, spent)
-    if is_resource(page, "OperationOutcome"):
-        if judge_outcome(page)[0] is Told.FAILED:
-            raise ReadFailure("OperationOutcome", 200, page)
-    return page, spent
+    return _first_page(server, parts[0].query, spent), spent
+
+
+def _first_page(server: AskedServer, query: str, spent: Spent) -> Any:
+    """The first page of a search. Raises ReadFailure, for a refusal with 200 too."""
+    page = server.asks.first(query, spent)
+    outcome = refused_by(page)
+    if outcome is not None:
+        about_form = not _FORM.isdisjoint(judge_outcome(outcome)[1])
+        raise ReadFailure("OperationOutcome", 400 if about_form else 200, outcome)
+    return page
+
+
+_FORM = frozenset(
+    ("invalid", "required", "value", "not-supported", "code-invalid", "business-rule")
+)
+"""Issue types of a refusal that may have to do with how it was asked."""
 
 
 def _next_form(
@@ -243,7 +280,9 @@ def _ask_parts(server: AskedServer, taken: _Taken) -> list[_PartResult]:
 def _ask_part(server: AskedServer, query: str, page: Any, spent: Spent) -> _PartResult:
     outcome = _PartResult()
     try:
-        page = server.asks.first(query, spent) if page is None else page
+        if page is None:
+            ask = _first_page if is_search(query) else _read
+            page = ask(server, query, spent)
         if is_search(query) and not is_resource(page, "Bundle"):
             told = is_resource(page, "OperationOutcome")
             raise ReadFailure("OperationOutcome" if told else "wrong shape")
@@ -257,18 +296,22 @@ def _ask_part(server: AskedServer, query: str, page: Any, spent: Spent) -> _Part
     return outcome
 
 
+def _read(server: AskedServer, query: str, spent: Spent) -> Any:
+    return server.asks.first(query, spent)
+
+
 def _settle_total(outcome: _PartResult, kind: str) -> None:
     """Raise ReadFailure where a part has less than its total.
 
     It is taken out of the pages: there it would be read as that of the whole.
     """
-    total = outcome.pages[0].get("total")
+    total = total_of(outcome.pages[0])
     came = sum(1 for _ in bundle_resources(outcome.pages, kind))
     outcome.pages = [
         {name: each for name, each in page.items() if name != "total"}
         for page in outcome.pages
     ]
-    if isinstance(total, int) and total > came:
+    if total is not None and total > came:
         raise ReadFailure("fewer entries than the total")
 
 

@@ -208,7 +208,7 @@ def detector_cases(answers: DetectorAnswers, begins: str) -> str:
 
 
 _REST = (
-    "    at_rest: { metric: steps, per_minute: 10, lookback: 5 minutes, "
+    "    at_rest: { metric: steps, per_minute: 10, lookback: 5 minutes, covered: 0.8, "
     "longest: 15 minutes }",
 )
 

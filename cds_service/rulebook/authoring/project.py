@@ -112,6 +112,7 @@ class _Known:
             "detector": self._detector_file,
             "detector-test": self._detector_tests,
             "valueset": self._valueset_file,
+            "outputs": self._outputs_file,
         }.get(name)
         if fill is not None:
             fill(schema)
@@ -155,6 +156,20 @@ class _Known:
         readings = schema["definitions"]["readings"]["items"]["properties"]
         _name(readings, "metric", self._metrics())
         _name(schema["properties"], "test", self._detectors())
+
+    def _outputs_file(self, schema: Schema) -> None:
+        metrics, categories = schema["properties"]["metrics"], self._categories()
+        if self._metrics():
+            metrics["propertyNames"] = _one_of("A metric.", self._metrics())
+        if categories:
+            items = schema["definitions"]["categories"]["items"]
+            text = items["description"]
+            schema["definitions"]["categories"]["items"] = _one_of(text, categories)
+
+    def _categories(self) -> Names:
+        return dict.fromkeys(
+            self._rulebook.catalogue.outputs.categories, "Of this file."
+        )
 
     def _statistics(self) -> Names:
         """What a day may have of any metric, and of which."""

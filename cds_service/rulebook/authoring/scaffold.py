@@ -79,6 +79,8 @@ class Stock:
     """The data of each value-set file, by the name of the set."""
     readings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Unit and window that rules use for a value set of results."""
+    pages: frozenset[str] = frozenset()
+    """The pages of this server that the site has names for."""
 
     def sets_of(self, kind: str) -> Mapping[str, str]:
         """Name and title of the sets of a kind: ``drug``, ``diagnosis``, ``result``."""
@@ -174,6 +176,7 @@ def build_stock(compiled: Compiled) -> Stock:
         frozenset(rulebook.rules),
         {each["valueset"]: each for each in sets if "valueset" in each},
         _readings(compiled.trees.values()),
+        frozenset(rulebook.site.pages),
     )
 
 

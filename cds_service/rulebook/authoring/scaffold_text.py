@@ -11,6 +11,8 @@ from ..compile.compiler import kind_of
 from .format import format_text
 from .scaffold import Answers, Slip, Stock, check_answers, kind_of_set, sample
 
+TIMELINE = "timeline"
+"""The page with what a wearable measured."""
 _WORDS = {"above": ">", "at_least": "≥", "below": "<", "at_most": "≤"}
 
 
@@ -58,8 +60,16 @@ def rule_text(rule: str, answers: Answers, stock: Stock, source: str) -> str:
         *_limits(answers),
         "  source:",
         f"    label: {scalar(source)}",
+        *_links(answers, stock),
     ]
     return _in_order(lines, f"{rule}.yaml")
+
+
+def _links(answers: Answers, stock: Stock) -> list[str]:
+    """What rests on a wearable leads to what that measured."""
+    if not answers.alert or TIMELINE not in stock.pages:
+        return []
+    return ["  links:", "    - type: smart", f"      page: {TIMELINE}"]
 
 
 def cases_text(rule: str, answers: Answers, stock: Stock, now: datetime) -> str:

@@ -9,7 +9,7 @@ is decided what is shown: what a card says may still change until then.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -17,6 +17,7 @@ from ...protocol.capabilities import Capabilities, gate_system_actions
 from ...protocol.cards import Action, Card, CardSource, Indicator, as_json
 from ...protocol.services import Service
 from ..engine.alerting import OF_THE_CALL, Alerting
+from ..engine.case import Case
 from ..engine.evaluate import Evaluation, Evaluations, Outcome
 from ..engine.rules import CardTemplate
 from ..values.escaping import shorten
@@ -56,6 +57,8 @@ class BuiltCard:
     """References of the alerts and observations that it rests on."""
     system_actions: tuple[Action, ...] = ()
     """What may be done without a person, where the card is shown."""
+    case: Case | None = field(default=None, compare=False, repr=False)
+    """What the rule was asked about; None for the card about checks."""
 
 
 def draft_cards(
@@ -164,6 +167,7 @@ def _build(
         system_actions=(
             build_system_actions(template, evaluation, call) if rule.approved else ()
         ),
+        case=evaluation.case,
     )
 
 

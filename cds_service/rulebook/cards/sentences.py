@@ -40,8 +40,13 @@ _KINDS: Mapping[ReasonKind, str] = {
     ReasonKind.NOT_READ: "{fact}: an entry that may be one of these was not read whole",
     ReasonKind.UNUSABLE: "{fact}: recorded in a form that cannot be used",
     ReasonKind.UNCERTAIN: "{fact}: {why}",
-    ReasonKind.UNRESOLVED: "{fact}: an entry is not recognised and may be one of these",
+    ReasonKind.UNRESOLVED: (
+        "{fact}: an entry may be one of these, its codes and words leave it open"
+    ),
 }
+
+_TELL_ALL = (ReasonKind.UNCERTAIN, ReasonKind.NOT_RECORDED)
+"""Of which the reason, where there is one, is all that is said."""
 
 
 def matched_by_name(names: Iterable[str]) -> str:
@@ -101,8 +106,10 @@ def _said(rule: Rule, reason: Reason, chart: Chart) -> list[str]:
     if reason.kind is ReasonKind.NOT_READ and reason.sources:
         return [_unread(source, chart) for source in reason.sources]
     fact = _fact(rule, reason.fact)
-    said = _KINDS[reason.kind].format(fact=fact, why=reason.why)
-    if reason.why and reason.kind is not ReasonKind.UNCERTAIN:
+    tells = bool(reason.why) and reason.kind in _TELL_ALL
+    kind = ReasonKind.UNCERTAIN if tells else reason.kind
+    said = _KINDS[kind].format(fact=fact, why=reason.why)
+    if reason.why and not tells:
         said += f": {escape_markdown(reason.why)}"
     names = reason.names
     if reason.kind is ReasonKind.NOT_READ:

@@ -29,6 +29,7 @@ BULLET_ROOM = 3
 
 _ACTION = re.compile(r"\*\*[^*\n]+\*\*")
 _BULLET = re.compile(r"^[-*+] ", re.MULTILINE)
+_TABLE = re.compile(r"(?:^\|.*\|$\n?)+", re.MULTILINE)
 _ABSENCE = re.compile(
     r"\bnone (?:(?:was|were|is|are) )?(?:found|recorded|known|seen|listed)\b"
     r"|\bno(?:t| [^.;:\n]{1,60}?)(?: (?:was|were|is|are))? (?:found|listed)\b"
@@ -69,6 +70,8 @@ def flaws(detail: str, severity: Indicator) -> Iterator[str]:
     blocks = [each for each in re.split(r"\n\s*\n", body.strip()) if each]
     if blocks and blocks[-1].startswith(ALSO):
         blocks.pop()
+    if blocks and _TABLE.fullmatch(blocks[-1]):
+        blocks.pop()
     if not blocks or not _ACTION.fullmatch(blocks[0].strip()):
         yield "the first line is not what to do, in bold and alone"
     elif len(blocks) < 2 or _BULLET.match(blocks[1]):
@@ -80,7 +83,8 @@ def flaws(detail: str, severity: Indicator) -> Iterator[str]:
         yield f"there are {bullets} bullets; {BULLET_ROOM} are read"
     if HEADING in tail:
         yield "the heading of the limits stands there twice"
-    words, room = count_words(detail), WORD_ROOM[severity]
+    # A table is looked at, not read.
+    words, room = count_words(_TABLE.sub("", detail)), WORD_ROOM[severity]
     if words > room:
         yield f"the detail may have {words} words, {room} are read"
 
@@ -103,6 +107,8 @@ def longest_value(fact: Fact, attribute: str, ingredients: Iterable[str]) -> str
     Args:
         ingredients: What the medicines of the fact may hold.
     """
+    if attribute == "typical":
+        return f"99.9 {format_unit(fact.unit)} (median)"
     if attribute in (*REDUCERS, "rise", "fall", "value", "threshold"):
         return f"99.9 {format_unit(fact.unit)}".strip() if fact.kind != "score" else "9"
     if attribute == "ingredient":
@@ -132,5 +138,6 @@ _LONGEST = {
     "source": "Name of a source",
     "reason": "low coverage",
     "days_line": "99.9–199.9 mmol/L on 14 of 14 days to 2026-11-22: ▁▂▃▄▅▆▇█▁▂▃▄▅▆",
+    "days_table": "",
     "unassessed": "Age 65 or more (1), Age 75 or more as well (1)",
 }

@@ -102,7 +102,7 @@ class AlertingBuilder:
         known = self.reasons.get(node.reason)
         if known is not None:
             return f"{known.system}|{known.code}"
-        message = f"{quote(node.reason)} is no override reason"
+        message = f"{quote(node.reason)} is not an override reason"
         help = suggest(node.reason, self.reasons)
         help = help or f"`{EVERY_REASON}` stands for all others"
         self._error(node.path, "CDS507", message, help)

@@ -1,9 +1,10 @@
 """The cards of a rule file: templates parsed, placeholders checked, codes named."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from ...protocol.cards import CardSource, Coding, Indicator
+from ...protocol.cards import CardSource, Coding, Indicator, Link
 from ..cards import sentences
 from ..cards.shape import (
     SUMMARY_ROOM,
@@ -16,7 +17,14 @@ from ..cards.shape import (
 from ..cards.suggestions import Occasion, created, why_no_reason
 from ..engine.attributes import PATIENT_SHOWS, show_param
 from ..engine.facts import KINDS, Criterion, Fact
-from ..engine.rules import ActionTemplate, CardTemplate, Param, SuggestionTemplate
+from ..engine.rules import (
+    ActionTemplate,
+    CardTemplate,
+    Param,
+    Site,
+    SuggestionTemplate,
+)
+from ..engine.worn_text import TABLE
 from ..language.criterion_tree import ALERT_ATTRIBUTES
 from ..language.diagnostics import Findings, quote, suggest
 from ..language.document import Path
@@ -47,7 +55,7 @@ class CardBuilder:
         facts: Mapping[str, Fact],
         params: Mapping[str, Param],
         reasons: Mapping[str, Coding],
-        orders: Mapping[str, Coding | None],
+        site: Site,
         shelf: Shelf,
         whens: WhenBuilder,
         findings: Findings,
@@ -58,8 +66,8 @@ class CardBuilder:
         self.params = params
         self.reasons = reasons
         """The override reasons that a card may offer, by code."""
-        self.orders = orders
-        """The site's codes of what rules suggest to order."""
+        self.orders = site.orders
+        self.pages = site.pages
         self.shelf = shelf
         self.whens = whens
         self.findings = findings
@@ -106,7 +114,7 @@ class CardBuilder:
         limit: Indicator | None,
     ) -> CardTemplate:
         texts = {
-            name: self._text(text, card.place(name), sure)
+            name: self._text(text, card.place(name), sure, name == "detail")
             for name, text in (
                 ("summary", card.summary),
                 ("detail", card.detail),
@@ -126,7 +134,7 @@ class CardBuilder:
             limits=texts["limits"],
             source=self._source(card),
             override_reasons=self._reasons(card),
-            links=card.links,
+            links=self._links(card),
             suggestions=tuple(self._suggestion(s, sure) for s in card.suggestions),
             selection=card.selection,
             together=self._together(card),
@@ -143,9 +151,9 @@ class CardBuilder:
             self._error(card.place("together"), "CDS676", message, help)
         return card.together
 
-    def _text(self, text: str, where: Path, sure: set[str]) -> Template:
+    def _text(self, text: str, where: Path, sure: set[str], tables: bool) -> Template:
         """A text that the clinician reads; it does not claim that nothing is there."""
-        template = self._template(text, where, sure, may_go=True)
+        template = self._template(text, where, sure, may_go=True, tables=tables)
         literal = "".join(part for part in template if isinstance(part, str))
         claims = [absence_in(literal)]
         claims += [
@@ -199,9 +207,19 @@ class CardBuilder:
         return Text(longest_value(self.facts[fact], attribute, names), True)
 
     def _template(
-        self, text: str, path: Path, sure: set[str], may_go: bool = False
+        self,
+        text: str,
+        path: Path,
+        sure: set[str],
+        may_go: bool = False,
+        tables: bool = False,
     ) -> Template:
-        """The template of a text, of which a line may go where *may_go* says so."""
+        """The template of a text.
+
+        Args:
+            may_go: Whether lines of it may be left out.
+            tables: Whether a line of it may be a table.
+        """
         try:
             template = parse_template(text)
         except TemplateError as error:
@@ -213,6 +231,11 @@ class CardBuilder:
                 help = "lines are left out of `summary`, `detail` and `limits` alone"
                 self._at(path, placeholder.offset, "CDS501", message, help)
             self._check(placeholder, path, sure)
+        for placeholder, alone in _tables(template):
+            if not (tables and alone):
+                message = f"{quote(TABLE)} stands where no table can"
+                help = "in `detail`, alone in a line that may go: `or ''`"
+                self._at(path, placeholder.offset, "CDS511", message, help)
         return template
 
     def _check(self, placeholder: Placeholder, path: Path, sure: set[str]) -> None:
@@ -265,11 +288,23 @@ class CardBuilder:
             self._error(
                 (*card.place("override_reasons"), index),
                 "CDS507",
-                f"{quote(code)} is no override reason",
+                f"{quote(code)} is not an override reason",
                 suggest(code, self.reasons)
                 or "local reasons are listed in site.yaml under `override_reasons`",
             )
         return tuple(reasons)
+
+    def _links(self, card: CardNode) -> tuple[Link, ...]:
+        """Return the links, each page of this server called as it is here."""
+        links = []
+        for index, link in enumerate(card.links):
+            label = link.label or self.pages.get(link.page, "")
+            if not label:
+                message = f"nothing says what the page {quote(link.page)} is called"
+                help = "write `label:` here, or name the page in site.yaml, `pages`"
+                self._error((*card.place("links"), index), "CDS512", message, help)
+            links.append(replace(link, label=label))
+        return tuple(links)
 
     def _suggestion(self, node: SuggestionNode, sure: set[str]) -> SuggestionTemplate:
         actions = self._actions(node.actions, sure)
@@ -421,3 +456,14 @@ def _sure_without(node: Criterion) -> frozenset[str]:
         sure = [_sure_of(child) for child in node.children]
         return sure[0].intersection(*sure[1:])
     return frozenset()
+
+
+def _tables(template: Template) -> Iterator[tuple[Placeholder, bool]]:
+    """Yield placeholders of tables, and whether each is a line that may go."""
+    for index, part in enumerate(template):
+        if isinstance(part, str) or part.attribute != TABLE:
+            continue
+        before, after = template[:index][-1:], template[index + 1 :][:1]
+        begins = not before or isinstance(before[0], str) and before[0].endswith("\n")
+        ends = not after or isinstance(after[0], str) and after[0].startswith("\n")
+        yield part, begins and ends and part.otherwise == ""

@@ -1,7 +1,8 @@
 """What wearables tell: the metrics and types of alerts that a site knows.
 
 ``metrics.yaml``, which a folder may do without, and ``alert-types.yaml``. Without the
-first no metric is known: readings are left out, and alerts come as ever.
+first no metric is known: readings are left out, and alerts come as ever. How what was
+told leaves again stands in ``outputs.yaml``; without it, days are told to nobody.
 """
 
 import math
@@ -11,17 +12,31 @@ from typing import Any
 
 from ...fhir.code_systems import canonical_system, normalise_code
 from ...wearables.metrics import Band, Catalogue, Derivation, Metric, Night
+from ...wearables.outputs.contents import (
+    BANDS,
+    NO_OUTPUTS,
+    NO_WORDS,
+    Concept,
+    DayOutput,
+    MetricOutput,
+    Outputs,
+)
 from ...wearables.records import AlertType
 from ..language.document import Document
 from ..values.intervals import parse_duration
 
 METRICS, ALERT_TYPES = "metrics.yaml", "alert-types.yaml"
+OUTPUTS = "outputs.yaml"
+
+Body = Mapping[str, Any]
 
 
 def build_catalogue(
-    metrics: Document | None, alert_types: Document | None
+    metrics: Document | None,
+    alert_types: Document | None,
+    outputs: Document | None = None,
 ) -> Catalogue:
-    """Return what two files of the right shape say; nothing of one that is missing."""
+    """Return what the files of the right shape say; nothing of one that is missing."""
     known = {
         name: _metric(name, body, _priority(metrics))
         for name, body in _written(metrics, "metrics").items()
@@ -30,7 +45,8 @@ def build_catalogue(
         name: _alert_type(name, body, known.get(body.get("metric", "")))
         for name, body in _written(alert_types, "alert_types").items()
     }
-    return Catalogue(known, types, _night(metrics))
+    told = build_outputs(outputs, known)
+    return Catalogue(known, types, _night(metrics), told)
 
 
 def _metric(name: str, body: Mapping[str, Any], priority: tuple[str, ...]) -> Metric:
@@ -66,6 +82,7 @@ def _metric(name: str, body: Mapping[str, Any], priority: tuple[str, ...]) -> Me
         tuple(body.get("includes", ())),
         _derivation(body.get("derived")),
         {name: _codes(told) for name, told in body.get("summary_codes", {}).items()},
+        body.get("shown_with", ""),
     )
 
 
@@ -124,9 +141,94 @@ def _priority(document: Document | None) -> tuple[str, ...]:
     return tuple(document.data.get("priority", ())) if document else ()
 
 
-def _codes(entries: Iterable[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
-    pairs = []
+def _codes(entries: Iterable[Body]) -> frozenset[tuple[str, str]]:
+    return frozenset(codes_in_order(entries))
+
+
+# How it leaves again
+
+
+def build_outputs(document: Document | None, metrics: Mapping[str, Metric]) -> Outputs:
+    """Return what a file of the right shape says; nothing of one that is missing."""
+    if document is None:
+        return NO_OUTPUTS
+    data: Body = document.data
+    episodes = data.get("episodes", {})
+    plain = Outputs(
+        systems=tuple(map(canonical_system, data.get("systems", ()))),
+        categories={
+            name: Concept("", tuple(codes_in_order(entries)))
+            for name, entries in data.get("categories", {}).items()
+        },
+        units=data.get("units", {}),
+        statistics=_concepts(data.get("statistics", {})),
+        methods=data.get("methods", {}),
+        episode_categories=tuple(episodes.get("categories", ())),
+        threshold=_concept(episodes.get("threshold")),
+        readings=_concept(episodes.get("readings")),
+        coverage=_concept(data.get("coverage")),
+        wear=_concept(data.get("wear")),
+        provenance=_concepts(data.get("provenance", {})),
+    )
+    told = {
+        name: _metric_output(body, metrics[name], plain)
+        for name, body in data["metrics"].items()
+        if name in metrics
+    }
+    # Which codes go first is needed to write those of the metrics.
+    return plain.with_metrics(told)
+
+
+def _metric_output(body: Body, metric: Metric, outputs: Outputs) -> MetricOutput:
+    codes = codes_in_order(body["codes"]) if "codes" in body else metric.codes
+    return MetricOutput(
+        codes=outputs.in_order(list(codes)),
+        categories=tuple(body.get("categories", ())),
+        profiles=tuple(body.get("profiles", ())),
+        unit_text=body.get("unit_text", ""),
+        days=tuple(
+            _day_output(value, told, metric, outputs)
+            for value, told in body.get("days", {}).items()
+        ),
+    )
+
+
+def _day_output(value: str, body: Body, metric: Metric, outputs: Outputs) -> DayOutput:
+    summary = metric.summary_codes.get(value, frozenset())
+    codes = _codes(body.get("codes", ())) or summary
+    members: dict[str, Concept] = {}
+    if value == BANDS:
+        members = {
+            each.name: Concept(
+                each.name,
+                outputs.in_order(metric.summary_codes.get(f"band:{each.name}", ())),
+            )
+            for each in metric.bands
+        }
+    return DayOutput(
+        value,
+        Concept(body["text"], outputs.in_order(codes)),
+        tuple(body.get("categories", ())),
+        tuple(body.get("profiles", ())),
+        body.get("unit", ""),
+        body.get("unit_text", ""),
+        members,
+    )
+
+
+def _concepts(body: Body) -> dict[str, Concept]:
+    return {name: _concept(each) for name, each in body.items()}
+
+
+def _concept(body: Body | None) -> Concept:
+    if body is None:
+        return NO_WORDS
+    return Concept(body["text"], tuple(codes_in_order(body.get("codes", ()))))
+
+
+def codes_in_order(entries: Iterable[Body]) -> Iterator[tuple[str, str]]:
+    """Yield system and code of each code that is written, in their order."""
     for entry in entries:
         system = canonical_system(entry["system"])
-        pairs += [(system, normalise_code(system, each)) for each in entry["codes"]]
-    return frozenset(pairs)
+        for code in entry["codes"]:
+            yield system, normalise_code(system, code)

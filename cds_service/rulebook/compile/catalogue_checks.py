@@ -1,7 +1,9 @@
-"""What can be wrong with ``metrics.yaml`` and ``alert-types.yaml`` beyond their shape.
+"""What can be wrong with what a site says of wearables, beyond the shape of its files.
 
 A reading is of one metric, in one unit: no code and no name of a format may lead to
-two, and every unit that is written for a metric must lead to the metric's own.
+two, and every unit that is written for a metric must lead to the metric's own. What
+``outputs.yaml`` names has to be there: else it would be left out, silently, of what an
+EHR is told.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,11 +13,14 @@ from typing import Any
 from ...fhir.code_systems import canonical_system, normalise_code
 from ...units import Substance, canonical_unit, scales
 from ...units.formats import OWN_UNITS
+from ...wearables.metrics import Metric
+from ...wearables.outputs.contents import BANDS
 from ..language.diagnostics import Findings, quote, suggest
 from ..language.document import Document, Path
 from ..language.slips import check_unit
 from ..terminology.checks import check_entry
 from ..terminology.measured import Quantities
+from .catalogue_builder import codes_in_order
 from .summary_checks import check_summaries
 
 Body = Mapping[str, Any]
@@ -168,3 +173,121 @@ def _codes(where: Path, body: Body) -> Iterator[tuple[Path, tuple[str, str]]]:
         for place, code in enumerate(entry["codes"]):
             path = (*where, "codes", index, "codes", place)
             yield path, (system, normalise_code(system, code))
+
+
+# How it leaves again
+
+
+def check_outputs(
+    document: Document, metrics: Mapping[str, Metric], findings: Findings
+) -> None:
+    """Report what is wrong with a file of the right shape.
+
+    Args:
+        metrics: Those of ``metrics.yaml``, where it could be read.
+    """
+    for path, entry in _all_codes(document.data, ()):
+        check_entry(document, path, entry, findings)
+    for path, names in _all_categories(document.data):
+        known = document.data.get("categories", {})
+        for place, name in enumerate(names):
+            if name not in known:
+                message = f"there is no category {quote(name)} in this file"
+                help = suggest(name, known) or "write it under `categories`"
+                findings.error(document, (*path, place), "CDS277", message, help)
+    for name, body in document.data["metrics"].items():
+        where = ("metrics", name)
+        metric = metrics.get(name)
+        if metric is None:
+            message = f"there is no metric {quote(name)} in metrics.yaml"
+            help = suggest(name, metrics) or "name one of those, or add it there"
+            findings.error(document, where, "CDS275", message, help, key=True)
+            continue
+        _check_chosen((*where, "codes"), body, metric, document, findings)
+        for value, day in body.get("days", {}).items():
+            at = (*where, "days", value)
+            _check_day(at, value, day, metric, document, findings)
+
+
+def _check_chosen(
+    path: Path, body: Body, metric: Metric, document: Document, findings: Findings
+) -> None:
+    own = [code for _, code in metric.codes]
+    for index, entry in enumerate(body.get("codes", ())):
+        for place, pair in enumerate(codes_in_order([entry])):
+            if pair not in metric.codes:
+                message = f"{quote(pair[1])} is no code of this metric"
+                help = suggest(pair[1], own) or "add it in metrics.yaml, or leave it"
+                at = (*path, index, "codes", place)
+                findings.error(document, at, "CDS278", message, help)
+
+
+def _check_day(
+    path: Path,
+    value: str,
+    body: Body,
+    metric: Metric,
+    document: Document,
+    findings: Findings,
+) -> None:
+    has = _values(metric)
+    if value not in has:
+        message = f"no day has {quote(value)} of this metric"
+        help = suggest(value, has)
+        findings.error(document, path, "CDS276", message, help, key=True)
+        return
+    lacking = [
+        each for each in _needed(value, metric) if not _coded(each, body, metric)
+    ]
+    if lacking:
+        message = f"nothing says by which code {quote(lacking[0])} is known"
+        help = "write it under `summary_codes` of the metric"
+        if lacking[0] == value:
+            help += ", or `codes` here"
+        findings.error(document, path, "CDS276", message, help, key=True)
+    if "unit" in body:
+        check_unit(body["unit"], document, (*path, "unit"), findings)
+
+
+def _values(metric: Metric) -> tuple[str, ...]:
+    """What a day of a metric may be told by."""
+    values = tuple(each for each in metric.statistics if ":" not in each)
+    values = tuple(each for each in values if each != "worn")
+    if metric.speaks_for is None:
+        return values
+    return (*values, "coverage", BANDS) if metric.bands else (*values, "coverage")
+
+
+def _needed(value: str, metric: Metric) -> tuple[str, ...]:
+    """The values of a day of which a code is needed."""
+    if value == BANDS:
+        return (BANDS, *(f"band:{each.name}" for each in metric.bands))
+    return (value,)
+
+
+def _coded(value: str, body: Body, metric: Metric) -> bool:
+    if value in metric.summary_codes:
+        return True
+    return "codes" in body and not value.startswith("band:")
+
+
+def _all_codes(value: Any, path: Path) -> Iterator[tuple[Path, Body]]:
+    """Every entry of a system with its codes, and where it stands."""
+    if isinstance(value, Mapping):
+        if "system" in value and "codes" in value:
+            yield path, value
+            return
+        for key, each in value.items():
+            yield from _all_codes(each, (*path, key))
+    elif isinstance(value, list):
+        for place, each in enumerate(value):
+            yield from _all_codes(each, (*path, place))
+
+
+def _all_categories(data: Body) -> Iterator[tuple[Path, Iterable[str]]]:
+    yield ("episodes", "categories"), data.get("episodes", {}).get("categories", ())
+    for name, body in data["metrics"].items():
+        yield ("metrics", name, "categories"), body.get("categories", ())
+        for value, day in body.get("days", {}).items():
+            path = ("metrics", name, "days", value, "categories")
+            yield path, day.get("categories", ())

@@ -22,8 +22,8 @@ from ..terminology.lexicon import FOLDER, build_lexicon
 from ..terminology.locks import check_lock
 from ..terminology.measured import UNITS, Quantities, check_units, quantities_of
 from ..terminology.valuesets import build_valuesets
-from .catalogue_builder import ALERT_TYPES, METRICS, build_catalogue
-from .catalogue_checks import check_catalogue
+from .catalogue_builder import ALERT_TYPES, METRICS, OUTPUTS, build_catalogue
+from .catalogue_checks import check_catalogue, check_outputs
 from .detector_builder import build_detectors
 from .fact_builder import FactBuilder, Shelf
 from .life_cycle import check_successors
@@ -39,6 +39,7 @@ _FIXED = {
     SERVICES: "services",
     ALERT_TYPES: "alert-types",
     METRICS: "metrics",
+    OUTPUTS: "outputs",
     UNITS: "units",
 }
 OF_TESTS = frozenset({"rule-test", "detector-test", "fhir"})
@@ -218,7 +219,12 @@ class _Compilation:
         told = self._one(METRICS), self._one(ALERT_TYPES)
         lacks = METRICS not in self.files
         check_catalogue(*told, quantities, self.findings, lacks_metrics=lacks)
-        return build_catalogue(*told)
+        outputs = self._one(OUTPUTS)
+        catalogue = build_catalogue(*told, outputs)
+        # A file of metrics that is broken would say what is not known here.
+        if outputs is not None and (told[0] is not None or lacks):
+            check_outputs(outputs, catalogue.metrics, self.findings)
+        return catalogue
 
     def _compiled(
         self, rulebook: Rulebook | None, findings: tuple[Finding, ...]

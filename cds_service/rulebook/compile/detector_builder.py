@@ -33,7 +33,7 @@ WHOLE = frozenset(
     | {"recent_days", "before_days"}
 )
 """Keys of whole numbers, at least 1, but for ``left_out_days``."""
-SHARES = frozenset({"coverage", "share", "by"})
+SHARES = frozenset({"coverage", "share", "by", "covered"})
 """Keys of numbers from 0 to 1."""
 LENGTHS = frozenset(
     {"for", "speaks_for", "late_start", "recovery", "silence", "lookback", "longest"}
@@ -363,7 +363,8 @@ def _rest(of: _Numbers) -> Rest | None:
     lookback, longest = (
         _length(values[amounts[key].path]) for key in ("lookback", "longest")
     )
-    return Rest(node.metric, of.of(amounts["per_minute"]), lookback, longest)
+    per_minute, covered = of.of(amounts["per_minute"]), of.of(amounts["covered"])
+    return Rest(node.metric, per_minute, lookback, longest, covered)
 
 
 def _days(of: _Numbers) -> Pattern:

@@ -37,7 +37,7 @@ def _coding(
     system = canonical_system(body["system"])
     code = normalise_code(system, body["code"])
     if system not in SYSTEMS.values() and ":" not in system:
-        message = f"{quote(body['system'])} is no code system"
+        message = f"{quote(body['system'])} is not a code system"
         help = suggest(body["system"], SYSTEMS) or "give the URI of the system"
         findings.error(document, (*path, "system"), "CDS673", message, help)
     elif not is_well_formed(system, code) or any(map(str.isspace, code)):

@@ -63,9 +63,8 @@ class _RuleBuilder:
             return None
         check_conflicts(rule, facts, params, findings)
         reasons: dict[str, Coding] = {**OVERRIDE_REASONS, **self.site.override_reasons}
-        orders = self.site.orders
         builder = CardBuilder(
-            rule, facts, params, reasons, orders, self.shelf, whens, findings
+            rule, facts, params, reasons, self.site, self.shelf, whens, findings
         )
         cards = builder.build_all(when, self._severity())
         shown = AlertingBuilder(rule, self.site_document, facts, reasons, findings)
@@ -106,6 +105,7 @@ class _RuleBuilder:
             review_by=cycle.review_by,
             alerting=alerting,
             evidence=rule.governance.evidence,
+            owner=rule.governance.owner,
         )
 
     def _for_the_living(self, when: Criterion) -> Criterion:
@@ -122,7 +122,7 @@ class _RuleBuilder:
             self._error(("rule",), "CDS607", message, f"write `rule: {stem}`")
         for index, hook in enumerate(self.rule.hooks):
             if hook not in HOOKS and "." not in hook:
-                message = f"{quote(hook)} is no hook"
+                message = f"{quote(hook)} is not a hook"
                 self._error(("hooks", index), "CDS015", message, suggest(hook, HOOKS))
 
     def _severity(self) -> Indicator | None:

@@ -39,7 +39,7 @@ def build_services(
         for number, hook in enumerate(body["hooks"]):
             where = ("services", index, "hooks", number)
             if hook not in HOOKS and "." not in hook:
-                message = f"{quote(hook)} is no hook"
+                message = f"{quote(hook)} is not a hook"
                 findings.error(document, where, "CDS015", message, suggest(hook, HOOKS))
                 continue
             if (body["id"], hook) in services:

@@ -57,6 +57,7 @@ def build_site(
         limits=CardLimits(**data.get("limits", {})),
         reading=_reading(document, findings),
         orders=build_orders(document, findings),
+        pages=data.get("pages", {}),
     )
 
 

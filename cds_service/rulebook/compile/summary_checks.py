@@ -91,6 +91,8 @@ def _others(where: Path, body: Body, metrics: Mapping[str, Body]) -> Iterator[To
     ]
     if "derived" in body:
         named.append(((*where, "derived", "from"), body["derived"]["from"]))
+    if "shown_with" in body:
+        named.append(((*where, "shown_with"), body["shown_with"]))
     for path, name in named:
         other = metrics.get(name)
         if other is None:
@@ -104,6 +106,9 @@ def _others(where: Path, body: Body, metrics: Mapping[str, Body]) -> Iterator[To
         elif path[2] == "includes" and not _alike(body, other):
             message = f"{quote(name)} is no part of it: its values are no such sums"
             yield path, message, "name cumulative metrics of the same unit"
+        elif path[2] == "shown_with" and body["unit"] != other["unit"]:
+            message = f"{quote(name)} is in {quote(other['unit'])}"
+            yield path, message, "name a metric of the same unit"
 
 
 def _alike(body: Body, other: Body) -> bool:

@@ -338,7 +338,7 @@ class WhenBuilder:
         return False
 
     def _has_unit(self, fact: Fact, test: Test) -> bool:
-        compared = (*REDUCERS, "value", "threshold")
+        compared = (*REDUCERS, "value", "typical", "threshold")
         numeric = not isinstance(test, Compared) or test.name in compared
         if fact.unit or not numeric or fact.kind == "score":
             return True

@@ -4,7 +4,14 @@ from .chart_coverage import Recognition, RecordEntry, Survey, Surveyor
 from .detectors.difference import compare_detectors
 from .detectors.page import DetectorPage, build_detector_page
 from .difference import RuleDifference, compare_books, compare_settings
-from .explain import TraceLine, explain, explain_json, trace
+from .explain import (
+    TraceLine,
+    explain,
+    explain_json,
+    reason_json,
+    source_json,
+    trace,
+)
 from .list_comparison import (
     Comparison,
     InSystem,
@@ -17,9 +24,10 @@ from .meaning import RuleFile, criteria_of, uses_of
 from .page_json import page_json
 from .rule_difference import Book
 from .rule_markdown import detector_markdown, index_markdown, markdown
-from .rule_page import Page, build_page
+from .rule_page import Page, build_page, build_served_page
 from .valueset_uses import Part, ingredients_in, parts_of, rules_by_valueset
 from .versions import Change, VersionStep
+from .why import why_json
 
 __all__ = [
     "Book",
@@ -40,6 +48,7 @@ __all__ = [
     "Recognition",
     "build_detector_page",
     "build_page",
+    "build_served_page",
     "compare_books",
     "compare_detectors",
     "compare_settings",
@@ -55,7 +64,10 @@ __all__ = [
     "page_json",
     "parts_of",
     "read_list",
+    "reason_json",
     "rules_by_valueset",
+    "source_json",
     "trace",
     "uses_of",
+    "why_json",
 ]

@@ -2,16 +2,16 @@
 
 Of rules: their meaning, and which step of the version that is. Both sides are compiled:
 formatting, the order of keys, comments, the names of facts and whether a value stands
-in a parameter make no difference. Of the site, the services, the metrics and the
-types of alerts: every setting that differs. They change what is served without changing
-a rule, and ask for no version.
+in a parameter make no difference. Of the site, the services, the metrics, the types of
+alerts and how all that leaves: every setting that differs. They change what is served
+without changing a rule, and ask for no version.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..compile.catalogue_builder import ALERT_TYPES, METRICS
+from ..compile.catalogue_builder import ALERT_TYPES, METRICS, OUTPUTS
 from ..compile.compiler import SERVICES, SITE
 from ..language.diagnostics import Finding, Level
 from ..language.document import Document, Path
@@ -129,7 +129,7 @@ def compare_settings(
     """Every setting that differs, at its line in the new file."""
     return [
         change
-        for file in (SERVICES, SITE, METRICS, ALERT_TYPES)
+        for file in (SERVICES, SITE, METRICS, ALERT_TYPES, OUTPUTS)
         if file in old and file in new
         for change in _differences(old[file], new[file])
     ]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...fhir.chart import medication_of
+from ...fhir.chart import Source, medication_of
 from ...fhir.code_systems import short_name
 from ...protocol.services import Service
 from ..cards.cards import draft_cards
@@ -100,7 +100,7 @@ def explain_json(rule: Rule, case: Case) -> dict[str, Any]:
         "indicator": indicator_of(evaluation) or None,
         "card": evaluation.card.index if evaluation.card else None,
         "could_not_check": evaluation.could_not_check,
-        "reasons": [_reason(each) for each in evaluation.reasons],
+        "reasons": [reason_json(each) for each in evaluation.reasons],
         "when": _as_json(_node(rule.when, rule, case, 0), rule),
         "cards": [
             {
@@ -114,6 +114,22 @@ def explain_json(rule: Rule, case: Case) -> dict[str, Any]:
             }
             for card in rule.cards
         ],
+    }
+
+
+def source_json(source: Source) -> dict[str, Any]:
+    """Return how a source was read, as plain data."""
+    return {
+        "name": source.name,
+        "state": source.state.name.lower(),
+        "why": source.why or None,
+        "origin": source.origin or None,
+        "resources": len(source.resources),
+        "unusable": [
+            {"reason": each.reason, "resource": each.reference or None}
+            for each in source.unusable
+        ],
+        "foreign": source.foreign,
     }
 
 
@@ -311,7 +327,8 @@ def _named(references: tuple[str, ...]) -> str:
     return f"[{named} and {more} more]" if more > 0 else f"[{named}]"
 
 
-def _reason(reason: Reason) -> dict[str, Any]:
+def reason_json(reason: Reason) -> dict[str, Any]:
+    """Return why something is unknown, as plain data."""
     return {
         "kind": reason.kind.value,
         "fact": reason.fact,
@@ -349,6 +366,6 @@ def _as_json(line: TraceLine, rule: Rule) -> dict[str, Any]:
             }
             for each in line.in_doubt
         ],
-        "reasons": [_reason(each) for each in line.reasons],
+        "reasons": [reason_json(each) for each in line.reasons],
         "children": [_as_json(each, rule) for each in line.children],
     }

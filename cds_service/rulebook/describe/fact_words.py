@@ -56,6 +56,7 @@ _PROBLEMS = {
 }
 _OF_ALERT = {
     "value": "a value",
+    "typical": "a value for most of the time",
     "threshold": "a limit set on the device",
     "coverage": "readings for a share of its time",
     "duration": "a duration",

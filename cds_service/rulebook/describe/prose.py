@@ -254,7 +254,7 @@ class _Teller:
                 asked = {each.attribute for each in clause.bounds}
                 for each in sorted(asked & {"threshold", "coverage"}):
                     yield f"the {each} of the wearable alert {title}"
-                if asked & {"value", "min", "max"}:
+                if asked & {"value", "typical", "min", "max"}:
                     yield f"the value of the wearable alert {title}"
             else:
                 yield self.words.value(fact)

@@ -193,7 +193,7 @@ def _extras(card: CardTemplate, facts: Mapping[str, Fact]) -> Iterator[str]:
         reasons = "; ".join(inert(each.display) for each in card.override_reasons)
         yield f"- reasons to override it: {reasons}"
     for link in card.links:
-        yield f"- link: {_link(link.label, link.url)}"
+        yield f"- link: {_link(link.label, link.url)}{_OWN if link.page else ''}"
     yield f"- source: {_link(card.source.label, card.source.url)}"
 
 
@@ -204,6 +204,7 @@ def _action(action: ActionTemplate, facts: Mapping[str, Fact]) -> str:
     return f"{inert(action.description)}{because}"
 
 
+_OWN = " (a page of this server, for EHRs that open it as a SMART app)"
 _JOINED = {"": "; ", "any": "; and/or ", "at-most-one": "; or "}
 
 

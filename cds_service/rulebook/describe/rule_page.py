@@ -10,14 +10,21 @@ from ..compile.prefetch import askings_of, derive
 from ..engine.alerting import ANY_REASON, AboutData
 from ..engine.rulebook import Rulebook
 from ..language.criterion_tree import Amount
+from ..language.diagnostics import Findings
 from ..language.document import Document
+from ..language.schemas import check_shape
+from ..language.source import parse_yaml
 from ..language.tree import GovernanceNode, ParamNode
+from ..language.tree_reader import read_rule
 from ..values.intervals import Duration
 from .fact_words import value_text
 from .hti1 import SourceAttribute, source_attributes
 from .meaning import RuleFile
 from .prose import Logic, tell
 from .valueset_words import ValueSetWords, tell_valuesets
+
+_VALUESET = re.compile(r"^(?:valueset|extends):\s*[\"']?([\w.-]+)", re.MULTILINE)
+"""The value set that a file is of, or adds to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,33 @@ def build_page(
         attributes=source_attributes(source, rulebook),
         history=history_of(source.rule.id, changelog),
     )
+
+
+def build_served_page(
+    rule: str, rulebook: Rulebook, texts: Mapping[str, str], changelog: str = ""
+) -> Page:
+    """Return the page of a rule that is served, from the texts that it was made of.
+
+    Only what the page needs of them is parsed: a thousand rules would take seconds.
+
+    Args:
+        texts: By path; with the rule's tests they are on the page as well.
+    """
+    found = rulebook.rules[rule]
+    tests = found.file.removesuffix(".yaml") + ".test.yaml"
+    selectors = next(iter(rulebook.services.values())).program.selectors.all
+    read = {each.selector.valueset for each in askings_of(found, selectors)}
+    wanted = {found.file, tests} & texts.keys()
+    wanted |= {
+        path for path, text in texts.items() if read & set(_VALUESET.findall(text))
+    }
+    findings, documents = Findings(), dict[str, Document]()
+    for path in sorted(wanted):
+        document = parse_yaml(texts[path], path, findings)
+        if document and (path != tests or check_shape("rule-test", document, findings)):
+            documents[path] = document
+    source = RuleFile(found, read_rule(documents[found.file]))
+    return build_page(source, rulebook, documents, changelog)
 
 
 def history_of(rule: str, changelog: str) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """A rulebook, a chart and a time in; evaluations with their reasons out."""
 
-from .alerting import ANY_REASON, Display, Lookback
+from .alerting import ANY_REASON, AboutData, Alerting, Display, Lookback
 from .case import Case
 from .evaluate import (
     Evaluation,
@@ -11,6 +11,7 @@ from .evaluate import (
     open_case,
     wearables_asked,
 )
+from .medicines import MedicinesTaken, MedicineTaken, medicines_taken
 from .rows.indexing import ALERTS
 from .rows.selectors import Selector
 from .rulebook import Program, Rulebook, ServiceRules
@@ -19,12 +20,16 @@ from .rules import CheckResource, Rule
 __all__ = [
     "ALERTS",
     "ANY_REASON",
+    "AboutData",
+    "Alerting",
     "Case",
     "CheckResource",
     "Display",
     "Evaluation",
     "Evaluations",
     "Lookback",
+    "MedicineTaken",
+    "MedicinesTaken",
     "Outcome",
     "Program",
     "Rule",
@@ -33,6 +38,7 @@ __all__ = [
     "ServiceRules",
     "evaluate",
     "evaluate_rule",
+    "medicines_taken",
     "open_case",
     "wearables_asked",
 ]

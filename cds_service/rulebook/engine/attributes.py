@@ -17,7 +17,7 @@ from ..values.text import (
     format_unit,
 )
 from ..values.truth import ReasonKind
-from .alert_tests import NO_CLOCK, alert_number
+from .alert_tests import NO_CLOCK, alert_number, typical
 from .case import Case
 from .facts import CHANGES, REDUCERS, Fact
 from .person import birth
@@ -152,11 +152,15 @@ def _latest_date(case: Case, fact: Fact, rows: Sequence[Row]) -> Text | None:
 
 def _begun(case: Case, fact: Fact, rows: Sequence[Row]) -> Text | None:
     """Return when what is named began: a date, or one for each of several names."""
-    begun: dict[str, str | None] = {}
-    for name in distinct(rows) or [""]:
-        own = [row for row in rows if row.name == name or not name]
-        first = min(own, key=lambda row: start_of(row).high)
-        begun[name] = begun_text(first, case)
+    named: dict[str, list[Row]] = {}
+    for row in reversed(rows):
+        called_so = ", ".join(called(case, fact, [row]))
+        named.setdefault(called_so, []).append(row)
+    begun = {
+        name: begun_text(min(own, key=lambda row: start_of(row).high), case)
+        for name, own in named.items()
+        if name or len(named) == 1
+    }
     if not any(begun.values()):
         return None
     if len(begun) == 1:
@@ -213,14 +217,9 @@ def _of_alert(
     if attribute in ("min", "max"):
         value = reduce_rows(attribute, rows)
         return _trusted(interval_text(value, alert.unit)) if value else None
-    if attribute == "threshold":
-        limit = alert.threshold
-        return None if limit is None else _trusted(format_quantity(limit, alert.unit))
-    if attribute == "coverage":
-        share = alert.coverage
-        return None if share is None else _trusted(format_quantity(share * 100, "%"))
-    if attribute == "recurrence":
-        return _trusted(str(alert.recurrence)) if alert.recurrence > 1 else None
+    if attribute in _NUMBERS:
+        told = _NUMBERS[attribute](alert, case)
+        return _trusted(told) if told else None
     if attribute == "local_time":
         return _trusted(_told_on_a_clock(alert, case))
     if attribute == "latest_date":
@@ -235,6 +234,43 @@ def _extreme(alert: WearableAlert, value: Interval) -> str:
     """The value, and that most of the time it was none so extreme where that is so."""
     reach = {"max": "up to ", "min": "down to "}.get(alert.stat, "")
     return reach + interval_text(value, alert.unit)
+
+
+def _typical(alert: WearableAlert, case: Case) -> str:
+    """What held for most of the time, and which number of the readings that is."""
+    usual = typical(alert)
+    if usual is None:
+        return ""
+    stat = "median" if alert.median is not None else alert.stat
+    said = f" ({stat})" if usual.low == usual.high and stat in _MIDDLES else ""
+    return interval_text(usual, alert.unit) + said
+
+
+_MIDDLES = ("mean", "median")
+
+
+def _threshold(alert: WearableAlert, case: Case) -> str:
+    limit = alert.threshold
+    return "" if limit is None else format_quantity(limit, alert.unit)
+
+
+def _coverage(alert: WearableAlert, case: Case) -> str:
+    share = alert.coverage
+    return "" if share is None else format_quantity(share * 100, "%")
+
+
+def _recurrence(alert: WearableAlert, case: Case) -> str:
+    place = case.wearables.places.get(alert.id, 0)
+    return str(place) if place > 1 else ""
+
+
+_NUMBERS: Mapping[str, Callable[[WearableAlert, Case], str]] = {
+    "typical": _typical,
+    "threshold": _threshold,
+    "coverage": _coverage,
+    "recurrence": _recurrence,
+}
+"""What text shows of an alert by itself; empty where it does not say."""
 
 
 def _shown_start(alert: WearableAlert, case: Case) -> datetime:

@@ -69,8 +69,8 @@ class Case:
         wearables: Wearables,
         now: datetime,
         zone: tzinfo,
-        ignore_unresolved: bool = False,
-        reading: OpenEndings | None = None,
+        ignore_unresolved: bool,
+        reading: OpenEndings | None,
     ) -> None:
         self.chart = chart
         self.wearables = wearables
@@ -150,8 +150,8 @@ class Case:
     def outside(self, fact: Fact) -> list[Row]:
         """Return what counts but for its time, oldest first."""
         inside = {id(row) for row in self.found(fact).rows}
-        rows = (row for slot in fact.slots for row in self.index.rows_of(slot).rows)
-        kept = (row for row in rows if id(row) not in inside)
+        known = (self.index.rows_of(slot, fact.unit) for slot in fact.slots)
+        kept = (row for each in known for row in each.rows if id(row) not in inside)
         return sorted(kept, key=lambda row: row.moment.high)
 
     def past(self, fact: Fact) -> list[tuple[Row, Ending]]:
@@ -297,14 +297,10 @@ class Case:
                 yield row
 
     def _unread(self, fact: Fact) -> tuple[str, ...]:
-        unread = self.index.unread
-        if len(fact.origins) == 1:
-            of_one = unread.get(fact.origins[0], ())
-            return () if of_one == (ALERTS,) and self._reach(fact.window) else of_one
-        names: dict[str, None] = {}
-        for origin in fact.origins:
-            names.update(dict.fromkeys(unread.get(origin, ())))
-        return tuple(names)
+        if not fact.origins:  # a score is read from nowhere
+            return ()
+        unread = self.index.unread[fact.origins[0]]
+        return () if unread == (ALERTS,) and self._reach(fact.window) else unread
 
     def _reach(self, window: Window | None) -> bool:
         """Whether the alerts that were read go back beyond the start of a window.
@@ -357,11 +353,16 @@ class Case:
     def _looks_at(self, fact: Fact, row: Row) -> bool:
         """Check whether a row is of one of the civil days that a fact looks at."""
         worn, length = row.worn, fact.window and fact.window.length
-        if not length or not isinstance(worn, DaySummary | DayTally):
+        if worn is None or not length or not isinstance(worn, DaySummary | DayTally):
             return False
         today = today_of(worn, self.now, self.zone)
         days = last_days(length, today, self._to_today(fact))
         return days.first <= worn.day <= days.last
+
+    def day_value(self, fact: Fact) -> DayValue | None:
+        """What is taken of each day; None of a fact that takes nothing of days."""
+        asked = self._selectors.all[fact.slots[0]].worn
+        return asked if isinstance(asked, DayValue) else None
 
     def _to_today(self, fact: Fact) -> bool:
         asked = self._selectors.all[fact.slots[0]].worn

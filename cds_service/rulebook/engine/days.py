@@ -26,6 +26,11 @@ class Days(NamedTuple):
         """How many there are."""
         return (self.last - self.first).days + 1
 
+    def lately(self, most: int) -> list[date]:
+        """Return the last of them, at most so many, in order."""
+        number = min(self.number, most)
+        return [self.last - _ONE * back for back in range(number - 1, -1, -1)]
+
 
 def last_days(length: Duration, today: date, to_today: bool) -> Days:
     """Return the days that a window of some days is, up to today or to yesterday."""

@@ -20,6 +20,9 @@ from .rows.selectors import DayValue, Silence, Unjudged
 from .rulebook import ServiceRules
 from .rules import CardTemplate, Rule
 
+OF_A_ROW = timedelta(days=30)
+"""So far back those are read that opened before one that lasts, and are of its row."""
+
 
 class Outcome(StrEnum):
     """What came of a rule."""
@@ -226,20 +229,25 @@ def wearables_asked(service: ServiceRules, now: datetime) -> WearablesAsked:
     zone = service.site.time_zone
     # Where the wearer is it may be another day than here.
     today = now.astimezone(zone).date() - timedelta(days=1)
-    alerts: list[datetime] = []
+    alerts: dict[str, datetime] = {}
     streams = set[str]()
     days: dict[tuple[str, str], date] = {}
     detectors: dict[str, date] = {}
-    for worn, window in service.program.worn:
+    for taken, window in service.program.worn:
         first = window.length.shift(today, -1) if window else date.min
-        match worn:
+        match taken.worn:
             case None:
-                alerts.append(window.length.before(now, zone) if window else EVER.low)
+                since = EVER.low
+                if window is not None:
+                    since = window.length.before(now, zone)
+                elif taken.status == "open":
+                    since = now - OF_A_ROW
+                for each in taken.types:
+                    alerts[each] = min(since, alerts.get(each, since))
             case DayValue(metric, _, part):
                 days[metric, part] = min(first, days.get((metric, part), first))
-            case Silence():
-                streams.add(worn.metric)
+            case Silence(metric):
+                streams.add(metric)
             case Unjudged(detector):
                 detectors[detector] = min(first, detectors.get(detector, first))
-    since = min(alerts, default=None)
-    return WearablesAsked(since, days, frozenset(streams), detectors)
+    return WearablesAsked(alerts, days, frozenset(streams), detectors)

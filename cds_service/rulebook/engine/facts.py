@@ -79,12 +79,12 @@ KINDS: Mapping[str, Kind] = {
             "wearable_alert",
             tests=frozenset(
                 {"present", "count", "value", "min", "max", "threshold", "coverage"}
-                | {"duration", "age", "local_time"}
+                | {"typical", "duration", "age", "local_time"}
             ),
             shows=_ANY | {"type", "duration", "age", "local_time", "latest_date"},
             may_show=frozenset(
                 {"value", "min", "max", "threshold", "coverage", "device", "unit"}
-                | {"recurrence"}
+                | {"typical", "recurrence"}
             ),
         ),
         Kind(
@@ -93,14 +93,14 @@ KINDS: Mapping[str, Kind] = {
             | {"sustained", "on_days", *CHANGES},
             shows=frozenset({"name", "count", "days", "unit", *REDUCERS}),
             may_show=frozenset({"coverage", "device", "source", "age", "span"})
-            | {"latest_date", "days_line", *CHANGES},
+            | {"latest_date", "days_line", "days_table", *CHANGES},
             always=frozenset({"count", "days"}),
         ),
         Kind(
             "stream",
             tests=frozenset({"present", "count"}),
             shows=frozenset({"name", "count", "age", "latest_date", "source"}),
-            may_show=frozenset({"device", "reason"}),
+            may_show=frozenset({"device", "reason", "heard_date"}),
         ),
         Kind(
             "score",

@@ -124,12 +124,7 @@ def alive() -> Predicate:
         patient = case.chart.patient
         if patient is None:
             return _unread()
-        said = {
-            answer
-            for name, read in _DECEASED
-            for answer in [_answer(patient, name, read, case)]
-            if answer is not _NOTHING
-        }
+        said = _answers(patient, case)
         if len(said) > 1 or None in said:
             return unknown([Reason(ReasonKind.UNUSABLE, "patient")])
         return True not in said
@@ -142,25 +137,49 @@ def _by_word(written: Any, case: CaseFacts) -> bool | None:
 
 
 def _by_date(written: Any, case: CaseFacts) -> bool | None:
-    """Check if a date of death is past; what is recorded of today has happened."""
+    """Check if a date of death is past; what is recorded of today has happened.
+
+    None where it lies ahead: that cannot be true, and says nothing of today.
+    """
     moment = parse_moment(written, case.zone)
-    return None if moment is None else moment.low <= case.now
+    past = moment is not None and moment.low <= case.now
+    return True if past else None
 
 
-_DECEASED = (("deceasedBoolean", _by_word), ("deceasedDateTime", _by_date))
+_DECEASED = {"deceasedBoolean": _by_word, "deceasedDateTime": _by_date}
 _NOTHING = "nothing"
 
 
+def _answers(patient: Resource, case: CaseFacts) -> set[bool | str | None]:
+    """What each member says of a death; None where one cannot be read.
+
+    One that FHIR does not have, such as ``deceasedDate``, was meant to say something.
+    """
+    said = {_answer(patient, name, read, case) for name, read in _DECEASED.items()} - {
+        _NOTHING
+    }
+    others = (
+        name
+        for name, value in patient.items()
+        if value is not None and name.lower().lstrip("_").startswith("deceased")
+    )
+    if any(name.lstrip("_") not in _DECEASED for name in others):
+        said.add(None)
+    return said
+
+
 def _answer(
-    patient: Any,
+    patient: Resource,
     name: str,
     read: Callable[[Any, CaseFacts], bool | None],
     case: CaseFacts,
 ) -> bool | str | None:
     """Check if one member says that the patient died; None where it cannot be read."""
-    if patient.get(name) is not None:
-        return read(patient[name], case)
-    return None if patient.get(f"_{name}") else _NOTHING
+    instead = patient.get(f"_{name}")
+    if patient.get(name) is None:
+        return None if instead else _NOTHING
+    answer = read(patient[name], case)
+    return None if instead and answer is False else answer
 
 
 def _unread() -> Unknown:

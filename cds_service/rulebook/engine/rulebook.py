@@ -33,14 +33,13 @@ class Program:
         self.selectors = selectors
         self.rules = tuple(rules)
         self.worn = {
-            (selectors.all[fact.slots[0]].worn, fact.window)
+            (selectors.all[fact.slots[0]], fact.window)
             for rule in self.rules
             for whole in rule.facts.values()
             for fact in whole.simple()
             if fact.kind in WORN
         }
-        """What the rules take of wearables, None for alerts, and how far back; None is
-        for ever."""
+        """What the rules take of wearables, and how far back; None is for ever."""
         self._always: list[int] = []
         self._by_slot: dict[int, list[int]] = {}
         self._by_origin: dict[str, list[int]] = {}

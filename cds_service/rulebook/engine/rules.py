@@ -110,6 +110,8 @@ class Rule:
     review_by: date | None = None
     alerting: Alerting = Alerting()
     evidence: tuple[Evidence, ...] = ()
+    owner: str = ""
+    """Who answers for it, in the words of its file."""
 
     @property
     def key(self) -> str:
@@ -146,3 +148,5 @@ class Site:
     reading: OpenEndings = field(default_factory=usual_reading)
     orders: Mapping[str, Coding | None] = field(default_factory=dict)
     """The site's code of each order that rules name; None where it has none."""
+    pages: Mapping[str, str] = field(default_factory=dict)
+    """What links to pages of this server are called, where a rule does not say."""

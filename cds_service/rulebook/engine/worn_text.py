@@ -24,6 +24,10 @@ _BARS = "▁▂▃▄▅▆▇█"
 _NO_DATA = "·"
 _DRAWN = 31
 """Days in one line; of more the last."""
+_ROWS = 14
+"""Days in one table; of more the last."""
+TABLE = "days_table"
+"""What is shown as lines of their own."""
 _ONE = timedelta(days=1)
 
 
@@ -69,6 +73,17 @@ def _latest_date(case: Case, fact: Fact, rows: Sequence[Row]) -> Text:
     return Text(format_date(rows[-1].moment.low.astimezone(case.zone).date()), True)
 
 
+def _heard_date(case: Case, fact: Fact, rows: Sequence[Row]) -> Text | None:
+    """The day on which it was last heard; None of what nothing ever came."""
+    known = [row.worn.newest for row in rows if isinstance(row.worn, AgreedStream)]
+    heard = [each for each in known if each is not None]
+    return (
+        Text(format_date(max(heard).astimezone(case.zone).date()), True)
+        if heard
+        else None
+    )
+
+
 def _device(case: Case, fact: Fact, rows: Sequence[Row]) -> Text | None:
     named = [each for row in rows for each in _devices(row)]
     return _most(named)
@@ -109,14 +124,50 @@ def _reason(case: Case, fact: Fact, rows: Sequence[Row]) -> Text | None:
     return Text(counted.most_common(1)[0][0].replace("-", " "), True)
 
 
-def _days_line(case: Case, fact: Fact, rows: Sequence[Row]) -> Text | None:
-    """The lowest and highest value and their days; then, if it may be, a bar a day."""
-    days = case.days_of(fact)
-    known = {
-        row.worn.day: row.value.low
+def _known(rows: Sequence[Row]) -> Mapping[date, tuple[float, float | None]]:
+    """By day: its value, and for which share of it readings speak, if that is known."""
+    return {
+        row.worn.day: (row.value.low, row.worn.coverage)
         for row in rows
         if isinstance(row.worn, DaySummary) and row.value is not None
     }
+
+
+def _days_table(case: Case, fact: Fact, rows: Sequence[Row]) -> Text | None:
+    """A table in Markdown with a row a day; None for an EHR that draws nothing.
+
+    Source: GitHub Flavored Markdown 0.29, section 4.10.
+    """
+    days, known = case.days_of(fact), _known(rows)
+    if days is None or not known or not case.draws:
+        return None
+    covered = any(share is not None for _, share in known.values())
+    heads = [*_heads(case, fact), *(["Readings for"] if covered else [])]
+    table = [heads, ["---", *["---:"] * (len(heads) - 1)]]
+    for day in days.lately(_ROWS):
+        value, share = known.get(day, (None, None))
+        row = [format_date(day)]
+        row.append("no data" if value is None else format_number(value))
+        if covered:
+            row.append("" if share is None else format_quantity(share * 100, "%"))
+        table.append(row)
+    lines = (f"| {' | '.join(row)} |".replace("|  |", "| |") for row in table)
+    return Text("".join(f"\n{line}" for line in lines) + "\n", True)
+
+
+def _heads(case: Case, fact: Fact) -> tuple[str, str]:
+    """Return which day a row is of, and what is told of it."""
+    asked = case.day_value(fact)
+    named = asked.statistic.removeprefix("band:").replace("-", " ") if asked else ""
+    told = filter(None, (named.capitalize(), format_unit(fact.unit)))
+    night = asked is not None and asked.part == "night"
+    return "Night to" if night else "Day", ", ".join(told)
+
+
+def _days_line(case: Case, fact: Fact, rows: Sequence[Row]) -> Text | None:
+    """The lowest and highest value and their days; then, if it may be, a bar a day."""
+    days = case.days_of(fact)
+    known = {day: value for day, (value, _) in _known(rows).items()}
     if days is None or not known:
         return None
     low, high = min(known.values()), max(known.values())
@@ -131,8 +182,6 @@ def _days_line(case: Case, fact: Fact, rows: Sequence[Row]) -> Text | None:
 
 
 def _drawn(days: Days, known: Mapping[date, float], low: float, high: float) -> str:
-    number = min(days.number, _DRAWN)
-    shown = [days.last - _ONE * back for back in range(number - 1, -1, -1)]
     step = (high - low) / (len(_BARS) - 1)
     return "".join(
         (
@@ -140,7 +189,7 @@ def _drawn(days: Days, known: Mapping[date, float], low: float, high: float) -> 
             if day in known
             else _NO_DATA
         )
-        for day in shown
+        for day in days.lately(_DRAWN)
     )
 
 
@@ -148,10 +197,12 @@ _SHOWN: Mapping[str, Callable[[Case, Fact, Sequence[Row]], Text | None]] = {
     "name": _name,
     "age": _age,
     "latest_date": _latest_date,
+    "heard_date": _heard_date,
     "device": _device,
     "source": _source,
     "reason": _reason,
     "days_line": _days_line,
+    TABLE: _days_table,
 }
 TOLD_SO: Mapping[str, frozenset[str]] = {
     "wearable": frozenset({*OF_DAYS, *_SHOWN}),

@@ -7,7 +7,10 @@ from typing import ClassVar
 from ..values.intervals import Duration
 from .document import Path
 
-ALERT_ATTRIBUTES = ("value", "threshold", "coverage", "duration", "age", "local_time")
+ALERT_ATTRIBUTES = (
+    *("value", "typical", "threshold"),
+    *("coverage", "duration", "age", "local_time"),
+)
 """What a test may ask of one wearable alert."""
 
 Value = float | Duration | str

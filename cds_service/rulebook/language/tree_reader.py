@@ -350,8 +350,13 @@ def _source(written: Written) -> CardSource:
 
 
 def _link(written: Written) -> Link:
-    context = written.get("app_context", "")
-    return Link(written["label"], written["url"], written["type"], context)
+    return Link(
+        written.get("label", ""),
+        written.get("url", ""),
+        written["type"],
+        written.get("app_context", ""),
+        page=written.get("page", ""),
+    )
 
 
 def _suggestions(

@@ -102,7 +102,7 @@ def check_entry(
     """Hold an entry of codes to its code system."""
     system = canonical_system(entry["system"])
     if system not in SYSTEMS.values() and ":" not in system:
-        message = f"{quote(entry['system'])} is no code system"
+        message = f"{quote(entry['system'])} is not a code system"
         help = suggest(entry["system"], SYSTEMS) or "give the URI of the system"
         findings.error(document, (*path, "system"), "CDS205", message, help)
         return

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...fhir.chart import is_cut
 from ...fhir.code_systems import (
     SYSTEMS,
     canonical_system,
@@ -68,6 +69,8 @@ class _Reader:
             self._refuse((), f"this is {said} and not a FHIR ValueSet")
             return None
         self._marked(data, ())
+        if is_cut(data):
+            self._part((), "it is labelled as cut")
         expansion = data.get("expansion")
         if isinstance(expansion, dict) and "contains" in expansion:
             self._expansion(expansion)
@@ -103,6 +106,7 @@ class _Reader:
             where, holder = waiting.pop()
             for index, each in self._objects(holder, where[:-1], "contains"):
                 entries += 1
+                self._marked(each, (*where, index))
                 self._contained((*where, index), each)
                 if "contains" in each:
                     waiting.append(((*where, index, "contains"), each))
@@ -110,10 +114,14 @@ class _Reader:
 
     def _marked(self, holder: Mapping[str, Any], path: Path) -> None:
         """Refuse what is marked as a part: half of a set reads as the whole."""
-        for index, each in self._objects(holder, path, "extension"):
-            mark = str(each.get("url", "")).rpartition("/")[2].lower()
-            if mark in _MARKS and not _says_no(each.get("valueBoolean")):
-                self._part((*path, "extension", index), _MARKS[mark])
+        for name in ("extension", "modifierExtension"):
+            for index, each in self._objects(holder, path, name):
+                mark = str(each.get("url", "")).rpartition("/")[2].lower()
+                if mark in _MARKS and not _says_no(each.get("valueBoolean")):
+                    self._part((*path, name, index), _MARKS[mark])
+                elif name == "modifierExtension":
+                    message = "what it means is changed by something not known here"
+                    self._refuse((*path, name, index), message)
 
     def _asked(self, parameter: Mapping[str, Any], path: Path) -> None:
         """Take in what an expansion was asked for, or refuse it."""
@@ -146,7 +154,7 @@ class _Reader:
         elif stated is None:
             for index, each in self._objects(expansion, path, "parameter"):
                 if str(each.get("name", "")).lstrip("_") == "count":
-                    count = _whole(each.get("valueInteger"))
+                    count = _number(each)
                     if count is not None and entries >= count:
                         codes = f"{count} code{' was' if count == 1 else 's were'}"
                         message = f"{codes} asked for, and there may be more"
@@ -237,6 +245,19 @@ def _says_no(value: Any) -> bool:
 def _whole(value: Any) -> int | None:
     """A whole number; none where it is none, or a text."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _number(parameter: Mapping[str, Any]) -> int | None:
+    """The whole number that a parameter says in any type; none where it is none."""
+    said = next((each for name, each in parameter.items() if name[:5] == "value"), None)
+    if isinstance(said, str) and said.isdecimal() and len(said) < _LONG:
+        return int(said)
+    if isinstance(said, float) and said.is_integer():
+        return int(said)
+    return _whole(said)
+
+
+_LONG = 19
 
 
 _MARKS = {

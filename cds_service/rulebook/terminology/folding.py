@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 
 def fold(text: str) -> str:
@@ -24,7 +24,16 @@ def fold(text: str) -> str:
     return " ".join(plain.split())
 
 
-def words_of(text: str) -> tuple[str, ...]:
+class TextWords(tuple[str, ...]):
+    """The words of a text in their order."""
+
+    @cached_property
+    def distinct(self) -> frozenset[str]:
+        """Which there are; hundreds of phrases are looked for in a long text."""
+        return frozenset(self)
+
+
+def words_of(text: str) -> TextWords:
     """Return the words of *text*, folded; letters and digits make words."""
     return _words_once(text) if len(text) <= LONGEST_NAME else _words_anew(text)
 
@@ -47,7 +56,11 @@ class Phrase:
     def places_in(self, words: Sequence[str]) -> Iterator[int]:
         """Give each index of *words* at which the phrase begins."""
         first = self.words[0] if self.words else "*"
-        if "*" not in first and first not in words:
+        there = words.distinct if isinstance(words, TextWords) else words
+        if "*" in first:
+            if not any(_matches(each, first) for each in there):
+                return
+        elif first not in there:
             return
         for index in range(len(words) - len(self.words) + 1):
             if self.begins_at(index, words):
@@ -67,12 +80,12 @@ def _matches(said: str, meant: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _words_once(text: str) -> tuple[str, ...]:
+def _words_once(text: str) -> TextWords:
     return _words_anew(text)
 
 
-def _words_anew(text: str) -> tuple[str, ...]:
-    return tuple(_WORD.findall(fold(text)))
+def _words_anew(text: str) -> TextWords:
+    return TextWords(_WORD.findall(fold(text)))
 
 
 def _fold_letters(text: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ...fhir.code_systems import SYSTEMS, canonical_system, normalise_code
 from ..language.document import Document
 from .checks import overlay_of
-from .folding import Phrase, fold, phrase_of, words_of
+from .folding import Phrase, TextWords, fold, phrase_of, words_of
 
 FOLDER = "lexicon/"
 """Where the files stand in the rules folder; those of an overlay in a folder below."""
@@ -37,7 +37,11 @@ class DoseForm:
 
     def is_said(self, words: Sequence[str]) -> bool:
         """Return whether folded *words* of a name or a form say this form."""
-        return any(True for _ in _places(self.phrases, self.but_not, words))
+        return any(True for _ in self.places_in(words))
+
+    def places_in(self, words: Sequence[str]) -> Iterator[range]:
+        """Give each place in folded *words* that says this form."""
+        return _places(self.phrases, self.but_not, words)
 
 
 class Mention(IntEnum):
@@ -109,26 +113,62 @@ class Lexicon:
         words = words_of(text)
         return any(True for _ in _places(self.no_medicines, (), words))
 
-    def says(self, text: str, name: range, end: int | None = None) -> Mention:
-        """Return what *text* says of the name that its words *name* are.
+    def listen(self, text: str) -> "Wording":
+        """Return what is said in *text* beside the names that stand in it."""
+        said = _said(text)
+        words = said.words
+        return Wording(
+            said,
+            tuple(_places(self.no_medicines, (), words)),
+            _Cued.of(self.denied, words),
+            _Cued.of(self.doubtful, words),
+            _Cued.of(self.aside, words),
+            _Cued.of(self.other_things, words),
+        )
+
+
+class _Cued(NamedTuple):
+    """Where cues of one kind stand in a text."""
+
+    leading: tuple[range, ...]
+    following: tuple[range, ...]
+
+    @classmethod
+    def of(cls, cues: Cues, words: Sequence[str]) -> "_Cued":
+        return cls(tuple(cues.leading(words)), tuple(cues.following(words)))
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What a text says beside names: looked for once, however many names it has."""
+
+    _said: "_Said"
+    _no_medicines: tuple[range, ...]
+    _denied: _Cued
+    _doubtful: _Cued
+    _aside: _Cued
+    _other_things: _Cued
+
+    def says(self, name: range, end: int | None = None) -> Mention:
+        """Return what the text says of the name that its words *name* are.
 
         What follows is about it up to the word *end*, where the next name begins.
         """
-        said = _said(text)
+        said = self._said
         part = next(each for each in said.parts if name.start in each)
-        if _is_beside(self.other_things, said, part, name):
+        if _is_beside(self._other_things, part, name):
             return Mention.OTHER_THING
-        if any(_holds(e, name) for e in _places(self.no_medicines, (), said.words)):
+        if any(_holds(each, name) for each in self._no_medicines):
             return Mention.OTHER_THING
         rest = range(name.stop, len(said.words) if end is None else end)
         before = range(part.start, name.start)
-        aside = part.start > 0 and _any_in(before, self.aside.leading(said.words))
-        if aside or _any_in(before, self.doubtful.leading(said.words)):
+        aside = part.start > 0 and _any_in(before, self._aside.leading)
+        if aside or _any_in(before, self._doubtful.leading):
             return Mention.DOUBTFUL
-        if _any_in(rest, self.doubtful.following(said.words)):
+        if _any_in(rest, self._doubtful.following):
             return Mention.DOUBTFUL
-        leading = [e for e in self.denied.leading(said.words) if _holds(before, e)]
-        following = [e for e in self.denied.following(said.words) if _holds(rest, e)]
+        leading = [each for each in self._denied.leading if _holds(before, each)]
+        following = [each for each in self._denied.following if _holds(rest, each)]
         if any(_is_near(said, each, name) for each in (*leading, *following)):
             return Mention.DENIED
         return Mention.DOUBTFUL if leading or following else Mention.MEANT
@@ -239,7 +279,7 @@ def _said(text: str) -> _Said:
             ends.append(len(words))
     edges = sorted({0, *ends, len(words)})
     parts = tuple(map(range, edges, edges[1:]))
-    return _Said(tuple(words), parts, tuple(clauses))
+    return _Said(TextWords(words), parts, tuple(clauses))
 
 
 _MARKS = re.compile(r"[^\W_]+|,(?!\d)|[()\[\]{};!?]|\.(?=\s|$)|(?<=\s)-+(?=\s)")
@@ -276,10 +316,10 @@ def _is_near(said: _Said, cue: range, name: range) -> bool:
     return gap <= _REACH and said.clauses[cue.start] == said.clauses[name.start]
 
 
-def _is_beside(cues: Cues, said: _Said, part: range, name: range) -> bool:
+def _is_beside(cues: _Cued, part: range, name: range) -> bool:
     """Check if a cue stands right beside the name, at most one word between them."""
-    before = (name.start - e.stop for e in cues.leading(said.words) if e.start in part)
-    after = (e.start - name.stop for e in cues.following(said.words) if e.start in part)
+    before = (name.start - each.stop for each in cues.leading if each.start in part)
+    after = (each.start - name.stop for each in cues.following if each.start in part)
     return any(gap in (0, 1) for gap in (*before, *after))
 
 

@@ -2,12 +2,7 @@
 
 from .clause_coverage import Coverage, SeenClause, cover
 from .detector_coverage import DetectorCoverage, cover_detector
-from .detector_examples import (
-    DetectorExample,
-    DetectorExamples,
-    read_detector_examples,
-)
-from .detector_gate import check_detector_mutation, check_detector_tests
+from .detector_examples import DetectorExample, read_detector_examples
 from .detector_mutation import mutate_detector
 from .detector_runner import DetectorRunner
 from .example_runner import Difference, ExampleRunner
@@ -15,10 +10,11 @@ from .examples import (
     TEST_SUFFIX,
     Example,
     ExampleFile,
+    WrittenExample,
     fhir_files,
     read_examples,
 )
-from .gate import check_tests, gate
+from .gate import check_detector_tests, check_tests, gate
 from .mutation import Mutation, mutate
 from .notation import ExampleError
 from .required_tests import check_mutation
@@ -28,7 +24,6 @@ __all__ = [
     "Coverage",
     "DetectorCoverage",
     "DetectorExample",
-    "DetectorExamples",
     "DetectorRunner",
     "Difference",
     "Example",
@@ -37,7 +32,7 @@ __all__ = [
     "ExampleRunner",
     "Mutation",
     "TEST_SUFFIX",
-    "check_detector_mutation",
+    "WrittenExample",
     "check_detector_tests",
     "check_mutation",
     "check_tests",

@@ -16,7 +16,7 @@ from ..language.tree import ParamNode
 from ..values.intervals import Duration
 from .detector_examples import DetectorExample
 from .detector_runner import DetectorRunner
-from .mutation import Mutant, Mutation
+from .mutation import Mutant, Mutation, rounded
 from .notation import ExampleError
 
 _NUMBER_SHARE = 0.05
@@ -25,7 +25,6 @@ _LENGTH_SHARE = 0.1
 """By how much of itself a length of time is moved."""
 _SWAPS = dict(zip(LIMITS, ("at_least", "above", "at_most", "below"), strict=True))
 _STATISTICS = (*CUMULATIVE, *OF_EACH)
-_DIGITS = 6
 
 
 def mutate_detector(
@@ -193,18 +192,12 @@ def _moved(key: str, amount: Amount) -> Iterator[Amount]:
             value.count * (1 + _LENGTH_SHARE),
             value.count * (1 - _LENGTH_SHARE),
         ):
-            length = Duration(_number(count), value.unit)
+            length = Duration(rounded(count), value.unit)
             if value.count:
                 yield replace(amount, written=str(length), value=length)
         return
     step = 1 if key in WHOLE or not value else value * _NUMBER_SHARE
-    for number in (_number(value + step), _number(value - step)):
+    for number in (rounded(value + step), rounded(value - step)):
         too_little = number < 0 <= value or key in WHOLE and number < 1
         if not too_little and not (key in SHARES and number > 1):
             yield replace(amount, written=number, value=float(number))
-
-
-def _number(value: float) -> float:
-    """Without the noise of binary fractions; whole numbers stay whole."""
-    rounded = float(f"{value:.{_DIGITS}g}")
-    return int(rounded) if rounded.is_integer() else rounded

@@ -34,8 +34,9 @@ from ..language.diagnostics import Finding, Findings, Level
 from ..language.document import Document
 from ..language.schemas import check_shape
 from ..language.source import parse_yaml
-from .detector_examples import DetectorExample, Written, offset
-from .example_runner import Difference
+from .detector_examples import DetectorExample, offset
+from .example_runner import Difference, held_to_mark
+from .examples import Written
 from .notation import ExampleError, length_of, parse_series
 from .one_rule import refusal
 
@@ -99,12 +100,7 @@ class DetectorRunner:
             found = tuple(_differences(example, self.detect(example, tree)))
         except ExampleError as error:
             return (Difference("error", str(error)),)
-        if not example.todo:
-            return found
-        if found:
-            return ()
-        said = f"passes although it is marked `todo: {example.todo}`; remove the mark"
-        return (Difference("todo", said),)
+        return held_to_mark(example, found)
 
     def detect(
         self, example: DetectorExample, tree: DetectorTree | None = None

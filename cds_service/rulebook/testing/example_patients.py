@@ -206,6 +206,7 @@ class PatientWriter:
             unit=each.get("unit", alert_type.unit if alert_type else ""),
             stat=each.get("stat", ""),
             threshold=each.get("threshold"),
+            median=each.get("median"),
             status=status,
             device=each.get("device", ""),
             source=SOURCE,

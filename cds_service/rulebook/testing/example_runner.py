@@ -19,7 +19,7 @@ from ..engine.evaluate import Evaluation, Evaluations, Outcome, ask_all, open_ca
 from ..engine.rulebook import ServiceRules
 from ..language.document import Document
 from .example_patients import PatientWriter
-from .examples import Example, Expectation, fhir_file
+from .examples import Example, Expectation, WrittenExample, fhir_file
 from .notation import ExampleError
 from .one_rule import OneRule, SharedParts, build_shared_parts, open_rule
 
@@ -35,6 +35,21 @@ class Difference:
     """A sentence that says all of it."""
     expected: str = ""
     got: str = ""
+
+
+def held_to_mark(
+    example: WrittenExample, found: tuple[Difference, ...]
+) -> tuple[Difference, ...]:
+    """Return what is wrong with an example that may be marked ``todo``.
+
+    One that is passes by failing, and fails once it would pass.
+    """
+    if not example.todo:
+        return found
+    if found:
+        return ()
+    said = f"passes although it is marked `todo: {example.todo}`; remove the mark"
+    return (Difference("todo", said),)
 
 
 @dataclass(slots=True)
@@ -115,12 +130,7 @@ class ExampleRunner:
             found = tuple(scene.differences(self.service(example)))
         except ExampleError as error:
             return (Difference("error", str(error)),)
-        if not example.todo:
-            return found
-        if found:
-            return ()
-        said = f"passes although it is marked `todo: {example.todo}`; remove the mark"
-        return (Difference("todo", said),)
+        return held_to_mark(example, found)
 
     def evaluations(self, example: Example) -> tuple[Evaluations, ServiceRules]:
         """Return what the example's rule says of its patient, and who asked.

@@ -1,10 +1,14 @@
-"""Rule tests as they are written: the cases of the ``.test.yaml`` files."""
+"""Tests as they are written: the cases of the ``.test.yaml`` files.
 
-from collections.abc import Iterator, Mapping
+Those of detectors have the same frame as those of rules, and their own module says what
+is in it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from posixpath import join, normpath
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from ..compile.compiler import kind_of
 from ..engine.evaluate import Outcome
@@ -15,6 +19,49 @@ from ..language.slips import check_slips
 from ..language.source import parse_yaml
 
 TEST_SUFFIX = ".test.yaml"
+Written = Mapping[str, Any]
+
+
+class Expected(Protocol):
+    """What a case says will come of it."""
+
+    @property
+    def kind(self) -> str:
+        """Return which of the cases that a rule or detector owes this makes it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenExample:
+    """One case of a test file, whatever is tested."""
+
+    file: str
+    line: int
+    column: int
+    rule: str
+    """The name of the rule or detector."""
+    name: str
+    expect: Expected
+    params: Written = field(default_factory=dict)
+    todo: str = ""
+    """Why it is known to fail; it must not start to pass unnoticed."""
+
+    @property
+    def id(self) -> str:
+        """``rule: case name``."""
+        return f"{self.rule}: {self.name}"
+
+
+AnyExample = TypeVar("AnyExample", bound=WrittenExample, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleFile(Generic[AnyExample]):
+    """A test file of the right shape."""
+
+    document: Document
+    rule: str
+    """The name of the rule or detector that it tests."""
+    examples: tuple[AnyExample, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,83 +81,86 @@ class Expectation:
     """The facts that leave it unknown; empty if the case does not say."""
 
     @property
+    def kind(self) -> Outcome:
+        """What is to come of the rule."""
+        return self.outcome
+
+    @property
     def says_words(self) -> bool:
         """Whether anything is expected of the words on the card."""
         return bool(self.summary or self.detail_contains or self.detail_lacks)
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One case of a test file."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example(WrittenExample):
+    """One case of a test file of a rule."""
 
-    file: str
-    line: int
-    column: int
-    rule: str
-    name: str
     now: datetime
-    patient: Mapping[str, Any]
+    patient: Written
     expect: Expectation
-    params: Mapping[str, Any] = field(default_factory=dict)
-    todo: str = ""
-    """Why it is known to fail; it must not start to pass unnoticed."""
-
-    @property
-    def id(self) -> str:
-        """``rule: case name``."""
-        return f"{self.rule}: {self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class ExampleFile:
-    """A test file of the right shape."""
-
-    document: Document
-    rule: str
-    """The name of the rule that it tests."""
-    examples: tuple[Example, ...]
 
 
 def read_examples(
     files: Mapping[str, str],
-) -> tuple[tuple[ExampleFile, ...], tuple[Finding, ...]]:
-    """The test files among *files*, and what is wrong with those that cannot be read.
+) -> tuple[tuple[ExampleFile[Example], ...], tuple[Finding, ...]]:
+    """The test files of rules among *files*, and what is wrong with others.
 
     A file with a mistake hides no other.
     """
-    findings = Findings()
-    read = [
-        read_example_file(name, files[name], findings) for name in example_names(files)
-    ]
-    return tuple(each for each in read if each is not None), tuple(findings)
+    return read_test_files(files, "rule-test", _parse_examples)
 
 
-def read_example_file(name: str, text: str, findings: Findings) -> ExampleFile | None:
-    """One test file; None, with findings, where its shape is wrong.
+def read_test_files(
+    files: Mapping[str, str],
+    kind: str,
+    parse: Callable[[Document, Findings], tuple[AnyExample, ...]],
+) -> tuple[tuple[ExampleFile[AnyExample], ...], tuple[Finding, ...]]:
+    """Return the test files of a kind, and what is wrong with those of another shape.
 
     A case that cannot be played is left out, with a finding.
     """
-    document = parse_yaml(text, name, findings)
-    if document is None:
-        return None
-    check_slips(document, findings)
-    if not check_shape("rule-test", document, findings):
-        return None
-    rule = document.data["test"]
-    return ExampleFile(document, rule, parse_examples(document, findings))
+    findings = Findings()
+    read = []
+    for name in sorted(files):
+        if kind_of(name) != kind:
+            continue
+        document = parse_yaml(files[name], name, findings)
+        if document is None:
+            continue
+        check_slips(document, findings)
+        if check_shape(kind, document, findings):
+            rule, examples = document.data["test"], parse(document, findings)
+            read.append(ExampleFile(document, rule, examples))
+    return tuple(read), tuple(findings)
 
 
-def parse_examples(document: Document, findings: Findings) -> tuple[Example, ...]:
-    """The cases of a test file whose shape has been checked.
+def _parse_examples(document: Document, findings: Findings) -> tuple[Example, ...]:
+    """The cases of a rule's test file whose shape has been checked.
 
     One that names no patient of the file, or another's name, is a finding.
     """
     data = document.data
-    now = _now(document, ("now",), findings)
-    patients: Mapping[str, Any] = data.get("patients") or {}
-    lines: dict[str, int] = {}
+    now = moment_of(document, ("now",), findings)
+    patients: Written = data.get("patients") or {}
     read = []
-    for index, case in enumerate(data["cases"]):
+    for path, case in named_cases(document, findings):
+        base = shared(document, (*path, "patient"), patients, {}, findings)
+        where = (*path, "now")
+        at = moment_of(document, where, findings) if "now" in case else now
+        if base is not None and at is not None:
+            read.append(_example(document, path, at, base))
+    return tuple(read)
+
+
+def named_cases(
+    document: Document, findings: Findings
+) -> Iterator[tuple[Path, Written]]:
+    """Yield where the cases of a file stand, and what they say.
+
+    Two of one name are a finding.
+    """
+    lines: dict[str, int] = {}
+    for index, case in enumerate(document.data["cases"]):
         path: Path = ("cases", index)
         line = document.position(path).line
         first = lines.setdefault(case["name"], line)
@@ -118,59 +168,70 @@ def parse_examples(document: Document, findings: Findings) -> tuple[Example, ...
             message = f"the case on line {first} has this name as well"
             help = "each case says in its name what sets it apart"
             findings.error(document, (*path, "name"), "CDS709", message, help)
-        base = _patient(document, path, patients, findings)
-        at = _now(document, (*path, "now"), findings) if "now" in case else now
-        if base is not None and at is not None:
-            read.append(_example(document, path, at, base))
-    return tuple(read)
+        yield path, case
 
 
-def _now(document: Document, path: Path, findings: Findings) -> datetime | None:
+def moment_of(document: Document, path: Path, findings: Findings) -> datetime | None:
+    """Return the moment that a test names; None, with a finding, where it is none."""
     text = document.value(path)
     try:
-        now = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        now = None
-    if now is not None and now.tzinfo is not None:
-        return now
+        moment = None
+    if moment is not None and moment.tzinfo is not None:
+        return moment
     message = f"{quote(text)} is no moment"
     help = "write it with its offset, such as `2026-11-22T12:00:00Z`"
     findings.error(document, path, "CDS707", message, help)
     return None
 
 
-def _patient(
-    document: Document, path: Path, patients: Mapping[str, Any], findings: Findings
-) -> Mapping[str, Any] | None:
-    """The patient that a case starts from; None if there is none of that name."""
-    name = document.value((*path, "patient"))
+AnyShared = TypeVar("AnyShared")
+
+
+def shared(
+    document: Document,
+    path: Path,
+    told: Mapping[str, AnyShared],
+    nobody: AnyShared,
+    findings: Findings,
+) -> AnyShared | None:
+    """Return whom a case of the file names at *path*, such as a patient of the file.
+
+    *nobody* where it names none; None, with a finding, where there is no such name.
+    """
+    name = document.value(path)
     if name is None:
-        return {}
-    if name in patients:
-        found: Mapping[str, Any] = patients[name]
-        return found
-    message = f"there is no patient {quote(name)} in this file"
-    help = suggest(name, patients)
-    findings.error(document, (*path, "patient"), "CDS707", message, help)
+        return nobody
+    if name in told:
+        return told[name]
+    message = f"there is no {path[-1]} {quote(name)} in this file"
+    findings.error(document, path, "CDS707", message, suggest(name, told))
     return None
 
 
-def _example(
-    document: Document, path: Path, now: datetime, base: Mapping[str, Any]
-) -> Example:
-    case: Mapping[str, Any] = document.value(path)
+def frame_of(document: Document, path: Path) -> dict[str, Any]:
+    """Return what a case says that is the same whatever is tested."""
+    case: Written = document.value(path)
     line, column = document.position(path)
+    return {
+        "file": document.file,
+        "line": line,
+        "column": column,
+        "rule": document.data["test"],
+        "name": case["name"],
+        "params": case.get("params") or {},
+        "todo": case.get("todo", ""),
+    }
+
+
+def _example(document: Document, path: Path, now: datetime, base: Written) -> Example:
+    case: Written = document.value(path)
     return Example(
-        file=document.file,
-        line=line,
-        column=column,
-        rule=document.data["test"],
-        name=case["name"],
+        **frame_of(document, path),
         now=now,
         patient={**base, **(case.get("set") or {})},
         expect=_expectation(case["expect"]),
-        params=case.get("params") or {},
-        todo=case.get("todo", ""),
     )
 
 

@@ -381,7 +381,7 @@ class _Mutator:
             said = f"share {test.share:g} -> 1"
             yield _Change(test, replace(test, share=1), said, where)
         if self.rule.says(*where) and test.share > _SHARE_STEP:
-            less = _number(test.share - _SHARE_STEP)
+            less = rounded(test.share - _SHARE_STEP)
             said = _said(test.share, less)
             yield _Change(test, replace(test, share=less), said, where)
 
@@ -435,7 +435,7 @@ def _lengths(amount: Amount, share: float, *, whole: bool = False) -> Iterator[_
         step = max(1, round(step))
     for count in (length.count + step, length.count - step):
         if count > 0:
-            yield _rewritten(amount, str(Duration(_number(count), length.unit)))
+            yield _rewritten(amount, str(Duration(rounded(count), length.unit)))
 
 
 def _times(amount: Amount) -> Iterator[_Change]:
@@ -472,14 +472,14 @@ def _numbers(
     for moved in (value + step, value - step):
         allowed = signed or not whole or moved >= least
         if step and allowed and not (signed and moved == 0):
-            yield _number(moved)
+            yield rounded(moved)
 
 
 def _said(old: float, new: float) -> str:
     return f"{old:g} -> {new:g}"
 
 
-def _number(value: float) -> float:
-    """Without the noise of binary fractions; whole numbers stay whole."""
-    rounded = float(f"{value:.{_DIGITS}g}")
-    return int(rounded) if rounded.is_integer() else rounded
+def rounded(value: float) -> float:
+    """Return it without the noise of binary fractions; whole numbers stay whole."""
+    told = float(f"{value:.{_DIGITS}g}")
+    return int(told) if told.is_integer() else told

@@ -44,7 +44,10 @@ _RESTS_ON = (
 )
 """Kinds of files that rules rest on."""
 _READING = ("unresolved", "reading")
-_SITE_KEYS = ("time_zone", "overlays", "override_reasons", "orders", *_READING)
+_SITE_KEYS = (
+    *("time_zone", "overlays", "override_reasons", "orders", "pages"),
+    *_READING,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,14 +16,14 @@ from ..language.tree import (
     SharedFact,
 )
 from ..terminology.measured import Quantities
-from .examples import ExampleFile
+from .examples import Example, ExampleFile
 
 _OF_ANYTHING = Substance(1.0, 1)
 """With which moles, grams and equivalents may be told in each other."""
 
 
 def check_readings(
-    test: ExampleFile,
+    test: ExampleFile[Example],
     rules: Iterable[RuleTree],
     facts: Mapping[str, FactTree],
     quantities: Quantities,

@@ -241,7 +241,7 @@ def _plain(text: str) -> str:
     return shorten(text, RECORD_LIMIT)
 
 
-_EXACT_DIGITS = 6
+_EXACT_DIGITS = 5
 _ROUNDED_DIGITS = 4
 
 

@@ -2,7 +2,7 @@
 
 A fault of the database is told from a row that cannot be stored: the one is trouble of
 all, the other its sender's. A fault is over with the next commit, but for those that
-only a person can mend.
+only a person can mend; want of room is over when a large row has found some.
 """
 
 import threading
@@ -17,6 +17,8 @@ Clock = Callable[[], float]
 """Seconds that never run backwards."""
 LASTING = ("files", "restored", "SQLITE_CORRUPT", "SQLITE_NOTADB")
 """How the kinds of faults begin that no commit disproves."""
+WANT_OF_ROOM = ("SQLITE_FULL", "SQLITE_IOERR", "53100")
+"""Likewise of those that no small row disproves: it finds room where no call does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,12 @@ class Condition:
         """Have the kind of every fault from now on told."""
         self._listeners.append(listener)
 
-    def went_well(self) -> None:
-        """Something was committed."""
+    def went_well(self, *, large: bool = False) -> None:
+        """Something was committed, a *large* row or one of any size."""
         fault = self._fault
-        if fault is not None and not fault.lasting:
+        if fault is None or fault.lasting:
+            return
+        if large or not fault.kind.startswith(WANT_OF_ROOM):
             self._fault = None
 
     def failed(self, error: StoreError) -> None:

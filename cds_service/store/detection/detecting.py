@@ -5,23 +5,26 @@ spans more days than one transaction may take becomes due as well.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
+from ...wearables.detection.episodes import DayTally, NotJudged
 from ...wearables.detection.reassessing import reassess
 from ...wearables.records import PatientKey
 from ...wearables.samples import microseconds
+from ..database import Prepared
 from ..samples.aging import SAMPLES_MARK
+from ..samples.records import Skewed
 from ..samples.streams import LONG_AGO
 from ..tables import MARKS
 from .due import DAY_US, OF_CONSENT, OF_LENGTH, note_done, note_due, read_due
 from .evidence import StoredEvidence
 from .permission import UsePermission
-from .records import Detection, DetectionOutcome, DueRange, Span
-from .saving import save
+from .records import Detection, DetectionOutcome, DueRange, Span, hull
+from .saving import add_tallies, save
 
 Spans = Mapping[str, Span]
 """By metric."""
@@ -60,6 +63,33 @@ def detect_due(
     return _Watch(connection, patient, detection, now).judge_due()
 
 
+def count_skewed(
+    connection: Connection, skewed: Skewed, detection: Detection, now: datetime
+) -> DetectionOutcome:
+    """Return what detectors could not judge, since the readings are of the future.
+
+    They are not kept: that they came is told of the wearer's day on which they came.
+    """
+    done, skewed_clock = DetectionOutcome(), NotJudged.CLOCK_SKEWED
+    for (owner, metric), number in skewed.items():
+        evidence = _evidence(connection, owner.patient, detection, now)
+        day = now.astimezone(evidence.zone).date()
+        tallies = [
+            (each, DayTally(each.name, day, owner.source, 0, {skewed_clock: number}))
+            for each in detection.detectors
+            if each.is_evaluated and each.metric == metric
+        ]
+        done += add_tallies(connection, owner.patient, tallies)
+    return done
+
+
+def _evidence(
+    connection: Connection, patient: PatientKey, detection: Detection, now: datetime
+) -> StoredEvidence:
+    permission = UsePermission.read(connection, patient, detection.gate, now)
+    return StoredEvidence(connection, patient, detection, permission)
+
+
 class _Watch:
     """Judges what is kept of one patient."""
 
@@ -87,9 +117,9 @@ class _Watch:
                 if any(self._permission.spans(metric, span)):
                     judged[metric] = span
         for each in self._permitted_due():
-            whole = _hull([each.span, *judged.values()])
+            whole = hull([each.span, *judged.values()])
             if whole[1] - whole[0] <= self._longest:
-                judged[each.metric] = _hull(
+                judged[each.metric] = hull(
                     [each.span, judged.get(each.metric, each.span)]
                 )
                 self._done(each.metric, each.span)
@@ -105,7 +135,7 @@ class _Watch:
         for each in due:
             if each.span[0] <= first + self._longest:
                 part = (each.span[0], min(each.span[1], first + self._longest))
-                judged[each.metric] = _hull([part, judged.get(each.metric, part)])
+                judged[each.metric] = hull([part, judged.get(each.metric, part)])
                 self._done(each.metric, part)
         for metric, span in judged.items():
             self._note_denied(metric, span)
@@ -161,15 +191,11 @@ class _Watch:
         return save(self._connection, self._patient, found, named, self._now)
 
 
-def _hull(spans: Iterable[Span]) -> Span:
-    starts, ends = zip(*spans)
-    return min(starts), max(ends)
-
-
 def _floor(connection: Connection) -> int:
     """From when on samples are all there, with room for what is judged beside them."""
-    asked = select(MARKS.c.at_utc).where(MARKS.c.name == SAMPLES_MARK)
-    pruned = connection.execute(asked).scalar()
-    if pruned is None:
-        return LONG_AGO
-    return int(pruned * 1_000_000) + MARGIN_DAYS * DAY_US
+    for mark in _MARK.ask(connection, {"name": SAMPLES_MARK}):
+        return int(mark.at_utc * 1_000_000) + MARGIN_DAYS * DAY_US
+    return LONG_AGO
+
+
+_MARK = Prepared(select(MARKS.c.at_utc).where(MARKS.c.name == bindparam("name")))

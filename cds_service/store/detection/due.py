@@ -8,8 +8,10 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Select,
     Table,
     and_,
+    bindparam,
     delete,
     func,
     insert,
@@ -18,13 +20,23 @@ from sqlalchemy import (
 )
 
 from ...wearables.records import PatientKey
+from ...wearables.samples import microseconds
+from ...wearables.summaries import DaySummary
+from ...wearables.telling import EPISODE, episode_key, span_of_day
+from ..database import Prepared
+from ..outbox.noting import change_of_day, note
+from ..outbox.records import ThingChange
 from ..samples.rows import moment
 from ..samples.tables import PATIENT, SAMPLES, STREAMS
 from ..tables import WEARABLE_ALERTS
-from .records import DueRange, Span
+from .records import DueRange, Span, hull
+from .rows import day_summary
 from .tables import DUE, SUMMARIES
 
 DAY_US = 86_400_000_000
+_AROUND = (timedelta(days=-2), timedelta(days=2))
+"""Beside a time in UTC, all days and nights of any zone that may meet it."""
+_OF_A_DAY = ("day", "part", "source")
 REASONS = ("link", "merge", "consent", "length", "silence", "detectors")
 OF_LINK, OF_MERGED, OF_CONSENT, OF_LENGTH, OF_SILENCE, OF_DETECTORS = REASONS
 """Why something is due: a link was taken back or ended, two patients are one, its use
@@ -66,10 +78,10 @@ def read_due(
     connection: Connection, patient: PatientKey | None = None
 ) -> tuple[DueRange, ...]:
     """Return what is due of a patient, or of all, by its time."""
-    row = DUE.c
-    asked = select(DUE).order_by(row.from_us, row.metric, *(row[x] for x in PATIENT))
-    if patient is not None:
-        asked = asked.where(*_of(DUE, patient))
+    if patient is None:
+        found = connection.execute(_every_due()).all()
+    else:
+        found = _DUE_OF.ask(connection, patient._asdict())
     return tuple(
         DueRange(
             PatientKey(each.tenant, each.fhir_base, each.patient_id),
@@ -78,8 +90,19 @@ def read_due(
             moment(each.noted_us),
             each.why,
         )
-        for each in connection.execute(asked)
+        for each in found
     )
+
+
+def _every_due() -> Select[Any]:
+    row = DUE.c
+    order = (row.from_us, row.metric, *(row[name] for name in PATIENT))
+    return select(DUE).order_by(*order)
+
+
+_DUE_OF = Prepared(
+    _every_due().where(*(DUE.c[name] == bindparam(name) for name in PATIENT))
+)
 
 
 def take_back(
@@ -93,28 +116,32 @@ def take_back(
     """Take back what was found in readings that turned out to be another's.
 
     At once, whether or not anybody knows the detectors here: what a source told most
-    of, and what days were. What other readings still tell is due.
+    of, and what days were. What other readings still tell of that time is due.
 
     Args:
         link: Whose streams are withdrawn.
         from_us: From when on.
     """
     stream, sample = STREAMS.c, SAMPLES.c
-    asked = select(stream.id, stream.metric, stream.newest_us).where(
+    asked = select(stream.id, stream.metric).where(
         *_of(STREAMS, patient), stream.source == source, stream.link == link
     )
-    for id, metric, newest_us in connection.execute(asked).all():
-        first = select(func.min(sample.start_us)).where(
+    for id, metric in connection.execute(asked).all():
+        end = func.max(sample.start_us + sample.length_us)
+        withdrawn = select(func.min(sample.start_us), end).where(
             sample.stream == id, sample.start_us >= from_us
         )
-        first_us = connection.execute(first).scalar()
+        first_us, last_us = connection.execute(withdrawn).one()
         if first_us is None:
             continue
-        note_due(
-            connection, patient, metric, (first_us, newest_us), OF_LINK, now_us
-        )  # fmt: skip
-        _retract(connection, patient, metric, source, first_us)
-        _forget_days(connection, patient, metric, first_us)
+        span = (first_us, last_us)
+        changes = _retract(connection, patient, metric, source, span)
+        days = _forget_days(connection, patient, metric, span)
+        whole = hull([span, *map(_span, days)])
+        note_due(connection, patient, metric, whole, OF_LINK, now_us)
+        for day in days:
+            changes += change_of_day(day, moment(now_us), gone=True)
+        note(connection, patient, changes, now_us)
 
 
 def move_due(
@@ -142,28 +169,58 @@ def _retract(
     patient: PatientKey,
     metric: str,
     source: str,
-    from_us: int,
-) -> None:
-    """Take back episodes that began then or later, and rest on this source."""
+    span: Span,
+) -> list[ThingChange]:
+    """Take back episodes of a time that rest on this source; others stay."""
     alert = WEARABLE_ALERTS.c
-    connection.execute(
+    gone = connection.execute(
         update(WEARABLE_ALERTS)
         .where(*_of(WEARABLE_ALERTS, patient))
         .where(alert.detector != "", alert.metric == metric, alert.source == source)
-        .where(alert.status != "retracted", alert.last_utc >= from_us / 1_000_000)
+        .where(alert.status != "retracted", alert.last_utc >= span[0] / 1_000_000)
+        .where(alert.start_utc <= span[1] / 1_000_000)
         .values(status="retracted", rev=alert.rev + 1)
+        .returning(alert.source, alert.id, alert.type)
     )
+    return [
+        ThingChange(
+            EPISODE, episode_key(each.source, each.id), each.type, takes_back=True
+        )
+        for each in gone.all()
+    ]
 
 
 def _forget_days(
-    connection: Connection, patient: PatientKey, metric: str, from_us: int
-) -> None:
-    row, before = SUMMARIES.c, (moment(from_us) - timedelta(days=1)).date()
-    connection.execute(
-        delete(SUMMARIES)
-        .where(*_of(SUMMARIES, patient))
-        .where(row.metric == metric, row.day >= before.isoformat())
+    connection: Connection, patient: PatientKey, metric: str, span: Span
+) -> list[DaySummary]:
+    """Remove what days and nights were that meet a time, and return it."""
+    row = SUMMARIES.c
+    of_metric = [*_of(SUMMARIES, patient), row.metric == metric]
+    first, last = ((moment(us) + days).date() for us, days in zip(span, _AROUND))
+    near = select(SUMMARIES).where(
+        *of_metric, row.day >= first.isoformat(), row.day <= last.isoformat()
     )
+    found = [day_summary(each) for each in connection.execute(near).all()]
+    gone = [each for each in found if _meets(each, span)]
+    if gone:
+        same = [row[name] == bindparam(f"of_{name}") for name in _OF_A_DAY]
+        named = [
+            {f"of_{name}": str(getattr(each, name)) for name in _OF_A_DAY}
+            for each in gone
+        ]
+        connection.execute(delete(SUMMARIES).where(*of_metric, *same), named)
+    return gone
+
+
+def _meets(summary: DaySummary, span: Span) -> bool:
+    """Whether it may rest on something of a time."""
+    begin, end = _span(summary)
+    return begin <= span[1] and span[0] <= end
+
+
+def _span(summary: DaySummary) -> Span:
+    begin, end = span_of_day(summary)
+    return microseconds(begin), microseconds(end)
 
 
 def _cut_out(

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import (
     BindParameter,
+    ColumnElement,
     Connection,
     bindparam,
     or_,
@@ -97,6 +98,12 @@ class StoredEvidence:
         voices = [self._voice(*each) for each in read.voices]
         return Series(metric, voices, read.between(from_us, to_us))
 
+    def reaching(self, metric: str, from_us: int, at_us: int) -> Series:
+        """Return what starts from one instant to before another, and ends after it."""
+        numbers: Numbers = {}
+        points = self._points_of(metric, from_us, at_us, numbers, reaching=True)
+        return Series(metric, [self._voice(*each) for each in numbers], points)
+
     def episodes(
         self, detector: str, from_us: int, to_us: int
     ) -> Sequence[StoredEpisode]:
@@ -151,8 +158,14 @@ class StoredEvidence:
         return list(self._permission.spans(metric, both)) != []
 
     def _points_of(
-        self, metric: str, from_us: int, to_us: int, voices: Numbers
+        self,
+        metric: str,
+        from_us: int,
+        to_us: int,
+        voices: Numbers,
+        reaching: bool = False,
     ) -> list[Point]:
+        """What starts in a time; only what ends after it, where that is asked for."""
         known = self._metrics.get(metric)
         spans = list(self._permission.spans(metric, (from_us, to_us - 1)))
         points: list[Point] = []
@@ -160,18 +173,20 @@ class StoredEvidence:
         for stream in self._streams:
             if known and (stream.metric, stream.unit) == (metric, known.unit):
                 for start, end in spans:
-                    found = self._rows(stream, start, end)
+                    found = self._rows(stream, start, end, to_us if reaching else 0)
                     points += _points(stream.id, found, voices)
                     told += bool(found)
         if told > 1:
             points.sort(key=_START)
         return points
 
-    def _rows(self, stream: Any, start: int, end: int) -> Sequence[Any]:
+    def _rows(self, stream: Any, start: int, end: int, beyond: int) -> Sequence[Any]:
         if stream.withdrawn_us is not None:
             end = min(end, stream.withdrawn_us - 1)
         asked = {"stream": stream.id, "since": start, "until": end}
-        return _POINTS.run(self._connection, asked).fetchall()
+        if not beyond:
+            return _POINTS.run(self._connection, asked).fetchall()
+        return _REACHING.run(self._connection, asked | {"beyond": beyond}).fetchall()
 
     def _voice(self, stream_id: int, device: int) -> Voice:
         stream = next(each for each in self._streams if each.id == stream_id)
@@ -243,12 +258,10 @@ def _read_links(connection: Connection, streams: Sequence[Any]) -> Mapping[int, 
     wanted = sorted({each.link for each in streams} - {0})
     if not wanted:
         return {}
-    row = LINKS.c
-    asked = select(row.id, row.time_zone, row.grouping_s).where(row.id.in_(wanted))
-    return {each.id: each for each in connection.execute(asked).all()}
+    return {id: each for id in wanted for each in _LINK.ask(connection, {"link": id})}
 
 
-def _points_between() -> Prepared:
+def _points_between(*more: ColumnElement[bool]) -> Prepared:
     row = SAMPLES.c
     columns = (
         *(row.start_us, row.length_us, row.value, row.offset_s),
@@ -257,7 +270,10 @@ def _points_between() -> Prepared:
     since: BindParameter[int] = bindparam("since")
     until: BindParameter[int] = bindparam("until")
     asked = select(*columns).where(
-        row.stream == bindparam("stream"), row.start_us >= since, row.start_us <= until
+        row.stream == bindparam("stream"),
+        row.start_us >= since,
+        row.start_us <= until,
+        *more,
     )
     return Prepared(asked.order_by(row.start_us, row.key))
 
@@ -295,6 +311,12 @@ def _summaries() -> Prepared:
 _STREAMS = Prepared(
     select(STREAMS).where(*(STREAMS.c[name] == bindparam(name) for name in PATIENT))
 )
+_LINK = Prepared(
+    select(LINKS.c.time_zone, LINKS.c.grouping_s).where(LINKS.c.id == bindparam("link"))
+)
 _POINTS = _points_between()
+_REACHING = _points_between(
+    SAMPLES.c.start_us + SAMPLES.c.length_us > bindparam("beyond")
+)
 _EPISODES = _episodes()
 _SUMMARIES = _summaries()

@@ -20,6 +20,7 @@ from ..consents import guard
 from ..database import Database
 from ..recorder import Recorder
 from ..records import AuditEvent
+from ..samples.rows import moment
 from ..samples.tables import PATIENT, SAMPLES, STREAMS
 from ..tables import LASTING, WEARABLE_ALERTS
 from .detecting import detect_due
@@ -31,6 +32,7 @@ from .records import (
     Detection,
     DetectionOutcome,
     DueRange,
+    JudgedBefore,
     KeptEpisode,
     OwnLimitRecord,
     Span,
@@ -38,6 +40,7 @@ from .records import (
 )
 from .rows import day_summary, day_tally, stored_episode
 from .tables import DUE, SUMMARIES, TALLIES
+from .timeline import Choose, Timeline, read_timeline
 
 AT_ONCE = 1000
 """Episodes that are looked at in one go."""
@@ -79,7 +82,8 @@ class Detections:
         """
         row = SUMMARIES.c
         asked = select(SUMMARIES).where(*_of(SUMMARIES, patient))
-        asked = asked.where(row.day.between(first.isoformat(), last.isoformat()))
+        # Not BETWEEN: PostgreSQL takes no collation of its bounds.
+        asked = asked.where(row.day >= first.isoformat(), row.day <= last.isoformat())
         if metric:
             asked = asked.where(row.metric == metric)
         order = (row.day, row.metric, row.part, row.source)
@@ -104,6 +108,34 @@ class Detections:
             found = connection.execute(asked.order_by(*order)).all()
         return tuple(_together(map(day_tally, found)))
 
+    def judged_before(
+        self, tenant: str, detectors: Iterable[Detector]
+    ) -> tuple[JudgedBefore, ...]:
+        """Return what days were judged by detectors as they are no longer.
+
+        Of those from which on each has effect; those before stay as they were found.
+        """
+        row = TALLIES.c
+        others = [
+            and_(
+                row.detector == each.name,
+                row.judged_by.not_in(("", each.content)),
+                row.day >= (each.effective or date.min).isoformat(),
+            )
+            for each in detectors
+            if each.is_evaluated
+        ]
+        if not others:
+            return ()
+        asked = select(row.detector, func.count(), func.min(row.day))
+        asked = asked.where(row.tenant == tenant, or_(*others)).group_by(row.detector)
+        with self._database.reading() as connection:
+            found = connection.execute(asked.order_by(row.detector)).all()
+        return tuple(
+            JudgedBefore(name, days, date.fromisoformat(first))
+            for name, days, first in found
+        )
+
     def trace(
         self, patient: PatientKey, detection: Detection, span: Span, now: datetime
     ) -> Iterator[tuple[Detector, TracedReading]]:
@@ -118,6 +150,27 @@ class Detections:
                 catalogue = detection.gate.catalogue
                 for traced in trace(each, catalogue, evidence, span, now):
                     yield each, traced
+
+    def timeline(
+        self,
+        patient: PatientKey,
+        detection: Detection,
+        choose: Choose,
+        now: datetime,
+    ) -> Timeline:
+        """Return what is kept of a patient, of metrics and a time.
+
+        Args:
+            choose: Which, once it is known what there is.
+
+        Raises:
+            StoreError: if it cannot be read.
+        """
+        return self._database.read(
+            lambda connection: read_timeline(
+                connection, patient, detection, choose, now
+            )
+        )
 
     def limits(self, patient: PatientKey) -> tuple[OwnLimitRecord, ...]:
         """Return what limits of the patient's own the clinic has set, and when."""
@@ -156,6 +209,12 @@ class Detections:
         asked = select(DUE.c.why, func.count()).group_by(DUE.c.why)
         with self._database.reading() as connection:
             return {why: number for why, number in connection.execute(asked)}
+
+    def due_since(self) -> Mapping[str, datetime]:
+        """Return since when the oldest of what is due waits, by why it is due."""
+        asked = select(DUE.c.why, func.min(DUE.c.noted_us)).group_by(DUE.c.why)
+        with self._database.reading() as connection:
+            return {why: moment(at) for why, at in connection.execute(asked)}
 
     def patients_due(self, *, withheld: bool) -> tuple[PatientKey, ...]:
         """Return patients of whom something is due, those first that wait longest.

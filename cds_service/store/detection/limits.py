@@ -9,14 +9,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    bindparam,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from ...wearables.detection.detectors import DaysBeyond, Detector, SustainedBreach
 from ...wearables.records import PatientKey, WearableAlert
 from ...wearables.samples import microseconds
+from ..database import Prepared
 from ..rows import instant
 from ..samples.rows import moment
-from ..tables import WEARABLE_ALERTS
+from ..samples.tables import PATIENT
+from ..tables import HOLDS, WEARABLE_ALERTS
 from .records import Detection, OwnLimitRecord, Span
 from .tables import OWN_LIMITS
 
@@ -31,8 +42,16 @@ def limits_of(
     pattern = detector.pattern
     if not detector.own_limit or not isinstance(pattern, SustainedBreach | DaysBeyond):
         return ()
-    clinic = read_limits(connection, patient, detector.name)
-    device = _device_limits(connection, patient, detector.alert_type)
+    whose = patient._asdict()
+    clinic = [
+        _record(each)
+        for each in _CLINICS.ask(connection, {**whose, "of": detector.name})
+    ]
+    asked = {**whose, "told": detector.alert_type}
+    device = [
+        (round(each.start_utc * 1_000_000), each.threshold)
+        for each in _DEVICES.ask(connection, asked)
+    ]
     starts = {microseconds(each.since) for each in clinic}
     starts |= {microseconds(each.until) for each in clinic if each.until}
     starts |= {at for at, _ in device}
@@ -90,13 +109,11 @@ class LimitsTold:
 
 
 def read_limits(
-    connection: Connection, patient: PatientKey, detector: str = ""
+    connection: Connection, patient: PatientKey
 ) -> tuple[OwnLimitRecord, ...]:
-    """Return what the clinic has set of a detector, or of all, as it was set."""
+    """Return what the clinic has set, as it was set."""
     row = OWN_LIMITS.c
     asked = select(OWN_LIMITS).where(*_of(OWN_LIMITS, patient)).order_by(row.id)
-    if detector:
-        asked = asked.where(row.detector == detector)
     return tuple(map(_record, connection.execute(asked).all()))
 
 
@@ -143,20 +160,25 @@ def _holding(
     return next((limit for start, limit in reversed(device) if start <= at_us), usual)
 
 
-def _device_limits(
-    connection: Connection, patient: PatientKey, alert_type: str
-) -> list[tuple[int, float]]:
+def _clinics() -> Prepared:
+    """What the clinic has set of a detector, as it was set."""
+    row = OWN_LIMITS.c
+    whose = [row[name] == bindparam(name) for name in PATIENT]
+    asked = select(OWN_LIMITS).where(*whose, row.detector == bindparam("of"))
+    return Prepared(asked.order_by(row.id))
+
+
+def _devices() -> Prepared:
+    """What vendors' alerts of a type tell of the limits on devices, by their start."""
     alert = WEARABLE_ALERTS.c
-    asked = (
+    whose = [alert[name] == bindparam(name) for name in PATIENT]
+    return Prepared(
         select(alert.start_utc, alert.threshold)
-        .where(*_of(WEARABLE_ALERTS, patient), alert.type == alert_type)
-        .where(alert.detector == "", alert.status != "retracted")
+        .where(*whose, alert.type == bindparam("told"))
+        .where(alert.detector == literal_column("''"), HOLDS)
         .where(alert.threshold.is_not(None))
         .order_by(alert.start_utc, alert.source, alert.id)
     )
-    return [
-        (round(start * 1_000_000), limit) for start, limit in connection.execute(asked)
-    ]
 
 
 def _of(table: Any, patient: PatientKey) -> list[Any]:
@@ -173,3 +195,6 @@ def _record(row: Row[Any]) -> OwnLimitRecord:
         set_by=row.set_by,
         set=datetime.fromisoformat(row.set),
     )
+
+
+_CLINICS, _DEVICES = _clinics(), _devices()

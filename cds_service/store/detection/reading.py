@@ -1,6 +1,6 @@
 """What wearables told of one patient, as the rules of one call ask for it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +11,10 @@ from sqlalchemy import (
     Table,
     and_,
     bindparam,
+    cast,
+    exists,
+    literal_column,
+    null,
     or_,
     select,
     union_all,
@@ -24,7 +28,8 @@ from ..rows import recent_alerts
 from ..samples.records import NO_LINK
 from ..samples.rows import moment
 from ..samples.tables import DEVICES, LINKS, PATIENT, SAMPLES, STREAMS
-from ..statements import ALERTS_SINCE
+from ..statements import ALERTS_ASKED, ALERTS_SINCE, TIMES_ASKED
+from ..tables import TEXT, WHOLE
 from .rows import day_summary, day_tally
 from .tables import SUMMARIES, TALLIES
 
@@ -43,7 +48,34 @@ def read_alerts(
     """Return the alerts that lasted until *since* or later; of too many the newest."""
     asked = {"since": since.timestamp(), "most": ALERTS_READ + 1}
     found = ALERTS_SINCE.ask(connection, {**patient._asdict(), **asked})
-    return recent_alerts(found, ALERTS_READ)
+    return recent_alerts(found, ALERTS_READ, patient)
+
+
+def _read_asked(
+    connection: Connection, patient: PatientKey, asked: Mapping[str, datetime]
+) -> RecentAlerts:
+    """Return the alerts of some types that lasted until a time of each, or later.
+
+    Of those for which many times are asked some are read from an earlier one on.
+    """
+    times = sorted(set(asked.values()))
+    slots = [times[min(slot, len(times) - 1)] for slot in range(TIMES_ASKED)]
+    told: dict[str, Any] = {"most": ALERTS_READ + 1}
+    for slot, since in enumerate(slots):
+        named = (each for each, at in asked.items() if _slot(at, slots) == slot)
+        told |= {f"since{slot}": since.timestamp(), f"types{slot}": _list(named)}
+    told |= {"since": times[0].timestamp(), "types": _list(asked)}
+    found = ALERTS_ASKED.ask(connection, {**patient._asdict(), **told})
+    return recent_alerts(found, ALERTS_READ, patient)
+
+
+def _slot(at: datetime, slots: Sequence[datetime]) -> int:
+    """Return the first of the times that are as late, and no later than it."""
+    return slots.index(max(each for each in slots if each <= at))
+
+
+def _list(types: Iterable[str]) -> str:
+    return " ".join(("", *types, ""))
 
 
 def read_wearables(
@@ -55,8 +87,8 @@ def read_wearables(
         StoreError: if there are more days than are ever read of one patient.
     """
     recent = RecentAlerts()
-    if asked.alerts_since is not None:
-        recent = read_alerts(connection, patient, asked.alerts_since)
+    if asked.alerts:
+        recent = _read_asked(connection, patient, asked.alerts)
     if not asked.beside_alerts:
         return Wearables(recent.alerts, whole=recent.whole)
     whose = patient._asdict()
@@ -101,11 +133,20 @@ def _of_each(
 def _streams(
     connection: Connection, patient: PatientKey, asked: WearablesAsked, now: datetime
 ) -> Iterator[AgreedStream]:
-    """Streams that are agreed now: their link holds, and nothing was withdrawn."""
+    """Streams that are agreed now: their link holds, and nothing was withdrawn.
+
+    A link names no metrics: one of which nothing ever came is agreed for all of them.
+    """
     seen: dict[int, AgreedStream] = {}
     at_us = round(now.timestamp() * 1_000_000)
     for row in _STREAMS.ask(connection, {**patient._asdict(), "now": at_us}):
-        if row.metric in asked.streams and row.id not in seen:
+        if row.newest_us is None:
+            made = datetime.fromisoformat(row.name)
+            since = max(moment(row.from_us), made)
+            yield from (
+                AgreedStream(e, row.source, since) for e in sorted(asked.streams)
+            )
+        elif row.metric in asked.streams and row.id not in seen:
             seen[row.id] = AgreedStream(
                 metric=row.metric,
                 source=row.source,
@@ -113,7 +154,7 @@ def _streams(
                 newest=moment(row.newest_us),
                 device=row.name or "",
             )
-    yield from seen.values()
+    yield from (seen[id] for id in sorted(seen))
 
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -140,14 +181,17 @@ def _several(table: Table, **asked: ColumnElement[str]) -> Prepared:
 
 
 def _agreed() -> Prepared:
-    """Every stream of a patient, its link, and the device of its newest reading."""
+    """Every stream of a patient, its link, and the device of its newest reading.
+
+    Then every link of which nothing came since it began, with when it was made.
+    """
     stream, link, sample = STREAMS.c, LINKS.c, SAMPLES.c
     now: BindParameter[int] = bindparam("now")
     holds = and_(
         link.retracted.is_(None), or_(link.until_us.is_(None), link.until_us > now)
     )
     newest = and_(sample.stream == stream.id, sample.start_us == stream.newest_us)
-    return Prepared(
+    heard = (
         select(
             stream.id,
             stream.metric,
@@ -166,8 +210,19 @@ def _agreed() -> Prepared:
             stream.withdrawn_us.is_(None),
             or_(stream.link == NO_LINK, holds),
         )
-        .order_by(stream.id)
     )
+    whose = [link[name] == bindparam(name) for name in PATIENT]
+    same = [stream[name] == link[name] for name in (*PATIENT, "source")]
+    since = [stream.withdrawn_us.is_(None), stream.newest_us >= link.from_us]
+    unheard = select(
+        link.id,
+        literal_column("''", TEXT).label("metric"),
+        link.source,
+        cast(null(), WHOLE).label("newest_us"),
+        link.from_us,
+        link.created.label("name"),
+    ).where(*whose, holds, link.from_us <= now, ~exists().where(*same, *since))
+    return Prepared(union_all(heard, unheard))
 
 
 _DAYS = _several(SUMMARIES, of=SUMMARIES.c.metric, part=SUMMARIES.c.part)

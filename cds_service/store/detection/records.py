@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from ...wearables.consent_gate import ConsentGate
@@ -14,6 +14,12 @@ from ...wearables.records import PatientKey
 Span = tuple[int, int]
 """Microseconds since 1970-01-01T00:00:00Z, both included."""
 DAYS_AT_ONCE = 7
+
+
+def hull(spans: Iterable[Span]) -> Span:
+    """Return the time from the first start to the last end; there is at least one."""
+    starts, ends = zip(*spans)
+    return min(starts), max(ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,8 @@ class EpisodeChange:
     """``open``, ``closed`` or ``retracted``."""
     was: str = ""
     """What it was before; empty where it is new."""
+    source: str = ""
+    historical: bool = False
 
     @property
     def happened(self) -> tuple[str, ...]:
@@ -85,6 +93,17 @@ def told_of_episodes(changes: Iterable[EpisodeChange]) -> dict[str, Any]:
         for each in changes
     ]
     return {"episodes": told} if told else {}
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedBefore:
+    """Days that a detector has judged by what it was before."""
+
+    detector: str
+    days: int
+    """Of patients and sources."""
+    first: date
+    """Of these days."""
 
 
 @dataclass(frozen=True, slots=True)

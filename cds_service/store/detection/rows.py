@@ -138,7 +138,7 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(json.loads(text))
 
 
-def tally_row(patient: PatientKey, tally: DayTally) -> Mapping[str, Any]:
+def tally_row(patient: PatientKey, tally: DayTally, by: Detector) -> Mapping[str, Any]:
     """Return the row of ``detector_days``."""
     reasons = {str(each): number for each, number in tally.not_judged.items()}
     return {
@@ -149,6 +149,7 @@ def tally_row(patient: PatientKey, tally: DayTally) -> Mapping[str, Any]:
         "judged": tally.judged,
         "not_judged": canonical_json(reasons),
         "opened": tally.opened,
+        "judged_by": by.content,
     }
 
 

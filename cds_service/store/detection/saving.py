@@ -7,7 +7,16 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Table, and_, delete, insert, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from ...wearables.detection.detectors import Detector
@@ -22,7 +31,11 @@ from ...wearables.detection.evidence import (
 from ...wearables.records import PatientKey
 from ...wearables.samples import microseconds
 from ...wearables.summaries import DaySummary
+from ...wearables.telling import EPISODE, episode_key
 from ..database import Prepared
+from ..outbox.noting import change_of_day, note
+from ..outbox.records import ThingChange
+from ..samples.tables import PATIENT
 from ..statements import SAVE_ALERT
 from ..tables import WEARABLE_ALERTS
 from .records import DetectionOutcome, EpisodeChange
@@ -42,8 +55,10 @@ def save(
     for name, changes in found.changes.items():
         keeper = _Keeper(connection, patient, detectors[name], microseconds(now))
         episodes += keeper.keep(changes)
-    _save_summaries(connection, patient, found, now)
-    judged, not_judged = _save_tallies(connection, patient, found)
+    told = [*map(_change, filter(_is_told, episodes))]
+    told += _save_summaries(connection, patient, found, now)
+    note(connection, patient, told, microseconds(now))
+    judged, not_judged = _save_tallies(connection, patient, found, detectors)
     return DetectionOutcome(tuple(episodes), judged, not_judged)
 
 
@@ -106,26 +121,44 @@ class _Keeper:
 
     def _told(self, row: Mapping[str, Any], was: str = "") -> EpisodeChange:
         told = (row["id"], row["rev"], self._detector.name, row["type"], row["status"])
-        return EpisodeChange(self._patient, *told, was)
+        more = (row["source"], bool(row["historical"]))
+        return EpisodeChange(self._patient, *told, was, *more)
+
+
+def _is_told(episode: EpisodeChange) -> bool:
+    """Whether others are told of it: when it opens, and once it is over."""
+    return not episode.status == episode.was == "open"
+
+
+def _change(episode: EpisodeChange) -> ThingChange:
+    return ThingChange(
+        EPISODE,
+        episode_key(episode.source, episode.id),
+        episode.alert_type,
+        historical=episode.historical,
+        takes_back=episode.status == "retracted",
+    )
 
 
 def _save_summaries(
     connection: Connection, patient: PatientKey, found: Reassessment, now: datetime
-) -> None:
-    """Those that say something else get another version; what is not told is gone."""
-    stored = {
-        _key(each): each
-        for each in _stored(connection, SUMMARIES, patient, "metric", found.summarised)
-        for each in [day_summary(each)]
-    }
+) -> list[ThingChange]:
+    """Those that say something else get another version; what is not told is gone.
+
+    Returns:
+        What is otherwise, for those who are told.
+    """
+    rows = _stored(connection, _SUMMARIES, patient, found.summarised)
+    stored = {_key(each): each for each in map(day_summary, rows)}
     told = {_key(each): each for each in found.summaries}
-    changed = []
+    changed, days = list[dict[str, Any]](), list[ThingChange]()
     for key, summary in told.items():
         old = stored.get(key)
         version = old.version if old else 0
         if old is None or replace(summary, version=version) != old:
             kept = replace(summary, version=version + 1)
             changed.append(summary_row(patient, kept, microseconds(now)))
+            days += change_of_day(kept, now)
     if changed:
         _SAVE_SUMMARY.run(connection, *changed)
     row = SUMMARIES.c
@@ -133,21 +166,39 @@ def _save_summaries(
         same = [row.metric == metric, row.day == day.isoformat()]
         same += [row.part == part, row.source == source]
         connection.execute(delete(SUMMARIES).where(*_of(SUMMARIES, patient), *same))
+        gone = stored[metric, day, part, source]
+        days += change_of_day(gone, now, gone=True)
+    return days
 
 
 def _save_tallies(
-    connection: Connection, patient: PatientKey, found: Reassessment
+    connection: Connection,
+    patient: PatientKey,
+    found: Reassessment,
+    detectors: Mapping[str, Detector],
 ) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
     """How many more were judged than before, and how many more were not, and why."""
-    stored = _stored(connection, TALLIES, patient, "detector", found.tallied)
-    before = Counter(_counted(map(day_tally, stored)))
-    after = Counter(_counted(found.tallies))
-    which = _days(TALLIES, "detector", found.tallied)
-    if which is not None:
-        connection.execute(delete(TALLIES).where(*_of(TALLIES, patient), which))
-    if found.tallies:
-        rows = [dict(tally_row(patient, each)) for each in found.tallies]
-        connection.execute(insert(TALLIES), rows)
+    rows = _stored(connection, _TALLIES, patient, found.tallied)
+    stored = {_place(each): each for each in map(day_tally, rows)}
+    by = {
+        _place(each): row.judged_by
+        for each, row in zip(stored.values(), rows, strict=True)
+    }
+    told = _with_skewed(found.tallies, stored)
+    before = Counter(_counted(stored.values()))
+    after = Counter(_counted(told.values()))
+    changed = [
+        tally_row(patient, each, detectors[each.detector])
+        for place, each in told.items()
+        if stored.get(place) != each or by[place] != detectors[each.detector].content
+    ]
+    if changed:
+        _SAVE_TALLY.run(connection, *changed)
+    row = TALLIES.c
+    for detector, day, source in stored.keys() - told.keys():
+        same = [row.detector == detector, row.day == day.isoformat()]
+        same.append(row.source == source)
+        connection.execute(delete(TALLIES).where(*_of(TALLIES, patient), *same))
     judged, not_judged = dict[str, int](), dict[tuple[str, str], int]()
     for (detector, reason), number in (after - before).items():
         if reason is None:
@@ -155,6 +206,42 @@ def _save_tallies(
         else:
             not_judged[detector, str(reason)] = number
     return judged, not_judged
+
+
+def add_tallies(
+    connection: Connection,
+    patient: PatientKey,
+    tallies: Iterable[tuple[Detector, DayTally]],
+) -> DetectionOutcome:
+    """Return what could not be judged as well, beside what is kept of their days."""
+    not_judged = Counter[tuple[str, str]]()
+    for detector, each in tallies:
+        rows = _stored(
+            connection, _TALLIES, patient, {each.detector: (each.day, each.day)}
+        )
+        stored = {_place(day_tally(row)): row for row in rows}
+        row = stored.get(_place(each))
+        known = replace(each, not_judged={}) if row is None else day_tally(row)
+        reasons = Counter(known.not_judged) + Counter(each.not_judged)
+        whole = tally_row(patient, replace(known, not_judged=reasons), detector)
+        by = {} if row is None else {"judged_by": row.judged_by}
+        _SAVE_TALLY.run(connection, {**whole, **by})
+        for reason, number in each.not_judged.items():
+            not_judged[each.detector, str(reason)] += number
+    return DetectionOutcome(not_judged=not_judged)
+
+
+def _with_skewed(
+    tallies: Iterable[DayTally], stored: Mapping[tuple[Any, ...], DayTally]
+) -> dict[tuple[Any, ...], DayTally]:
+    """Tallies by place, with what was refused as it came: nothing kept tells it."""
+    told = {_place(each): each for each in tallies}
+    skewed = NotJudged.CLOCK_SKEWED
+    for place, known in stored.items():
+        if number := known.not_judged.get(skewed):
+            each = told.get(place) or replace(known, judged=0, not_judged={}, opened=0)
+            told[place] = replace(each, not_judged={**each.not_judged, skewed: number})
+    return told
 
 
 def _counted(tallies: Iterable[DayTally]) -> dict[tuple[str, NotJudged | None], int]:
@@ -168,30 +255,20 @@ def _counted(tallies: Iterable[DayTally]) -> dict[tuple[str, NotJudged | None], 
 
 def _stored(
     connection: Connection,
-    table: Table,
+    asked: Prepared,
     patient: PatientKey,
-    name: str,
     days: Mapping[str, Days],
 ) -> Sequence[Any]:
-    which = _days(table, name, days)
-    if which is None:
-        return ()
-    asked = select(table).where(*_of(table, patient), which)
-    return connection.execute(asked).all()
-
-
-def _days(table: Table, name: str, days: Mapping[str, Days]) -> Any:
-    """Which rows are of these days, by what is called so; None for no days."""
-    row = table.c
-    some = [
-        and_(
-            row[name] == of,
-            row.day >= first.isoformat(),
-            row.day <= last.isoformat(),
+    """Return the rows of days, which are given by what they are of."""
+    whose = patient._asdict()
+    return [
+        row
+        for name, (first, last) in days.items()
+        for row in asked.ask(
+            connection,
+            {**whose, "of": name, "first": first.isoformat(), "last": last.isoformat()},
         )
-        for of, (first, last) in days.items()
     ]
-    return or_(*some) if some else None
 
 
 def _of(table: Table, patient: PatientKey) -> list[Any]:
@@ -202,18 +279,32 @@ def _key(summary: DaySummary) -> tuple[Any, ...]:
     return summary.metric, summary.day, summary.part, summary.source
 
 
-def _save_summary() -> Prepared:
-    new = upsert(SUMMARIES)
-    key = list(SUMMARIES.primary_key.columns)
+def _place(tally: DayTally) -> tuple[Any, ...]:
+    return tally.detector, tally.day, tally.source
+
+
+def _of_days(table: Table, name: str) -> Prepared:
+    """The rows of days, by what is called so."""
+    row = table.c
+    whose = [row[each] == bindparam(each) for each in PATIENT]
+    first: BindParameter[str] = bindparam("first")
+    last: BindParameter[str] = bindparam("last")
+    within = [row[name] == bindparam("of"), row.day >= first, row.day <= last]
+    return Prepared(select(table).where(*whose, *within))
+
+
+def _save(table: Table) -> Prepared:
+    """Insert, or replace what has its key."""
+    new = upsert(table)
+    key = list(table.primary_key.columns)
     changes = {
-        each.name: new.excluded[each.name]
-        for each in SUMMARIES.columns
-        if each not in key
+        each.name: new.excluded[each.name] for each in table.columns if each not in key
     }
     return Prepared(
         new.on_conflict_do_update(index_elements=key, set_=changes),
-        [each.name for each in SUMMARIES.columns],
+        [each.name for each in table.columns],
     )
 
 
-_SAVE_SUMMARY = _save_summary()
+_SUMMARIES, _SAVE_SUMMARY = _of_days(SUMMARIES, "metric"), _save(SUMMARIES)
+_TALLIES, _SAVE_TALLY = _of_days(TALLIES, "detector"), _save(TALLIES)

@@ -35,9 +35,11 @@ TALLIES = Table(
     required_whole("judged"),
     required_text("not_judged"),
     required_whole("opened"),
+    Column("judged_by", TEXT, nullable=False, server_default=""),
     Index("detector_days_by_day", "day"),
 )
-"""``not_judged`` is a JSON object, how many by reason."""
+"""``not_judged`` is a JSON object, how many by reason; ``judged_by`` is the content of
+the detector, empty where nobody knows."""
 
 OWN_LIMITS = Table(
     "own_limits",
@@ -65,5 +67,3 @@ since when."""
 
 OF_PATIENTS = (SUMMARIES, TALLIES, OWN_LIMITS, DUE)
 """Each names its patient in every row."""
-EVERY_TABLE = METADATA.sorted_tables
-"""Of the schema: these, and those that other modules have defined before."""

@@ -4,7 +4,7 @@ There may be millions of samples: they are read and removed some at a time. Whoe
 delivers for the patient meanwhile is heard before the last of it goes, or after.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -17,6 +17,7 @@ from sqlalchemy import (
     false,
     func,
     literal,
+    not_,
     or_,
     select,
     tuple_,
@@ -25,7 +26,9 @@ from sqlalchemy import (
 from ...wearables.records import PatientKey
 from ..consents import guard
 from ..database import Database
-from ..detection.tables import OF_PATIENTS
+from ..grants.tables import GRANTS, OF_WEARERS, PULLS, SECRET, WANTED
+from ..outbox.tables import OF_PATIENTS
+from ..sign_in import tables as sign_in
 from .streams import LONG_AGO
 from .tables import (
     DEVICES,
@@ -42,9 +45,20 @@ from .tables import (
 AT_ONCE = 5000
 """Samples of one transaction."""
 OF_STREAMS = (SAMPLES, REVISIONS)
-BY_PATIENT = (STREAMS, DEVICES, REMOVALS, LINKS, IMPORTS, *OF_PATIENTS)
+BY_PATIENT = (
+    STREAMS,
+    DEVICES,
+    REMOVALS,
+    LINKS,
+    IMPORTS,
+    sign_in.SESSIONS,
+    *OF_PATIENTS,
+)
 """Tables whose rows name the patient."""
-TABLES = (*OF_STREAMS, LINK_TOKENS, QUARANTINE, *BY_PATIENT)
+OF_OTHERS = (LINK_TOKENS, QUARANTINE, PULLS, *OF_WEARERS, *sign_in.BY_LAUNCH)
+TABLES = (*OF_STREAMS, *OF_OTHERS, *BY_PATIENT)
+UNTOLD = SECRET | sign_in.SECRET
+"""Columns."""
 
 
 def rows_of(
@@ -63,7 +77,11 @@ def rows_of(
             with database.reading() as connection:
                 found = connection.execute(page).mappings().all()
             for row in found:
-                yield table.name, {name: _told(value) for name, value in row.items()}
+                yield table.name, {
+                    name: _told(value)
+                    for name, value in row.items()
+                    if name not in UNTOLD
+                }
             if len(found) < AT_ONCE:
                 break
             last = [found[-1][each.name] for each in key]
@@ -100,6 +118,14 @@ def erase(database: Database, patient: PatientKey) -> dict[str, int]:
     return {name: rows + gone[name] for name, rows in removed.items()}
 
 
+def users_of(connection: Connection, patient: PatientKey) -> set[tuple[str, str, str]]:
+    """Return tenant, source and user of every wearer who is the patient, and no other
+    by now.
+    """
+    links = connection.execute(select(LINKS).where(_of(LINKS, patient))).all()
+    return _users_of(connection, patient, links)
+
+
 def _wanted(
     connection: Connection, patient: PatientKey
 ) -> list[tuple[Table, ColumnElement[bool]]]:
@@ -112,7 +138,23 @@ def _wanted(
         *((table, table.c.stream.in_(streams)) for table in OF_STREAMS),
         (LINK_TOKENS, LINK_TOKENS.c.link.in_([each.id for each in links])),
         (QUARANTINE, held),
+        *_of_wearers(connection, patient, links),
+        *_of_launches(connection, patient),
         *((table, _of(table, patient)) for table in BY_PATIENT),
+    ]
+
+
+def _of_launches(
+    connection: Connection, patient: PatientKey
+) -> list[tuple[Table, ColumnElement[bool]]]:
+    """What belongs to sessions about the patient."""
+    session = sign_in.SESSIONS.c
+    asked = select(session.id, session.launch).where(_of(sign_in.SESSIONS, patient))
+    found = connection.execute(asked).all()
+    tokens, tickets = sign_in.TOKENS, sign_in.TICKETS
+    return [
+        (tokens, tokens.c.launch.in_([each.launch for each in found])),
+        (tickets, tickets.c.session.in_([each.id for each in found])),
     ]
 
 
@@ -126,6 +168,51 @@ def _held_of(link: Row[Any]) -> ColumnElement[bool]:
     if link.until_us is not None:
         of_time = and_(of_time, held.start_us < link.until_us)
     return and_(*named, or_(of_time, held.start_us == LONG_AGO))
+
+
+def _of_wearers(
+    connection: Connection, patient: PatientKey, links: Sequence[Row[Any]]
+) -> list[tuple[Table, ColumnElement[bool]]]:
+    """What the patient permits at vendors, and asked for; nothing of a user who is
+    another patient by now.
+    """
+    own = _users_of(connection, patient, links)
+    grant = GRANTS.c
+    asked = select(grant.id, grant.tenant, grant.source, grant.vendor_user)
+    found = connection.execute(asked.where(_named(GRANTS, own))).all()
+    called = {(each.tenant, each.source, each.vendor_user) for each in found}
+    return [
+        (PULLS, PULLS.c.grant.in_([each.id for each in found])),
+        *(
+            (table, _named(table, own | called if table is WANTED else own))
+            for table in OF_WEARERS
+        ),
+    ]
+
+
+def _users_of(
+    connection: Connection, patient: PatientKey, links: Sequence[Row[Any]]
+) -> set[tuple[str, str, str]]:
+    own = {(each.tenant, each.source, each.user) for each in links if each.user}
+    row = LINKS.c
+    for tenant, source, user in sorted(own):
+        named = and_(row.tenant == tenant, row.source == source, row.user == user)
+        lasting = and_(named, row.retracted.is_(None), row.until_us.is_(None))
+        other = select(row.id).where(lasting, not_(_of(LINKS, patient)))
+        if connection.execute(other).first():
+            own.discard((tenant, source, user))
+    return own
+
+
+def _named(table: Table, users: Iterable[tuple[str, str, str]]) -> ColumnElement[bool]:
+    row = table.c
+    return or_(
+        false(),
+        *(
+            and_(row.tenant == tenant, row.source == source, row.user == user)
+            for tenant, source, user in sorted(users)
+        ),
+    )
 
 
 def _some_gone(table: Table, which: ColumnElement[bool]) -> Callable[[Connection], int]:

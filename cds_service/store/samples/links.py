@@ -18,11 +18,12 @@ from sqlalchemy import (
 )
 
 from ...wearables.links import WearerLink
-from ...wearables.records import PatientKey
+from ...wearables.records import PatientKey, WearableAlert
 from ...wearables.samples import microseconds
 from ..consents import guard
 from ..database import Database, lock_table
 from ..detection.due import take_back
+from ..outbox.noting import change_of_alert, note
 from ..recorder import Recorder
 from ..records import AuditEvent, Outdated, StoreError
 from ..rows import instant, wearable_alert
@@ -262,7 +263,11 @@ def _end(
     take_back(
         connection, link.patient, link.source, link.id, from_us, microseconds(now)
     )  # fmt: skip
-    return Withdrawal(samples, _withdraw_alerts(connection, link, at))
+    changed = _withdraw_alerts(connection, link, at)
+    told = [change_of_alert(each) for each in changed]
+    note(connection, link.patient, told, microseconds(now))
+    gone = [each for each in changed if each.status == "retracted"]
+    return Withdrawal(samples, len(gone))
 
 
 def _withdraw_streams(connection: Connection, link: WearerLink, from_us: int) -> int:
@@ -284,8 +289,8 @@ def _withdraw_streams(connection: Connection, link: WearerLink, from_us: int) ->
 
 def _withdraw_alerts(
     connection: Connection, link: WearerLink, at: datetime | None
-) -> int:
-    """Take back alerts that began then or later, and end those that last."""
+) -> list[WearableAlert]:
+    """Return alerts that began then or later, taken back, and those that end then."""
     alert = WEARABLE_ALERTS.c
     whose = [alert[name] == value for name, value in link.patient._asdict().items()]
     of_link = and_(*whose, alert.link == link.id, alert.status != "retracted")
@@ -294,7 +299,9 @@ def _withdraw_alerts(
         update(WEARABLE_ALERTS)
         .where(of_link, alert.start_utc >= since)
         .values(status="retracted")
-    ).rowcount
+        .returning(*WEARABLE_ALERTS.columns)
+    )
+    changed = [wearable_alert(each) for each in gone.all()]
     if at is not None:
         lasting = select(WEARABLE_ALERTS).where(of_link, OPEN)
         for each in map(wearable_alert, connection.execute(lasting).all()):
@@ -304,7 +311,8 @@ def _withdraw_alerts(
                 .where(of_link, alert.source == each.source, alert.id == each.id)
                 .values(status="closed", end=end.isoformat(), end_utc=end.timestamp())
             )
-    return gone
+            changed.append(replace(each, status="closed", end=end))
+    return changed
 
 
 def _patient_of(connection: Connection, id: int) -> PatientKey:

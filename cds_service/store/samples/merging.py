@@ -24,12 +24,13 @@ from ...wearables.samples import NO_DEVICE
 from ..consents import guard
 from ..detection.due import move_due
 from ..detection.tables import OWN_LIMITS, SUMMARIES, TALLIES
+from ..outbox.news import merge_outbox
 from ..tables import CONSENTS, WEARABLE_ALERTS
 from . import bulk
 from .bulk import AT_ONCE
 from .imports import forget_progress
 from .removals import ALWAYS, remove_again
-from .rows import COLUMNS, plain
+from .rows import COLUMNS, moment, plain
 from .streams import devices_of, lock_streams, owners_of
 from .tables import DEVICES, LINKS, OWNER, REMOVALS, REVISIONS, SAMPLES, STREAMS
 from .upsert import put_together
@@ -62,6 +63,7 @@ def merge(
     of_old = _of(OWN_LIMITS, old)
     connection.execute(update(OWN_LIMITS).where(of_old).values(new._asdict()))
     move_due(connection, old, new, now_us)
+    merge_outbox(connection, old, new, moment(now_us))
     forget_progress(connection, old)
 
 

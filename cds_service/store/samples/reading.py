@@ -9,8 +9,14 @@ from ...wearables.records import PatientKey
 from ...wearables.samples import KeptSample, microseconds
 from ..database import Database
 from .imports import read_progress
-from .records import ImportProgress, SourceArrivals, StreamOwner, StreamSummary
-from .rows import COLUMNS, DEVICE, kept_sample, moment, plain
+from .records import (
+    ImportProgress,
+    SampleStream,
+    SourceArrivals,
+    StreamOwner,
+    StreamSummary,
+)
+from .rows import COLUMNS, DEVICE, SampleRow, kept_sample, moment, plain
 from .streams import LONG_AGO, devices_of, read_stream
 from .tables import SAMPLES, STREAMS
 
@@ -29,10 +35,9 @@ class Samples:
         Those that start from *since* to before *until*, without what turned out to be
         another patient's.
         """
-        sample, found = SAMPLES.c, list[KeptSample]()
+        sample, found = SAMPLES.c, list[tuple[SampleStream, SampleRow]]()
         columns = [sample[name] for name in COLUMNS]
         with self._database.reading() as connection:
-            devices = devices_of(connection, patient)
             streams = select(STREAMS).where(_of(patient, metric))
             for each in connection.execute(streams).all():
                 asked = select(*columns).where(
@@ -42,10 +47,12 @@ class Samples:
                 )
                 if each.withdrawn_us is not None:
                     asked = asked.where(sample.start_us < each.withdrawn_us)
-                stream = read_stream(each)
-                for row in map(plain, connection.execute(asked)):
-                    found.append(kept_sample(row, stream, devices[row[DEVICE]]))
-        return tuple(sorted(found, key=_by_start))
+                stream, rows = read_stream(each), connection.execute(asked)
+                found += ((stream, row) for row in map(plain, rows))
+            # After the samples: a delivery meanwhile may bring a device of its own.
+            devices = devices_of(connection, patient)
+        kept = (kept_sample(row, of, devices[row[DEVICE]]) for of, row in found)
+        return tuple(sorted(kept, key=_by_start))
 
     def count(self, patient: PatientKey, metric: str = "") -> tuple[StreamSummary, ...]:
         """Return what is kept of the patient by stream; of one metric, or of all."""

@@ -1,6 +1,6 @@
 """What is put among the samples and what comes back, as data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -20,6 +20,10 @@ class StreamOwner(NamedTuple):
     patient: PatientKey
     source: str
     link: int = NO_LINK
+
+
+Skewed = Mapping[tuple[StreamOwner, str], int]
+"""How many readings of an owner and a metric came from a clock that is ahead."""
 
 
 class SampleStream(NamedTuple):

@@ -96,7 +96,9 @@ class WearerTokens:
             found = connection.execute(asked).first()
             if found is None or found.revoked is not None:
                 return None
-            (link,) = read_links(connection, LINKS.c.id == found.link)
+            links = read_links(connection, LINKS.c.id == found.link)
+        if not links:
+            return None  # the patient was erased in between
         if found.last_used != today:
             used = update(LINK_TOKENS).where(row.digest == digest)
             self._database.write(
@@ -104,7 +106,7 @@ class WearerTokens:
                 durable=False,
                 repeatable=True,
             )
-        return _token(found, link)
+        return _token(found, links[0])
 
     def of(self, link: WearerLink) -> tuple[WearerToken, ...]:
         """Return the tokens of a link, those that were revoked too."""

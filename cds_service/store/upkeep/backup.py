@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from sqlalchemy import text
 
+from ..condition.presence import sole_user
 from ..opening import open_database
-from ..presence import sole_user
 from ..records import StoreError
 
 WAIT_SECONDS = 30.0

@@ -27,11 +27,11 @@ from sqlalchemy import (
 )
 
 from ..database import Database, mask_url
-from ..detection.tables import EVERY_TABLE
 from ..opening import open_database
 from ..records import StoreError
 from ..rows import instant
 from ..tables import UNFINISHED_COPIES
+from ..workbench.tables import EVERY_TABLE
 
 TABLES = [each for each in EVERY_TABLE if each is not UNFINISHED_COPIES]
 AT_ONCE = 1000

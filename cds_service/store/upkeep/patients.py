@@ -25,11 +25,12 @@ from ...wearables.records import PatientKey
 from ..database import Database
 from ..recorder import Recorder
 from ..records import AuditEntry, AuditEvent
-from ..rows import audit_entry
+from ..rows import audit_entry, canonical_json
 from ..samples import belongings
 from ..tables import (
     AUDIT,
     CALLS,
+    CARD_REFERENCES,
     CARDS,
     CONSENT_GUARDS,
     CONSENTS,
@@ -43,14 +44,22 @@ from ..trail.pseudonyms import read_key
 
 AT_ONCE = 1000
 """Rows that are read at a time; fewer are changed in one transaction."""
-BY_CONSENT = (WEARABLE_ALERTS, CONSENTS, CONSENT_GUARDS)
-"""What is kept because the patient permitted it."""
+BY_CONSENT = (WEARABLE_ALERTS, CARD_REFERENCES, CONSENTS, CONSENT_GUARDS)
+"""What is kept because the patient permitted it, or tells of that."""
+WRITTEN_OUT = (WEARABLE_ALERTS, CONSENTS, CALLS, CARDS, CARD_REFERENCES)
+"""Tables that name the patient in each row."""
+SEALED = frozenset({"digest", "sealed"})
+"""Columns of references that are written out for nobody."""
 RESTING_ON_CONSENT = frozenset(
     {"delivery", "consent", "link", "detection", "threshold"}
 )
 """Kinds of rows of the trail that tell of that."""
-LISTS = ("alerts", "samples", "episodes", "consents", "told", "gone", "ended")
-"""Where a row of the trail lists what was stored, each with its patient first."""
+LISTS = (
+    *("alerts", "readings", "episodes", "linked"),
+    *("consents", "told", "gone", "ended"),
+)
+"""Where a row of the trail lists what was stored or said, each with its patient first,
+or the patients alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +152,16 @@ class Patients:
         calls = select(CALLS.c.id).where(_of(CALLS, patient))
         cards = select(CARDS.c.uuid).where(_of(CARDS, patient))
         for table, wanted in (
-            *((each, _of(each, patient)) for each in (WEARABLE_ALERTS, CONSENTS)),
-            *((each, _of(each, patient)) for each in (CALLS, CARDS)),
+            *((each, _of(each, patient)) for each in WRITTEN_OUT),
             (SUPPRESSIONS, SUPPRESSIONS.c.call_id.in_(calls)),
             (FEEDBACK, func.lower(FEEDBACK.c.card).in_(cards)),
         ):
             with self._database.reading() as connection:
                 found = connection.execute(select(table).where(wanted)).mappings().all()
-            yield from ((table.name, dict(row)) for row in found)
+            hidden = SEALED if table is CARD_REFERENCES else frozenset[str]()
+            for row in found:
+                told = {name: row[name] for name in row if name not in hidden}
+                yield table.name, told
         yield from belongings.rows_of(self._database, patient)
         for _, entry in self._entries():
             if told := _about(entry, patient):
@@ -283,11 +294,8 @@ def _listed(entry: AuditEntry, patient: PatientKey) -> dict[str, Any]:
 
     Such a row names no FHIR server: its patients are those of the source that told.
     """
-    if (
-        entry.patient_id
-        or entry.erased
-        or f'"{patient.patient_id}"' not in entry.detail
-    ):
+    written = canonical_json(patient.patient_id)
+    if entry.patient_id or entry.erased or written not in entry.detail:
         return {}
     detail = json.loads(entry.detail)
     found = {name: list(_items(detail.get(name), patient)) for name in LISTS}
@@ -296,5 +304,6 @@ def _listed(entry: AuditEntry, patient: PatientKey) -> dict[str, Any]:
 
 def _items(listed: Any, patient: PatientKey) -> Iterable[Any]:
     for each in listed if isinstance(listed, list) else ():
-        if isinstance(each, list) and each[:1] == [patient.patient_id]:
+        named = each[:1] if isinstance(each, list) else [each]
+        if named == [patient.patient_id]:
             yield each

@@ -22,13 +22,17 @@ from sqlalchemy import (
     tuple_,
 )
 
+from ...wearables.samples import microseconds
+from ...wearables.telling import DAY, EPISODE
 from ..database import Database
 from ..detection.tables import SUMMARIES, TALLIES
+from ..outbox.tables import OUTBOX, TOLD
 from ..rows import instant
 from ..samples import aging
 from ..tables import (
     AUDIT,
     CALLS,
+    CARD_REFERENCES,
     CARDS,
     FEEDBACK,
     OPEN,
@@ -48,7 +52,7 @@ class Keep:
     """For how long it is kept; None for ever."""
 
     records: timedelta | None = None
-    """Calls with their cards, feedback, and alerts that have ended."""
+    """Calls with their cards, feedback, alerts that have ended, and what was told."""
     audit: timedelta | None = None
     """Rows of the audit trail."""
     samples: timedelta | None = None
@@ -93,9 +97,12 @@ class Pruning:
     def steps(self, keep: Keep, now: datetime) -> Iterator[Step]:
         """Remove what is older than it is kept, and seal what is older than a day.
 
+        References of cards that are over go in any case.
+
         Yields after each transaction; who stops asking stops the removing.
         """
-        for table, old in _old(keep, now).items():
+        over = CARD_REFERENCES.c.until_utc <= now.timestamp()
+        for table, old in [(CARD_REFERENCES, over), *_old(keep, now).items()]:
             if table is AUDIT:
                 continue
             remove = _remove_calls if table is CALLS else _remover(table)
@@ -127,12 +134,24 @@ def _old(keep: Keep, now: datetime) -> dict[Table, ColumnElement[bool]]:
         old[CALLS] = CALLS.c.at < limit
         old[FEEDBACK] = FEEDBACK.c.received_at < limit
         old[WEARABLE_ALERTS] = and_(ended, ~OPEN)
+        old |= _old_tellings(since, EPISODE)
     if keep.audit is not None:
         old[AUDIT] = AUDIT.c.at < instant(now - keep.audit)
     if keep.summaries is not None:
         day = (now - keep.summaries).date().isoformat()
         old |= {each: each.c.day < day for each in (SUMMARIES, TALLIES)}
+        for table, too_old in _old_tellings(now - keep.summaries, DAY).items():
+            old[table] = or_(too_old, old[table]) if table in old else too_old
     return old
+
+
+def _old_tellings(since: datetime, kind: str) -> dict[Table, ColumnElement[bool]]:
+    """What was told before, and what waits since then, of things that go as well."""
+    at = microseconds(since)
+    return {
+        TOLD: and_(TOLD.c.kind == kind, TOLD.c.told_us < at),
+        OUTBOX: and_(OUTBOX.c.kind == kind, OUTBOX.c.noted_us < at),
+    }
 
 
 def _ends(keep: Keep, now: datetime) -> tuple[datetime | None, datetime | None]:
@@ -153,6 +172,7 @@ def _remove_calls(connection: Connection, old: ColumnElement[bool]) -> int:
     for table, call in (
         (SUPPRESSIONS, SUPPRESSIONS.c.call_id),
         (CARDS, CARDS.c.call_id),
+        (CARD_REFERENCES, CARD_REFERENCES.c.call_id),
         (CALLS, CALLS.c.id),
     ):
         gone += connection.execute(delete(table).where(call.in_(calls))).rowcount

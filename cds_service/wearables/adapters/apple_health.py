@@ -175,7 +175,10 @@ def adapt_ecg(text: str, path: str, catalogue: Catalogue) -> Item:
     The curve is not kept. The labels and the classification are in the phone's
     language; those of the known ones that are told in ``rules/alert-types.yaml`` count.
     """
-    rows = list(csv.reader(text.splitlines()[:HEAD_OF_ECG]))
+    try:
+        rows = list(csv.reader(text.splitlines()[:HEAD_OF_ECG]))
+    except csv.Error as error:
+        return LeftOut("malformed", Problem(f"Must be CSV: {error}.", path))
     said = [row[1].strip() for row in rows if len(row) > 1 and _number(row[0]) is None]
     start = next((each for each in map(_instant, said) if each), None)
     if start is None:

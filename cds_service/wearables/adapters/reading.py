@@ -364,6 +364,13 @@ def read_name(told: Any) -> str:
     return " ".join(shown.split())[:LONGEST_NAME]
 
 
+def read_word(told: Any) -> str:
+    """Return by what a member names one of several things; empty where by nothing."""
+    if isinstance(told, int) and not isinstance(told, bool) and abs(told) < 2**63:
+        return str(told)
+    return told if isinstance(told, str) and len(told) <= LONGEST_NAME else ""
+
+
 def inside(record: Object, *names: str) -> Object:
     """Return the object that stands there, member by member; empty where none does."""
     for name in names:

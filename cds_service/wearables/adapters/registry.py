@@ -4,19 +4,22 @@ Acknowledged is the status that makes its sender go on: some send anything else 
 for days. Where answers tell items, they say what became of each.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..samples import Adapter
 from . import (
     fhir,
     garmin,
-    google_fit,
     health_auto_export,
     nightscout,
     open_mhealth,
     samples,
 )
+from .clouds import dexcom, google_fit, google_health, oura, withings
+from .hl7v2 import messages as hl7v2_messages
+from .hl7v2 import observations as hl7v2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,10 @@ class SourceFormat:
     """Where else below its URL its senders post: they add that themselves."""
     probed_at: str = ""
     """What below its URL its senders ask for first, to see whether they are let in."""
+    parse: Callable[[bytes], Any] | None = None
+    """How its raw body is read; None for JSON."""
+    suffix: str = ".json"
+    """Of files that hold it."""
 
 
 FORMATS: Mapping[str, SourceFormat] = {
@@ -72,5 +79,19 @@ FORMATS: Mapping[str, SourceFormat] = {
             probed_at="/api/v1/experiments/test",
         ),
         SourceFormat("google-fit", "Google Fit, answers of its API", google_fit.adapt),
+        SourceFormat(
+            "google-health", "Google Health, answers of its API", google_health.adapt
+        ),
+        SourceFormat("withings", "Withings, answers of its API", withings.adapt),
+        SourceFormat("oura", "Oura, answers of its API", oura.adapt),
+        SourceFormat("dexcom", "Dexcom, answers of its API", dexcom.adapt),
+        SourceFormat(
+            "hl7v2",
+            "HL7 v2, ORU^R01",
+            hl7v2.adapt,
+            ("application/hl7-v2", "x-application/hl7-v2+er7", "text/plain"),
+            parse=hl7v2_messages.decode,
+            suffix=".hl7",
+        ),
     )
 }

@@ -122,13 +122,19 @@ class DaySearch:
         return self._quiet_before(min(going)) if going else first
 
     def _stored(self, first: date, last: date) -> list[StoredEpisode]:
-        """Return the stored episodes that opened with one of these days."""
-        calendar = self.reader.calendar
+        """Return the stored episodes that opened with one of these days.
+
+        What was over before the detector took effect was found by what it was then,
+        and stays.
+        """
+        calendar, effective = self.reader.calendar, self.detector.effective
         begin, end = calendar.day(first)[0], calendar.day(last + NEXT)[1]
+        force = calendar.day(effective)[0] if effective else begin
         return [
             each
             for each in self.reader.evidence.episodes(self.detector.name, begin, end)
             if first <= self._opened(each.episode) <= last
+            and each.episode.meets(force, end)
         ]
 
     def _opened(self, episode: Episode) -> date:

@@ -7,6 +7,7 @@ device, goes before that of the detector.
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
+from hashlib import blake2b
 
 
 class Direction(StrEnum):
@@ -51,6 +52,9 @@ class Rest:
     """Before a reading: there nobody moved."""
     longest: timedelta
     """An interval that is longer proves nothing."""
+    covered: float
+    """Share of ``lookback``, 0 to 1, that intervals must tell of; with 0 one that meets
+    it is enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +212,16 @@ class Detector:
     def key(self) -> str:
         """``detector@version``, as records name it."""
         return f"{self.name}@{self.version}"
+
+    @property
+    def content(self) -> str:
+        """The version, and a digest of all by which it judges: a site's own params too.
+
+        Two of one content find the same in the same readings.
+        """
+        told = (self.metric, self.unit, self.pattern, self.own_limit)
+        whole = repr((*told, self.effective, self.expires))
+        return f"{self.version} {blake2b(whole.encode(), digest_size=8).hexdigest()}"
 
     def with_limit(self, limit: float) -> "Detector":
         """Return the detector with a patient's own limit, as far as it may go.

@@ -32,6 +32,9 @@ class NotJudged(StrEnum):
     """Typed by a person, of a moment that nobody has measured."""
     GROUPED = "grouped"
     """A statistic of readings over a time that is too long, or not known."""
+    CLOCK_SKEWED = "clock-skewed"
+    """The device's clock is ahead: readings of the future were refused as they came. It
+    is told of the day on which they came."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,9 @@ class WearableEvidence(Protocol):
     def series(self, metric: str, from_us: int, to_us: int) -> Series:
         """Return all that starts from one instant to before another, by its start."""
 
+    def reaching(self, metric: str, from_us: int, at_us: int) -> Series:
+        """Return what starts from one instant to before another, and ends after it."""
+
     def episodes(
         self, detector: str, from_us: int, to_us: int
     ) -> Sequence[StoredEpisode]:
@@ -124,6 +127,12 @@ class GivenEvidence:
         """Return what is given of a metric and starts in that time."""
         given = self.all_series.get(metric, Series(metric))
         points = [each for each in given.points if from_us <= each.start_us < to_us]
+        return Series(metric, given.voices, points)
+
+    def reaching(self, metric: str, from_us: int, at_us: int) -> Series:
+        """Return what is given and starts in that time, but ends after it."""
+        given = self.series(metric, from_us, at_us)
+        points = [each for each in given.points if each.end_us > at_us]
         return Series(metric, given.voices, points)
 
     def episodes(

@@ -112,13 +112,8 @@ def _summaries(
         first, last = calendar.days(
             min(from_us for from_us, _ in spans), max(to_us for _, to_us in spans)
         )
-        end = calendar.day(last)[1]
-        told = {
-            each: reader.series(
-                each, first_read(catalogue.metrics[each], calendar, first), end
-            )
-            for each in read
-        }
+        begin, end = first_read(metric, calendar, first), calendar.day(last)[1]
+        told = {each: reader.from_on(each, begin, end) for each in read}
         found += summarise(metric, catalogue, told, calendar, first, last)
         derived = [
             each.name

@@ -5,8 +5,8 @@ cooldown is the same again.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from ..records import WearableAlert
 from .detectors import Detector
@@ -24,26 +24,18 @@ def places_in_rows(opened: Sequence[datetime], within: timedelta) -> Sequence[in
     return places
 
 
-def tell_recurrences(
+def find_places(
     alerts: Iterable[WearableAlert], detectors: Mapping[str, Detector]
-) -> tuple[WearableAlert, ...]:
-    """Return the alerts in their order, and of each episode which of its row it is."""
-    found = tuple(alerts)
+) -> Mapping[str, int]:
+    """Return of each episode of these detectors, by its id, which of its row it is."""
+    found: dict[str, list[WearableAlert]] = {}
+    for each in alerts:
+        if each.detector in detectors:
+            found.setdefault(each.detector, []).append(each)
     places: dict[str, int] = {}
-    for name, detector in detectors.items():
-        own = sorted(
-            (each for each in found if each.detector == name),
-            key=lambda each: (each.opened, each.id),
-        )
-        told = places_in_rows([each.opened for each in own], detector.cooldown)
-        places |= {each.id: place for each, place in zip(own, told, strict=True)}
-    if not places:
-        return found
-    return tuple(
-        (
-            replace(each, recurrence=places[each.id])
-            if each.detector in detectors
-            else each
-        )
-        for each in found
-    )
+    for name, episodes in found.items():
+        episodes.sort(key=attrgetter("opened", "id"))
+        opened = [each.opened for each in episodes]
+        told = places_in_rows(opened, detectors[name].cooldown)
+        places |= zip([each.id for each in episodes], told, strict=True)
+    return places

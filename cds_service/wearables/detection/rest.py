@@ -1,8 +1,10 @@
 """Whether the wearer rests at a reading, and what proves it. Pure.
 
 An explicit word goes first: a reading taken in sleep, or while moving. Otherwise short
-intervals of steps tell it: those that meet the time before the reading, none of which
-may have too many. Where there is none nobody knows: neither rest nor movement.
+intervals of steps tell it: those that meet the time before the reading. One that has
+too many is movement; rest is known if none has and together they tell of enough of that
+time, since a minute without a step says nothing of the four before it. Otherwise nobody
+knows: neither rest nor movement.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -49,7 +51,7 @@ def rest_of(
         return found
     moved, told = _proofs(rest, intervals)
     times = [each.start_us for each in points]
-    proofs = zip(found, within(times, moved), within(times, told), strict=True)
+    proofs = zip(found, within(times, moved), _knows(rest, times, told), strict=True)
     return [
         (
             said
@@ -69,8 +71,8 @@ def _said(context: Context, unsaid: Resting) -> Resting:
 def _proofs(rest: Rest, intervals: Iterable[Point]) -> tuple[list[Span], list[Span]]:
     """Return the times at which the wearer is known to have moved, and those told of.
 
-    Each begins with an interval and lasts for as long after it as nobody may have moved
-    before a reading.
+    Movement begins with an interval and lasts for as long after it as nobody may have
+    moved before a reading.
     """
     lookback, longest = us(rest.lookback), us(rest.longest)
     minute = us(timedelta(minutes=1))
@@ -82,11 +84,33 @@ def _proofs(rest: Rest, intervals: Iterable[Point]) -> tuple[list[Span], list[Sp
             continue
         if each.flags != 0 and each.flags & NO_INTERVAL:
             continue
-        met = (each.start_us, each.end_us + lookback)
-        told.append(met)
+        told.append((each.start_us, each.end_us))
         if each.value * minute > rest.per_minute * length:
-            moved.append(met)
+            moved.append((each.start_us, each.end_us + lookback))
     return united(moved), united(told)
+
+
+def _knows(rest: Rest, times: Sequence[int], told: Sequence[Span]) -> Iterator[bool]:
+    """Yield whether enough of the time before each reading is told of."""
+    lookback = us(rest.lookback)
+    least = rest.covered * lookback
+    met = within(times, united([(start, end + lookback) for start, end in told]))
+    until = _lengths(times, told)
+    before = _lengths([each - lookback for each in times], told)
+    for meets, up_to, of_it in zip(met, until, before, strict=True):
+        yield meets and up_to - of_it >= least
+
+
+def _lengths(times: Iterable[int], runs: Iterable[Span]) -> Iterator[int]:
+    """Yield how much of the runs lies before each time, rising."""
+    left = iter(runs)
+    start, end = next(left, (0, 0))
+    passed = 0
+    for at in times:
+        while at >= end and (run := next(left, None)) is not None:
+            passed += end - start
+            start, end = run
+        yield passed + min(max(at - start, 0), end - start)
 
 
 def within(times: Iterable[int], runs: Iterable[Span]) -> Iterator[bool]:

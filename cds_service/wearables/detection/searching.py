@@ -5,7 +5,7 @@ After the other all is as it is stored, and need not be looked at.
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import itemgetter
@@ -14,7 +14,9 @@ from typing import NamedTuple
 from ..days import NEXT, Calendar
 from ..metrics import Catalogue
 from ..samples import microseconds
-from ..series import QUARTER, Point, Series, voices_in_order
+from ..series import QUARTER, Point, Series, joined, voices_in_order
+from ..summarising import NEARBY, reaches
+from ..summing import LONGEST
 from .detectors import Detector, Rest, SustainedBreach
 from .episodes import Closing, Episode, StoredEpisode
 from .evidence import Days, Span, WearableEvidence
@@ -23,6 +25,7 @@ from .rest import us
 from .sustained import Judgement, find_sustained
 from .windows import Terms
 
+HOUR = 4 * QUARTER
 ROW = 4
 """So many readings of intervals may give way to one another in a row."""
 
@@ -51,6 +54,17 @@ class SeriesOnce:
             bisect_left(series.points, each, key=_START) for each in (from_us, to_us)
         )
         return Series(metric, series.voices, series.points[begin:end])
+
+    def from_on(self, metric: str, begin: int, to_us: int) -> Series:
+        """Return what starts until then from an instant on, or reaches beyond that."""
+        known = self.catalogue.metrics[metric]
+        before = self.evidence.reaching(metric, begin - LONGEST, begin)
+        if not known.cumulative and any(map(reaches, before.points)):
+            near = begin - NEARBY
+            before = self.evidence.reaching(metric, begin - LONGEST, near)
+            begin = near
+        found = joined(before, self.series(metric, begin, to_us))
+        return voices_in_order(found, known.priority)
 
     def counted(
         self, metric: str, from_us: int, to_us: int, gap: int, rest: Rest | None
@@ -106,6 +120,10 @@ class ReadingsSearched(NamedTuple):
     """What is in their place."""
 
 
+def _opened(episode: Episode) -> int:
+    return microseconds(episode.opened)
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
     """One detector, and the data of one patient."""
@@ -119,7 +137,7 @@ class Search:
     def search(self, span: Span) -> ReadingsSearched:
         """Return what there is from the first day of a time on.
 
-        To a day at whose end nothing goes on, neither as it was nor as it is.
+        To a moment after it at which nothing goes on, neither as it was nor as it is.
         """
         calendar = self.reader.calendar
         first, last = (calendar.day_at(each) for each in span)
@@ -131,11 +149,15 @@ class Search:
             stored = self._stored(begin, end)
             pairs = zip(judgement.spells, judgement.episodes, strict=True)
             found = [each for spell, each in pairs if spell.opened < end]
-            if not any(
-                self._reaches(each, end)
-                for each in (*found, *(one.episode for one in stored))
-            ):
-                return ReadingsSearched(judgement, (first, last), stored, found)
+            known = (*found, *(one.episode for one in stored))
+            quiet = self._quiet_after(span[1], known)
+            if quiet <= end:
+                return ReadingsSearched(
+                    judgement,
+                    (first, last),
+                    [each for each in stored if _opened(each.episode) < quiet],
+                    [each for each in found if _opened(each) < quiet],
+                )
             last, further = last + further * NEXT, further * 2
 
     def _quiet_before(self, at: int) -> int:
@@ -146,21 +168,36 @@ class Search:
         while True:
             near = self._met(at - self.terms.horizon, at)
             going = [
-                microseconds(each.episode.opened)
+                _opened(each.episode)
                 for each in near
-                if microseconds(each.episode.opened) < at
-                and self._reaches(each.episode, at)
+                if _opened(each.episode) < at and self._reaches(each.episode, at)
             ]
             if not going:
                 return at
             at = min(going)
 
+    def _quiet_after(self, at: int, episodes: Iterable[Episode]) -> int:
+        """Return the first moment after another at which none of them goes on."""
+        quiet = at + 1
+        for each in sorted(episodes, key=_opened):
+            if _opened(each) >= quiet:
+                break
+            if self._reaches(each, quiet):
+                quiet = self._reach(each) + 1
+        return quiet
+
     def _stored(self, from_us: int, to_us: int) -> list[StoredEpisode]:
-        """Return the stored episodes that open from one instant to before another."""
+        """Return the stored episodes that open from one instant to before another.
+
+        What was over before the detector took effect was found by what it was then,
+        and stays.
+        """
+        force, _ = self._force(from_us, to_us)
         return [
             each
             for each in self._met(from_us - self.terms.hold, to_us)
-            if from_us <= microseconds(each.episode.opened) < to_us
+            if from_us <= _opened(each.episode) < to_us
+            and each.episode.meets(force, to_us)
         ]
 
     def _met(self, from_us: int, to_us: int) -> Sequence[StoredEpisode]:
@@ -168,17 +205,23 @@ class Search:
 
     def _reaches(self, episode: Episode, at: int) -> bool:
         """Check whether an episode has a say in what opens from an instant on."""
+        return self._reach(episode) >= at
+
+    def _reach(self, episode: Episode) -> int:
+        """Return up to when an episode has a say in what opens."""
         over = episode.closing is Closing.RECOVERED
         horizon = self.terms.hold if over else self.terms.horizon
-        return microseconds(episode.last) + horizon >= at
+        return microseconds(episode.last) + horizon
 
     def _judge(self, begin: int, end: int) -> Judgement:
         """Return what is found from an instant on; of readings a while longer."""
         detector, terms, reader = self.detector, self.terms, self.reader
-        from_us = begin - terms.hold - ROW * terms.gap
-        from_us, to_us = from_us - from_us % QUARTER, end + terms.hold
+        to_us = end + terms.hold
+        # Whole hours, so that detectors which look back differently share a count.
+        first = (begin - terms.hold - ROW * terms.gap) // HOUR * HOUR
+        last = -(-to_us // HOUR) * HOUR
         counted = reader.counted(
-            detector.metric, from_us, to_us, terms.gap, self.pattern.rest
+            detector.metric, first, last, terms.gap, self.pattern.rest
         )
         limits = reader.evidence.limits(detector.name)
         readings = judge_readings(detector, self.pattern, counted, limits)

@@ -16,13 +16,14 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from werkzeug.serving import make_server
 
-from cds_service.app import build_world, create_app
+from cds_service.app import create_app
 from cds_service.cli import main
 from cds_service.config import load_config
 from cds_service.ehr.fixture_server import FixtureServer, load_records, serve_records
 from cds_service.ehr.fixtures import load_case
 from cds_service.ehr.tokens import generate_key
 from cds_service.rulebook.load import check_folder
+from cds_service.starting import build_world
 
 from ...waiting import breaks_no_rule
 

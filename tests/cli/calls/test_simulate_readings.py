@@ -23,6 +23,7 @@ from ... import shipped
 TOLD = {
     "health-auto-export": ("heart-rate", 180),  # minimum, mean and maximum of each
     "nightscout": ("sensor-glucose", 12),
+    "dexcom": ("sensor-glucose", 12),
 }
 """What of an hour a format tells, where it is not each minute's heart rate."""
 SECRET = "whsec_c2VjcmV0LW9mLXRoZS1kZW1vLXdhdGNoLWhlcmU="

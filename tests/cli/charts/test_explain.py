@@ -35,7 +35,7 @@ def test_every_criterion_is_shown_with_its_truth() -> None:
     (drug,) = [line for line in lines if "beta_blocker present" in line]
     assert "true" in drug and "1 by name" in drug
     assert any(
-        "false" in line and "watch_alert value at least 120" in line for line in lines
+        "false" in line and "watch_alert typical at least 120" in line for line in lines
     )
 
 

@@ -262,6 +262,13 @@ def test_of_several_patients_one_must_be_named(rules: Path) -> None:
             ("status: active", "status: active\ngovernance: {expires: 2026-01-01}"),
             "it is not in force on 2026-11-22",
         ),
+        (
+            (
+                "{summary: Fast,",
+                "{summary: Fast, links: [{type: smart, page: why, label: Why}],",
+            ),
+            "its links to pages of this server are left out where none are opened",
+        ),
     ],
 )
 def test_a_rule_that_is_not_heard_is_explained_and_why_it_is_not(

@@ -63,7 +63,7 @@ def test_what_is_permitted_by_now_is_said_in_words(world: World, url: str) -> No
     assert result.exit_code == 0, result.output
     assert result.output.splitlines() == [
         f"Consent {USUAL} of patient p1 is kept.",
-        "By now the patient's Consents permit, for one type of alert or more: "
+        "The patient's Consents now permit, for at least one type of alert: "
         "collect, use; not disclose.",
     ]
     assert kept(world) == [(USUAL, "active")]
@@ -80,7 +80,7 @@ def test_alerts_are_stored_from_then_on_and_not_after_it_is_withdrawn(
 
     assert result.output.splitlines() == [
         f"Consent {USUAL} of patient p1 is withdrawn.",
-        "By now the patient's Consents permit nothing.",
+        "The patient's Consents now permit nothing.",
     ]
     assert kept(world) == [(USUAL, "inactive")]
     assert not alert_is_stored(url)
@@ -91,7 +91,7 @@ def test_a_consent_for_no_data_that_is_known_permits_nothing(
 ) -> None:
     result = run("--to", url, "--code", "loinc|718-7", "--permit", "disclose,collect")
 
-    assert "By now the patient's Consents permit nothing." in result.output
+    assert "The patient's Consents now permit nothing." in result.output
 
 
 def test_one_of_several_is_withdrawn_by_its_id(world: World, url: str) -> None:
@@ -134,7 +134,7 @@ def test_what_the_server_cannot_judge_is_said(serving: Serve) -> None:
     )
 
     assert result.exit_code == 0, result.output
-    assert "or more: use; not collect, disclose." in result.output
+    assert "type of alert: use; not collect, disclose." in result.output
     assert "  $.provision.code cannot be \ufffd[2Jjudged here.\n" in result.output
 
 

@@ -57,6 +57,81 @@ def test_a_review_that_is_overdue_on_the_day_is_a_warning(
     assert result.exit_code == 0
 
 
+JWKS = "jku: https://ehr.example.org/jwks.json"
+FHIR = "https://fhir.example.org/r4"
+OPENS = f"fhir_base: {FHIR}, fhir_servers: [{FHIR}], smart: {{client_id: a}}"
+
+
+def clients(folder: Path, *entries: str) -> Path:
+    """A clients file whose clients have a name each, and what is said besides."""
+    lines = []
+    for entry in entries:
+        name, _, more = entry.partition(" ")
+        told = f", {more}" if more else ""
+        iss = f"iss: https://{name}.example.org"
+        lines.append(f"  - {{id: {name}, {iss}, {JWKS}{told}}}\n")
+    file = folder / "clients.yaml"
+    file.write_text("clients:\n" + "".join(lines))
+    return file
+
+
+def test_who_is_not_sent_links_to_pages_is_said_and_is_no_error(
+    tmp_path: Path,
+) -> None:
+    file = clients(
+        tmp_path, "north", f"south {OPENS}", "west services: [another-service]"
+    )
+
+    result = run(RULES, "--clients", file, "--today", "2026-11-22", "--lint-fatal")
+
+    assert result.exit_code == 0, result.output
+    assert "services.yaml:6:9: note[CDS513]" in result.output
+    assert "to pages (timeline, why) are left out for north, where" in result.output
+
+
+def test_where_every_client_opens_pages_nothing_is_said_of_links(
+    tmp_path: Path,
+) -> None:
+    file = clients(tmp_path, f"south {OPENS}")
+
+    result = run(RULES, "--today", "2026-11-22", CDS_CLIENTS_FILE=str(file))
+
+    assert "CDS513" not in result.output
+    assert result.exit_code == 0
+
+
+def test_of_many_clients_some_are_named(tmp_path: Path) -> None:
+    file = clients(tmp_path, *(f"c{number}" for number in range(8)))
+
+    result = run(RULES, "--clients", file, "--today", "2026-11-22")
+
+    assert "left out for c0, c1, c2, c3, c4 and 3 more" in result.output
+
+
+@pytest.mark.parametrize("named", ["wrong.yaml", "no-such.yaml", ""])
+def test_a_clients_file_that_is_wrong_keeps_no_rules_from_being_checked(
+    tmp_path: Path, named: str
+) -> None:
+    (tmp_path / "wrong.yaml").write_text("clients: [{id: north}]\n")
+
+    result = run(RULES, "--today", "2026-11-22", CDS_CLIENTS_FILE=str(tmp_path / named))
+
+    assert result.exit_code == 0
+    assert "Nothing is said of clients: " in result.stderr
+    assert "CDS513" not in result.output
+
+
+def test_of_rules_with_errors_nothing_is_said_of_links(
+    rules: Path, tmp_path: Path
+) -> None:
+    spoil(rules, "format: 1", "format: 2")
+
+    result = run(rules, "--clients", clients(tmp_path, "north"))
+
+    assert result.exit_code == 1
+    assert "CDS513" not in result.output
+
+
 def test_without_a_day_it_is_the_sites_today(rules: Path) -> None:
     text = (rules / RULE).read_text("utf-8")
     due = next(line for line in text.splitlines() if "review_by:" in line)

@@ -42,10 +42,11 @@ def test_the_page_of_a_rule_says_what_it_does() -> None:
         "Shown for patients aged 18 years or more when all of these hold:",
         "Not shown when *Palliative care* is recorded as an active problem that was "
         "entered in the last 12 months.",
-        "| `hr_limit` | Resting heart rate, of a watch alert or a day, from which the "
-        "rule calls it fast. "
+        "| `hr_limit` | Resting heart rate, of most of a watch alert or of a day, from "
+        "which the rule calls it fast. "
         "| 100 /min | 90 /min | 130 /min | 100 /min |",
         "- RxNorm: 20 codes: 10600, 1202,",
+        "- link: Why this card (a page of this server, for EHRs that open it",
         "- Stays away for 7 days, for everybody, after somebody accepted it.",
         "- ATC: all that begin with C07",
         "- ICD-10-CM: 1 code: Z51.5",
@@ -54,7 +55,7 @@ def test_the_page_of_a_rule_says_what_it_does() -> None:
         "| 5 | Use of race | not used |",
         "| 10 | Use of sex | not used |",
         "| 11 | Use of date of birth | used: the rule asks the patient's age (line 49)",
-        "- 0.1.0 — unreleased: 1.0.0: a fast resting heart rate",
+        "- 0.1.0 — unreleased: 3.0.2: a fast resting heart rate",
     ):
         assert words in page, words
 

@@ -82,6 +82,19 @@ def test_a_question_mark_shows_what_there_is(rules: Path) -> None:
     assert passes("rules/cardiology/irregular-rhythm.yaml")
 
 
+def test_a_rule_about_an_alert_links_to_what_the_wearable_measured(
+    rules: Path,
+) -> None:
+    before = set(rules.rglob("*.yaml"))
+
+    made = run("--alert", "irregular-rhythm", "--diagnosis", "heart-failure")
+
+    assert made.exit_code == 0, made.output
+    rule, _ = sorted(set(rules.rglob("*.yaml")) - before, key=lambda it: len(it.name))
+    assert "  links:\n    - type: smart\n      page: timeline\n" in rule.read_text()
+    assert passes(str(rule))
+
+
 def test_nothing_is_written_over(rules: Path) -> None:
     run("mine", "--drug", "digoxin")
     before = (rules / "cardiology/mine.yaml").read_text()

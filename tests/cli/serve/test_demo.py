@@ -1,7 +1,6 @@
-"""The demo and `call`, as a newcomer runs them."""
+"""What the demo and `call` say where they cannot do what they are asked."""
 
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -24,30 +23,6 @@ def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=PATIENCE,
     )
-
-
-def test_the_main_job_is_played_once() -> None:
-    done = run("demo", "--once")
-
-    assert done.returncode == 0, done.stderr + done.stdout
-    parts = re.split(r"^\d\. .*$", done.stdout, flags=re.MULTILINE)
-    _, agreed, worn, opened, asked, again, corrected = parts
-    assert "/wearables/v1/consents → 202" in agreed
-    assert "/wearables/v1/samples → 202: 120 accepted" in worn
-    assert worn.count("high-heart-rate") == 1
-    assert "59 min (lasts), max 121 /min, limit 100, 100% covered by 60" in worn
-    assert "WARNING" in opened
-    assert "Resting heart rate up to 121 /min" in opened
-    assert "The same, word for word" in asked
-    assert "The server asked for Condition?patient=fast-hour" in asked
-    assert again.endswith(
-        "No card: what there is to say was said.\n  Held back: 1 (1 repeated).\n"
-    )
-    assert "/wearables/v1/samples → 202: 60 revised" in corrected
-    assert "(taken back)" in corrected
-    assert corrected.endswith("No card: nothing to say.\n")
-    assert done.stdout.count("/cds-services/wearable-review → 200") == 4
-    assert "\x1b" not in done.stdout
 
 
 def test_a_port_that_is_taken_is_said_in_one_sentence() -> None:

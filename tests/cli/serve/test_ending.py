@@ -30,7 +30,8 @@ def worker_stops(server: Small) -> None:
     def is_closed() -> bool:
         try:
             server.connect().close()
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, ConnectionResetError):
+            # Reset is who is greeted by the kernel in the moment in which it closes.
             return True
         return False
 

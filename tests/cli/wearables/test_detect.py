@@ -1,7 +1,9 @@
 """``cds-service detect``, ``episodes`` and ``threshold``: judging by hand."""
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -178,6 +180,27 @@ def test_the_report_lists_each_detector_and_source_and_why_it_judged_nothing(
     assert "nothing came that it could judge" in printed
 
 
+def test_the_report_names_detectors_that_have_changed_and_how_to_judge_anew(
+    run: Run, told: None, url: str
+) -> None:
+    run("detect", "--all")
+    assert "has changed" not in run("detect", "report").stdout
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+        changed = "UPDATE detector_days SET judged_by = '0.9.0 f00d' WHERE detector = ?"
+        connection.execute(changed, [HIGH])
+        connection.commit()
+
+    printed = run("detect", "report").stdout
+    (told_so,) = [e for e in lines(run("detect", "report", "--json")) if "command" in e]
+
+    anew = f"detect --all --from {YESTERDAY}"
+    assert f"{HIGH} has changed: 1 day was judged by what it was before" in printed
+    assert anew in printed
+    assert (told_so["detector"], told_so["judged_before"]) == (HIGH, 1)
+    run(*anew.split())
+    assert "has changed" not in run("detect", "report").stdout
+
+
 def test_a_limit_of_the_patients_own_is_set_listed_and_ended(
     run: Run, url: str
 ) -> None:
@@ -217,7 +240,7 @@ def test_a_limit_of_the_patients_own_is_set_listed_and_ended(
         ),
         (("detect",), "--due or --all"),
         (("detect", "--due", "--all"), "--due or --all"),
-        (("detect", "--due", "--from", "2026-11-01"), "need --all"),
+        (("detect", "--due", "--from", "2026-11-01"), "are not for --due"),
         (("detect", "--all", "--patient", "p 1"), "id of a FHIR Patient"),
     ],
 )

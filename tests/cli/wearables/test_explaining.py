@@ -1,4 +1,4 @@
-"""``cds-service detect trace`` and ``replay``: why an episode opened, or did not."""
+"""``detect --replay`` and ``--patient``: why an episode opened, or did not."""
 
 import json
 from pathlib import Path
@@ -62,9 +62,7 @@ def told(database_url: str) -> str:
 
 
 def test_a_file_is_replayed_reading_by_reading(file: str) -> None:
-    found = lines(
-        invoke("detect", "replay", "samples", file, "--detector", HIGH, "--json")
-    )
+    found = lines(invoke("detect", "--replay", file, "--detector", HIGH, "--json"))
 
     assert len(found) == 13
     assert found[10] == {
@@ -87,7 +85,7 @@ def test_a_file_is_replayed_reading_by_reading(file: str) -> None:
 
 
 def test_for_people_it_is_told_in_words(file: str) -> None:
-    told = invoke("detect", "replay", "samples", file, "--detector", HIGH).stdout
+    told = invoke("detect", "--replay", file, "--detector", HIGH).stdout
 
     assert told.splitlines()[10] == (
         f"{HIGH} 2026-11-22T13:10:00+00:00 115 /min, in breach of 100, 11 readings"
@@ -96,13 +94,14 @@ def test_for_people_it_is_told_in_words(file: str) -> None:
 
 
 def test_all_detectors_that_look_at_readings_are_told(file: str) -> None:
-    found = lines(invoke("detect", "replay", "samples", file, "--json"))
+    found = lines(invoke("detect", "--replay", file, "--json"))
 
-    assert {each["detector"] for each in found} == {HIGH, "low-heart-rate-at-rest"}
+    looking = {HIGH, "fast-heart-rate-for-half-an-hour", "low-heart-rate-at-rest"}
+    assert {each["detector"] for each in found} == looking
 
 
 def test_a_detector_that_is_not_there_is_named_with_those_that_are(file: str) -> None:
-    refused = invoke("detect", "replay", "samples", file, "--detector", "no", code=2)
+    refused = invoke("detect", "--replay", file, "--detector", "no", code=2)
 
     assert "There is no detector no" in refused.output and HIGH in refused.output
 
@@ -112,7 +111,7 @@ def test_a_file_of_which_no_detector_looks_at_anything_says_so(tmp_path: Path) -
     path = tmp_path / "steps.json"
     path.write_text(json.dumps({"samples": [walked]}))
 
-    told = invoke("detect", "replay", "samples", str(path))
+    told = invoke("detect", "--replay", str(path))
 
     assert told.output == "no reading that a detector looks at\n"
 
@@ -120,7 +119,7 @@ def test_a_file_of_which_no_detector_looks_at_anything_says_so(tmp_path: Path) -
 def trace(url: str, *words: str) -> list[Any]:
     since = ("--from", SINCE.isoformat(), "--to", NOW.isoformat())
     database = ("--assumed", "--database", url, "--patient", "p1", "--json")
-    return lines(invoke("detect", "trace", *database, *since, *words))
+    return lines(invoke("detect", *database, *since, *words))
 
 
 def test_readings_of_a_patient_are_explained(told: str) -> None:
@@ -135,3 +134,77 @@ def test_readings_that_a_patient_does_not_permit_to_use_are_not_told(told: str) 
     say(told, "collect")
 
     assert trace(told) == []
+
+
+@pytest.mark.parametrize(
+    "words", [("samples",), ("nightscout", "samples"), ("samples", "--detector", HIGH)]
+)
+def test_the_format_of_a_file_may_be_named(file: str, words: tuple[str, ...]) -> None:
+    assert len(lines(invoke("detect", "--replay", file, "--json", *words))) >= 13
+
+
+def test_a_file_of_which_the_format_is_not_told_is_recognised(tmp_path: Path) -> None:
+    path = tmp_path / "entries.json"
+    entry = {"type": "sgv", "sgv": 50, "date": 1795352700000, "device": "CGM"}
+    path.write_text(json.dumps([{**entry, "dateString": "2026-11-22T13:05:00.000Z"}]))
+
+    found = lines(invoke("detect", "--replay", str(path), "--json"))
+
+    assert {each["source"] for each in found} == {"nightscout"}
+
+
+def test_of_a_file_only_some_time_may_be_told(file: str) -> None:
+    span = ("--from", "2026-11-22T13:10:00Z", "--to", "2026-11-22T13:11:00Z")
+
+    found = lines(
+        invoke("detect", "--replay", file, *span, "--detector", HIGH, "--json")
+    )
+
+    assert [each["at"] for each in found] == [
+        "2026-11-22T13:10:00+00:00",
+        "2026-11-22T13:11:00+00:00",
+    ]
+    assert found[0]["event"] == "opens"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "Say what to explain, --patient ID or --replay FILE, or what to judge"),
+        (["--due", "--all"], "Say one: --replay, --due or --all"),
+        (["--replay", "FILE", "--due"], "Say one: --replay, --due or --all"),
+        (["--replay", "FILE", "--patient", "p1"], "of a file or of a patient"),
+        (["--json"], "--patient ID or --replay FILE"),
+        (["--from", "2026-11-22"], "--patient ID or --replay FILE"),
+        (["--due", "--from", "2026-11-22"], "--from and --to are not for --due"),
+        (["--due", "--detector", HIGH], "--detector is for what is explained"),
+        (["--patient", "p1", "--time-zone", "UTC"], "--time-zone is for --replay"),
+        (["--replay", "FILE", "sampels"], "There is no format sampels"),
+        (["--replay", "-"], "Name the format of standard input"),
+        (["--replay", "nowhere.json"], "'nowhere.json' does not exist"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_a_sentence(
+    file: str, words: list[str], said: str
+) -> None:
+    asked = [file if each == "FILE" else each for each in words]
+
+    refused = invoke("detect", *asked, code=2)
+
+    assert said in " ".join(refused.output.split())
+
+
+def test_a_file_of_no_format_says_how_to_name_one(tmp_path: Path) -> None:
+    path = tmp_path / "other.json"
+    path.write_text('{"hello": 1}')
+
+    refused = invoke("detect", "--replay", str(path), code=1)
+
+    assert "is of no format that is known" in refused.output
+
+
+def test_help_tells_both_ways() -> None:
+    told = CliRunner().invoke(main, ["detect", "--help"]).stdout
+
+    assert "cds-service detect --replay FILE [FORMAT]..." in " ".join(told.split())
+    assert "cds-service detect --patient ID" in " ".join(told.split())

@@ -114,6 +114,7 @@ SHIPPED = {
     "site": ["site.yaml"],
     "alert-types": ["alert-types.yaml"],
     "metrics": ["metrics.yaml"],
+    "outputs": ["outputs.yaml"],
     "units": ["units.yaml"],
 }
 KINDS = (*SENT, *files.NAMES)

@@ -80,6 +80,8 @@ def test_every_shipped_file_fits_the_schema_of_its_project(
         ("services", ("services", 0, "rules", 0), "cardiologie"),
         ("alert-types", ("alert_types", "low-glucose", "metric"), "glucos"),
         ("metrics", ("metrics", GMI, "derived", "from"), "glucos"),
+        ("outputs", ("metrics", "steps", "categories", 0), "activities"),
+        ("outputs", ("episodes", "categories", 0), "vitals"),
         ("metrics", ("metrics", "time-asleep", "includes", 0), "lite-sleep"),
     ],
 )
@@ -91,7 +93,7 @@ def test_a_name_that_the_project_does_not_have_is_marked(
         each
         for each in data(name)
         if "av-nodal-agent-bradycardia" in (each.get("rule"), each.get("test"))
-        or name in ("services", "alert-types", "metrics")
+        or name in ("services", "alert-types", "metrics", "outputs")
     )
     written = deepcopy(written)
     node = written
@@ -140,6 +142,17 @@ def test_what_a_fact_takes_of_wearables_is_completed_and_marked(
     assert list(Draft7Validator(schema).iter_errors(rule)) == []
     assert list(Draft7Validator(bundle("rule")).iter_errors(wrong)) == []
     assert list(Draft7Validator(schema).iter_errors(wrong))
+
+
+def test_what_leaves_is_written_under_the_names_of_metrics(
+    rulebook: Rulebook,
+) -> None:
+    (shipped,) = data("outputs")
+    shipped["metrics"]["stepps"] = shipped["metrics"].pop("steps")
+
+    assert list(Draft7Validator(bundle("outputs")).iter_errors(shipped)) == []
+    schema = project_schema("outputs", rulebook, FACTS)
+    assert list(Draft7Validator(schema).iter_errors(shipped))
 
 
 @pytest.mark.parametrize(

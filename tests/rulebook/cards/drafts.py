@@ -66,7 +66,7 @@ def chart(*orders: dict[str, Any], **states: SourceState) -> Chart:
 
 
 def case(*orders: dict[str, Any], **states: SourceState) -> Case:
-    return Case(SELECTORS, chart(*orders, **states), Wearables(), NOW, UTC)
+    return Case(SELECTORS, chart(*orders, **states), Wearables(), NOW, UTC, False, None)
 
 
 def card(severity: Indicator = Indicator.WARNING, **parts: Any) -> CardTemplate:

@@ -84,8 +84,8 @@ def test_a_draft_has_no_identity_yet() -> None:
         ),
         (
             Reason(ReasonKind.UNRESOLVED, "drug", (), ("Beloc", "", "_Toprol_")),
-            "Beta-blockers: an entry is not recognised and may be one of these "
-            "(Beloc, an entry without a name, \\_Toprol\\_)",
+            "Beta-blockers: an entry may be one of these, its codes and words leave it "
+            "open (Beloc, an entry without a name, \\_Toprol\\_)",
         ),
         (
             Reason(ReasonKind.UNCERTAIN, "drug", (), ("Beloc",), "on hold"),
@@ -122,6 +122,12 @@ def test_what_was_missing_is_said_in_plain_words(reason: Reason, said: str) -> N
     line = unchecked(reason, case=seen)
 
     assert line == f"- **Beta-blocker \\& pulse**: {said}"
+
+
+def test_what_an_alert_does_not_tell_is_not_said_to_be_no_alert() -> None:
+    silent = Reason(ReasonKind.NOT_RECORDED, "drug", why="value not told")
+
+    assert unchecked(silent, noted=True).endswith("Beta-blockers: value not told")
 
 
 def test_a_fact_without_a_title_is_called_by_its_name_in_words() -> None:

@@ -39,6 +39,7 @@ def test_an_action_a_reason_bullets_and_limits_are_the_shape() -> None:
     assert told(GOOD) == []
 
 
+TABLE = "\n\n| Day | /min |\n| --- | ---: |\n| 2026-11-21 | 42 |\n\n"
 FIRST = "the first line is not what to do, in bold and alone"
 SECOND = "the second paragraph is not why"
 THEN = "after the reason come bullets, and nothing else"
@@ -56,6 +57,7 @@ THEN = "after the reason come bullets, and nothing else"
         (GOOD.replace("- Syncope", "\nSyncope"), THEN),
         (GOOD.replace("- Syncope", "\n- Syncope"), THEN),
         ("**Ask.**\n\nHeart rate 42 /min.\n\nOn diltiazem.", THEN),
+        (GOOD.replace("\n\n- Alerts", f"{TABLE}- Alerts"), THEN),
         (GOOD.replace("\n\n- Alerts", f"\n\n{ALSO} x.\n\n- Alerts"), THEN),
         (
             GOOD.replace("- Syncope", "- a\n- b\n- Syncope"),
@@ -78,8 +80,11 @@ def test_what_is_not_the_shape_is_told(detail: str, flaw: str) -> None:
         "**Ask about syncope.**\n\nHeart rate 42 /min.",
         GOOD.replace("- Syncope", "- a\n- Syncope"),
         GOOD.replace("No ECG.", "word " * 51),
+        GOOD.replace("No ECG.", "word " * 51).replace(
+            f"\n\n{HEADING}", f"{TABLE}{HEADING}"
+        ),
     ],
-    ids=["without bullets", "three bullets", "ninety words"],
+    ids=["without bullets", "three bullets", "ninety words", "a table beside them"],
 )
 def test_what_has_just_room_is_the_shape(detail: str) -> None:
     assert told(detail) == []
@@ -159,9 +164,9 @@ def test_the_text_after_or_claims_nothing_either(
     assert claims_absence(attribute, otherwise) is claims
 
 
-def found(rules: Any, card: str) -> list[tuple[str, str]]:
+def found(rules: Any, card: str, more: str = "") -> list[tuple[str, str]]:
     """Code and message of what `check` says of a card on beta-blockers."""
-    rules.files["test.yaml"] = RULE + card
+    rules.files["test.yaml"] = RULE.replace("facts:\n", f"facts:\n{more}") + card
     return [
         (each.code, each.message)
         for each in rules.compile().findings
@@ -169,6 +174,7 @@ def found(rules: Any, card: str) -> list[tuple[str, str]]:
     ]
 
 
+DAYS = "  w: {wearable: {metric: heart-rate, within: 7 days, unit: /min}}\n"
 RULE = """\
 format: 1
 rule: test
@@ -279,3 +285,55 @@ def test_an_empty_or_is_for_lines_and_not_for_resources(rules: Any) -> None:
 """
 
     assert [code for code, _ in found(rules, card)] == ["CDS501"]
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        "Why. {{ w.days_table or '' }}",
+        "Why.\\n\\n- {{ w.days_table or '' }}",
+        "Why.\\n{{ w.days_table or '' }} x",
+        "Why.\\n{{ w.days_table or 'no days' }}",
+    ],
+)
+def test_a_table_stands_alone_in_a_line_of_the_detail(rules: Any, detail: str) -> None:
+    card = f'  summary: Ask\n  detail: "**Ask.**\\n\\n{detail}"\n'
+
+    assert "CDS511" in [code for code, _ in found(rules, card, DAYS)]
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        "  summary: \"{{ w.days_table or 'no days' }}\"\n",
+        "  summary: Ask\n  limits: \"{{ w.days_table or '' }}\"\n",
+    ],
+)
+def test_no_table_stands_in_a_summary_or_in_limits(rules: Any, card: str) -> None:
+    assert [code for code, _ in found(rules, card, DAYS)] == ["CDS511"]
+
+
+def test_a_table_in_a_line_of_its_own_is_right(rules: Any) -> None:
+    card = (
+        "  summary: Ask\n"
+        "  detail: \"**Ask.**\\n\\nWhy.\\n\\n{{ w.days_table or '' }}\"\n"
+    )
+
+    assert found(rules, card, DAYS) == []
+
+
+def test_no_draft_holds_a_table(rules: Any) -> None:
+    card = """\
+  summary: Ask
+  suggestions:
+    - label: Call
+      actions:
+        - description: Call
+          create:
+            resourceType: Task
+            status: draft
+            intent: proposal
+            description: "{{ w.days_table or 'no days' }}"
+"""
+
+    assert [code for code, _ in found(rules, card, DAYS)] == ["CDS511"]

@@ -221,3 +221,32 @@ def test_when_it_is_night_is_content() -> None:
 
     assert known.night == Night(time(22), time(8), time(18))
     assert KNOWN.night is None
+
+
+def test_codes_of_one_thing_stand_in_the_order_of_their_systems() -> None:
+    outputs = """
+format: 1
+systems: ["http://example.org/first", loinc]
+categories: {vital-signs: [{system: "http://example.org/c", codes: [vital-signs]}]}
+metrics:
+  heart-rate: {categories: [vital-signs], unit_text: beats/minute}
+  nobody-knows-it: {}
+"""
+    metrics = METRICS.replace(
+        "codes: [{system: loinc, codes: [8867-4]}]",
+        "codes: [{system: loinc, codes: [8867-4]},"
+        ' {system: "http://example.org/first", codes: [z]},'
+        ' {system: "http://example.org/a", codes: [a]}]',
+    )
+    documents = [parse_yaml(each, "a.yaml", Findings()) for each in (metrics, outputs)]
+    told = build_catalogue(documents[0], None, documents[1]).outputs
+
+    assert told.metrics["heart-rate"].codes == (
+        ("http://example.org/first", "z"),
+        ("http://loinc.org", "8867-4"),
+        ("http://example.org/a", "a"),
+    )
+    assert list(told.metrics) == ["heart-rate"]
+    assert told.categories["vital-signs"].codes == (
+        ("http://example.org/c", "vital-signs"),
+    )

@@ -2,7 +2,11 @@
 
 import pytest
 
-from cds_service.rulebook.compile.catalogue_checks import check_catalogue
+from cds_service.rulebook.compile.catalogue_builder import build_catalogue
+from cds_service.rulebook.compile.catalogue_checks import (
+    check_catalogue,
+    check_outputs,
+)
 from cds_service.rulebook.language.diagnostics import Findings
 from cds_service.rulebook.language.document import Document
 from cds_service.rulebook.language.source import parse_yaml
@@ -157,8 +161,9 @@ def test_a_name_that_a_format_has_for_two_types_of_alerts_is_told() -> None:
         ("apple-healt", "did you mean `apple-health`?"),
         (
             "fax",
-            "allowed here: apple-health, fhir, garmin, google-fit, health-auto-export,"
-            " health-connect, nightscout, open-mhealth, samples",
+            "allowed here: apple-health, dexcom, fhir, garmin, google-fit,"
+            " google-health, health-auto-export, health-connect, hl7v2, nightscout,"
+            " open-mhealth, oura, samples, withings",
         ),
     ],
 )
@@ -224,3 +229,105 @@ def test_of_a_folder_without_metrics_only_a_note_is_told_once() -> None:
 
 def test_of_metrics_whose_file_is_broken_nothing_more_is_told() -> None:
     assert check(None) == []
+
+
+OF_DAYS = METRICS.replace(
+    "    cumulative: true\n",
+    """\
+    cumulative: true
+    summary_codes: {total: [{system: loinc, codes: [41950-7]}]}
+  oxygen:
+    title: Oxygen
+    unit: "%"
+    plausible: [50, 100]
+    codes: [{system: loinc, codes: [59408-5]}]
+    speaks_for: 5 minutes
+    bands: {low: [null, 88], fine: [88, null]}
+    summary_codes: {band:low: [{system: local:x, codes: [low]}]}
+""",
+)
+OUTPUTS = """\
+format: 1
+categories:
+  vital-signs: [{system: "http://example.org/c", codes: [vital-signs]}]
+episodes: {categories: [vital-signs]}
+metrics:
+  heart-rate:
+    categories: [vital-signs]
+    codes: [{system: loinc, codes: [8867-4]}]
+    days: {max: {text: Highest, codes: [{system: loinc, codes: [8873-2]}]}}
+  steps:
+    days: {total: {text: Steps, unit: /d}}
+"""
+
+
+def in_outputs(old: str = "", new: str = "") -> list[tuple[int, str, str, str]]:
+    """Line, code, message and help of each finding, once something is changed."""
+    assert old in OUTPUTS
+    findings = Findings()
+    metrics = build_catalogue(read(OF_DAYS, "metrics.yaml"), None).metrics
+    document = read(OUTPUTS.replace(old, new, 1), "outputs.yaml")
+    check_outputs(document, metrics, findings)
+    return [(each.line, each.code, each.message, each.help) for each in findings]
+
+
+def test_of_what_leaves_in_good_order_nothing_is_told() -> None:
+    assert in_outputs() == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "code", "message", "help"),
+    [
+        ("  steps:", "  stepps:", 10, "CDS275", "no metric `stepps`", "`steps`"),
+        ("{total: {", "{max: {", 11, "CDS276", "no day has `max`", "total"),
+        (
+            ", codes: [{system: loinc, codes: [8873-2]}]}",
+            "}",
+            9,
+            "CDS276",
+            "by which code `max` is known",
+            "or `codes` here",
+        ),
+        (
+            "categories: [vital-signs]\n    codes",
+            "categories: [vitals]\n    codes",
+            7,
+            "CDS277",
+            "no category `vitals`",
+            "`vital-signs`",
+        ),
+        (
+            "{categories: [vital-signs]}",
+            "{categories: [other]}",
+            4,
+            "CDS277",
+            "no category `other`",
+            "vital-signs",
+        ),
+        ("codes: [8867-4]", "codes: [8889-8]", 8, "CDS278", "`8889-8`", "8867-4"),
+        ("unit: /d", "unit: per day", 11, "CDS228", "`per day`", ""),
+        ("loinc, codes: [8873-2]", "lonic, codes: [1-2]", 9, "CDS205", "`lonic`", ""),
+    ],
+)
+def test_what_leaves_names_what_is_there(
+    old: str, new: str, line: int, code: str, message: str, help: str
+) -> None:
+    found = in_outputs(old, new)
+
+    assert found[0][:2] == (line, code)
+    assert message in found[0][2]
+    assert help in found[0][3]
+
+
+def test_a_panel_of_bands_needs_a_code_of_its_own_and_one_of_each_band() -> None:
+    panel = "  oxygen: {days: {bands: {text: Bands%s}}}\n  steps:"
+    own = ", codes: [{system: local:x, codes: [bands]}]"
+
+    (without,) = in_outputs("  steps:", panel % "")
+    (with_own,) = in_outputs("  steps:", panel % own)
+
+    assert without[1:3] == ("CDS276", "nothing says by which code `bands` is known")
+    assert with_own[1:3] == (
+        "CDS276",
+        "nothing says by which code `band:fine` is known",
+    )

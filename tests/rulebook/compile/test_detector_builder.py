@@ -25,6 +25,7 @@ from cds_service.wearables.detection.detectors import (
     SustainedBreach,
 )
 
+from ...small_rules import FAST_AT_REST as FAST
 from .good_folder import FOLDER, errors
 
 METRICS = dedent("""\
@@ -54,32 +55,6 @@ ALERT_TYPES = dedent("""\
       rapid-weight-gain: {title: Gain, metric: body-weight, unit: kg}
       fewer-steps: {title: Steps, metric: steps, unit: "{steps}"}
       irregular-rhythm: {title: Rhythm}
-    """)
-FAST = dedent("""\
-    format: 1
-    detector: fast-heart-at-rest
-    version: 1.0.0
-    title: Fast heart at rest
-    status: active
-    metric: heart-rate
-    raises: high-heart-rate
-    params:
-      limit: {default: 100, unit: /min, min: 90, max: 140, describe: Fast, own: true}
-    detect:
-      sustained:
-        above: $limit
-        clear_by: 5
-        for: 10 minutes
-        speaks_for: 3 minutes
-        coverage: 0.7
-        share: 0.9
-        readings: 4
-        recovery: 10 minutes
-        silence: 1 hour
-        at_rest:
-          {metric: steps, per_minute: 10, lookback: 5 minutes, longest: 15 minutes}
-    lateness: 48 hours
-    recurrence_within: 24 hours
     """)
 FILE = "detectors/fast-heart-at-rest.yaml"
 HEAD = dedent("""\
@@ -145,7 +120,7 @@ def test_a_detector_is_what_its_file_says() -> None:
             edge=0 * minute,
             recovery=10 * minute,
             silence=60 * minute,
-            rest=Rest("steps", 10.0, 5 * minute, 15 * minute),
+            rest=Rest("steps", 10.0, 5 * minute, 15 * minute, 0.8),
         ),
         status="active",
         lateness=timedelta(hours=48),
@@ -373,7 +348,7 @@ def test_a_mistake_in_a_detector_is_told_at_its_place(
             "sustained: {above: 100, clear_by: 5, for: 10 minutes, coverage: 0.7,"
             " speaks_for: 3 minutes, share: 0.9, readings: 4, recovery: 10 minutes,"
             " silence: 1 hour, at_rest: {metric: steps, per_minute: 10,"
-            " lookback: 5 minutes, longest: 15 minutes}}",
+            " lookback: 5 minutes, covered: 0.8, longest: 15 minutes}}",
             "CDS271",
             "taken at rest by definition",
         ),

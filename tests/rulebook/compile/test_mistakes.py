@@ -184,6 +184,20 @@ card:
         ("  system_actions: [{remove: bb, set: {a: b}, description: D}]", "CDS108"),
         ("  system_actions: [{description: D}]", "CDS110"),
         ("  system_actions: []", "CDS107"),
+        ("  links: [{type: smart, page: why}]", "CDS512"),
+        ("  links: [{type: smart, page: whys, label: Why}]", "CDS104"),
+        ("  links: [{type: absolute, page: why, label: Why}]", "CDS110"),
+        ("  links: [{type: smart, label: Why}]", "CDS110"),
+        ("  links: [{type: smart, url: 'https://app.example'}]", "CDS110"),
+        (
+            "  links: [{type: smart, page: why, label: Why, "
+            "url: 'https://app.example'}]",
+            "CDS110",
+        ),
+        (
+            "  links: [{type: smart, page: why, label: Why, app_context: x}]",
+            "CDS108",
+        ),
     ],
 )
 def test_a_mistake_on_a_card(rules: Any, chart: Any, lines: str, code: str) -> None:
@@ -225,6 +239,33 @@ def test_a_mistake_in_card_defaults_is_told_there(
     assert error.code == code
     line = rules.files["test.yaml"].splitlines()[error.line - 1]
     assert line.startswith("card_defaults")
+
+
+def test_a_page_of_this_server_is_called_as_the_rule_says_or_else_the_site(
+    rules: Any, chart: Any
+) -> None:
+    rules.files["site.yaml"] += "pages: {why: Why this card, timeline: Readings}\n"
+    rules.evaluate(FACTS, WHEN, chart())
+    rules.files["test.yaml"] += (
+        "card_defaults:\n  links:\n    - {type: smart, page: why}\n"
+        "    - {type: smart, page: timeline, label: Heart rate}\n"
+        "    - {type: smart, url: https://app.example/launch, label: App}\n"
+    )
+
+    (card,) = rules.compile().rulebook.rules["test"].cards
+
+    assert [(each.page, each.label) for each in card.links] == [
+        ("why", "Why this card"),
+        ("timeline", "Heart rate"),
+        ("", "App"),
+    ]
+
+
+def test_a_site_names_no_page_that_there_is_not(rules: Any, chart: Any) -> None:
+    rules.evaluate(FACTS, WHEN, chart())
+    rules.files["site.yaml"] += "pages: {timeliness: Readings}\n"
+
+    assert errors_of(rules) == [("site.yaml", "CDS102")]
 
 
 def test_a_local_override_reason_has_the_sites_own_system(

@@ -162,6 +162,18 @@ def test_what_is_covered_and_worn_can_have_codes_where_it_is_told(
             35,
             "`deep-sleep` is no part of it: its values are no such sums",
         ),
+        (
+            "includes: [deep-sleep]",
+            "shown_with: deep-slep",
+            35,
+            "there is no metric `deep-slep` in metrics.yaml",
+        ),
+        (
+            "includes: [deep-sleep]",
+            "shown_with: sensor-glucose",
+            35,
+            "`sensor-glucose` is in `mg/dL`",
+        ),
     ],
 )
 def test_a_metric_that_follows_from_nothing_is_told(

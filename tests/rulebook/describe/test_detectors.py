@@ -48,7 +48,8 @@ def test_a_page_tells_every_number_of_a_detector_in_sentences() -> None:
         "At least 90 % of what they speak for is beyond the limit, in at least 4 "
         "readings.",
         "At rest is who the reading itself says to be, or who in the 5 minutes before "
-        "had no more than 10 steps a minute, told in intervals of 15 minutes at most. "
+        "had no more than 10 steps a minute, told in intervals of 15 minutes at most, "
+        "of at least 80 % of that time. "
         "Where nothing proves rest nor movement, it is not judged.",
         "It is over when all has been 5 /min or more below the limit for 10 minutes; "
         "without readings for 1 hour it ends without having recovered.",

@@ -208,6 +208,11 @@ def test_another_name_for_a_fact_is_no_change(rules: Any) -> None:
         ('summary: "Rate', 'summary: "The rate', 1, "", "card: summary"),
         ("label: Do it", "label: Do this", 2, "", "card: suggestions changed"),
         (
+            "source: {label: Test}\n",
+            "source: {label: Test}\n  links: [{type: smart, page: why, label: Why}]\n",
+            *(1, "", "card: links added"),
+        ),
+        (
             "source: {label: Test}",
             "source: {label: Test}\n  selection: any",
             2,

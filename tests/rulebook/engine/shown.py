@@ -16,8 +16,10 @@ low: {wearable_alert: {type: [low-heart-rate], within: 7 days}}
 WHEN = "any: [{hr: present}, {dm: present}, {bb: present}, {low: present}]"
 
 
-def show(rules: Any, patient: Any, *names: str, alerts: Any = ()) -> list[str | None]:
-    (found,) = rules.evaluate(FACTS, WHEN, patient, list(alerts)).items
+def show(
+    rules: Any, patient: Any, *names: str, alerts: Any = (), worn: Any = None
+) -> list[str | None]:
+    (found,) = rules.evaluate(FACTS, WHEN, patient, list(alerts), worn=worn).items
     shown = [found.text(*name.split(".")) for name in names]
     return [text.text if text else None for text in shown]
 

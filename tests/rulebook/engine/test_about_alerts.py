@@ -364,3 +364,94 @@ def test_of_alerts_that_were_read_in_part_those_before_the_oldest_are_not_known(
 
     answer = verdict if isinstance(verdict, bool) else reasons(verdict)
     assert answer == expected
+
+
+@pytest.mark.parametrize(
+    ("says", "above_110", "shown"),
+    [
+        # A detector keeps the median of what it found.
+        ({"stat": "max", "value": 131.0, "median": 116.0}, True, "116 /min (median)"),
+        ({"stat": "max", "value": 131.0, "median": 104.0}, False, "104 /min (median)"),
+        # A vendor may say what its number is of the readings.
+        ({"stat": "mean", "value": 112.0}, True, "112 /min (mean)"),
+        ({"stat": "median", "value": 110.0}, False, "110 /min (median)"),
+        # Between the limit that it is about and the highest it may have been anything.
+        ({"stat": "max", "value": 131.0, "threshold": 110.0}, True, "110–131 /min"),
+        ({"stat": "max", "value": 131.0, "threshold": 100.0}, None, "100–131 /min"),
+        ({"stat": "max", "value": 110.0, "threshold": 100.0}, False, "100–110 /min"),
+        ({"stat": "max", "value": 109.0}, False, "≤ 109 /min"),
+        ({"stat": "max", "value": 131.0}, None, "≤ 131 /min"),
+        ({"stat": "max", "value": 95.0, "threshold": 100.0}, False, "≤ 95 /min"),
+        ({"stat": "min", "value": 112.0}, True, "≥ 112 /min"),
+        ({"stat": "min", "value": 90.0, "threshold": 110.0}, False, "90–110 /min"),
+        ({"stat": "min", "value": 90.0, "threshold": 120.0}, None, "90–120 /min"),
+        ({"stat": "min", "value": 90.0, "threshold": 80.0}, None, "≥ 90 /min"),
+        # A number of which nobody says what it is shows the side of the limit.
+        ({"value": 131.0, "threshold": 110.0}, True, "> 110 /min"),
+        ({"value": 131.0, "threshold": 100.0}, None, "> 100 /min"),
+        ({"value": 96.0, "threshold": 110.0}, False, "< 110 /min"),
+        ({"stat": "instant", "value": 131.0, "threshold": 120.0}, True, "> 120 /min"),
+        ({"value": 131.0, "threshold": 131.0}, None, "not told"),
+        ({"value": 131.0}, None, "not told"),
+        ({"stat": "instant", "value": 131.0}, None, "not told"),
+    ],
+)
+def test_what_held_for_most_of_an_alert_is_no_more_than_what_it_says_of_itself(
+    rules: Any,
+    chart: Any,
+    wearable: Any,
+    reasons: Any,
+    says: dict[str, Any],
+    above_110: bool | None,
+    shown: str,
+) -> None:
+    alert = wearable(hours=1, unit="/min", **says)
+
+    verdict = rules.verdict(LOW, "low: {typical: {above: 110}}", chart(), [alert])
+    (found,) = rules.evaluate(LOW, "low: present", chart(), [alert]).items
+    text = found.text("low", "typical")
+
+    expected = {"uncertain"} if above_110 is None else above_110
+    assert expected == (verdict if isinstance(verdict, bool) else reasons(verdict))
+    assert (text.text if text else "not told") == shown
+
+
+def test_without_a_number_nobody_asks_of_what_it_was(
+    rules: Any, chart: Any, wearable: Any, reasons: Any
+) -> None:
+    alert = wearable(hours=1, unit="/min", threshold=120.0)
+
+    verdict = rules.verdict(LOW, "low: {typical: {above: 110}}", chart(), [alert])
+
+    assert reasons(verdict) == {"not_recorded"}
+
+
+def test_what_an_alert_leaves_open_of_itself_is_said_in_words(
+    rules: Any, chart: Any, wearable: Any
+) -> None:
+    alert = wearable(hours=1, unit="/min", stat="max", value=131.0)
+    asked = "low: {typical: {above: 110}, local_time: {at_least: 07:00}}"
+    in_utc = replace(alert, local=False)
+
+    verdict = rules.verdict(LOW, asked, chart(), [in_utc])
+
+    assert [each.why for each in verdict.reasons] == [
+        "usual value not told",
+        "wearer's local time not known",
+    ]
+
+
+def test_an_alert_without_its_numbers_is_said_to_lack_them(
+    rules: Any, chart: Any, wearable: Any
+) -> None:
+    alert = replace(wearable(hours=1, unit="/min"), coverage=None)
+    asked = "low: {value: {below: 50}, threshold: {below: 50}, coverage: {above: 0.5}}"
+
+    verdict = rules.verdict(LOW, asked, chart(), [alert])
+
+    assert [each.why for each in verdict.reasons] == [
+        "coverage not told",
+        "limit not told",
+        "value not told",
+    ]
+    assert {each.kind.value for each in verdict.reasons} == {"not_recorded"}

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from cds_service.fhir.chart import SourceState
+from cds_service.wearables.worn import Wearables
 
 from .shown import FACTS, ICD, WHEN, condition, order, product, show
 
@@ -120,6 +121,25 @@ def test_a_medicine_without_a_start_among_others_is_said_to_have_none(
         "not dated (timolol), 2026-02 (metoprolol)"
     ]
     assert show(rules, none, "bb.started") == [None]
+
+
+def test_one_medicine_under_two_names_has_one_start(rules: Any, chart: Any) -> None:
+    file = "valuesets/beta-blockers.yaml"
+    rules.files[file] = rules.files[file].replace(
+        "name: metoprolol}", "name: metoprolol, also: [Toprol]}"
+    )
+    several = chart(
+        requests=[
+            order("metoprolol", "1994-08-03"),
+            order("Toprol XL 50", "2026-02-01"),
+            order("timolol", "2020"),
+        ]
+    )
+
+    assert show(rules, several, "bb.ingredient", "bb.started") == [
+        "metoprolol, timolol",
+        "1994-08-03 (metoprolol), 2020 (timolol)",
+    ]
 
 
 def test_the_onset_belongs_to_the_problem_that_is_named(rules: Any, chart: Any) -> None:
@@ -238,10 +258,11 @@ def test_a_value_that_was_reached_once_is_not_told_as_if_it_had_lasted(
 def test_an_episode_soon_after_another_says_which_of_the_row_it_is(
     rules: Any, chart: Any, wearable: Any
 ) -> None:
-    first, third = (wearable(origin="detector", recurrence=n) for n in (1, 3))
+    episode = wearable(origin="detector")
+    first, third = (Wearables((episode,), places={episode.id: n}) for n in (1, 3))
 
-    assert show(rules, chart(), "low.recurrence", alerts=[first]) == [None]
-    assert show(rules, chart(), "low.recurrence", alerts=[third]) == ["3"]
+    assert show(rules, chart(), "low.recurrence", worn=first) == [None]
+    assert show(rules, chart(), "low.recurrence", worn=third) == ["3"]
 
 
 def test_an_alert_shows_nothing_that_it_did_not_bring(

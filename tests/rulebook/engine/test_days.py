@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from cds_service.fhir.moments import Moment
 from cds_service.rulebook.engine.evaluate import Outcome
 from cds_service.rulebook.engine.facts import Fact
+from cds_service.rulebook.engine.rows.readings import Row
+from cds_service.rulebook.values.intervals import exactly
 from cds_service.rulebook.values.truth import ReasonKind, Unknown
 from cds_service.wearables.worn import Wearables
 
@@ -170,6 +173,25 @@ def test_of_several_of_one_day_the_first_that_has_the_value_is_read(
     (item,) = rules.evaluate(RATE, when, chart(), worn=told).items
 
     assert item.outcome is Outcome.FIRES
+
+
+def test_a_day_is_a_row_of_its_own_date(rules: Any, chart: Any) -> None:
+    told, noon = day(1, 80), datetime(2026, 11, 21, 12, tzinfo=UTC)
+    days = worn(weighed(1, 80.0), told)
+
+    found = rules.evaluate(RATE, "it: present", chart(), worn=days)
+
+    fact: Fact = found.items[0].rule.facts["it"]
+    assert found.case.found(fact).rows == [
+        Row(
+            "WearableDay/heart-rate/day/2026-11-21",
+            name="heart-rate",
+            moment=Moment(noon, noon),
+            dated=True,
+            value=exactly(80),
+            worn=told,
+        )
+    ]
 
 
 def test_a_number_is_unknown_without_data(rules: Any, chart: Any, reasons: Any) -> None:

@@ -1,6 +1,6 @@
 """What comes of a rule: fires, does not, or is unknown and who hears of it."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import product
 from textwrap import dedent
 from typing import Any
@@ -280,10 +280,10 @@ def test_alerts_are_read_as_far_back_as_the_rules_look(rules: Any, chart: Any) -
     rules.evaluate("dm: {condition: {in: diabetes}}", "dm: present", chart())
     never = rules.compile().rulebook.services["review", "patient-view"]
 
-    since = wearables_asked(week, rules.now).alerts_since
+    asked = wearables_asked(week, rules.now).alerts
 
-    assert since is not None and (rules.now - since).days == 7
-    assert wearables_asked(never, rules.now).alerts_since is None
+    assert asked == {"low-heart-rate": rules.now - timedelta(days=7)}
+    assert wearables_asked(never, rules.now).alerts == {}
 
 
 def test_the_past_is_asked_for_in_months_of_the_sites_calendar(
@@ -294,9 +294,30 @@ def test_the_past_is_asked_for_in_months_of_the_sites_calendar(
     service = rules.compile().rulebook.services["review", "patient-view"]
     in_winter_time = datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
 
-    since = wearables_asked(service, in_winter_time).alerts_since
+    asked = wearables_asked(service, in_winter_time).alerts
 
-    assert since == datetime(2026, 10, 22, 1, 30, tzinfo=UTC)
+    assert asked == {"low-heart-rate": datetime(2026, 10, 22, 1, 30, tzinfo=UTC)}
+
+
+def test_alerts_are_asked_as_far_back_as_any_rule_looks_for_their_type(
+    rules: Any, chart: Any
+) -> None:
+    facts = """\
+        week: {wearable_alert: {type: [low-heart-rate], within: 7 days}}
+        day: {wearable_alert: {type: [low-heart-rate], within: 1 day}}
+        odd: {wearable_alert: {type: [irregular-rhythm, fast-heart], within: 2 days}}
+        """
+    any_of = "any: [{week: present}, {day: present}, {odd: present}]"
+    rules.evaluate(dedent(facts), any_of, chart())
+    service = rules.compile().rulebook.services["review", "patient-view"]
+
+    asked = wearables_asked(service, rules.now).alerts
+
+    assert {each: (rules.now - since).days for each, since in asked.items()} == {
+        "low-heart-rate": 7,
+        "irregular-rhythm": 2,
+        "fast-heart": 2,
+    }
 
 
 def test_alerts_without_a_window_are_asked_for_for_ever(rules: Any, chart: Any) -> None:
@@ -307,7 +328,33 @@ def test_alerts_without_a_window_are_asked_for_for_ever(rules: Any, chart: Any) 
     rules.evaluate(dedent(facts), "all: [{low: present}, {odd: present}]", chart())
     service = rules.compile().rulebook.services["review", "patient-view"]
 
-    assert wearables_asked(service, rules.now).alerts_since == EVER.low
+    asked = wearables_asked(service, rules.now).alerts
+
+    assert asked["low-heart-rate"] == EVER.low
+    assert asked["irregular-rhythm"] == rules.now - timedelta(days=7)
+
+
+def test_alerts_that_last_need_none_of_those_that_are_long_over(
+    rules: Any, chart: Any
+) -> None:
+    facts = "lasts: {wearable_alert: {type: [irregular-rhythm], status: open}}"
+    rules.evaluate(facts, "lasts: present", chart())
+    service = rules.compile().rulebook.services["review", "patient-view"]
+
+    asked = wearables_asked(service, rules.now).alerts
+
+    # Which of a row it is shows by what was shortly before it.
+    assert asked == {"irregular-rhythm": rules.now - timedelta(days=30)}
+
+
+def test_those_that_ended_are_asked_for_ever_where_no_window_is_named(
+    rules: Any, chart: Any
+) -> None:
+    facts = "over: {wearable_alert: {type: [irregular-rhythm], status: closed}}"
+    rules.evaluate(facts, "over: present", chart())
+    service = rules.compile().rulebook.services["review", "patient-view"]
+
+    assert wearables_asked(service, rules.now).alerts == {"irregular-rhythm": EVER.low}
 
 
 def test_text_is_of_a_fact_of_the_patient_or_of_a_param(
@@ -494,7 +541,7 @@ def test_what_is_asked_of_wearables_is_told_with_how_far_back(
 
     # A day more, since it may be another day where the wearer is.
     assert found == WearablesAsked(
-        None,
+        {},
         {
             ("heart-rate", "day"): date(2026, 11, 14),
             ("heart-rate", "night"): date(2026, 11, 18),

@@ -178,8 +178,8 @@ def test_a_program_has_the_rules_of_its_service_and_what_they_select(
 
     assert program.rules == service.rules
     assert program.selectors is selectors
-    ((metric, window),) = program.worn
-    assert metric is None and window
+    ((selected, window),) = program.worn
+    assert selected.types == ("low-heart-rate",) and window
     assert (window.rule, str(window.length)) == ("within", "7 days")
     assert Program(selectors, []).worn == set()
 

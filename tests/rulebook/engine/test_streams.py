@@ -1,11 +1,13 @@
 """Streams that have been silent, and days on which a detector could not judge."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from cds_service.fhir.moments import Moment
 from cds_service.rulebook.engine.evaluate import Outcome
+from cds_service.rulebook.engine.rows.readings import Row
 from cds_service.rulebook.values.truth import ReasonKind
 from cds_service.wearables.detection.episodes import DayTally, NotJudged
 from cds_service.wearables.worn import AgreedStream, Wearables
@@ -43,6 +45,7 @@ def tally(
     [
         ([stream(3.1)], True),
         ([stream(2.9)], False),
+        ([stream(3)], True),
         ([], False),
         ([stream(None)], True),
         ([stream(None, agreed=2)], False),
@@ -53,6 +56,7 @@ def tally(
     ids=[
         "longer ago than it may be",
         "not so long ago",
+        "just as long ago as it may be",
         "nothing was agreed",
         "it never told anything",
         "it was agreed lately",
@@ -69,6 +73,25 @@ def test_what_was_agreed_is_silent_where_no_source_tells(
     found = rules.evaluate(SILENT, "it: present", chart(), worn=told).items
 
     assert (bool(found) and found[0].outcome is Outcome.FIRES) is silent
+
+
+@pytest.mark.parametrize(
+    ("streams", "shown"),
+    [
+        ([stream(5), stream(4, "fitbit")], "2026-11-18"),
+        ([stream(None), stream(4, "fitbit")], "2026-11-18"),
+        ([stream(None)], None),
+    ],
+)
+def test_of_what_never_told_anything_there_is_no_day_on_which_it_was_heard(
+    rules: Any, chart: Any, streams: list[AgreedStream], shown: str | None
+) -> None:
+    told = Wearables(streams=tuple(streams))
+
+    (found,) = rules.evaluate(SILENT, "it: present", chart(), worn=told).items
+
+    text = found.text("it", "heard_date")
+    assert (text.text if text else None) == shown
 
 
 @pytest.mark.parametrize(
@@ -144,11 +167,15 @@ def test_of_joined_streams_those_are_named_that_are_silent(
         (SILENT, {"streams": (stream(4),)}, "source", "garmin"),
         (SILENT, {"streams": (stream(4),)}, "name", "Heart rate"),
         (SILENT, {"streams": (stream(4),)}, "latest_date", "2026-11-18"),
+        (SILENT, {"streams": (stream(4.3),)}, "latest_date", "2026-11-17"),
+        (SILENT, {"streams": (stream(4.3),)}, "heard_date", "2026-11-17"),
+        (SILENT, {"streams": (stream(4, ""),)}, "source", None),
         (SILENT, {"streams": (stream(4), stream(5, "fitbit"))}, "count", "2"),
         (UNJUDGED, {"tallies": (tally(1),)}, "reason", "rest unknown"),
         (UNJUDGED, {"tallies": (tally(1),)}, "age", "24 h"),
         (UNJUDGED, {"tallies": (tally(1),)}, "latest_date", "2026-11-21"),
         (UNJUDGED, {"tallies": (tally(1), tally(2))}, "count", "2"),
+        (UNJUDGED, {"tallies": (tally(1),)}, "device", None),
     ],
 )
 def test_text_says_since_when_and_why(
@@ -164,3 +191,108 @@ def test_text_says_since_when_and_why(
     text = item.text("it", attribute)
 
     assert (text.text if text else None) == shown
+
+
+@pytest.mark.parametrize(
+    ("fact", "attribute", "trusted"),
+    [
+        (SILENT, "age", True),
+        (SILENT, "latest_date", True),
+        (SILENT, "heard_date", True),
+        (SILENT, "count", True),
+        (SILENT, "device", False),
+        (SILENT, "source", False),
+        (UNJUDGED, "age", True),
+        (UNJUDGED, "reason", True),
+    ],
+)
+def test_only_names_of_sources_and_devices_are_words_of_a_record(
+    rules: Any, chart: Any, fact: str, attribute: str, trusted: bool
+) -> None:
+    told = Wearables(streams=(stream(4, device="Watch"),), tallies=(tally(1),))
+
+    (item,) = rules.evaluate(fact, "it: present", chart(), worn=told).items
+
+    assert item.text("it", attribute).trusted is trusted
+
+
+def test_how_long_ago_a_day_was_does_not_depend_on_the_hour(
+    rules: Any, chart: Any
+) -> None:
+    rules.now = NOW + timedelta(hours=6)
+    told = Wearables(tallies=(tally(1),))
+
+    (item,) = rules.evaluate(UNJUDGED, "it: present", chart(), worn=told).items
+
+    assert item.text("it", "age").text == "24 h"
+
+
+def test_a_month_of_silence_is_one_of_the_hospital_s_calendar(
+    rules: Any, chart: Any
+) -> None:
+    # New York went back to winter time on the way.
+    fact = "it: {stream: {metric: heart-rate, silent_for: 1 months}}"
+    heard = datetime(2026, 10, 22, 11, 30, tzinfo=UTC)
+    told = Wearables(streams=(stream(None, newest=heard),))
+
+    found = rules.evaluate(fact, "it: present", chart(), worn=told).items
+
+    assert [each for each in found if each.outcome is Outcome.FIRES] == []
+
+
+def test_any_reason_for_which_days_were_not_judged_may_be_asked(
+    rules: Any, chart: Any
+) -> None:
+    fact = "it: {stream: {detector: fast, within: 3 days}}"
+    told = Wearables(tallies=(tally(1, NotJudged.LOW_COVERAGE),))
+
+    (item,) = rules.evaluate(fact, "it: present", chart(), worn=told).items
+
+    assert item.outcome is Outcome.FIRES
+
+
+def rows_of(rules: Any, chart: Any, fact: str, told: Wearables) -> list[Row]:
+    found = rules.evaluate(fact, "it: present", chart(), worn=told)
+    (item,) = found.items
+    rows: list[Row] = found.case.found(item.rule.facts["it"]).rows
+    return rows
+
+
+def test_a_silent_stream_is_of_when_it_was_last_heard(rules: Any, chart: Any) -> None:
+    silent = stream(4, device="Watch")
+    at = NOW - timedelta(days=4)
+
+    (row,) = rows_of(rules, chart, SILENT, Wearables(streams=(silent,)))
+
+    assert row == Row(
+        "WearableStream/garmin/heart-rate",
+        name="heart-rate",
+        moment=Moment(at, at),
+        dated=True,
+        worn=silent,
+    )
+    assert row.moment.low.tzinfo is UTC
+
+
+def test_a_day_that_was_not_judged_tells_of_all_its_sources(
+    rules: Any, chart: Any
+) -> None:
+    told = (tally(1, judged=2, opened=1), tally(1, source="fitbit", judged=3))
+    noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+    (row,) = rows_of(rules, chart, UNJUDGED, Wearables(tallies=told))
+
+    assert row == Row(
+        "WearableTally/fast/2026-11-21",
+        name="fast",
+        moment=Moment(noon, noon),
+        dated=True,
+        worn=DayTally(
+            "fast",
+            date(2026, 11, 21),
+            "fitbit, garmin",
+            judged=5,
+            not_judged={NotJudged.REST_UNKNOWN: 10},
+            opened=1,
+        ),
+    )

@@ -5,6 +5,9 @@ import pytest
 from cds_service.rulebook.language.diagnostics import Finding, Findings
 from cds_service.rulebook.language.schemas import NAMES, check_shape, read_schema
 from cds_service.rulebook.language.source import parse_yaml
+from cds_service.wearables.detection.episodes import NotJudged
+
+from ...small_rules import FAST_AT_REST
 
 RULE = """\
 format: 1
@@ -115,31 +118,7 @@ metrics:
     at_rest: false
     priority: [nightscout]
 """
-DETECTOR = """\
-format: 1
-detector: fast-heart-at-rest
-version: 1.0.0
-title: Fast heart at rest
-status: draft
-metric: heart-rate
-raises: high-heart-rate
-params:
-  limit: {default: 100, unit: /min, min: 90, max: 140, describe: Fast, own: true}
-detect:
-  sustained:
-    above: $limit
-    clear_by: 5
-    for: 10 minutes
-    speaks_for: 3 minutes
-    coverage: 0.7
-    share: 0.9
-    readings: 4
-    recovery: 10 minutes
-    silence: 1 hour
-    at_rest: {metric: steps, per_minute: 10, lookback: 5 minutes, longest: 15 minutes}
-lateness: 48 hours
-recurrence_within: 24 hours
-"""
+DETECTOR = FAST_AT_REST.replace("status: active", "status: draft")
 DETECTOR_TEST = """\
 test: fast-heart-at-rest
 begins: 2026-11-20T08:00:00-05:00
@@ -175,6 +154,16 @@ mentions:
   denied: {before: [allergic to], after: [allergy], but_not: [allergy relief]}
 """
 
+OUTPUTS = """\
+format: 1
+categories:
+  vital-signs: [{system: "http://example.org/categories", codes: [vital-signs]}]
+metrics:
+  heart-rate:
+    categories: [vital-signs]
+    profiles: ["http://hl7.org/fhir/StructureDefinition/heartrate"]
+    days: {max: {text: Highest heart rate}}
+"""
 GOOD = {
     "rule": RULE,
     "rule-test": TEST,
@@ -186,6 +175,7 @@ GOOD = {
     "fact": FACT,
     "alert-types": TYPES,
     "metrics": METRICS,
+    "outputs": OUTPUTS,
     "lexicon": LEXICON,
     "units": UNITS,
 }
@@ -279,6 +269,9 @@ BROKEN = [
     ("alert-types", "title: Low, ", "", 3, 3, "CDS101", "`title` is missing", ""),
     ("metrics", "    plausible: [39, 600]\n", "", 4, 3, "CDS101", "`plausible`", ""),
     ("metrics", "at_rest", "resting", 15, 5, "CDS102", "`resting`", ""),
+    ("outputs", "{text: Highest heart rate}", "{}", 8, 12, "CDS101", "`text`", ""),
+    ("outputs", "http://hl7.org/fhir", "hl7", 7, 16, "CDS105", "", "a profile"),
+    ("outputs", "max:", "maximum:", 8, 12, "CDS105", "`maximum`", ""),
     ("detector", "    clear_by: 5\n", "", 11, 3, "CDS110", "`clear_by`", "add one of"),
     (
         "detector",
@@ -297,8 +290,8 @@ BROKEN = [
         "detector",
         "longest: 15 minutes",
         "longst: 1 hour",
-        21,
-        67,
+        23,
+        8,
         "CDS102",
         "",
         "`long",
@@ -411,3 +404,20 @@ def test_every_rule_file_of_the_project_names_a_schema_that_is_there() -> None:
 
     assert files
     assert [str(f) for f in files if not (f.parent / named[f]).is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("grammar", "definitions.stream.properties.not_judged.items.enum"),
+        ("rule-test", "definitions.worn_tallies.properties.reason.enum"),
+    ],
+)
+def test_every_reason_why_something_was_not_judged_can_be_written(
+    name: str, path: str
+) -> None:
+    node = read_schema(name)
+    for step in path.split("."):
+        node = node[step]
+
+    assert set(node) == {str(each) for each in NotJudged}

@@ -56,6 +56,47 @@ def test_text_that_is_whole_is_not_told(rules: Any, chart: Any, card: str) -> No
     assert with_card(rules, chart, card) == []
 
 
+@pytest.mark.parametrize(
+    ("detail", "line"),
+    [
+        (">\n    **Act**\n    - one\n    - two", 3),
+        (">-\n    **Act**\n    * one", 3),
+        (">\n    **Act**\n    1. one", 3),
+        (">\n    **Act**\n    ## Why", 3),
+        (">\n    **Act**\n\n    Then:\n    - one", 5),
+        ("Act\n    - one", 2),
+        ('"Act\n    - one"', 2),
+        ("'Act\n    - one'", 2),
+        (">\n    | rate | day |\n    | --- | --- |", 3),
+    ],
+)
+def test_a_list_that_is_folded_into_the_line_before_is_told(
+    rules: Any, chart: Any, detail: str, line: int
+) -> None:
+    found = with_card(rules, chart, f"summary: It fires\n  detail: {detail}")
+    place = rules.files["test.yaml"].splitlines().index("  summary: It fires") + 1
+
+    assert [(code, level) for code, level, _ in found] == [("CDS133", "warning")]
+    assert slips(rules)[0].line == place + line
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        "|\n    **Act**\n    - one\n    - two",
+        "|-\n    **Act**\n    ## Why",
+        ">\n    **Act**\n\n    - one\n\n    - two",
+        ">\n    - one\n\n    - two",
+        ">\n    **Act**\n      - kept, since it is indented\n      - kept too",
+        ">\n    The rate is\n    -5 below that of yesterday",
+        '"Act\\n- one\\n- two"',
+        "Act now - or wait",
+    ],
+)
+def test_a_list_that_stays_one_is_not_told(rules: Any, chart: Any, detail: str) -> None:
+    assert with_card(rules, chart, f"summary: It fires\n  detail: {detail}") == []
+
+
 def test_a_comment_behind_a_number_or_a_choice_is_one(rules: Any, chart: Any) -> None:
     rules.evaluate(FACTS, WHEN, chart(), more="if_unknown: silent # on purpose")
     text = rules.files["test.yaml"]

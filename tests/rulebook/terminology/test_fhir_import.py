@@ -169,6 +169,34 @@ def asked(name: str, **value: Any) -> dict[str, Any]:
             },
             "may have more codes",
         ),
+        (
+            expanded({**ONE, "extension": [{"url": STRUCTURE + "valueset-unclosed"}]}),
+            "may have more codes",
+        ),
+        (
+            expanded(
+                ONE, modifierExtension=[{"url": STRUCTURE + "valueset-toocostly"}]
+            ),
+            "too costly",
+        ),
+        (
+            {**expanded(ONE), "modifierExtension": [{"url": "http://x/y"}]},
+            "what it means is changed",
+        ),
+        (
+            expanded({**ONE, "modifierExtension": [{"url": "http://x/y"}]}),
+            "what it means is changed",
+        ),
+        (
+            {**expanded(ONE), "meta": {"tag": [{"code": "SUBSETTED"}]}},
+            "labelled as cut",
+        ),
+        (
+            {**expanded(ONE), "meta": {"security": [{"code": "redacted"}]}},
+            "labelled as cut",
+        ),
+        (asked("count", valueString="1"), "1 code was asked for"),
+        (asked("count", valueDecimal=1.0), "1 code was asked for"),
         (asked("limitedExpansion", valueBoolean=True), "not complete"),
         (asked("limitedExpansion", valueString="true"), "not complete"),
         (asked("LimitedExpansion", valueBoolean=True), "not complete"),
@@ -207,6 +235,9 @@ def test_an_expansion_that_calls_itself_incomplete_is_refused_like_a_page(
         marked("valueset-expansionSource", valueUri="http://x"),
         asked("limitedExpansion", valueBoolean=False),
         asked("count", valueInteger=1000),
+        asked("count", valueString="1000"),
+        asked("count"),
+        {**expanded(ONE), "meta": {"tag": [{"code": "R"}], "security": "x"}},
         asked("offset", valueInteger=0),
         asked("filter", valueString=""),
         asked("excludeNested", valueBoolean=True),

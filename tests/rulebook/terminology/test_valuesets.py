@@ -261,7 +261,7 @@ BROKEN = [
     (
         {"a": "valueset: a\ninclude: [{system: rxnrom, codes: [1]}]\n"},
         (2, 20, "CDS205"),
-        "`rxnrom` is no code system",
+        "`rxnrom` is not a code system",
     ),
     (
         {"a": "valueset: a\ninclude: [{system: snomed, under: [49436004]}]\n"},

@@ -7,18 +7,16 @@ import pytest
 
 from cds_service.rulebook.language.diagnostics import Finding
 from cds_service.rulebook.testing.detector_examples import read_detector_examples
-from cds_service.rulebook.testing.detector_gate import (
-    check_detector_mutation,
-    check_detector_tests,
-)
 from cds_service.rulebook.testing.detector_mutation import (
     build_detector_mutants,
     mutate_detector,
 )
 from cds_service.rulebook.testing.detector_runner import DetectorRunner
-from cds_service.rulebook.testing.gate import gate
+from cds_service.rulebook.testing.gate import check_detector_tests, gate
+from cds_service.rulebook.testing.required_tests import check_mutation
 
 from ...shipped import FILES
+from ...small_rules import FAST
 from ..compile.good_folder import FOLDER, RULE
 
 METRICS = dedent("""\
@@ -32,30 +30,6 @@ ALERT_TYPES = dedent("""\
     alert_types:
       low-heart-rate: {title: Low, metric: heart-rate, unit: /min}
       high-heart-rate: {title: High, metric: heart-rate, unit: /min}
-    """)
-FAST = dedent("""\
-    format: 1
-    detector: fast
-    version: 1.0.0
-    title: Fast heart
-    status: active
-    metric: heart-rate
-    raises: high-heart-rate
-    params:
-      limit: {default: 100, unit: /min, min: 90, max: 140, describe: Fast, own: true}
-    detect:
-      sustained:
-        above: $limit
-        clear_by: 5
-        for: 10 minutes
-        speaks_for: 3 minutes
-        coverage: 0.7
-        share: 0.9
-        readings: 4
-        recovery: 10 minutes
-        silence: 1 hour
-    lateness: 48 hours
-    recurrence_within: 24 hours
     """)
 HEAD = "test: fast\nbegins: 2026-11-20T08:00:00-05:00\n"
 FILE, TEST = "detectors/fast.yaml", "detectors/fast.test.yaml"
@@ -292,7 +266,7 @@ def test_what_no_case_notices_is_named_and_owed_by_an_active_detector() -> None:
     survived = [each.change for each in found.survivors]
     assert "100 -> 105" in survived and "above -> at_least" not in survived
     assert found.killed + len(survived) == found.count == 26
-    owed = check_detector_mutation(found)
+    owed = check_mutation(found)
     assert owed is not None and owed.code == "CDS705"
     assert f"notice {found.killed} of 26 mutants; all are needed" in owed.message
 
@@ -300,7 +274,7 @@ def test_what_no_case_notices_is_named_and_owed_by_an_active_detector() -> None:
 def test_a_detector_in_shadow_owes_no_mutants() -> None:
     shadow = files(ENOUGH, FAST.replace("status: active", "status: shadow"))
 
-    assert check_detector_mutation(mutation(shadow)) is None
+    assert check_mutation(mutation(shadow)) is None
 
 
 SHIPPED = sorted(

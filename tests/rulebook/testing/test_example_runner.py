@@ -356,3 +356,11 @@ def test_a_file_of_fhir_outside_of_the_folder_is_refused() -> None:
     (found,) = differences(case)
 
     assert found.message == "../../jane.json leads out of the rules folder"
+
+
+def test_a_page_of_the_server_is_called_as_the_site_calls_it() -> None:
+    case = "{ name: a, patient: base, expect: { card: info } }"
+    rule = f"{SLOW_HEART}  links: [{{ type: smart, page: timeline }}]\n"
+    site = FILES["site.yaml"] + "pages: { timeline: Readings }\n"
+
+    assert differences(case, **{RULE: rule, "site.yaml": site}) == ()

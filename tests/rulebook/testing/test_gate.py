@@ -18,7 +18,8 @@ TEST = "cardiology/av-nodal-agent-bradycardia.test.yaml"
 FILES = {
     name: FOLDERS.sub("rules: [cardiology]", text)
     for name, text in SHIPPED.items()
-    if name in (RULE, TEST) or kind_of(name) not in ("rule", "rule-test")
+    if name in (RULE, TEST)
+    or kind_of(name) not in ("rule", "rule-test", "detector", "detector-test")
 }
 """The shipped files with one rule only, so that no other is tested again each time."""
 

@@ -46,7 +46,7 @@ def detector() -> Detector:
             edge=0 * MINUTE,
             recovery=10 * MINUTE,
             silence=60 * MINUTE,
-            rest=Rest("steps", 10.0, 5 * MINUTE, 15 * MINUTE),
+            rest=Rest("steps", 10.0, 5 * MINUTE, 15 * MINUTE, 0.8),
         ),
         status="active",
         lateness=timedelta(hours=48),

@@ -66,6 +66,107 @@ def test_an_episode_opens_with_the_delivery_that_tells_it(
     assert taken.count() == {"accepted": 130} and again.count() == {"duplicate": 130}
 
 
+def skew(store: Store, detection: Detection | None, number: int = 3) -> TakenIn:
+    """Have so many readings of the future refused."""
+    skewed = {(JANE, "heart-rate"): number}
+    intake = Intake(skewed=skewed, detection=detection)
+    return store.take_in(intake, DELIVERY, NOW)
+
+
+def not_judged(store: Store) -> dict[str, dict[str, int]]:
+    """Why, by the day and the source."""
+    found = store.detections.tallies("north", EIGHT.date(), JANE.patient)
+    return {
+        f"{each.day} {each.source} {each.judged}": {
+            str(why): n for why, n in each.not_judged.items()
+        }
+        for each in found
+    }
+
+
+def test_readings_of_a_clock_that_is_ahead_are_told_as_not_judged(
+    store: Store, detection: Detection
+) -> None:
+    first, again = skew(store, detection), skew(store, detection, 2)
+
+    assert not_judged(store) == {"2026-11-22 watch 0": {"clock-skewed": 5}}
+    told = {("high-heart-rate-at-rest", "clock-skewed"): 3}
+    assert first.detected.not_judged == told
+    assert sum(again.detected.not_judged.values()) == 2
+
+
+def test_what_a_skewed_clock_told_stays_counted_while_the_day_is_judged_again(
+    store: Store, detection: Detection
+) -> None:
+    skew(store, detection)
+
+    taken = take(store, hour(), detection)
+    take(store, beats(70, since=EIGHT + 70 * MINUTE), detection)
+
+    assert not_judged(store) == {"2026-11-22 watch 61": {"clock-skewed": 3}}
+    assert taken.detected.not_judged == {}
+
+
+def test_a_skewed_clock_is_told_where_nothing_is_left_of_the_day(
+    store: Store, detection: Detection
+) -> None:
+    take(store, beats(70), detection)
+    skew(store, detection)
+
+    take(
+        store,
+        [Removal(metric="heart-rate", start=EIGHT, end=EIGHT + MINUTE)],
+        detection,
+    )
+
+    assert not_judged(store) == {"2026-11-22 watch 0": {"clock-skewed": 3}}
+
+
+def test_nobody_counts_a_skewed_clock_where_nobody_judges(store: Store) -> None:
+    skew(store, None)
+
+    assert not_judged(store) == {}
+
+
+def test_days_that_were_judged_by_a_detector_as_it_is_no_longer_are_named(
+    store: Store, detection: Detection, detector: Detector
+) -> None:
+    take(store, hour(), detection)
+    take(store, hour(since=EIGHT - 24 * 60 * MINUTE), detection)
+    pattern = replace(detector.pattern, limit=110.0)  # type: ignore[type-var]
+    tuned = replace(detector, pattern=pattern)
+    later = replace(tuned, effective=EIGHT.date())
+
+    def before(*detectors: Detector) -> list[tuple[str, int, str]]:
+        found = store.detections.judged_before("north", detectors)
+        return [(each.detector, each.days, str(each.first)) for each in found]
+
+    assert before(detector, replace(detector, title="Told otherwise")) == []
+    assert before(tuned) == [(detector.name, 2, "2026-11-21")]
+    assert before(later) == [(detector.name, 1, "2026-11-22")]
+    take(store, [], detection)
+    store.detections.note_all(JANE.patient, NOW)
+    by = replace(detection, detectors=(tuned,))
+    judge_due(store, by)
+
+    assert before(tuned) == []
+
+
+def test_steps_over_midnight_count_for_the_day_that_comes_though_told_before(
+    store: Store, detection: Detection
+) -> None:
+    midnight = EIGHT.replace(hour=0)
+    evening = midnight - 90 * MINUTE
+    (before,) = steps(300, since=evening)
+    take(store, [replace(before, end=midnight + 60 * MINUTE)], detection)
+
+    take(store, steps(40, since=midnight + 120 * MINUTE), detection)
+
+    first, last = evening.date(), midnight.date()
+    found = store.detections.summaries(JANE.patient, first, last, "steps")
+    assert [(each.day, each.total) for each in found] == [(first, 180), (last, 160)]
+
+
 def test_an_episode_keeps_its_id_while_later_deliveries_extend_it(
     store: Store, detection: Detection
 ) -> None:
@@ -228,6 +329,69 @@ def test_a_delivery_of_too_many_days_is_judged_after_it_a_part_at_a_time(
     assert len(episodes(store)) == 12 and due(store) == []
     assert verify(store) == []
     assert len(rows("SELECT id FROM audit WHERE kind = 'detection'")) == 3
+
+
+def totals(store: Store) -> list[tuple[str, float | None]]:
+    """How many steps the patient went, by the day."""
+    first, last = EIGHT.date() - timedelta(days=9), EIGHT.date()
+    found = store.detections.summaries(JANE.patient, first, last, "steps")
+    return [(str(each.day), each.total) for each in found]
+
+
+def test_a_link_that_was_wrong_takes_no_day_along_on_which_nothing_came_by_it(
+    store: Store, detection: Detection
+) -> None:
+    mistaken = store.links.add(link(), EVENT)
+    for back in range(3):
+        take(store, steps(40, since=EIGHT - timedelta(days=back)), detection)
+    others = steps(70, since=EIGHT - timedelta(days=1))
+    take(store, others, detection, owner(mistaken))
+    around = [("2026-11-20", 40), ("2026-11-22", 40)]
+    assert totals(store) == [around[0], ("2026-11-21", 70), around[1]]
+
+    store.links.retract(mistaken.id, EVENT)
+
+    assert totals(store) == around
+    judge_due(store, detection)
+    assert totals(store) == [around[0], ("2026-11-21", 40), around[1]]
+    assert due(store) == []
+
+
+def test_a_link_that_was_wrong_leaves_what_another_of_its_source_told_later(
+    store: Store, detection: Detection
+) -> None:
+    mistaken = store.links.add(link(), EVENT)
+    right = store.links.add(link(user="u-8"), EVENT)
+    yesterday = EIGHT - timedelta(days=1)
+    take(store, hour(since=yesterday), detection, owner(mistaken))
+    take(store, hour(), detection, owner(right))
+    assert len(episodes(store)) == 2
+
+    store.links.retract(mistaken.id, EVENT)
+
+    assert episodes(store) == [WHOLE]
+    judge_due(store, detection)
+    assert episodes(store) == [WHOLE]
+
+
+def test_a_day_is_judged_whole_again_of_which_a_link_told_an_hour(
+    store: Store, detection: Detection
+) -> None:
+    new_york = {"time_zone": "America/New_York"}
+    right = store.links.add(link(user="u-8", **new_york), EVENT)
+    mistaken = store.links.add(link(**new_york), EVENT)
+    evening = EIGHT.replace(day=21, hour=23)
+    for hours in (0, 4, 8):
+        since = evening + timedelta(hours=hours)
+        take(store, steps(40, since=since), detection, owner(right))
+    between = steps(70, since=evening + timedelta(hours=2))
+    take(store, between, detection, owner(mistaken))
+    assert totals(store) == [("2026-11-21", 150), ("2026-11-22", 40)]
+
+    store.links.retract(mistaken.id, EVENT)
+    judge_due(store, detection)
+
+    assert totals(store) == [("2026-11-21", 80), ("2026-11-22", 40)]
 
 
 def test_what_is_due_is_judged_with_the_next_delivery_of_the_patient(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -106,6 +107,74 @@ def test_what_a_detector_could_not_judge_is_read_from_the_first_day_on(
     assert tally.not_judged == {NotJudged.REST_UNKNOWN: 4}
 
 
+ALERT = (
+    "INSERT INTO wearable_alerts (tenant, fhir_base, patient_id, source, id, rev, type,"
+    ' metric, unit, stat, start, "end", start_utc, end_utc, opened, status, origin,'
+    " device, local) VALUES ('north', '-', 'jane', 'watch', '{type}-{days}', 0,"
+    " '{type}', '', '', '', '2026-11-01T00:00:00+00:00', {end}, {start}, {end_utc},"
+    " '2026-11-01T00:00:00Z', '{status}', 'vendor', '', false)"
+)
+
+
+def tell_alert(rows: Rows, type: str, days: int, lasts: bool = False) -> None:
+    """One that ended so many days ago, or lasts since then."""
+    at = (NOW - timedelta(days=days)).timestamp()
+    told = {"start": at - 60, "end_utc": at, "end": "'2026-11-01T00:00:00+00:00'"}
+    lasting = {"end": "NULL", "end_utc": "NULL"} if lasts else {}
+    status = "open" if lasts else "closed"
+    rows(ALERT.format(type=type, days=days, status=status, **(told | lasting)))
+
+
+def ago(**asked: int) -> WearablesAsked:
+    return WearablesAsked(
+        {type: NOW - timedelta(days=days) for type, days in asked.items()}
+    )
+
+
+def told(store: Store, asked: WearablesAsked) -> set[str]:
+    return {each.id for each in store.wearables(JANE, asked, NOW).alerts or ()}
+
+
+def test_alerts_are_read_of_each_type_as_far_back_as_it_is_asked(
+    store: Store, rows: Rows
+) -> None:
+    for type in ("fast", "slow", "odd"):
+        for days in (1, 8, 31):
+            tell_alert(rows, type, days)
+
+    found = told(store, ago(fast=30, slow=7))
+
+    assert found == {"fast-1", "fast-8", "slow-1"}
+
+
+def test_what_lasts_is_read_however_long_if_its_type_is_asked(
+    store: Store, rows: Rows
+) -> None:
+    tell_alert(rows, "fast", 400, lasts=True)
+    tell_alert(rows, "slow", 400, lasts=True)
+
+    assert told(store, ago(fast=1)) == {"fast-400"}
+
+
+def test_no_alert_that_is_asked_is_missing_however_many_times_there_are(
+    store: Store, rows: Rows
+) -> None:
+    types = {f"type{days}": days for days in (1, 2, 3, 5, 8, 13)}
+    for type, days in types.items():
+        tell_alert(rows, type, days)
+
+    assert told(store, ago(**types)) == {f"{type}-{n}" for type, n in types.items()}
+
+
+def test_a_type_is_not_taken_for_another_whose_name_it_is_part_of(
+    store: Store, rows: Rows
+) -> None:
+    for type in ("fast", "fast-heart", "very-fast"):
+        tell_alert(rows, type, 1)
+
+    assert told(store, ago(**{"fast-heart": 7})) == {"fast-heart-1"}
+
+
 HEARD = WearablesAsked(streams=frozenset({"heart-rate"}))
 
 
@@ -151,3 +220,55 @@ def test_what_turned_out_to_be_another_patients_is_not_silent(
 
     assert store.wearables(JANE, HEARD, NOW).streams == ()
     assert store.wearables(JOHN, HEARD, NOW).streams == ()
+
+
+def unheard(store: Store, asked: WearablesAsked = HEARD) -> list[tuple[str, str, Any]]:
+    """Of which metric and source nothing ever came, and since when it is agreed."""
+    found = store.wearables(JANE, asked, NOW).streams or ()
+    return [(e.metric, e.source, e.since) for e in found if e.newest is None]
+
+
+def test_a_link_of_which_nothing_ever_came_is_agreed_for_all_that_is_asked(
+    store: Store,
+) -> None:
+    made = store.links.add(link(), EVENT)
+
+    both = unheard(store, WearablesAsked(streams=frozenset({"heart-rate", "steps"})))
+
+    assert both == [("heart-rate", "cloud", EVENT.at), ("steps", "cloud", EVENT.at)]
+    assert made.since < EVENT.at
+    assert store.wearables(JOHN, HEARD, NOW).streams == ()
+
+
+def test_a_link_of_which_anything_came_is_agreed_for_that_alone(
+    store: Store, deliver: Deliver, make_sample: MakeSample
+) -> None:
+    made = store.links.add(link(), EVENT)
+    deliver(make_sample(0, metric="steps"), owner=owner(made))
+
+    assert store.wearables(JANE, HEARD, NOW).streams == ()
+
+
+def test_a_link_is_not_agreed_before_it_begins_nor_once_it_is_over_or_was_wrong(
+    store: Store,
+) -> None:
+    later = store.links.add(replace(link(), since=NOW + timedelta(hours=1)), EVENT)
+    assert unheard(store) == []
+    store.links.retract(later.id, EVENT)
+    made = store.links.add(link(), EVENT)
+    store.links.end(made.id, NOW - timedelta(minutes=1), EVENT)
+
+    assert unheard(store) == []
+
+
+def test_a_link_that_follows_another_counts_from_its_own_begin(
+    store: Store, deliver: Deliver, make_sample: MakeSample
+) -> None:
+    before = store.links.add(link(), EVENT)
+    deliver(make_sample(0), owner=owner(before))
+    store.links.end(before.id, EIGHT + timedelta(minutes=1), EVENT)
+    store.links.add(replace(link(), since=EIGHT + timedelta(minutes=2)), EVENT)
+
+    ((_, source, since),) = unheard(store)
+
+    assert (source, since) == ("cloud", EVENT.at)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from cds_service.store.detection.tables import EVERY_TABLE
 from cds_service.store.records import AuditEvent, Intake
 from cds_service.store.samples import belongings
 from cds_service.store.samples.records import (
@@ -27,6 +26,7 @@ from cds_service.store.tables import (
 )
 from cds_service.store.upkeep.patients import BY_CONSENT, Asked
 from cds_service.store.upkeep.pruning import Keep
+from cds_service.store.workbench.tables import EVERY_TABLE
 from cds_service.wearables.samples import Removal, Sample
 
 from .conftest import EIGHT, NOW
@@ -38,7 +38,9 @@ THEIRS = {
     **{"sample_streams": 1, "sample_devices": 1, "samples": 2, "sample_revisions": 1},
     **{"sample_removals": 1, "links": 1, "link_tokens": 1, "quarantine": 1},
     **{"day_summaries": 1, "detector_days": 1, "own_limits": 1, "detection_due": 1},
-    "imports": 1,
+    **{"imports": 1, "grants": 1, "pulls": 1, "wanted_intervals": 1, "sign_ins": 1},
+    **{"notification_subscriptions": 1},
+    **{"smart_sessions": 1, "smart_tokens": 1, "smart_tickets": 1},
 }
 """Rows of each of the two patients."""
 
@@ -58,15 +60,42 @@ DAYS = (
     " noted_us, why) VALUES (%s, 'heart-rate', 0, 1, 0, '')",
 )
 
+CAME = (
+    "INSERT INTO smart_sessions (tenant, fhir_base, patient_id, id, key_hash, launch,"
+    " client, scopes, sealed, why_ended, opened_us, idle_until_us, until_us) VALUES"
+    " (%s, '%n', '', '%n', 'ehr', '[]', 'sealed', '', 0, 1, 1)",
+    "INSERT INTO smart_tokens (launch, access, refresh, epoch, held_until_us) VALUES"
+    " ('%n', 'sealed', 'sealed', 1, 0)",
+    "INSERT INTO smart_tickets (ticket_hash, session, until_us) VALUES"
+    " ('%n', '%n', 1)",
+)
+PERMITTED = (
+    'INSERT INTO grants (id, tenant, source, "user", vendor_user, scopes, access,'
+    " refresh, state, why, granted, epoch, holder, held_until_us) VALUES (%n, 'north',"
+    " 'cloud', '%u', 'v%u', '[]', 'sealed', 'sealed', 'active', '',"
+    " '2026-11-20T00:00:00Z', 1, '', 0)",
+    'INSERT INTO pulls ("grant", kind, until, due_us, failures, problem) VALUES (%n,'
+    " 'steps', '2026-11-21', 0, 0, '')",
+    'INSERT INTO wanted_intervals (tenant, source, "user", kind, start_us, end_us,'
+    " noted_us) VALUES ('north', 'cloud', 'v%u', 'steps', 0, 1, 0)",
+    'INSERT INTO sign_ins (state, tenant, source, "user", verifier, redirect_uri,'
+    " outcome, until_us) VALUES ('%n', 'north', 'cloud', '%u', 'sealed', '', '', 0)",
+    'INSERT INTO notification_subscriptions (tenant, source, "user", base, asked,'
+    " problem, due_us, failures) VALUES ('north', 'cloud', '%u', '', '', '', 0, 0)",
+)
+
 
 @pytest.fixture
 def wearers(store: Store, make_sample: MakeSample, rows: Rows) -> Store:
     """Two who have everything: samples, one revised, a token, something held, days."""
     for patient in (JANE, JOHN):
-        for statement in DAYS:
+        number = str(1 + (patient == JOHN))
+        for statement in (*DAYS, *CAME):
             key = ", ".join(f"'{each}'" for each in patient)
-            rows(statement.replace("%s", key))
+            rows(statement.replace("%s", key).replace("%n", number))
         user = patient.patient_id
+        for statement in PERMITTED:
+            rows(statement.replace("%n", number).replace("%u", user))
         made = store.links.add(link(patient, user=user), EVENT)
         store.wearer_tokens.issue(made, ["samples"], EVENT)
         owner = StreamOwner(patient, "cloud", made.id)
@@ -177,7 +206,7 @@ def test_days_outlive_the_samples_and_go_after_days_of_their_own(
     told = {"day_summaries": 2, "detector_days": 2}
 
     assert prune(wearers, Keep(summaries=timedelta(days=1))) == {}
-    assert wearers.pruning.count(keep, NOW) == told
+    assert wearers.pruning.count(keep, NOW) == {**told, "outbox": 0, "told": 0}
     assert prune(wearers, keep) == told
 
 
@@ -206,7 +235,8 @@ def test_old_samples_go_some_at_a_time(store: Store, make_sample: MakeSample) ->
 NOBODYS = {
     *("spent_tokens", "deliveries", "rulebooks", "publications", "refusals"),
     *("configurations", "leases", "probes", "marks", "unfinished_copies"),
-    *("audit_seals", "audit"),
+    *("audit_seals", "audit", "destinations", "identifiers", "pending_sign_ins"),
+    *("workbench_links", "workbench_sessions", "workbench_runs", "workbench_keys"),
 }
 """Tables without a patient; of the trail bodies are erased."""
 
@@ -218,3 +248,24 @@ def test_what_is_kept_of_a_patient_is_in_tables_that_an_erasure_reaches() -> Non
     reached |= {each.name for each in with_calls}
 
     assert {each.name for each in EVERY_TABLE} - NOBODYS == reached
+
+
+def test_no_token_and_no_verifier_is_ever_written_out(wearers: Store) -> None:
+    told = list(wearers.patients.export(Asked(JANE, "operator", NOW)))
+
+    (grant,) = [each for each in told if each["table"] == "grants"]
+    (sign_in,) = [each for each in told if each["table"] == "sign_ins"]
+    assert (grant["user"], grant["state"]) == (JANE.patient_id, "active")
+    assert not {"access", "refresh", "verifier"} & {*grant, *sign_in}
+
+
+def test_a_grant_of_a_user_who_is_another_patient_by_now_stays(
+    wearers: Store, rows: Rows
+) -> None:
+    (old,) = wearers.links.of_patient(JANE)
+    wearers.links.end(old.id, EIGHT, EVENT)
+    wearers.links.add(replace(link(JOHN, user=JANE.patient_id), since=EIGHT), EVENT)
+
+    wearers.patients.erase(Asked(JANE, "operator", NOW), calls=False)
+
+    assert [each["id"] for each in rows("SELECT id FROM grants ORDER BY id")] == [1, 2]

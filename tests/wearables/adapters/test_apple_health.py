@@ -297,3 +297,8 @@ def test_an_ecg_is_read_in_the_language_of_the_phone_as_far_as_it_is_known() -> 
 def test_a_file_that_is_no_ecg_is_left_out() -> None:
     item = adapt_ecg("a,b\n1,2\n", "notes.csv", CATALOGUE)
     assert isinstance(item, LeftOut) and item.reason == "time"
+
+
+def test_an_ecg_with_a_cell_beyond_what_csv_holds_is_left_out() -> None:
+    item = adapt_ecg(ECG + "x" * 200_000, "ecg.csv", CATALOGUE)
+    assert isinstance(item, LeftOut) and item.reason == "malformed"

@@ -1,7 +1,7 @@
 """Every delivery of ``fixtures/wearables/<format>/``, and the items that it gives.
 
-Beside ``<name>.json`` stands ``<name>.items.jsonl``: a line for each item, as
-``cds-service adapt`` writes it, or one that says why the whole is refused.
+Beside ``<name>.json``, or ``.hl7``, stands ``<name>.items.jsonl``: a line for each
+item, as ``cds-service adapt`` writes it, or one that says why the whole is refused.
 """
 
 import json
@@ -26,11 +26,10 @@ ODD_UNITS = {"nightscout/shouldFail/entries-that-are-none"}
 
 
 def names_in(folder: str) -> list[str]:
-    found = FIXTURES.glob(f"*/{folder}/*.json")
     return sorted(
-        str(each.relative_to(FIXTURES).with_suffix(""))
-        for each in found
-        if each.parts[-3] in FORMATS
+        str(each.relative_to(FIXTURES)).removesuffix(format.suffix)
+        for name, format in FORMATS.items()
+        for each in FIXTURES.glob(f"{name}/{folder}/*{format.suffix}")
     )
 
 
@@ -43,10 +42,12 @@ def deliveries(folder: str) -> list[Any]:
 
 def items_of(name: str) -> Iterator[Any]:
     """The items of a delivery; the refusal of one that is none."""
-    body = json.loads((FIXTURES / f"{name}.json").read_text("utf-8"))
-    adapt = FORMATS[name.partition("/")[0]].adapt
+    format = FORMATS[name.partition("/")[0]]
+    body = (format.parse or json.loads)(
+        (FIXTURES / (name + format.suffix)).read_bytes()
+    )
     try:
-        yield from adapt(body, Source(), CATALOGUE)
+        yield from format.adapt(body, Source(), CATALOGUE)
     except Unprocessable as error:
         yield error
 
@@ -117,4 +118,5 @@ def test_every_format_has_deliveries_of_both_kinds(format: str) -> None:
 @pytest.mark.parametrize("format", FORMATS)
 def test_no_expectation_is_left_without_its_delivery(format: str) -> None:
     for each in (FIXTURES / format).rglob("*.items.jsonl"):
-        assert each.with_name(each.name.replace(".items.jsonl", ".json")).exists()
+        told = each.name.replace(".items.jsonl", FORMATS[format].suffix)
+        assert each.with_name(told).exists()

@@ -5,6 +5,7 @@ It shares no line with what it is compared to.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from cds_service.wearables.detection.detectors import SustainedBreach
@@ -40,14 +41,14 @@ def one_voice_a_minute(series: Series) -> list[Point]:
         told = len(minutes_told[quarter, each.voice])
         return sources.index(sources[each.voice]), -told, each.voice
 
+    first: dict[int, tuple[int, int, int]] = {}
+    for each in series.points:
+        minute, own = each.start_us // (60 * SECOND), rank(each)
+        first[minute] = min(own, first.get(minute, own))
     return [
         each
         for each in sorted(series.points)
-        if not any(
-            other.start_us // (60 * SECOND) == each.start_us // (60 * SECOND)
-            and rank(other) < rank(each)
-            for other in series.points
-        )
+        if rank(each) == first[each.start_us // (60 * SECOND)]
     ]
 
 
@@ -58,7 +59,7 @@ def is_at_rest(at: Point, pattern: SustainedBreach, steps: Sequence[Point]) -> b
     if at.context is Context.ACTIVE:
         return False
     begin = at.start_us - rest.lookback.total_seconds() * SECOND
-    told = False
+    told = set[int]()
     for each in steps:
         length = (each.end_us - each.start_us) / SECOND
         if length > rest.longest.total_seconds() or each.flags & Flag.DAY_TOTAL:
@@ -66,8 +67,9 @@ def is_at_rest(at: Point, pattern: SustainedBreach, steps: Sequence[Point]) -> b
         if each.start_us <= at.start_us and each.end_us > begin:
             if each.value / (length / 60) > rest.per_minute:
                 return False
-            told = True
-    return told
+            first, last = max(each.start_us, begin), min(each.end_us, at.start_us)
+            told.update(range(int(first // SECOND), int(last // SECOND)))
+    return len(told) >= rest.covered * rest.lookback.total_seconds()
 
 
 def breaches(at: Point, limit: float) -> bool:
@@ -90,17 +92,20 @@ class Plainly:
     rested: list[bool]
     pattern: SustainedBreach
 
+    def __post_init__(self) -> None:
+        self.times = [each.start_us / SECOND for each in self.points]
+
     def time(self, number: int) -> float:
-        return self.points[number].start_us / SECOND
+        return self.times[number]
 
     def told(self, begin: float, end: float) -> list[tuple[float, float, int]]:
         """For which parts of a time which reading speaks."""
         gap, found = self.pattern.gap.total_seconds(), []
-        for number in range(len(self.points) - 1):
-            at, later = self.time(number), self.time(number + 1)
-            start, stop = max(begin, at), min(end, later, at + gap)
-            if self.rested[number] and start < stop:
-                found.append((start, stop, number))
+        for number, (at, later) in enumerate(pairwise(self.times)):
+            if self.rested[number] and at < end and later > begin:
+                start, stop = max(begin, at), min(end, later, at + gap)
+                if start < stop:
+                    found.append((start, stop, number))
         return found
 
     def opens(self, number: int) -> bool:
@@ -114,8 +119,8 @@ class Plainly:
             if breaches(self.points[each], pattern.limit)
         )
         n = sum(
-            self.rested[each] and end - hold <= self.time(each) <= end
-            for each in range(len(self.points))
+            rested and end - hold <= at <= end
+            for rested, at in zip(self.rested, self.times)
         )
         return (
             n >= pattern.readings

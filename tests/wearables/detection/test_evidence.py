@@ -39,6 +39,17 @@ def test_readings_are_those_that_start_in_a_time() -> None:
     assert not evidence.series("steps", 0, HOUR).points
 
 
+def test_what_reaches_beyond_an_instant_began_before_it() -> None:
+    lasts = [Point(1 * HOUR, end * HOUR, 70, 0) for end in (1, 2, 3)]
+    evidence = GivenEvidence({"steps": Series("steps", (), lasts)})
+
+    found = evidence.reaching("steps", 0, 2 * HOUR)
+
+    assert [each.end_us // HOUR for each in found.points] == [3]
+    assert not evidence.reaching("steps", 2 * HOUR, 2 * HOUR).points
+    assert not evidence.reaching("steps", 0, HOUR).points
+
+
 def test_an_episode_is_there_from_its_start_to_what_showed_that_it_was_over() -> None:
     stored = [StoredEpisode("e-1", 0, EPISODE, False)]
     evidence = GivenEvidence(stored={"fast": stored})

@@ -124,9 +124,9 @@ def check_order(seed: int, detectors: Sequence[Detector] = DETECTORS) -> int:
 
 
 def test_a_few_series_of_days_tell_the_same_in_whatever_portions_they_come() -> None:
-    assert sum(map(check_order, range(6))) > 12
+    assert sum(map(check_order, range(3))) > 5
 
 
 @pytest.mark.slow
 def test_many_series_of_days_tell_the_same_in_whatever_portions_they_come() -> None:
-    assert sum(map(check_order, range(6, 206))) > 400
+    assert sum(map(check_order, range(3, 206))) > 406

@@ -1,23 +1,28 @@
 """What late readings make of episodes that are stored, and which one is which."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from cds_service.wearables.detection.detectors import OwnLimit
 from cds_service.wearables.detection.episodes import Closing, StoredEpisode
+from cds_service.wearables.detection.evidence import GivenEvidence
+from cds_service.wearables.detection.reassessing import reassess
 from cds_service.wearables.detection.reconciling import reconcile
 from cds_service.wearables.samples import Context, Device
-from cds_service.wearables.series import Point, Voice
+from cds_service.wearables.series import Point, Series, Voice
 
 from .wearer import (
+    CATALOGUE,
     DETECTOR,
     EIGHT,
     EIGHT_US,
     FAST,
     HR,
+    LATER,
     SECOND,
     STEPS,
     Wearer,
@@ -50,6 +55,39 @@ def test_readings_that_come_later_extend_an_episode_under_its_id() -> None:
     (stored,) = wearer.episodes["fast"]
     assert (stored.id, stored.rev) == ("e-1", 1)
     assert (seconds(stored.episode.last), stored.episode.peak) == (29 * 60, 130)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is given, and how far it was read."""
+
+    given: GivenEvidence
+    asked: list[int] = field(default_factory=list)
+
+    def series(self, metric: str, from_us: int, to_us: int) -> Series:
+        self.asked.append(to_us)
+        return self.given.series(metric, from_us, to_us)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.given, name)
+
+
+def test_an_episode_before_each_midnight_does_not_have_the_days_after_be_judged() -> (
+    None
+):
+    wearer, day = Wearer(), 24 * 60
+    evening = [115] * 46 + [70] * 11
+    for number in range(10):
+        wearer.deliver(minutes(*evening, start=15 * 60 + number * day))
+    assert len(wearer.found()) == 10
+    watched = Watched(wearer.evidence())
+
+    noon = EIGHT_US + 4 * 3600 * SECOND
+    found = reassess([DETECTOR], CATALOGUE, watched, {HR: (noon, noon)}, LATER)
+
+    midnight = EIGHT_US + 16 * 3600 * SECOND
+    assert found.changes == {}
+    assert max(watched.asked) <= midnight + 3600 * SECOND
 
 
 def test_late_readings_of_before_have_it_open_earlier_under_its_id() -> None:

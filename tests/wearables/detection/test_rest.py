@@ -51,25 +51,44 @@ def test_five_minutes_without_steps_are_rest() -> None:
     assert at(300, walked(0, 300, 11)) is MOVES
 
 
-def test_with_the_first_minute_of_which_steps_are_told_rest_is_known() -> None:
-    assert at(-1, walked(0, 300, 0)) is UNKNOWN
-    assert at(0, walked(0, 300, 0)) is REST_
-    assert at(299, walked(0, 300, 0)) is REST_
-
-
-def test_five_minutes_after_the_last_of_which_steps_are_told_rest_is_not_known() -> (
-    None
-):
-    assert at(599, walked(0, 300, 0)) is REST_
-    assert at(600, walked(0, 300, 0)) is UNKNOWN
+def test_four_of_five_minutes_before_a_reading_must_be_told_of() -> None:
+    assert at(239, walked(0, 300, 0)) is UNKNOWN
+    assert at(240, walked(0, 300, 0)) is REST_
+    assert at(360, walked(0, 300, 0)) is REST_
+    assert at(361, walked(0, 300, 0)) is UNKNOWN
     assert at(600, []) is UNKNOWN
 
 
-def test_steps_that_are_told_now_and_then_prove_rest_where_each_meets_the_time() -> (
-    None
-):
-    assert at(600, [*walked(240, 300, 0), *walked(360, 420, 0)]) is REST_
-    assert at(600, [*walked(301, 361, 90), *walked(420, 480, 0)]) is MOVES
+def test_one_minute_that_is_told_proves_no_five_minutes_of_rest() -> None:
+    assert at(600, walked(540, 600, 0)) is UNKNOWN
+    assert at(600, [*walked(240, 300, 0), *walked(360, 420, 0)]) is UNKNOWN
+
+
+def test_a_minute_that_is_told_twice_counts_once() -> None:
+    twice = sorted([*walked(420, 600, 0), *walked(450, 570, 0), *walked(420, 480, 0)])
+
+    assert at(600, twice) is UNKNOWN
+    assert at(600, sorted([*twice, *walked(300, 360, 0)])) is REST_
+
+
+def test_minutes_in_several_runs_add_up() -> None:
+    assert at(600, [*walked(300, 420, 0), *walked(480, 600, 0)]) is REST_
+    assert at(600, [*walked(300, 360, 0), *walked(480, 600, 0)]) is UNKNOWN
+
+
+def test_of_an_interval_that_goes_on_what_lies_before_the_reading_counts() -> None:
+    assert at(240, walked(0, 900, 0, length=900)) is REST_
+    assert at(239, walked(0, 900, 0, length=900)) is UNKNOWN
+
+
+def test_where_any_minute_is_enough_one_that_meets_the_time_proves_rest() -> None:
+    any_minute = replace(REST, covered=0)
+    times = (-1, 0, 299, 599, 600)
+    points = [reading(second, 115, Context.UNKNOWN) for second in times]
+
+    found = rest_of(points, any_minute, walked(0, 300, 0))
+
+    assert found == [UNKNOWN, REST_, REST_, REST_, UNKNOWN]
 
 
 def test_steps_in_any_of_five_minutes_are_movement_though_the_others_are_not_told() -> (
@@ -77,6 +96,10 @@ def test_steps_in_any_of_five_minutes_are_movement_though_the_others_are_not_tol
 ):
     assert at(899, walked(540, 600, 90)) is MOVES
     assert at(900, walked(540, 600, 90)) is UNKNOWN
+
+
+def test_movement_is_known_however_little_is_told() -> None:
+    assert at(600, walked(301, 361, 90)) is MOVES
 
 
 def test_steps_that_begin_with_the_reading_are_movement() -> None:

@@ -430,6 +430,32 @@ def test_what_opens_before_a_detector_is_in_force_or_after_it_is_not_detected() 
     assert len(told(points, of=Wearer([today]))) == 1
 
 
+def test_what_was_over_before_another_version_took_effect_stays_as_it_was() -> None:
+    wearer = Wearer()
+    wearer.deliver(minutes(*[115] * 31))
+    (before,) = wearer.found()
+    wearer.detectors = [
+        replace(DETECTOR, version="1.1.0", effective=date(2026, 11, 23))
+    ]
+
+    wearer.deliver(minutes(70, start=31))
+
+    assert (wearer.found(), wearer.retracted) == ([before], [])
+
+
+def test_what_lasts_into_the_day_of_another_version_is_told_by_that_one() -> None:
+    wearer = Wearer()
+    wearer.deliver(minutes(*[115] * 60, start=15.5 * 60))
+    wearer.detectors = [
+        replace(DETECTOR, version="1.1.0", effective=date(2026, 11, 23))
+    ]
+
+    wearer.deliver(minutes(115, start=16.6 * 60))
+
+    (after,) = wearer.found()
+    assert after.version == "1.1.0"
+
+
 def test_a_draft_detects_nothing() -> None:
     wearer = Wearer([replace(DETECTOR, status="draft")])
 

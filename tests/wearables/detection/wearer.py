@@ -56,6 +56,7 @@ REST = Rest(
     per_minute=10,
     lookback=timedelta(seconds=300),
     longest=timedelta(minutes=15),
+    covered=0.8,
 )
 FAST = SustainedBreach(
     direction=Direction.ABOVE,

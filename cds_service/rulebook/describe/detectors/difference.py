@@ -25,7 +25,7 @@ _KEYS: Mapping[str, VersionStep] = {
 }
 _MORE_IS_NARROWER = frozenset(
     {"for", "coverage", "share", "readings", "lookback", "days", "deviations"}
-    | {"valid_days", "worn", "rises_by", "falls_by", "by"}
+    | {"valid_days", "worn", "rises_by", "falls_by", "by", "covered"}
 )
 """Keys of which a greater number means fewer episodes."""
 _MORE_IS_WIDER = frozenset({"speaks_for", "late_start", "per_minute", "longest", "of"})

@@ -227,7 +227,8 @@ class _Words:
         yield (
             "At rest is who the reading itself says to be, or who in the "
             f"{amounts['lookback']} before had no more than {amounts['per_minute']} "
-            f"{title} a minute, told in intervals of {amounts['longest']} at most. "
+            f"{title} a minute, told in intervals of {amounts['longest']} at most, of "
+            f"at least {_percent(amounts['covered'])} of that time. "
             "Where nothing proves rest nor movement, it is not judged."
         )
 
@@ -321,7 +322,7 @@ class _Words:
         return f"{by} {self.unit} or more {side} the limit"
 
     def share(self, key: str) -> str:
-        return f"{float(self.of(key)):.0%}".replace("%", " %")
+        return _percent(self.of(key))
 
     def of(self, key: str) -> str:
         return self.said(self.node.amounts[key])
@@ -332,6 +333,10 @@ class _Words:
             default = self.tree.params[amount.param].default.written
             return str(self.tuned.get(amount.param, default))
         return str(amount.written)
+
+
+def _percent(share: str) -> str:
+    return f"{float(share):.0%}".replace("%", " %")
 
 
 def _days(count: str) -> str:

@@ -28,16 +28,17 @@ from .standing import (
     observation_standing,
     problem_ending,
 )
+from .supplies import medication_moment
 from .treatments import (
     Course,
     MedicineEntry,
     Product,
     follow,
     follow_alone,
-    medication_moment,
     medicine_ending,
     read_entry,
     same_medicine,
+    standing_now,
     without_start,
 )
 
@@ -237,11 +238,17 @@ class ChartIndex:
         elif selector.kind == "observation":
             found = observation_standing(resource, selector.status)
         else:
-            found = medication_standing(
-                resource, selector.status, self.times.now, self.times.zone
-            )
+            found = self._standing_of_medicine(selector, resource)
         modified = found is Standing.COUNTS and resource.get("modifierExtension")
         return Standing.UNCLEAR if modified else found
+
+    def _standing_of_medicine(self, selector: Selector, resource: Resource) -> Standing:
+        times = self.times
+        found = medication_standing(resource, selector.status, times.now, times.zone)
+        if selector.status != "current":
+            return found
+        began, *_ = self._time("medication", resource)
+        return standing_now(found, resource, began, times)
 
     def _row(self, slot: int, match: Match, unit: str) -> Row:
         hit, resource, holder, name, medicine, no_value = match

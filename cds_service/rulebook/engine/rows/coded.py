@@ -127,6 +127,8 @@ class Shape(NamedTuple):
 
     routes: Sequence[Stated] = ()
     forms: Sequence[Stated] = ()
+    dosages: Sequence[str] = ()
+    """What is said to the patient, and the units of doses."""
 
 
 @dataclass(slots=True)
@@ -154,10 +156,9 @@ class Coded:
         return ""
 
     def shape(self) -> Shape:
-        """Return the routes and the dose form that a medicine states.
+        """Return the routes, the dose form and the dosages that a medicine states.
 
-        A dosage's text is a sentence to a person ("keep an eye on the pulse") and says
-        nothing of the form. Each set that rules out a form asks; it is read once.
+        Each set that rules out a form asks; it is read once.
         """
         if self._shape is None:
             self._shape = self._read_shape()
@@ -165,15 +166,28 @@ class Coded:
 
     def _read_shape(self) -> Shape:
         holder, medication = self.holder, self.medication or {}
-        routes = [
-            dosage.get(member)
-            for dosage in items(holder.get("dosageInstruction", holder.get("dosage")))
-            if isinstance(dosage, dict)
-            for member in ("route", "site")
-        ]
+        written = items(holder.get("dosageInstruction", holder.get("dosage")))
+        dosages = [each for each in written if isinstance(each, dict)]
+        routes = [each.get(member) for each in dosages for member in ("route", "site")]
         forms = [medication.get("form"), medication.get("doseForm")]
         routes_said, forms_said = map(stated, routes), map(stated, forms)
-        return Shape(list(filter(any, routes_said)), list(filter(any, forms_said)))
+        told = [text for each in dosages for text in _told(each)]
+        return Shape(
+            list(filter(any, routes_said)), list(filter(any, forms_said)), told
+        )
+
+
+def _told(dosage: Mapping[str, Any]) -> list[str]:
+    """Return what a dosage says in words, and in which units.
+
+    Source: FHIR R4 Dosage.text, patientInstruction, doseAndRate; STU3 doseQuantity.
+    """
+    texts = [dosage.get("text"), dosage.get("patientInstruction")]
+    for each in (dosage, *items(dosage.get("doseAndRate"))):
+        dose = each.get("doseQuantity") if isinstance(each, dict) else None
+        if isinstance(dose, dict):
+            texts += [dose.get("unit"), dose.get("code")]
+    return [text for text in texts if text and isinstance(text, str)]
 
 
 def coded_as(concept: Any, holder: Mapping[str, Any]) -> Coded:

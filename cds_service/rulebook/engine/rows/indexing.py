@@ -1,10 +1,10 @@
 """Indexing: every resource of one chart under its selectors, in one pass a call."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timezone
 
 from ....fhir.chart import SOURCES, Chart, Resource, SourceState
-from ....fhir.code_systems import HIERARCHIES, short_name
+from ....fhir.code_systems import HIERARCHIES, can_be_read, short_name
 from ....fhir.moments import Moment
 from ....wearables.records import WearableAlert
 from ....wearables.worn import Wearables
@@ -21,10 +21,11 @@ from .coded import (
     says_none,
     texts_of,
 )
-from .matching import RXNORM, Placing
-from .observations import NOT_MEASURED, absence_of
+from .exclusions import RXNORM
+from .matching import Hit, Placing
+from .observations import NO_NUMBER, NOT_MEASURED, absence_of
 from .problems import Times
-from .readings import Row
+from .readings import Row, text_of
 from .selectors import Group, Selectors
 from .standing import Standing
 from .worn import add_worn
@@ -94,32 +95,63 @@ class _Indexer:
 
     def add(self, resources: Sequence[Resource]) -> None:
         """Note under every selector what belongs to it, and what may."""
-        matches = self._index.matches
         for resource in resources:
-            for coded in self._read(resource):
-                placing = self._codes.find(coded)
-                left = self._left_by_codes(coded, placing)
-                if not (placing.hits or placing.meant or left):
-                    continue  # as most resources: no rule asks for them
-                no_value = self._no_value(coded, resource)
-                if no_value is NOT_MEASURED:
-                    continue
-                for slot, hit in placing.hits.items():
-                    match = Match(
-                        hit,
-                        resource,
-                        coded.holder,
-                        hit.text or coded.display_of(hit.code),
-                        coded if self._kind == "medication" else None,
-                        no_value,
-                    )
-                    matches[slot].append(match)
-                    if hit.by_name:
-                        self._index.named.add(slot)
-                for slot, text in placing.meant.items():
-                    self._add_likely(slot, text, resource)
-                if left:
-                    self._leave(left, resource, coded, placing)
+            read = self._read(resource)
+            found = [self._add_coded(coded, resource) for coded in read]
+            if self._codes.panels and self._kind == "observation":
+                self._add_panel(read[0], resource, set().union(*found))
+
+    def _add_coded(self, coded: Coded, resource: Resource) -> Collection[int]:
+        """Note what belongs to selectors, or may; return the slots of the former."""
+        by_codes = self._codes.find(coded)
+        left = self._left_by_codes(coded, by_codes)
+        placing = self._heeding_words(coded, by_codes)
+        if not (placing.hits or placing.meant or left):
+            return ()  # as most resources: no rule asks for them
+        no_value = self._no_value(coded, resource)
+        if no_value is NOT_MEASURED:
+            return placing.hits.keys()
+        for slot, hit in placing.hits.items():
+            self._match(slot, hit, coded, resource, no_value)
+        for slot, text in placing.meant.items():
+            self._add_likely(slot, text, resource)
+        if left:
+            self._leave(left, resource, coded, by_codes)
+        return placing.hits.keys()
+
+    def _match(
+        self, slot: int, hit: Hit, coded: Coded, resource: Resource, no_value: str
+    ) -> None:
+        match = Match(
+            hit,
+            resource,
+            coded.holder,
+            hit.text or coded.display_of(hit.code),
+            coded if self._kind == "medication" else None,
+            no_value,
+        )
+        self._index.matches[slot].append(match)
+        if hit.by_name:
+            self._index.named.add(slot)
+
+    def _add_panel(
+        self, whole: Coded, resource: Resource, found: Collection[int]
+    ) -> None:
+        """Note a panel with a value of its own, such as 120/80 in words.
+
+        It is noted under the parts that it was not split into: what those were cannot
+        be told, and they are newer than others.
+        """
+        panels = self._codes.panels
+        named = [(s, c) for s, c, _ in whole.codings if (s, c) in panels]
+        if not named or not _has_value(resource):
+            return
+        if self._no_value(whole, resource) is NOT_MEASURED:
+            return
+        for system, code in named:
+            for slot in set(panels[system, code]).difference(found):
+                hit = Hit(f"{system}|{code}")
+                self._match(slot, hit, whole, resource, NO_NUMBER)
 
     def _read(self, resource: Resource) -> Sequence[Coded]:
         """The codes of a resource, and those of an observation's components."""
@@ -132,6 +164,32 @@ class _Indexer:
     def _no_value(self, coded: Coded, resource: Resource) -> str:
         measures = self._kind == "observation"
         return absence_of(coded.holder, resource) if measures else ""
+
+    def _heeding_words(self, coded: Coded, placing: Placing) -> Placing:
+        """Return what codes tell, and what a problem's own words make of it.
+
+        A disease's code under "family history of" was chosen for want of a better one,
+        as was that of something wider under "history of atrial fibrillation".
+        """
+        texts = texts_of(coded.holder.get("code")) if self._kind == "condition" else []
+        if not (texts and coded.codings):
+            return placing
+        denied = self._codes.denied(texts) & placing.hits.keys()
+        doubts = denied | (self._said_beyond(coded) - placing.hits.keys())
+        if not doubts:
+            return placing
+        hits = {k: hit for k, hit in placing.hits.items() if k not in denied}
+        meant = {**placing.meant, **dict.fromkeys(doubts, texts[0])}
+        return Placing(hits, placing.known, meant)
+
+    def _said_beyond(self, coded: Coded) -> set[int]:
+        """The slots that a text names, and not what its codes are called."""
+        text = text_of(coded.holder["code"].get("text"))
+        displays = [display for _, _, display in coded.codings if display]
+        settled = any(system in HIERARCHIES for system, _, _ in coded.codings)
+        if not (text and displays and settled):
+            return set()
+        return self._codes.worded([text]) - self._codes.worded(displays)
 
     def _left_by_codes(self, coded: Coded, placing: Placing) -> Sequence[Group]:
         """The groups for which the codes of a resource do not settle what it is."""
@@ -163,7 +221,9 @@ class _Indexer:
             return
         names = coded.names or texts_of(resource.get("code"))
         said = self._codes.worded(names)
-        systems = {system for system, _, _ in coded.codings}
+        systems = {
+            system for system, code, _ in coded.codings if can_be_read(system, code)
+        }
         # Words cannot judge what comes without any; the code of a classification can.
         told = bool(names) or placing.known or not systems.isdisjoint(HIERARCHIES)
         if told and not said and not coded.lack:
@@ -205,6 +265,13 @@ _NOT_PLACED = Lack(ReasonKind.UNRESOLVED, "no value set can place it")
 _MAY_BE_MEANT = Lack(ReasonKind.UNRESOLVED, "its words say so, and no code does")
 _PASSED = (Standing.DOES_NOT, Standing.NOT_TO_GIVE)
 """An order not to give something unknown does not tell that it is taken."""
+
+
+def _has_value(observation: Resource) -> bool:
+    return any(
+        name.lstrip("_").startswith("value") and value is not None
+        for name, value in observation.items()
+    )
 
 
 def _is_settled(

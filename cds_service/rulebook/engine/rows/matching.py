@@ -4,19 +4,18 @@ A code that no rule uses is not in the index, so a resource that no rule cares a
 costs one look-up that fails.
 """
 
-import re
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
-from ....fhir.code_systems import HIERARCHIES, SYSTEMS, normalise_code
+from ....fhir.code_systems import HIERARCHIES, normalise_code
 from ...terminology.expansions import KnownProducts
-from ...terminology.folding import LONGEST_NAME, Phrase, fold, phrase_of, words_of
-from ...terminology.lexicon import DoseForm, Lexicon, Mention
+from ...terminology.folding import Phrase, phrase_of, words_of
+from ...terminology.lexicon import Lexicon, Mention
 from ...terminology.valuesets import ValueSet
-from .coded import Coded, Stated
-
-RXNORM, ATC = SYSTEMS["rxnorm"], SYSTEMS["atc"]
+from .coded import Coded
+from .exclusions import ATC, RXNORM, Exclusion, excludes, kept
 
 
 class Hit(NamedTuple):
@@ -135,13 +134,10 @@ def _joined(placings: Sequence[Placing]) -> Placing:
     return Placing(hits, known, _without(meant, hits))
 
 
+_NOT_THERE = Mention.OTHER_THING
+MOST_NAMES = 100
+"""What names more is no name: each of them may be meant or not."""
 _T = TypeVar("_T")
-
-
-def _kept(read: Callable[[str], _T]) -> Callable[[str], _T]:
-    """Return *read*, which keeps what it has read in texts that may be names."""
-    known = lru_cache(maxsize=2048)(read)
-    return lambda text: (known if len(text) <= LONGEST_NAME else read)(text)
 
 
 def _without(by_slot: Mapping[int, _T], slots: Container[int]) -> Mapping[int, _T]:
@@ -170,9 +166,9 @@ class CodeIndex:
             KnownProducts(),
         )
         self._excluding = {
-            slot: _Exclusion(valuesets[name], lexicon)
+            slot: Exclusion(valuesets[name], lexicon)
             for slot, name in slots.items()
-            if _excludes(valuesets[name])
+            if excludes(valuesets[name])
         }
         self._words = [
             (phrase_of(word), slot)
@@ -188,14 +184,20 @@ class CodeIndex:
             system: _SystemIndex(system, release)
             for system in {RXNORM}.union(*(each.systems for each in valuesets.values()))
         }
+        self.panels: dict[tuple[str, str], list[int]] = {}
+        """Slots by system and code of observations that may have them as a part."""
+        for slot, name in slots.items():
+            for panel in valuesets[name].panels:
+                self.panels.setdefault(panel, []).append(slot)
         by_set: dict[str, list[int]] = {name: [] for name in valuesets}
         for slot, name in slots.items():
             by_set[name].append(slot)
         for name, valueset in valuesets.items():
             self._add(valueset, tuple(by_set[name]))
         # As most codes, most names come again.
-        self._named = _kept(self._read_name)
-        self._worded = _kept(self._read_words)
+        self._named = kept(self._read_name)
+        self._worded = kept(self._read_words)
+        self._denied = kept(self._read_denied)
 
     def _add(self, valueset: ValueSet, slots: tuple[int, ...]) -> None:
         for system in valueset.systems:
@@ -244,23 +246,55 @@ class CodeIndex:
     def _without_excluded(self, coded: Coded, placing: Placing) -> Placing:
         hits, known, meant = placing
         out = {slot for slot in (*hits, *meant) if self._is_excluded(slot, coded)}
-        if not out:
+        # A sentence to the patient settles nothing: "keep an eye on the pulse".
+        unsure = {
+            slot: hit.text or coded.display_of(hit.code) or next(iter(coded.names), "")
+            for slot, hit in hits.items()
+            if slot not in out and self._is_dosed_otherwise(slot, coded)
+        }
+        if not (out or unsure):
             return placing
-        return Placing(_without(hits, out), known, _without(meant, out))
+        hits = _without(_without(hits, out), unsure)
+        return Placing(hits, known, {**_without(meant, out), **unsure})
 
     def worded(self, texts: Sequence[str]) -> set[int]:
         """Return the slots whose words for a problem stand in *texts*."""
         return {slot for text in texts for slot in self._worded(text)}
 
+    def denied(self, texts: Sequence[str]) -> set[int]:
+        """Return the slots whose problem one of *texts* names only to deny it."""
+        return {slot for text in texts for slot in self._denied(text)}
+
     def _read_words(self, text: str) -> frozenset[int]:
+        found = self._words_in(text)
+        if len(found) > MOST_NAMES:
+            return frozenset(slot for _, slot in found)
+        said = self._said(text, found)
+        return frozenset(s for s, mention in said.items() if mention > _NOT_THERE)
+
+    def _read_denied(self, text: str) -> frozenset[int]:
+        found = self._words_in(text)
+        said = self._said(text, found if len(found) <= MOST_NAMES else ())
+        return frozenset(s for s, mention in said.items() if mention is Mention.DENIED)
+
+    def _words_in(self, text: str) -> Sequence[tuple[range, int]]:
         words = words_of(text)
-        return frozenset(
-            slot
+        return [
+            (range(place, place + len(phrase.words)), slot)
             for phrase, slot in self._words
             for place in phrase.places_in(words)
-            if self._lexicon.says(text, range(place, place + len(phrase.words)))
-            >= Mention.DOUBTFUL
-        )
+        ]
+
+    def _said(
+        self, text: str, found: Sequence[tuple[range, int]]
+    ) -> Mapping[int, Mention]:
+        """Return the most that a text says of each slot's problem."""
+        said: dict[int, Mention] = {}
+        if found:
+            heard = self._lexicon.listen(text)
+            for place, slot in found:
+                said[slot] = max(heard.says(place), said.get(slot, Mention.DENIED))
+        return said
 
     def _read_name(self, text: str) -> tuple[Named, ...]:
         """Return what a text names, and whether it means it."""
@@ -273,12 +307,18 @@ class CodeIndex:
         ]
         if not found and self._lexicon.is_no_medicine(text):
             return ((Mention.OTHER_THING, "", ()),)
-        starts = [name.start for name, _ in found]
+        if not found:
+            return ()
+        if len(found) > MOST_NAMES:
+            named = (
+                (" ".join(words[it.start : it.stop]), slots) for it, slots in found
+            )
+            return tuple((Mention.DOUBTFUL, *each) for each in dict.fromkeys(named))
+        heard = self._lexicon.listen(text)
+        starts = sorted(name.start for name, _ in found)
         return tuple(
             (
-                self._lexicon.says(
-                    text, name, min((s for s in starts if s >= name.stop), default=None)
-                ),
+                heard.says(name, _next_of(starts, name.stop)),
                 " ".join(words[name.start : name.stop]),
                 slots,
             )
@@ -321,6 +361,10 @@ class CodeIndex:
         exclusion = self._excluding.get(slot)
         return exclusion is not None and exclusion.holds(coded)
 
+    def _is_dosed_otherwise(self, slot: int, coded: Coded) -> bool:
+        exclusion = self._excluding.get(slot)
+        return exclusion is not None and exclusion.is_dosed_so(coded)
+
     def _knows_all(self, slot: int, coded: Coded) -> bool:
         """Check if a release tells all that a set could ask of a product."""
         known = self._known[slot].codes
@@ -341,100 +385,10 @@ class CodeIndex:
         return self._settled[slot]
 
 
-class _Exclusion:
-    """What a value set rules out although its codes or names match."""
-
-    def __init__(self, valueset: ValueSet, lexicon: Lexicon) -> None:
-        self._set = valueset
-        self._lexicon = lexicon
-        self._partners = tuple(map(phrase_of, valueset.excluded_names))
-        self._words = tuple(map(phrase_of, valueset.excluded_words))
-        self._atc = tuple(code for form in valueset.forms for code in form.atc)
-        self._says_word = _kept(self._find_word)
-        self._says_partner = _kept(self._find_partner)
-        self._says_form = _kept(self._find_form)
-        self._says_form_in_rxnorm = _kept(self._find_form_in_rxnorm)
-
-    def holds(self, coded: Coded) -> bool:
-        sure = False
-        for system, written, _ in coded.codings:
-            code = normalise_code(system, written)
-            sure = sure or (system == RXNORM and _has_form(code, self._set.known))
-            if code in self._set.excluded_codes.get(system, ()) or code.startswith(
-                self._set.excluded_prefixes.get(system, ())
-            ):
-                return True
-            if system == ATC and code.startswith(self._atc):
-                return True
-        if self._words and any(map(self._says_word, coded.names)):
-            return True
-        return not sure and (self._has_partner(coded) or self._is_of_form(coded))
-
-    def _has_partner(self, coded: Coded) -> bool:
-        """Return whether the product also holds an ingredient that rules it out."""
-        return bool(self._partners) and any(map(self._says_partner, coded.names))
-
-    def _is_of_form(self, coded: Coded) -> bool:
-        """Return whether it is given in a form that rules it out.
-
-        A route outranks a dose form, and both outrank the words of a name.
-        """
-        if not self._set.forms:
-            return False
-        shape = coded.shape()
-        for stated in (shape.routes, shape.forms):
-            verdicts = {self._rules_out(each) for each in stated} - {None}
-            if verdicts:
-                return False not in verdicts
-        called = {display for system, _, display in coded.codings if system == RXNORM}
-        return any(
-            self._says_form_in_rxnorm(text) if text in called else self._says_form(text)
-            for text in coded.names
-        )
-
-    def _find_word(self, text: str) -> bool:
-        return any(True for _ in _found(self._words, text))
-
-    def _find_partner(self, text: str) -> bool:
-        return any(
-            self._lexicon.says(text, place) is Mention.MEANT
-            for place in _found(self._partners, text)
-        )
-
-    def _find_form(self, text: str) -> bool:
-        words = words_of(text)
-        return any(form.is_said(words) for form in self._set.forms)
-
-    def _find_form_in_rxnorm(self, text: str) -> bool:
-        """Return whether a name says a form where RxNorm does: after the strength."""
-        *_, last = [None, *_STRENGTH.finditer(fold(text))]
-        return self._find_form(text if last is None else fold(text)[last.end() :])
-
-    def _rules_out(self, stated: Stated) -> bool | None:
-        """Check if what is stated is ruled out; None if no known form is stated."""
-        if _states(self._set.forms, stated):
-            return True
-        return False if _states(self._lexicon.forms.values(), stated) else None
-
-
-def _states(forms: Iterable[DoseForm], stated: Stated) -> bool:
-    codes = {(system, code) for system, code, _ in stated.codings}
-    said = [words_of(text) for text in stated.texts]
-    return any(
-        not form.codes.isdisjoint(codes) or any(map(form.is_said, said))
-        for form in forms
-    )
-
-
-def _found(phrases: Iterable[Phrase], text: str) -> Iterator[range]:
-    """Yield where phrases stand among the words of a text."""
-    words = words_of(text)
-    for phrase in phrases:
-        for place in phrase.places_in(words):
-            yield range(place, place + len(phrase.words))
-
-
-_STRENGTH = re.compile(r"\d[\d.,]*\s*(mg|mcg|ug|g|gm|ml|l|unt|meq|mmol|iu|%)(?![a-z])")
+def _next_of(starts: Sequence[int], at: int) -> int | None:
+    """Return the first of ascending *starts* that is not before *at*."""
+    index = bisect_left(starts, at)
+    return starts[index] if index < len(starts) else None
 
 
 def _parents(valueset: ValueSet, system: str) -> set[str]:
@@ -449,21 +403,6 @@ _CATEGORY = 3
 """Characters of the shortest code of ICD-10-CM."""
 
 
-def _has_form(code: str, known: KnownProducts) -> bool:
-    """Check if a code itself says its dose form, so that no words need to."""
-    return code in known.codes and code not in known.formless
-
-
 def _settled_by(valueset: ValueSet) -> frozenset[str]:
     named = {RXNORM} if valueset.names else frozenset[str]()
     return valueset.systems - named - valueset.partial
-
-
-def _excludes(valueset: ValueSet) -> bool:
-    return bool(
-        valueset.excluded_codes
-        or valueset.excluded_prefixes
-        or valueset.excluded_forms
-        or valueset.excluded_names
-        or valueset.excluded_words
-    )

@@ -103,7 +103,8 @@ def recorded_moment(resource: Resource, times: Times) -> Moment | None:
 def entered_moment(resource: Resource, times: Times) -> tuple[Moment | None, str]:
     """Return when a condition was entered, and what the record does not say of that.
 
-    Where it says nothing, it was after the onset, at whichever time until now.
+    Where it says nothing, it was after the onset, at whichever time until the record
+    was last changed, or until now.
     """
     recorded = recorded_moment(resource, times)
     if recorded:
@@ -111,8 +112,19 @@ def entered_moment(resource: Resource, times: Times) -> tuple[Moment | None, str
     if any(name in resource for name in _RECORDED):
         return None, ""
     onset = _time(resource, "onset", times)
-    since = onset.low if onset else EVER.low
-    return Moment(min(since, times.now), times.now), NOT_ENTERED
+    since = min(onset.low if onset else EVER.low, times.now)
+    return Moment(since, _changed(resource, since, times)), NOT_ENTERED
+
+
+def _changed(resource: Resource, since: datetime, times: Times) -> datetime:
+    """When a record was last changed; now if it does not say, or says what cannot be.
+
+    Source: FHIR R4 Resource.meta.lastUpdated.
+    """
+    meta = resource.get("meta")
+    written = meta.get("lastUpdated") if isinstance(meta, Mapping) else None
+    changed = parse_moment(written, times.zone)
+    return changed.high if changed and since <= changed.high < times.now else times.now
 
 
 class Ending(NamedTuple):

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ....fhir.code_systems import can_be_read
 from ....units import Scale
 from ....wearables.detection.episodes import NotJudged
 from ...terminology.lexicon import Lexicon
@@ -193,14 +194,16 @@ class Groups:
     def left_by(self, codings: Iterable[Coding], *, worded: bool) -> Sequence[Group]:
         """Return the groups for which the systems of *codings* settle nothing.
 
+        What is no code of its system settles nothing.
+
         Args:
             worded: Whether groups with words stay in doubt whatever the systems are.
         """
         table = self._worded if worded else self._left
         left: Sequence[Group] = self.all
-        for system, _, _ in codings:
+        for system, code, _ in codings:
             narrower = table.get(system)
-            if narrower is not None:
+            if narrower is not None and can_be_read(system, code):
                 both = left is not self.all
                 left = [e for e in left if e in narrower] if both else narrower
         return left

@@ -36,11 +36,15 @@ class Standing(Enum):
     NOT_TO_GIVE = "an order not to give it"
     STATUS_UNKNOWN = "recorded with an unknown status"
     TAKEN_UNKNOWN = "recorded as not known whether it is taken"
+    REPORT_UNKNOWN = "planned, and not known whether it is taken"
+    REPORTED_UNORDERED = "reported, and recorded as no more than proposed"
     UNCATEGORISED = "recorded without a category"
     OLD_ENCOUNTER = "a diagnosis of an encounter long ago, without a status"
     UNDATED_ENCOUNTER = "a diagnosis of an encounter, without a date and a status"
     END_UNKNOWN = "recorded with an end of which the date is not known"
     SUPPLY_ENDED = "active, but its supply ended long ago"
+    SUPPLY_LASTS = "completed, but what was supplied lasts longer"
+    NOT_BEGUN = "it is to be taken from a later time on"
     LATER_STOPPED = "active, but a later entry of it was stopped"
     LATER_COMPLETED = "active, but a later order of it is completed"
     LATER_NOT_TAKEN = "active, but a later entry says that it is not taken"
@@ -223,7 +227,12 @@ def intent_standing(request: Resource) -> Standing:
     intent = word_of(request.get("intent"))
     if intent in _ORDERS or (intent == "plan" and _is_reported(request)):
         return Standing.COUNTS
-    return Standing.DOES_NOT if intent in _NOT_ORDERS else Standing.UNCLEAR
+    if intent not in _NOT_ORDERS:
+        return Standing.UNCLEAR
+    if _says_reported(request):
+        return Standing.REPORTED_UNORDERED
+    unsaid = intent == "plan" and _may_be_reported(request)
+    return Standing.REPORT_UNKNOWN if unsaid else Standing.DOES_NOT
 
 
 def _by_status(status: str, counting: Collection[str], policy: str) -> Standing:
@@ -248,12 +257,30 @@ def _is_reported(resource: Resource) -> bool:
     whose = text_of(asked).split("/")
     categories = items(resource.get("category"))
     return (
-        is_true(resource.get("reportedBoolean"))
-        or is_true(resource.get("reported"))
-        or any(items(resource.get("reportedReference")))
+        _says_reported(resource)
         or (len(whose) > 1 and whose[-2] in ("Patient", "RelatedPerson"))
         or any(_status(each, {_BY_PATIENT}) == _BY_PATIENT for each in categories)
     )
+
+
+def _says_reported(resource: Resource) -> bool:
+    return (
+        is_true(resource.get("reportedBoolean"))
+        or is_true(resource.get("reported"))
+        or any(items(resource.get("reportedReference")))
+    )
+
+
+def _may_be_reported(resource: Resource) -> bool:
+    """Check if ``reported[x]`` cannot be read, or a reason stands in its place."""
+    written = [resource.get(name) for name in _REPORTED]
+    said = [each for each in written if each is not None]
+    if said:
+        return any(flag(each) is None for each in said)
+    return any(resource.get(f"_{name}") for name in _REPORTED)
+
+
+_REPORTED = ("reportedBoolean", "reported")
 
 
 def statement_status(resource: Resource, status: str) -> str:

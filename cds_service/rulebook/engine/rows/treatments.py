@@ -4,7 +4,8 @@ An order tells when it was written and, at best, for how long it is meant; wheth
 patient takes the medicine follows from all of them. A later stop ends what an earlier
 entry says, an order of which the supply ended long ago is no longer sure, and who gets
 a medicine anew after months of it has not started. Where entries leave a gap, the start
-is a range of time, and nothing is called new for the lack of an entry.
+is a range of time, and nothing is called new for the lack of an entry. What is to begin
+tomorrow is not taken yet.
 
 Source: FHIR R4 MedicationRequest.status, dispenseRequest, Timing.repeat.bounds[x];
 MedicationStatement.status, effective[x], dateAsserted.
@@ -12,18 +13,19 @@ MedicationStatement.status, effective[x], dateAsserted.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ....fhir.chart import Resource
 from ....fhir.moments import EVER, Moment, parse_moment
-from ...values.intervals import Duration
 from .problems import Ending, Times
-from .readings import flag, items, length_of
+from .readings import flag, reference_of
 from .standing import Standing, intent_standing, statement_status, word_of
+from .supplies import dosed_from, meant_until, renewed_by, supplied_until
 
 GAP = "its orders leave a gap before the last start"
+RENEWS = "it renews an order that is not here"
 
 
 class Says(Enum):
@@ -82,6 +84,10 @@ class MedicineEntry:
     """As of when it says so; of what is over its end, where that is known."""
     has_end: bool = False
     """Whether it tells when the medicine was stopped; few orders do."""
+    reference: str = ""
+    """``Type/id``."""
+    renews: frozenset[str] = frozenset()
+    """``Type/id`` of the orders that it renews; empty of one that is not named so."""
 
 
 class Course(NamedTuple):
@@ -95,27 +101,6 @@ class Course(NamedTuple):
 
 
 _OVER = (Says.STOPPED, Says.ENDED)
-
-
-def medication_moment(resource: Resource, zone: tzinfo) -> Moment | None:
-    """Return when a medicine was started, as far as the record says."""
-    if resource.get("resourceType") == "MedicationStatement":
-        period = resource.get("effectivePeriod")
-        start = period.get("start") if isinstance(period, dict) else None
-        return parse_moment(start or resource.get("effectiveDateTime"), zone)
-    dosed = _dosed_from(resource)
-    return parse_moment(resource.get("authoredOn") if dosed is None else dosed, zone)
-
-
-def _dosed_from(order: Resource) -> Any:
-    """From when a dosage of an order is meant, as it is written; None if not said."""
-    for dosage in items(order.get("dosageInstruction")):
-        bounds: Any = dosage
-        for member in ("timing", "repeat", "boundsPeriod", "start"):
-            bounds = bounds.get(member) if isinstance(bounds, dict) else None
-        if bounds is not None:
-            return bounds
-    return None
 
 
 def without_start(resource: Resource) -> str:
@@ -137,16 +122,17 @@ def read_entry(
         began: Its ``medication_moment``.
     """
     zone = times.zone
-    until = _until(resource, began, zone)
+    until = meant_until(resource, began, zone)
     if resource.get("resourceType") == "MedicationRequest":
         says = _of_order(resource)
+        names = reference_of(resource), frozenset(renewed_by(resource))
         changed = parse_moment(resource.get("statusChanged"), zone)
         if says is Says.STOPPED and changed:
-            return MedicineEntry(says, product, began, changed, changed, has_end=True)
+            return MedicineEntry(says, product, began, changed, changed, True, *names)
         told = began
-        if _dosed_from(resource) is not None:
+        if dosed_from(resource) is not None:
             told = parse_moment(resource.get("authoredOn"), zone) or began
-        return MedicineEntry(says, product, began, until, told)
+        return MedicineEntry(says, product, began, until, told, False, *names)
     status = statement_status(resource, word_of(resource.get("status")))
     says = _STATEMENTS.get(status, Says.NOTHING)
     if says is Says.TAKEN and until and until.high < times.now:
@@ -206,64 +192,27 @@ def _of_order(resource: Resource) -> Says:
     return says if intent_standing(resource) is Standing.COUNTS else Says.NOTHING
 
 
-def _until(resource: Resource, began: Moment | None, zone: tzinfo) -> Moment | None:
-    """Return how long a medicine is meant, or went on.
+def standing_now(
+    standing: Standing, resource: Resource, began: Moment | None, times: Times
+) -> Standing:
+    """Return what the time of asking makes of a *standing* among what is current.
 
-    The end of a statement; of an order that of its dosages, else of what may be
-    dispensed by it.
+    Args:
+        began: Its ``medication_moment``.
     """
-    if resource.get("resourceType") != "MedicationRequest":
-        return _end(resource.get("effectivePeriod"), zone)
-    ends = [
-        _bounds(each, began, zone) for each in items(resource.get("dosageInstruction"))
-    ]
-    known = [end for end in ends if end]
-    if known and len(known) == len(ends):
-        return max(known, key=lambda end: end.high)
-    request = resource.get("dispenseRequest")
-    if not isinstance(request, Mapping):
-        return None
-    supply = _supply(request, began, zone)
-    found = [_end(request.get("validityPeriod"), zone), supply]
-    return max((each for each in found if each), key=lambda e: e.high, default=None)
+    if standing is Standing.COUNTS and began and began.low - times.now > _CLOCKS:
+        return Standing.NOT_BEGUN
+    is_request = resource.get("resourceType") == "MedicationRequest"
+    if standing is not Standing.DOES_NOT or not is_request:
+        return standing
+    if _of_order(resource) is not Says.USED_UP:
+        return standing
+    lasts = supplied_until(resource, began, times.zone)
+    return Standing.SUPPLY_LASTS if lasts and lasts.low > times.now else standing
 
 
-def _bounds(dosage: Any, began: Moment | None, zone: tzinfo) -> Moment | None:
-    repeat: Any = dosage
-    for member in ("timing", "repeat"):
-        repeat = repeat.get(member) if isinstance(repeat, Mapping) else None
-    if not isinstance(repeat, Mapping):
-        return None
-    length = repeat.get("boundsDuration", repeat.get("boundsQuantity"))
-    span = repeat.get("boundsRange")
-    if isinstance(span, Mapping):
-        length = span.get("high")
-    return _end(repeat.get("boundsPeriod"), zone) or _later(began, length, 1, zone)
-
-
-def _supply(
-    request: Mapping[str, Any], began: Moment | None, zone: tzinfo
-) -> Moment | None:
-    """Return when all that may be dispensed is used up, with the repeats it tells."""
-    repeats = request.get("numberOfRepeatsAllowed")
-    times = 1 + (repeats if type(repeats) is int and 0 < repeats < 1000 else 0)
-    return _later(began, request.get("expectedSupplyDuration"), times, zone)
-
-
-def _later(
-    began: Moment | None, quantity: Any, times: int, zone: tzinfo
-) -> Moment | None:
-    length = length_of(quantity)
-    if began is None or length is None:
-        return None
-    whole = Duration(length.count * times, length.unit)
-    return Moment(whole.after(began.low, zone), whole.after(began.high, zone))
-
-
-def _end(period: Any, zone: tzinfo) -> Moment | None:
-    """The end of a period; a year 9999 is how some write that there is none."""
-    end = parse_moment(period.get("end"), zone) if isinstance(period, Mapping) else None
-    return end if end and end.low.year < EVER.high.year else None
+_CLOCKS = timedelta(minutes=5)
+"""How far the clock of a record may be ahead of ours."""
 
 
 def follow_alone(
@@ -276,9 +225,11 @@ def follow_alone(
     """
     if standing in (Standing.DOES_NOT, Standing.UNCLEAR):
         return Course(standing)
-    until = _until(resource, began, times.zone)
+    until = meant_until(resource, began, times.zone)
     if standing is Standing.COUNTS and _is_over(until, times):
         standing = Standing.SUPPLY_ENDED
+    if began and any(True for _ in renewed_by(resource)):
+        return Course(standing, Moment(EVER.low, began.high), RENEWS)
     return Course(standing, began)
 
 
@@ -314,6 +265,7 @@ class _Use(NamedTuple):
     end: datetime
     stopped: bool
     """Whether it was stopped then; otherwise it may have gone on."""
+    entry: MedicineEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +282,8 @@ class _Medicine:
     """As of when it was last said to be taken."""
     grace: timedelta
     """How long a supply is stretched."""
+    references: frozenset[str]
+    """Of all entries."""
 
 
 _WAS_TAKEN = (Says.TAKEN, *_OVER, Says.USED_UP, Says.HELD)
@@ -339,12 +293,16 @@ def _arrange(entries: Sequence[MedicineEntry], times: Times) -> _Medicine:
     taken = [each for each in entries if each.says in _WAS_TAKEN]
     stops = [each for each in entries if each.says in _OVER and each.told]
     uses = [
-        _Use(each.began, *_last(each, stops, times)) for each in taken if each.began
+        _Use(each.began, *_last(each, stops, times), each)
+        for each in taken
+        if each.began
     ]
     against = [
         (each.told, each)
         for each in entries
-        if each.told and (each.says in _OVER or each.says in _OPEN)
+        if each.told
+        and each.told.low - times.now <= _CLOCKS
+        and (each.says in _OVER or each.says in _OPEN)
     ]
     said = (e.told.low for e in entries if e.says is Says.TAKEN and e.told)
     return _Medicine(
@@ -353,6 +311,7 @@ def _arrange(entries: Sequence[MedicineEntry], times: Times) -> _Medicine:
         any(each.began is None for each in taken),
         max(said, default=EVER.low),
         times.reading.supply_grace.length,
+        frozenset(each.reference for each in entries),
     )
 
 
@@ -407,11 +366,12 @@ def _begun(standing: Standing, entry: MedicineEntry, medicine: _Medicine) -> Cou
     """The course with the start of the medicine, as far back as its entries reach."""
     if entry.began is None:
         return Course(standing)
-    since = entry.began
+    since, renewed = entry.began, entry.renews
     for use in medicine.uses:
-        most = _DAY if use.stopped else medicine.grace
-        if use.began.low < since.low and since.low - use.end <= most:
-            since = use.began
+        if use.began.low < since.low and _goes_on(use, since, renewed, medicine):
+            since, renewed = use.began, renewed | use.entry.renews
+    if not renewed <= medicine.references:
+        return Course(standing, Moment(EVER.low, since.high), RENEWS)
     earliest = since.low
     for use in medicine.uses:
         if use.began.low < since.low:
@@ -423,6 +383,17 @@ def _begun(standing: Standing, entry: MedicineEntry, medicine: _Medicine) -> Cou
     if earliest == since.low:
         return Course(standing, since)
     return Course(standing, Moment(earliest, since.high), GAP)
+
+
+def _goes_on(
+    use: _Use, since: Moment, renewed: frozenset[str], medicine: _Medicine
+) -> bool:
+    """Return whether what was taken since *since* continues an earlier use."""
+    gap = since.low - use.end
+    if gap <= (_DAY if use.stopped else medicine.grace):
+        return True
+    too_long = use.stopped and gap > medicine.grace
+    return use.entry.reference in renewed and not too_long
 
 
 _DAY = timedelta(days=1)

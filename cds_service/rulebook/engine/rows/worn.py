@@ -38,7 +38,7 @@ def add_worn(index: ChartIndex, wearables: Wearables, times: Times) -> None:
             case Unjudged():
                 rows = list(_unjudged(asked, tallies or ()))
         if rows:
-            index.worn[slot] += rows
+            index.worn[slot] = rows
 
 
 def _days(asked: DayValue, days: Sequence[DaySummary]) -> Iterator[Row]:

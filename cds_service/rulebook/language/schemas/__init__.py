@@ -29,6 +29,7 @@ NAMES = (
     "site",
     "alert-types",
     "metrics",
+    "outputs",
     "units",
 )
 """The kinds of file that have a schema."""

@@ -189,6 +189,8 @@ def test_what_cannot_be_known_and_is_long_past_raises_no_doubt(
 LOINC = "http://loinc.org"
 PANEL = {"coding": [{"system": LOINC, "code": "85354-9"}]}
 SYSTOLIC = {"coding": [{"system": LOINC, "code": "8480-6"}]}
+DIASTOLIC = {"coding": [{"system": LOINC, "code": "8462-4"}]}
+LOW = {"valueQuantity": {"value": 120, "unit": "mm[Hg]"}}
 MEASURED = {"valueQuantity": {"value": 190, "unit": "mmHg"}}
 
 
@@ -224,6 +226,41 @@ def test_a_part_of_a_panel_is_not_measured_by_its_own_word_or_the_panels(
 
     verdict = rules.verdict(
         BP, "sbp: {latest: {above: 180}}", chart(observations=[panel])
+    )
+
+    assert expected == (verdict if isinstance(verdict, bool) else reasons(verdict))
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"valueString": "190/90"}, {"unusable"}),
+        ({"valueQuantity": {"value": 190, "unit": "mm[Hg]"}}, {"unusable"}),
+        ({"valueString": "190/90", "component": []}, {"unusable"}),
+        ({"valueString": "190/90", "component": [{"code": DIASTOLIC}]}, {"unusable"}),
+        ({"_valueString": {"extension": []}}, {"unusable"}),
+        ({"valueString": "190/90", "status": "cancelled"}, False),
+        ({"valueString": "190/90", "component": [{"code": SYSTOLIC, **LOW}]}, False),
+        # Nothing is told, or another part.
+        ({}, False),
+        ({"component": [{"code": DIASTOLIC, **LOW}]}, False),
+        ({"hasMember": [{"reference": "Observation/s"}]}, False),
+    ],
+    ids=str,
+)
+def test_a_panel_whose_own_value_may_hold_a_part_leaves_the_newest_unknown(
+    rules: Any,
+    chart: Any,
+    reading: Any,
+    reasons: Any,
+    told: dict[str, Any],
+    expected: Any,
+) -> None:
+    before = {**reading(0, "30 hours", code=SYSTOLIC), **LOW}
+    panel = {**reading(0, "1 hours", code=PANEL), "valueQuantity": None, **told}
+
+    verdict = rules.verdict(
+        BP, "sbp: {latest: {above: 180}}", chart(observations=[before, panel])
     )
 
     assert expected == (verdict if isinstance(verdict, bool) else reasons(verdict))

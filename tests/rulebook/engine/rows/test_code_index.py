@@ -1,5 +1,6 @@
 """Codes and names of value sets, turned round: where a coded resource belongs."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from cds_service.rulebook.terminology.parts import UNSAID, Measure
 from cds_service.rulebook.terminology.valuesets import ValueSet
 
 RXNORM, ATC, ICD = SYSTEMS["rxnorm"], SYSTEMS["atc"], SYSTEMS["icd10cm"]
-SNOMED = SYSTEMS["snomed"]
+SNOMED, LOINC = SYSTEMS["snomed"], SYSTEMS["loinc"]
 BETA, ACE, EYE = 0, 1, 2
 OPHTHALMIC = DoseForm(
     "ophthalmic",
@@ -202,6 +203,14 @@ def test_a_name_that_may_be_meant_leaves_open_what_no_code_settles(
     assert BETA not in placing.hits
 
 
+def test_a_text_names_a_hundred_medicines_at_most() -> None:
+    most = " ".join(["metoprolol"] * 100)
+    more = f"{most} metoprolol"
+
+    assert index_of().find(medicine(names=(most,))).hits == {BETA: Hit("", most)}
+    assert index_of().find(medicine(names=(more,))) == Placing({}, False, {BETA: more})
+
+
 def test_a_name_that_is_denied_is_no_name_and_one_that_is_meant_ends_the_doubt() -> (
     None
 ):
@@ -367,6 +376,50 @@ def test_a_product_of_a_release_is_judged_by_its_code(
     assert sorted(placing.meant) == meant
 
 
+DROPS = [{"text": "1 eye drops twice a day"}]
+
+
+@pytest.mark.parametrize(
+    ("coded", "meant"),
+    [
+        (medicine(names=("Betimol", "Timolol")), "Timolol"),
+        (medicine((RXNORM, "10600"), names=("Betimol",)), "Betimol"),
+        (Coded([(RXNORM, "10600", "timolol")], {}, ("Betimol",)), "timolol"),
+        (Coded([(SNOMED, "1", "x"), (RXNORM, "10600", "timolol")], {}), "timolol"),
+        (medicine((RXNORM, "10600")), ""),
+    ],
+    ids=str,
+)
+def test_what_a_dosage_leaves_open_is_called_as_the_record_calls_it(
+    coded: Coded, meant: str
+) -> None:
+    dosed = replace(coded, holder={"dosageInstruction": DROPS})
+
+    assert index_of().find(dosed) == Placing({}, True, {BETA: meant})
+
+
+def test_a_dosage_leaves_open_only_what_no_code_of_a_product_tells() -> None:
+    index = index_of(WITH_RELEASE)
+    ingredient = medicine((RXNORM, "6918"), dosageInstruction=DROPS)
+    product = medicine((RXNORM, "866436"), dosageInstruction=DROPS)
+    other = medicine((RXNORM, "6918"), (SNOMED, "866436"), dosageInstruction=DROPS)
+
+    assert sorted(index.find(ingredient).meant) == [BETA]
+    assert sorted(index.find(product).hits) == [BETA]
+    assert sorted(index.find(other).meant) == [BETA]
+
+
+def test_a_panel_leads_to_every_selector_that_may_want_a_part_of_it() -> None:
+    pressure, vital = (LOINC, "85354-9"), (LOINC, "85353-1")
+    sets = {
+        "systolic": valueset("systolic", panels=frozenset({pressure, vital})),
+        "diastolic": valueset("diastolic", panels=frozenset({pressure})),
+    }
+    index = CodeIndex({0: "systolic", 1: "diastolic"}, sets, LEXICON)
+
+    assert index.panels == {pressure: [0, 1], vital: [0]}
+
+
 def problems() -> CodeIndex:
     diabetes = valueset(
         "diabetes", prefixes={ICD: ("E119", "E10")}, words=("diabetes",)
@@ -409,6 +462,17 @@ def test_a_broader_code_beside_one_that_is_listed_means_nothing_more() -> None:
 
     assert sorted(placing.hits) == [0]
     assert placing.meant == {1: "Type 2"}
+
+
+def test_a_text_that_denies_a_problem_again_and_again_is_no_name_and_denies_none() -> (
+    None
+):
+    denials = " ".join(["no diabetes"] * 100)
+
+    assert problems().denied([denials]) == {0}
+    assert problems().worded([denials]) == set()
+    assert problems().denied([f"{denials} no diabetes"]) == set()
+    assert problems().worded([f"{denials} no diabetes"]) == {0}
 
 
 def test_words_for_a_problem_are_found_in_any_of_the_texts() -> None:
@@ -475,10 +539,18 @@ def test_codes_leave_in_doubt_the_groups_that_none_of_their_systems_settles(
     systems: tuple[str, ...], left: list[Group], with_words: list[Group]
 ) -> None:
     groups = Groups([DRUGS, WORDED, ANYTHING])
-    codings = [(system, "1", "") for system in systems]
+    written = {ATC: "C07AB02", ICD: "E11.9"}
+    codings = [(system, written.get(system, "1"), "") for system in systems]
 
     assert list(groups.left_by(codings, worded=False)) == left
     assert list(groups.left_by(codings, worded=True)) == with_words
+
+
+def test_what_is_no_code_of_its_system_leaves_all_in_doubt() -> None:
+    groups = Groups([DRUGS, WORDED, ANYTHING])
+
+    assert groups.left_by([(ICD, "IMO0001", "")], worded=False) == groups.all
+    assert groups.left_by([(ATC, "digoxin", "")], worded=True) == groups.all
 
 
 def test_selectors_that_leave_the_same_in_doubt_share_a_group() -> None:

@@ -1,14 +1,19 @@
 """What one order or statement says of taking a medicine, and several in a row."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from cds_service.fhir.moments import Moment
+from cds_service.fhir.moments import EVER, Moment
 from cds_service.rulebook.engine.rows.problems import Ending, Times
 from cds_service.rulebook.engine.rows.standing import Standing, medication_standing
+from cds_service.rulebook.engine.rows.supplies import (
+    medication_moment,
+    supplied_until,
+)
 from cds_service.rulebook.engine.rows.treatments import (
     Course,
     MedicineEntry,
@@ -16,13 +21,13 @@ from cds_service.rulebook.engine.rows.treatments import (
     Says,
     follow,
     follow_alone,
-    medication_moment,
     medicine_ending,
     read_entry,
+    standing_now,
     without_start,
 )
 
-from .medicines import GAP, bounds, order, period, statement, supply
+from .medicines import GAP, RENEWS, bounds, order, period, statement, supply
 
 # What one entry says
 
@@ -252,7 +257,151 @@ def test_an_entry_says_from_when_until_when_and_as_of_when(
     told: Moment | None,
     has_end: bool,
 ) -> None:
-    assert read(entry) == MedicineEntry(says, HUNDRED, began, until, told, has_end)
+    found = replace(read(entry), reference="")
+    assert found == MedicineEntry(says, HUNDRED, began, until, told, has_end)
+
+
+NAMED = {"reference": "MedicationRequest/7"}
+
+
+@pytest.mark.parametrize(
+    ("more", "renews"),
+    [
+        ({}, []),
+        ({"priorPrescription": NAMED}, ["MedicationRequest/7"]),
+        ({"basedOn": [NAMED]}, ["MedicationRequest/7"]),
+        (
+            {"priorPrescription": NAMED, "basedOn": [{"reference": "CarePlan/1"}]},
+            ["MedicationRequest/7"],
+        ),
+        (
+            {"basedOn": [{"reference": "https://e.example/MedicationRequest/8"}]},
+            ["MedicationRequest/8"],
+        ),
+        ({"basedOn": [{"reference": "CarePlan/1"}, NAMED]}, ["MedicationRequest/7"]),
+        ({"basedOn": [{"reference": "MedicationRequest"}, "x", None]}, []),
+        ({"basedOn": [{"reference": 7}, {"reference": "MedicationRequest/7/x"}]}, []),
+        # It renews one, and does not say which.
+        ({"priorPrescription": {"identifier": {"value": "7"}}}, [""]),
+        ({"priorPrescription": "the last one"}, [""]),
+        ({"priorPrescription": {"reference": "ServiceRequest/7"}}, [""]),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("status", ["active", "stopped"])
+def test_an_order_says_which_it_is_and_which_it_renews(
+    status: str, more: dict[str, Any], renews: list[str]
+) -> None:
+    entry = read(order("2026-01-10", status, statusChanged="2026-06-01", **more))
+
+    assert entry.reference == f"MedicationRequest/{status}-2026-01-10"
+    assert entry.renews == frozenset(renews)
+
+
+def test_an_order_alone_that_renews_one_which_is_not_here_began_earlier() -> None:
+    def alone(entry: dict[str, Any], standing: Standing = Standing.COUNTS) -> Course:
+        return follow_alone(entry, medication_moment(entry, ZONE), standing, TIMES)
+
+    since = Moment(EVER.low, JAN.high)
+    renewal = order("2026-01-10", priorPrescription=NAMED)
+    undated = order(None, priorPrescription=NAMED)
+
+    assert alone(renewal) == Course(Standing.COUNTS, since, RENEWS)
+    assert alone(renewal, Standing.ON_HOLD) == Course(Standing.ON_HOLD, since, RENEWS)
+    assert alone(undated) == Course(Standing.COUNTS)
+
+
+@pytest.mark.parametrize(
+    ("began", "standing"),
+    [
+        ("2026-11-22T12:05:00Z", Standing.COUNTS),
+        ("2026-11-22T12:05:01Z", Standing.NOT_BEGUN),
+        ("2026-11-23", Standing.NOT_BEGUN),
+        ("soon", Standing.COUNTS),
+    ],
+)
+def test_a_clock_may_be_five_minutes_fast(began: str, standing: Standing) -> None:
+    entry = order(began)
+    moment = medication_moment(entry, ZONE)
+
+    assert standing_now(Standing.COUNTS, entry, moment, TIMES) is standing
+    assert standing_now(Standing.ON_HOLD, entry, moment, TIMES) is Standing.ON_HOLD
+
+
+@pytest.mark.parametrize(
+    ("entry", "standing"),
+    [
+        (order("2026-11-12T12:00:01Z", "completed"), Standing.SUPPLY_LASTS),
+        (order("2026-11-12T12:00:00Z", "completed"), Standing.DOES_NOT),
+        (order("2026-11-12T12:00:01Z", "stopped"), Standing.DOES_NOT),
+        (statement("2026-11-12T12:00:01Z", "completed"), Standing.DOES_NOT),
+    ],
+    ids=str,
+)
+def test_what_was_supplied_lasts_to_its_last_moment(
+    entry: dict[str, Any], standing: Standing
+) -> None:
+    supplied = {**entry, **supply(10)}
+    moment = medication_moment(supplied, ZONE)
+
+    assert standing_now(Standing.DOES_NOT, supplied, moment, TIMES) is standing
+
+
+MONTH = {"value": 1, "code": "mo"}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        bounds(boundsDuration=MONTH),
+        bounds(boundsPeriod=period(end="2026-11-10")),
+        {"dispenseRequest": {"expectedSupplyDuration": MONTH}},
+        {**bounds(boundsDuration=MONTH), **supply(90)},
+    ],
+    ids=str,
+)
+def test_what_was_dispensed_lasts_by_the_sites_calendar(more: dict[str, Any]) -> None:
+    entry = order("2026-10-10", "completed", **more)
+
+    lasts = supplied_until(entry, medication_moment(entry, ZONE), ZONE)
+
+    assert lasts == day(2026, 11, 10)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "standing"),
+    [
+        ("2026-11-22T12:05:00Z", Standing.LATER_HELD),
+        ("2026-11-22T12:05:01Z", Standing.COUNTS),
+        ("2026-12-01", Standing.COUNTS),
+    ],
+)
+def test_what_is_to_be_from_later_on_says_nothing_of_today(
+    ahead: str, standing: Standing
+) -> None:
+    taken, _ = courses(order("2026-01-10"), order(ahead, "on-hold"))
+
+    assert taken.standing is standing
+
+
+def test_a_renewal_goes_back_over_all_that_it_renews() -> None:
+    first = order("2020-01-10", "completed", id="1", **supply(30))
+    second = order(
+        "2022-01-10",
+        "completed",
+        id="2",
+        priorPrescription={"reference": "MedicationRequest/1"},
+        **supply(30),
+    )
+    third = order("2026-01-10", priorPrescription={"reference": "MedicationRequest/2"})
+
+    *_, last = courses(first, second, third)
+    *_, without_first = courses(second, third)
+
+    assert last == Course(Standing.COUNTS, day(2020, 1, 10))
+    assert without_first == Course(
+        Standing.COUNTS, Moment(EVER.low, day(2022, 1, 10).high), RENEWS
+    )
 
 
 @pytest.mark.parametrize(

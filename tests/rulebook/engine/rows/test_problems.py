@@ -181,6 +181,45 @@ def test_a_problem_that_was_written_down_nobody_says_when_was_since_it_began(
 
 
 @pytest.mark.parametrize(
+    ("changed", "until"),
+    [
+        ("2021-07-01T04:00:00Z", datetime(2021, 7, 1, 4, tzinfo=UTC)),
+        # Before it began, in the future, and no time at all.
+        ("2019-07-01T04:00:00Z", NOW),
+        ("2027-07-01T04:00:00Z", NOW),
+        ("soon", NOW),
+        (None, NOW),
+    ],
+)
+def test_a_problem_was_entered_before_its_record_was_last_changed(
+    changed: str | None, until: datetime
+) -> None:
+    record = {"onsetDateTime": "2020", "meta": {"lastUpdated": changed}}
+    since = datetime(2020, 1, 1, 5, tzinfo=UTC)
+
+    entered, said = entered_moment(record, TIMES)
+
+    assert (entered, said) == (Moment(since, until), "date of entry not recorded")
+
+
+def test_a_record_that_nobody_has_changed_for_years_was_not_entered_lately(
+    rules: Any, chart: Any
+) -> None:
+    written = {
+        "resourceType": "Condition",
+        "id": "c",
+        "meta": {"lastUpdated": "2021-07-01T04:00:00Z"},
+        "code": {
+            "coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "E11.9"}]
+        },
+    }
+    facts = "dm: {condition: {in: diabetes, recorded_within: 12 months}}"
+    patient = chart(conditions=[written])
+
+    assert rules.verdict(facts, "dm: absent", patient) is True
+
+
+@pytest.mark.parametrize(
     ("record", "long_ago"),
     [
         ({"recordedDate": "2025-11-21"}, True),

@@ -21,7 +21,8 @@ TIMES = Times(NOW, ZONE, parse_moment("1958-03-14", ZONE))
 COUNTS, NOT, UNCLEAR = Standing.COUNTS, Standing.DOES_NOT, Standing.UNCLEAR
 ON_HOLD, NOT_TO_GIVE = Standing.ON_HOLD, Standing.NOT_TO_GIVE
 STATUS_UNKNOWN, TAKEN_UNKNOWN = Standing.STATUS_UNKNOWN, Standing.TAKEN_UNKNOWN
-END_UNKNOWN = Standing.END_UNKNOWN
+END_UNKNOWN, REPORT_UNKNOWN = Standing.END_UNKNOWN, Standing.REPORT_UNKNOWN
+REPORTED_UNORDERED = Standing.REPORTED_UNORDERED
 ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 LOCAL = {"system": "urn:oid:1.2.3", "code": "A"}
 
@@ -403,7 +404,20 @@ def test_p_24_which_orders_count(
         ({"reportedBoolean": True, "status": "on-hold"}, ON_HOLD),
         ({"reportedBoolean": True, "status": "stopped"}, NOT),
         ({"reportedBoolean": True, "doNotPerform": True}, NOT_TO_GIVE),
-        ({"reportedBoolean": True, "intent": "proposal"}, NOT),
+        ({"reportedBoolean": True, "intent": "proposal"}, REPORTED_UNORDERED),
+        ({"reportedBoolean": True, "intent": "option"}, REPORTED_UNORDERED),
+        (
+            {"reportedReference": {"display": "her daughter"}, "intent": "directive"},
+            REPORTED_UNORDERED,
+        ),
+        ({"intent": "proposal"}, NOT),
+        # A patient who asks for a medicine does not report to take it.
+        ({"requester": {"reference": "Patient/p"}, "intent": "proposal"}, NOT),
+        ({"reportedBoolean": "perhaps"}, REPORT_UNKNOWN),
+        ({"_reportedBoolean": {"extension": []}}, REPORT_UNKNOWN),
+        ({"_reported": {"extension": []}}, REPORT_UNKNOWN),
+        ({"_reportedBoolean": {"extension": []}, "intent": "proposal"}, NOT),
+        ({"reportedBoolean": False, "_reportedBoolean": {"id": "a"}}, NOT),
     ],
     ids=str,
 )

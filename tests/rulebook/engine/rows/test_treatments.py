@@ -14,7 +14,10 @@ from .medicines import (
     FORBIDDEN,
     GAP,
     HELD,
+    LASTS,
+    LATER,
     NOT_TAKEN,
+    RENEWS,
     RXNORM,
     STOPPED,
     bounds,
@@ -392,3 +395,137 @@ def test_what_was_stopped_for_longer_than_a_supply_is_stretched_began_anew(
 
     assert ask(stopped, order("2026-08-30"), option=long) == GAP
     assert ask(stopped, order("2026-08-31"), option=long) is False
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        # It is noon in London, and seven in the morning at the site.
+        ([order("2026-11-22", **bounds(boundsPeriod=period("2026-11-23")))], LATER),
+        ([statement(None, effectivePeriod=period("2026-11-23"))], LATER),
+        ([statement("2026-12-01")], LATER),
+        ([order("2026-11-22T12:06:00Z")], LATER),
+        # A clock may be fast; of a day, a month and a year a part is over.
+        ([order("2026-11-22T12:04:00Z")], True),
+        ([order("2026-11-22")], True),
+        ([order("2026-11")], True),
+        ([order("2026")], True),
+        # The next order does not end the one by which it is taken.
+        ([order("2025-01-10"), order("2026-12-01")], True),
+        ([order("2025-01-10", "stopped"), order("2026-12-01")], LATER),
+    ],
+)
+def test_what_is_to_begin_tomorrow_is_not_taken_today(
+    ask: Callable[..., bool | str], entries: list[Any], expected: bool | str
+) -> None:
+    assert ask(*entries) == expected
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        ([order("2026-11-01", "completed", **supply(30))], LASTS),
+        ([order("2026-01-10", "completed", **supply(90, 3))], LASTS),
+        (
+            [
+                order(
+                    "2026-11-01",
+                    "completed",
+                    **bounds(boundsPeriod=period("2026-11-01", "2026-12-01")),
+                )
+            ],
+            LASTS,
+        ),
+        # Used up, or not told; until when it may be dispensed is another thing.
+        ([order("2026-10-01", "completed", **supply(30))], False),
+        ([order("2026-11-01", "completed")], False),
+        (
+            [
+                order(
+                    "2026-11-01",
+                    "completed",
+                    dispenseRequest={"validityPeriod": period(end="2027-11-01")},
+                )
+            ],
+            False,
+        ),
+        ([order("2026-11-01", "stopped", **supply(30))], False),
+        ([order("2026-11-01", "completed", intent="plan", **supply(30))], False),
+        ([order("2026-11-01", "completed", doNotPerform=True, **supply(30))], False),
+        (
+            [
+                order("2026-11-01", "completed", **supply(30)),
+                statement("2026-11-10", "stopped"),
+            ],
+            False,
+        ),
+        (
+            [order("2026-11-01", "completed", **supply(30)), order("2026-11-20")],
+            True,
+        ),
+    ],
+)
+def test_a_completed_order_may_still_be_taken_while_its_supply_lasts(
+    ask: Callable[..., bool | str], entries: list[Any], expected: bool | str
+) -> None:
+    assert ask(*entries) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "renews", "expected"),
+    [
+        # The order that it renews was written years ago, and tells no supply.
+        (
+            [order("2023-01-10", "completed")],
+            {
+                "priorPrescription": {
+                    "reference": "MedicationRequest/completed-2023-01-10"
+                }
+            },
+            True,
+        ),
+        (
+            [order("2023-01-10", "completed")],
+            {
+                "basedOn": [
+                    {"reference": "CarePlan/1"},
+                    {
+                        "reference": "https://ehr.example/fhir/MedicationRequest/"
+                        "completed-2023-01-10"
+                    },
+                ]
+            },
+            True,
+        ),
+        # One that is not here.
+        ([], {"priorPrescription": {"reference": "MedicationRequest/1"}}, RENEWS),
+        ([], {"priorPrescription": {"identifier": {"value": "1"}}}, RENEWS),
+        ([], {"basedOn": [{"reference": "MedicationRequest/1"}]}, RENEWS),
+        (
+            [order("2026-11-10", "completed")],
+            {"priorPrescription": {"reference": "MedicationRequest/1"}},
+            RENEWS,
+        ),
+        # Started anew, or on a plan that was none.
+        (
+            [order("2023-01-10", "stopped", statusChanged="2023-06-01")],
+            {
+                "priorPrescription": {
+                    "reference": "MedicationRequest/stopped-2023-01-10"
+                }
+            },
+            False,
+        ),
+        ([], {"basedOn": [{"reference": "CarePlan/1"}]}, False),
+        ([], {"basedOn": [{"reference": "ServiceRequest/1"}]}, False),
+    ],
+)
+def test_an_order_that_names_the_one_it_renews_is_as_old_as_that(
+    ask: Callable[..., bool | str],
+    before: list[Any],
+    renews: dict[str, Any],
+    expected: bool | str,
+) -> None:
+    entries = [*before, order(RENEWED, **renews)]
+
+    assert ask(*entries, option=", taken_for: 14 days") == expected

@@ -184,3 +184,159 @@ def test_a_code_of_a_classification_needs_no_words_to_be_another_problem(
     patient = chart(conditions=[problem(ICD, "J45.909", "")])
 
     assert rules.verdict(FLUTTER, "af: absent", patient) is True
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "I 48.91",
+        "\u041648.91",
+        "IMO0001",
+        "427.31",
+        "I\u00a048.91",
+        "NoCode",
+        "I4",
+        "?",
+    ],
+)
+def test_what_is_no_code_of_its_system_tells_nothing(
+    rules: Any, chart: Any, reasons: Any, code: str
+) -> None:
+    patient = chart(conditions=[problem(ICD, code, "")])
+
+    assert reasons(rules.verdict(FLUTTER, "af: absent", patient)) == {"unresolved"}
+
+
+@pytest.mark.parametrize(
+    "code", ["E11.9", "e11.9", "E11.-", "E11.-+", "E119", " E11.9 ", "I51"]
+)
+def test_a_code_of_something_else_settles_it_however_it_is_written(
+    rules: Any, chart: Any, code: str
+) -> None:
+    patient = chart(conditions=[problem(ICD, code, "")])
+
+    assert rules.verdict(FLUTTER, "af: absent", patient) is True
+
+
+def test_another_code_that_can_be_read_settles_what_an_odd_one_does_not(
+    rules: Any, chart: Any
+) -> None:
+    diabetes = problem(ICD, "IMO0001", "")
+    diabetes["code"]["coding"].append({"system": ICD, "code": "E11.9"})
+    patient = chart(conditions=[diabetes])
+
+    assert rules.verdict(FLUTTER, "af: absent", patient) is True
+
+
+@pytest.fixture
+def denying(rules: Any) -> Any:
+    """With words that deny a problem, and words that leave it in doubt."""
+    rules.files["lexicon/english.yaml"] = """
+        format: 1
+        title: English
+        mentions:
+          denied:
+            before: ["no", family history of, mother]
+            after: [ruled out]
+          doubtful:
+            before: [history of]
+            but_not: [family history of]
+        """
+    return rules
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Family history of atrial fibrillation",
+        "No atrial fibrillation",
+        "Atrial fibrillation ruled out",
+        "Mother: atrial fibrillation",
+    ],
+)
+@pytest.mark.parametrize(("system", "code"), [(SNOMED, "49436004"), (ICD, "I48.91")])
+def test_a_code_whose_words_deny_it_is_in_doubt(
+    denying: Any, chart: Any, reasons: Any, system: str, code: str, text: str
+) -> None:
+    written = problem(system, code, "Atrial fibrillation")
+    written["code"]["text"] = text
+    patient = chart(conditions=[written])
+
+    assert reasons(denying.verdict(FLUTTER, "af: absent", patient)) == {"unresolved"}
+    assert reasons(denying.verdict(FLUTTER, "af: present", patient)) == {"unresolved"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "History of atrial fibrillation",
+        "Atrial fibrillation, no anticoagulant",
+        "Atrial fibrillation; family history of atrial fibrillation",
+        "Family history of stroke",
+        "AF",
+    ],
+)
+def test_other_words_take_nothing_from_a_code(
+    denying: Any, chart: Any, text: str
+) -> None:
+    written = problem(SNOMED, "49436004", text)
+    patient = chart(conditions=[written])
+
+    assert denying.verdict(FLUTTER, "af: present", patient) is True
+
+
+def test_a_denied_problem_that_is_refuted_or_over_is_no_doubt(
+    denying: Any, chart: Any
+) -> None:
+    written = problem(SNOMED, "49436004", "No atrial fibrillation")
+    written["clinicalStatus"] = {"coding": [{"code": "resolved"}]}
+
+    absent = denying.verdict(FLUTTER, "af: absent", chart(conditions=[written]))
+
+    assert absent is True
+
+
+def told(code: str, display: str, text: str) -> dict[str, Any]:
+    """A problem of a classification, with what the clinician called it."""
+    written = problem(ICD, code, display)
+    written["code"]["text"] = text
+    return written
+
+
+CIRCULATORY = "Personal history of other diseases of the circulatory system"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "History of atrial fibrillation",
+        "Atrial fibrillation, ablated 2019",
+        "Rule out atrial fibrillation",
+    ],
+)
+def test_what_a_text_says_beyond_a_code_of_something_wider_may_be_meant(
+    denying: Any, chart: Any, reasons: Any, text: str
+) -> None:
+    patient = chart(conditions=[told("Z86.79", CIRCULATORY, text)])
+
+    assert reasons(denying.verdict(FLUTTER, "af: absent", patient)) == {"unresolved"}
+    assert reasons(denying.verdict(FLUTTER, "af: present", patient)) == {"unresolved"}
+
+
+@pytest.mark.parametrize(
+    ("display", "text"),
+    [
+        (CIRCULATORY, "Family history of atrial fibrillation"),
+        (CIRCULATORY, "History of endocarditis"),
+        # What the code is called says it as well, and the set leaves it out.
+        ("Other atrial fibrillation", "Atrial fibrillation of another kind"),
+        # A text that may be no more than what the code is called.
+        ("", "Atrial fibrillation"),
+    ],
+)
+def test_a_code_of_a_classification_says_what_its_title_says(
+    denying: Any, chart: Any, display: str, text: str
+) -> None:
+    patient = chart(conditions=[told("Z86.79", display, text)])
+
+    assert denying.verdict(FLUTTER, "af: absent", patient) is True

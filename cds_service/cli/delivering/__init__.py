@@ -1,0 +1,116 @@
+"""``cds-service deliver``: episodes and days, told to the hospital."""
+
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+
+import click
+
+from ...config import Config, InvalidConfig, load_config
+from ...delivery.dispatcher import CONNECTIONS
+from ...delivery.opening import NotOpened
+from ...publishing.serving import Log, reopen
+from ...rulebook.engine import Rulebook
+from ...starting import build_world
+from ...store.outbox.records import Backlog
+from ...store.records import StoreError
+from ...store.store import Store
+from ...web.log import say
+from .. import Verb, Verbs
+from ..rules.compiled import compile_folder
+from .running import Order, open_site, tell_on
+
+
+@click.group(
+    cls=Verbs,
+    package=__name__,
+    invoke_without_command=True,
+    verbs={
+        "backfill": Verb("outbox", "Queue what was there before for a destination."),
+        "drop": Verb("outbox", "Leave something unsent."),
+        "list": Verb("outbox", "List what waits, and for whom.", name="list_rows"),
+        "retry": Verb("outbox", "Try again what was given up."),
+        "show": Verb("outbox", "Say all that is known of what waits."),
+    },
+)
+@click.option("--once", is_flag=True, help="Tell what is due by now, and end.")
+@click.option("--destination", default="", help="Only this one; by default all.")
+@click.option(
+    "--connections",
+    default=CONNECTIONS,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="To one destination at a time.",
+)
+@click.pass_context
+def deliver(
+    context: click.Context, once: bool, destination: str, connections: int
+) -> None:
+    """Send episodes and days to destinations, until a signal comes.
+
+    Settings and the clients file are those of the server, from the environment. Several
+    may run on one database: they share the work. SIGTERM finishes what is under way;
+    SIGHUP reloads the clients file and all other files that the settings name.
+
+    Exit code 0: ended, or with --once everything due was sent; 1: it could not be done,
+    or something is left after --once: it says how much, and what to do.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    try:
+        config = load_config()
+        with closing(_open(config)) as store:
+            left = _deliver(config, store, once, destination, connections)
+    except (InvalidConfig, StoreError, NotOpened) as error:
+        raise click.ClickException(str(error)) from error
+    if once and left:
+        raise click.ClickException("; ".join(left))
+
+
+def _open(config: Config) -> Store:
+    store = Store.open(config.database_url, limits=config.database_limits)
+    store.migrate()
+    return store
+
+
+def _deliver(
+    config: Config, store: Store, once: bool, only: str, connections: int
+) -> list[str]:
+    """Deliver until it is over; what is left, a phrase a destination."""
+    log: Log = _quiet if once and sys.stderr.isatty() else say
+    world = build_world(config, _rulebook(config, store), store)
+    order = Order(only, connections, once, log)
+    opened, change = open_site(world, order)
+    if change:
+        click.echo(change, err=True)
+    tell_on(world, opened, order)
+    backlogs = store.outbox_desk.backlogs(world.clock())
+    return _left([each for each in backlogs if only in ("", each.destination)])
+
+
+def _rulebook(config: Config, store: Store) -> Rulebook:
+    """What servers serve or, where none has published anything yet, the folder."""
+    newest = store.publications.newest()
+    if newest is not None:
+        compiled = reopen(store, newest.digest)
+        if compiled.rulebook is not None:
+            return compiled.rulebook
+    return compile_folder(config.rules).rulebook
+
+
+def _left(backlogs: Sequence[Backlog]) -> list[str]:
+    left = []
+    for each in backlogs:
+        told = []
+        if each.due:
+            why = f" ({each.health.last_problem})" if each.health.last_problem else ""
+            told.append(f"{each.due:,} to be tried again{why}")
+        if each.dead:
+            told.append(f"{each.dead:,} given up, see `cds-service deliver list`")
+        if told:
+            left.append(f"{each.destination}: {', '.join(told)}")
+    return left
+
+
+def _quiet(event: str, **facts: object) -> None:
+    """Nothing is logged where a person looks on."""

@@ -1,0 +1,1 @@
+"""Wearers' grants at vendors' clouds, and how far what they permit was pulled."""

@@ -1,0 +1,1 @@
+"""References that cards bear, and what is kept behind each for some hours."""

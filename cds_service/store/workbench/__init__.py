@@ -1,0 +1,1 @@
+"""Who is in the workbench, and the links by which one comes in from the machine."""

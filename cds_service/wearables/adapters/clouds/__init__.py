@@ -1,0 +1,1 @@
+"""Answers of vendors' clouds, one vendor a module. Pure."""

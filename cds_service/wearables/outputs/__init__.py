@@ -1,0 +1,1 @@
+"""What leaves for others of what wearables told: built here, sent elsewhere. Pure."""

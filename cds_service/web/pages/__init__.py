@@ -1,0 +1,1 @@
+"""Pages for people: one look, one policy, nothing that is loaded from elsewhere."""

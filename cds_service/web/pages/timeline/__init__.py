@@ -1,0 +1,1 @@
+"""The timeline: what wearables told of one patient, as a clinician looks at it."""
