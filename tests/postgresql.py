@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,8 +21,8 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-PATIENCE = 60
-"""Seconds; a start takes less than one."""
+from .waiting import children_of, is_running, until
+
 TEMPLATE = "cds_template"
 NOBODY = "nobody"
 """Who runs it where the tests are run as root, which PostgreSQL refuses."""
@@ -149,13 +148,12 @@ class Server:
                 start_new_session=True,
                 **_as_somebody(),
             )
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            with suppress(psycopg.OperationalError), self.connect("postgres"):
-                return
-            running = self.process.poll() is None and time.monotonic() < deadline
-            assert running, (self.folder / "log").read_text()
-            time.sleep(0.02)
+        until(self._answers, (self.folder / "log").read_text, self.process)
+
+    def _answers(self) -> bool:
+        with suppress(psycopg.OperationalError), self.connect("postgres"):
+            return True
+        return False
 
     @contextmanager
     def standby(self) -> Iterator["Server"]:
@@ -184,10 +182,15 @@ class Server:
         """End it at once, without a warning, all of its processes."""
         if self.process is None:
             return
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        # Stopped, it starts no more of them. Backends are sessions of their own,
+        # and while one is left, the memory that they share hinders a new start.
+        self.process.send_signal(signal.SIGSTOP)
+        backends = children_of(self.process.pid)
+        for process in (self.process.pid, *backends):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         self.process.wait()
-        # Backends are sessions of their own; they end when they miss the postmaster.
+        until(lambda: not any(map(is_running, backends)), lambda: backends)
         self.process = None
 
     def _order(self, text: str, *names: str) -> None:

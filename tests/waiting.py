@@ -5,6 +5,8 @@ import re
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from subprocess import Popen
 from typing import Any, TypeVar
 
@@ -60,6 +62,20 @@ def breaks_no_rule(printed: str) -> bool:
     return "No violation of CDS Hooks seen." in printed or bool(
         re.search(late, printed)
     )
+
+
+def is_running(process: int) -> bool:
+    """Return whether a process, a child of ours or not, has not ended yet."""
+    with suppress(OSError):
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2][0]
+        return state != "Z"
+    return False
+
+
+def children_of(process: int) -> list[int]:
+    """Return the processes that the main thread of another one started and that run."""
+    listed = Path(f"/proc/{process}/task/{process}/children").read_text()
+    return [int(each) for each in listed.split()]
 
 
 def was_read(connection: socket.socket) -> bool:

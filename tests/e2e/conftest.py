@@ -35,7 +35,7 @@ from cds_service.publishing.publisher import Publisher
 from cds_service.store.store import Store
 from cds_service.store.upkeep.copying import copy
 
-from ..waiting import PATIENCE, until
+from ..waiting import PATIENCE, children_of, until
 
 HOME = Path(__file__).parents[2]
 CASE = HOME / "fixtures" / "patient-view" / "fires-without-anticoagulant"
@@ -107,10 +107,16 @@ class Server:
     def _is_ready(self, log: Path) -> bool:
         found = re.search(r"Listening at: http://127\.0\.0\.1:(\d+)", log.read_text())
         self.port = int(found[1]) if found else 0
-        workers = int(self.settings.get("CDS_WORKERS", "1"))
         with suppress(requests.ConnectionError):
-            return len(self.workers()) == workers and self.port > 0 and self.ready()
+            return self._is_complete() and self.port > 0 and self.ready()
         return False
+
+    def _is_complete(self) -> bool:
+        """Whether all of it runs; a watcher looks like a worker until it is loaded."""
+        watchers = int(self.settings.get("CDS_RELOAD", "on") == "on")
+        workers = int(self.settings.get("CDS_WORKERS", "1"))
+        found = len(self.watchers()), len(self.workers())
+        return found == (watchers, workers)
 
     def ready(self) -> bool:
         """Whether it says that it is."""
@@ -134,9 +140,7 @@ class Server:
     def children(self) -> list[int]:
         """Every process that the master started and that runs."""
         assert self.process
-        master = self.process.pid
-        listed = Path(f"/proc/{master}/task/{master}/children").read_text()
-        return [int(each) for each in listed.split()]
+        return children_of(self.process.pid)
 
     def kill(self) -> None:
         """End master and workers at once, without a warning; none is left."""

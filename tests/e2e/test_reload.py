@@ -27,7 +27,7 @@ from cds_service.store.records import AuditEvent
 from cds_service.store.store import Store
 
 from .. import waiting
-from ..waiting import PATIENCE
+from ..waiting import PATIENCE, is_running
 
 pytestmark = pytest.mark.slow
 
@@ -391,13 +391,6 @@ def test_a_watcher_does_not_outlive_a_master_that_was_killed(start: Start) -> No
     server.process.wait(PATIENCE)
 
     until(lambda: not is_running(watcher), "the watcher ended")
-
-
-def is_running(process: int) -> bool:
-    with suppress(OSError):
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2][0]
-        return state != "Z"
-    return False
 
 
 def test_a_broken_folder_at_start_leaves_the_last_good_rules_served(

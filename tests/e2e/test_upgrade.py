@@ -16,7 +16,7 @@ from sqlalchemy import create_engine
 from cds_service.audit import verify
 from cds_service.store.store import Store
 
-from ..waiting import PATIENCE, until
+from ..waiting import PATIENCE, children_of, is_running, until
 
 pytestmark = pytest.mark.slow
 
@@ -46,25 +46,13 @@ def masters(server: Server) -> list[int]:
     return [int(each) for each in re.findall(r"Listening at: \S+ \((\d+)\)", log)]
 
 
-def is_there(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
-
-
-def children(process: int) -> str:
-    return Path(f"/proc/{process}/task/{process}/children").read_text()
-
-
 def take_over(server: Server) -> tuple[int, int]:
     """The master of before and a new one beside it, both with workers that answer."""
     old, before = masters(server)[-1], len(masters(server))
     os.kill(old, signal.SIGUSR2)
     until(lambda: len(masters(server)) > before, (server.folder / "log").read_text)
     new = masters(server)[-1]
-    until(lambda: children(new).split())
+    until(lambda: children_of(new))
     return old, new
 
 
@@ -77,14 +65,14 @@ def test_a_new_program_takes_over_and_no_call_is_dropped(
     old, new = take_over(server)
     assert [call(server, chart) for _ in range(8)] == [200] * 8
     os.kill(old, signal.SIGTERM)
-    while is_there(old):
+    while is_running(old):
         server.process.poll()
         assert call(server, chart) == 200
 
     assert [call(server, chart) for _ in range(8)] == [200] * 8
-    assert is_there(new)
+    assert is_running(new)
     os.kill(new, signal.SIGTERM)
-    until(lambda: not is_there(new))
+    until(lambda: not is_running(new))
 
 
 def test_the_way_back_is_to_end_the_new_program(
@@ -94,10 +82,10 @@ def test_the_way_back_is_to_end_the_new_program(
     old, new = take_over(server)
 
     os.kill(new, signal.SIGTERM)
-    while is_there(new):
+    while is_running(new):
         assert call(server, chart) == 200
 
-    assert is_there(old)
+    assert is_running(old)
     assert [call(server, chart) for _ in range(8)] == [200] * 8
 
 
