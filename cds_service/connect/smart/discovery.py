@@ -39,7 +39,7 @@ def find_launching(clients: Clients, issuer: str) -> TrustedClient | None:
 
     None where there is none; then nothing is to be asked of it.
     """
-    named = parse_base(issuer)
+    named = None if set(issuer) & set("?#") else parse_base(issuer)
     for known in clients.clients:
         client = known.client
         if client.smart and named and parse_base(client.fhir_base) == named:

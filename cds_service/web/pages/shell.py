@@ -145,7 +145,8 @@ def answer_errors(pages: Blueprint) -> None:
     @pages.errorhandler(HTTPException)
     def point(error: HTTPException) -> Response:
         status = error.code or 500
-        return show_notice("No such page", _HTTP.get(status, ""), status=status)
+        title = "Nothing was done" if status == 413 else "No such page"
+        return show_notice(title, _HTTP.get(status, ""), status=status)
 
     @pages.errorhandler(Exception)
     def admit(error: Exception) -> Response:

@@ -16,6 +16,20 @@ from flask import request
 
 FIELD = "form_token"
 """What the hidden field of a form is called."""
+LONGEST_FORM = 65_536
+"""Bytes. The longest of ours has a comment, of which a character takes nine at most."""
+MOST_PARTS = 200
+
+
+def bound_forms(longest: int = LONGEST_FORM) -> None:
+    """Have no form of this request be read that is longer: it is refused with 413.
+
+    Reading one takes many times its bytes of memory, and comes before anything is known
+    of who has sent it.
+    """
+    request.max_content_length = longest
+    request.max_form_memory_size = longest
+    request.max_form_parts = MOST_PARTS
 
 
 def make_form_token(key: str) -> str:

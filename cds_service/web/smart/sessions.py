@@ -26,7 +26,7 @@ from ..pages.shell import (
     show_notice,
 )
 from .cookies import MOST, SESSION, Cookies, hash_of, is_id
-from .forms import is_own_form, make_form_token
+from .forms import bound_forms, is_own_form, make_form_token
 
 UNDER = "/smart/s/<session_id>"
 """Where the pages of a session stand."""
@@ -128,6 +128,7 @@ def guard(blueprint: Blueprint, world: World) -> None:
     @blueprint.before_request
     def enter() -> Response | None:
         allow_framing(all_ancestors(world))
+        bound_forms()
         session = gate.find(g.session_id)
         app = None if session is None else app_of(world, session.client)
         if session is None or app is None:

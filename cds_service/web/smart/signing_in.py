@@ -53,6 +53,7 @@ from ..pages.banner import banner_context
 from ..pages.shell import allow_framing, answer_errors, local_url, render_page
 from ..refusals import Refusals
 from .cookies import LAUNCH, MOST, SESSION, Cookies, hash_of, new_id, new_key
+from .forms import bound_forms
 from .sessions import CROWDED, OPEN_AGAIN, Gate, all_ancestors, launching, refuse
 
 PREFIX = "/smart"
@@ -119,6 +120,7 @@ def build_signing_in(reception: Reception) -> Blueprint:
     @smart.before_request
     def admit() -> None:
         allow_framing(all_ancestors(world))
+        bound_forms()
         seconds = reception.allowance.take(find_network(request.remote_addr))
         if seconds:
             raise Throttled(int(seconds) + 1)

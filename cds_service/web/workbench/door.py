@@ -18,7 +18,7 @@ from ...config import Config, Workbench
 from ...protocol.errors import Forbidden, Throttled
 from ..limits import Allowance, Proxies, find_address
 from ..pages.shell import answer_errors, local_url, offer, render_page
-from ..smart.forms import comes_from_here, is_own_form
+from ..smart.forms import LONGEST_FORM, bound_forms, comes_from_here, is_own_form
 from .rooms import PAGES, pages_for, tell
 from .sessions import (
     PREFIX,
@@ -94,7 +94,7 @@ def _guard(workbench: Blueprint, app: Flask, place: Workplace) -> None:
     @workbench.before_request
     def guard() -> ResponseReturnValue | None:
         """Let in who has signed in; of forms only those of our own pages."""
-        _bound_forms(world.config)
+        bound_forms()
         visit = find_visit(world)
         offer(**NOBODY)
         if visit is None:
@@ -107,6 +107,7 @@ def _guard(workbench: Blueprint, app: Flask, place: Workplace) -> None:
                 "What you sent was not looked at. Sign in, go back, and send it again.",
                 status=403,
             )
+        bound_forms(longest_form(world.config))
         g.workbench = visit
         offer(
             navigation=[
@@ -125,11 +126,9 @@ def _guard(workbench: Blueprint, app: Flask, place: Workplace) -> None:
         return None
 
 
-def _bound_forms(config: Config) -> None:
-    """A form holds a chart at most, as a call does, and little beside it."""
-    request.max_content_length = 3 * config.body_limit + 65_536
-    request.max_form_memory_size = request.max_content_length
-    request.max_form_parts = 200
+def longest_form(config: Config) -> int:
+    """Return the bytes of a chart, as a form writes it, and of little beside it."""
+    return 3 * config.body_limit + LONGEST_FORM
 
 
 def _add_ways_in(workbench: Blueprint, place: Workplace) -> None:

@@ -134,6 +134,8 @@ def test_an_ehr_that_is_not_listed_is_asked_nothing(
             f"{counterfeit.fhir}/../fhir",
             f"{ehr.base}@{urlsplit(counterfeit.base).netloc}/fhir",
             f"{ehr.fhir}/deeper",
+            f"{ehr.fhir}?",
+            f"{ehr.fhir}#",
             "http://169.254.169.254/latest",
             "file:///etc/passwd",
         ):
@@ -495,3 +497,24 @@ def test_clickjacking_finds_a_page_that_no_other_site_may_frame(
         assert "form-action 'self'" in policy and "unsafe" not in policy
     register = visitor.http.get("/smart/register").headers["Content-Security-Policy"]
     assert "frame-ancestors 'none'" in register
+
+
+@pytest.mark.parametrize("filler", [b"a&" * 40_000, b"ticket=" + b"a" * 80_000])
+def test_a_form_that_is_longer_than_any_of_ours_is_not_read(
+    visitor: Visitor, opened: World, filler: bytes
+) -> None:
+    mine = open_session(opened, visitor.http)
+    token = urlencode(form_of(opened, visitor.http, mine)).encode()
+
+    def send(url: str) -> int:
+        answer = visitor.http.post(
+            url,
+            data=token + b"&" + filler,
+            content_type="application/x-www-form-urlencoded",
+            headers=SAME,
+        )
+        return answer.status_code
+
+    urls = "/smart/window", url_of(mine, "feedback"), url_of(mine, "logout")
+    assert [send(url) for url in urls] == [413, 413, 413]
+    assert opened.store.smart_sessions.tokens(mine.launch) is not None

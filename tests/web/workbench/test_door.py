@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Browser, OpenBrowser
+from .conftest import OWN, Browser, OpenBrowser
 
 HOUR = 60
 
@@ -231,3 +231,20 @@ def test_in_development_there_is_a_workbench_and_it_wants_a_sign_in_too(
 
     assert browser.get("/workbench/login").status_code == 200
     assert browser.get("/workbench/").status_code == 303
+
+
+def test_who_is_not_signed_in_has_no_long_form_read(browse: OpenBrowser) -> None:
+    browser = browse()
+
+    answer = browser.http.post(
+        "/workbench/login",
+        base_url=browser.base,
+        data=b"a&" * 40_000,
+        content_type="application/x-www-form-urlencoded",
+        headers=OWN,
+        environ_base={"REMOTE_ADDR": browser.address},
+    )
+
+    assert answer.status_code == 413
+    assert "larger than this server accepts" in answer.text
+    assert "No such page" not in answer.text
