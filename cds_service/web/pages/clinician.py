@@ -208,7 +208,8 @@ def take_answer(world: World) -> Response:
         form.get("outcome", ""),
         form.getlist("suggestion"),
         form.get("reason", ""),
-        form.get("comment", "").strip(),
+        # A browser counts an end of line as one character, and sends two.
+        form.get("comment", "").replace("\r\n", "\n").strip(),
         now,
     )
     service, told = visit.opened.why["service"], (entry,)

@@ -32,6 +32,8 @@ MOST_DEAD = 100
 """That are listed; how many there are is said beside it."""
 SPAN = timedelta(hours=24)
 """Of deliveries."""
+ROWS = range(1, 2**63)
+"""The ids that a row may have."""
 PHASES = ("auth", "gather", "evaluate", "cards")
 """Of a call, up to when it is recorded."""
 
@@ -102,14 +104,15 @@ def add_operations(workbench: Blueprint, place: Workplace) -> None:
     @workbench.post("/operations/retry")
     @needs(BenchRole.OPERATOR, fresh=True)
     def retry() -> ResponseReturnValue:
-        ids = request.form.getlist("id", type=int)
+        told = request.form.getlist("id", type=int)
+        ids = [each for each in told if each in ROWS]
         destination = request.form.get("destination", "")
         if not ids and not destination:
             return redirect(local_url(PAGE), 303)
         chosen = Chosen(tuple(ids), destination, DEAD)
-        told = {"verb": "retry", "destination": destination, "state": DEAD}
+        why = {"verb": "retry", "destination": destination, "state": DEAD}
         by = current_visit().session.subject
-        event = AuditEvent(world.clock(), "outbox", client=by, detail=told)
+        event = AuditEvent(world.clock(), "outbox", client=by, detail=why)
         done = world.store.outbox_desk.retry(chosen, event)
         return redirect(local_url(f"{PAGE}?again={done}"), 303)
 

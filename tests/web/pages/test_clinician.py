@@ -274,6 +274,18 @@ def test_a_card_that_is_overridden_is_kept_as_any_feedback_is(
     assert kinds.count("feedback") == 1
 
 
+def test_a_comment_of_many_lines_is_as_long_as_its_field_counts(
+    clinic: Clinic, session: SmartSession, rows: Rows
+) -> None:
+    sent = "\r\n".join(["a" * 99] * 40)  # as browsers send lines; 3,999 in the field
+
+    answered = clinic.answer(session, outcome="overridden", comment=sent)
+
+    assert answered.status_code == 303
+    (kept,) = rows("SELECT user_comment FROM feedback")
+    assert kept["user_comment"] == "\n".join(["a" * 99] * 40)
+
+
 def test_a_card_that_was_overridden_here_stays_away_there(
     clinic: Clinic, session: SmartSession, request_body: Any
 ) -> None:

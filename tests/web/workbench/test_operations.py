@@ -232,3 +232,15 @@ def test_keys_of_issuers_are_listed_with_where_they_come_from(
 
 def test_an_open_server_says_so(browse: OpenBrowser) -> None:
     assert "Anybody is answered" in browse(auth="off").sign_in("viewer").get(PAGE).text
+
+
+@pytest.mark.parametrize("id", ["9223372036854775808", "9" * 30, "-1", "x", ""])
+def test_a_number_that_no_row_can_have_tries_nothing(
+    browse: OpenBrowser, id: str
+) -> None:
+    operator = browse().sign_in("operator")
+    operator.get(PAGE)
+
+    answer = operator.post(f"{PAGE}/retry", {"id": id})
+
+    assert (answer.status_code, answer.location) == (303, PAGE)

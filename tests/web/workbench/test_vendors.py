@@ -150,6 +150,29 @@ def test_a_vendor_sends_with_a_token_of_their_own(
     assert status(send(browser, "own", token=token)) == "401"
 
 
+def test_a_token_that_a_terminal_has_broken_into_lines_is_one(
+    browse: OpenBrowser, keys: tuple[str, dict[str, Any]]
+) -> None:
+    browser = browse().sign_in("viewer")
+    private = load_pem_private_key(keys[0].encode(), None)
+    token = build_token(private, Claims(ISSUER, HERE + SERVICE, "k"), browser.clock.now)
+
+    text = send(browser, "own", token=f"{token[:40]}\r\n {token[40:]}\n")
+
+    assert status(text) == "200"
+
+
+def test_a_body_that_is_nested_without_end_is_refused_as_an_ehr_would_see_it(
+    browse: OpenBrowser,
+) -> None:
+    browser = browse().sign_in("viewer")
+
+    text = send(browser, "made", body='{"a":' * 2000 + "1" + "}" * 2000)
+
+    assert status(text) == "400"
+    assert "nested" in text
+
+
 def test_a_request_that_is_wrong_is_refused_as_an_ehr_would_see_it(
     browse: OpenBrowser,
 ) -> None:
