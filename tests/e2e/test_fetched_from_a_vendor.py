@@ -92,7 +92,8 @@ def script(tmp_path: Path, hospital: Hospital) -> Iterator[subprocess.Popen[str]
     assert process.stdin is not None
     process.stdin.write(lines.replace("9100", port) + f"\necho {END}\n")
     process.stdin.close()
-    overdue = threading.Timer(PATIENCE, os.killpg, [process.pid, signal.SIGKILL])
+    patience = PATIENCE * len(lines.splitlines())
+    overdue = threading.Timer(patience, os.killpg, [process.pid, signal.SIGKILL])
     overdue.start()
     yield process
     overdue.cancel()
