@@ -82,7 +82,10 @@ class Lexicon:
     denied: Cues = Cues()
     doubtful: Cues = Cues()
     aside: Cues = Cues()
-    """Cues that count only in brackets, and after a text's first sentence."""
+    """Cues that count only in brackets, after a text's first sentence, and between the
+    name of another medicine and this one."""
+    between: Cues = Cues()
+    """Cues that count only between the name of another medicine and this one."""
     other_things: Cues = Cues()
     """What makes a name part of another thing's name, right beside it."""
     no_medicines: tuple[Phrase, ...] = ()
@@ -123,6 +126,7 @@ class Lexicon:
             _Cued.of(self.denied, words),
             _Cued.of(self.doubtful, words),
             _Cued.of(self.aside, words),
+            _Cued.of(self.between, words),
             _Cued.of(self.other_things, words),
         )
 
@@ -147,12 +151,16 @@ class Wording:
     _denied: _Cued
     _doubtful: _Cued
     _aside: _Cued
+    _between: _Cued
     _other_things: _Cued
 
-    def says(self, name: range, end: int | None = None) -> Mention:
+    def says(
+        self, name: range, end: int | None = None, other: int | None = None
+    ) -> Mention:
         """Return what the text says of the name that its words *name* are.
 
-        What follows is about it up to the word *end*, where the next name begins.
+        What follows is about it up to the word *end*, where the next name begins; the
+        word *other* is the first after the name of another medicine before it.
         """
         said = self._said
         part = next(each for each in said.parts if name.start in each)
@@ -162,16 +170,21 @@ class Wording:
             return Mention.OTHER_THING
         rest = range(name.stop, len(said.words) if end is None else end)
         before = range(part.start, name.start)
-        aside = part.start > 0 and _any_in(before, self._aside.leading)
-        if aside or _any_in(before, self._doubtful.leading):
+        between = range(name.start if other is None else other, name.start)
+        aside = before if part.start > 0 else between
+        if (
+            _any_in(before, self._doubtful.leading)
+            or _any_in(aside, self._aside.leading)
+            or _any_in(between, self._between.leading)
+        ):
             return Mention.DOUBTFUL
         if _any_in(rest, self._doubtful.following):
             return Mention.DOUBTFUL
-        leading = [each for each in self._denied.leading if _holds(before, each)]
-        following = [each for each in self._denied.following if _holds(rest, each)]
-        if any(_is_near(said, each, name) for each in (*leading, *following)):
+        denying = [each for each in self._denied.leading if _holds(before, each)]
+        denying += [each for each in self._denied.following if _holds(rest, each)]
+        if any(_is_near(said, each, name) for each in denying):
             return Mention.DENIED
-        return Mention.DOUBTFUL if leading or following else Mention.MEANT
+        return Mention.DOUBTFUL if denying else Mention.MEANT
 
 
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -204,6 +217,7 @@ def build_lexicon(
         denied=_cues(mentions, "denied"),
         doubtful=_cues(mentions, "doubtful"),
         aside=_cues(mentions, "aside"),
+        between=_cues(mentions, "between"),
         other_things=_cues(mentions, "other_things"),
         no_medicines=_phrases(
             word for data in used for word in data.get("no_medicines", ())
@@ -282,7 +296,9 @@ def _said(text: str) -> _Said:
     return _Said(TextWords(words), parts, tuple(clauses))
 
 
-_MARKS = re.compile(r"[^\W_]+|,(?!\d)|[()\[\]{};!?]|\.(?=\s|$)|(?<=\s)-+(?=\s)")
+_STOP = r"(?<![.\s(][^\W\d_])(?<!^[^\W\d_])\.(?=\s|$)"
+"""A full stop that is not of an abbreviation, such as the last one of "e.g."."""
+_MARKS = re.compile(rf"[^\W_]+|,(?!\d)|[()\[\]{{}};!?]|{_STOP}|(?<=\s)-+(?=\s)")
 
 
 def _places(

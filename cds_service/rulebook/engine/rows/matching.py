@@ -316,13 +316,22 @@ class CodeIndex:
             return tuple((Mention.DOUBTFUL, *each) for each in dict.fromkeys(named))
         heard = self._lexicon.listen(text)
         starts = sorted(name.start for name, _ in found)
+        called = [" ".join(words[name.start : name.stop]) for name, _ in found]
+        ends = [
+            (name.stop, self._called.get(each, each))
+            for (name, _), each in zip(found, called, strict=True)
+        ]
         return tuple(
             (
-                heard.says(name, _next_of(starts, name.stop)),
-                " ".join(words[name.start : name.stop]),
+                heard.says(
+                    name,
+                    _next_of(starts, name.stop),
+                    _end_of_another(ends, name.start, self._called.get(each, each)),
+                ),
+                each,
                 slots,
             )
-            for name, slots in found
+            for (name, slots), each in zip(found, called, strict=True)
         )
 
     def ingredients(self, names: Iterable[str]) -> frozenset[str]:
@@ -389,6 +398,14 @@ def _next_of(starts: Sequence[int], at: int) -> int | None:
     """Return the first of ascending *starts* that is not before *at*."""
     index = bisect_left(starts, at)
     return starts[index] if index < len(starts) else None
+
+
+def _end_of_another(
+    ends: Iterable[tuple[int, str]], start: int, ingredient: str
+) -> int | None:
+    """Return where the last name of another ingredient before *start* ended."""
+    before = (end for end, each in ends if end <= start and each != ingredient)
+    return max(before, default=None)
 
 
 def _parents(valueset: ValueSet, system: str) -> set[str]:

@@ -157,6 +157,12 @@ def test_a_problem_that_may_be_meant_is_neither_there_nor_not(
         "Metoprolol 25 mg for hypertension, no known allergies",
         "Metoprolol 50 mg statt 25 mg",
         "Métoprolol 50 mg, ne pas arrêter",
+        "Metoprolol 50 mg; stopped smoking",
+        "Metoprolol, allergies reviewed",
+        "Lisinopril and metoprolol for blood pressure",
+        "Metoprolol 25 mg given for lisinopril cough",
+        "Metoprolol 50 mg, no suspender sin consultar",
+        "Metoprolol 50 mg, niet stoppen zonder overleg",
     ],
 )
 def test_a_medicine_that_is_named_is_taken(rules: Any, chart: Any, text: str) -> None:
@@ -191,6 +197,28 @@ def test_a_medicine_that_is_named_is_taken(rules: Any, chart: Any, text: str) ->
         "Doxycyclin (Metoprolol abgesetzt)",
         "Doxycycline à la place du métoprolol",
         "Métoprolol arrêté",
+        "Metoprolol - patient refuses",
+        "Metoprolol (wife's)",
+        "Patient declined metoprolol",
+        "Metoprolol withheld",
+        "Metoprolol paused until the review",
+        "Metoprolol contraindicated",
+        "Metoprolol - entered in error",
+        "Metoprolol or placebo",
+        "Lipid emulsion for metoprolol poisoning",
+        "Bradycardia due to metoprolol",
+        "Plan: metoprolol 25 mg",
+        "Diltiazem in lieu of metoprolol",
+        "Avoid beta blockers, e.g. metoprolol",
+        "Z.n. Metoprolol",
+        "Metoprolol kontraindiziert",
+        "Métoprolol contre-indiqué",
+        "Metoprolol suspendido",
+        "Ramipril en lugar de metoprolol",
+        "Metoprolol sospeso",
+        "Metoprolol gestaakt",
+        "Metoprolol seponeret",
+        "Metoprolol suspenso",
     ],
 )
 def test_a_medicine_that_is_only_mentioned_is_neither_taken_nor_not(
@@ -212,6 +240,14 @@ def test_a_medicine_that_is_only_mentioned_is_neither_taken_nor_not(
         "metoprolol intolerance",
         "wife takes metoprolol",
         "no metoprolol",
+        "alergia a metoprolol",
+        "alérgico al metoprolol",
+        "allergia al metoprolol",
+        "allergisch voor metoprolol",
+        "overgevoelig voor metoprolol",
+        "alergia ao metoprolol",
+        "allergi mot metoprolol",
+        "allergisch auf Metoprolol",
     ],
 )
 def test_a_medicine_that_is_denied_is_never_taken(
@@ -225,6 +261,26 @@ def test_a_medicine_that_is_denied_is_never_taken(
     beside = chart(requests=[lisinopril])
     assert rules.verdict(BETA_BLOCKER, "bb: present", beside) is not True
     assert rules.verdict(OTHER, "x: present", beside) is True
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Lisinopril 10 mg given for metoprolol cough",
+        "Lisinopril because metoprolol made the patient tired",
+        "Lisinopril 10 mg increases metoprolol",
+        "Lisinopril, while metoprolol is being titrated",
+    ],
+)
+def test_what_is_said_of_a_medicine_in_the_text_of_another_leaves_it_in_doubt(
+    rules: Any, chart: Any, reasons: Any, text: str
+) -> None:
+    patient = chart(requests=[order(text)])
+
+    assert reasons(rules.verdict(BETA_BLOCKER, "bb: present", patient)) == {
+        "unresolved"
+    }
+    assert rules.verdict(OTHER, "x: present", patient) is True
 
 
 def test_a_mention_in_the_text_of_a_medicine_that_a_code_tells_is_of_no_account(
@@ -278,6 +334,8 @@ def test_what_a_drug_s_name_is_a_part_of_is_not_the_drug(
         ("diphenhydramine", "diphenhydramine allergy relief 25 mg", Mention.MEANT),
         ("warfarin", "wife takes warfarin", Mention.DENIED),
         ("warfarin", "warfarin: refused", Mention.DOUBTFUL),
+        ("warfarin", "avoid anticoagulants, e.g. warfarin", Mention.DOUBTFUL),
+        ("warfarin", "Heparin stopped. Warfarin 5 mg", Mention.MEANT),
     ],
 )
 def test_what_a_text_says_of_a_name(name: str, text: str, mention: Mention) -> None:
@@ -302,14 +360,14 @@ def test_what_is_no_medicine_is_in_no_doubt(rules: Any, chart: Any, text: str) -
 def test_a_site_adds_the_words_of_its_language(
     rules: Any, chart: Any, reasons: Any
 ) -> None:
-    text = "Metoprolol gestopt"
+    text = "Metoprolol lopetettu"
     patient = chart(requests=[order(text)])
     assert rules.verdict(BETA_BLOCKER, "bb: present", patient) is True
 
-    rules.files["lexicon/dutch.yaml"] = """
+    rules.files["lexicon/finnish.yaml"] = """
         format: 1
-        title: Dutch
-        mentions: {doubtful: {after: [gestopt]}}
+        title: Finnish
+        mentions: {doubtful: {after: [lopetettu]}}
         """
 
     verdict = rules.verdict(BETA_BLOCKER, "bb: present", patient)
@@ -348,6 +406,11 @@ EYE = [
     order("Timolol 0.5 % eye drops"),
     order("Timolol 0.5% ophthalmic solution"),
     order("TIMOLOL MALEATE 0.5 % OPHTH SOLN"),
+    order("Timolol colirio 0,5 %"),
+    order("Timolol oogdruppels 5 mg/ml"),
+    order("Timolol collirio 0,5 %"),
+    order("Timolol ögondroppar 5 mg/ml"),
+    order("Timolol", **route(text="Ojo derecho")),
     order("Timolol", **route(text="Ophthalmic")),
     order("Timolol", **route(text="Both Eyes")),
     order("Timolol 0.5 %", **route(**at(SNOMED, "54485002"))),
