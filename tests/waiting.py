@@ -78,6 +78,22 @@ def children_of(process: int) -> list[int]:
     return [int(each) for each in listed.split()]
 
 
+def running_in(group: int) -> list[int]:
+    """Return the processes of a group that have not ended yet."""
+    found = []
+    for file in Path("/proc").glob("[1-9]*/stat"):
+        with suppress(OSError):
+            state, _, of = file.read_text().rpartition(") ")[2].split()[:3]
+            if int(of) == group and state != "Z":
+                found.append(int(file.parent.name))
+    return found
+
+
+def whole_lines(file: Path) -> list[str]:
+    """Return the lines of a file but the one that is being written."""
+    return file.read_text("utf-8").rpartition("\n")[0].splitlines()
+
+
 def was_read(connection: socket.socket) -> bool:
     """Return whether the other end has taken in all that was sent, as Linux counts."""
     (_, here), (_, there) = connection.getsockname(), connection.getpeername()

@@ -35,7 +35,7 @@ from cds_service.publishing.publisher import Publisher
 from cds_service.store.store import Store
 from cds_service.store.upkeep.copying import copy
 
-from ..waiting import PATIENCE, children_of, until
+from ..waiting import PATIENCE, children_of, running_in, until
 
 HOME = Path(__file__).parents[2]
 CASE = HOME / "fixtures" / "patient-view" / "fires-without-anticoagulant"
@@ -146,9 +146,11 @@ class Server:
         """End master and workers at once, without a warning; none is left."""
         if self.process is None:
             return
+        group = self.process.pid
         with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+            os.killpg(group, signal.SIGKILL)
         self.process.wait()
+        until(lambda: not running_in(group), lambda: running_in(group))
         self.process = None
 
     def token(self, path: str = SERVICE) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from itertools import count
 from threading import Event
 from typing import Any
 
@@ -77,32 +78,38 @@ def test_what_begins_after_a_withdrawal_was_acknowledged_heeds_it(
     patient = chart.case.name
     (alert,) = chart.case.alerts["alerts"]
     server.tell(consent(patient, "collect", "use"), f"{patient}-1")
-    withdrawn = Event()
-    late: list[Any] = []
+    withdrawn, over = Event(), Event()
+    delivered: list[int] = []
+    shown: list[int] = []
 
     def deliver(sender: int) -> None:
-        for number in range(40):
-            after, name = withdrawn.is_set(), f"{patient}-{sender}-{number}"
+        numbers = count()
+        while not over.is_set():
+            after, name = withdrawn.is_set(), f"{patient}-{sender}-{next(numbers)}"
             status = server.deliver([{**alert, "id": name}], name).status_code
             if after:
-                late.append(status)
+                delivered.append(status)
 
     def look(reader: int) -> None:
-        for _ in range(40):
+        while not over.is_set():
             after, reply = withdrawn.is_set(), server.call(chart.request())
             if after:
-                late.append(len(reply.json["cards"]) if reply.status == 200 else 0)
+                shown.append(len(reply.json["cards"]) if reply.status == 200 else 0)
 
     with ThreadPoolExecutor(6) as crowd:
         busy = [crowd.submit(deliver, each) for each in range(3)]
         busy += [crowd.submit(look, each) for each in range(3)]
-        until(lambda: len(server.rows("select id from wearable_alerts")) >= 5)
-        gone = consent(patient, "collect", "use", status="inactive")
-        assert server.tell(gone, f"{patient}-2").status_code == 202
-        withdrawn.set()
+        try:
+            until(lambda: len(server.rows("select id from wearable_alerts")) >= 5)
+            gone = consent(patient, "collect", "use", status="inactive")
+            assert server.tell(gone, f"{patient}-2").status_code == 202
+            withdrawn.set()
+            until(lambda: min(len(delivered), len(shown)) >= 20)
+        finally:
+            over.set()
         for each in busy:
             each.result()
 
-    assert set(late) == {403, 0}
+    assert (set(delivered), set(shown)) == ({403}, {0})
     lasting = f"select 1 from wearable_alerts where patient_id = '{patient}'"
     assert server.rows(f"{lasting} and status = 'open'") == []

@@ -19,7 +19,7 @@ from cds_service.ehr.client import Ehr
 from cds_service.ehr.tokens import generate_key
 from cds_service.store.store import Store
 
-from ..waiting import until
+from ..waiting import until, whole_lines
 
 pytestmark = pytest.mark.slow
 
@@ -69,7 +69,7 @@ def change(server: Server, edit: Callable[[dict[str, Any]], None]) -> None:
 
 
 def log(server: Server, event: str) -> list[dict[str, Any]]:
-    lines = (server.folder / "log").read_text().splitlines()
+    lines = whole_lines(server.folder / "log")
     return [json.loads(each) for each in lines if f'"event":"{event}"' in each]
 
 
@@ -91,8 +91,8 @@ def asked_without_a_pause(server: Server, chart: Chart) -> Iterator[Counter[int]
     callers = [threading.Thread(target=ask) for _ in range(2)]
     for each in callers:
         each.start()
-    until(lambda: statuses.total() >= 8)
     try:
+        until(lambda: statuses.total() >= 8)
         yield statuses
         before = statuses.total()
         until(lambda: statuses.total() >= before + 8)

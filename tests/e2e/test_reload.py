@@ -27,7 +27,7 @@ from cds_service.store.records import AuditEvent
 from cds_service.store.store import Store
 
 from .. import waiting
-from ..waiting import PATIENCE, is_running
+from ..waiting import PATIENCE, is_running, whole_lines
 
 pytestmark = pytest.mark.slow
 
@@ -99,8 +99,13 @@ def log(server: Server) -> str:
 
 def events(server: Server, name: str) -> list[dict[str, Any]]:
     """The log lines of an event."""
-    lines = [each for each in log(server).splitlines() if f'"event":"{name}"' in each]
-    return [json.loads(each) for each in lines]
+    lines = whole_lines(server.folder / "log")
+    return [json.loads(each) for each in lines if f'"event":"{name}"' in each]
+
+
+def events_of(server: Server, name: str, digest: str) -> list[dict[str, Any]]:
+    """Those of them that are about a rulebook."""
+    return [each for each in events(server, name) if each["rulebook"] == digest]
 
 
 def health(server: Server) -> Any:
@@ -170,16 +175,11 @@ def test_every_worker_serves_a_good_change_soon(
 
     until(lambda: serve_all(server, digest), "both workers serve revision 2")
 
-    (published,) = [
-        each
-        for each in events(server, "rulebook published")
-        if each["rulebook"] == digest
-    ]
-    swapped = [
-        each
-        for each in events(server, "rulebook swapped")
-        if each["rulebook"] == digest
-    ]
+    # Who serves it, or has published it, says so a moment later.
+    until(lambda: len(events_of(server, "rulebook swapped", digest)) >= 2, "the lines")
+    until(lambda: events_of(server, "rulebook published", digest), "the line")
+    (published,) = events_of(server, "rulebook published", digest)
+    swapped = events_of(server, "rulebook swapped", digest)
     assert len(swapped) == 2
     begun = datetime.fromisoformat(published["time"])
     last = max(datetime.fromisoformat(each["time"]) for each in swapped)

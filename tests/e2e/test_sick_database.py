@@ -11,7 +11,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -24,7 +24,7 @@ import requests
 from cds_service.audit import verify
 from cds_service.store.store import Store
 
-from ..waiting import PATIENCE, until
+from ..waiting import PATIENCE, until, whole_lines
 
 pytestmark = pytest.mark.slow
 
@@ -82,13 +82,14 @@ def readiness(server: Server) -> int:
     return answer.status_code
 
 
+def health(server: Server) -> Any:
+    return requests.get(f"{server.base}/health", timeout=PATIENCE).json()
+
+
 def told(server: Server, event: str) -> list[dict[str, Any]]:
     """The lines of the log about an event."""
-    lines = []
-    for line in (server.folder / "log").read_text().splitlines():
-        with suppress(ValueError):
-            lines.append(json.loads(line))
-    return [each for each in lines if each["event"] == event]
+    lines = whole_lines(server.folder / "log")
+    return [json.loads(each) for each in lines if f'"event":"{event}"' in each]
 
 
 WELL = {"alerts": 202, "call": 200, "feedback": 200, "consents": 202}
@@ -118,8 +119,8 @@ def test_nothing_is_acknowledged_into_files_that_are_not_the_database_any_more(
     assert everything(server, chart, card) == REFUSED
     until(lambda: readiness(server) == 503)
     until(lambda: "files" in [each["kind"] for each in told(server, "not ready")])
-    health = requests.get(f"{server.base}/health", timeout=PATIENCE).json()
-    assert health["status"] == "failing"
+    # A worker that nobody asked so far knows at its next look.
+    until(lambda: health(server)["status"] == "failing", lambda: health(server))
     assert requests.get(f"{server.base}/health/live", timeout=PATIENCE).ok
 
     os.kill(server.workers()[0], signal.SIGKILL)
@@ -127,7 +128,7 @@ def test_nothing_is_acknowledged_into_files_that_are_not_the_database_any_more(
     assert [deliver(server, chart, f"later-{each}") for each in range(4)] == [503] * 4
 
     if not survives:
-        os.kill(server.watchers()[0], signal.SIGKILL)
+        os.kill(until(server.watchers)[0], signal.SIGKILL)
         until(
             lambda: "there is no such database" in (server.folder / "log").read_text()
         )
@@ -202,7 +203,9 @@ def test_while_another_process_keeps_the_database_it_is_not_ready(
     server: Server, chart: Chart
 ) -> None:
     file = server.folder / "store.sqlite"
-    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+    with closing(
+        sqlite3.connect(file, timeout=PATIENCE, isolation_level=None)
+    ) as other:
         other.execute("BEGIN IMMEDIATE")
         begun = time.monotonic()
         assert server.post(json.dumps(chart.request()).encode()).status == 503

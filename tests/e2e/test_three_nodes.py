@@ -36,7 +36,7 @@ class Balancer(ThreadingTCPServer):
 
     daemon_threads = True
     request_queue_size = 128
-    nodes: Iterator[int]
+    nodes: Iterator[Server]
 
     def handle_error(self, *args: object) -> None:
         """Who is killed in the middle of an answer is what these tests are about."""
@@ -47,9 +47,12 @@ class Handler(BaseRequestHandler):
 
     def handle(self) -> None:
         for _ in range(NODES):
+            # The port of a node that was killed may be anybody's.
+            server = next(self.server.nodes)
             with suppress(ConnectionRefusedError):
-                node = socket.create_connection(("127.0.0.1", next(self.server.nodes)))
-                break
+                if server.process is not None:
+                    node = socket.create_connection(("127.0.0.1", server.port))
+                    break
         else:
             return
         with node:
@@ -98,7 +101,7 @@ def nodes(
 def balanced(nodes: list[Server]) -> Iterator[Server]:
     """What an EHR sees of them."""
     with Balancer(("127.0.0.1", 0), Handler) as balancer:
-        balancer.nodes = cycle([each.port for each in nodes])
+        balancer.nodes = cycle(nodes)
         thread = threading.Thread(target=balancer.serve_forever, args=(0.05,))
         thread.start()
         yield replace(nodes[0], port=balancer.server_address[1], answered=[])
