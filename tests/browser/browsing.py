@@ -54,7 +54,9 @@ def running_browser(*more: str) -> Iterator[Browser]:
     """
     flags = [*more, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program(), args=flags)
+        browser = playwright.chromium.launch(
+            executable_path=program(), args=flags, timeout=PATIENCE * 1000
+        )
         try:
             yield browser
         finally:

@@ -1,6 +1,5 @@
 """A server as an operator runs it, and a browser; one of each for a module."""
 
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -46,11 +45,3 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
         yield send
         complaints = [said for each in visitors for said in each.unexpected()]
     assert complaints == []
-
-
-def free_port() -> int:
-    """A port that nobody listens on, for who has to be told it before."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

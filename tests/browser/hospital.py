@@ -17,9 +17,9 @@ from cds_service.ehr.client import Ehr
 from cds_service.ehr.tokens import generate_key
 
 from ..e2e.conftest import ISSUER, Server, fill
+from ..ports import free_port
 from ..smart_server import SmartServer
 from .browsing import Visitor
-from .conftest import free_port
 
 KEY = "A" * 43 + "="
 """Of the vault."""

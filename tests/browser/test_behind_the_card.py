@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from ..e2e.conftest import prepared
 from ..smart_server import SmartServer, smart_server_process
@@ -157,7 +157,7 @@ def test_log_out_ends_it(enter: Callable[..., Page]) -> None:
 
     page.get_by_role("button", name="Log out").click()
 
-    assert "logged out" in page.inner_text("main").lower()
+    expect(page.locator("main")).to_contain_text("logged out", ignore_case=True)
     answered = page.request.get(address)
     assert answered.status == 404
     assert "Peter" not in answered.text()

@@ -26,6 +26,7 @@ from cds_service.wearables.telling import Subscription
 
 from ..conftest import Revise
 from ..on_node import need_node
+from ..ports import free_port
 from ..waiting import PATIENCE, until
 from .browsing import (
     WIDTHS,
@@ -35,7 +36,6 @@ from .browsing import (
     small_targets,
     violations,
 )
-from .conftest import free_port
 
 Enter = Callable[..., tuple[Visitor, Page]]
 
@@ -122,6 +122,7 @@ def enter(visit: Callable[..., Visitor], bench: Bench) -> Enter:
         visitor = visit(bench.base, **options)
         page = visitor.open(bench.link(role))
         page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/workbench/")
         page.goto(f"{bench.base}/workbench/{name}")
         return visitor, page
 

@@ -27,6 +27,7 @@ from cds_service.wearables.samples import Device, Sample
 from cds_service.web.smart.cookies import SESSION
 from cds_service.web.smart.sessions import Gate
 
+from ..ports import free_port
 from ..shipped import rulebook
 from ..web.smart.opening import CLIENT, open_session, url_of, with_ehrs
 from .browsing import (
@@ -37,7 +38,6 @@ from .browsing import (
     small_targets,
     violations,
 )
-from .conftest import free_port
 
 Visit = Callable[..., Visitor]
 NOW = datetime(2026, 11, 22, 19, 30, tzinfo=UTC)
@@ -278,8 +278,10 @@ def test_without_a_script_the_page_has_its_links_its_plot_and_its_tables(
 
     assert page.locator("svg.plot path.line").count() == 1
     page.get_by_role("link", name="Earlier").click()
+    page.wait_for_url("**from=2026-11-20*")
     assert times_of(page) == ("2026-11-20", "2026-11-21")
     page.get_by_role("link", name="Later").click()
+    page.wait_for_url("**from=2026-11-21*")
     assert page.get_by_role("table").count() >= 1
 
 

@@ -72,6 +72,7 @@ def enter(visit: Callable[..., Visitor], bench: tuple[str, World]) -> Enter:
         visitor = visit(base, **options)
         page = visitor.open(f"/workbench/login?code={code}")
         page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/workbench/")
         page.get_by_role("link", name="Try", exact=True).first.click()
         return visitor, page
 

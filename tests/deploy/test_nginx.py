@@ -18,6 +18,7 @@ import requests
 
 from ..cli.serve.small import Small, serving
 from ..cli.serve.test_tls import write_pair
+from ..ports import free_port
 from ..waiting import PATIENCE, until
 
 SITE = Path(__file__).parents[2] / "deploy" / "nginx.conf"
@@ -88,9 +89,7 @@ def test_the_parser_finds_what_nginx_would_not_understand(tmp_path: Path) -> Non
 @contextmanager
 def proxied(folder: Path, upstream: str) -> Iterator[str]:
     """The base URL of nginx before a server; for as long as the block lasts."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     main = configure(folder, upstream, port)
     words = [shutil.which("nginx") or "", "-p", str(folder), "-c", str(main)]
     process = subprocess.Popen(words, stderr=subprocess.DEVNULL)

@@ -1,11 +1,10 @@
 """haproxy and Caddy before a server: what they are told, and where installed, run."""
 
-import random
 import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 from ..cli.serve.small import serving
 from ..cli.serve.test_tls import write_pair
+from ..ports import free_port
 from ..waiting import PATIENCE, until
 from .test_nginx import answers, ask, check_limit, check_proxied, port_of
 
@@ -60,15 +60,6 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def find_port() -> int:
-    """A port that is free, and that the system gives to no connection meanwhile."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as listener, suppress(OSError):
-            listener.bind(("", port))
-            return port
-
-
 @contextmanager
 def proxied(name: str, folder: Path, upstream: str) -> Iterator[str]:
     """The base URL of a proxy before a server; for as long as the block lasts."""
@@ -76,7 +67,7 @@ def proxied(name: str, folder: Path, upstream: str) -> Iterator[str]:
     write_pair(folder, now - timedelta(days=1), now + timedelta(days=90))
     pair = [(folder / each).read_text() for each in ("cert.pem", "key.pem")]
     (folder / "both.pem").write_text("".join(pair))
-    port = find_port()
+    port = free_port()
     text = FILES[name].read_text("utf-8")
     for usual, here in HERE[name].items():
         assert usual in text

@@ -340,13 +340,6 @@ class CollectorHandler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 def tell_of_consents(story: Story) -> None:
     """Consents, good and bad."""
     marks, odd = story.marks, story.marks.odd

@@ -4,7 +4,6 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from urllib.request import urlopen
 import pytest
 
 from ..delivery.fhir_simulator import Hospital, serving
+from ..ports import free_port
 from ..waiting import PATIENCE
 from .conftest import HOME
 
@@ -73,9 +73,7 @@ def script(tmp_path: Path, hospital: Hospital) -> Iterator[subprocess.Popen[str]
     """The commands of the page, one after another, in a folder of their own."""
     lines = "\n".join(shown()).replace(COMMAND, OURS)
     # A port that nobody else has, which the file of clouds has to name as well.
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     ehr = ExitStack()
     base = ehr.enter_context(serving(hospital))
     lines = lines.replace("http://127.0.0.1:9200/fhir", base)

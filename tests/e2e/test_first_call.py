@@ -2,11 +2,9 @@
 
 import json
 import os
-import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from ..ports import free_port
 from ..waiting import PATIENCE, breaks_no_rule, until
 
 pytestmark = pytest.mark.slow
@@ -43,12 +42,7 @@ sys.stdout.write(answer.read().decode())
 
 @pytest.fixture(scope="module")
 def port() -> str:
-    """One that nobody has, and that the system gives nobody who lets it choose."""
-    for port in random.sample(range(20_000, 32_000), 100):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return str(port)
-    raise AssertionError("no port is free")
+    return str(free_port())
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from ..ports import free_port
 from ..waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
@@ -398,9 +399,7 @@ def test_what_could_be_cut_in_two_ways_is_refused_and_nothing_after_it_is_read(
 def test_readiness_is_told_on_a_port_of_its_own_and_nothing_else_is(
     start: Start,
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     server = start(health_port=port)
     health = Server(port, server.log)
 

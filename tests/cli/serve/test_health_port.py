@@ -7,6 +7,7 @@ from contextlib import ExitStack
 import pytest
 import requests
 
+from ...ports import free_port
 from ...waiting import PATIENCE, until
 from .small import Small, allow_many_sockets, received, serving
 
@@ -15,16 +16,9 @@ pytestmark = pytest.mark.slow
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-def find_free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module")
 def port() -> int:
-    return find_free_port()
+    return free_port()
 
 
 @pytest.fixture(scope="module")

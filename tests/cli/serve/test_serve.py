@@ -32,17 +32,11 @@ from cds_service.config import load_config
 from cds_service.ehr.exchange import Unanswered
 from cds_service.store.store import Store
 
+from ...ports import free_port
 from ...waiting import PATIENCE
 
 RULES = Path(__file__).parents[3] / "rules"
 LIMIT = 100_000
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")
