@@ -6,6 +6,7 @@ and finds what was created only after a while.
 
 import json
 import re
+import select
 import threading
 import time
 from collections import Counter
@@ -15,6 +16,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from ..waiting import PATIENCE
 
 WELL = ""
 MUTE, DROPPED = "mute", "dropped"
@@ -33,9 +36,10 @@ class Hospital:
     fault: Fault = lambda number, kind: WELL
     finds_after: float = 0.0
     """Seconds from a creation until a search, and If-None-Exist, know of it."""
-    mute_for: float = 1.0
     delay: float = 0.0
     """Seconds before it answers a write."""
+    before: Callable[[], object] = lambda: None
+    """Called before each write."""
     token: str = ""
     """What it accepts; empty for anything."""
     kinds: tuple[str, ...] = ("Observation", "Device", "Provenance")
@@ -220,6 +224,7 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> None:
         hospital = self.hospital
         time.sleep(hospital.delay)
+        hospital.before()
         with hospital.lock:
             hospital.asked.append((self.command, kind))
             if not self._is_let_in():
@@ -230,9 +235,9 @@ class _Handler(BaseHTTPRequestHandler):
                 text = f"refused with {fault}, as it is told"
                 return self._outcome(int(fault), text, Retry_After="2")
             status, body, headers = carry_out()
-        if fault == MUTE:
-            time.sleep(hospital.mute_for)
-        if fault == DROPPED:
+        if fault == MUTE:  # until it is waited for no more
+            select.select([self.connection], [], [], PATIENCE)
+        if fault in (MUTE, DROPPED):
             self.close_connection = True
             return None
         return self._answer(status, body, headers)

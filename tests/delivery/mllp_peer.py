@@ -30,6 +30,8 @@ class Engine:
     times: Counter[str] = field(default_factory=Counter)
     """How often each control id came."""
     connections: int = 0
+    ended: int = 0
+    """Of those connections."""
     _over: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -68,6 +70,7 @@ class Engine:
                 spoken = opened.enter_context(wrapped)
             spoken.settimeout(0.05)
             self._converse(spoken)
+        self.ended += 1
 
     def _converse(self, connection: socket.socket) -> None:
         frames = Frames(1_000_000)

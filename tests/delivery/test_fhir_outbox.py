@@ -1,6 +1,6 @@
 """Of the outbox a FHIR server has each episode once, however it behaves."""
 
-import time
+import threading
 from collections import Counter
 from datetime import UTC
 
@@ -14,6 +14,7 @@ from cds_service.store.store import Store
 from cds_service.wearables.consent_gate import ConsentGate
 from cds_service.wearables.metrics import Catalogue
 
+from ..waiting import PATIENCE
 from .conftest import Clock, Deliver, alerts, take_in
 from .fhir_simulator import DROPPED, MUTE, WELL, Hospital
 from .test_fhir import MODES, telling_to
@@ -24,7 +25,7 @@ def misbehave(number: int, kind: str) -> str:
     if number % 3 == 0:
         refusals = ("503", "429", "422" if kind == "Observation" else "500")
         return refusals[number // 3 % 3]
-    if number % 97 == 1:
+    if number % 205 == 1:
         return MUTE
     return DROPPED if number % 23 == 1 else WELL
 
@@ -52,9 +53,9 @@ def tell_all(store: Store, clock: Clock, sender: FhirSender) -> int:
 def test_200_episodes_are_200_observations_at_the_hospital(
     store: Store, clock: Clock, update_create: bool
 ) -> None:
-    hospital = Hospital(update_create, fault=misbehave, mute_for=0.5)
+    hospital = Hospital(update_create, fault=misbehave)
     told = alerts(patients=20, each=10, device="Watch")
-    with telling_to(hospital, seconds=0.2) as sender:
+    with telling_to(hospital) as sender:
         take_in(store, told)
         retried = tell_all(store, clock, sender)
         there = {each["id"] for each in hospital.all("Observation")}
@@ -128,12 +129,10 @@ def test_a_deliverer_that_dies_every_ten_seconds_tells_it_all_the_same(
 def test_a_slow_hospital_is_told_by_several_connections_at_once(
     store: Store, deliver: Deliver
 ) -> None:
-    hospital = Hospital(kinds=("Observation",), delay=0.05)
-    with telling_to(hospital, seconds=10.0) as sender:
-        take_in(store, alerts(patients=8, each=5))
-        begun = time.monotonic()
+    together = threading.Barrier(8, timeout=PATIENCE)
+    hospital = Hospital(kinds=("Observation",), before=together.wait)
+    with telling_to(hospital, seconds=PATIENCE) as sender:
+        take_in(store, alerts(patients=8, each=1))
         deliver(sender, connections=8)
-        took = time.monotonic() - begun
 
-    assert len(hospital.standing()) == 40
-    assert took < 40 * 0.05
+    assert len(hospital.standing()) == 8
