@@ -205,10 +205,36 @@ def measure(
         Unmeasured: if the unit is none of the metric's, or the value is not plausible.
     """
     value = convert(number, unit, metric.unit, metric.molar_mass, own_units)
-    if not metric.lowest <= value <= metric.highest:
-        text = f"Must be from {metric.lowest:g} to {metric.highest:g} {metric.unit}."
-        raise Unmeasured("implausible", text)
+    _check_range(value, metric.lowest, metric.highest, metric.unit)
     return value
+
+
+def measure_alert(
+    type: AlertType, number: float, unit: str, own_units: Mapping[str, str] = NO_UNITS
+) -> float:
+    """Return a value or a limit of an alert in the unit of its type.
+
+    The rest is as ``measure`` takes it, and raises it.
+    """
+    value = convert(number, unit, type.unit, type.molar_mass, own_units)
+    check_plausible(type, value)
+    return value
+
+
+def check_plausible(type: AlertType, value: float) -> None:
+    """Check that a living person can have a value, in the unit of the type.
+
+    Raises:
+        Unmeasured: if nobody can.
+    """
+    if type.plausible is not None:
+        _check_range(value, *type.plausible, type.unit)
+
+
+def _check_range(value: float, lowest: float, highest: float, unit: str) -> None:
+    if not lowest <= value <= highest:
+        text = f"Must be from {lowest:g} to {highest:g} {unit}."
+        raise Unmeasured("implausible", text)
 
 
 def convert(

@@ -34,6 +34,9 @@ class AlertType:
     """Of what is measured, in g/mol; 0 where moles do not matter."""
     names: Mapping[str, frozenset[str]] = field(default_factory=dict, hash=False)
     """By format: what it calls such an alert."""
+    plausible: tuple[float, float] | None = None
+    """In ``unit``: the lowest and the highest that a living person can have; None where
+    any number will do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import pytest
 from cds_service.rulebook.load import check_folder
 from cds_service.units.formats import OWN_UNITS
 from cds_service.wearables.adapters.registry import FORMATS
-from cds_service.wearables.metrics import Unmeasured, measure
+from cds_service.wearables.metrics import Unmeasured, measure, measure_alert
 
 SHIPPED = check_folder(Path(__file__).parents[2] / "rules").rulebook.catalogue
 LOINC = "http://loinc.org"
@@ -82,6 +82,55 @@ def test_what_no_device_measures_on_anybody_is_rejected(
     with pytest.raises(Unmeasured) as caught:
         read(format, name, number)
     assert caught.value.reason == "implausible"
+
+
+NO_READINGS = {"rapid-weight-gain", "low-oxygen-saturation-at-night"}
+"""Types of alerts whose value is a gain, or a share of the night."""
+
+
+def test_every_type_of_alerts_with_a_value_says_what_is_plausible() -> None:
+    types = SHIPPED.alert_types.values()
+
+    assert {bool(each.unit) for each in types} == {True, False}
+    for each in types:
+        assert (each.plausible is not None) == bool(each.unit), each.name
+
+
+def test_what_is_a_reading_of_a_metric_is_a_value_of_its_alerts() -> None:
+    for each in SHIPPED.alert_types.values():
+        metric = SHIPPED.metrics.get(each.metric)
+        if metric is not None and each.plausible and each.name not in NO_READINGS:
+            low, high = each.plausible
+            assert each.unit == metric.unit
+            assert low <= metric.lowest and metric.highest <= high, each.name
+
+
+ALERTS = """
+low-heart-rate                 | -1 0 9 301 511   | 10 22 38 300
+high-resting-heart-rate        | -1 0 400         | 104 250
+low-oxygen-saturation          | -1 0 0.97 101 240 | 20 45 88 100
+low-oxygen-saturation-at-night | -0.1 1.1 35      | 0 0.35 1
+low-respiratory-rate           | -1 121 255       | 0 3 8 90
+very-low-glucose               | -1 0 3.2 1001    | 10 38 53
+high-blood-pressure            | -1 0 999         | 180 310
+high-body-temperature          | -1 0 98.6 101.3  | 38.5 46.5
+rapid-weight-gain              | -2 51 82         | 0 1.4 12
+falling-steps                  | -1 250001        | 0 1200
+low-cardio-fitness             | -1 0 121         | 3 24.5 97.5
+"""
+
+
+@pytest.mark.parametrize("line", ALERTS.strip().splitlines())
+def test_an_alert_may_say_what_somebody_has_and_nothing_else(line: str) -> None:
+    name, wrong, right = (each.strip() for each in line.split("|"))
+    type = SHIPPED.alert_types[name]
+
+    for number in map(float, right.split()):
+        assert measure_alert(type, number, type.unit) == number
+    for number in map(float, wrong.split()):
+        with pytest.raises(Unmeasured) as caught:
+            measure_alert(type, number, type.unit)
+        assert caught.value.reason == "implausible"
 
 
 @pytest.mark.parametrize("unit", ["Cel", "[degF]"])

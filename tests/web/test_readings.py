@@ -25,7 +25,7 @@ from cds_service.wearables.detection.detectors import DaysBeyond, Detector, Dire
 from cds_service.wearables.detection.episodes import NotJudged
 from cds_service.wearables.links import WearerLink
 from cds_service.wearables.metrics import Catalogue, Metric
-from cds_service.wearables.records import PatientKey
+from cds_service.wearables.records import AlertType, PatientKey
 from cds_service.web.errors import register_errors
 from cds_service.web.layers import surround
 from cds_service.web.limits import limit_requests
@@ -36,6 +36,7 @@ NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
 SECRET = "whsec_c2VjcmV0LW9mLXRoZS1kZW1vLXdhdGNoLWhlcmU="
 SAMPLES = "/wearables/v1/samples"
 OMH = "/wearables/v1/sources/open-mhealth"
+PHONE = "/wearables/v1/sources/health-auto-export"
 LINKS = "/wearables/v1/links"
 ALICE, BOB = (PatientKey("default", "-", each) for each in ("alice", "bob"))
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
@@ -46,6 +47,14 @@ BEATS = Metric(
     25,
     250,
     names={"open-mhealth": frozenset({"heart-rate/heart_rate"})},
+)
+HIGH = AlertType(
+    "high-heart-rate",
+    "High",
+    "heart-rate",
+    "/min",
+    names={"health-auto-export": frozenset({"High Heart Rate"})},
+    plausible=(10, 300),
 )
 GLUCOSE = Metric("glucose", "Glucose", "mg/dL", 20, 1000)
 FAST = Detector(
@@ -58,7 +67,7 @@ VENDOR = WebhookSource(
     "default",
     "-",
     (SECRET,),
-    ("links", "samples", "open-mhealth"),
+    ("links", "samples", "open-mhealth", "health-auto-export"),
     tokens=True,
 )
 
@@ -130,7 +139,9 @@ def world(url: str) -> Iterator[World]:
         site=Site(),
         services={},
         rules={},
-        catalogue=Catalogue({each.name: each for each in (BEATS, GLUCOSE)}),
+        catalogue=Catalogue(
+            {each.name: each for each in (BEATS, GLUCOSE)}, {HIGH.name: HIGH}
+        ),
         valuesets={},
         detectors={FAST.name: FAST},
     )
@@ -474,6 +485,54 @@ def test_a_value_that_is_to_be_as_it_was_needs_a_key_where_only_the_body_tells_i
 
     server.post_by(token, was, OMH, **{"Idempotency-Key": "back"})
     assert server.values(ALICE) == [70.0]
+
+
+def notified(*rates: int, threshold: int = 120) -> dict[str, Any]:
+    at = "2026-11-22 08:05:00 -0500"
+    told = {"type": "High Heart Rate", "start": at, "threshold": threshold}
+    return {**told, "heartRate": [{"hr": rate} for rate in rates]}
+
+
+def left_out(server: Server) -> dict[str, int]:
+    """How many items the trail says were left out, by their reason."""
+    details = (json.loads(each.detail) for each in server.store.audit_entries())
+    told = [each["left_out"] for each in details if "left_out" in each]
+    return dict(*told)
+
+
+def test_a_notice_of_what_no_body_has_is_left_out_and_counted(server: Server) -> None:
+    token = server.token(server.link(ALICE, user="u-1"), "health-auto-export")
+    body = {"data": {"heartRateNotifications": [notified(511)]}}
+
+    server.post_by(token, body, PHONE)
+
+    assert server.store.wearable_alerts(ALICE, SINCE).alerts == ()
+    assert left_out(server) == {"implausible": 1}
+
+
+def test_beside_a_notice_of_what_no_body_has_the_good_ones_are_kept(
+    server: Server,
+) -> None:
+    token = server.token(server.link(ALICE, user="u-1"), "health-auto-export")
+    notices = [notified(131, threshold=0), notified(131, 255)]
+
+    server.post_by(token, {"data": {"heartRateNotifications": notices}}, PHONE)
+
+    (alert,) = server.store.wearable_alerts(ALICE, SINCE).alerts
+    assert (alert.value, alert.threshold) == (255.0, 120.0)
+    assert left_out(server) == {"implausible": 1}
+
+
+def test_a_notice_that_says_what_no_body_has_changes_none_that_is_there(
+    server: Server,
+) -> None:
+    token = server.token(server.link(ALICE, user="u-1"), "health-auto-export")
+    server.post_by(token, {"data": {"heartRateNotifications": [notified(131)]}}, PHONE)
+
+    server.post_by(token, {"data": {"heartRateNotifications": [notified(0)]}}, PHONE)
+
+    (alert,) = server.store.wearable_alerts(ALICE, SINCE).alerts
+    assert (alert.value, alert.status) == (131.0, "closed")
 
 
 def test_the_token_of_one_wearer_brings_nothing_to_another(server: Server) -> None:

@@ -47,7 +47,9 @@ ITEM = {
 def world(url: str) -> Iterator[World]:
     """A development server at NOW that knows one source and one type of alert."""
     store = Store.open(url)
-    alert_type = AlertType("low-heart-rate", "Low", "heart_rate", "/min")
+    alert_type = AlertType(
+        "low-heart-rate", "Low", "heart_rate", "/min", plausible=(10, 300)
+    )
     yield World(
         config=Config(
             profile=Profile.DEVELOPMENT, database_url=url, alert_body_limit=LIMIT
@@ -143,6 +145,97 @@ def test_a_delivery_without_a_good_item_is_422(post: Post) -> None:
     assert places == [
         f"$.alerts[0].{name}" for name in ("id", "patient", "type", "start")
     ]
+
+
+def delivered(*items: Any) -> bytes:
+    return json.dumps({"alerts": items}).encode()
+
+
+def stored(world: World) -> list[tuple[str, str, int, float | None]]:
+    """Id, status, revision and value of what rules see of the patient."""
+    patient = PatientKey("default", "-", "smart-1")
+    alerts = world.store.wearable_alerts(patient, NOW - timedelta(days=1)).alerts
+    return [(each.id, each.status, each.rev, each.value) for each in alerts]
+
+
+NO_BODY = {**ITEM, "value": -1, "unit": "/min"}
+OPEN = {**ITEM, "value": 41, "unit": "/min"}
+
+
+def test_a_value_that_no_body_has_is_422_and_nothing_is_stored(
+    world: World, post: Post
+) -> None:
+    response = post(delivered(NO_BODY))
+
+    assert response.status_code == 422
+    (issue,) = outcome(response)["issue"]
+    assert issue["expression"] == ["$.alerts[0].value"]
+    assert issue["details"]["text"] == "Must be from 10 to 300 /min."
+    assert stored(world) == []
+
+
+def test_beside_one_that_no_body_has_the_good_ones_are_stored(
+    world: World, post: Post
+) -> None:
+    response = post(delivered(OPEN, {**NO_BODY, "id": "a-2"}))
+
+    problem = {
+        "expression": "$.alerts[1].value",
+        "text": "Must be from 10 to 300 /min.",
+    }
+    assert response.status_code == 202
+    assert response.get_json() == {
+        "accepted": 1,
+        "rejected": 1,
+        "results": [
+            {"index": 0, "id": "a-1", "status": "accepted"},
+            {"index": 1, "id": "a-2", "status": "rejected", "problems": [problem]},
+        ],
+    }
+    assert stored(world) == [("a-1", "open", 0, 41.0)]
+
+
+@pytest.mark.parametrize(
+    "told", [{"status": "open"}, {"status": "closed", "end": ITEM["start"]}]
+)
+def test_an_open_alert_stays_as_it_was_where_its_change_says_what_no_body_has(
+    world: World, post: Post, told: dict[str, Any]
+) -> None:
+    post(delivered(OPEN))
+
+    response = post(delivered({**NO_BODY, **told, "rev": 1}), delivery="msg_2")
+
+    assert response.status_code == 422
+    assert stored(world) == [("a-1", "open", 0, 41.0)]
+
+
+def test_an_open_alert_is_taken_back_whatever_value_is_told_with_it(
+    world: World, post: Post
+) -> None:
+    post(delivered(OPEN))
+
+    taken_back = {**NO_BODY, "status": "retracted", "rev": 1}
+    response = post(delivered(taken_back), delivery="msg_2")
+
+    assert response.status_code == 202
+    assert stored(world) == []
+
+
+def test_without_consent_too_it_is_taken_back_whatever_value_is_told_with_it(
+    world: World, post: Post
+) -> None:
+    post(delivered(OPEN))
+    unasked = world.config.model_copy(
+        update={"wearables_consent": ConsentMode.REQUIRED}
+    )
+
+    taken_back = {**NO_BODY, "status": "retracted", "rev": 1}
+    response = post(
+        delivered(taken_back), delivery="msg_2", of=replace(world, config=unasked)
+    )
+
+    assert response.status_code == 202
+    assert stored(world) == []
 
 
 def test_the_same_key_with_another_body_is_422(post: Post) -> None:

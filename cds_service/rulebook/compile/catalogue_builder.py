@@ -6,7 +6,7 @@ told leaves again stands in ``outputs.yaml``; without it, days are told to nobod
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import time, timedelta
 from typing import Any
 
@@ -129,7 +129,12 @@ def _alert_type(name: str, body: Mapping[str, Any], metric: Metric | None) -> Al
         _codes(body.get("codes", ())) | (metric.consent_codes if metric else set()),
         body.get("molar_mass", molar_mass),
         {format: frozenset(told) for format, told in body.get("names", {}).items()},
+        _range(body.get("plausible")),
     )
+
+
+def _range(written: Sequence[float] | None) -> tuple[float, float] | None:
+    return (written[0], written[1]) if written else None
 
 
 def _written(document: Document | None, key: str) -> Mapping[str, Mapping[str, Any]]:

@@ -73,6 +73,8 @@ class _Checked:
             where = (self.key, name)
             if "unit" in body:
                 check_unit(body["unit"], self.document, (*where, "unit"), self.findings)
+            if "plausible" in body:
+                self.check_range((*where, "plausible"), *body["plausible"])
             for list in ("codes", "consent"):
                 for index, entry in enumerate(body.get(list, ())):
                     place = (*where, list, index)
@@ -81,6 +83,13 @@ class _Checked:
                 self.check_format(path, format)
                 self.claim(path, (format, native), f"{quote(native)} of {format}")
             yield where, body
+
+    def check_range(self, path: Path, low: float, high: float) -> None:
+        """Report a range in which there is no value."""
+        if not low < high:
+            message = f"no value lies between {low} and {high}"
+            help = "write the lowest plausible value first, then the highest"
+            self.findings.error(self.document, path, "CDS230", message, help)
 
     def check_format(self, path: Path, format: str) -> None:
         """Report a format that nothing reads."""
@@ -109,11 +118,6 @@ class _Checked:
 def _check_metrics(checked: _Checked, quantities: Quantities) -> None:
     document, findings = checked.document, checked.findings
     for where, body in checked.entries():
-        low, high = body["plausible"]
-        if not low < high:
-            message = f"no value lies between {low} and {high}"
-            help = "write the lowest plausible value first, then the highest"
-            findings.error(document, (*where, "plausible"), "CDS230", message, help)
         unit, of = body["unit"], Substance(molar_mass=body.get("molar_mass", 0.0))
         is_unit = canonical_unit(unit) == unit
         for path, coded in _codes(where, body):

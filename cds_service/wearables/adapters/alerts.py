@@ -16,6 +16,10 @@ A start whose offset is ``Z`` or ``-00:00`` does not tell what the wearer's cloc
 members that are not known here are let pass. Items are judged one by one: what is
 wrong with one does not touch the others. An alert is changed by sending it again with
 a higher ``rev``.
+
+A value or a threshold that no living person has refuses its item, and an alert that is
+there stays as it was. What is taken back is so in any case, without such a number: the
+alert that is wrong would stay before clinicians, and nobody reads its value any more.
 """
 
 import math
@@ -26,6 +30,7 @@ from typing import Any
 from ...protocol.errors import Problem, Unprocessable
 from ...units import Substance, scales
 from ..clock import Stamp, find_zone
+from ..metrics import Unmeasured, check_plausible
 from ..records import AlertType, PatientKey, WearableAlert
 from .members import Members, Rejected, Sender
 
@@ -92,7 +97,8 @@ def _alert(
     start, end = _span(members, now)
     usual = find_zone(sender.time_zone)
     begun, local = members.on_clock("start", start, usual) if start else (now, False)
-    value, threshold = _measured(members, alert_type)
+    status = _status(members, end)
+    value, threshold = _measured(members, alert_type, status == "retracted")
     return WearableAlert(
         id=members.identifier("id", 128),
         patient=PatientKey(sender.tenant, sender.fhir_base, members.patient("patient")),
@@ -106,7 +112,7 @@ def _alert(
         unit=alert_type.unit,
         stat=members.choice("stat", STATS),
         threshold=threshold,
-        status=_status(members, end),
+        status=status,
         rev=members.whole("rev") or 0,
         origin=members.choice("origin", ORIGINS, "vendor"),
         device=members.text("device", 200),
@@ -141,7 +147,7 @@ def _coverage(members: Members) -> float | None:
 
 
 def _measured(
-    members: Members, alert_type: AlertType
+    members: Members, alert_type: AlertType, retracted: bool
 ) -> tuple[float | None, float | None]:
     """The value and the threshold, in the unit of the type."""
     if not alert_type.unit:
@@ -151,12 +157,36 @@ def _measured(
         return None, None
     limit = members.inside("threshold")
     value = _quantity(members, "value", members, alert_type)
-    if limit is None:
-        return value, _quantity(members, "threshold", members, alert_type)
-    limit.require("value")
-    limit.choice("op", OPERATORS)
-    unit_from = limit if limit.has("unit") else members
-    return value, _quantity(limit, "value", unit_from, alert_type)
+    holder, name, unit_from = members, "threshold", members
+    if limit is not None:
+        limit.require("value")
+        limit.choice("op", OPERATORS)
+        holder, name = limit, "value"
+        unit_from = limit if limit.has("unit") else members
+    threshold = _quantity(holder, name, unit_from, alert_type)
+    return (
+        _plausible(members, "value", value, alert_type, retracted),
+        _plausible(holder, name, threshold, alert_type, retracted),
+    )
+
+
+def _plausible(
+    members: Members,
+    name: str,
+    number: float | None,
+    alert_type: AlertType,
+    retracted: bool,
+) -> float | None:
+    """The number if a living person can have it; of what is taken back it may lack."""
+    if number is None:
+        return None
+    try:
+        check_plausible(alert_type, number)
+    except Unmeasured as error:
+        if not retracted:
+            members.refuse(name, str(error))
+        return None
+    return number
 
 
 def _quantity(

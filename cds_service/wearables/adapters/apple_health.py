@@ -14,7 +14,7 @@ from hashlib import blake2b
 
 from ...protocol.errors import Problem
 from ...units.formats import OWN_UNITS
-from ..metrics import Catalogue, Metric, Unmeasured, convert, measure
+from ..metrics import Catalogue, Metric, Unmeasured, measure, measure_alert
 from ..records import AlertType
 from ..samples import (
     Context,
@@ -166,7 +166,7 @@ VALUES = ("HKVO2MaxValue",)
 
 
 def _converted(number: float, unit: str, event: AlertType) -> float:
-    return convert(number, unit, event.unit, event.molar_mass, OWN_UNITS[FORMAT])
+    return measure_alert(event, number, unit, OWN_UNITS[FORMAT])
 
 
 def adapt_ecg(text: str, path: str, catalogue: Catalogue) -> Item:

@@ -12,12 +12,12 @@ Source: help.healthyapps.dev, "Heart Rate Notifications"; payloads that receiver
 app keep as their tests.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from statistics import median
 from typing import Any
 
-from ..metrics import Unmeasured, convert
+from ..metrics import Unmeasured, measure_alert
 from ..records import AlertType
 from ..samples import Device, Item, Notice, Stat, microseconds
 from .reading import (
@@ -61,8 +61,13 @@ def read_notification(told: Object, path: str, reader: Reader) -> Iterator[Item]
     if type is None:
         raise NotTaken("other-kind", "No type of alert here.")
     start, end, local = _times(told, reader)
+    if type.unit:
+        rates = _measured(rates, unit, type, reader, _first(told, RATES))
     stat = PEAKS.get(name) if rates and type.unit else None
     peak = None if stat is None else max(rates) if stat is Stat.MAX else min(rates)
+    if limit is not None and type.unit:
+        member = _first(told, LIMITS)
+        limit = _converted(limit, limit_unit, type, reader, member)
     yield Notice(
         type.name,
         made_id(type.name, str(microseconds(start))),
@@ -70,9 +75,9 @@ def read_notification(told: Object, path: str, reader: Reader) -> Iterator[Item]
         end,
         local,
         device=Device(name=_source(told)),
-        value=_converted(peak, unit, type, reader),
+        value=peak,
         stat=str(stat or ""),
-        threshold=_converted(limit, limit_unit, type, reader),
+        threshold=limit if type.unit else None,
         n=len(rates) or None,
         path=path,
     )
@@ -102,7 +107,7 @@ def _side(limit: float, rates: list[float]) -> str:
 
 def _limit(told: Object, unit: str) -> tuple[float | None, str]:
     """The limit and its unit, which is that of the heart rates where none is told."""
-    name = next((each for each in LIMITS if told.get(each) is not None), "")
+    name = _first(told, LIMITS)
     if not name:
         return None, unit
     held = told[name]
@@ -116,22 +121,44 @@ def _limit(told: Object, unit: str) -> tuple[float | None, str]:
         raise NotTaken(error.reason, error.text, name) from error
 
 
+def _first(told: Object, names: Sequence[str]) -> str:
+    """The first of the members that is there; empty where none is."""
+    return next((each for each in names if told.get(each) is not None), "")
+
+
+def _measured(
+    rates: list[float], unit: str, type: AlertType, reader: Reader, member: str
+) -> list[float]:
+    """Those that a body has, in the unit of the type; what none has hides no other.
+
+    Raises:
+        NotTaken: if none of several is left.
+    """
+    found, wrong = list[float](), list[NotTaken]()
+    for rate in rates:
+        try:
+            found.append(_converted(rate, unit, type, reader, member))
+        except NotTaken as error:
+            wrong.append(error)
+    if wrong and not found:
+        raise wrong[0]
+    return found
+
+
 def _converted(
-    number: float | None, unit: str, type: AlertType, reader: Reader
-) -> float | None:
-    """A number in the unit of the type; None where there is none to tell."""
-    if number is None or not type.unit:
-        return None
+    number: float, unit: str, type: AlertType, reader: Reader, member: str
+) -> float:
+    """A number in the unit of the type."""
     try:
-        return convert(number, unit, type.unit, type.molar_mass, reader.units)
+        return measure_alert(type, number, unit, reader.units)
     except Unmeasured as error:
-        raise NotTaken(error.reason, str(error)) from error
+        raise NotTaken(error.reason, str(error), member) from error
 
 
 def _times(told: Object, reader: Reader) -> tuple[datetime, datetime, bool]:
     """Start and end; where none is told, the end of what was measured meanwhile."""
-    begin = next((each for each in STARTS if told.get(each) is not None), STARTS[0])
-    finish = next((each for each in ENDS if told.get(each) is not None), "")
+    begin = _first(told, STARTS) or STARTS[0]
+    finish = _first(told, ENDS)
     start, local = reader.time(told.get(begin), begin)
     if finish:
         end, _ = reader.time(told[finish], finish)

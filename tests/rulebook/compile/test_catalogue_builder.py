@@ -3,11 +3,21 @@
 import math
 from datetime import time, timedelta
 
+import pytest
+
 from cds_service.rulebook.compile.catalogue_builder import build_catalogue
 from cds_service.rulebook.language.diagnostics import Findings
 from cds_service.rulebook.language.document import Document
 from cds_service.rulebook.language.source import parse_yaml
-from cds_service.wearables.metrics import Band, Catalogue, Derivation, Night, measure
+from cds_service.wearables.metrics import (
+    Band,
+    Catalogue,
+    Derivation,
+    Night,
+    Unmeasured,
+    measure,
+    measure_alert,
+)
 
 METRICS = """
 format: 1
@@ -50,6 +60,7 @@ alert_types:
     codes: [{system: "http://example.org/events", codes: [lowHeartRate]}]
     names: {apple-health: [HKCategoryTypeIdentifierLowHeartRateEvent]}
   low-glucose: {title: Low glucose, metric: sensor-glucose, unit: mg/dL}
+  weight-gain: {title: Weight gain, unit: kg, plausible: [0, 50]}
   irregular-rhythm: {title: Irregular rhythm}
 """
 DAYS = """
@@ -110,6 +121,17 @@ def test_a_metric_has_its_unit_and_what_is_plausible_in_it() -> None:
         250,
     )
     assert measure(rate, 1.2, "Hz") == 72
+
+
+def test_a_type_of_alerts_has_the_range_that_it_names_and_not_its_metrics() -> None:
+    types = KNOWN.alert_types
+
+    assert types["weight-gain"].plausible == (0, 50)
+    assert measure_alert(types["weight-gain"], 2000, "g") == 2
+    with pytest.raises(Unmeasured, match="Must be from 0 to 50 kg."):
+        measure_alert(types["weight-gain"], 81, "kg")
+    assert types["low-heart-rate"].plausible is None
+    assert measure_alert(types["low-heart-rate"], 1, "/min") == 1
 
 
 def test_a_metric_is_found_by_its_codes_and_by_what_formats_call_it() -> None:

@@ -107,6 +107,22 @@ def test_a_range_that_is_upside_down_is_told() -> None:
     assert found[:3] == (6, "CDS230", "no value lies between 250 and 25")
 
 
+def test_a_range_that_is_upside_down_is_told_of_a_type_of_alerts() -> None:
+    (found,) = in_types("unit: /min", "unit: /min, plausible: [250, 25]")
+
+    assert found[:3] == (3, "CDS230", "no value lies between 250 and 25")
+
+
+def test_a_range_in_a_unit_that_cannot_be_told_in_the_metrics_is_told() -> None:
+    (found,) = in_types("unit: /min", "unit: kg, plausible: [25, 250]")
+
+    assert found[:3] == (
+        3,
+        "CDS253",
+        "`kg` cannot be told in `/min`, the metric's unit",
+    )
+
+
 def test_a_code_of_two_metrics_is_told_at_the_second() -> None:
     second = """\
   walked:

@@ -267,6 +267,8 @@ BROKEN = [
     ("lexicon", "words:", "word:", 5, 5, "CDS102", "`word`", "`words`"),
     ("lexicon", "system: snomed, ", "", 8, 13, "CDS101", "`system` is missing", ""),
     ("alert-types", "title: Low, ", "", 3, 3, "CDS101", "`title` is missing", ""),
+    ("alert-types", "unit: /min", "plausible: [1, 2]", 3, 44, "CDS108", "", "`unit`"),
+    ("alert-types", "/min}", "/min, plausible: 9}", 3, 67, "CDS103", "a list", ""),
     ("metrics", "    plausible: [39, 600]\n", "", 4, 3, "CDS101", "`plausible`", ""),
     ("metrics", "at_rest", "resting", 15, 5, "CDS102", "`resting`", ""),
     ("outputs", "{text: Highest heart rate}", "{}", 8, 12, "CDS101", "`text`", ""),

@@ -20,11 +20,30 @@ START = datetime(2026, 11, 22, 8, 0, tzinfo=timezone(timedelta(hours=-5)))
 TYPES = {
     each.name: each
     for each in (
-        AlertType("high-heart-rate", "High heart rate", "heart_rate", "/min"),
+        AlertType(
+            "high-heart-rate",
+            "High heart rate",
+            "heart_rate",
+            "/min",
+            plausible=(10, 300),
+        ),
         AlertType("high-body-temperature", "Fever", "body_temperature", "Cel"),
         AlertType("irregular-rhythm", "Irregular rhythm", "heart_rhythm"),
-        AlertType("low-glucose", "Low glucose", "glucose", "mg/dL", molar_mass=180.16),
-        AlertType("low-oxygen-saturation", "Low oxygen", "oxygen_saturation", "%"),
+        AlertType(
+            "low-glucose",
+            "Low glucose",
+            "glucose",
+            "mg/dL",
+            molar_mass=180.16,
+            plausible=(10, 1000),
+        ),
+        AlertType(
+            "low-oxygen-saturation",
+            "Low oxygen",
+            "oxygen_saturation",
+            "%",
+            plausible=(20, 100),
+        ),
         AlertType("rapid-weight-gain", "Weight gain", "body_weight", "kg"),
     )
 }
@@ -280,6 +299,97 @@ def test_a_value_in_a_unit_that_means_something_else_is_rejected(
 
     assert accepted == ()
     assert rejected.problems[0].text.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("type", "value", "unit", "said"),
+    [
+        ("high-heart-rate", -1, "/min", "Must be from 10 to 300 /min."),
+        ("high-heart-rate", 9.9, "/min", "Must be from 10 to 300 /min."),
+        ("high-heart-rate", 300.1, "/min", "Must be from 10 to 300 /min."),
+        ("high-heart-rate", 60, "Hz", "Must be from 10 to 300 /min."),
+        ("high-heart-rate", 1e300, "/min", "Must be from 10 to 300 /min."),
+        ("low-oxygen-saturation", 240, "%", "Must be from 20 to 100 %."),
+        ("low-oxygen-saturation", 0.97, "%", "Must be from 20 to 100 %."),
+        ("low-glucose", 0, "mg/dL", "Must be from 10 to 1000 mg/dL."),
+        ("low-glucose", 90, "mmol/L", "Must be from 10 to 1000 mg/dL."),
+    ],
+)
+@pytest.mark.parametrize("member", ["value", "threshold"])
+def test_a_number_that_no_body_has_is_rejected_by_value_and_by_threshold(
+    type: str, value: float, unit: str, said: str, member: str
+) -> None:
+    item = {"id": "a", "patient": "p", "type": type, "start": START.isoformat()}
+    body = {"alerts": [{**item, member: value, "unit": unit}]}
+
+    accepted, (rejected,) = parse_alerts(body, Source(), TYPES, NOW)
+
+    assert accepted == ()
+    (problem,) = rejected.problems
+    assert (problem.text, problem.expression) == (said, f"$.alerts[0].{member}")
+
+
+def test_a_threshold_that_no_body_has_is_named_where_it_stands() -> None:
+    item = {"id": "a", "patient": "p", "type": "high-heart-rate"}
+    limit = {"op": ">", "value": 0, "unit": "bpm"}
+    told = {**item, "start": START.isoformat(), "threshold": limit}
+
+    _, (rejected,) = parse_alerts({"alerts": [told]}, Source(), TYPES, NOW)
+
+    (problem,) = rejected.problems
+    assert problem.expression == "$.alerts[0].threshold.value"
+
+
+@pytest.mark.parametrize("value", [10, 300])
+def test_the_ends_of_the_range_are_within_it(value: float) -> None:
+    item = {"id": "a", "patient": "p", "type": "high-heart-rate", "value": value}
+    told = {**item, "unit": "/min", "start": START.isoformat()}
+
+    (alert,), rejected = parse_alerts({"alerts": [told]}, Source(), TYPES, NOW)
+
+    assert (alert.value, rejected) == (value, ())
+
+
+def test_a_type_without_a_range_takes_any_number() -> None:
+    item = {"id": "a", "patient": "p", "type": "rapid-weight-gain", "value": -3}
+    told = {**item, "unit": "kg", "start": START.isoformat()}
+
+    (alert,), _ = parse_alerts({"alerts": [told]}, Source(), TYPES, NOW)
+
+    assert alert.value == -3
+
+
+def test_what_is_taken_back_is_so_whatever_its_numbers_say_and_without_them() -> None:
+    item = {"id": "a", "patient": "p", "type": "high-heart-rate", "rev": 1}
+    numbers = {"value": -1, "unit": "/min", "threshold": 0}
+    told = {**item, **numbers, "start": START.isoformat(), "status": "retracted"}
+
+    (alert,), rejected = parse_alerts({"alerts": [told]}, Source(), TYPES, NOW)
+
+    assert rejected == ()
+    assert (alert.status, alert.rev) == ("retracted", 1)
+    assert (alert.value, alert.threshold) == (None, None)
+
+
+def test_what_is_taken_back_keeps_the_numbers_that_a_body_has() -> None:
+    item = {"id": "a", "patient": "p", "type": "high-heart-rate", "rev": 1}
+    numbers = {"value": 131, "unit": "/min", "threshold": 0}
+    told = {**item, **numbers, "start": START.isoformat(), "status": "retracted"}
+
+    (alert,), _ = parse_alerts({"alerts": [told]}, Source(), TYPES, NOW)
+
+    assert (alert.value, alert.threshold) == (131, None)
+
+
+def test_an_end_whose_value_no_body_has_is_rejected() -> None:
+    item = {"id": "a", "patient": "p", "type": "high-heart-rate", "rev": 1}
+    times = {"start": START.isoformat(), "end": START.isoformat(), "status": "closed"}
+    told = {**item, **times, "value": -1, "unit": "/min"}
+
+    accepted, (rejected,) = parse_alerts({"alerts": [told]}, Source(), TYPES, NOW)
+
+    assert accepted == ()
+    assert rejected.problems[0].expression == "$.alerts[0].value"
 
 
 def test_a_reference_to_a_patient_is_its_id() -> None:

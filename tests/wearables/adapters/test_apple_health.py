@@ -55,6 +55,7 @@ EVENTS = [
         names={
             "apple-health": frozenset({"HKCategoryTypeIdentifierLowHeartRateEvent"})
         },
+        plausible=(10, 300),
     ),
     AlertType(
         "low-cardio-fitness",
@@ -63,6 +64,7 @@ EVENTS = [
         names={
             "apple-health": frozenset({"HKCategoryTypeIdentifierLowCardioFitnessEvent"})
         },
+        plausible=(1, 120),
     ),
     AlertType(
         "irregular-rhythm",
@@ -206,6 +208,22 @@ def test_low_fitness_is_a_notice_with_what_was_estimated_and_the_limit() -> None
     (item,) = adapt(record(type, WATCH, inside=inside))
     assert isinstance(item, Notice)
     assert (item.type, item.value, item.threshold) == ("low-cardio-fitness", 24.5, 28.0)
+
+
+@pytest.mark.parametrize(
+    ("type", "name", "told", "range"),
+    [
+        ("LowHeartRate", "HKHeartRateEventThreshold", "0 count/min", "10 to 300 /min"),
+        ("LowCardioFitness", "HKVO2MaxValue", "-1 mL/min·kg", "1 to 120 mL/min/kg"),
+    ],
+)
+def test_a_heart_event_with_a_number_that_no_body_has_is_implausible(
+    type: str, name: str, told: str, range: str
+) -> None:
+    type = f"HKCategoryTypeIdentifier{type}Event"
+    (item,) = adapt(record(type, WATCH, inside=metadata(name, told)))
+    assert isinstance(item, LeftOut)
+    assert (item.reason, item.problem.text) == ("implausible", f"Must be from {range}.")
 
 
 @pytest.mark.parametrize(

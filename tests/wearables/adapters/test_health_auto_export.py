@@ -260,6 +260,37 @@ def test_the_lowest_and_the_highest_may_stand_for_all_heart_rates() -> None:
     assert (notice.value, notice.n) == (110.0, 2)
 
 
+def test_of_a_notification_a_heart_rate_that_no_body_has_hides_no_other() -> None:
+    notice = notified(type="Low Heart Rate", heartRate=[{"hr": 0}, {"hr": 38}])
+
+    assert (notice.value, notice.n) == (38.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("told", "member"),
+    [
+        ({"heartRate": [{"hr": 0}, {"hr": -1}]}, "heartRate"),
+        ({"threshold": 0, "heartRate": [{"hr": 131}]}, "threshold"),
+        ({"threshold": {"qty": 999, "units": "bpm"}}, "threshold"),
+    ],
+)
+def test_a_notification_that_tells_only_what_no_body_has_is_implausible(
+    told: dict[str, Any], member: str
+) -> None:
+    item = notified(type="High Heart Rate", **told)
+
+    assert (item.reason, item.rejected) == ("implausible", True)
+    assert item.problem.text == "Must be from 10 to 300 /min."
+    place = f"$.data.heartRateNotifications[0].{member}"
+    assert item.problem.expression == place
+
+
+def test_of_an_irregular_rhythm_heart_rates_are_only_counted() -> None:
+    notice = notified(type="Irregular Rhythm", heartRate=[{"hr": 0}, {"hr": 88}])
+
+    assert (notice.type, notice.value, notice.n) == ("irregular-rhythm", None, 2)
+
+
 @pytest.mark.parametrize(
     ("type", "known"),
     [
