@@ -63,6 +63,8 @@ def parse_stamp(text: str) -> Stamp:
     if written is None:
         raise ValueError("not a date and time with an offset")
     offset = written["offset"]
+    if _length(offset) is None:
+        raise ValueError("no clock is so far from UTC")
     at = datetime.fromisoformat(f"{written['time']}{offset}".upper())
     return Stamp(at, tells_clock(offset), written["zone"] or "")
 

@@ -233,7 +233,8 @@ def check_plausible(type: AlertType, value: float) -> None:
 
 def _check_range(value: float, lowest: float, highest: float, unit: str) -> None:
     if not lowest <= value <= highest:
-        text = f"Must be from {lowest:g} to {highest:g} {unit}."
+        told = "" if unit == "1" else f" {unit}"
+        text = f"Must be from {lowest:g} to {highest:g}{told}."
         raise Unmeasured("implausible", text)
 
 

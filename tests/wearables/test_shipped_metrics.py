@@ -84,6 +84,13 @@ def test_what_no_device_measures_on_anybody_is_rejected(
     assert caught.value.reason == "implausible"
 
 
+def test_of_a_share_the_range_is_told_without_a_unit() -> None:
+    share = SHIPPED.alert_types["low-oxygen-saturation-at-night"]
+
+    with pytest.raises(Unmeasured, match=r"^Must be from 0 to 1\.$"):
+        measure_alert(share, 30, "1")
+
+
 NO_READINGS = {"rapid-weight-gain", "low-oxygen-saturation-at-night"}
 """Types of alerts whose value is a gain, or a share of the night."""
 

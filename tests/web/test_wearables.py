@@ -209,6 +209,26 @@ def test_an_open_alert_stays_as_it_was_where_its_change_says_what_no_body_has(
     assert stored(world) == [("a-1", "open", 0, 41.0)]
 
 
+def test_a_higher_revision_replaces_all_of_an_alert(world: World, post: Post) -> None:
+    post(delivered(OPEN))
+
+    post(delivered({**ITEM, "rev": 1}), delivery="msg_2")
+
+    assert stored(world) == [("a-1", "open", 1, None)]
+
+
+@pytest.mark.parametrize("rev", [0, 1])
+def test_a_revision_that_is_not_higher_is_accepted_and_changes_nothing(
+    world: World, post: Post, rev: int
+) -> None:
+    post(delivered({**OPEN, "rev": 1}))
+
+    response = post(delivered({**OPEN, "value": 60, "rev": rev}), delivery="msg_2")
+
+    assert response.status_code == 202
+    assert stored(world) == [("a-1", "open", 1, 41.0)]
+
+
 def test_an_open_alert_is_taken_back_whatever_value_is_told_with_it(
     world: World, post: Post
 ) -> None:

@@ -200,8 +200,10 @@ def _quantity(
     if not unit_from.has("unit"):
         unit_from.refuse("unit", f"Required with a number, such as {to}.")
         return None
-    of = Substance(molar_mass=alert_type.molar_mass)
-    found = scales(unit_from.text("unit", 64), to, of)
+    unit = unit_from.text("unit", 64)
+    if not unit:
+        return None
+    found = scales(unit, to, Substance(molar_mass=alert_type.molar_mass))
     if not found:
         unit_from.refuse("unit", f"Must be UCUM and convertible to {to}.")
         return None

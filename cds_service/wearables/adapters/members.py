@@ -205,8 +205,9 @@ class Members:
 
     def patient(self, name: str) -> str:
         """Return the id of a FHIR Patient, which may be written as a reference."""
-        patient = self.text(name, 136).removeprefix("Patient/")
-        if self.has(name) and not PATIENT_ID.fullmatch(patient):
+        text = self.text(name, 136)
+        patient = text.removeprefix("Patient/")
+        if text and not PATIENT_ID.fullmatch(patient):
             self.refuse(name, "Must be the id of a FHIR Patient.")
         return patient
 

@@ -229,6 +229,8 @@ def test_what_a_delivery_says_of_the_clock_goes_before_the_zone_of_its_source() 
         ("2026-11-22T13:00:00Z", {"utc_offset": "+25:00"}, "utc_offset"),
         ("2026-11-22T13:00:00Z[Nowhere/Town]", {}, "start"),
         ("2026-11-22T13:00:00[Europe/Berlin]", {}, "start"),
+        ("2026-11-22T08:00:00-05:60", {}, "start"),
+        ("2026-11-22T08:00:00+23:59", {}, "start"),
     ],
 )
 def test_clocks_that_differ_or_are_none_are_refused_with_their_place(
@@ -327,6 +329,26 @@ def test_a_number_that_no_body_has_is_rejected_by_value_and_by_threshold(
     assert accepted == ()
     (problem,) = rejected.problems
     assert (problem.text, problem.expression) == (said, f"$.alerts[0].{member}")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"unit": ""}, "Must be printable text of 1 to 64 characters."),
+        ({"unit": 1}, "Must be printable text of 1 to 64 characters."),
+        ({"patient": 1}, "Must be printable text of 1 to 136 characters."),
+        ({"patient": "Patient/"}, "Must be the id of a FHIR Patient."),
+    ],
+)
+def test_what_is_wrong_with_a_member_is_said_once(
+    wrong: dict[str, Any], said: str
+) -> None:
+    item = {"id": "a", "patient": "p", "type": "high-heart-rate", "value": 131}
+    told = {**item, "unit": "/min", "start": START.isoformat(), **wrong}
+
+    _, (rejected,) = parse_alerts({"alerts": [told]}, Source(), TYPES, NOW)
+
+    assert [each.text for each in rejected.problems] == [said]
 
 
 def test_a_threshold_that_no_body_has_is_named_where_it_stands() -> None:
