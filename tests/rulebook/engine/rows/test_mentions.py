@@ -18,6 +18,7 @@ RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 SNOMED = "http://snomed.info/sct"
 ATC = "http://www.whocc.no/atc"
 V2_ROUTE = "http://terminology.hl7.org/CodeSystem/v2-0162"
+V3_ROUTE = "http://terminology.hl7.org/CodeSystem/v3-RouteOfAdministration"
 RULES = Path(__file__).parents[4] / "rules"
 SHIPPED = {
     name: text
@@ -160,6 +161,8 @@ def test_a_problem_that_may_be_meant_is_neither_there_nor_not(
         "Metoprolol 50 mg; stopped smoking",
         "Metoprolol, allergies reviewed",
         "Lisinopril and metoprolol for blood pressure",
+        "Lisinopril 10 mg per 5 mL / metoprolol 25 mg per 5 mL",
+        "Metoprolol 25 mg, no contraindications",
         "Metoprolol 25 mg given for lisinopril cough",
         "Metoprolol 50 mg, no suspender sin consultar",
         "Metoprolol 50 mg, niet stoppen zonder overleg",
@@ -335,6 +338,10 @@ def test_what_a_drug_s_name_is_a_part_of_is_not_the_drug(
         ("warfarin", "wife takes warfarin", Mention.DENIED),
         ("warfarin", "warfarin: refused", Mention.DOUBTFUL),
         ("warfarin", "avoid anticoagulants, e.g. warfarin", Mention.DOUBTFUL),
+        ("warfarin", "warfarin or placebo", Mention.DOUBTFUL),
+        ("norethindrone", "norethindrone 1 mg (21) / placebo (7)", Mention.MEANT),
+        ("sennosides", "Ex-Lax (sennosides 15 mg)", Mention.MEANT),
+        ("levonorgestrel", "Plan B One-Step (levonorgestrel 1.5 mg)", Mention.MEANT),
         ("warfarin", "Heparin stopped. Warfarin 5 mg", Mention.MEANT),
     ],
 )
@@ -417,6 +424,7 @@ EYE = [
     order("Timolol 0.5 %", **route(**at(SNOMED, "372472002"))),
     order("Timolol 0.5 %", **route(**at(V2_ROUTE, "OP"))),
     order("Timolol", dosageInstruction=[{"site": {"text": "Left eye"}}]),
+    order("Timolol", **route(**at(V3_ROUTE, "OPTHALTA"))),
     form("Eye drops"),
     form("Ophthalmic Solution"),
     order(
