@@ -11,7 +11,7 @@ import tempfile
 import time
 from base64 import b64encode
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -29,6 +29,7 @@ from ...ehr.client import Ehr
 from ...http.addresses import ListedServer
 from ...protocol.conformance import Reply
 from ...publishing.serving import Serving
+from ...store.records import StoreError
 from ...store.store import Store
 from ...trust import SmartApp, TrustedClient
 from ...trust.vault import Vault, parse_vault_keys
@@ -61,6 +62,10 @@ class PlaySetting:
     """Whether that wants a token."""
     consent: ConsentMode = ConsentMode.ASSUMED
     """What it means that a wearer has said nothing."""
+
+
+class NoStage(Exception):
+    """Nothing can be played on; a sentence for the page says why, and what to do."""
 
 
 class Uncounted:
@@ -135,7 +140,11 @@ class PlayStage:
 def open_stage(
     world: World, now: datetime, setting: PlaySetting = PlaySetting()
 ) -> Iterator[PlayStage]:
-    """Give a server that serves the rules of a world, and ends with the block."""
+    """Give a server that serves the rules of a world, and ends with the block.
+
+    Raises:
+        NoStage: if there is no place for what it records.
+    """
     secret = f"whsec_{_random_text()}"
     client = _play_client(setting)
     formats = tuple(dict.fromkeys(("alerts", "samples", "consents", *FORMATS)))
@@ -209,14 +218,16 @@ def _say_nothing(event: str, **facts: object) -> None:
 @contextmanager
 def _own_store() -> Iterator[Store]:
     """A database that nobody else opens, in memory where there is a place for that."""
-    with tempfile.TemporaryDirectory(prefix="cds-try-", dir=_place()) as folder:
-        file = Path(folder) / "try.sqlite"
-        file.write_bytes(_template())
-        store = Store.open(f"sqlite:///{file}")
+    with ExitStack() as stack:
         try:
-            yield store
-        finally:
-            store.close()
+            making = tempfile.TemporaryDirectory(prefix="cds-try-", dir=_place())
+            file = Path(stack.enter_context(making)) / "try.sqlite"
+            file.write_bytes(_template())
+        except (OSError, StoreError) as error:
+            raise NoStage(_advise(error)) from error
+        store = Store.open(f"sqlite:///{file}")
+        stack.callback(store.close)
+        yield store
 
 
 @cache
@@ -231,5 +242,18 @@ def _template() -> bytes:
 
 
 def _place() -> str | None:
+    """The folder that TMPDIR names, else memory, else None for the system's choice."""
     memory = "/dev/shm"  # nosec B108 # a folder of ours is made in it
-    return memory if os.access(memory, os.W_OK) else None
+    usual = memory if os.access(memory, os.W_OK) else None
+    return os.environ.get("TMPDIR") or usual
+
+
+def _advise(error: OSError | StoreError) -> str:
+    where = _place() or "the folder for temporary files"
+    why = error.strerror if isinstance(error, OSError) else ""
+    return (
+        "Nothing can be played here: a trial keeps a small database of its own, which"
+        f" could not be made in {where} ({why or 'the database failed'}). Make room"
+        " there, or start the server with TMPDIR set to a folder in which it may"
+        " write. Then open this page again."
+    )

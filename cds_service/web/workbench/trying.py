@@ -36,7 +36,7 @@ from .charts import (
 )
 from .playing import AskedOne, NoPlay, Play, play
 from .sessions import BenchRole, Workplace, current_visit, needs
-from .stage import NOBODY, PlaySetting, open_stage
+from .stage import NOBODY, NoStage, PlaySetting, open_stage
 from .throwaway import issuer_of
 from .wearing import NAMING, scenarios
 from .wishes import CONSENTS, MISSING, SENT, SHIFTS, STATES, PlayWish, read_wish
@@ -117,7 +117,10 @@ REHEARSAL = Rehearsal()
 
 
 def _rehearse(app: Flask, world: World) -> None:
-    """Play what a page begins with and show it to nobody: no trail tells of it."""
+    """Play what a page begins with and show it to nobody: no trail tells of it.
+
+    Where it cannot be played, the page says so to who opens it.
+    """
     with app.test_request_context("/"):
         offer(navigation=(), subject="", role="", form_token="")  # nosec B106 # none
         scene = set_scene(world)
@@ -185,7 +188,7 @@ def set_scene(world: World) -> Scene:
         scene.chart = bring(scene.choice, wish.upload, world, wish.opened)
         scene.wish = _suited(wish, scene, world)
         _play(scene, world)
-    except (NoChart, NoPlay, Unanswered) as error:
+    except (NoChart, NoPlay, NoStage, Unanswered) as error:
         scene.problem = str(error)
     return scene
 

@@ -184,6 +184,32 @@ def test_the_first_play_is_rehearsed_once_and_nothing_is_left_of_it(
     assert len(list(author.world.store.audit_entries())) == before
 
 
+def test_where_nothing_can_be_played_the_page_says_why_and_what_to_do(
+    author: Browser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone"
+    monkeypatch.setenv("TMPDIR", str(gone))
+
+    answer = author.get("/workbench/try")
+
+    assert answer.status_code == 200
+    said = answer.text[answer.text.index('role="alert"') :].partition("</div>")[0]
+    assert str(gone) in said and "No such file or directory" in said
+    assert "Make room there, or start the server with TMPDIR" in said
+
+
+def test_a_rehearsal_that_cannot_be_played_leaves_the_telling_to_the_page(
+    author: Browser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "gone"))
+
+    thread = Rehearsal().begin(author.http.application, author.world)
+
+    assert thread is not None
+    thread.join(60)
+    assert not thread.is_alive()  # and an error in it would fail the run
+
+
 def test_who_looked_at_whose_chart_is_in_the_trail(author: Browser) -> None:
     entries = list(author.world.store.audit_entries())
 
