@@ -189,6 +189,22 @@ def test_at_the_width_of_a_small_phone_nothing_is_scrolled_sideways(
     assert over == dict.fromkeys(PAGES, 0)
 
 
+def test_names_without_a_break_widen_no_page(visit: Visit, hospital: Hospital) -> None:
+    patient = hospital.admit("unbroken-1", "P" * 70, "C" * 70)
+    hospital.charts[patient][1]["medicationCodeableConcept"]["text"] += "x" * 90
+    visitor = visit(
+        hospital.base, own_host_only=False, viewport={"width": NARROWEST, "height": 256}
+    )
+    page = hospital.launch(visitor, patient, link_of(hospital.open_chart(patient)[0]))
+    over = {}
+
+    for name in PAGES:
+        page.goto(page.url.rpartition("/")[0] + f"/{name}")
+        over[name] = sideways(page)
+
+    assert over == dict.fromkeys(PAGES, 0)
+
+
 def test_the_keyboard_reaches_everything_in_order_and_is_always_seen(
     enter: Callable[..., Page],
 ) -> None:
@@ -246,6 +262,18 @@ def test_on_paper_each_sheet_names_the_patient_and_nothing_is_to_be_pressed(
     }""")
     sheets = [text_shows(each) for each in pages_of(page.pdf())]
     assert len(sheets) > 2 and min(sheets) == max(sheets) > 0
+
+
+def test_on_paper_what_was_folded_away_is_there(enter: Callable[..., Page]) -> None:
+    page = enter("unfolded-1")
+    folded = page.locator(".rule details .tree").first
+    on_screen = folded.evaluate("each => each.checkVisibility()")
+
+    page.emulate_media(media="print")
+
+    assert on_screen is False
+    assert folded.evaluate("each => each.checkVisibility()") is True
+    assert folded.bounding_box() is not None
 
 
 def pages_of(pdf: bytes) -> list[bytes]:
