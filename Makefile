@@ -194,10 +194,11 @@ MUTMUT := $(VENV)/mutmut
 $(MUTMUT)/.installed: mutants/requirements.lock $(DEV)
 	$(call BEFORE,-r mutants/requirements.lock)
 
-# MODULE is a room or a file of one, SAMPLE a number of functions that SEED picks.
+# MODULE is a room or a file of one, without it what has no score of the code as it is.
+# SAMPLE is a number of functions that SEED picks; LIST=1 only says of which code scores are.
 mutants: $(MUTMUT)/.installed ## Mutate the code that decides; the tests must notice (MODULE=, SAMPLE=)
 	@$(MUTMUT)/bin/python -m mutants $(MODULE) $(addprefix --sample=,$(SAMPLE)) \
-		$(addprefix --seed=,$(SEED)) $(if $(FRESH),--fresh)
+		$(addprefix --seed=,$(SEED)) $(if $(FRESH),--fresh) $(if $(LIST),--list)
 
 # Not in `make test`: Java 17, Maven and some hundred megabytes of its packages are asked for.
 JARS = mvn --quiet --batch-mode --file tests/$(1)/pom.xml dependency:copy-dependencies \

@@ -2,8 +2,9 @@
 
 mutmut makes the mutants, learns which test reaches which function, and runs only
 those, in a process forked from one that has all imported. It goes on where it was
-interrupted. What a room was found to be worth is written to ``mutants/scores.json``;
-its survivors stand with their reasons in ``mutants/survivors/<room>.yaml``.
+interrupted. What a room was found to be worth is written to ``mutants/scores.json``,
+with a digest of the code that it was; its survivors stand with their reasons in
+``mutants/survivors/<room>.yaml``.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import random
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from configparser import ConfigParser, SectionProxy
 from dataclasses import dataclass
 from io import StringIO
@@ -30,11 +32,13 @@ from .results import (
     read_codes,
     read_results,
 )
+from .scores import Account, account, digest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 WORK = ROOT / "build" / "mutants"
 SCORES = HERE / "scores.json"
+TOOLS = HERE / "requirements.lock"
 SURVIVORS = HERE / "survivors"
 LINKED = ("cds_service", "tests", "rules", "fixtures", "bench")
 
@@ -61,6 +65,7 @@ CRITERIA = ("criteria", "series", "trend", "scores", "alert_tests")
 DAYS = ("days", "days_shown", "streams")
 CASES = (
     "case",
+    "medicines",
     *CRITERIA[:-1],
     *DAYS,
     "left_open",
@@ -117,6 +122,7 @@ ROOMS = {
         tuple(f"{ENGINE}/{each}.py" for each in CRITERIA),
         (
             *(f"{ENGINE_TESTS}/test_{each}.py" for each in CRITERIA[:-1]),
+            f"{ENGINE_TESTS}/test_about_alerts.py",
             f"{ENGINE_TESTS}/test_left_open.py",
         ),
     ),
@@ -148,6 +154,8 @@ ROOMS = {
         (f"{ROWS}/*.py",),
         (
             f"{ROW_TESTS}/test_indexing.py",
+            f"{ROW_TESTS}/test_absence.py",
+            f"{ROW_TESTS}/test_treatments.py",
             *(f"{ROW_TESTS}/test_{each}.py" for each in MATCHING),
             *(f"{ENGINE_TESTS}/test_{each}.py" for each in DAYS),
             f"{ENGINE_TESTS}/test_left_open.py",
@@ -189,9 +197,18 @@ ROOMS = {
 
 
 def main() -> None:
-    """Run the rooms or files that are named, or all, and end with 1 if one fails."""
+    """Run the rooms or files that are named, and end with 1 if one fails.
+
+    Where none is named, what has no score of the code as it is; with an option that
+    asks for more than that, all.
+    """
     options = _parser().parse_args()
-    named = options.modules or list(ROOMS)
+    scored = _account()
+    every = list(ROOMS) if options.fresh or options.sample else list(scored.to_run)
+    named = options.modules or every
+    if options.list or not named:
+        print(scored)
+        return
     passed = [
         run_room(room, files, options)
         for room in ROOMS
@@ -201,7 +218,22 @@ def main() -> None:
         sys.exit(
             f"nothing is called {' or '.join(named)}; rooms are: {', '.join(ROOMS)}"
         )
+    if not options.modules:
+        print(_account())
     sys.exit(not all(passed))
+
+
+def _account() -> Account:
+    """How the scores that are written down stand beside the code."""
+    scores = json.loads(SCORES.read_text("utf-8"))
+    return account(scores, {room: _digests(_files(room)) for room in ROOMS})
+
+
+def _digests(files: list[str]) -> dict[str, str]:
+    """The digests of files; a file without a function has none, and no mutants."""
+    tools = TOOLS.read_text("utf-8")
+    found = {each: digest((ROOT / each).read_text("utf-8"), tools) for each in files}
+    return {file: each for file, each in found.items() if each is not None}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -210,6 +242,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sample", type=int, help="mutate only so many functions")
     parser.add_argument("--seed", type=int, default=1, help="which ones")
     parser.add_argument("--fresh", action="store_true", help="forget earlier runs")
+    parser.add_argument(
+        "--list", action="store_true", help="only say which scores are of older code"
+    )
     parser.add_argument("--processes", type=int, default=1)
     return parser
 
@@ -239,6 +274,7 @@ def run_room(room: str, files: list[str], options: argparse.Namespace) -> bool:
     """Return whether a room passes, and print why not."""
     print(f"== {', '.join(files) or room}", flush=True)
     place = WORK / room
+    code = _digests(_files(room))
     _prepare(place, room, options.fresh)
     limits = ["--max-children", str(options.processes)]
     mutmut = [str(Path(sys.executable).with_name("mutmut")), "run", *limits]
@@ -251,7 +287,7 @@ def run_room(room: str, files: list[str], options: argparse.Namespace) -> bool:
         run = subprocess.run([*mutmut, *names], cwd=place, env=environ)
         if run.returncode:
             return False
-    return _tell(room, place / "mutants")
+    return _tell(room, place / "mutants", code)
 
 
 def _to_run(folder: Path, files: list[str]) -> list[str]:
@@ -330,8 +366,11 @@ def _sampled(files: list[str], options: argparse.Namespace) -> list[str]:
     return sorted(chance.sample(found, min(options.sample, len(found))))
 
 
-def _tell(room: str, folder: Path) -> bool:
-    """Print and write down how the results stand, and return whether that is well."""
+def _tell(room: str, folder: Path, code: dict[str, str]) -> bool:
+    """Print and write down how the results stand, and return whether that is well.
+
+    They are of the *code*, by its digests, unless that has changed while it was run.
+    """
     results = read_results(folder)
     verdict = judge(results, known_of(room))
     for module, (noticed, mutants) in verdict.scores.items():
@@ -344,13 +383,24 @@ def _tell(room: str, folder: Path) -> bool:
         entries = as_entries(verdict.unlisted)
         print(f"survived, and not in {SURVIVORS.name}/{room}.yaml:")
         print(yaml.safe_dump(entries, allow_unicode=True, sort_keys=False, width=4000))
-    scores = json.loads(SCORES.read_text("utf-8"))
-    for module, (noticed, mutants) in verdict.scores.items():
-        known = scores.setdefault(room, {})
-        known[module] = {"mutants": mutants, "noticed": noticed}
-    SCORES.write_text(json.dumps(scores, indent=2, sort_keys=True) + "\n", "utf-8")
+    _write(room, verdict.scores, code)
     print(f"{room}: {verdict.score:.1%} of the mutants were noticed")
     return verdict.passed
+
+
+def _write(
+    room: str, found: Mapping[str, tuple[int, int]], code: dict[str, str]
+) -> None:
+    """Write down the scores of a room, but none of code that has changed since."""
+    now = _digests(list(code))
+    scores = json.loads(SCORES.read_text("utf-8"))
+    known = scores.setdefault(room, {})
+    for module, (noticed, mutants) in found.items():
+        if now.get(module) != code.get(module):
+            print(f"changed while it was run, so it has no score: {module}")
+            continue
+        known[module] = {"mutants": mutants, "noticed": noticed, "code": now[module]}
+    SCORES.write_text(json.dumps(scores, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
 def known_of(room: str) -> Known:

@@ -19,6 +19,7 @@ NOTICED = {1, 3, -24, 24, 152, -11, -9}
 """Exit codes of the tests of a mutant, as mutmut keeps them: failed, an error of
 pytest, too long, broken down. A mutant that no test reaches has survived.
 """
+TOO_LONG = {-24, 24, 152}
 
 
 @dataclass(frozen=True, order=True)
@@ -78,12 +79,16 @@ def read_codes(folder: Path) -> Iterator[tuple[Path, dict[str, int | None]]]:
 
 
 def forget_survivors(folder: Path) -> None:
-    """Have mutmut run again what has survived in the *folder* that it works in."""
+    """Have mutmut run again what has survived in the *folder* that it works in.
+
+    And what took too long: it may have been the machine that had too much to do.
+    """
     for meta in folder.rglob("*.py.meta"):
         found = json.loads(meta.read_text("utf-8"))
         codes = found["exit_code_by_key"]
         found["exit_code_by_key"] = {
-            key: code if code in NOTICED else None for key, code in codes.items()
+            key: code if code in NOTICED - TOO_LONG else None
+            for key, code in codes.items()
         }
         meta.write_text(json.dumps(found, indent=4), "utf-8")
 

@@ -19,6 +19,7 @@ from mutants.results import (
     parse_known,
     read_results,
 )
+from mutants.scores import Account, account, digest
 
 HOME = Path(__file__).parents[1] / "mutants"
 ROOMS = sorted(each.stem for each in (HOME / "survivors").glob("*.yaml"))
@@ -85,6 +86,18 @@ def test_survivors_are_run_again_and_what_was_noticed_is_not(folder: Path) -> No
     forget_survivors(folder)
 
     assert read_results(folder) == Results(Counter([FOUR]), Counter(), (FILE,))
+
+
+def test_what_took_too_long_is_run_again_since_the_machine_may_have_been_busy(
+    folder: Path,
+) -> None:
+    meta = folder / f"{FILE}.meta"
+    meta.write_text(meta.read_text("utf-8").replace(": 1,", ": -24,"), "utf-8")
+    assert read_results(folder).noticed == Counter([FOUR])
+
+    forget_survivors(folder)
+
+    assert read_results(folder).noticed == Counter()
 
 
 def test_a_survivor_that_is_not_listed_fails_however_high_the_score() -> None:
@@ -163,6 +176,66 @@ def test_what_is_listed_of_code_that_has_changed_is_found(tmp_path: Path) -> Non
     known = Known(Counter([stands, FOUR, DEFAULT]), frozenset({gone}))
 
     assert misplaced(known, tmp_path) == [gone, DEFAULT, FOUR]
+
+
+LAMP = """\
+def light(level: int) -> str:
+    return "on" if level > 3 else "off"
+"""
+EXPLAINED = """\
+'''Lamps.'''
+
+def light(level: int) -> str:
+    '''Return whether it is on.'''
+    # More than three is bright enough.
+    return (
+        "on" if level > 3 else "off"
+    )
+"""
+
+
+def test_a_score_is_of_what_the_code_does_and_not_of_what_it_says_of_itself() -> None:
+    assert digest(LAMP) == digest(EXPLAINED)
+    assert digest(LAMP) != digest(LAMP.replace("> 3", ">= 3"))
+
+
+def test_a_score_is_of_what_one_version_of_mutmut_makes() -> None:
+    assert digest(LAMP, "mutmut==3.8.1") != digest(LAMP, "mutmut==3.9.0")
+
+
+def test_what_has_no_function_has_no_mutants() -> None:
+    assert digest("LEVELS = (1, 2, 3)") is None
+
+
+def test_a_score_is_of_older_code_where_its_digest_is_another_one_or_none() -> None:
+    scores = {
+        "lamps": {
+            "lamp.py": {"mutants": 9, "noticed": 9, "code": "a1"},
+            "bulb.py": {"mutants": 9, "noticed": 9, "code": "b1"},
+            "cord.py": {"mutants": 9, "noticed": 9},
+        }
+    }
+    code = {
+        "lamps": {"lamp.py": "a1", "bulb.py": "b2", "cord.py": "c1"},
+        "doors": {"door.py": "d1"},
+    }
+
+    found = account(scores, code)
+
+    assert found == Account(("lamp.py",), ("bulb.py", "cord.py"), ("door.py",))
+    assert found.to_run == ("bulb.py", "cord.py", "door.py")
+    assert str(found) == (
+        "1 module has a score of the code as it is\n"
+        "score of older code: bulb.py\n"
+        "score of older code: cord.py\n"
+        "no score: door.py"
+    )
+
+
+def test_a_score_of_another_room_is_none_of_this_one() -> None:
+    scores = {"lamps": {"lamp.py": {"mutants": 9, "noticed": 9, "code": "a1"}}}
+
+    assert account(scores, {"doors": {"lamp.py": "a1"}}).unscored == ("lamp.py",)
 
 
 @pytest.mark.parametrize("room", ROOMS)

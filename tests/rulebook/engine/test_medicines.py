@@ -1,7 +1,8 @@
 """When medicines were taken is what each order and statement says of it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -40,7 +41,9 @@ def statement(**members: Any) -> dict[str, Any]:
     }
 
 
-def taken(*resources: dict[str, Any], **medications: Any) -> MedicinesTaken:
+def taken(
+    *resources: dict[str, Any], zone: tzinfo = UTC, **medications: Any
+) -> MedicinesTaken:
     kinds = {
         "medication_requests": "MedicationRequest",
         "medication_statements": "MedicationStatement",
@@ -53,7 +56,7 @@ def taken(*resources: dict[str, Any], **medications: Any) -> MedicinesTaken:
         )
         for name, kind in kinds.items()
     }
-    return medicines_taken(Chart("p1", None, sources, medications), NOW, UTC)
+    return medicines_taken(Chart("p1", None, sources, medications), NOW, zone)
 
 
 def test_an_order_is_taken_from_when_it_was_written_and_goes_on() -> None:
@@ -106,6 +109,23 @@ def test_what_was_not_taken_is_no_part_of_it(resource: dict[str, Any]) -> None:
     assert taken(resource) == MedicinesTaken()
 
 
+def test_what_was_not_taken_hides_nothing_that_was() -> None:
+    (found,) = taken(statement(status="not-taken"), statement()).taken
+
+    assert found.since == day("2026-01-05")
+
+
+def test_a_medicine_begins_and_ends_with_days_of_the_sites_calendar() -> None:
+    period = {"start": "2026-01-05", "end": "2026-03-01"}
+
+    (found,) = taken(
+        statement(effectivePeriod=period), zone=ZoneInfo("America/New_York")
+    ).taken
+
+    assert found.since == datetime(2026, 1, 5, 5, tzinfo=UTC)
+    assert found.until == datetime(2026, 3, 2, 4, 59, 59, 999999, tzinfo=UTC)
+
+
 def test_an_order_that_was_carried_out_is_over_when_its_supply_was() -> None:
     supply = {"expectedSupplyDuration": {"value": 3, "code": "d", "unit": "days"}}
 
@@ -135,6 +155,16 @@ def test_a_medicine_is_called_what_its_medication_is_called() -> None:
 )
 def test_what_cannot_be_placed_is_counted(resource: dict[str, Any]) -> None:
     assert taken(resource) == MedicinesTaken(unplaced=1)
+
+
+def test_each_that_cannot_be_placed_is_counted_beside_what_can() -> None:
+    nameless = order(medicationCodeableConcept={})
+    undated = order(authoredOn="soon")
+
+    found = taken(nameless, undated, order())
+
+    assert found.unplaced == 2
+    assert [each.name for each in found.taken] == ["Metoprolol 50 mg"]
 
 
 def test_they_stand_by_their_names_and_then_by_their_starts() -> None:
