@@ -90,7 +90,7 @@ def test_a_code_is_explained_with_a_good_and_a_bad_example() -> None:
     result = CliRunner().invoke(explain, ["cds031"])
 
     assert result.exit_code == 0
-    assert result.output.startswith("# CDS031: A file holds one document\n")
+    assert result.output.startswith("# CDS031: A file must contain only one document\n")
     assert "## Bad" in result.output and "## Good" in result.output
 
 
@@ -105,7 +105,7 @@ def test_all_codes_are_listed_with_their_titles() -> None:
     result = CliRunner().invoke(explain, ["--codes"])
 
     assert result.exit_code == 0
-    assert "CDS031  A file holds one document\n" in result.output
+    assert "CDS031  A file must contain only one document\n" in result.output
 
 
 def test_what_is_to_be_explained_must_be_said() -> None:

@@ -201,7 +201,8 @@ def test_a_sarif_result_points_at_its_rule_and_the_rule_has_the_codes_page() -> 
         "CDS104",
     ]
     assert (
-        rules[0]["shortDescription"]["text"] == "A value that is not among the choices"
+        rules[0]["shortDescription"]["text"]
+        == "A value is not one of the allowed values"
     )
     assert "## Good" in rules[0]["help"]["markdown"]
 
