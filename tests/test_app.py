@@ -195,7 +195,7 @@ def test_a_link_to_itself_leaves_what_was_published_served(
     opening = site.open("a")
 
     assert opening.rulebook.digest == digest
-    assert "loop.yaml:1:1: error[CDS001]: this link leads to itself" in opening.notice
+    assert "loop.yaml:1:1: error[CDS001]: this link points to itself" in opening.notice
 
 
 def test_while_another_server_publishes_its_rules_are_served(

@@ -161,7 +161,7 @@ def _tell_unread(name: str, read: Collection[str], findings: Findings) -> None:
     message = "this file is not read"
     help = f"rename it to {meant.rpartition('/')[2]}"
     if found["kind"].lower() == "json":
-        help = "a rule is written in YAML; a test names its files of FHIR with `fhir:`"
+        help = "rules are written in YAML; a test names its FHIR files with `fhir:`"
     if meant in read:
         help = f"{meant.rpartition('/')[2]} is; move this one out of the folder"
     findings.add(Finding(name, 1, 1, "CDS034", Level.WARNING, message, help))
@@ -200,11 +200,13 @@ def _walk(folder: Path, findings: Findings) -> Iterator[tuple[str, Path]]:
         for each in list(folders):
             path = Path(here, each)
             if path.is_symlink():
-                message = "this is a link to a folder, and links to folders are refused"
+                message = (
+                    "this is a link to a folder, and links to folders are not allowed"
+                )
                 _report(findings, _name(path, folder), "CDS001", message)
                 folders.remove(each)
             elif path.suffix == SUFFIX:
-                message = "this is a folder, and has the name of a file"
+                message = "this is a folder with the name of a file"
                 _report(findings, _name(path, folder), "CDS001", message)
         for each in sorted(files):
             if not each.startswith((".", "#", "~")):
@@ -227,7 +229,7 @@ def _read_file(name: str, path: Path, root: Path, findings: Findings) -> str | N
     try:
         target = path.resolve(strict=True)
         if not target.is_relative_to(root):
-            _report(findings, name, "CDS001", "this link leads out of the folder")
+            _report(findings, name, "CDS001", "this link points outside the folder")
             return None
         if not target.is_file():
             _report(findings, name, "CDS001", "this is not an ordinary file")
@@ -240,7 +242,7 @@ def _read_file(name: str, path: Path, root: Path, findings: Findings) -> str | N
         return None
     if len(content) > limit:
         message = f"the file is larger than {limit // 1024} KiB"
-        help = "one rule or value set stands in one file"
+        help = "each file holds one rule or value set"
         _report(findings, name, "CDS003", message, help)
         return None
     return _decode(name, content, findings)
@@ -251,7 +253,7 @@ def _why(error: Exception) -> str:
         isinstance(error, OSError) and error.errno == errno.ELOOP
     )
     if looped:
-        return "this link leads to itself"
+        return "this link points to itself"
     said = error.strerror if isinstance(error, OSError) else None
     return f"cannot be read: {said or type(error).__name__}"
 

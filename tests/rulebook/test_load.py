@@ -115,7 +115,7 @@ def test_links_that_lead_to_themselves_are_told(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").symlink_to("b.yaml")
 
     assert [(each.file, each.code, each.message) for each in refuse(tmp_path)] == [
-        (name, "CDS001", "this link leads to itself")
+        (name, "CDS001", "this link points to itself")
         for name in ("a.yaml", "b.yaml", "c.yaml")
     ]
 
@@ -186,8 +186,8 @@ def test_a_file_with_the_wrong_ending_is_not_passed_over_in_silence(
         ("fast.yaml.bak", "rename it to fast.yaml"),
         ("fast.bak", "rename it to fast.yaml"),
         ("fast.yaml (1)", "rename it to fast.yaml"),
-        ("fast.json", "a rule is written in YAML"),
-        ("fast.JSON", "a rule is written in YAML"),
+        ("fast.json", "rules are written in YAML"),
+        ("fast.JSON", "rules are written in YAML"),
     ],
 )
 @pytest.mark.parametrize("folder", ["", "cardiology/", "facts/", "cardiology/more/"])

@@ -24,7 +24,7 @@ FINDING = {
     "column": 7,
     "code": "CDS031",
     "level": "error",
-    "message": "`lastest` is not something a rule can ask",
+    "message": "`lastest` does not apply to",
 }
 
 
@@ -62,7 +62,7 @@ def test_a_refusal_is_shown_with_file_line_and_column(ehr: Any) -> None:
     told = ehr.http.get("/health").json
     ready = ehr.http.get("/health/ready")
 
-    said = "cardiology/a.yaml:3:7: CDS031: `lastest` is not something a rule can ask"
+    said = "cardiology/a.yaml:3:7: CDS031: `lastest` does not apply to"
     assert told["status"] == "degraded"
     assert told["rulebook_error"]["findings"] == [said] * 10
     assert told["rulebook_error"]["more"] == 2

@@ -180,7 +180,8 @@ def texts(
     for each in (name, folder):
         if not is_name(each):
             raise Slip(
-                f"{quote(each)} is no name; use small letters, digits and hyphens"
+                f"{quote(each)} is not a valid name; use small letters, digits and"
+                " hyphens"
             )
     if folder in ("facts", "valuesets", "detectors"):
         raise Slip(f"{quote(folder)} holds no rules; name another --folder")

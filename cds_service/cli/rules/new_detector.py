@@ -107,7 +107,7 @@ def from_options(
         Slip: if one of them cannot be.
     """
     if not is_name(name):
-        raise Slip(f"{name} is no name; use small letters, digits and hyphens")
+        raise Slip(f"{name} is not a valid name; use small letters, digits and hyphens")
     chosen = choose_metric(catalogue, metric)
     comparison, limit = _limit(limits)
     raised = choose_raised(catalogue, chosen, raises, comparison in RISING)

@@ -71,7 +71,7 @@ def choose_metric(catalogue: Catalogue, name: str) -> Metric:
         help = suggest(name, catalogue.metrics)
         raise Slip(f"there is no metric {name}; {help}".rstrip("; "))
     if metric.cumulative:
-        raise Slip(f"{name} adds up: write a detector of its days by hand")
+        raise Slip(f"{name} is summed: write a detector of its days by hand")
     return metric
 
 
@@ -107,7 +107,7 @@ def read_length(text: str) -> Duration:
     """
     found = parse_duration(text)
     if found is None:
-        raise Slip(f"{text} is no duration; write e.g. `10 minutes`")
+        raise Slip(f"{text} is not a duration; write e.g. `10 minutes`")
     return found
 
 

@@ -101,7 +101,7 @@ class Stock:
             return answer
         if answer in self.valuesets:
             other = kind_of_set(self.valuesets[answer])
-            raise Slip(f"{quote(answer)} holds codes of a {other}, not of a {kind}")
+            raise Slip(f"{quote(answer)} contains codes of a {other}, not of a {kind}")
         near = suggest(answer, offered)
         raise Slip(
             f"there is no value set {quote(answer)}; {near or 'write ? for all'}"
@@ -139,7 +139,7 @@ class Stock:
         unit = answer.unit or unit
         if not unit:
             raise Slip(
-                f"say the unit as well, in UCUM, such as `{answer.comparison} "
+                f"give the unit as well, in UCUM, such as `{answer.comparison} "
                 f"{answer.number} mmol/L`; no rule here has one for {quote(result)}"
             )
         self._check_plausible(answer, result, unit)
@@ -167,7 +167,7 @@ def build_stock(compiled: Compiled) -> Stock:
     """
     rulebook = compiled.rulebook
     if rulebook is None:
-        raise Slip("the rules have errors; put those right first")
+        raise Slip("the rules have errors; correct those first")
     documents = compiled.documents.items()
     sets = [each.data for file, each in documents if kind_of(file) == "valueset"]
     return Stock(

@@ -154,7 +154,7 @@ def _facts(answers: Answers, stock: Stock) -> list[str]:
 def _fact_kind(name: str, stock: Stock) -> str:
     kind = kind_of_set(stock.valuesets[name])
     if kind == "result":
-        raise Slip(f"`{name}` holds codes of a result, which excludes nobody")
+        raise Slip(f"`{name}` contains codes of a result, which excludes nobody")
     return "medication" if kind == "drug" else "condition"
 
 

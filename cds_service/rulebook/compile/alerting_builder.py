@@ -57,8 +57,9 @@ class AlertingBuilder:
                 self.rule.document,
                 ("alerting", "once_per"),
                 "CDS803",
-                "what one clinician saw or overrode holds this card back for all",
-                "add `user`, unless that is meant",
+                "once one clinician has seen or overridden it, this card is held back"
+                " for all",
+                "add `user`, unless this is intended",
                 key=True,
             )
 

@@ -146,7 +146,7 @@ class CardBuilder:
         choice = any(each.action_selection for each in card.suggestions)
         several = card.selection == "any" and len(card.suggestions) > 1
         if card.together and (choice or not several):
-            message = "these suggestions cannot be taken together"
+            message = "these suggestions cannot be offered together"
             help = "it needs `selection: any`, and several without `action_selection`"
             self._error(card.place("together"), "CDS676", message, help)
         return card.together
@@ -162,8 +162,12 @@ class CardBuilder:
             if each.otherwise and claims_absence(each.attribute, each.otherwise)
         ]
         for claim in filter(None, claims):
-            message = f"{quote(' '.join(claim.split()))} is said whatever could be read"
-            help = "show `{{ fact.recorded }}`: it says what was read, or is not known"
+            message = (
+                f"{quote(' '.join(claim.split()))} is shown whatever could be read"
+            )
+            help = (
+                "show `{{ fact.recorded }}`: it says what is recorded, or 'not known'"
+            )
             self.findings.warning(self.document, where, "CDS520", message, help)
         return template
 
@@ -177,7 +181,9 @@ class CardBuilder:
         filled = len(render_plain(summary, self._longest, limit=10 * SUMMARY_LIMIT))
         if filled > SUMMARY_ROOM:
             message = f"the summary may have {filled} characters"
-            help = f"at most {SUMMARY_ROOM} are read; show `ingredient` for `name`"
+            help = (
+                f"at most {SUMMARY_ROOM} are read; show `ingredient` instead of `name`"
+            )
             self.findings.warning(self.document, path, "CDS521", message, help)
 
     def _check_shape(
@@ -227,14 +233,14 @@ class CardBuilder:
             return ()
         for placeholder in placeholders(template):
             if placeholder.otherwise == "" and not may_go:
-                message = "after `or` comes a text here, which is not empty"
-                help = "lines are left out of `summary`, `detail` and `limits` alone"
+                message = "here, the text after `or` must not be empty"
+                help = "only `summary`, `detail` and `limits` leave out lines"
                 self._at(path, placeholder.offset, "CDS501", message, help)
             self._check(placeholder, path, sure)
         for placeholder, alone in _tables(template):
             if not (tables and alone):
-                message = f"{quote(TABLE)} stands where no table can"
-                help = "in `detail`, alone in a line that may go: `or ''`"
+                message = f"{quote(TABLE)} is used where no table can be shown"
+                help = "put it alone on a line of `detail`, with `or ''`"
                 self._at(path, placeholder.offset, "CDS511", message, help)
         return template
 
@@ -275,7 +281,7 @@ class CardBuilder:
     def _source(self, card: CardNode) -> CardSource:
         if card.source is None:
             message = "the card has no `source`"
-            self._error(card.path, "CDS506", message, "name who says so")
+            self._error(card.path, "CDS506", message, "name who gives the advice")
             return CardSource("")
         return card.source
 
@@ -300,7 +306,7 @@ class CardBuilder:
         for index, link in enumerate(card.links):
             label = link.label or self.pages.get(link.page, "")
             if not label:
-                message = f"nothing says what the page {quote(link.page)} is called"
+                message = f"the link to the page {quote(link.page)} has no label"
                 help = "write `label:` here, or name the page in site.yaml, `pages`"
                 self._error((*card.place("links"), index), "CDS512", message, help)
             links.append(replace(link, label=label))
@@ -328,14 +334,14 @@ class CardBuilder:
         self.whens.used_facts.add(name)
         kind = self.facts[name].kind
         if kind in _NO_RESOURCES:
-            message = f"{_NO_RESOURCES[kind]} is no resource of the EHR"
+            message = f"{_NO_RESOURCES[kind]} is not a resource of the EHR"
             help = "name a fact that is read from the chart"
             self._error((*node.path, node.type), "CDS508", message, help)
             return None
         if node.type == "remove":
             return ActionTemplate("delete", node.description, fact=name)
         for member in sorted(_IDENTITY & node.content.keys()):
-            message = f"{quote(member)} says which record this is, and whose"
+            message = f"{quote(member)} says which record this is, and whose it is"
             help = "an update changes what a record says; create another one instead"
             where = (*node.place, member)
             self.findings.error(self.document, where, "CDS510", message, help, key=True)
@@ -392,7 +398,7 @@ class CardBuilder:
         except TemplateError:
             return  # already told, where the text stands
         for problem in dict.fromkeys(problems):
-            message = f"this is no FHIR R4 resource: {problem}"
+            message = f"this is not a FHIR R4 resource: {problem}"
             help = (
                 "see the resource's page at https://hl7.org/fhir/R4/resourcelist.html"
             )

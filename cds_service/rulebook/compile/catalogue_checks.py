@@ -50,10 +50,8 @@ def check_catalogue(
         if metrics is not None:
             _tell_unknown(types, unknown, metrics.data["metrics"])
         elif unknown and lacks_metrics:
-            message = "there is no metrics.yaml, so that no reading is known"
-            help = (
-                "alerts are taken in all the same; for readings, add the shipped file"
-            )
+            message = "there is no metrics.yaml, so no reading is recognised"
+            help = "alerts are still accepted; to accept readings, add the shipped file"
             findings.note(alert_types, unknown[0], "CDS254", message, help)
 
 
@@ -104,13 +102,15 @@ class _Checked:
         owner = self.named.setdefault(what, str(path[1]))
         if owner != path[1]:
             message = f"{shown} is {quote(owner)} already"
-            help = "keep it where it belongs: it can stand for one alone"
+            help = "keep it where it belongs: it can stand for only one"
             self.findings.error(self.document, path, "CDS250", message, help)
 
     def check_conversion(self, path: Path, unit: str, to: str, of: Substance) -> None:
         """Report a unit in which nothing can be told that a metric measures."""
         if not scales(unit, to, of):
-            message = f"{quote(unit)} cannot be told in {quote(to)}, the metric's unit"
+            message = (
+                f"{quote(unit)} cannot be converted to {quote(to)}, the metric's unit"
+            )
             help = "write a unit of that kind"
             self.findings.error(self.document, path, "CDS253", message, help)
 
@@ -153,7 +153,7 @@ def _tell_unknown(
     for path in unknown:
         name = checked.document.value(path)
         message = f"there is no metric {quote(name)} in metrics.yaml"
-        help = suggest(name, known) or "name one of those, or add it there"
+        help = suggest(name, known) or "use one that is listed there, or add it"
         checked.findings.error(checked.document, path, "CDS252", message, help)
 
 
@@ -204,7 +204,7 @@ def check_outputs(
         metric = metrics.get(name)
         if metric is None:
             message = f"there is no metric {quote(name)} in metrics.yaml"
-            help = suggest(name, metrics) or "name one of those, or add it there"
+            help = suggest(name, metrics) or "use one that is listed there, or add it"
             findings.error(document, where, "CDS275", message, help, key=True)
             continue
         _check_chosen((*where, "codes"), body, metric, document, findings)
@@ -220,8 +220,10 @@ def _check_chosen(
     for index, entry in enumerate(body.get("codes", ())):
         for place, pair in enumerate(codes_in_order([entry])):
             if pair not in metric.codes:
-                message = f"{quote(pair[1])} is no code of this metric"
-                help = suggest(pair[1], own) or "add it in metrics.yaml, or leave it"
+                message = f"{quote(pair[1])} is not a code of this metric"
+                help = (
+                    suggest(pair[1], own) or "add it in metrics.yaml, or remove it here"
+                )
                 at = (*path, index, "codes", place)
                 findings.error(document, at, "CDS278", message, help)
 
@@ -236,7 +238,7 @@ def _check_day(
 ) -> None:
     has = _values(metric)
     if value not in has:
-        message = f"no day has {quote(value)} of this metric"
+        message = f"days of this metric have no {quote(value)}"
         help = suggest(value, has)
         findings.error(document, path, "CDS276", message, help, key=True)
         return
@@ -244,7 +246,7 @@ def _check_day(
         each for each in _needed(value, metric) if not _coded(each, body, metric)
     ]
     if lacking:
-        message = f"nothing says by which code {quote(lacking[0])} is known"
+        message = f"{quote(lacking[0])} has no code"
         help = "write it under `summary_codes` of the metric"
         if lacking[0] == value:
             help += ", or `codes` here"

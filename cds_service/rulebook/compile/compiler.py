@@ -276,7 +276,7 @@ class _Compilation:
             name = document.data.get("valueset")
             unit = shelf.unsaid.get(name)
             if unit is not None:
-                message = f"{quote(name)} does not say what its results are measured in"
+                message = f"{quote(name)} does not say in which unit its results are"
                 help = f'write `unit: "{unit}"`, and which values are `plausible`'
                 self.findings.warning(
                     document, ("valueset",), "CDS233", message, help, key=True

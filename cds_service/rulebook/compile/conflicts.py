@@ -104,9 +104,9 @@ class _Reader:
             self.document,
             second.path,
             "CDS330",
-            f"this can never hold beside {quote(first.said)} on line {line}: "
+            f"this excludes {quote(first.said)} on line {line}: "
             f"{quote(second.said)}",
-            "correct one of the two; for either of them, write `any`",
+            "correct one of them; if either is enough, write `any`",
             key=True,
         )
 

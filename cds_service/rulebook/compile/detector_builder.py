@@ -147,13 +147,13 @@ class _DetectorBuilder:
     def _unknown_metric(self, path: Path, name: str) -> None:
         message = f"there is no metric {quote(name)} in metrics.yaml"
         help = suggest(name, self.catalogue.metrics)
-        self._error(path, "CDS260", message, help or "name one that stands there")
+        self._error(path, "CDS260", message, help or "use one that is listed there")
 
     def _alert_type(self) -> AlertType | None:
         name, known = self.tree.raises, self.catalogue.alert_types
         if name not in known:
             message = f"there is no alert type {quote(name)} in alert-types.yaml"
-            help = suggest(name, known) or "name one of those, or add it there"
+            help = suggest(name, known) or "use one that is listed there, or add it"
             self._error(("raises",), "CDS261", message, help)
         return known.get(name)
 
@@ -161,14 +161,18 @@ class _DetectorBuilder:
         unit, name = unit_of(self.tree.pattern, metric), quote(alert_type.name)
         if alert_type.metric != metric.name:
             other = quote(alert_type.metric) if alert_type.metric else "no metric"
-            message = f"{name} is of {other}, the detector of {quote(metric.name)}"
-            help = "raise an alert of the same metric: a Consent names it by that"
+            message = (
+                f"{name} is about {other}, the detector about {quote(metric.name)}"
+            )
+            help = (
+                "raise an alert of the same metric: a Consent permits it by that name"
+            )
             self._error(("raises",), "CDS262", message, help)
         elif alert_type.unit != unit:
             has = (
                 f"in {quote(alert_type.unit)}" if alert_type.unit else "without a unit"
             )
-            message = f"{name} is {has}, what is detected in {quote(unit)}"
+            message = f"{name} is {has}, but what is detected is in {quote(unit)}"
             help = f"raise another type, or give it `unit: {unit}` in alert-types.yaml"
             self._error(("raises",), "CDS263", message, help)
 
@@ -262,13 +266,15 @@ class _DetectorBuilder:
         is_limit = limit is not None and limit.param == name
         if len(self.tree.own) > 1 or kind not in ("sustained", "days") or not is_limit:
             message = f"{quote(name)} is not the limit that the detector compares with"
-            help = "write `own` at the param that stands as the limit, and nowhere else"
+            help = (
+                "write `own` on the param that is used as the limit, and nowhere else"
+            )
             self._error(path, "CDS270", message, help)
             return None
         bounds = (node.least, node.most)
         low, high = (each.quantity if each else None for each in bounds)
         if not isinstance(low, float) or not isinstance(high, float):
-            message = f"between what may a patient's own {quote(name)} lie?"
+            message = f"a patient's own {quote(name)} has no bounds"
             self._error(path, "CDS270", message, "write `min` and `max`")
             return None
         return OwnLimit(low, high)

@@ -124,7 +124,7 @@ class _Checker:
             f"this can never open on readings every {self._said('speaks_for')}: "
             f"{there} of them lie in {self._said('for')}, and {wanted} are asked for"
         )
-        help = "ask for fewer readings, or let one speak for less"
+        help = "require fewer readings, or write a shorter `speaks_for`"
         self.findings.warning(
             self.tree.document, self._path("readings"), "CDS274", message, help
         )
@@ -132,19 +132,22 @@ class _Checker:
     def _check_rest(self) -> None:
         rest = self.tree.pattern.rest
         if self.metric.cumulative:
-            message = f"{quote(self.metric.name)} adds up: a reading has no limit"
-            help = "look at its days: `days`, `shift` or `decline` of a `total`"
+            message = (
+                f"{quote(self.metric.name)} is summed: single readings cannot be"
+                " compared"
+            )
+            help = "compare its days: `days`, `shift` or `decline` of a `total`"
             self._error(self.tree.pattern.path, "CDS273", message, help)
         if rest is None:
             return
         proof = self.catalogue.metrics.get(rest.metric)
         path: Path = (*rest.path, "metric")
         if proof is not None and not proof.cumulative:
-            message = f"{quote(rest.metric)} proves no rest: it does not add up"
+            message = f"{quote(rest.metric)} does not prove rest: it is not summed"
             help = "name a metric with `cumulative: true`, such as `steps`"
             self._error(path, "CDS271", message, help)
         elif self.metric.at_rest:
-            message = f"{quote(self.metric.name)} is taken at rest by definition"
+            message = f"{quote(self.metric.name)} is measured at rest by definition"
             help = "remove `at_rest`: it would leave out every reading without steps"
             self.findings.warning(
                 self.tree.document, rest.path, "CDS271", message, help, key=True
@@ -175,7 +178,7 @@ class _Checker:
         node, name = self.tree.pattern, quote(self.metric.name)
         asked = "coverage" in node.amounts and node.kind != "sustained"
         if asked and self._number("coverage") > 0 and self.metric.speaks_for is None:
-            message = f"this can never open: a reading of {name} speaks for no time"
+            message = f"this can never open: {name} has no `speaks_for`"
             help = "remove `coverage`, or give the metric `speaks_for`"
             self._error(self._path("coverage"), "CDS266", message, help)
         if node.words.get("part") == "night" and self.catalogue.night is None:
@@ -191,7 +194,7 @@ class _Checker:
             if size(gain) > most * size(days):
                 message = (
                     f"this can never open: {size(gain):g} in {size(days):g} days is "
-                    f"more than {most:g} a day, which is somebody else's reading"
+                    f"more than {most:g} a day, which counts as somebody else's reading"
                 )
                 help = "write a smaller gain, or a greater `implausible`"
                 self._error(step.at_least.path, "CDS266", message, help)
@@ -227,6 +230,6 @@ _OF_DAYS = {
 _OF_TIME = (
     ("speaks_for", "for", "one reading would be enough"),
     ("speaks_for", "silence", "it would end between two readings"),
-    ("late_start", "for", "nothing of it would need a reading"),
+    ("late_start", "for", "no reading would be required"),
 )
 """Of which two lengths one must be the longer, and why."""

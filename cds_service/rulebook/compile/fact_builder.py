@@ -130,7 +130,7 @@ class FactBuilder:
         for index, other in enumerate(node.names):
             where = (*node.path, index)
             if other == name or other in chain:
-                message = f"{quote(name)} is made of itself"
+                message = f"{quote(name)} refers to itself"
                 self._error(where, "CDS227", message, "name other facts")
                 return None
             if other not in written:
@@ -320,8 +320,10 @@ class FactBuilder:
             return None
         found = scales(kept_in, unit, Substance(molar_mass=metric.molar_mass))
         if not found:
-            message = f"{quote(kept_in)}, the unit of the day's value, cannot be told "
-            message += f"in {quote(unit)}"
+            message = (
+                f"{quote(kept_in)}, the unit of the day's value, cannot be converted "
+            )
+            message += f"to {quote(unit)}"
             self._error(path, "CDS236", message, f"write a unit such as `{kept_in}`")
             return None
         return found[0]
@@ -331,7 +333,7 @@ class FactBuilder:
         window = self._window(period)
         if window and window.length.unit not in _OF_DAYS:
             message = f"{quote(period.length.written)} is not a number of days"
-            help = "a day is the least that is told: write e.g. `7 days`, `2 weeks`"
+            help = "a day is the shortest period: write e.g. `7 days`, `2 weeks`"
             self._error(period.path, "CDS237", message, help)
             return None
         return window
@@ -370,7 +372,8 @@ class FactBuilder:
                 "CDS231",
                 f"{quote(measure.unit)}, the unit of {quote(valueset.name)}, cannot be "
                 f"told in {quote(unit)}",
-                f"write a unit such as `{measure.unit}`, or see that the set is right",
+                f"write a unit such as `{measure.unit}`, or check that the set is"
+                " right",
             )
             return False
         for misfit in shelf.quantities.misfits(valueset.codes, unit, measure.substance):
@@ -393,7 +396,7 @@ class FactBuilder:
             self._error(amount.path, "CDS222", message, help)
             return None
         if length.count == 0:
-            message = f"{written} is no time at all"
+            message = f"{written} is an empty period"
             help = "say how far back the rule looks"
             self._error(amount.path, "CDS222", message, help)
             return None

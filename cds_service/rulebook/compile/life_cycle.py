@@ -107,18 +107,18 @@ def _say_unapproved(tree: Governed, site: Site, findings: Findings, kind: str) -
 
 _UNAPPROVED = {
     ("rule", True): (
-        "where it is asked, its cards are shown all the same, since site.yaml says "
+        "where a service uses it, its cards are still shown, because site.yaml says "
         "`unapproved: serve`; each says that it awaits approval"
     ),
     ("rule", False): (
-        "where it is asked, what it finds is recorded and no card is shown; "
+        "where a service uses it, its results are recorded and no card is shown; "
         "have it approved, or make it `shadow`"
     ),
     ("detector", True): (
-        "rules see its episodes all the same, since site.yaml says `unapproved: serve`"
+        "rules still use its episodes, because site.yaml says `unapproved: serve`"
     ),
     ("detector", False): (
-        "its episodes are kept, and no rule sees them; have it approved, or make it "
+        "its episodes are stored, but no rule uses them; have it approved, or make it "
         "`shadow`"
     ),
 }
@@ -142,7 +142,7 @@ def _check_retirement(
     if tree.status != "retired":
         return
     if not (tree.replaced_by or tree.governance.retired_because):
-        message = f"a retired {kind} says what replaces it, or why it went"
+        message = f"a retired {kind} must say what replaces it, or why it was retired"
         help = "write `replaced_by: …`"
         findings.error(tree.document, ("status",), "CDS603", message, help)
     if status != "retired" and site_document is not None:
@@ -150,7 +150,7 @@ def _check_retirement(
             site_document,
             (f"{kind}s", tree.name, "status"),
             "CDS613",
-            f"this brings back {quote(tree.name)}, which its author retired",
+            f"this reactivates {quote(tree.name)}, which its author retired",
             f"ask why it was retired, or use the {kind} that replaces it",
         )
 
@@ -187,7 +187,7 @@ def check_dates(
             continue
         document = documents[each.file]
         if each.expires and today >= each.expires:
-            message = f"this {kind} is no longer evaluated since {each.expires}"
+            message = f"this {kind} has not been evaluated since {each.expires}"
             help = f"set another date after a review, or retire the {kind}"
             where: tuple[str, ...] = ("governance", "expires")
             findings.warning(document, where, "CDS614", message, help)
@@ -195,8 +195,10 @@ def check_dates(
             message = f"this {kind} is not evaluated before {each.effective}"
             findings.note(document, ("governance", "effective"), "CDS615", message)
         if is_overdue(each, today):
-            message = f"the review of this {kind} is overdue since {each.review_by}"
-            help = "look at it again, then set the next date"
+            message = (
+                f"the review of this {kind} has been overdue since {each.review_by}"
+            )
+            help = "review it, then set the next date"
             where = ("governance", "review_by")
             findings.warning(document, where, "CDS612", message, help)
     return findings

@@ -47,9 +47,9 @@ class LimitReader:
             if test.name in REDUCERS:
                 self._check_plausible(limits[-1], bound.path, fact)
         if len(limits) == 2 and _is_empty(limits[0], limits[1], test.name):
-            where, help = test.bounds[0].key, "write the smaller limit first"
+            where, help = test.bounds[0].key, "write the lower limit first"
             if test.name == "local_time":
-                help = "let it end at another time than it begins"
+                help = "let it end at a different time from its start"
             self._error(where, "CDS307", "this range is empty", help)
             return []
         return limits

@@ -42,7 +42,7 @@ def _coding(
         findings.error(document, (*path, "system"), "CDS673", message, help)
     elif not is_well_formed(system, code) or any(map(str.isspace, code)):
         message = f"{quote(body['code'])} does not look like a code of this system"
-        help = "look the code up again, and see that its `system` is right"
+        help = "look the code up again, and check that its `system` is right"
         findings.error(document, (*path, "code"), "CDS673", message, help)
     elif not has_good_check_digit(system, code):
         message = f"the check digit of {quote(body['code'])} is wrong"
@@ -77,11 +77,11 @@ def check_orders(
         for path, body in _orders(rule):
             used.add(body[ORDER])
             if body.keys() != {ORDER, TEXT}:
-                message = "an order has its name and its text, and nothing else"
+                message = "an order needs its name and a text, and nothing else"
                 help = f"write `{{ order: {body[ORDER]}, text: … }}`"
                 findings.error(rule.document, path, "CDS674", message, help, key=True)
             if listed and body[ORDER] not in listed:
-                message = f"site.yaml lists no order {quote(body[ORDER])}"
+                message = f"site.yaml does not list the order {quote(body[ORDER])}"
                 help = suggest(body[ORDER], listed) or f"list it: `{body[ORDER]}: {{}}`"
                 where = (*path, ORDER)
                 findings.warning(rule.document, where, "CDS671", message, help)

@@ -80,7 +80,10 @@ class ParamBuilder:
         if _is_outside(value, node):
             allowed = f"what the {self.kind} allows: {_bounds(node)}"
             message = f"{written} is outside {allowed}"
-            help = f"choose a value within, or have the {self.kind} itself changed"
+            help = (
+                f"choose a value within the bounds, or have the {self.kind} itself"
+                " changed"
+            )
             self._site_error(node.name, message, help)
         return value
 
@@ -96,7 +99,7 @@ class ParamBuilder:
         for word, bound in (("min", node.least), ("max", node.most)):
             of_time = bound and isinstance(bound.quantity, Duration)
             if bound and of_time is not isinstance(default, Duration):
-                message = f"`{word}` and `default` are not of one kind"
+                message = f"`{word}` and `default` have different types"
                 help = "write both as numbers, or both as durations"
                 self._error(bound.path, "CDS310", message, help)
                 return
@@ -107,7 +110,7 @@ class ParamBuilder:
         elif _is_outside(default, node):
             written, bounds = node.default.written, _bounds(node)
             message = f"{written} is outside the {self.kind}'s own bounds: {bounds}"
-            help = "move the default or the bound"
+            help = "correct the default or the bound"
             self._error(node.default.path, "CDS310", message, help)
 
     def _error(self, path: Path, code: str, message: str, help: str) -> None:

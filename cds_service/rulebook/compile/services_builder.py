@@ -66,12 +66,12 @@ def check_served(
         if rule.id in asked or not rule.is_evaluated:
             continue
         document = documents[rule.file]
-        chosen = "no service names this rule, or its folder: it is never asked"
+        chosen = "no service names this rule or its folder: it is never evaluated"
         help = "add it to a service in services.yaml, or make it a draft"
         path: Path = ("rule",)
         if not set(rule.hooks) & set(offered):
             hooks = ", ".join(rule.hooks)
-            chosen = f"no service is on {quote(hooks)}: the rule is never asked"
+            chosen = f"no service is on {quote(hooks)}: the rule is never evaluated"
             help = "services are on " + (", ".join(offered) or "no hook")
             path = ("hooks",)
         findings.warning(document, path, "CDS641", chosen, help)
@@ -138,7 +138,7 @@ def _choose(
         if found and found[0].id == name and found[0].status == "retired":
             message = f"{quote(name)} is retired: it is not evaluated here"
             where = ("services", index, "rules", number)
-            help = "name the rule that replaces it, or take it out"
+            help = "name the rule that replaces it, or remove it"
             findings.warning(document, where, "CDS610", message, help)
         chosen.update((rule.id, rule) for rule in found)
     return tuple(rule for _, rule in sorted(chosen.items()))

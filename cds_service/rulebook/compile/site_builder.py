@@ -94,8 +94,10 @@ def _data_reasons(document: Document, findings: Findings) -> dict[str, Duration 
         if body.get("about") == "data":
             found[f"{coding.system}|{coding.code}"] = length
         elif "snooze" in body:
-            message = f"{quote(coding.code)} is about the advice: this is not heeded"
-            help = "write `about: data`, or let rules say it in `snooze_on_override`"
+            message = (
+                f"{quote(coding.code)} is about the advice: `snooze` has no effect"
+            )
+            help = "write `about: data`, or use `snooze_on_override` in the rules"
             findings.warning(document, path, "CDS019", message, help, key=True)
     return found
 

@@ -42,7 +42,7 @@ def _bands(where: Path, bands: Mapping[str, list[float | None]]) -> Iterator[Tol
     for place, (name, (low, high)) in enumerate(bands.items()):
         path = (*where, "bands", name)
         if place == 0 and low is not None:
-            yield path, f"nothing tells of values below {low:g}", "begin with `null`"
+            yield path, f"no band covers values below {low:g}", "begin with `null`"
         elif place and (low is None or low != below):
             shown = "null" if below is None else f"{below:g}"
             message = f"the band before {quote(name)} ends at {shown}"
@@ -51,7 +51,7 @@ def _bands(where: Path, bands: Mapping[str, list[float | None]]) -> Iterator[Tol
             help = "write where it begins first, then where it ends"
             yield path, f"no value lies between {low:g} and {high:g}", help
         elif place == last and high is not None:
-            yield path, f"nothing tells of {high:g} and more", "end with `null`"
+            yield path, f"no band covers {high:g} and more", "end with `null`"
         below = high
 
 
@@ -61,13 +61,13 @@ def _values(
     for name in body.get("summary_codes", {}):
         told = metrics.get(body["derived"]["from"], {}) if "derived" in body else body
         if name not in _statistics(body, told):
-            message = f"no day has {quote(name)} of this metric"
+            message = f"days of this metric have no {quote(name)}"
             help = suggest(name, _statistics(body, told))
             yield (*where, "summary_codes", name), message, help
     derived = body.get("derived", {})
     source = metrics.get(derived.get("from", ""))
     if source is not None and derived["summary"] not in _statistics(source, source):
-        message = f"no day has a {derived['summary']} of {quote(derived['from'])}"
+        message = f"days of {quote(derived['from'])} have no {derived['summary']}"
         help = suggest(derived["summary"], _statistics(source, source))
         yield (*where, "derived", "summary"), message, help
 
@@ -96,16 +96,21 @@ def _others(where: Path, body: Body, metrics: Mapping[str, Body]) -> Iterator[To
     for path, name in named:
         other = metrics.get(name)
         if other is None:
-            help = suggest(name, metrics) or "name one of this file"
+            help = suggest(name, metrics) or "name a metric of this file"
             yield path, f"there is no metric {quote(name)} in metrics.yaml", help
         elif name == where[1]:
-            yield path, "a metric cannot follow from itself", "name another one"
+            yield path, "a metric cannot be derived from itself", "name another one"
         elif "derived" in other:
-            message = f"{quote(name)} follows from {quote(other['derived']['from'])}"
-            yield path, message, "name what readings tell"
+            message = (
+                f"{quote(name)} is itself derived from"
+                f" {quote(other['derived']['from'])}"
+            )
+            yield path, message, "name a metric that has readings"
         elif path[2] == "includes" and not _alike(body, other):
-            message = f"{quote(name)} is no part of it: its values are no such sums"
-            yield path, message, "name cumulative metrics of the same unit"
+            message = (
+                f"{quote(name)} cannot be a part of it: its values are not such sums"
+            )
+            yield path, message, "name cumulative metrics with the same unit"
         elif path[2] == "shown_with" and body["unit"] != other["unit"]:
             message = f"{quote(name)} is in {quote(other['unit'])}"
             yield path, message, "name a metric of the same unit"
@@ -120,13 +125,13 @@ def _at_odds(where: Path, body: Body) -> Iterator[Told]:
     cumulative = body.get("cumulative", False)
     wrong: list[tuple[str, str, str]] = []
     if "derived" in body:
-        message = "what follows from another metric has no readings of its own"
+        message = "a derived metric has no readings of its own"
         wrong += [(each, message, "leave it out") for each in OF_READINGS]
     elif cumulative:
-        message = "a sum is of its interval, and speaks for no other time"
+        message = "a sum is about its own interval, and no other time"
         wrong += [(each, message, "leave it out") for each in ("speaks_for", "bands")]
     elif "speaks_for" not in body:
-        message = "time in a band is known only of readings that speak for a time"
+        message = "time in a band is known only with `speaks_for`"
         wrong.append(("bands", message, "write `speaks_for`"))
     if not cumulative:
         message = "time asleep is a sum over its interval"
@@ -140,7 +145,7 @@ def _night(data: Body) -> Iterator[Told]:
     night = data.get("night")
     if night is None:
         for name in _asleep(data["metrics"]):
-            message = "time asleep belongs to a night, and no night is told"
+            message = "time asleep belongs to a night, and no night is defined"
             yield ("metrics", name, "sleep"), message, "write `night` above `metrics`"
     elif night["from"] == night["to"]:
         message = "the night ends when it begins"

@@ -318,20 +318,20 @@ class WhenBuilder:
     def _allowed(self, fact: Fact, name: str, path: Path) -> bool:
         allowed = KINDS[fact.kind].tests
         if name == "coverage" and fact.kind == "wearable" and not fact.has_coverage:
-            message = f"nothing tells how much of a day is known of {quote(fact.name)}"
-            help = "ask on how many `days` there are data"
+            message = f"the coverage of days of {quote(fact.name)} cannot be known"
+            help = "test on how many `days` there are data"
             self._error(path, "CDS311", message, help, key=True)
             return False
         if name in allowed:
             return True
         if fact.kind in WORN and name == "absent":
-            message = f"`absent` cannot be asked of {quote(fact.name)}"
+            message = f"`absent` cannot be used for {quote(fact.name)}"
             self._error(path, "CDS306", message, _NOTHING_CAME[fact.kind])
             return False
         self._error(
             path,
             "CDS302",
-            f"{quote(name)} is not something a rule can ask of {quote(fact.name)}",
+            f"{quote(name)} does not apply to {quote(fact.name)}",
             suggest(name, allowed),
             key=name not in ("present", "absent"),
         )
@@ -342,7 +342,7 @@ class WhenBuilder:
         numeric = not isinstance(test, Compared) or test.name in compared
         if fact.unit or not numeric or fact.kind == "score":
             return True
-        message = f"{quote(fact.name)} has no unit, so its numbers mean nothing"
+        message = f"{quote(fact.name)} has no unit, so its numbers cannot be compared"
         self._error(test.path, "CDS305", message, "give the fact a `unit:`", key=True)
         return False
 
@@ -390,9 +390,9 @@ def _counts(fact: Fact, limits: Sequence[Limit]) -> str:
 
 
 _NOTHING_CAME = {
-    "wearable_alert": "that no alert came proves nothing; ask for one that did",
-    "wearable": "that no data came proves nothing; ask how many `days` there are",
-    "stream": "there may be no stream at all; ask for one that is `present`",
+    "wearable_alert": "no alert proves nothing; test for one that was received",
+    "wearable": "no data proves nothing; test how many `days` there are",
+    "stream": "there may be no stream at all; test for one that is `present`",
 }
 
 

@@ -21,7 +21,7 @@ def parse_json(text: str, file: str, findings: Findings, code: str) -> Document 
         scanner.scan()
         data = json.loads(text, object_pairs_hook=_once, parse_constant=_refuse)
     except json.JSONDecodeError as error:
-        offset, message = error.pos, f"this is no JSON: {error.msg.lower()}"
+        offset, message = error.pos, f"this is not JSON: {error.msg.lower()}"
     except (_Refused, ValueError) as error:
         offset, message = scanner.offset, str(error)
     if message:
@@ -40,12 +40,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         double = next(name for name in names if names.count(name) > 1)
-        raise _Refused(f"the name {quote(double)} stands twice in one object")
+        raise _Refused(f"the name {quote(double)} appears twice in one object")
     return found
 
 
 def _refuse(constant: str) -> Any:
-    raise _Refused(f"{constant} is no number of JSON")
+    raise _Refused(f"{constant} is not a JSON number")
 
 
 class _Scanner:
@@ -66,7 +66,7 @@ class _Scanner:
             if sign in "{[":
                 path = self._place(token.start(), token.end())
                 if len(self._stack) >= DEPTH_LIMIT:
-                    raise _Refused(f"more than {DEPTH_LIMIT} levels inside each other")
+                    raise _Refused(f"more than {DEPTH_LIMIT} nested levels")
                 self._stack.append((path, -1 if sign == "{" else 0))
             elif sign in "}]":
                 if self._stack:

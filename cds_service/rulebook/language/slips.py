@@ -120,7 +120,7 @@ def _check_characters(
             f"{quote(value)} has a no-break space (U+{ord(odd.group()):04X}) where "
             "a plain one belongs"
         )
-        help = "write the space anew; text that was copied from elsewhere has such"
+        help = "delete the space and type it again; copied text often has these"
         findings.error(document, path, "CDS132", message, help)
 
 
@@ -128,8 +128,8 @@ def _tell_quotes(
     document: Document, path: Path, text: str, findings: Findings, key: bool = False
 ) -> None:
     say = findings.warning if _key(path) in PROSE and not key else findings.error
-    message = f"the curly quotes are a part of {quote(text)}"
-    say(document, path, "CDS131", message, 'write straight ones: `"…"`', key)
+    message = f"the curly quotes are part of {quote(text)}"
+    say(document, path, "CDS131", message, 'write straight quotes: `"…"`', key)
 
 
 def _key(path: Path) -> str:

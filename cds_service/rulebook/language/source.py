@@ -89,9 +89,7 @@ class _Reader:
     def _check_text(self) -> None:
         if len(self.text.encode("utf-8", "surrogatepass")) > SIZE_LIMIT:
             message = f"the file is larger than {SIZE_LIMIT // 1024} KiB"
-            self._report(
-                0, "CDS003", message, "one rule or value set stands in one file"
-            )
+            self._report(0, "CDS003", message, "each file holds one rule or value set")
             raise _Refused
         odd = _ODD_CHARACTER.search(self.text)
         if odd:
@@ -131,7 +129,7 @@ class _Reader:
         self._documents += 1
         start = event.start_mark.index
         if self._documents > 1:
-            message = "a second document begins here; a file holds one"
+            message = "a second document begins here; a file has only one"
             self._report(start, "CDS031", message, "remove the `---`, or use two files")
             raise _Refused
         if event.version or event.tags:
@@ -164,9 +162,7 @@ class _Reader:
             self._report(offset, "CDS033", message, help)
         elif key in holder.node:
             first = self._line_of(holder.path + (key,))
-            message = (
-                f"{quote(key)} stands here a second time; it is already on line {first}"
-            )
+            message = f"{quote(key)} is given twice; it is already on line {first}"
             self._report(offset, "CDS032", message, "keep one of them", fatal=False)
             holder.skipped = True
 
@@ -174,7 +170,7 @@ class _Reader:
         self._check_node(event)
         offset = event.start_mark.index
         if len(self._stack) >= DEPTH_LIMIT:
-            message = f"more than {DEPTH_LIMIT} lists and mappings inside each other"
+            message = f"more than {DEPTH_LIMIT} nested lists and mappings"
             self._report(offset, "CDS008", message, "close the brackets before")
             raise _Refused
         holder = self._stack[-1] if self._stack else None
@@ -229,8 +225,8 @@ class _Reader:
         self._nodes += 1
         offset = event.start_mark.index
         if self._nodes > NODE_LIMIT:
-            message = f"the file holds more than {NODE_LIMIT} keys and values"
-            self._report(offset, "CDS003", message, "divide it into several files")
+            message = f"the file has more than {NODE_LIMIT} keys and values"
+            self._report(offset, "CDS003", message, "split it into several files")
             raise _Refused
         if event.anchor is not None:
             message = f"{quote('&' + event.anchor)} names an anchor; {_NO_ANCHORS}"

@@ -28,11 +28,11 @@ def explain_syntax(
             if text[odd] == "\t"
             else f"a space of another kind {_name(text[odd])}"
         )
-        message = f"{what} stands where the line is indented"
+        message = f"the line is indented with {what}"
         return Complaint(odd, "CDS006", message, "indent with spaces")
     odd = _odd_blank(text, offset)
     if odd is not None:
-        message = f"a space of another kind {_name(text[odd])} parts what stands here"
+        message = f"another kind of space {_name(text[odd])} is used as a separator"
         return Complaint(odd, "CDS006", message, "write an ordinary space")
     for said, where, explain in _MEANINGS:
         if said in problem and where in context:
@@ -100,18 +100,18 @@ def _reserved(text: str, offset: int) -> Complaint:
 
 
 _COLON = (
-    "a colon followed by a space cannot stand here",
+    "a colon followed by a space is not allowed here",
     "put a text that holds `: ` in quotes; if this is a new key, indent it like its "
     "neighbours, and see that the line above has a space after its colon",
 )
 _UNCLOSED_QUOTE = ("the quotes that open here are not closed", "close them")
 _UNCLOSED_LIST = (
     "the list that opens here is not closed, or a comma is missing in it",
-    "close it with `]`, and part its items with commas",
+    "close it with `]`, and separate its items with commas",
 )
 _UNCLOSED_MAPPING = (
     "the braces that open here are not closed, or a comma is missing in them",
-    "close them with `}`, and part the keys with commas",
+    "close them with `}`, and separate the keys with commas",
 )
 _DASH = (
     "a list ends here without its last line being understood",
@@ -119,7 +119,7 @@ _DASH = (
 )
 _KEY = (
     "a key was expected here",
-    "check the indentation; text after a closing quote must stand within the quotes",
+    "check the indentation; text after a closing quote must be inside the quotes",
 )
 _NO_COLON = (
     "a key without a colon and a space",
@@ -140,11 +140,11 @@ _CONTENT = (
     "write the value, or remove the bracket",
 )
 _DASH_HERE = (
-    "a list item cannot stand on this line",
+    "a list item is not allowed on this line",
     "begin the list on the next line, or put the text in quotes",
 )
-_END = ("the file goes on after its end was marked with `...`", "remove the `...`")
-_DIRECTIVE = ("a line that begins with `%` cannot stand here", QUOTE_IT)
+_END = ("the file continues after `...`, which marks its end", "remove the `...`")
+_DIRECTIVE = ("a line that begins with `%` is not allowed here", QUOTE_IT)
 _TAG = ("`!` begins a YAML tag, and tags are not allowed", QUOTE_IT)
 
 _AT_BEGINNING = [_UNCLOSED_QUOTE, _UNCLOSED_LIST, _UNCLOSED_MAPPING, _NO_COLON]

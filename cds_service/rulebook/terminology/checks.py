@@ -131,7 +131,7 @@ def check_entry(
 def tell_product(document: Document, path: Path, code: str, findings: Findings) -> None:
     """Report a product among ingredients; *code* is empty where its name tells."""
     told = (*path, "code" if code else "name")
-    message = f"{quote(document.value(told))} is a product, and no ingredient"
+    message = f"{quote(document.value(told))} is a product, not an ingredient"
     help = "name the ingredient with its own code; all its products count then"
     findings.error(document, told, "CDS242", message, help)
 
@@ -173,7 +173,7 @@ def _check_code(
         message = f"{quote(code)} does not look like a code of this system"
         near = misread_code(system, code)
         help = f"did you mean `{near}`, with digits? " if near else ""
-        help += "look the code up again, and see that its `system` is right"
+        help += "look the code up again, and check that its `system` is right"
         findings.error(document, path, "CDS208", message, help)
     elif "under" not in path and not has_good_check_digit(system, plain):
         message = f"the check digit of {quote(code)} is wrong"
@@ -191,6 +191,6 @@ def _tell_twice(
     findings: Findings,
 ) -> None:
     if plain in seen:
-        message = f"{quote(written)} stands here twice"
+        message = f"{quote(written)} is listed twice"
         findings.warning(document, path, "CDS211", message)
     seen.add(plain)

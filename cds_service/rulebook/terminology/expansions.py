@@ -141,16 +141,16 @@ class _Reader:
             if not line.startswith("#")
         )
         if head.get("format") != "1" or sections.keys() != _SECTIONS:
-            return self._complain("", "this is no expansion of format 1")
+            return self._complain("", "this is not an expansion of format 1")
         if head.get("products") != str(len(sections["products"])):
-            return self._complain("", "the file is cut short, or was changed")
+            return self._complain("", "the file is incomplete, or was changed")
         self.products = {code: {} for code in sections["ingredients"]}
         codes, mixed, formless = set[str](), set[str](), set[str]()
         products = set[str]()
         for line in sections["products"]:
             code, held = self._product(line)
             if held is None:
-                return self._complain(line, "this line is not one of an expansion")
+                return self._complain(line, "this line does not belong in an expansion")
             codes.add(code)
             if line.split("\t")[1] not in _SUBSTANCES:
                 products.add(code)

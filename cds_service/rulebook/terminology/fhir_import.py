@@ -80,7 +80,7 @@ class _Reader:
             help = "download it with its expansion"
             self._refuse((), "this ValueSet lists no codes", help)
         if not self.broken and not self.included:
-            self._refuse((), "this ValueSet has no code that can be taken")
+            self._refuse((), "this ValueSet has no code that can be used")
         if self.broken:
             return None
         text = {
@@ -120,7 +120,7 @@ class _Reader:
                 if mark in _MARKS and not _says_no(each.get("valueBoolean")):
                     self._part((*path, name, index), _MARKS[mark])
                 elif name == "modifierExtension":
-                    message = "what it means is changed by something not known here"
+                    message = "an unknown modifier changes what it means"
                     self._refuse((*path, name, index), message)
 
     def _asked(self, parameter: Mapping[str, Any], path: Path) -> None:
@@ -132,7 +132,7 @@ class _Reader:
             system, _, version = value.partition("|")
             self.terminologies[canonical_system(system)] = version
         elif word in _CUT_SHORT and not _says_no(value):
-            self._part(path, "the expansion is not complete, as it says itself")
+            self._part(path, "the expansion says that it is incomplete")
         elif word == "filter" and value:
             self._part(path, f"only the codes that match `{str(value)[:40]}` are here")
         elif word == "excludesystem":
@@ -140,7 +140,7 @@ class _Reader:
         elif word == "excludenotforui" and not _says_no(value):
             self._part(path, "codes were left out that are not for choosing")
         elif word == "offset" and _whole(value) != 0:
-            self._part(path, "this is an expansion not from the first code on")
+            self._part(path, "the expansion does not begin with the first code")
 
     def _one_page(self, expansion: Mapping[str, Any], path: Path, entries: int) -> None:
         total, offset = expansion.get("total"), expansion.get("offset", 0)
@@ -224,13 +224,13 @@ class _Reader:
     ) -> Iterator[tuple[int, Mapping[str, Any]]]:
         written = holder.get(name, [])
         if not isinstance(written, list):
-            self._refuse((*path, name), f"`{name}` is no list")
+            self._refuse((*path, name), f"`{name}` is not a list")
             return
         for index, each in enumerate(written):
             if isinstance(each, dict):
                 yield index, each
             else:
-                self._refuse((*path, name, index), "this is no object")
+                self._refuse((*path, name, index), "this is not an object")
 
     def _refuse(self, path: Path, message: str, help: str = "") -> None:
         self.broken = True
@@ -261,8 +261,8 @@ _LONG = 19
 
 
 _MARKS = {
-    "valueset-toocostly": "the expansion is a part, for the whole was too costly",
-    "valueset-unclosed": "the expansion is a part: the set may have more codes",
+    "valueset-toocostly": "the expansion is only a part: the whole was too costly",
+    "valueset-unclosed": "the expansion is only a part: the set may have more codes",
 }
 """Extensions of FHIR by which an expansion says that it is not whole."""
 _CUT_SHORT = frozenset(

@@ -38,7 +38,7 @@ def tell_import(files: Mapping[str, str], ingredients: int) -> Iterator[Finding]
         return
     message = (
         f"RxNorm was not imported: the products of {ingredients} ingredients match by "
-        "the name in their text alone, and a brand that no set names stays in doubt"
+        "name only, and a brand that no set lists stays unknown"
     )
     help = "run `cds-service valueset import rxnorm FOLDER`"
     yield Finding("site.yaml", 1, 1, "CDS241", Level.NOTE, message, help)

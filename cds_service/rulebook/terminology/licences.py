@@ -140,7 +140,7 @@ def _check_system(
         help = "keep them out of the folder, or hold a licence of the AMA"
         findings.warning(document, path, "CDS904", message, help)
     elif _LICENSED.match(system):
-        message = f"codes of {quote(system)} may be had under a licence only"
+        message = f"codes of {quote(system)} are available only under a licence"
         help = (
             "use RxNorm, ICD-10-CM or LOINC, or keep the file out of what you publish"
         )
@@ -156,7 +156,7 @@ def _check_snomed(
         where = (*path, "under")
         findings.warning(document, where, "CDS902", message, help, key=True)
     for where in _commented(document, path, entry, ("codes", "under")):
-        message = "a term stands beside a SNOMED CT identifier"
+        message = "a term is given beside a SNOMED CT identifier"
         help = "remove the comment: identifiers are used here without terms"
         findings.warning(document, where, "CDS901", message, help)
 
@@ -165,12 +165,12 @@ def _check_atc(
     document: Document, path: Path, entry: Mapping[str, Any], findings: Findings
 ) -> None:
     for where in _commented(document, path, entry, ("codes", "under")):
-        message = "a name stands beside an ATC code"
-        help = "remove the comment: ATC may be pointed at, and not be copied"
+        message = "a name is given beside an ATC code"
+        help = "remove the comment: ATC may be referred to, but not copied"
         findings.warning(document, where, "CDS903", message, help)
     codes = entry.get("codes")
     if isinstance(codes, list) and len(codes) > _FEW:
-        message = f"{len(codes)} ATC codes in a list are a piece of the ATC table"
+        message = f"{len(codes)} ATC codes in a list are a part of the ATC table"
         help = "name the class by its prefix under `under`"
         where = (*path, "codes")
         findings.warning(document, where, "CDS903", message, help, key=True)
@@ -251,7 +251,7 @@ def _check_test(document: Document, findings: Findings) -> None:
 
 
 def _tell_vsac(document: Document, path: Path, findings: Findings) -> None:
-    message = "this value set comes from VSAC, whose users need a licence of the UMLS"
+    message = "this value set comes from VSAC, whose users need a UMLS licence"
     help = "keep the file out of what you publish; each site downloads it itself"
     findings.warning(document, path, "CDS905", message, help)
 
@@ -264,7 +264,7 @@ def _check_notices(
     for system, (name, words) in _OWED.items():
         if system in used and not _says(notice, words):
             document, path = used[system]
-            message = f"{name} is used here, and {NOTICE} does not say its notice"
+            message = f"{name} is used here, but {NOTICE} does not have its notice"
             help = f"write the notice that the terms of {name} ask for into that file"
             findings.warning(document, path, "CDS906", message, help)
 

@@ -14,7 +14,10 @@ from ..language.diagnostics import Finding, Findings, Level, quote
 from .files import LOCK
 from .valuesets import ValueSet
 
-REWRITE = "see `cds-service valueset outdated`; `cds-service valueset lock` accepts it"
+REWRITE = (
+    "`cds-service valueset outdated` shows what changed, "
+    "`cds-service valueset lock` accepts it"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ def read_lock(text: str, findings: Findings) -> Mapping[str, Locked] | None:
     """The value sets of a lock; None, with a finding, if the text is not one."""
     lines = text.splitlines()
     if "format\t1" not in lines[:10]:
-        _complain(1, "this is no lock of format 1", findings)
+        _complain(1, "this is not a lock of format 1", findings)
         return None
     sections: dict[str, tuple[int, list[str]]] = {}
     into: list[str] = []
@@ -112,7 +115,7 @@ def read_lock(text: str, findings: Findings) -> Mapping[str, Locked] | None:
         if line.startswith("[") and line.endswith("]"):
             name, into = line[1:-1], []
             if name in sections:
-                _complain(number, f"{quote(name)} stands here twice", findings)
+                _complain(number, f"{quote(name)} is listed twice", findings)
                 return None
             sections[name] = (number, into)
         elif line:
@@ -121,7 +124,7 @@ def read_lock(text: str, findings: Findings) -> Mapping[str, Locked] | None:
     for name, (number, body) in sections.items():
         found = _locked(name, number, body)
         if digest_of_entries(found.entries) != found.sha256:
-            message = f"the lines of {quote(name)} do not fit its digest"
+            message = f"the lines of {quote(name)} do not match its digest"
             _complain(number, message, findings)
             return None
         locked[name] = found
@@ -172,8 +175,8 @@ def check_lock(
         line = locked[change.name].line if change.name in locked else 1
         if known:
             message = (
-                f"the value set {quote(change.name)} is not as it was locked: "
-                f"{len(change.added)} came and {len(change.removed)} went"
+                f"the value set {quote(change.name)} has changed since it was locked: "
+                f"{len(change.added)} added, {len(change.removed)} removed"
             )
         else:
             where = (

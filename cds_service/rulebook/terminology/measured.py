@@ -48,14 +48,14 @@ class Misfit:
         quantity = self.quantity
         return (
             f"{quote(self.coded[1])} ({quantity.title}) is measured in "
-            f"{quote(quantity.unit)}, which cannot be told in {quote(self.unit)}"
+            f"{quote(quantity.unit)}, which cannot be converted to {quote(self.unit)}"
         )
 
     @property
     def help(self) -> str:
         """Return what to do about it."""
         unit = self.quantity.unit
-        return f"write a unit such as `{unit}`, or see that the code is right"
+        return f"write a unit such as `{unit}`, or check that the code is right"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def check_units(document: Document | None, findings: Findings) -> None:
         known = first.setdefault(coded, path)
         if known[:2] != path[:2]:
             other = document.value((*known[:2], "title"))
-            message = f"{quote(coded[1])} stands under {quote(other)} as well"
+            message = f"{quote(coded[1])} is also listed under {quote(other)}"
             help = "a code measures one thing: keep it where it belongs"
             findings.warning(document, path, "CDS211", message, help)
 

@@ -154,7 +154,7 @@ def read_release(concepts: Iterable[bytes], relations: Iterable[bytes]) -> Relea
             form_names[code] = name
     if "IN" not in release.types.values():
         raise BadRelease(
-            f"{CONCEPTS.file} names no ingredient of RxNorm's own; "
+            f"{CONCEPTS.file} contains no RxNorm ingredient; "
             "is it RxNorm Current Prescribable Content?"
         )
     related = _read_relations(release, form_names, relations)
@@ -188,7 +188,7 @@ def _rows(table: Table, lines: Iterable[bytes], mark: bytes) -> Iterator[list[st
             found = line.count(b"|")
             raise BadRelease(
                 f"{table.file}:{number}: {found} columns where {table.columns} belong; "
-                "the file is cut short or of another kind: unpack the release again"
+                "the file is incomplete or of another kind: unpack the release again"
             )
         if mark in line:
             try:

@@ -127,8 +127,8 @@ class _Builder:
         )
         result = self._settled(result)
         if not (result.codes or result.prefixes or result.names):
-            message = f"the value set {quote(name)} holds nothing"
-            help = "see what `exclude` takes away"
+            message = f"the value set {quote(name)} is empty"
+            help = "check what `exclude` removes"
             self.findings.error(
                 document, ("include",), "CDS212", message, help, key=True
             )
@@ -284,11 +284,14 @@ def _check_reach(
         name = each["name"].strip().lower()
         missed = [c for c in classes[name] if not valueset.holds(_ATC, c)]
         if missed:
-            message = f"{quote(each['name'])} is {missed[0]} in ATC, which is not here"
+            message = (
+                f"{quote(each['name'])} is {missed[0]} in ATC, which the set does not"
+                " have"
+            )
             findings.warning(document, path, "CDS240", message, help)
     if _ATC in valueset.partial:
         named = [path for path, _ in _ingredients(document)]
-        message = "the set has ATC codes, and not for all of the ingredients it names"
+        message = "the set has ATC codes, but not for all of its ingredients"
         where = named[0] if named and not _reaches(document) else ("include",)
         findings.warning(document, where, "CDS240", message, help, key=not named)
 

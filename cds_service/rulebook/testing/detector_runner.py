@@ -284,7 +284,9 @@ def _now(example: DetectorExample, told: tuple[int, int] | None) -> datetime:
     if example.known is not None:
         return (example.begins + example.known).astimezone(UTC)
     if told is None:
-        raise ExampleError("no reading of the detector's metric is told; write `known`")
+        raise ExampleError(
+            "there are no readings of the detector's metric; write `known`"
+        )
     return datetime.fromtimestamp(told[1] / 1_000_000, UTC)
 
 

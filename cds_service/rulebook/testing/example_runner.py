@@ -210,7 +210,7 @@ class ExampleRunner:
             return ()
         path = fhir_file(example.file, named)
         if path is None:
-            raise ExampleError(f"{named} leads out of the rules folder")
+            raise ExampleError(f"{named} is outside the rules folder")
         if path not in self._files:
             raise ExampleError(f"there is no file {path}")
         try:
@@ -218,7 +218,7 @@ class ExampleRunner:
         except (ValueError, RecursionError) as error:
             raise ExampleError(f"{path} is no JSON: {error}") from None
         if not isinstance(content, dict):
-            raise ExampleError(f"{path} holds neither a Bundle nor a resource")
+            raise ExampleError(f"{path} contains neither a Bundle nor a resource")
         entries = content.get("entry", [{"resource": content}])
         return tuple(
             each["resource"]

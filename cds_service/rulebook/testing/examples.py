@@ -165,8 +165,8 @@ def named_cases(
         line = document.position(path).line
         first = lines.setdefault(case["name"], line)
         if first != line:
-            message = f"the case on line {first} has this name as well"
-            help = "each case says in its name what sets it apart"
+            message = f"the case on line {first} also has this name"
+            help = "say in each name what is special about the case"
             findings.error(document, (*path, "name"), "CDS709", message, help)
         yield path, case
 
@@ -180,7 +180,7 @@ def moment_of(document: Document, path: Path, findings: Findings) -> datetime | 
         moment = None
     if moment is not None and moment.tzinfo is not None:
         return moment
-    message = f"{quote(text)} is no moment"
+    message = f"{quote(text)} is not a valid time"
     help = "write it with its offset, such as `2026-11-22T12:00:00Z`"
     findings.error(document, path, "CDS707", message, help)
     return None

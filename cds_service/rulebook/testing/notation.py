@@ -49,7 +49,7 @@ def _several(word: str) -> list[SeriesValue | None]:
         start, step = float(found["start"]), float(found["step"] or 0)
     except ValueError:
         raise ExampleError(
-            f"{word} is no series; write `104`, `100x5`, `100+2x5`, `>60` or `_`"
+            f"{word} is not a series; write `104`, `100x5`, `100+2x5`, `>60` or `_`"
         ) from None
     return [
         SeriesValue(start + step * index, found["comparator"] or "")
@@ -76,7 +76,7 @@ def moment(text: Any, now: datetime, zone: tzinfo) -> datetime:
         exact = datetime.fromisoformat(words)
     except ValueError:
         raise ExampleError(
-            f"{words} is no time; write `6 hours ago` or `2026-11-22T12:00:00Z`"
+            f"{words} is not a time; write `6 hours ago` or `2026-11-22T12:00:00Z`"
         ) from None
     return exact if exact.tzinfo else exact.replace(tzinfo=zone)
 
@@ -89,5 +89,5 @@ def length_of(text: Any) -> timedelta:
     """
     length = parse_duration(text)
     if length is None:
-        raise ExampleError(f"{text} is no duration; write `20 minutes` or `1 day`")
+        raise ExampleError(f"{text} is not a duration; write `20 minutes` or `1 day`")
     return length.length

@@ -129,9 +129,7 @@ def _unclosed(text: str, start: int, end: int) -> TemplateError:
     after = text.find("}}", end + 2) if end != -1 else -1
     opened = text.find("{{", end + 2) if end != -1 else -1
     if after != -1 and (opened == -1 or after < opened):
-        return TemplateError(
-            "placeholders cannot stand inside each other", start, _GENERAL_HELP
-        )
+        return TemplateError("placeholders cannot be nested", start, _GENERAL_HELP)
     return TemplateError("the placeholder is not closed", start, "end it with `}}`")
 
 
@@ -148,7 +146,7 @@ def _diagnose(content: str, start: int) -> tuple[str, int, str]:
         return "a placeholder has no `|` and no filters", start, suggestion
     if re.match(r"\S+\s+or\b", content):
         curly = "; its quotes are curly" if _CURLY.search(content) else ""
-        message = "after `or` comes a text in quotes"
+        message = "`or` must be followed by a text in quotes"
         return message, start, suggestion + curly
     if content.startswith("$") and "." in content:
         return "a parameter has no attributes", start, "write `{{ $name }}`"

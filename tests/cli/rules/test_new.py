@@ -126,7 +126,7 @@ def test_a_folder_can_be_named(rules: Path) -> None:
     ("arguments", "said"),
     [
         (("--drug", "digoxn"), "did you mean `digoxin`"),
-        (("--drug", "heart-rate"), "holds codes of a result"),
+        (("--drug", "heart-rate"), "contains codes of a result"),
         (("--result", "heart-rate"), "a result needs a limit"),
         (("--drug", "digoxin", "--above", "3"), "a limit needs a result"),
         (
@@ -134,8 +134,8 @@ def test_a_folder_can_be_named(rules: Path) -> None:
             "name one limit",
         ),
         (("--result", "heart-rate", "--above", "x"), "write a limit such as"),
-        (("Big", "--drug", "digoxin"), "`Big` is no name"),
-        (("x", "--drug", "digoxin", "--folder", "../x"), "`../x` is no name"),
+        (("Big", "--drug", "digoxin"), "`Big` is not a valid name"),
+        (("x", "--drug", "digoxin", "--folder", "../x"), "`../x` is not a valid name"),
         (("x", "--drug", "digoxin", "--folder", "facts"), "holds no rules"),
         ((), "nobody answers; name --drug"),
     ],

@@ -65,11 +65,11 @@ def test_nothing_is_written_over(rules: Path) -> None:
     ("options", "said"),
     [
         ("--metric hart-rate --above 9 --for 1_hour", "did you mean `heart-rate`?"),
-        ("--metric steps --below 9 --for 1_hour", "steps adds up"),
+        ("--metric steps --below 9 --for 1_hour", "steps is summed"),
         ("--metric heart-rate --for 1_hour", "name one limit: --above"),
         ("--metric heart-rate --above 9 --below 3 --for 1_hour", "name one limit"),
         ("--metric heart-rate --above x --for 1_hour", "x is no number"),
-        ("--metric heart-rate --above 120 --for soon", "soon is no duration"),
+        ("--metric heart-rate --above 120 --for soon", "soon is not a duration"),
         ("--metric heart-rate --above 120 --for 2_minutes", "say a longer time with"),
         ("--metric body-weight --above 90 --for 1_hour", "name the alert type with"),
         (
@@ -94,4 +94,4 @@ def test_a_name_must_be_one(rules: Path) -> None:
     made = run("Fast!", "--metric", "heart-rate", "--above", "9", "--for", "1 hour")
 
     assert made.exit_code == 2
-    assert "Fast! is no name" in made.output
+    assert "Fast! is not a valid name" in made.output

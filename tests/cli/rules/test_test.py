@@ -261,8 +261,8 @@ def test_a_patient_is_taken_from_a_file_of_fhir(slow: Path) -> None:
     ("named", "said"),
     [
         ("../patients/joe.json", "there is no file patients/joe.json"),
-        ("../../jane.json", "../../jane.json leads out of the rules folder"),
-        ("/etc/passwd", "/etc/passwd leads out of the rules folder"),
+        ("../../jane.json", "../../jane.json is outside the rules folder"),
+        ("/etc/passwd", "/etc/passwd is outside the rules folder"),
     ],
 )
 def test_a_patient_who_is_not_in_the_folder_fails_the_case(

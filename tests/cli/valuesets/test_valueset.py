@@ -156,7 +156,7 @@ def test_an_import_again_changes_nothing(rules: Path, release: Path) -> None:
         ("RXNREL.RRF", b"866435||CUI|RO|69", "RXNREL.RRF:1: 4 columns where 16"),
         ("RXNCONSO.RRF", b"a" * 200_000, "RXNCONSO.RRF:1: 0 columns where 18"),
         ("RXNCONSO.RRF", b"\0\n" * 9, "RXNCONSO.RRF:1: 0 columns where 18"),
-        ("RXNCONSO.RRF", b"", "names no ingredient"),
+        ("RXNCONSO.RRF", b"", "contains no RxNorm ingredient"),
     ],
 )
 def test_a_release_that_is_not_whole_changes_nothing(
@@ -291,7 +291,7 @@ def test_what_changed_since_another_folder_or_lock_is_named(
     forged = run("outdated", "--against", other, "--rules", rules)
     found = run("outdated", "--against", before, "--rules", rules)
 
-    assert forged.exit_code == 2 and "do not fit its digest" in forged.output
+    assert forged.exit_code == 2 and "do not match its digest" in forged.output
     assert found.exit_code == 1
     assert "  + icd10cm|E11*\n  - icd10cm|E10*\n" in found.output
     assert found.output.endswith("1 value set changed, 0 rules affected\n")
@@ -352,7 +352,7 @@ def test_a_fhir_value_set_becomes_a_file_that_loads(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b'{"resourceType": "ValueSet"', ":1:28: error[CDS217]: this is no JSON"),
+        (b'{"resourceType": "ValueSet"', ":1:28: error[CDS217]: this is not JSON"),
         (b"\xff\xfe", "is not UTF-8"),
         (json.dumps({**HTN, "compose": {"include": [{"system": "x"}]}}).encode(),
          "error[CDS216]: all codes of a code system are meant"),

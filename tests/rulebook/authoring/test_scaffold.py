@@ -73,8 +73,8 @@ def test_tests_stand_one_step_from_the_limit(
     ("kind", "answer", "said"),
     [
         ("drug", "beta-blocker", "did you mean `beta-blockers`"),
-        ("drug", "heart-rate", "holds codes of a result, not of a drug"),
-        ("result", "pregnancy", "holds codes of a diagnosis, not of a result"),
+        ("drug", "heart-rate", "contains codes of a result, not of a drug"),
+        ("result", "pregnancy", "contains codes of a diagnosis, not of a result"),
     ],
 )
 def test_a_set_that_is_not_there_is_told_with_the_nearest(

@@ -196,7 +196,7 @@ def test_check_says_what_to_write_for_none_found(rules: Any) -> None:
     card = "  summary: Ask\n  limits: \"Diabetes: {{ dm.name or 'none found' }}\"\n"
 
     assert found(rules, card) == [
-        ("CDS520", "`none found` is said whatever could be read")
+        ("CDS520", "`none found` is shown whatever could be read")
     ]
 
 

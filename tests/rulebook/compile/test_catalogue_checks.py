@@ -194,7 +194,7 @@ def test_a_format_that_nothing_reads_is_told(written: str, help: str) -> None:
 def test_a_code_that_is_not_measured_in_the_unit_is_told() -> None:
     (found,) = in_metrics("[8867-4]", "[8867-4, 55423-8]")[:1]
     assert found[:2] == (7, "CDS232")
-    assert "cannot be told in `/min`" in found[2]
+    assert "cannot be converted to `/min`" in found[2]
 
 
 def test_moles_and_grams_need_the_molar_mass() -> None:
@@ -211,7 +211,7 @@ def test_a_name_whose_numbers_are_in_another_kind_of_unit_is_told() -> None:
     assert found[:3] == (
         15,
         "CDS253",
-        "`kg` cannot be told in `mg/dL`, the metric's unit",
+        "`kg` cannot be converted to `mg/dL`, the metric's unit",
     )
 
 
@@ -223,7 +223,7 @@ def test_an_alert_in_another_kind_of_unit_than_its_metric_is_told() -> None:
     assert found[:3] == (
         3,
         "CDS253",
-        "`ms` cannot be told in `/min`, the metric's unit",
+        "`ms` cannot be converted to `/min`, the metric's unit",
     )
 
 
@@ -295,13 +295,20 @@ def test_of_what_leaves_in_good_order_nothing_is_told() -> None:
     ("old", "new", "line", "code", "message", "help"),
     [
         ("  steps:", "  stepps:", 10, "CDS275", "no metric `stepps`", "`steps`"),
-        ("{total: {", "{max: {", 11, "CDS276", "no day has `max`", "total"),
+        (
+            "{total: {",
+            "{max: {",
+            11,
+            "CDS276",
+            "days of this metric have no `max`",
+            "total",
+        ),
         (
             ", codes: [{system: loinc, codes: [8873-2]}]}",
             "}",
             9,
             "CDS276",
-            "by which code `max` is known",
+            "`max` has no code",
             "or `codes` here",
         ),
         (
@@ -342,8 +349,8 @@ def test_a_panel_of_bands_needs_a_code_of_its_own_and_one_of_each_band() -> None
     (without,) = in_outputs("  steps:", panel % "")
     (with_own,) = in_outputs("  steps:", panel % own)
 
-    assert without[1:3] == ("CDS276", "nothing says by which code `bands` is known")
+    assert without[1:3] == ("CDS276", "`bands` has no code")
     assert with_own[1:3] == (
         "CDS276",
-        "nothing says by which code `band:fine` is known",
+        "`band:fine` has no code",
     )

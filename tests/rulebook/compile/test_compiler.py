@@ -43,19 +43,19 @@ WHEN = "all: [{hr: {latest: {above: 100}}}, {bb: present}, {low: present}]"
             "{low: absent}",
             "{low: present}",
             "CDS306",
-            "that no alert came proves nothing; ask for one that did",
+            "no alert proves nothing; test for one that was received",
         ),
         (
             "{between: [100, 100]}",
             "{above: 100}",
             "CDS307",
-            "write the smaller limit first",
+            "write the lower limit first",
         ),
         (
             "{low: {local_time: {between: ['06:00', '06:00']}}}",
             "{low: present}",
             "CDS307",
-            "let it end at another time than it begins",
+            "let it end at a different time from its start",
         ),
     ],
 )

@@ -59,7 +59,7 @@ def test_what_can_never_hold_together_is_told(
     (told,) = found(rules, chart, tests, "CDS330")
 
     assert told.level == "error"
-    assert "can never hold beside" in told.message and told.line > 1
+    assert "this excludes" in told.message and told.line > 1
 
 
 @pytest.mark.parametrize(

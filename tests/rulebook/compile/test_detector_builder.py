@@ -230,8 +230,8 @@ def test_what_a_site_says_of_a_detector_must_fit(
         ("metric: heart-rate", "metric: hart-rate", "CDS260", "`hart-rate`"),
         ("{metric: steps", "{metric: step", "CDS260", "`step`"),
         ("raises: high-", "raises: hi-", "CDS261", "`hi-heart-rate`"),
-        ("raises: high-", "raises: high-resting-", "CDS262", "is of `resting-heart"),
-        ("high-heart-rate", "irregular-rhythm", "CDS262", "is of no metric"),
+        ("raises: high-", "raises: high-resting-", "CDS262", "is about `resting-heart"),
+        ("high-heart-rate", "irregular-rhythm", "CDS262", "is about no metric"),
         ("unit: /min, ", "", "CDS264", "`$limit` is without a unit; here it is in"),
         ("unit: /min, ", "unit: mg/dL, ", "CDS264", "`$limit` is in `mg/dL`; here"),
         ("clear_by: 5", "clear: 105", "CDS265", "105 is on the wrong side"),
@@ -243,15 +243,15 @@ def test_what_a_site_says_of_a_detector_must_fit(
         ("clear_by: 5", "clear_by: -5", "CDS269", "`clear_by` is a number"),
         ("readings: 4", "readings: 0", "CDS269", "`readings` is a whole number"),
         ("above: $limit", "above: 100", "CDS270", "is not the limit"),
-        (", min: 90", "", "CDS270", "between what may a patient's own"),
-        ("{metric: steps", "{metric: body-weight", "CDS271", "proves no rest"),
+        (", min: 90", "", "CDS270", "a patient's own"),
+        ("{metric: steps", "{metric: body-weight", "CDS271", "does not prove rest"),
         ("readings: 4", "readings: 5", "CDS274", "4 of them lie in 10 minutes"),
         ("default: 100", "default: 80", "CDS310", "the detector's own bounds"),
-        ("default: 100", "default: 1 day", "CDS310", "not of one kind"),
+        ("default: 100", "default: 1 day", "CDS310", "have different types"),
         ("above: $limit", "above: $limt", "CDS303", "there is no param `$limt`"),
         ("silence: 1 hour", "silence: $limit", "CDS222", "`$limit` is not a duration"),
         ("100, unit: /min, min: 90, max: 140", "1 day", "CDS304", "is not a number"),
-        ("above: $limit", "above: $limit\n    share: 2", "CDS032", "second time"),
+        ("above: $limit", "above: $limit\n    share: 2", "CDS032", "given twice"),
         ("recovery: 10 minutes", "recovery: 200 years", "CDS222", "not a duration"),
         ("detector: fast-heart-at-rest", "detector: fast", "CDS607", "is called"),
     ],
@@ -287,7 +287,7 @@ def test_a_mistake_in_a_detector_is_told_at_its_place(
             "low-oxygen-saturation",
             "days: {at_least: 0.05, statistic: band:below-88, days: 2, of: 3}",
             "CDS263",
-            "`low-oxygen-saturation` is in `%`, what is detected in `1`",
+            "`low-oxygen-saturation` is in `%`, but what is detected is in `1`",
         ),
         (
             "oxygen-saturation",
@@ -316,7 +316,7 @@ def test_a_mistake_in_a_detector_is_told_at_its_place(
             "high-resting-heart-rate",
             "days: {at_least: 100, statistic: mean, days: 2, of: 3, coverage: 0.6}",
             "CDS266",
-            "a reading of `resting-heart-rate` speaks for no time",
+            "`resting-heart-rate` has no `speaks_for`",
         ),
         (
             "body-weight",
@@ -340,7 +340,7 @@ def test_a_mistake_in_a_detector_is_told_at_its_place(
             " speaks_for: 3 minutes, share: 0.9, readings: 4, recovery: 10 minutes,"
             " silence: 1 hour}",
             "CDS273",
-            "`steps` adds up",
+            "`steps` is summed",
         ),
         (
             "resting-heart-rate",
@@ -350,7 +350,7 @@ def test_a_mistake_in_a_detector_is_told_at_its_place(
             " silence: 1 hour, at_rest: {metric: steps, per_minute: 10,"
             " lookback: 5 minutes, covered: 0.8, longest: 15 minutes}}",
             "CDS271",
-            "taken at rest by definition",
+            "measured at rest by definition",
         ),
     ],
 )
@@ -418,7 +418,7 @@ def test_a_detector_whose_review_is_overdue_is_told() -> None:
     )
 
     assert (found.file, found.code) == (FILE, "CDS612")
-    assert "the review of this detector is overdue" in found.message
+    assert "the review of this detector has been overdue" in found.message
 
 
 def test_detectors_are_in_the_digest_and_their_tests_are_not() -> None:

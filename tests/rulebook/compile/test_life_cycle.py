@@ -196,7 +196,7 @@ def test_an_expired_rule_says_since_when_and_where(rules: Any, chart: Any) -> No
 
     (finding,) = check_dates(book, result.documents, date(2026, 3, 2))
 
-    assert finding.message == "this rule is no longer evaluated since 2026-03-01"
+    assert finding.message == "this rule has not been evaluated since 2026-03-01"
     line = rules.files["test.yaml"].splitlines()[finding.line - 1]
     assert line[finding.column - 1 :] == "2026-03-01"
 
@@ -349,8 +349,8 @@ def test_what_is_no_date_is_a_finding(rules: Any, chart: Any, day: str) -> None:
 @pytest.mark.parametrize(
     ("unapproved", "said"),
     [
-        ("serve", "its cards are shown all the same"),
-        ("withhold", "what it finds is recorded and no card is shown"),
+        ("serve", "its cards are still shown"),
+        ("withhold", "its results are recorded and no card is shown"),
     ],
 )
 def test_what_an_unapproved_rule_does_is_said_as_it_is(

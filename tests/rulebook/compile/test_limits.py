@@ -78,14 +78,14 @@ def rulebook(rules: Any) -> Any:
             "[120, 60]",
             "CDS307",
             "this range is empty",
-            "write the smaller limit first",
+            "write the lower limit first",
         ),
         (
             "low: {local_time: {between: ['06:00', '06:00']}}",
             "['06:00', '06:00']",
             "CDS307",
             "this range is empty",
-            "let it end at another time than it begins",
+            "let it end at a different time from its start",
         ),
         (
             "hr: {latest: {at_least: 400}}",

@@ -64,12 +64,12 @@ def test_of_metrics_whose_days_are_sound_nothing_is_told() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line", "message"),
     [
-        ("[null, 70]", "[39, 70]", 10, "nothing tells of values below 39"),
+        ("[null, 70]", "[39, 70]", 10, "no band covers values below 39"),
         ("[70, 181]", "[71, 181]", 11, "the band before `in-range` ends at 70"),
         ("[70, 181]", "[69, 181]", 11, "the band before `in-range` ends at 70"),
         ("[70, 181]", "[null, 181]", 11, "the band before `in-range` ends at 70"),
         ("[null, 70]", "[null, null]", 11, "the band before `in-range` ends at null"),
-        ("[181, null]", "[181, 600]", 12, "nothing tells of 600 and more"),
+        ("[181, null]", "[181, 600]", 12, "no band covers 600 and more"),
         (
             "[70, 181]\n      high: [181, null]",
             "[70, 70]\n      high: [70, null]",
@@ -89,21 +89,21 @@ def test_bands_that_leave_something_out_or_overlap_are_told(
 @pytest.mark.parametrize(
     ("old", "new", "line", "message"),
     [
-        ("mean: [{", "total: [{", 14, "no day has `total` of this metric"),
-        ("mean: [{", "worn: [{", 14, "no day has `worn` of this metric"),
-        ("band:in", "band:at", 15, "no day has `band:at-range` of this metric"),
-        ("total: [{", "mean: [{", 37, "no day has `mean` of this metric"),
+        ("mean: [{", "total: [{", 14, "days of this metric have no `total`"),
+        ("mean: [{", "worn: [{", 14, "days of this metric have no `worn`"),
+        ("band:in", "band:at", 15, "days of this metric have no `band:at-range`"),
+        ("total: [{", "mean: [{", 37, "days of this metric have no `mean`"),
         (
             "mean: [{system: loinc, codes: [97506-0]",
             "min: [{system: loinc, codes: [97506-0]",
             22,
-            "no day has `min` of this metric",
+            "days of this metric have no `min`",
         ),
         (
             "summary: mean",
             "summary: total",
             20,
-            "no day has a total of `sensor-glucose`",
+            "days of `sensor-glucose` have no total",
         ),
     ],
 )
@@ -143,24 +143,29 @@ def test_what_is_covered_and_worn_can_have_codes_where_it_is_told(
             20,
             "there is no metric `sensor-glucos` in metrics.yaml",
         ),
-        ("from: sensor-glucose", "from: gmi", 20, "a metric cannot follow from itself"),
+        (
+            "from: sensor-glucose",
+            "from: gmi",
+            20,
+            "a metric cannot be derived from itself",
+        ),
         (
             "includes: [deep-sleep]",
             "includes: [deep-sleep, gmi]",
             35,
-            "`gmi` follows from `sensor-glucose`",
+            "`gmi` is itself derived from `sensor-glucose`",
         ),
         (
             "includes: [deep-sleep]",
             "includes: [sensor-glucose]",
             35,
-            "`sensor-glucose` is no part of it: its values are no such sums",
+            "`sensor-glucose` cannot be a part of it: its values are not such sums",
         ),
         (
             "unit: min",
             "unit: h",
             35,
-            "`deep-sleep` is no part of it: its values are no such sums",
+            "`deep-sleep` cannot be a part of it: its values are not such sums",
         ),
         (
             "includes: [deep-sleep]",
@@ -208,7 +213,7 @@ def test_what_does_not_go_together_is_told(old: str, new: str, line: int) -> Non
 @pytest.mark.parametrize(
     ("night", "line", "message"),
     [
-        ("", 27, "time asleep belongs to a night, and no night is told"),
+        ("", 27, "time asleep belongs to a night, and no night is defined"),
         (
             '{from: "22:00", to: "22:00", sleep_from: "18:00"}',
             2,

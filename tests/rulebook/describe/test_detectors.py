@@ -74,9 +74,13 @@ def test_a_page_tells_what_holds_at_the_site() -> None:
 @pytest.mark.parametrize(
     ("text", "site", "said"),
     [
-        (FAST, "", "Active: its episodes are kept, and rules see them."),
-        (FAST, "", "Nobody has approved it; rules see its episodes all the same."),
-        (changed("active", "shadow"), "", "Shadow: its episodes are kept, and no rule"),
+        (FAST, "", "Active: its episodes are stored, and rules use them."),
+        (FAST, "", "Nobody has approved it; rules still use its episodes."),
+        (
+            changed("active", "shadow"),
+            "",
+            "Shadow: its episodes are stored, but no rule",
+        ),
         (changed("active", "draft"), "", "Draft: nothing is detected."),
         (
             FAST,

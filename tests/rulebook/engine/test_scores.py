@@ -351,7 +351,7 @@ def test_a_score_is_nothing_that_an_action_could_change(
     found = [each for each in rules.compile().findings if each.level == Level.ERROR]
 
     assert [each.code for each in found] == ["CDS508"]
-    assert found[0].message == "a score is no resource of the EHR"
+    assert found[0].message == "a score is not a resource of the EHR"
 
 
 UNKNOWNS = [

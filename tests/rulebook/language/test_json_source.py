@@ -27,15 +27,15 @@ def test_every_node_knows_its_place() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "column", "words"),
     [
-        ("", 1, 1, "no JSON"),
-        ('{"a": 1,\n "b"}', 2, 5, "no JSON"),
+        ("", 1, 1, "not JSON"),
+        ('{"a": 1,\n "b"}', 2, 5, "not JSON"),
         ('{"a": 1, "a": 2}', 1, 16, "twice"),
         ("[" * 50_000, 1, 61, "levels"),
         ('{"a": ' * 61, 1, 361, "levels"),
-        ('{"a": NaN}', 1, 10, "no number"),
-        ('{"a": "x\ny"}', 1, 9, "no JSON"),
+        ('{"a": NaN}', 1, 10, "is not a JSON number"),
+        ('{"a": "x\ny"}', 1, 9, "not JSON"),
         ("9" * 5000, 1, 1, ""),
-        ("{} {}", 1, 4, "no JSON"),
+        ("{} {}", 1, 4, "not JSON"),
     ],
 )
 def test_what_is_no_json_is_refused_at_its_place(

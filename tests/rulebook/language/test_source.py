@@ -44,7 +44,7 @@ BROKEN = [
     ("a: ]", 1, 4, "CDS005", "bracket is closed"),
     ("a: - b", 1, 4, "CDS005", "list item"),
     ("- a\nb: 1", 2, 1, "CDS005", "list ends here"),
-    ("a: x\n...\nb: 1", 3, 1, "CDS005", "after its end"),
+    ("a: x\n...\nb: 1", 3, 1, "CDS005", "marks its end"),
     ("a:\n\tb: 1", 2, 1, "CDS006", "tab"),
     ("a: \x07", 1, 4, "CDS007", "U+0007"),
     ("a: pay \u202eevil", 1, 8, "CDS007", "U+202E"),

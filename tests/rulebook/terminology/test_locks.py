@@ -129,7 +129,10 @@ def test_a_set_that_differs_is_a_warning_that_counts(rules: Any, chart: Any) -> 
 
     (found,) = [each for each in compiled.findings if each.file == "valuesets.lock"]
     assert (found.code, found.level) == ("CDS219", Level.WARNING)
-    assert "`diabetes` is not as it was locked: 2 came and 1 went" in found.message
+    assert (
+        "`diabetes` has changed since it was locked: 2 added, 1 removed"
+        in found.message
+    )
     assert compiled.rulebook is not None
 
 

@@ -153,8 +153,10 @@ def test_the_author_reads_what_the_code_measures_and_what_to_write(rules: Any) -
 
     (found,) = (e for e in rules.compile().findings if e.code == "CDS232")
 
-    assert found.message == (
-        "`2823-3` (Potassium) is measured in `mmol/L`, which cannot be told in `/min`"
+    assert (
+        found.message
+        == "`2823-3` (Potassium) is measured in `mmol/L`, which cannot be converted to"
+        " `/min`"
     )
     assert "`mmol/L`" in found.help
     assert (found.line, found.column) == (6, 44)

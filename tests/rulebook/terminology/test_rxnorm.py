@@ -148,9 +148,13 @@ def test_products_that_hold_something_else_are_told(release: Release) -> None:
         (CONCEPTS + "\n", RELATIONS, "RXNCONSO.RRF:29: 0 columns"),
         (CONCEPTS, CONCEPTS, "RXNREL.RRF:1: 18 columns where 16 belong"),
         (CONCEPTS.replace("|\n", "|N|\n"), RELATIONS, "RXNCONSO.RRF:1: 19 columns"),
-        (CONCEPTS.replace("|RXNORM|", "|MTHSPL|"), RELATIONS, "names no ingredient"),
+        (
+            CONCEPTS.replace("|RXNORM|", "|MTHSPL|"),
+            RELATIONS,
+            "contains no RxNorm ingredient",
+        ),
         (CONCEPTS, RELATIONS.replace("|RXNORM|", "|MTHSPL|"), "relates none"),
-        ("", RELATIONS, "names no ingredient"),
+        ("", RELATIONS, "contains no RxNorm ingredient"),
         (CONCEPTS, "", "relates none"),
     ],
 )

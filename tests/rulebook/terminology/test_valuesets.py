@@ -137,7 +137,7 @@ include:
       - { name: Salbutamol }
 """})
 
-    assert found == [(6, 17, "CDS211", "`Salbutamol` stands here twice")]
+    assert found == [(6, 17, "CDS211", "`Salbutamol` is listed twice")]
 
 
 def test_what_is_excluded_is_not_held_even_if_included() -> None:
@@ -309,7 +309,7 @@ BROKEN = [
             )
         },
         (2, 1, "CDS212"),
-        "holds nothing",
+        "is empty",
     ),
     (
         {

@@ -141,7 +141,7 @@ def test_the_shared_readings_of_a_wearer_are_told_as_well() -> None:
     ("case", "problem"),
     [
         ("readings: [{metric: pulse, values: 9}], expect: none", "no metric `pulse`"),
-        ("expect: none", "no reading of the detector's metric"),
+        ("expect: none", "no readings of the detector's metric"),
         (f"params: {{limit: 150}}, {OPENS}, expect: none", "outside what the detector"),
         (f"params: {{limt: 95}}, {OPENS}, expect: none", "has no param `limt`"),
         (f"todo: some day, {OPENS}, expect: none", ""),

@@ -292,7 +292,7 @@ def test_a_day_that_the_calendar_does_not_have_is_a_problem() -> None:
     (found,) = differences(case)
 
     assert found.what == "error"
-    assert found.message.startswith("2026-02-30 is no time")
+    assert found.message.startswith("2026-02-30 is not a time")
 
 
 JANE: dict[str, Any] = {
@@ -333,7 +333,7 @@ def test_a_patient_may_be_taken_from_a_file_of_fhir() -> None:
     [
         ("{", "fhir/jane.json is no JSON"),
         ("[" * 50_000, "fhir/jane.json is no JSON"),
-        ("[]", "fhir/jane.json holds neither a Bundle nor a resource"),
+        ("[]", "fhir/jane.json contains neither a Bundle nor a resource"),
         ('{"entry": 7}', "expected a card, got no card"),
         ('{"entry": [7, {"resource": 8}]}', "expected a card, got no card"),
     ],
@@ -355,7 +355,7 @@ def test_a_file_of_fhir_outside_of_the_folder_is_refused() -> None:
 
     (found,) = differences(case)
 
-    assert found.message == "../../jane.json leads out of the rules folder"
+    assert found.message == "../../jane.json is outside the rules folder"
 
 
 def test_a_page_of_the_server_is_called_as_the_site_calls_it() -> None:

@@ -110,15 +110,15 @@ def _status(tree: DetectorTree, rulebook: Rulebook) -> Iterator[str]:
     yield _STATUS[status]
     if status != tree.status:
         yield f"The file says {tree.status}; the site decides otherwise."
-    shown = "rules see its episodes all the same" if status == "active" else ""
+    shown = "rules still use its episodes" if status == "active" else ""
     yield from tell_governance(tree.governance, tree.replaced_by, shown)
 
 
 _IDLE = ("draft", "retired")
 _STATUS = {
     "draft": "Draft: nothing is detected.",
-    "shadow": "Shadow: its episodes are kept, and no rule sees them.",
-    "active": "Active: its episodes are kept, and rules see them.",
+    "shadow": "Shadow: its episodes are stored, but no rule uses them.",
+    "active": "Active: its episodes are stored, and rules use them.",
     "retired": "Retired: nothing is detected any more.",
 }
 

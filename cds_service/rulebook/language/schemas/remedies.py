@@ -46,7 +46,7 @@ def retype(value: Any, wanted: list[str], schema: Mapping[str, Any]) -> str:
         quoted = f'put it in quotes: "{_written(value)}"'
         return advice if advice and not fits else quoted
     if wanted == ["array"] and simple:
-        return f"write [{_written(value)}], or one item a line after `- `"
+        return f"write [{_written(value)}], or one item per line after `- `"
     if isinstance(value, str) and {"number", "integer"} & set(wanted):
         return "write the number alone, without quotes or a unit"
     form = _FORMS.get(wanted[0]) or advice or "write it, or remove the key"
@@ -55,8 +55,8 @@ def retype(value: Any, wanted: list[str], schema: Mapping[str, Any]) -> str:
 
 _FORMS = {
     "boolean": "write true or false",
-    "object": "write `key: value`, with a space after the colon, one a line",
-    "array": "write one item a line after `- `",
+    "object": "write `key: value`, with a space after the colon, one per line",
+    "array": "write one item per line after `- `",
 }
 
 
@@ -80,7 +80,7 @@ _BOUNDS = {
     "minItems": "write what belongs in it, or remove the key",
     "maxItems": "remove what is too much",
     "minLength": "write it, or remove the key",
-    "maxLength": "say it shorter",
+    "maxLength": "shorten it",
     "uniqueItems": "remove the second",
     "minimum": "write {limit} or more",
     "maximum": "write {limit} or less",

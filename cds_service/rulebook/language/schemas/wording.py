@@ -27,7 +27,7 @@ def tell(broken: BrokenKeyword) -> Iterator[ShapeFault]:
     if not broken.is_name:
         return _WORDINGS.get(broken.keyword, _otherwise)(broken)
     path = (*broken.path, broken.value)
-    message = f"{quote(broken.value)} is no name"
+    message = f"{quote(broken.value)} is not a valid name"
     help = _advice(broken) + remedies.unlike_ascii(broken.value)
     return iter([ShapeFault(path, "CDS105", message, help, True)])
 
@@ -112,7 +112,7 @@ def _choice(broken: BrokenKeyword) -> Iterator[ShapeFault]:
 
 
 def _pattern(broken: BrokenKeyword) -> Iterator[ShapeFault]:
-    wanted = broken.schema.get("title", "what can stand here")
+    wanted = broken.schema.get("title", "what is allowed here")
     message = f"{quote(broken.value)} is not {wanted}"
     help = _advice(broken) + remedies.unlike_ascii(broken.value)
     yield ShapeFault(broken.path, "CDS105", message, help)
@@ -121,13 +121,15 @@ def _pattern(broken: BrokenKeyword) -> Iterator[ShapeFault]:
 def _format(broken: BrokenKeyword) -> Iterator[ShapeFault]:
     # What does not even look like a date breaks the pattern, and is told there.
     if re.search(broken.schema.get("pattern", ""), broken.value):
-        message = f"{quote(broken.value)} is not in the calendar"
-        yield ShapeFault(broken.path, "CDS105", message, "write a day that there is")
+        message = f"{quote(broken.value)} is not a date in the calendar"
+        yield ShapeFault(broken.path, "CDS105", message, "write a date that exists")
 
 
 def _too_many_keys(broken: BrokenKeyword) -> Iterator[ShapeFault]:
     names = ", ".join(quote(name) for name in list(broken.value)[:6])
-    message = f"only one key can stand here, and there are {len(broken.value)}: {names}"
+    message = (
+        f"only one key is allowed here, and there are {len(broken.value)}: {names}"
+    )
     second = list(broken.value)[1]
     yield ShapeFault((*broken.path, second), "CDS106", message, _advice(broken), True)
 
@@ -135,14 +137,14 @@ def _too_many_keys(broken: BrokenKeyword) -> Iterator[ShapeFault]:
 def _too_few_keys(broken: BrokenKeyword) -> Iterator[ShapeFault]:
     known = sorted(broken.schema.get("properties", {}))
     help = "allowed here: " + ", ".join(known) if known else "write it, or remove it"
-    message = f"nothing stands{_in(broken) or ' here'}"
+    message = f"there is nothing{_in(broken) or ' here'}"
     yield ShapeFault(broken.path, "CDS106", message, help)
 
 
 def _choose(broken: BrokenKeyword) -> Iterator[ShapeFault]:
     if not isinstance(broken.value, dict):
         return
-    message = broken.schema.get("errorMessage", "this does not fit together")
+    message = broken.schema.get("errorMessage", "these parts do not fit together")
     help = remedies.fit(broken.keyword, broken.schema, broken.value)
     yield ShapeFault(broken.path, "CDS110", message, help, True)
 
@@ -152,7 +154,7 @@ def _together(broken: BrokenKeyword) -> Iterator[ShapeFault]:
         missing = [each for each in needed if each not in broken.value]
         if name in broken.value and missing:
             lacking = " and ".join(quote(each) for each in missing)
-            message = f"{quote(name)} needs {lacking} beside it"
+            message = f"{quote(name)} requires {lacking}"
             help = f"add {lacking}, or remove {quote(name)}"
             yield ShapeFault((*broken.path, name), "CDS108", message, help, True)
 
@@ -170,11 +172,11 @@ _BOUNDS = {
     "maxItems": "the list has {size}; it takes at most {limit}",
     "minLength": "the text is empty",
     "maxLength": "the text is longer than {limit} characters",
-    "uniqueItems": "the list names something twice",
+    "uniqueItems": "the list contains an item twice",
     "minimum": "{value} is less than {limit}",
     "maximum": "{value} is more than {limit}",
     "exclusiveMinimum": "{value} is not more than {limit}",
-    "multipleOf": "{value} is no multiple of {limit}",
+    "multipleOf": "{value}is not a multiple of {limit}",
 }
 
 
