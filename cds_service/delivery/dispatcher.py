@@ -68,6 +68,10 @@ class DispatchProgress:
     """Things that were given up."""
     withdrawn: int = 0
     """Lanes that were another's before it was done."""
+    problem: str = ""
+    """Why a thread could tell nothing, as the last one found."""
+    fault: str = ""
+    """The same where it is a mistake of this program: which, and where."""
     turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def add(self, name: str) -> None:
@@ -145,11 +149,13 @@ class Dispatcher:
                 self.progress.add("withdrawn")
                 continue
             except StoreError as error:
+                self.progress.problem = str(error)
                 self._say("nothing told", "error", problem=str(error))
             except Exception as error:
                 # A thread that ended would be a connection less, until none is left.
-                facts = {"problem": type(error).__name__, "at": find_lines(error)}
-                self._say("nothing told", "error", **facts)
+                kind, at = type(error).__name__, find_lines(error)
+                self.progress.fault = f"{kind} at {', '.join(at)}"
+                self._say("nothing told", "error", problem=kind, at=at)
             else:
                 continue
             self._stopping.wait(LOOK_SECONDS)

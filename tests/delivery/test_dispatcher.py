@@ -300,6 +300,8 @@ def test_what_goes_wrong_here_before_one_is_told_keeps_no_other_from_being_told(
 
     assert things(other) == [("p001", "watch|a000")]
     assert said == [("nothing told", "RuntimeError")]
+    assert dispatcher.progress.fault.startswith("RuntimeError at dispatcher.py:")
+    assert "a name" not in dispatcher.progress.fault
 
 
 def test_four_who_deliver_share_six_hundred_things_without_a_double(

@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine, delete, insert
 
+from cds_service.store.outbox.tables import TOLD
 from cds_service.store.records import AuditEvent
 from cds_service.store.store import Store
 from cds_service.wearables.links import WearerLink
@@ -143,3 +145,42 @@ def test_what_the_engine_rejects_is_kept_with_its_words_until_somebody_retries(
     assert run(server, "list").stdout.splitlines() == [
         "engine: 0 waiting (0 due), 0 withheld, 0 given up"
     ]
+
+
+def test_what_this_program_cannot_read_of_its_own_ends_a_single_run_with_a_fault(
+    server: Server, engine: Engine
+) -> None:
+    link(server, "joan", "M-19")
+    assert server.deliver([an_alert("joan")], "unread").status_code == 202
+    tell_as(server, "joan", "from a later version")
+
+    broken = run(server, "--once")
+    tell_as(server, "joan", "final")
+
+    assert broken.returncode == 1
+    assert "engine: 1 to be tried again, broke off by ValueError at " in broken.stderr
+    assert "report this line, and see `cds-service deliver list`" in broken.stderr
+    assert "Traceback" not in broken.stderr and "joan" not in broken.stderr
+    assert engine.came == []
+
+
+def tell_as(server: Server, patient: str, status: str) -> None:
+    """Have it stand in the database that the engine was told of a patient's alert."""
+    told = {
+        "destination": "engine",
+        "tenant": "default",
+        "fhir_base": "-",
+        "patient_id": patient,
+        "kind": "episode",
+        "thing": f"watch|{patient}-1",
+        "rev": 1,
+        "remote": "1",
+        "digest": "",
+        "status": status,
+        "told_us": 1,
+    }
+    engine = create_engine(server.database)
+    with engine.begin() as connection:
+        connection.execute(delete(TOLD).where(TOLD.c.patient_id == patient))
+        connection.execute(insert(TOLD).values(told))
+    engine.dispose()

@@ -1,13 +1,13 @@
 """``cds-service deliver``: episodes and days, told to the hospital."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 
 import click
 
 from ...config import Config, InvalidConfig, load_config
-from ...delivery.dispatcher import CONNECTIONS
+from ...delivery.dispatcher import CONNECTIONS, DispatchProgress
 from ...delivery.opening import NotOpened
 from ...publishing.serving import Log, reopen
 from ...rulebook.engine import Rulebook
@@ -19,6 +19,11 @@ from ...web.log import say
 from .. import Verb, Verbs
 from ..rules.compiled import compile_folder
 from .running import Order, open_site, tell_on
+
+TO_REPORT = (
+    "a mistake of this program: report this line, and see `cds-service deliver list`"
+    " for what still waits"
+)
 
 
 @click.group(
@@ -53,7 +58,8 @@ def deliver(
     SIGHUP reloads the clients file and all other files that the settings name.
 
     Exit code 0: ended, or with --once everything due was sent; 1: it could not be done,
-    or something is left after --once: it says how much, and what to do.
+    or something is left after --once, or this program broke off: it says how much is
+    left, and what to do.
     """
     if context.invoked_subcommand is not None:
         return
@@ -83,9 +89,10 @@ def _deliver(
     opened, change = open_site(world, order)
     if change:
         click.echo(change, err=True)
-    tell_on(world, opened, order)
+    progress = tell_on(world, opened, order)
     backlogs = store.outbox_desk.backlogs(world.clock())
-    return _left([each for each in backlogs if only in ("", each.destination)])
+    chosen = [each for each in backlogs if only in ("", each.destination)]
+    return _left(chosen, progress)
 
 
 def _rulebook(config: Config, store: Store) -> Rulebook:
@@ -98,15 +105,22 @@ def _rulebook(config: Config, store: Store) -> Rulebook:
     return compile_folder(config.rules).rulebook
 
 
-def _left(backlogs: Sequence[Backlog]) -> list[str]:
+def _left(
+    backlogs: Sequence[Backlog], progress: Mapping[str, DispatchProgress]
+) -> list[str]:
+    """Of each destination what is left and what broke off, though nothing is left."""
     left = []
     for each in backlogs:
-        told = []
+        told, done = [], progress.get(each.destination, DispatchProgress())
         if each.due:
-            why = f" ({each.health.last_problem})" if each.health.last_problem else ""
-            told.append(f"{each.due:,} to be tried again{why}")
+            why = done.problem or each.health.last_problem
+            told.append(
+                f"{each.due:,} to be tried again" + (f" ({why})" if why else "")
+            )
         if each.dead:
             told.append(f"{each.dead:,} given up, see `cds-service deliver list`")
+        if done.fault:
+            told.append(f"broke off by {done.fault}, {TO_REPORT}")
         if told:
             left.append(f"{each.destination}: {', '.join(told)}")
     return left

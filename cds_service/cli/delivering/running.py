@@ -7,7 +7,7 @@ before, and everything after it is told by the new ones.
 
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -16,7 +16,7 @@ import click
 from ...config import InvalidConfig, load_config
 from ...config.destinations import find_untold
 from ...decision import World
-from ...delivery.dispatcher import Dispatcher, Surroundings, run
+from ...delivery.dispatcher import Dispatcher, DispatchProgress, Surroundings, run
 from ...delivery.opening import Needs, NotOpened, open_destinations
 from ...delivery.records import Destination
 from ...publishing.serving import Follower, Log
@@ -75,26 +75,37 @@ def open_site(world: World, order: Order) -> tuple[Sequence[Destination], str]:
     return opened, record_configuration(config, store, datetime.now(UTC), "deliver")
 
 
-def tell_on(world: World, opened: Sequence[Destination], order: Order) -> None:
-    """Tell until a signal says that it is enough, or all is told that is due."""
+def tell_on(
+    world: World, opened: Sequence[Destination], order: Order
+) -> Mapping[str, DispatchProgress]:
+    """Tell until a signal says that it is enough, or all is told that is due.
+
+    Return how far it came, by destination.
+    """
     signals = _Signals()
     signals.heed(once=order.once)
     follower = Follower(world.serving, world.store, world.clock, order.log)
     if not order.once:
         follower.start()
     following: tuple[World, Sequence[Destination]] | None = (world, opened)
+    progress: dict[str, DispatchProgress] = {}
     try:
         while following is not None:
             signals.stopping.clear()
-            following = _tell(*following, order, signals)
+            following = _tell(*following, order, signals, progress)
     finally:
         if not order.once:
             follower.stop()
         world.fhir.close()
+    return progress
 
 
 def _tell(
-    world: World, opened: Sequence[Destination], order: Order, signals: _Signals
+    world: World,
+    opened: Sequence[Destination],
+    order: Order,
+    signals: _Signals,
+    progress: dict[str, DispatchProgress],
 ) -> tuple[World, Sequence[Destination]] | None:
     """Tell by the settings of a world; by which others to go on, if any."""
     around = Surroundings(world.consent_gate, world.clock, order.log)
@@ -102,6 +113,7 @@ def _tell(
         Dispatcher(world.store.outbox, each, around, order.connections)
         for each in opened
     ]
+    progress |= {each.id: its.progress for each, its in zip(opened, dispatchers)}
     line = ProgressLine()
     renewed: list[tuple[World, Sequence[Destination]]] = []
 
