@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
+from typing import Any
 from uuid import uuid4
 
 from ..audit import build_detection_event
 from ..publishing.serving import Log, find_lines
+from ..store.detection.keeping import AT_ONCE
 from ..store.detection.records import Detection, DetectionOutcome
 from ..store.publications import DETECTING
 from ..store.records import StoreError
@@ -70,8 +72,14 @@ class DueDetection:
         clock: Callable[[], datetime],
         log: Log,
         count: Callable[[DetectionOutcome], None] = lambda detected: None,
+        silent_at_once: int = AT_ONCE,
     ) -> None:
-        """Take where it is due, and who is told what came of it."""
+        """Take where it is due, and who is told what came of it.
+
+        Args:
+            silent_at_once: So many episodes of a tenant, of which nothing comes any
+                more, are seen to a round.
+        """
         self._store = store
         self._detection_of = detection_of
         self._clock = clock
@@ -81,6 +89,8 @@ class DueDetection:
         self._patients: Iterator[PatientKey] = iter(())
         self._patient: PatientKey | None = None
         self._round: datetime | None = None
+        self._silent_at_once = silent_at_once
+        self._seen_to: dict[str, tuple[Any, ...] | None] = {}
 
     def start(self) -> None:
         """Look from now on, in a thread that ends with the process."""
@@ -135,7 +145,15 @@ class DueDetection:
         if whole:
             self._round = now
             for tenant in detections.tenants_watched():
-                detection = self._detection_of(tenant)
-                if detection:
-                    detections.note_silent(detection.detectors, tenant, now)
+                self._note_silent(tenant, now)
         return detections.patients_due(withheld=whole)
+
+    def _note_silent(self, tenant: str, now: datetime) -> None:
+        """Some of the episodes of which nothing comes any more; others next time."""
+        detection = self._detection_of(tenant)
+        if detection:
+            looked = self._store.detections.note_silent(
+                *(detection.detectors, tenant, now, self._seen_to.get(tenant)),
+                most=self._silent_at_once,
+            )
+            self._seen_to[tenant] = looked.last

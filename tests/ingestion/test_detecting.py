@@ -9,7 +9,9 @@ import pytest
 
 from cds_service.ingestion.detecting import LOOK, PAUSE, DueDetection, catch_up
 from cds_service.store.detection.records import Detection, DetectionOutcome
+from cds_service.store.samples.records import StreamOwner
 from cds_service.store.store import Store
+from cds_service.wearables.records import PatientKey
 
 from ..store.detection.conftest import catalogue, detection, detector
 from ..store.detection.hours import (
@@ -167,6 +169,27 @@ def test_what_lasts_is_over_soon_after_nothing_came_for_too_long(
     rest(looking)
 
     assert [each[3] for each in episodes(store)] == ["no-data"]
+
+
+def test_those_that_stay_open_keep_no_other_from_being_seen_to(
+    store: Store, detection: Detection, clock: Clock
+) -> None:
+    clock.now = EIGHT + 70 * MINUTE
+    joan = StreamOwner(PatientKey("north", "-", "joan"), "watch")
+    for owner in (JANE, joan):
+        take(store, hour(), detection, owner, clock.now)
+    say(store, "use", kind="deny")
+    looking = DueDetection(
+        store, lambda tenant: detection, clock, print, silent_at_once=1
+    )
+    rest(looking)
+
+    for minutes in (125, 130, 135):
+        clock.now = EIGHT + minutes * MINUTE
+        rest(looking)
+
+    assert [each[3] for each in episodes(store, joan)] == ["no-data"]
+    assert [each[3] for each in episodes(store)] == [""]
 
 
 def test_what_is_caught_up_after_a_delivery_is_no_more_than_it_is_given(

@@ -7,7 +7,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, and_, func, or_, select, tuple_, update
 
 from ...wearables.detection.day_search import silence_of
 from ...wearables.detection.detectors import Detector
@@ -35,6 +35,7 @@ from .records import (
     JudgedBefore,
     KeptEpisode,
     OwnLimitRecord,
+    SilentLook,
     Span,
     told_of_episodes,
 )
@@ -240,9 +241,19 @@ class Detections:
         return tuple(PatientKey(*each) for each in found)
 
     def note_silent(
-        self, detectors: Iterable[Detector], tenant: str, now: datetime
-    ) -> int:
-        """Return how many episodes last though nothing comes any more; they are due."""
+        self,
+        detectors: Iterable[Detector],
+        tenant: str,
+        now: datetime,
+        after: tuple[Any, ...] | None = None,
+        most: int = AT_ONCE,
+    ) -> SilentLook:
+        """Return which episodes last though nothing comes any more; they are due.
+
+        Args:
+            after: Where the last look ended: some stay open whoever judges them, as
+                where the patient does not permit it, and must keep no other waiting.
+        """
         alert = WEARABLE_ALERTS.c
         silent = [
             and_(
@@ -252,15 +263,22 @@ class Detections:
             for each in detectors
         ]
         if not silent:
-            return 0
-        columns = (*(alert[name] for name in PATIENT), alert.metric, alert.last_utc)
-        asked = select(*columns).where(alert.tenant == tenant, LASTING, or_(*silent))
+            return SilentLook()
+        names = ("last_utc", "fhir_base", "patient_id", "source", "id")
+        order = tuple(alert[name] for name in names)
+        asked = select(*order, alert.metric).where(
+            alert.tenant == tenant, LASTING, or_(*silent)
+        )
+        if after is not None:
+            asked = asked.where(tuple_(*order) > tuple_(*after))
         with self._database.reading() as connection:
-            found = connection.execute(asked.limit(AT_ONCE)).all()
-        for *whose, metric, last in found:
-            at = round(last * 1_000_000)
-            self._note(PatientKey(*whose), {metric: (at, at)}, OF_SILENCE, now)
-        return len(found)
+            found = connection.execute(asked.order_by(*order).limit(most)).all()
+        for each in found:
+            at = round(each.last_utc * 1_000_000)
+            patient = PatientKey(tenant, each.fhir_base, each.patient_id)
+            self._note(patient, {each.metric: (at, at)}, OF_SILENCE, now)
+        more = len(found) == most
+        return SilentLook(len(found), tuple(found[-1][:-1]) if more else None)
 
     def tenants_watched(self) -> tuple[str, ...]:
         """Return the tenants of patients of whom an episode lasts."""

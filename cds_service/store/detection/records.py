@@ -119,6 +119,16 @@ class DueRange:
 
 
 @dataclass(frozen=True, slots=True)
+class SilentLook:
+    """What one look for episodes found that last though nothing comes any more."""
+
+    noted: int = 0
+    """So many are due now."""
+    last: tuple[Any, ...] | None = None
+    """After which the next look goes on; None where this one came to the end."""
+
+
+@dataclass(frozen=True, slots=True)
 class KeptEpisode:
     """An episode as it is kept, whatever became of it."""
 

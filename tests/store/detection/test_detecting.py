@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cds_service.audit import verify
-from cds_service.store.detection.records import Detection
+from cds_service.store.detection.records import Detection, SilentLook
 from cds_service.store.records import (
     Attempt,
     AuditEvent,
@@ -19,7 +19,7 @@ from cds_service.store.records import (
     StoredAnswer,
     TakenIn,
 )
-from cds_service.store.samples.records import SampleBatch
+from cds_service.store.samples.records import SampleBatch, StreamOwner
 from cds_service.store.store import Store
 from cds_service.store.upkeep.pruning import Keep
 from cds_service.wearables.detection.detectors import (
@@ -28,7 +28,7 @@ from cds_service.wearables.detection.detectors import (
     Direction,
 )
 from cds_service.wearables.detection.episodes import Closing
-from cds_service.wearables.records import WearableAlert
+from cds_service.wearables.records import PatientKey, WearableAlert
 from cds_service.wearables.samples import Removal
 
 from ...waiting import PATIENCE
@@ -427,14 +427,14 @@ def test_what_lasts_though_nothing_comes_any_more_is_over_when_somebody_looks(
 ) -> None:
     take(store, hour(), detection, now=EIGHT + 70 * MINUTE)
     detectors, look = detection.detectors, store.detections.note_silent
-    assert look(detectors, "north", EIGHT + 100 * MINUTE) == 0
+    assert look(detectors, "north", EIGHT + 100 * MINUTE).noted == 0
 
     assert store.detections.tenants_watched() == ("north",)
-    assert look(detectors, "north", NOW) == 1
+    assert look(detectors, "north", NOW).noted == 1
     judge_due(store, detection)
 
     assert episodes(store) == [WHOLE]
-    assert look(detectors, "north", NOW) == 0
+    assert look(detectors, "north", NOW).noted == 0
 
 
 def test_a_pattern_of_days_of_which_nothing_comes_any_more_is_over(
@@ -447,15 +447,42 @@ def test_a_pattern_of_days_of_which_nothing_comes_any_more_is_over(
     (lasting,) = store.detections.episodes(JANE.patient)
     look = store.detections.note_silent
 
-    assert look(detection.detectors, "north", EIGHT + 3 * day) == 0
-    assert look(detection.detectors, "north", EIGHT + 4 * day) == 1
+    assert look(detection.detectors, "north", EIGHT + 3 * day).noted == 0
+    assert look(detection.detectors, "north", EIGHT + 4 * day).noted == 1
     event = AuditEvent(EIGHT + 4 * day, "detection")
     store.detections.detect_due(JANE.patient, detection, event)
 
     (over,) = store.detections.episodes(JANE.patient)
     assert (lasting.status, over.status) == ("open", "closed")
     assert over.stored.episode.closing is Closing.NO_DATA
-    assert look(detection.detectors, "north", EIGHT + 9 * day) == 0
+    assert look(detection.detectors, "north", EIGHT + 9 * day).noted == 0
+
+
+def test_of_many_that_nothing_tells_of_each_look_sees_to_the_next(
+    store: Store, detection: Detection
+) -> None:
+    whose = [JANE, *(owner_of(each) for each in ("joan", "june", "judy"))]
+    for number, whom in enumerate(whose):
+        since = EIGHT - number * MINUTE
+        take(store, hour(since=since), detection, whom, EIGHT + 60 * MINUTE)
+    look, seen = store.detections.note_silent, []
+
+    looked = SilentLook()
+    for _ in range(3):
+        args = (detection.detectors, "north", NOW, looked.last)
+        looked = look(*args, most=2)
+        patients = {each.patient.patient_id for each in store.detections.due()}
+        seen.append((looked.noted, sorted(patients), looked.last is None))
+
+    assert seen == [
+        (2, ["judy", "june"], False),
+        (2, ["jane", "joan", "judy", "june"], False),
+        (0, ["jane", "joan", "judy", "june"], True),
+    ]
+
+
+def owner_of(patient: str) -> StreamOwner:
+    return StreamOwner(PatientKey("north", "-", patient), "watch")
 
 
 # Whose readings they are
