@@ -9,7 +9,7 @@ import click
 
 from ...fhir.foreign_text import clean
 from ...store.outbox.backlog import Chosen
-from ...store.outbox.records import DEAD, WAITING, WITHHELD, Backlog, OutboxRow
+from ...store.outbox.records import DEAD, DROPPED, WAITING, WITHHELD, Backlog, OutboxRow
 from ...store.records import AuditEvent
 from ..terminal import ProgressLine
 from ..wearables.links import LinkDesk, TimeOption, json_option, with_desk
@@ -33,8 +33,8 @@ def _chosen_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--state",
     default="",
-    type=click.Choice(["", WAITING, WITHHELD, DEAD]),
-    help="Only those that wait, are withheld, or were given up.",
+    type=click.Choice(["", WAITING, WITHHELD, DEAD, DROPPED]),
+    help="Only those that wait, are withheld, were given up or dropped.",
 )
 @click.option("--most", default=50, show_default=True, type=click.IntRange(0, MOST))
 @json_option
@@ -93,8 +93,9 @@ def drop(
 ) -> None:
     """Leave something unsent, until it changes again.
 
-    Name things by their ids, or --all that were given up. Exit code 0: done; 1: the
-    database refuses.
+    Name things by their ids, or --all that were given up. What may have arrived all the
+    same stays in the list of --state dropped, and is looked for there once it changes.
+    Exit code 0: done; 1: the database refuses.
     """
     chosen = _chosen(ids, destination, all_of, "" if ids else DEAD)
     if not yes:

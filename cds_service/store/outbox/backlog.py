@@ -40,7 +40,7 @@ from .noting import (
     row_of,
     takes,
 )
-from .records import DEAD, WAITING, WITHHELD, Backlog, OutboxRow, ThingChange
+from .records import DEAD, DROPPED, WAITING, WITHHELD, Backlog, OutboxRow, ThingChange
 from .tables import DESTINATIONS, LANES, OUTBOX, TOLD
 
 AT_ONCE = 500
@@ -105,7 +105,10 @@ class OutboxDesk:
         )
 
     def rows(self, chosen: Chosen, most: int) -> tuple[OutboxRow, ...]:
-        """Return what is in the outbox, in the order in which it came."""
+        """Return what is in the outbox, in the order in which it came.
+
+        What was dropped only where that is chosen.
+        """
         asked = select(OUTBOX).where(_which(chosen))
         with self._database.reading() as connection:
             found = connection.execute(asked.order_by(OUTBOX.c.id).limit(most)).all()
@@ -124,11 +127,21 @@ class OutboxDesk:
         return self._change(chosen, audit_event, change)
 
     def drop(self, chosen: Chosen, audit_event: AuditEvent) -> int:
-        """Return how many nobody will be told of, until they change again."""
+        """Return how many nobody will be told of, until they change again.
+
+        That the other side may have one all the same is not forgotten: whatever comes
+        of it afterwards is told as what may be there already.
+        """
+        row = OUTBOX.c
 
         def change(connection: Connection, some: ColumnElement[bool]) -> Sequence[int]:
-            gone = delete(OUTBOX).where(some)
-            return connection.execute(gone.returning(OUTBOX.c.id)).scalars().all()
+            left = update(OUTBOX).where(some, row.begun_us.is_not(None))
+            gone = delete(OUTBOX).where(some, row.begun_us.is_(None))
+            done = [
+                connection.execute(each.returning(row.id)).scalars().all()
+                for each in (gone, left.values(state=DROPPED))
+            ]
+            return [*done[0], *done[1]]
 
         return self._change(chosen, audit_event, change)
 
@@ -223,10 +236,10 @@ def _known(
 ) -> set[tuple[str, str]]:
     return {
         (kind, key)
-        for table in (TOLD, OUTBOX)
+        for table, rest in ((TOLD, ()), (OUTBOX, (OUTBOX.c.state != DROPPED,)))
         for kind, key in connection.execute(
             select(table.c.kind, table.c.thing).where(
-                table.c.destination == destination, *_of(table, patient)
+                table.c.destination == destination, *_of(table, patient), *rest
             )
         )
     }
@@ -274,8 +287,9 @@ def _which(chosen: Chosen) -> ColumnElement[bool]:
         wanted.append(row.id.in_(list(chosen.ids)))
     if chosen.destination:
         wanted.append(row.destination == chosen.destination)
-    if chosen.state:
-        wanted.append(row.state == chosen.state)
+    if chosen.state or not chosen.ids:
+        same = row.state == chosen.state
+        wanted.append(same if chosen.state else row.state != DROPPED)
     return and_(*wanted)
 
 

@@ -14,7 +14,7 @@ from ...wearables.samples import microseconds
 from ...wearables.telling import RECENT
 from ..tables import WEARABLE_ALERTS
 from .noting import AT_ONCE, add, change_of_alert, note, subscriptions_of
-from .records import ThingChange
+from .records import DROPPED, ThingChange
 from .tables import LANES, OUTBOX, TOLD
 
 
@@ -49,7 +49,11 @@ def merge_outbox(
     connection.execute(delete(OUTBOX).where(*_of(OUTBOX, old), row.begun_us.is_(None)))
     now_us = microseconds(now)
     moved = {_named(each): now_us for each in told}
-    moved |= {_named(each): max(now_us, each.due_us) for each in waiting}
+    moved |= {
+        _named(each): max(now_us, each.due_us)
+        for each in waiting
+        if each.state != DROPPED
+    }
     add(connection, [_row(new, *each) for each in sorted(moved.items())])
     begun = [each for each in waiting if each.begun_us is not None]
     back = {_named(each) for each in (*begun, *told)}

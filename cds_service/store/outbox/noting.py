@@ -23,6 +23,7 @@ from sqlalchemy import (
     delete,
     func,
     literal_column,
+    or_,
     select,
     union_all,
     update,
@@ -47,7 +48,7 @@ from ..records import StoreError
 from ..rows import canonical_json
 from ..samples.tables import PATIENT
 from ..tables import WHOLE
-from .records import DEAD, WAITING, WITHHELD, ThingChange
+from .records import DEAD, DROPPED, WAITING, WITHHELD, ThingChange
 from .tables import DESTINATIONS, IDENTIFIERS, LANES, OUTBOX, THING, TOLD
 
 AT_ONCE = 200
@@ -341,15 +342,15 @@ def _add() -> Prepared:
         literal_column(f"'{WAITING}'"),
         _EMPTY,
     )
-    dead = row.state == literal_column(f"'{DEAD}'")
+    over = or_(*(row.state == literal_column(f"'{it}'") for it in (DEAD, DROPPED)))
     again = {
         "rev": row.rev + 1,
         "due_us": new.excluded.due_us,
         "gone": new.excluded.gone,
-        "state": case((dead, new.excluded.state), else_=row.state),
-        "attempts": case((dead, _ZERO), else_=row.attempts),
-        "first_us": case((~dead, row.first_us)),
-        "problem": case((dead, _EMPTY), else_=row.problem),
+        "state": case((over, new.excluded.state), else_=row.state),
+        "attempts": case((over, _ZERO), else_=row.attempts),
+        "first_us": case((~over, row.first_us)),
+        "problem": case((over, _EMPTY), else_=row.problem),
     }
     return Prepared(
         new.from_select([*names, "problem"], values.where(_ALWAYS))

@@ -7,9 +7,10 @@ from ...wearables.records import PatientKey
 from ...wearables.telling import Telling
 from ..records import StoreError
 
-WAITING, WITHHELD, DEAD = "waiting", "withheld", "dead"
+WAITING, WITHHELD, DEAD, DROPPED = "waiting", "withheld", "dead", "dropped"
 """States of what is to be told: it is told as soon as may be; the patient does not
-permit it now; it was given up until somebody asks for it again."""
+permit it now; it was given up until somebody asks for it again; an operator does not
+want it told, and is kept to know that the other side may have it all the same."""
 LEASE = timedelta(minutes=3)
 """For which a lane is had. It outlives every attempt, which takes a minute at most."""
 

@@ -27,7 +27,7 @@ from ..samples.rows import moment
 from . import lanes
 from .lanes import hold, note_failure, note_success, read_health, release
 from .noting import keep_base, read_base, subscribe
-from .records import DEAD, WAITING, WITHHELD, Begun, Health, Lane
+from .records import DEAD, DROPPED, WAITING, WITHHELD, Begun, Health, Lane
 from .statements import BEGIN, DONE, FIRST, KEEP, of_lane, of_thing
 from .tables import OUTBOX
 from .things import find_prior, find_thing, identify, may_disclose
@@ -366,12 +366,16 @@ def _keep_failure(
     values |= _doubt(begun, failure, now)
     if failure.again is None:
         # What is otherwise by now was not what was refused.
-        newer = row.rev != telling.rev
-        values["state"] = case((newer, WAITING), else_=DEAD)
+        newer = and_(row.rev != telling.rev, row.state != DROPPED)
+        given_up = case((row.state == DROPPED, DROPPED), else_=DEAD)
+        values["state"] = case((newer, WAITING), else_=given_up)
         values["attempts"] = case((newer, 0), else_=row.attempts + 1)
         values["first_us"] = case((~newer, row.first_us))
     same = and_(_is_of(lane, telling.kind, telling.key), row.begun_us.is_not(None))
     connection.execute(update(OUTBOX).where(same).values(values))
+    known = and_(row.state == DROPPED, row.begun_us.is_(None))
+    forgotten = and_(_is_of(lane, telling.kind, telling.key), known)
+    connection.execute(delete(OUTBOX).where(forgotten))
 
 
 def _is_of(lane: Lane, kind: str, key: str) -> ColumnElement[bool]:

@@ -10,6 +10,7 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Table,
+    and_,
     bindparam,
     delete,
     func,
@@ -24,7 +25,7 @@ from ...wearables.records import PatientKey
 from ..database import Prepared
 from ..samples.tables import LINKS, PATIENT
 from ..tables import WEARABLE_ALERTS, WHOLE
-from .records import DEAD, WAITING, Lane
+from .records import DEAD, DROPPED, WAITING, Lane
 from .tables import DESTINATIONS, LANES, OUTBOX, THING, TOLD
 
 LANE = ("destination", *PATIENT)
@@ -61,7 +62,7 @@ def _hold() -> Prepared:
 def _release() -> Prepared:
     first = (
         select(func.min(OUTBOX.c.due_us))
-        .where(*_same(OUTBOX, *LANE), OUTBOX.c.state != _DEAD)
+        .where(*_same(OUTBOX, *LANE), _IS_TO_BE_TOLD)
         .scalar_subquery()
     )
     values = {
@@ -75,7 +76,7 @@ def _release() -> Prepared:
 
 def _first() -> Prepared:
     row = OUTBOX.c
-    asked = select(OUTBOX).where(*_same(OUTBOX, *LANE), row.state != _DEAD)
+    asked = select(OUTBOX).where(*_same(OUTBOX, *LANE), _IS_TO_BE_TOLD)
     due = asked.where(row.due_us <= _whole("now_us"))
     return Prepared(due.order_by(row.noted_us, row.id).limit(literal_column("1")))
 
@@ -132,7 +133,9 @@ def _numbers() -> Prepared:
     return Prepared(asked.order_by(link.id.desc()))
 
 
-_DEAD: ColumnElement[str] = literal_column(f"'{DEAD}'")
+_IS_TO_BE_TOLD = and_(
+    *(OUTBOX.c.state != literal_column(f"'{each}'") for each in (DEAD, DROPPED))
+)
 _EMPTY: ColumnElement[str] = literal_column("''")
 _ZERO: ColumnElement[int] = literal_column("0")
 HOLD = _hold()

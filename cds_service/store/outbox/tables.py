@@ -31,7 +31,8 @@ OUTBOX = Table(
 ``begun_us`` when an attempt began whose outcome nobody knows, ``begun_rev`` the first
 telling of which that is so, ``looked_us`` since when it is only looked for. ``gone`` is
 a thing that was removed because it did not hold. ``state`` is ``waiting``, ``withheld``
-(the patient does not permit it) or ``dead``."""
+(the patient does not permit it), ``dead``, or ``dropped`` (by an operator, while nobody
+knows whether it arrived)."""
 
 TOLD = Table(
     "told",

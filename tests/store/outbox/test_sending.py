@@ -385,6 +385,73 @@ def test_what_is_dropped_while_it_is_sent_and_comes_again_is_another_telling(
     assert again.telling.status is ToldAs.AMENDED and not again.telling.uncertain
 
 
+@pytest.mark.parametrize("given_up", [True, False])
+def test_of_what_is_dropped_it_is_known_that_it_may_have_arrived(
+    store: Store, outbox: Outbox, gate: ConsentGate, given_up: bool
+) -> None:
+    tell(store, alert())
+    lane, begun = must_begin(outbox, gate)
+    again = None if given_up else NOW + SECOND
+    lost = FailedAttempt("silence", again, uncertain=True, rest=never)
+    outbox.fail(lane, begun, lost, gate, NOW)
+
+    assert store.outbox_desk.drop(Chosen(), OPERATOR) == 1
+    assert begin(outbox, gate, NOW + SECOND) is None
+    assert store.outbox_desk.rows(Chosen(), 9) == ()
+    (left,) = store.outbox_desk.rows(Chosen(state="dropped"), 9)
+    tell(store, alert(rev=1, value=130.0))
+    _, revised = must_begin(outbox, gate, NOW + SECOND)
+
+    assert left.uncertain and revised.attempts == 0
+    told = revised.telling
+    assert (told.uncertain, told.begun, told.rev) == (True, 1, 2)
+
+
+def test_a_retraction_of_what_was_dropped_and_may_have_arrived_is_told(
+    store: Store, outbox: Outbox, gate: ConsentGate
+) -> None:
+    tell(store, alert())
+    lane, begun = must_begin(outbox, gate)
+    lost = FailedAttempt("silence", None, uncertain=True, rest=never)
+    outbox.fail(lane, begun, lost, gate, NOW)
+    store.outbox_desk.drop(Chosen(), OPERATOR)
+
+    take_back(store, alert(rev=1, status="retracted"))
+
+    assert tell_all(outbox, gate) == [("watch|a1", ToldAs.ENTERED_IN_ERROR)]
+
+
+def test_what_is_dropped_while_it_is_sent_and_lost_stays_dropped(
+    store: Store, outbox: Outbox, gate: ConsentGate
+) -> None:
+    tell(store, alert())
+    lane, begun = must_begin(outbox, gate)
+    store.outbox_desk.drop(Chosen(), OPERATOR)
+    lost = FailedAttempt("silence", None, uncertain=True, rest=never)
+
+    outbox.fail(lane, begun, lost, gate, NOW)
+
+    (left,) = store.outbox_desk.rows(Chosen(state="dropped"), 9)
+    assert left.uncertain
+    assert begin(outbox, gate, NOW + timedelta(days=1)) is None
+
+
+def test_what_was_dropped_and_may_have_arrived_is_told_once_somebody_wants_it(
+    store: Store, outbox: Outbox, gate: ConsentGate
+) -> None:
+    tell(store, alert())
+    lane, begun = must_begin(outbox, gate)
+    lost = FailedAttempt("silence", None, uncertain=True, rest=never)
+    outbox.fail(lane, begun, lost, gate, NOW)
+    store.outbox_desk.drop(Chosen(), OPERATOR)
+
+    since = NOW - timedelta(days=1)
+    added = sum(store.outbox_desk.backfill("ehr", since, NOW, NOW))
+
+    assert added == 1
+    assert must_begin(outbox, gate)[1].telling.uncertain
+
+
 def test_a_destination_that_rests_is_told_nothing_and_then_tried_by_one_lane(
     store: Store, outbox: Outbox, gate: ConsentGate
 ) -> None:
