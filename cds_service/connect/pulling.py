@@ -42,7 +42,7 @@ from ..wearables.samples import Item, LeftOut, Notice, Removal, microseconds
 from .asking import Asker, NotFetched, Pace, PullWorld
 from .granting import CloudDesk, kinds_of
 from .planning import Errand, PullHabits, idle, links_on, plan, split
-from .retelling import passed_over, versioned, withdrawn
+from .retelling import deleted, passed_over, versioned, withdrawn
 from .subscribing import Subscribed, Subscriber
 from .vendors.records import CivilDays, DataKind
 
@@ -277,6 +277,8 @@ class _Round:
         if asked_ms:
             gone = withdrawn(kind, pulled.wanted if pulled else (), asked_ms)
             told = [*versioned(told, asked_ms), *gone]
+        elif kind.sole:
+            told = list(deleted(told, microseconds(now) // 1000))
 
         def work(
             told: Iterable[Item], pulled: Pulled | None

@@ -5,6 +5,7 @@ is fetched like any other, and of what was known before stays what is told again
 is fetched carries the moment of asking as its version, and all of a lower version is
 taken back. What a usual pull brings of such a time later has no such version, and is
 told once more with one where it would be passed over: what the vendor tells is there.
+What the vendor itself calls deleted is taken back whichever version of it is there.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,12 +20,15 @@ from .vendors.records import DataKind
 
 
 def versioned(items: Iterable[Item], asked_ms: int) -> Iterator[Item]:
-    """Yield items of which samples are of the version of when they were asked for."""
+    """Yield items of the version of when they were asked for."""
+    for each in deleted(items, asked_ms):
+        yield replace(each, revision=asked_ms) if isinstance(each, Sample) else each
+
+
+def deleted(items: Iterable[Item], now_ms: int) -> Iterator[Item]:
+    """Yield items of which those that take back do so up to the version of now."""
     for each in items:
-        if isinstance(each, Sample):
-            yield replace(each, revision=asked_ms)
-        else:
-            yield each
+        yield replace(each, revision=now_ms) if isinstance(each, Removal) else each
 
 
 def withdrawn(

@@ -155,10 +155,11 @@ class PlayedWithings(PlayedVendor):
 
 @dataclass
 class PlayedOura(PlayedVendor):
-    """Tells the pulse of a wearer, two readings on a page."""
+    """Tells the pulse of a wearer, two readings on a page, and nights."""
 
-    scope: str = "heartrate personal"
+    scope: str = "heartrate daily personal"
     beats: dict[str, int] = field(default_factory=dict)
+    nights: list[dict[str, Any]] = field(default_factory=list)
     now: Callable[[], datetime] = lambda: datetime.fromisoformat("2026-11-23T14:00Z")
     lasts: timedelta = timedelta(days=30)
     """That a subscription lasts."""
@@ -221,6 +222,8 @@ class PlayedOura(PlayedVendor):
     def give(self, path: str, told: dict[str, Any]) -> Any:
         if path.endswith("/personal_info"):
             return {"id": self.user}
+        if path.endswith("/sleep"):
+            return {"data": self.nights, "next_token": None}
         first = int(told.get("next_token", 0))
         every = [{"timestamp": at, "bpm": bpm} for at, bpm in self.beats.items()]
         more = first + 2 < len(every)

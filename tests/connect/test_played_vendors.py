@@ -401,6 +401,56 @@ def test_every_page_of_oura_is_fetched_for_whoever_it_says_they_are(
     assert [told.get("next_token") for _, told in oura.asked] == [None, "2", "4"]
 
 
+def a_night(**more: Any) -> dict[str, Any]:
+    told = {
+        "id": "s1",
+        "day": "2026-11-22",
+        "type": "long_sleep",
+        "bedtime_start": "2026-11-21T23:10:00-05:00",
+        "bedtime_end": "2026-11-22T06:40:00-05:00",
+        "total_sleep_duration": 23400,
+        "average_breath": 15,
+    }
+    return {**told, **more}
+
+
+def slept(store: Store) -> list[list[float]]:
+    return [kept(store, each) for each in ("time-asleep", "respiratory-rate")]
+
+
+def test_a_night_that_was_deleted_is_taken_back_whatever_had_named_it_before(
+    meet: Meet, pull: Pull, store: Store, clock: Clock
+) -> None:
+    oura = PlayedOura(nights=[a_night()])
+    desk = meet(oura, "oura", "sleep")
+    when = (NOW - timedelta(days=2), NOW)
+    store.pulls.name("north", "oura", [NamedInterval("o-7", "sleep", *when)], NOW)
+    pull(desk)
+    assert slept(store) == [[390], [15]]
+
+    oura.nights = [a_night(type="deleted")]
+    clock.now += timedelta(minutes=15)
+    pull(desk)
+
+    assert slept(store) == [[], []]
+
+
+def test_a_night_comes_back_when_it_is_told_again_and_not_before(
+    meet: Meet, pull: Pull, store: Store, clock: Clock
+) -> None:
+    oura = PlayedOura(nights=[a_night(type="deleted")])
+    desk = meet(oura, "oura", "sleep")
+    for _ in range(2):
+        pull(desk)
+        clock.now += timedelta(minutes=15)
+    assert slept(store) == [[], []]
+
+    oura.nights = [a_night()]
+    pull(desk)
+
+    assert slept(store) == [[390], [15]]
+
+
 def test_when_oura_says_how_long_to_wait_it_is_not_asked_before(
     meet: Meet, pull: Pull, store: Store, clock: Clock
 ) -> None:
