@@ -44,7 +44,7 @@ ALERTS_SHOWN = 500
 UNMEASURED = ("",)
 """Instead of metrics: what alerts name that have none."""
 TALLIES_READ = 4000
-"""Of one detector and time: days and sources."""
+"""Of one detector and time: days and sources, the newest days first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,8 @@ class Timeline:
     withheld_types: frozenset[str] = frozenset()
     """Types of such alerts that the patient does not permit to use, at the begin of the
     time, at its end, or where one was found."""
+    tallied: bool = True
+    """Whether *tallies* are all there are; else they are those of the newest days."""
 
 
 def read_timeline(
@@ -130,6 +132,7 @@ def read_timeline(
         return detection.gate.permits_type(ConsentAction.USE, type, at, known, now)
 
     notices = _alerts(connection, patient, asked, UNMEASURED)
+    tallies, tallied = _tallies(connection, patient, evidence, asked, permission)
     unmeasured = {
         *(
             e.name
@@ -145,7 +148,7 @@ def read_timeline(
         crowded,
         tuple(_days(evidence, asked, permission)),
         _permitted(_alerts(connection, patient, asked, asked.metrics), may),
-        tuple(_tallies(connection, patient, evidence, asked, permission)),
+        tallies,
         {each.name: evidence.limits(each.name) for each in asked.detectors},
         {
             each: tuple(
@@ -159,6 +162,7 @@ def read_timeline(
             {e for e in unmeasured if not (may_type(e, begin) and may_type(e, end - 1))}
             | {each.type for each in notices.alerts if not may(each)}
         ),
+        tallied,
     )
 
 
@@ -211,15 +215,20 @@ def _tallies(
     evidence: StoredEvidence,
     asked: TimelineAsked,
     permission: UsePermission,
-) -> Iterator[DayTally]:
+) -> tuple[tuple[DayTally, ...], bool]:
+    """What detectors made of days that may be used; and whether it is all."""
     first, last = map(str, _civil(evidence, asked))
-    whose = {**patient._asdict(), "first": first, "last": last, "most": TALLIES_READ}
+    told = {**patient._asdict(), "first": first, "last": last}
+    told["most"] = TALLIES_READ + 1
+    tallies, whole = list[DayTally](), True
     for detector in asked.detectors:
-        for each in _TALLIES.ask(connection, {**whose, "of": detector.name}):
-            tally = day_tally(each)
+        found = _TALLIES.ask(connection, {**told, "of": detector.name})
+        whole = whole and len(found) <= TALLIES_READ
+        for tally in map(day_tally, found[:TALLIES_READ]):
             both = _begin_and_end(evidence, tally.day)
             if not list(permission.denied(detector.metric, both)):
-                yield tally
+                tallies.append(tally)
+    return tuple(tallies), whole
 
 
 def _alerts(
@@ -289,7 +298,7 @@ def _day_tallies() -> Prepared:
     most: BindParameter[int] = bindparam("most")
     asked = select(TALLIES).where(*whose, row.detector == bindparam("of"))
     asked = asked.where(row.day >= first, row.day <= last)
-    return Prepared(asked.order_by(row.day, row.source).limit(most))
+    return Prepared(asked.order_by(row.day.desc(), row.source).limit(most))
 
 
 _NEWEST = _newest()

@@ -5,11 +5,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine, insert
 
 from cds_service.store.detection.records import Detection
+from cds_service.store.detection.tables import TALLIES
 from cds_service.store.detection.timeline import (
     ALERTS_SHOWN,
     READINGS_READ,
+    TALLIES_READ,
     Heard,
     Timeline,
     TimelineAsked,
@@ -285,6 +288,34 @@ def test_what_could_not_be_judged_is_told_by_day(
 
     assert tally.day == EIGHT.date()
     assert sum(tally.not_judged.values()) > 0
+
+
+def test_of_very_many_days_and_sources_the_newest_are_told_and_that_there_are_more(
+    store: Store, detection: Detection, url: str
+) -> None:
+    last = EIGHT.date()
+    days = [(last - timedelta(days=n)).isoformat() for n in range(2)]
+    for number, day in ((TALLIES_READ, days[0]), (1, days[1])):
+        note_days(url, detection.detectors[0], day, number)
+    span = (us(EIGHT - 48 * HOUR), us(EIGHT + HOUR))
+
+    timeline = read(store, detection, span=span)
+    newest = read(store, detection)
+
+    assert {each.day for each in timeline.tallies} == {last}
+    assert len(timeline.tallies) == TALLIES_READ and not timeline.tallied
+    assert len(newest.tallies) == TALLIES_READ and newest.tallied
+
+
+def note_days(url: str, detector: Detector, day: str, sources: int) -> None:
+    """Have a detector have judged nothing of so many sources on a day."""
+    told = {"detector": detector.name, "day": day, "judged": 0, "opened": 0}
+    told |= {**JANE.patient._asdict(), "not_judged": "{}", "judged_by": ""}
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        rows = [{**told, "source": f"{number:05}"} for number in range(sources)]
+        connection.execute(insert(TALLIES), rows)
+    engine.dispose()
 
 
 def test_limits_of_the_patients_own_are_told_with_their_times(

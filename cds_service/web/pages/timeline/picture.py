@@ -286,6 +286,12 @@ def _notes(
         yield "There are more episodes than are shown; these are the newest."
     if not timeline.notices.whole:
         yield "There are more notices than are shown; these are the newest."
+    if not timeline.tallied:
+        yield (
+            "Detectors tell of more sources and days than are read for one page. What"
+            " was not judged is shown of the newest days only; a shorter time shows"
+            " the others."
+        )
 
 
 def _keys(plot: Plot) -> Iterator[tuple[str, str]]:

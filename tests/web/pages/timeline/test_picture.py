@@ -526,6 +526,13 @@ def test_too_many_readings_for_a_page_are_shown_as_days_and_that_is_said() -> No
     assert shown.grids
 
 
+def test_where_not_all_that_was_judged_is_read_it_is_said() -> None:
+    told = "What was not judged is shown of the newest days only"
+
+    assert told in "".join(picture(tallied=False).notes)
+    assert told not in "".join(picture().notes)
+
+
 def picture_of_crowd() -> Picture:
     heard = Heard(NEW_YORK, "America/New_York")
     query = TimelineQuery("heart-rate", "2026-11-21", "2026-11-22")
