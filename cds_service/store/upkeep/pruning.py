@@ -16,7 +16,9 @@ from sqlalchemy import (
     Table,
     and_,
     delete,
+    exists,
     func,
+    literal_column,
     or_,
     select,
     tuple_,
@@ -26,9 +28,11 @@ from ...wearables.samples import microseconds
 from ...wearables.telling import DAY, EPISODE
 from ..database import Database
 from ..detection.tables import SUMMARIES, TALLIES
-from ..outbox.tables import OUTBOX, TOLD
+from ..outbox.records import WAITING
+from ..outbox.tables import DESTINATIONS, OUTBOX, THING, TOLD
 from ..rows import instant
 from ..samples import aging
+from ..samples.tables import PATIENT
 from ..tables import (
     AUDIT,
     CALLS,
@@ -45,6 +49,9 @@ AT_ONCE = 1000
 """Rows of one transaction."""
 CALLS_AT_ONCE = 100
 """Calls of one transaction, each with its cards and what was held back."""
+AFTER_A_DAY = timedelta(days=2)
+"""A day is told after it is over, wherever that is; by so much later what was told of
+it goes than the day itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,24 +140,44 @@ def _old(keep: Keep, now: datetime) -> dict[Table, ColumnElement[bool]]:
         )
         old[CALLS] = CALLS.c.at < limit
         old[FEEDBACK] = FEEDBACK.c.received_at < limit
-        old[WEARABLE_ALERTS] = and_(ended, ~OPEN)
-        old |= _old_tellings(since, EPISODE)
+        key = alert.source + literal_column("'|'") + alert.id
+        old[WEARABLE_ALERTS] = and_(ended, ~OPEN, ~_is_taken_back(since, key))
+        for table, too_old in _old_tellings(since, EPISODE).items():
+            same = [alert[name] == table.c[name] for name in PATIENT]
+            stays = exists().where(*same, key == table.c.thing, ~old[WEARABLE_ALERTS])
+            old[table] = and_(too_old, ~stays)
     if keep.audit is not None:
         old[AUDIT] = AUDIT.c.at < instant(now - keep.audit)
     if keep.summaries is not None:
         day = (now - keep.summaries).date().isoformat()
         old |= {each: each.c.day < day for each in (SUMMARIES, TALLIES)}
-        for table, too_old in _old_tellings(now - keep.summaries, DAY).items():
+        tellings = _old_tellings(now - keep.summaries - AFTER_A_DAY, DAY)
+        for table, too_old in tellings.items():
             old[table] = or_(too_old, old[table]) if table in old else too_old
     return old
 
 
+def _is_taken_back(since: datetime, key: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether somebody still is to be told that an alert does not hold."""
+    alert, row = WEARABLE_ALERTS.c, OUTBOX.c
+    same = [alert[name] == row[name] for name in PATIENT]
+    # By which the index of the outbox begins.
+    same.append(row.destination.in_(select(DESTINATIONS.c.destination)))
+    newly = and_(row.state == WAITING, row.due_us >= microseconds(since))
+    waits = exists().where(*same, row.kind == EPISODE, row.thing == key, newly)
+    return and_(alert.status == "retracted", waits)
+
+
 def _old_tellings(since: datetime, kind: str) -> dict[Table, ColumnElement[bool]]:
-    """What was told before, and what waits since then, of things that go as well."""
-    at = microseconds(since)
+    """What was told before, and what waits since then.
+
+    What a destination has is known until what is to be changed there is told.
+    """
+    at, told, waits = microseconds(since), TOLD.c, OUTBOX.c
+    waiting = exists().where(*(waits[name] == told[name] for name in THING))
     return {
-        TOLD: and_(TOLD.c.kind == kind, TOLD.c.told_us < at),
-        OUTBOX: and_(OUTBOX.c.kind == kind, OUTBOX.c.noted_us < at),
+        OUTBOX: and_(waits.kind == kind, waits.noted_us < at, waits.due_us < at),
+        TOLD: and_(told.kind == kind, told.told_us < at, ~waiting),
     }
 
 

@@ -132,7 +132,7 @@ def tell_all(
 def rows(url: str, table: str = "outbox") -> Sequence[dict[str, Any]]:
     """The rows of a table, in the order in which they came."""
     engine = create_engine(url)
-    order = "id" if table == "outbox" else "destination"
+    order = "id" if table == "outbox" else "patient_id"
     with engine.connect() as connection:
         asked = text(f"SELECT * FROM {table} ORDER BY {order}")
         found = [dict(each) for each in connection.execute(asked).mappings()]
