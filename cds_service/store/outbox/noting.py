@@ -14,6 +14,7 @@ from sqlalchemy import (
     BindParameter,
     Boolean,
     ColumnElement,
+    CompoundSelect,
     Connection,
     Text,
     and_,
@@ -187,7 +188,8 @@ def note(
     subscriptions = subscriptions_of(connection, patient)
     for start in range(0, len(all_changes) if subscriptions else 0, AT_ONCE):
         some = all_changes[start : start + AT_ONCE]
-        known = _known(connection, patient, some)
+        found = connection.execute(ask_known(patient, some, subscriptions))
+        known = {(each.destination, each.kind, each.thing) for each in found}
         rows = [
             row_of(each, patient, change, now_us)
             for change in some
@@ -257,20 +259,30 @@ def _takes_new(subscription: Subscription, change: ThingChange) -> bool:
     return takes(subscription, change)
 
 
-def _known(
-    connection: Connection, patient: PatientKey, changes: Sequence[ThingChange]
-) -> set[tuple[str, str, str]]:
-    """Destination, kind and key of what somebody was told of, or is about to be."""
-    keys = [each.key for each in changes]
-    questions = [
-        select(table.c.destination, table.c.kind, table.c.thing).where(
-            *(table.c[name] == value for name, value in patient._asdict().items()),
-            table.c.thing.in_(keys),
+def ask_known(
+    patient: PatientKey,
+    changes: Sequence[ThingChange],
+    subscriptions: Sequence[Subscription],
+) -> CompoundSelect[Any]:
+    """Return the question of what somebody was told of, or is about to be.
+
+    Everything with which the keys of these tables begin is named, or each would be read
+    whole.
+    """
+    values = {
+        "destination": sorted(each.destination for each in subscriptions),
+        "kind": sorted({each.kind for each in changes}),
+        "thing": [each.key for each in changes],
+    }
+    return union_all(
+        *(
+            select(table.c.destination, table.c.kind, table.c.thing).where(
+                *(table.c[name] == value for name, value in patient._asdict().items()),
+                *(table.c[name].in_(some) for name, some in values.items()),
+            )
+            for table in (TOLD, OUTBOX)
         )
-        for table in (TOLD, OUTBOX)
-    ]
-    found = connection.execute(union_all(*questions))
-    return {(each.destination, each.kind, each.thing) for each in found}
+    )
 
 
 def _takes(subscription: Subscription) -> str:

@@ -4,10 +4,13 @@ from dataclasses import replace
 from datetime import time, timedelta
 
 import pytest
+from sqlalchemy import create_engine
 
 from cds_service.store.detection.records import Detection
 from cds_service.store.outbox.backlog import Chosen
+from cds_service.store.outbox.noting import ask_known, change_of_alert
 from cds_service.store.outbox.sending import Outbox
+from cds_service.store.outbox.tables import THING
 from cds_service.store.records import AuditEvent, StoreError
 from cds_service.store.store import Store
 from cds_service.wearables.consent_gate import ConsentGate
@@ -292,3 +295,30 @@ def test_of_a_night_the_time_asleep_is_told_and_no_heart_rate(
         "heart-rate|2026-11-22|day",
         "time-asleep|2026-11-22|night",
     ]
+
+
+def test_what_other_patients_were_told_of_is_not_looked_at(
+    store: Store, outbox: Outbox, url: str
+) -> None:
+    """Every delivery asks whether anybody was told of what it brings."""
+    asked = ask_known(JANE, [change_of_alert(alert())], [EHR])
+    engine = create_engine(url)
+    text = asked.compile(engine, compile_kwargs={"literal_binds": True})
+    with engine.connect() as connection:
+        if engine.name == "sqlite":
+            found = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")
+            told = [str(each[-1]) for each in found]
+            steps = [each for each in told if each.startswith("SEARCH")]
+            scans = [each for each in told if each.startswith("SCAN")]
+        else:
+            connection.exec_driver_sql("SET enable_seqscan = off")
+            found = connection.exec_driver_sql(f"EXPLAIN {text}")
+            told = [str(each[0]).strip() for each in found]
+            steps = [each for each in told if each.startswith("Index Cond")]
+            scans = [each for each in told if "Seq Scan" in each]
+    engine.dispose()
+
+    assert len(steps) == 2 and scans == []
+    # Of an empty table PostgreSQL takes whichever index begins with the destination.
+    named = THING if engine.name == "sqlite" else THING[:1]
+    assert all(name in step for step in steps for name in named)
