@@ -209,6 +209,23 @@ def test_a_destination_that_is_down_is_left_alone(
     assert len(things(other)) == 50
 
 
+def test_a_destination_that_is_tried_and_fails_is_left_alone_no_longer_than_is_said(
+    store: Store, other: OtherSide, deliver: Deliver, clock: Clock
+) -> None:
+    """Five seconds, ten, twenty: whoever looks after it knows when it is tried."""
+    take_in(store, alerts(patients=50, each=1))
+    down = HostileDestination(other, before=lambda telling: Later("refused"))
+    deliver(down, connections=1, chance=1.0)
+
+    asked = []
+    for seconds in (6, 9, 2, 19, 2):
+        clock.turn(seconds=seconds)
+        deliver(down, connections=1, chance=1.0)
+        asked.append(len(down.asked))
+
+    assert asked == [6, 6, 7, 7, 8]
+
+
 def test_who_asks_to_come_again_later_is_left_alone_until_then(
     store: Store, other: OtherSide, deliver: Deliver, clock: Clock
 ) -> None:

@@ -126,23 +126,25 @@ def note_success(connection: Connection, destination: str, now: datetime) -> Non
 
 def note_failure(
     connection: Connection,
-    destination: str,
+    lane: Lane,
     problem: str,
     now: datetime,
     rest: Callable[[int], timedelta],
 ) -> None:
-    """Note that a destination has failed once more in a row.
+    """Note that the destination of a lane has failed once more in a row.
 
     Args:
-        rest: For how long it is left alone after so many failures.
+        rest: For how long it is left alone after so many failures; no longer than that
+            where the lane tried it, for whom it was kept from all others.
     """
     row = DESTINATIONS.c
-    same = row.destination == destination
+    same = row.destination == lane.destination
     asked = select(row.failures, row.open_until_us).where(same).with_for_update()
     failures, open_until = connection.execute(asked).one()
     rests = rest(failures + 1)
     if rests:
-        open_until = max(open_until, microseconds(now + rests))
+        until = microseconds(now + rests)
+        open_until = until if lane.probes else max(open_until, until)
     values = {"failures": failures + 1, "open_until_us": open_until}
     changed = update(DESTINATIONS).where(same)
     connection.execute(changed.values(**values, last_problem=problem))

@@ -179,7 +179,7 @@ class Outbox:
             if failure.rest is None:
                 note_success(connection, lane.destination, now)
             else:
-                args = (lane.destination, failure.problem, now, failure.rest)
+                args = (lane, failure.problem, now, failure.rest)
                 note_failure(connection, *args)
             if failure.again is not None:
                 release(connection, lane, failure.again)
