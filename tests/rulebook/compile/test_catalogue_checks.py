@@ -119,7 +119,7 @@ def test_a_range_in_a_unit_that_cannot_be_told_in_the_metrics_is_told() -> None:
     assert found[:3] == (
         3,
         "CDS253",
-        "`kg` cannot be told in `/min`, the metric's unit",
+        "`kg` cannot be converted to `/min`, the metric's unit",
     )
 
 
