@@ -1,6 +1,7 @@
 """A patient agrees, a watch tells an hour, the chart shows a card; then none."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -146,8 +147,10 @@ def test_from_a_consent_to_a_card_and_from_a_correction_to_none(
     (card,) = cards(server, chart)
     text = f"{card['summary']}\n{card['detail']}"
     assert card["indicator"] == "warning"
-    for told in ("115 /min", "59 min", "11 min ago", "Demo Watch 9", "100 %"):
+    for told in ("115 /min", "59 min", "Demo Watch 9", "100 %"):
         assert told in text, text
+    # 11 of them, and those that the test has taken until here.
+    assert re.search(r"\b1[1-9] min ago", text), text
 
     calm = beats(patient, start, [80] * 60, rev=2)[::2]
     assert deliver(server, calm, f"{patient}-corrected") == {"revised": 30}
