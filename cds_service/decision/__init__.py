@@ -247,7 +247,7 @@ def read_wearables(
     try:
         return find_wearables(service, chart, patient, world.rulebook, store, gate, now)
     except StoreError as error:
-        raise Unavailable("What wearables told could not be read.") from error
+        raise Unavailable("The wearable data could not be read.") from error
 
 
 def with_partial_alerts(chart: Chart, heeded: Heeded) -> Chart:

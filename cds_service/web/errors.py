@@ -39,9 +39,9 @@ ISSUE_CODES = {
 
 TEXTS = {
     404: "There is nothing at this URL.",
-    405: "This URL does not answer to this method.",
+    405: "This URL does not support this method.",
     413: "The body is larger than this server accepts.",
-    500: "The server failed to answer. Nothing can be concluded about the patient.",
+    500: "The server failed to answer. Draw no conclusion about the patient from this.",
 }
 """Where the standard phrase of a status says too little."""
 

@@ -70,7 +70,7 @@ def read_readiness(app: Flask) -> HealthAnswer:
     world: World = app.extensions["cds_service"]
     headers = {"Content-Type": "application/json"}
     ends: Callable[[], bool] | None = app.extensions.get("cds_ends")
-    why = "This server ends." if ends and ends() else ""
+    why = "This server is shutting down." if ends and ends() else ""
     fault = readiness.fault
     if fault is not None:
         why = why or f"Nothing can be recorded: {fault.kind}."
@@ -170,12 +170,12 @@ def _add_published(told: dict[str, Any], world: World) -> list[str]:
         return []
     holder = publications.lease_holder(world.clock())
     told["watched"] = bool(holder)
-    return [] if holder else ["nobody watches the rules folder"]
+    return [] if holder else ["no process watches the rules folder"]
 
 
 def _unpulled(grants: Mapping[str, Mapping[str, int]]) -> list[str]:
     return [
-        f"not everything can be pulled from {source}: see `cds-service connect list`"
+        f"not all data can be fetched from {source}: see `cds-service connect list`"
         for source, counted in grants.items()
         if counted.get(FAILING)
     ]
@@ -187,11 +187,13 @@ def _add_destinations(told: dict[str, Any], world: World) -> list[str]:
     backlogs = world.store.outbox_desk.backlogs(now)
     for each in backlogs:
         if each.dead:
-            problems.append(f"destination {each.destination}: some were given up")
+            problems.append(
+                f"destination {each.destination}: some deliveries were given up"
+            )
         if each.health.is_left_alone(now):
-            problems.append(f"destination {each.destination}: fails, is left alone")
+            problems.append(f"destination {each.destination}: fails, and is paused")
         elif each.oldest_seconds > LATE:
-            problems.append(f"destination {each.destination}: is told too late")
+            problems.append(f"destination {each.destination}: deliveries are late")
     told["destinations"] = [
         {
             "destination": each.destination,

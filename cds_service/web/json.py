@@ -95,7 +95,7 @@ def _not_json(error: orjson.JSONDecodeError) -> str:
         return _TOO_DEEP
     place = f"line {error.lineno}, column {error.colno}"
     if "infinity" in error.msg:
-        return f"A number is too large to be held: {place}."
+        return f"A number is too large: {place}."
     return f"The body is not valid JSON: {place}."
 
 
@@ -171,9 +171,9 @@ def read_body(limit: int, media_types: Collection[str] = MEDIA_TYPES) -> bytes:
     try:
         body = request.get_data(cache=False)
     except (ParseException, OSError) as error:
-        raise InvalidRequest("The body broke off.") from error
+        raise InvalidRequest("The body ended early.") from error
     if len(body) > limit:
         raise TooLarge(f"The body has more than {limit} bytes.")
     if len(body) < (request.content_length or 0):
-        raise InvalidRequest("The body broke off.")
+        raise InvalidRequest("The body ended early.")
     return body

@@ -58,7 +58,7 @@ COUNTERS = {
         *("type", "reason"),
     ),
     "resources_foreign": (
-        "Resources about other patients that came and were dropped.",
+        "Resources about other patients that arrived and were dropped.",
         "type",
     ),
     "wearable_alerts_withheld": (
@@ -66,46 +66,46 @@ COUNTERS = {
         "service",
     ),
     "readings": ("Readings delivered, by outcome.", "source", "outcome"),
-    "readings_left_out": ("Readings left out, by why.", "source", "reason"),
+    "readings_left_out": ("Readings left out, by reason.", "source", "reason"),
     "notifications": (
-        "What vendors' notifications name, by what became of it.",
+        "Items named in vendors' notifications, by outcome.",
         *("source", "outcome"),
     ),
     "judged": ("Readings and days that detectors judged.", "detector"),
     "not_judged": (
-        "Readings and days that detectors could not judge, by why.",
+        "Readings and days that detectors could not judge, by reason.",
         *("detector", "reason"),
     ),
-    "episodes": ("Episodes that changed, by how.", "detector", "change"),
-    "launches": ("Sign-ins from EHRs, by what became of them.", "outcome"),
+    "episodes": ("Episodes that changed, by kind of change.", "detector", "change"),
+    "launches": ("Sign-ins from EHRs, by outcome.", "outcome"),
     "half_characters": (
-        "Half characters that were replaced in texts, by where they stood.",
+        "Broken characters that were replaced in texts, by place.",
         "where",
     ),
     "store_failures": (
-        "Times that the database failed, by what it calls that.",
+        "Failures of the database, by its own name for them.",
         "kind",
     ),
-    "connections_given_up": ("Connections that were given up, by why.", "why"),
-    "rulebook_swaps": ("Times that a worker took another rulebook.",),
+    "connections_given_up": ("Connections that were closed early, by reason.", "why"),
+    "rulebook_swaps": ("Times that a worker switched to another rulebook.",),
 }
 """Name without its prefix, to what is counted, and the labels."""
 TIMES: Mapping[str, tuple[tuple[float, ...], str, *tuple[str, ...]]] = {
     "request_seconds": (BUCKETS, "Time to answer.", "route"),
     "readings_lag_seconds": (
         LAGS,
-        "From the end of the newest reading of a delivery until it came.",
+        "Time from the end of the newest reading in a delivery until it arrived.",
         "source",
     ),
     "detection_seconds": (
         BUCKETS,
-        "Time that a transaction took to judge what came, or was due.",
+        "Time that a transaction took to judge what had arrived or was due.",
     ),
 }
 """Name without its prefix, to its buckets, what takes that long, and the labels."""
 GAUGES: Mapping[str, tuple[Any, str]] = {
     "workers": ("livesum", "Workers that answer."),
-    "workers_unready": ("livesum", "Workers that cannot record, and so not answer."),
+    "workers_unready": ("livesum", "Workers that cannot record, and so cannot answer."),
     "threads": ("livesum", "Threads of all workers: calls at once."),
     "threads_busy": ("livesum", "Threads that answer a request."),
     "requests_waiting": ("livesum", "Requests that wait for a thread."),
@@ -113,12 +113,12 @@ GAUGES: Mapping[str, tuple[Any, str]] = {
     "database_connections_busy": ("livesum", "Connections to the database in use."),
     "database_connections_most": (
         "livesum",
-        "Connections to the database that there may be; 0 where nothing limits them.",
+        "Largest number of connections to the database; 0 if it is not limited.",
     ),
     "rulebook_behind": ("livesum", "Workers that cannot serve the newest rules."),
     "rulebook_loaded_timestamp_seconds": (
         "livemax",
-        "When a worker last took a rulebook.",
+        "When a worker last switched to a rulebook.",
     ),
     "rulebook_checked_timestamp_seconds": (
         "livemin",
@@ -130,16 +130,16 @@ GAUGES: Mapping[str, tuple[Any, str]] = {
 
 BACKLOGS: Mapping[str, tuple[str, Callable[[Backlog, datetime], float]]] = {
     "outbox_waiting": (
-        "Things that wait until a destination is told of them.",
+        "Items that wait to be delivered to a destination.",
         lambda each, now: each.waiting,
     ),
-    "outbox_due": ("Of those, what might be told by now.", lambda each, now: each.due),
+    "outbox_due": ("Those of them that are due.", lambda each, now: each.due),
     "outbox_withheld": (
-        "Things that no consent permits a destination to be told of.",
+        "Items withheld from a destination, because no consent permits sending them.",
         lambda each, now: each.withheld,
     ),
     "outbox_dead": (
-        "Things that were given up, until somebody asks for them again.",
+        "Items that were given up, until somebody queues them again.",
         lambda each, now: each.dead,
     ),
     "outbox_oldest_seconds": (
@@ -147,7 +147,7 @@ BACKLOGS: Mapping[str, tuple[str, Callable[[Backlog, datetime], float]]] = {
         lambda each, now: each.oldest_seconds,
     ),
     "destination_left_alone": (
-        "1 while a destination is left alone after failures in a row.",
+        "1 while deliveries to a destination are paused after repeated failures.",
         lambda each, now: each.health.is_left_alone(now),
     ),
 }
@@ -344,7 +344,7 @@ class Known:
             yield _gauge("rules_watched", text, watched)
         yield _gauge("database_size_bytes", "Of the database.", usage.bytes)
         if usage.free is not None:
-            text = "Room that is left on the disk of the database."
+            text = "Free space on the disk of the database."
             yield _gauge("database_free_bytes", text, usage.free)
         text = "Age of the oldest delivery of the last hour without an answer, or 0."
         yield _gauge("delivery_unanswered_seconds", text, usage.oldest_unanswered)
@@ -358,9 +358,9 @@ class Known:
 
     def _read_due(self, now: datetime) -> Iterator[GaugeMetricFamily]:
         detections = self._world.store.detections
-        text = "Times of patients' readings that are to be judged still, by why."
+        text = "Periods of patients' readings that still have to be judged, by reason."
         family = GaugeMetricFamily("cds_detection_due", text, labels=["why"])
-        text = "For how long the oldest of them has been due, or 0, by why."
+        text = "For how long the oldest of them has been due, or 0, by reason."
         name = "cds_detection_due_oldest_seconds"
         oldest = GaugeMetricFamily(name, text, labels=["why"])
         due, since = detections.count_due(), detections.due_since()
@@ -372,7 +372,9 @@ class Known:
         yield oldest
 
     def _read_grants(self) -> GaugeMetricFamily:
-        text = "Wearers' permissions at vendors by state, and those not pulled whole."
+        text = (
+            "Wearers' permissions at vendors by state, and those with incomplete data."
+        )
         labels = ["source", "state"]
         family = GaugeMetricFamily("cds_grants", text, labels=labels)
         counted = self._world.store.pulls.count()
@@ -397,7 +399,7 @@ class Known:
         return family
 
     def _read_silence(self) -> GaugeMetricFamily:
-        text = "1 while nothing comes of a source that delivered readings before."
+        text = "1 while a source that delivered readings before delivers none."
         family = GaugeMetricFamily("cds_source_silent", text, labels=["source"])
         silent = self._sources.silent()
         for source in self._sources.heard():
@@ -412,7 +414,10 @@ def _told(backlogs: Sequence[Backlog], now: datetime) -> Iterator[Metric]:
         for each in backlogs:
             family.add_metric([each.destination], float(value(each, now)))
         yield family
-    text, labels = "Attempts to tell a destination, by outcome.", ("sent", "failed")
+    text, labels = "Attempts to deliver to a destination, by outcome.", (
+        "sent",
+        "failed",
+    )
     counted = CounterMetricFamily(
         "cds_tellings", text, labels=["destination", "outcome"]
     )

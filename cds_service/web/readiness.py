@@ -153,4 +153,4 @@ def find_shortage(room: Room) -> Fault | None:
     needed = max(LEAST_FREE, 2 * room.wal)
     if room.free > needed:
         return None
-    return Fault("room", f"{room.free} bytes are free, and {needed} have to be")
+    return Fault("room", f"{room.free} bytes are free, but {needed} are required")

@@ -77,7 +77,7 @@ def test_an_override_on_the_page_is_feedback_as_from_the_ehr(
 
     said = page.get_by_role("status").inner_text()
     assert "Recorded as overridden" in said and "Normal for this patient" in said
-    assert "stays away" in said or "counts as wrong" in said
+    assert "is not shown" in said or "count as wrong" in said
     rows = hospital.server.rows(
         "select f.outcome, f.reason_code, f.user_comment, f.rule from feedback f"
         " join cards c on c.uuid = f.card where c.patient_id = 'over-1'"
@@ -132,7 +132,7 @@ def test_without_results_the_page_says_that_they_were_not_read(
     finally:
         hospital.smart.set(drop=[])
 
-    assert "As the chart is now" in text
+    assert "For the chart as it is now" in text
     assert "Not known" in text and "Not read" in text
     assert "could not be read" in text
 
@@ -221,7 +221,7 @@ def test_the_keyboard_reaches_everything_in_order_and_is_always_seen(
         "a Timeline",
         "a Consent",
     ]
-    assert stops[-2:] == ["button Open in a window of its own", "button Log out"]
+    assert stops[-2:] == ["button Open in a separate window", "button Log out"]
     assert stops.index("button Record as accepted") < stops.index("textarea Comment")
     assert hidden_focus(page) == []
 

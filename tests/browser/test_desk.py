@@ -156,7 +156,9 @@ def test_an_author_breaks_a_rule_sees_where_and_what_changed_once_it_is_mended(
 
     rule.write_text(rule.read_text().replace("severity: info", "severity: loud"))
 
-    expect(page.get_by_text("The folder is not served")).to_be_visible()
+    expect(
+        page.get_by_text("The rules folder has errors and is not served")
+    ).to_be_visible()
     expect(page.get_by_text("revised.yaml:6:11")).to_be_visible()
     served = requests.get(f"{bench.base}/health", timeout=PATIENCE).json()
     assert served["rulebook"]["rules"] == 1 and served["rulebook_error"]
@@ -164,7 +166,9 @@ def test_an_author_breaks_a_rule_sees_where_and_what_changed_once_it_is_mended(
     revise(bench.folder, 2)
 
     expect(page.get_by_text("card: summary Revision 2, was Revision 1")).to_be_visible()
-    expect(page.get_by_text("The folder is not served")).to_have_count(0)
+    expect(
+        page.get_by_text("The rules folder has errors and is not served")
+    ).to_have_count(0)
 
 
 def test_an_author_runs_the_tests_of_a_rule_and_the_page_follows(
@@ -184,7 +188,7 @@ def test_an_operator_has_a_dead_letter_tried_again(enter: Enter, bench: Bench) -
 
     page.get_by_role("button", name=f"Try {row} again").click()
 
-    expect(page.get_by_text("1 to be tried again")).to_be_visible()
+    expect(page.get_by_text("1 will be sent again")).to_be_visible()
     (waits,) = store.outbox_desk.backlogs(datetime.now(UTC) + timedelta(seconds=1))
     assert (waits.dead, waits.waiting) == (0, 1)
     store.close()
@@ -212,7 +216,7 @@ def test_a_vendor_edits_a_request_sends_it_and_sees_the_cards(enter: Enter) -> N
     answer = page.get_by_role("region", name="The answer")
     expect(answer).to_contain_text("200")
     expect(answer).to_contain_text("Revision")
-    expect(answer).to_contain_text("Nothing in it is against the checklist.")
+    expect(answer).to_contain_text("It violates nothing on the checklist.")
 
 
 def test_a_vendor_takes_collection_and_key_and_newman_finds_nothing_wrong(

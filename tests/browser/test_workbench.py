@@ -106,7 +106,7 @@ def test_a_key_that_is_left_out_makes_its_rule_not_known_at_once(enter: Enter) -
 def test_the_clock_is_moved_and_the_card_goes(enter: Enter) -> None:
     _, page = enter()
 
-    page.get_by_label("The clock says").select_option(label="in 30 days")
+    page.get_by_label("Time of the call").select_option(label="in 30 days")
 
     expect(page.locator(".card")).to_have_count(0)
 
@@ -119,7 +119,7 @@ def test_what_is_chosen_before_the_script_is_there_counts(enter: Enter) -> None:
     with page.expect_request("**/assets/play.*.js"):
         page.goto(page.url, wait_until="commit")
 
-    page.get_by_label("The clock says").select_option(label="in 30 days")
+    page.get_by_label("Time of the call").select_option(label="in 30 days")
     assert card(page)
     held[0].continue_()
 
@@ -153,7 +153,7 @@ def test_why_leads_to_the_json_of_what_a_criterion_rests_on(enter: Enter) -> Non
 
 def test_the_link_of_a_card_to_why_opens_why_of_the_same_play(enter: Enter) -> None:
     _, page = enter()
-    page.get_by_label("The clock says").select_option(label="in 2 hours")
+    page.get_by_label("Time of the call").select_option(label="in 2 hours")
     expect(page.locator("#sum")).to_contain_text("1 card")
     shown = page.locator("article.card").first
     expect(shown.locator(".links")).to_contain_text("What the wearable measured")
@@ -162,7 +162,7 @@ def test_the_link_of_a_card_to_why_opens_why_of_the_same_play(enter: Enter) -> N
     shown.get_by_role("button", name="Why this card").click()
 
     expect(page).to_have_url(re.compile("/workbench/why$"))
-    assert page.get_by_label("The clock says").input_value() == "2h"
+    assert page.get_by_label("Time of the call").input_value() == "2h"
     expect(page.locator("#sum")).to_contain_text("wearable-review")
 
 
@@ -170,7 +170,7 @@ def test_consent_is_withdrawn_and_what_the_watch_told_is_gone(enter: Enter) -> N
     _, page = enter()
     page.get_by_label("Whose").select_option(label="fast hour")
     expect(page.locator(".card")).to_have_count(0)
-    page.get_by_label("The patient's watch tells").select_option("hour steady_tachy")
+    page.get_by_label("The patient's watch sends").select_option("hour steady_tachy")
     expect(page.locator(".card")).to_have_count(1)
 
     page.get_by_label("The wearer’s consent").select_option(label="was withdrawn")
@@ -194,10 +194,10 @@ def test_all_of_it_is_done_with_the_keyboard_alone(enter: Enter) -> None:
 
     stops = walk(page)
     assert stops[0] == "a Skip to the content"
-    assert "select Whose" in stops and "button Open the chart" in stops
-    assert stops.index("select Whose") < stops.index("button Open the chart")
+    assert "select Whose chart" in stops and "button Open the chart" in stops
+    assert stops.index("select Whose chart") < stops.index("button Open the chart")
 
-    page.get_by_label("The clock says").focus()
+    page.get_by_label("Time of the call").focus()
     page.keyboard.press("End")
 
     expect(page.locator(".card")).to_have_count(0)

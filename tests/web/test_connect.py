@@ -157,7 +157,7 @@ def test_health_and_metrics_tell_how_many_permissions_hold_and_which_fail(
     health: Mapping[str, Any] = http.get("/health").json
     assert health["grants"] == {"fit": {"active": 2, "failing": 1}}
     assert health["status"] == "degraded"
-    text = "not everything can be pulled from fit: see `cds-service connect list`"
+    text = "not all data can be fetched from fit: see `cds-service connect list`"
     assert text in health["problems"]
     metrics = http.get("/metrics").text
     assert 'cds_grants{source="fit",state="active"} 2.0' in metrics

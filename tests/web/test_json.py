@@ -102,7 +102,7 @@ def test_j_11_what_is_not_json_is_refused_with_its_place(body: bytes) -> None:
 def test_a_number_that_no_reader_holds_is_refused_as_such(number: str) -> None:
     told = refusal(f'{{"a": [1, {number}]}}'.encode())
 
-    assert told == "A number is too large to be held: line 1, column 11."
+    assert told == "A number is too large: line 1, column 11."
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def test_a_disk_with_little_room_is_not_waited_for() -> None:
     assert find_shortage(Room(free=64 * MIB, wal=0)).kind == "room"
     assert find_shortage(Room(free=200 * MIB, wal=99 * MIB)) is None
     assert find_shortage(Room(free=200 * MIB, wal=100 * MIB)).text == (
-        "209715200 bytes are free, and 209715200 have to be"
+        "209715200 bytes are free, but 209715200 are required"
     )
 
 
@@ -214,7 +214,7 @@ def test_a_server_that_ends_is_not_ready_whatever_can_be_recorded(
 
     ended.append(True)
 
-    assert ask(caller) == (503, "This server ends.")
+    assert ask(caller) == (503, "This server is shutting down.")
 
 
 # One database alone

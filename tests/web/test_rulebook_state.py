@@ -76,7 +76,7 @@ def test_a_folder_that_nobody_watches_is_a_problem_unless_that_is_meant(
     watched, unwatched = connect(build()), connect(build(reload="off"))
 
     assert watched.http.get("/health").json["problems"] == [
-        "nobody watches the rules folder"
+        "no process watches the rules folder"
     ]
     told = unwatched.http.get("/health").json
     assert (told["watched"], told["status"]) == ("off", "ok")

@@ -97,8 +97,8 @@ def test_what_waits_too_long_is_said(world: World, http: FlaskClient) -> None:
 
     assert status == "degraded"
     assert problems == [
-        "destination ehr: is told too late",
-        "destination engine: is told too late",
+        "destination ehr: deliveries are late",
+        "destination engine: deliveries are late",
     ]
     assert [each["waiting"] for each in told] == [1, 1]
     assert 3600 <= told[0]["lag_seconds"] < 3700
@@ -112,7 +112,10 @@ def test_what_was_given_up_is_said(world: World, http: FlaskClient) -> None:
     status, problems, _ = destinations(http)
     told = numbers(http)
 
-    assert (status, problems) == ("degraded", ["destination ehr: some were given up"])
+    assert (status, problems) == (
+        "degraded",
+        ["destination ehr: some deliveries were given up"],
+    )
     assert told["cds_outbox_dead", "ehr"] == 1
     assert told["cds_outbox_waiting", "engine"] == 1
 
@@ -129,7 +132,7 @@ def test_a_destination_that_is_left_alone_is_said(
 
     assert (status, problems) == (
         "degraded",
-        ["destination ehr: fails, is left alone"],
+        ["destination ehr: fails, and is paused"],
     )
     assert numbers(http)["cds_destination_left_alone", "ehr"] == 1
 

@@ -116,19 +116,19 @@ def _effects(entry: FeedbackEntry, effects: Effects) -> Iterator[str]:
         if disputed:
             until = _until(disputed.after(entry.at, effects.zone), effects.zone)
             yield (
-                f"What it rests on counts as wrong until {until}, in every rule: cards"
-                " that rest on it alone stay away."
+                f"Its data count as wrong until {until}, in every rule: cards"
+                " that rest only on them are not shown."
             )
             return
         length = alerting.snoozed_for(reason)
         whose = "for everybody" if alerting.is_for_all else "for you"
     if length is None:
-        yield "This does not keep the card away: it comes again when its rule applies."
+        yield "The card is shown again when its rule applies."
     elif effects.is_critical and not alerting.allow_suppress:
-        yield "A critical card still comes again while its rule applies."
+        yield "A critical card is still shown again while its rule applies."
     else:
         until = _until(length.after(entry.at, effects.zone), effects.zone)
-        yield f"The card stays away {whose} until {until}."
+        yield f"The card is not shown {whose} until {until}."
 
 
 def _key(reason: Coding | None) -> str:

@@ -32,8 +32,8 @@ class Banner:
     is_small: bool
     """The EHR shows the patient's identity beside the page."""
     notice: str = (
-        "About the patient whose chart was open when this page was. It does not follow"
-        " when another chart is opened."
+        "About the patient whose chart was open when this page was opened. It does not"
+        " change when you open another chart."
     )
 
     @property

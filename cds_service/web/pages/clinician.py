@@ -169,7 +169,7 @@ def show_why_now(visit: CardVisit, tokens: TokenDesk) -> Response:
     """Return what the rules make of the chart as it is now, read as its user may."""
     service = _service(visit)
     if service is None:
-        text = "No service of this server is asked when this EHR opens a chart."
+        text = "No service of this server is called when this EHR opens a chart."
         return show_notice("Nothing to say", text)
 
     def look_on(onlooker: Onlooker) -> Looked:
@@ -179,8 +179,8 @@ def show_why_now(visit: CardVisit, tokens: TokenDesk) -> Response:
     return render_page(
         "why.html",
         title="What the rules say now",
-        lead=f"As the chart is now, on {visit.told(looked.at)}. Nothing of it was shown"
-        " as a card, or is recorded as shown.",
+        lead=f"For the chart as it is now, on {visit.told(looked.at)}. Nothing on this"
+        " page was shown, or is recorded, as a card.",
         rules=[tell_rule(each) for each in looked.rules],
         others=looked.others,
         held=tell_held(looked.held_back, visit.world.rulebook.site.time_zone),

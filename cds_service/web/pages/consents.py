@@ -10,7 +10,7 @@ from ...wearables.consent_gate import ConsentGate
 from .shell import tell_moment
 
 ACTIONS: Mapping[ConsentAction, tuple[str, str]] = {
-    ConsentAction.COLLECT: ("Collect", "kept on this server"),
+    ConsentAction.COLLECT: ("Collect", "stored on this server"),
     ConsentAction.USE: ("Use", "shown to you, in cards and on these pages"),
     ConsentAction.DISCLOSE: ("Disclose", "sent on to the EHR as a record of its own"),
 }
@@ -83,14 +83,14 @@ def tell_consents(
 
 def _lead(consents: Iterable[Consent], assumed: bool) -> str:
     if any(each.speaks for each in consents):
-        return "According to the patient's consents at this moment."
+        return "According to the patient's current consents."
     if assumed:
         return (
-            "The patient has said nothing about wearable data. This site takes that for"
-            " agreement until they do."
+            "The patient has said nothing about wearable data. This site assumes"
+            " consent until they do."
         )
     return (
-        "The patient has said nothing about wearable data. Nothing is kept or shown"
+        "The patient has said nothing about wearable data. Nothing is stored or shown"
         " until they agree."
     )
 

@@ -153,8 +153,8 @@ def answer_errors(pages: Blueprint) -> None:
         note(failure=type(error).__name__, at=find_lines(error))
         return show_notice(
             "The server failed",
-            "Draw no conclusion about the patient from this. Whoever operates the"
-            f" server finds it as request {g.get('request_id', '?')}.",
+            "Draw no conclusion about the patient from this. The operator of the"
+            f" server can find it as request {g.get('request_id', '?')}.",
             status=500,
         )
 

@@ -28,12 +28,12 @@ OPERATORS: Mapping[str, str] = {
     "none": "None of these",
 }
 REASONS: Mapping[str, str] = {
-    "not_recorded": "nothing that decides it is recorded",
-    "boundary": "it is recorded too vaguely to decide",
+    "not_recorded": "not recorded",
+    "boundary": "recorded too vaguely to decide",
     "not_read": "it could not be read",
     "unusable": "what is recorded cannot be used",
-    "uncertain": "the record leaves open whether an entry counts",
-    "unresolved": "an entry is there that may or may not be meant",
+    "uncertain": "it is unclear from the record whether an entry counts",
+    "unresolved": "an entry may or may not be one of these",
 }
 SOURCES: Mapping[str, str] = {
     "conditions": "problems",
@@ -53,10 +53,10 @@ STATES: Mapping[str, tuple[str, str]] = {
     "missing": ("unknown", "Not read"),
 }
 HELD: Mapping[str, str] = {
-    "snoozed": "snoozed, since somebody has responded to it",
+    "snoozed": "snoozed, because somebody has responded to it",
     "repeated": "shown before",
     "grouped": "listed under another card about the same evidence",
-    "budget": "left out, since the site limits the cards shown at once",
+    "budget": "left out, because the site limits the number of cards shown at once",
 }
 """By why a card is held back."""
 SHOWN = 12

@@ -51,7 +51,7 @@ def build_leaving(reception: Reception) -> Blueprint:
         sessions.give_ticket(g.session.id, hash_of(ticket), until)
         return render_page(
             "smart_window.html",
-            title="A window of its own",
+            title="A separate window",
             ticket=ticket,
             page=_page(),
             back=f"{PREFIX}/s/{g.session.id}/{_page()}",
@@ -73,7 +73,7 @@ def add_windows(smart: Blueprint, reception: Reception) -> None:
         found = sessions.redeem_ticket(ticket, reception.now)
         opened = None if found is None else reception.gate.opened(found)
         if opened is None or not (key := _doubled(reception, opened)):
-            why = "This window was opened before, or its minute is over."
+            why = "This window was already opened, or its minute is over."
             raise NotLetIn(why, "window")
         return key
 

@@ -30,17 +30,17 @@ from .forms import bound_forms, is_own_form, make_form_token
 
 UNDER = "/smart/s/<session_id>"
 """Where the pages of a session stand."""
-OPEN_AGAIN = "Open it from the EHR again, or outside of it."
+OPEN_AGAIN = "Open it from the EHR again, or outside the EHR."
 CROWDED = f"A browser that opens more than {MOST} charts closes the oldest."
 NO_SESSION = (
     f"Nobody is signed in here. {OPEN_AGAIN}",
     "The session has ended, or it belongs to another browser. A session ends after 15"
     f" minutes without use, after eight hours, and when you log out. {CROWDED}",
-    "If you have just come from the EHR, your browser has not sent back the cookie"
-    " that it was given. Browsers do so where cookies in frames are blocked; then the"
-    " pages can be opened outside of the EHR.",
+    "If you have just come from the EHR, your browser did not return its cookie,"
+    " probably because it blocks cookies in frames. You can open the pages outside"
+    " the EHR.",
 )
-ELSEWHERE = "This was not sent from a page of this server, so nothing was done."
+ELSEWHERE = "This was not sent from a page of this server, so nothing was changed."
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ PAGES = ("card", "why", "timeline", "consent")
 FIRST = "why"
 """The page of who comes without a card."""
 
-OVER = "This sign-in was used before, or its time is over."
+OVER = "This sign-in was already used, or has expired."
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +149,9 @@ def _add_ways_in(smart: Blueprint, reception: Reception) -> None:
         client = find_launching(world.clients, issuer)
         if client is None:
             _note_stranger(reception, "SMART launch by an iss that is not listed")
-            raise NotLetIn("No EHR of that address may open pages here.", "unlisted")
+            raise NotLetIn("No EHR with that address may open pages here.", "unlisted")
         if not given:
-            raise NotLetIn("The EHR has not said what is open there.", "broken", 400)
+            raise NotLetIn("The EHR did not say which patient is open.", "broken", 400)
         return send_away(reception, client, given, issuer)
 
     @smart.get("/start")
@@ -235,7 +235,7 @@ def let_in(reception: Reception) -> Response:
     waiting = _redeemed(reception, hash_of(told.get("state", "")))
     client = launching(world).get(waiting.provider)
     if client is None:
-        raise NotLetIn("No EHR of that name opens pages here any more.", "unlisted")
+        raise NotLetIn("No EHR with that name opens pages here any more.", "unlisted")
     try:
         signed_in = _completed(reception, client, waiting, told)
     except NotSignedIn as error:
@@ -259,7 +259,7 @@ def _redeemed(reception: Reception, state_hash: str) -> PendingSignIn:
     key = reception.cookies.read(LAUNCH, waiting.id)
     if not key or not secrets.compare_digest(hash_of(key), waiting.key_hash):
         _note_stranger(reception, "SMART callback in another browser")
-        text = "This browser has not sent back the cookie that it was given."
+        text = "This browser did not return its cookie."
         raise NotLetIn(f"{text} {CROWDED}", "no-cookie")
     if not pending.take(state_hash, now):
         raise NotLetIn(OVER, "unknown", 400)
@@ -332,7 +332,9 @@ def _completed(
     try:
         pending = read_pending(reception.gate.vault.unlock(waiting.sealed, about))
     except Unopened as error:
-        raise NotSignedIn("The key of this server has changed meanwhile.") from error
+        raise NotSignedIn(
+            "The key of this server has changed in the meantime."
+        ) from error
     return complete(reception.desk, _provider(client), pending, told, reception.now)
 
 
@@ -387,7 +389,7 @@ def _patient_of(session: SmartSession) -> PatientKey:
 def _provider(client: TrustedClient) -> Provider:
     found = provider_of(client)
     if found is None:
-        raise NotLetIn("No EHR of that name opens pages here any more.", "unlisted")
+        raise NotLetIn("No EHR with that name opens pages here any more.", "unlisted")
     return found
 
 
@@ -395,7 +397,7 @@ def _only(name: str) -> str:
     """A parameter that may stand once in the address; two readers might differ."""
     values = request.args.getlist(name)
     if len(values) > 1 or len("".join(values)) > LONGEST_PARAMETER:
-        raise NotLetIn("The address that led here is not right.", "broken", 400)
+        raise NotLetIn("The address that led here is wrong.", "broken", 400)
     return values[0] if values else ""
 
 

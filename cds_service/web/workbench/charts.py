@@ -164,10 +164,10 @@ def _of_bundle(body: bytes, world: World, now: datetime) -> BroughtChart:
         bundle = parse_json(body, world.config.source_value_limit)
     except CdsError as error:
         told = "; ".join(each.text for each in error.problems)
-        raise NoChart(f"This is no Bundle: {told}") from error
+        raise NoChart(f"This is not a Bundle: {told}") from error
     entries = list(_entries(bundle))
     if not entries:
-        raise NoChart("This is no Bundle with a resource in it.")
+        raise NoChart("This is not a Bundle with resources.")
     with suppress(ValueError, OverflowError):  # a text with an @ may mean no time
         entries = resolve_times(entries, now)
     records = load_records([{"resourceType": "Bundle", "entry": entries}])

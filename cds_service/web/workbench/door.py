@@ -52,11 +52,11 @@ PLAYING = frozenset({"workbench.show_try", "workbench.show_why"})
 TRIES = 30
 """Links a minute of one address that are no link, at each worker."""
 OVER = (
-    "This link was used before, its five minutes are over, or it never was one.",
+    "This link was already used, its five minutes are over, or it is not valid.",
     "Run `cds-service workbench login` again on the server's machine.",
 )
 ELSEWHERE = (
-    "A link lets somebody in on the server's own machine alone.",
+    "A link works only on the server's own machine.",
     "Open it there, as http://127.0.0.1 or through a tunnel to it.",
 )
 
@@ -104,7 +104,7 @@ def _guard(workbench: Blueprint, app: Flask, place: Workplace) -> None:
                 return redirect(local_url(f"{PREFIX}/login"), 303)
             return tell(
                 "You are not signed in",
-                "What you sent was not looked at. Sign in, go back, and send it again.",
+                "What you sent was ignored. Sign in, go back, and send it again.",
                 status=403,
             )
         bound_forms(longest_form(world.config))

@@ -131,10 +131,10 @@ def play(
     id, _, hook = wish.service.partition(" ")
     service = world.rulebook.services.get((id, hook))
     if service is None:
-        raise NoPlay("No service of that name is offered on that hook.")
+        raise NoPlay("No service with that name is offered on that hook.")
     patient = wish.patient or next(iter(chart.patients), "")
     if not patient:
-        raise NoPlay("Say which patient: the id of a Patient of that server.")
+        raise NoPlay("Enter the id of a Patient on that server.")
     done = Play(stage.now)
     done.delivered = tuple(wear(stage, wish, chart, patient))
     stage.now = done.now = wish.opened + wish.span
@@ -192,7 +192,7 @@ def _context(
             hook, patient, user=wish.user, encounter_id=encounter, more=more
         )
     except Incomplete as error:
-        raise NoPlay(f"This hook needs more than a chart tells: {error}") from error
+        raise NoPlay(f"This hook needs more than a chart contains: {error}") from error
 
 
 def _fill(
@@ -312,7 +312,7 @@ def _notes(rule: Rule, service: ServiceRules, case: Case) -> Iterator[str]:
     if rule.is_evaluated and not rule.in_force(case.today):
         yield f"it is not in force on {case.today}"
     if rule not in service.program.candidates(case.index):
-        yield "it is not asked in a call: something that it needs is not there"
+        yield "it is not evaluated in this call: data that it needs are missing"
 
 
 def _as_source(source: Source) -> dict[str, Any]:

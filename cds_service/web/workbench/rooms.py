@@ -47,21 +47,23 @@ PAGES: tuple[BenchPage, ...] = (
     BenchPage(
         "why",
         "Why",
-        "See what every rule saw of a chart, fired or not, with request and answer.",
+        "See what every rule found in a chart, whether it fired or not, with request"
+        " and answer.",
         BenchRole.AUTHOR,
         add_nothing,
     ),
     BenchPage(
         "rules",
         "Rules",
-        "See which rules are served, how they fare, and whether their tests hold.",
+        "See which rules are served, how often they fire and are overridden, and"
+        " whether their tests pass.",
         BenchRole.VIEWER,
         add_rules,
     ),
     BenchPage(
         "operations",
         "Operations",
-        "See what was done last, what waits, and what failed.",
+        "See the latest calls, what is waiting, and what failed.",
         BenchRole.VIEWER,
         add_operations,
     ),

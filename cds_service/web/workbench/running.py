@@ -95,7 +95,7 @@ class Supervisor:
         if process.returncode in (0, 1):
             result = _read(out)
             if len(result) > LONGEST_RESULT:
-                return FAILED, f"it said more than {LONGEST_RESULT:,} characters"
+                return FAILED, f"its output has more than {LONGEST_RESULT:,} characters"
             return DONE, result
         return FAILED, _read(said).strip().rpartition("\n")[2] or "it ended early"
 

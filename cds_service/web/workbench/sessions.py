@@ -126,7 +126,7 @@ def needs(
         def kept(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
             visit = current_visit()
             if visit.role < role:
-                raise Forbidden(f"This is for the role {role.word}, or one with more.")
+                raise Forbidden(f"This requires the role {role.word} or a higher one.")
             if fresh and not visit.is_fresh:
                 return redirect(local_url(f"{PREFIX}/login?again=1"), 303)
             return view(*args, **kwargs)

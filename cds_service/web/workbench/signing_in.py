@@ -144,16 +144,16 @@ def _let_in(desk: BenchDesk) -> Response:
     state = hash_secret(request.args.get("state", "")[:LONGEST])
     waiting = world.store.pending_sign_ins.find(state, now)
     if waiting is None or waiting.provider != NAME:
-        raise NotSignedIn("This sign-in was used before, or its time is over.", STRAY)
+        raise NotSignedIn("This sign-in was already used, or has expired.", STRAY)
     key = request.cookies.get(_cookie(), "")
     if not secrets.compare_digest(hash_secret(key), waiting.key_hash):
-        raise NotSignedIn("This browser has not sent back what it was given.")
+        raise NotSignedIn("This browser did not return its cookie.")
     if not world.store.pending_sign_ins.take(state, now):
-        raise NotSignedIn("This sign-in was used before, or its time is over.", STRAY)
+        raise NotSignedIn("This sign-in was already used, or has expired.", STRAY)
     signed_in = _completed(desk, waiting)
     role = desk.sign_in.role_of(signed_in.claims)
     if not role:
-        raise NotSignedIn("Nothing here is for you: no role of yours opens it.")
+        raise NotSignedIn("None of your roles may use this page.")
     response = _redirected(local_url(f"{PREFIX}/"))
     _put(response, "", 0)
     issuer, subject = str(signed_in.claims["iss"]), _called(signed_in)
@@ -180,7 +180,9 @@ def _completed(desk: BenchDesk, waiting: PendingSignIn) -> SignedIn:
     try:
         pending = read_pending(desk.world.vault.unlock(waiting.sealed, about))
     except Unopened as error:
-        raise NotSignedIn("The key of this server has changed meanwhile.") from error
+        raise NotSignedIn(
+            "The key of this server has changed in the meantime."
+        ) from error
     told = {name: request.args[name][:LONGEST] for name in request.args}
     return complete(desk.desk, desk.provider, pending, told, desk.world.clock())
 

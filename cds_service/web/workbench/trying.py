@@ -84,7 +84,7 @@ def add_trying(workbench: Blueprint, place: Workplace) -> None:
     @workbench.route("/why", methods=["GET", "POST"])
     @needs(BenchRole.AUTHOR)
     def show_why() -> ResponseReturnValue:
-        return _show(place.world, "why", "Why each rule said what it said")
+        return _show(place.world, "why", "Why each rule decided as it did")
 
 
 def add_nothing(workbench: Blueprint, place: Workplace) -> None:

@@ -39,7 +39,7 @@ def scenarios() -> Iterator[tuple[str, str, str]]:
     """Yield what a watch can play: its group, its name in the form, what it says."""
     for group, kind, known in (
         ("Readings, minute by minute", "hour", HOURS),
-        ("Notices of the watch's own", "alert", SCENARIOS),
+        ("The watch's own notices", "alert", SCENARIOS),
     ):
         for name, scenario in known.items():
             if name not in FORBIDDEN_SCENARIOS:

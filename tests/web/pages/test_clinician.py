@@ -269,7 +269,7 @@ def test_a_card_that_is_overridden_is_kept_as_any_feedback_is(
     assert row["known_card"]
     page = clinic.read(session, "card")
     assert "Recorded as overridden on 22 Nov 2026" in page
-    assert "counts as wrong until 22 Dec 2026" in page
+    assert "count as wrong until 22 Dec 2026" in page
     kinds = [each["kind"] for each in clinic.ehr.audited()]
     assert kinds.count("feedback") == 1
 
@@ -314,7 +314,7 @@ def test_a_suggestion_that_is_taken_is_kept_and_said(
     page = clinic.read(session, "card")
     assert "Recorded as accepted on 22 Nov 2026" in page
     assert "Draft a task to call the patient; Draft an order" in page
-    assert "stays away for everybody until 29 Nov 2026" in page
+    assert "is not shown for everybody until 29 Nov 2026" in page
 
 
 @pytest.mark.parametrize(
@@ -362,7 +362,7 @@ def test_consent_is_told_with_what_it_means(clinic: Clinic) -> None:
     page = clinic.read(clinic.enter(), "consent")
 
     assert "The patient has said nothing about wearable data." in page
-    assert "No consent of this patient is known here." in page
+    assert "This server has no consent of this patient." in page
 
 
 PATIENT = {"resourceType": "Patient", "id": "p1", "birthDate": "1958-03-14"}
@@ -385,7 +385,7 @@ def test_without_a_card_why_is_about_the_chart_as_it_is_now(
         clinic = open_pages(server.base)
         page = clinic.read(clinic.enter(), "why")
 
-    assert "As the chart is now, on 22 Nov 2026" in page
+    assert "For the chart as it is now, on 22 Nov 2026" in page
     assert "Fast resting heart rate despite a beta-blocker Applies" in page
     assert "108 /min" in page
     assert rows("SELECT * FROM cards") == rows("SELECT * FROM calls") == []

@@ -179,7 +179,7 @@ def test_a_form_from_elsewhere_is_refused_even_with_its_token(
     answer = http.post(url_of(session, "probe"), data=form, headers=headers)
 
     assert answer.status_code == 403
-    assert "nothing was done" in answer.text
+    assert "nothing was changed" in answer.text
 
 
 def test_a_form_without_its_token_or_with_another_sessions_is_refused(

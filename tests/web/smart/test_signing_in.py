@@ -223,7 +223,7 @@ def test_where_the_cookie_does_not_come_back_that_is_said_with_another_way(
     done = without.come_back(back)
 
     assert done.status_code == 403
-    assert "has not sent back the cookie" in done.text
+    assert "did not return its cookie" in done.text
     assert 'href="/base/smart/start"' in done.text
     assert first.come_back(back).status_code == 303
 

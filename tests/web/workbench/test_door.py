@@ -46,7 +46,7 @@ def test_a_link_is_good_once_and_for_five_minutes(browse: OpenBrowser) -> None:
     used = f"code-of-operator-{browser.clock.now}"
     again = browser.post("/workbench/login", {"code": used})
 
-    assert (again.status_code, "was used before" in again.text) == (403, True)
+    assert (again.status_code, "was already used" in again.text) == (403, True)
     assert outcomes(browser)[-1] == "refused"
 
 

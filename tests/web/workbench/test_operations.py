@@ -111,7 +111,7 @@ def test_nothing_of_a_patient_is_on_the_page(
 
     text = browser.get(PAGE).text
 
-    assert "Given up" in text and "under way" in text
+    assert "Given up" in text and "in progress" in text
     assert "quillfeather" not in text.lower()
     assert "patient-jane" not in text and "a1" not in text.split()
     trail = [each.patient_id for each in browser.world.store.audit_entries()]
@@ -128,7 +128,7 @@ def test_an_operator_has_what_was_given_up_tried_again_and_it_is_on_record(
     answer = browser.post(f"{PAGE}/retry", {"id": row})
 
     assert (answer.status_code, answer.location) == (303, f"{PAGE}?again=1")
-    assert "1 to be tried again" in browser.get(answer.location).text
+    assert "1 will be sent again" in browser.get(answer.location).text
     (waits,) = browser.world.store.outbox_desk.backlogs(browser.clock.now)
     assert (waits.dead, waits.waiting) == (0, 1)
     (told,) = [e for e in browser.world.store.audit_entries() if e.kind == "outbox"]
@@ -202,7 +202,7 @@ def test_a_destination_that_is_left_alone_is_seen_without_what_it_said(
 
     text = browser.get(PAGE).text
 
-    assert "left alone</span> <small>until 14:05, after 1 in a row" in text
+    assert "paused</span> <small>until 14:05, after 1 failure in a row" in text
     assert "HTTP 422" not in text
 
 
@@ -217,7 +217,7 @@ def test_how_deliveries_of_the_last_day_were_answered_is_counted(
     (told,) = store.recent.deliveries(now, timedelta(hours=24))
 
     assert (told.source, told.under_way, told.statuses) == ("watch", 1, {})
-    assert "1 under way" in browser.get(PAGE).text
+    assert "1 in progress" in browser.get(PAGE).text
 
 
 def test_keys_of_issuers_are_listed_with_where_they_come_from(
@@ -231,7 +231,9 @@ def test_keys_of_issuers_are_listed_with_where_they_come_from(
 
 
 def test_an_open_server_says_so(browse: OpenBrowser) -> None:
-    assert "Anybody is answered" in browse(auth="off").sign_in("viewer").get(PAGE).text
+    assert (
+        "everybody is answered" in browse(auth="off").sign_in("viewer").get(PAGE).text
+    )
 
 
 @pytest.mark.parametrize("id", ["9223372036854775808", "9" * 30, "-1", "x", ""])

@@ -172,7 +172,7 @@ def test_the_page_of_a_rule_is_what_doc_writes(site: Callable[[str], Site]) -> N
 
     assert "Diabetes without asthma" in text
     assert "<h3>Tests (3)</h3>" in text and "conditions that were not read" in text
-    assert "Authors run them" in text
+    assert "Only authors can run them" in text
 
 
 def test_a_rule_that_is_not_there_has_no_page(site: Callable[[str], Site]) -> None:
@@ -190,7 +190,7 @@ def test_a_rule_that_is_broken_is_shown_with_line_and_column_and_the_old_one_ser
     desk.save(2, ("severity: info", "severity: loud"))
 
     text = desk.browser.get(f"{PAGE}/revised").text
-    assert "The folder is not served" in text
+    assert "The rules folder has errors and is not served" in text
     assert "<code>revised.yaml:6:11</code>" in text
     assert served[:12] in text and desk.digest == served
     assert "Diabetes without asthma" in text
@@ -206,7 +206,7 @@ def test_a_rule_that_was_mended_is_shown_with_what_changed(
     desk.save(3)
 
     text = desk.browser.get(f"{PAGE}?since={served}").text
-    assert "The folder is not served" not in text
+    assert "The rules folder has errors and is not served" not in text
     assert "1.0.1" in text and "1.0.3" in text
     assert "card: summary Revision 3, was Revision 1" in text
     assert f"?since={served}" in desk.browser.get(PAGE).text

@@ -84,7 +84,7 @@ def test_nobody_comes_in_whom_no_role_names(arrive: Arrive, groups: Any) -> None
     answer = come_back(browser, go(browser))
 
     assert answer.status_code == 403
-    assert "no role of yours" in answer.text
+    assert "None of your roles" in answer.text
     assert browser.get("/workbench/").status_code == 303
     last = list(browser.world.store.audit_entries())[-1]
     assert json.loads(last.detail)["outcome"] == "refused"

@@ -67,10 +67,10 @@ def test_a_source_that_fails_makes_what_rests_on_it_unknown(author: Browser) -> 
 def test_the_clock_can_be_moved_and_cards_go_with_it(author: Browser) -> None:
     page = send(author, shift="30d")
 
-    assert "The clock says 22 Dec 2026" in page
+    assert "Time of the call: 22 Dec 2026" in page
     assert not any("despite metoprolol" in each for each in summaries(page))
     assert truths(page)[BETA] == "Not known"
-    assert "nothing that decides it is recorded" in page
+    assert "not recorded" in page
 
 
 def test_readings_of_a_watch_go_through_the_door_that_real_ones_take(
@@ -120,7 +120,7 @@ def test_an_override_is_sent_and_found_and_the_card_stays_away(
     assert f"on record for <code>{rule}" in page
     assert reason[1].rpartition("|")[2] in page
     assert "“seen yesterday”" in page
-    assert "Opened once more, the chart has 0 cards; 1 held back" in page
+    assert "When the chart is opened again, it has 0 cards; 1 held back" in page
     assert card_ids(page) == [card]
 
 
@@ -226,7 +226,7 @@ def test_a_viewer_sees_no_chart(browse: OpenBrowser, path: str) -> None:
     answer = browser.get(path)
 
     assert answer.status_code == 403
-    assert "for the role author" in answer.text
+    assert "requires the role author" in answer.text
     assert path not in browser.get("/workbench/").text
 
 
@@ -251,7 +251,7 @@ def test_why_tells_every_rule_that_was_considered_fired_or_not(
 def test_an_answer_that_keeps_the_standard_is_said_to(author: Browser) -> None:
     page = send(author, "why", chart="fixture patient-view/silent")
 
-    assert "Nothing that shows is violated." in page
+    assert "No violation was found." in page
 
 
 def test_why_leads_from_a_criterion_to_the_entry_that_it_rests_on(
@@ -282,7 +282,7 @@ def test_an_upload_is_tried_and_goes_back_with_the_page(author: Browser) -> None
 
     assert "What you uploaded</option>" in page
     assert '<option value="upload" selected>' in page
-    assert "The clock says 22 Nov 2026" in page
+    assert "Time of the call: 22 Nov 2026" in page
     kept = html.unescape(re.search(TEXTAREA, page)[1])  # type: ignore[index]
     assert json.loads(kept)["entry"][1]["resource"]["id"] == "o1"
     assert "Observation/o1" in send(author, "why", chart="upload", upload=kept)
@@ -292,10 +292,13 @@ def test_an_upload_is_tried_and_goes_back_with_the_page(author: Browser) -> None
     ("content", "says"),
     [
         (b"", "Choose a chart."),
-        (b"no json", "This is no Bundle"),
-        (b"[" * 100_000, "This is no Bundle"),
-        (b'{"resourceType": "Bundle"}', "no Bundle with a resource"),
-        (b'{"entry": [1, null, {"resource": 7}, {"resource": {}}]}', "no Bundle with"),
+        (b"no json", "This is not a Bundle"),
+        (b"[" * 100_000, "This is not a Bundle"),
+        (b'{"resourceType": "Bundle"}', "not a Bundle with resources"),
+        (
+            b'{"entry": [1, null, {"resource": 7}, {"resource": {}}]}',
+            "not a Bundle with",
+        ),
         (
             json.dumps({"entry": [{"resource": {"resourceType": "X"}}]}).encode(),
             "no Pa",

@@ -62,7 +62,7 @@ def test_a_link_to_a_page_of_the_card_is_drawn_as_what_launches_an_app(
 
     assert "What the wearable measured" in card
     assert card.count("launches the app") == 2
-    assert "launches nothing here" in author.last
+    assert "do nothing here" in author.last
 
 
 def test_the_link_to_why_opens_why_of_the_same_play(author: Browser) -> None:
@@ -124,14 +124,14 @@ def test_a_client_is_offered_the_services_that_it_has(author_of: Any) -> None:
 def test_what_is_assumed_of_who_calls_is_said(author_of: Any) -> None:
     author = author_of(north={})
 
-    assert "an EHR of which nothing is known" in assumed(author.last)
-    assert "as the clients file has it" in assumed(send(author, client="north"))
+    assert "an unknown EHR" in assumed(author.last)
+    assert "as configured in the clients file" in assumed(send(author, client="north"))
 
 
 def test_a_client_that_nobody_configured_is_nobody(author: Browser) -> None:
     page = send(author, client="no-such-client")
 
-    assert "an EHR of which nothing is known" in assumed(page)
+    assert "an unknown EHR" in assumed(page)
     assert len(summaries(page)) == 1
 
 
@@ -156,7 +156,7 @@ def test_while_consent_stands_readings_of_the_watch_make_a_card(
     page = send(author, **HOUR)
 
     assert len(summaries(page)) == 1
-    assert "taken for consent" in assumed(page)
+    assert "counts as consent" in assumed(page)
 
 
 def test_once_consent_is_withdrawn_nothing_of_the_watch_is_used(
@@ -168,7 +168,7 @@ def test_once_consent_is_withdrawn_nothing_of_the_watch_is_used(
     assert truths(page)[BETA] != "Applies"
     assert "an hour at rest, fast: 202" in page
     assert "the wearer withdraws: 202" in page
-    assert "withdrawn after the watch has told" in assumed(page)
+    assert "withdrawn after the watch has sent its data" in assumed(page)
 
 
 def test_without_consent_nothing_of_the_watch_is_taken(author: Browser) -> None:

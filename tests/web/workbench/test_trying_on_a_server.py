@@ -77,7 +77,7 @@ def test_a_fhir_server_of_the_clients_file_is_read_by_the_service_itself(
 ) -> None:
     chart = f"server ehr {fhir.base}"
 
-    assert "Say which patient" in send(author, chart=chart)
+    assert "Enter the id of a Patient" in send(author, chart=chart)
     assert ("Access token" in author.last) is bool(token)
     page = send(author, "why", chart=chart, patient="p1", token=token)
 

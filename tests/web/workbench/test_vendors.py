@@ -59,7 +59,7 @@ def test_a_request_signed_by_a_key_made_for_it_is_answered_with_cards(
     text = send(browser, "made")
 
     assert status(text) == "200"
-    assert "Nothing in it is against the checklist." in text
+    assert "It violates nothing on the checklist." in text
     assert "server-timing" in text and "&#34;cards&#34;" in text
 
 
@@ -223,5 +223,5 @@ def test_an_open_server_needs_no_key_and_makes_none(browse: OpenBrowser) -> None
 
     text = send(browser, "none")
 
-    assert status(text) == "200" and "this server asks for no token" in text
+    assert status(text) == "200" and "this server requires none" in text
     assert browser.post(f"{PAGE}/environment.json").status_code == 404

@@ -17,7 +17,7 @@ function setUp() {
   plot = { box, svg, told, place: -1, from: null };
   box.tabIndex = 0;
   box.setAttribute("role", "group");
-  box.setAttribute("aria-label", "Plot. Arrows go along the readings, plus and minus look closer or wider.");
+  box.setAttribute("aria-label", "Plot. The arrow keys move along the readings, plus and minus zoom in and out.");
   box.addEventListener("pointermove", follow);
   box.addEventListener("pointerleave", leave);
   box.addEventListener("pointerdown", begin);

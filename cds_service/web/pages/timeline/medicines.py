@@ -62,7 +62,7 @@ def _periods(told: MedicinesTaken) -> list[MedicinePeriod]:
         name = each.name
         if each.is_over and until is None:
             # How long it went on nobody says: only that it began is drawn.
-            name, until = f"{name} (its end is not told)", since
+            name, until = f"{name} (end not recorded)", since
         found.append(MedicinePeriod(name, since, until))
     return found
 
@@ -73,12 +73,12 @@ def _missing(chart: Chart, told: MedicinesTaken) -> Iterator[str]:
         state = source.state if source else SourceState.MISSING
         why = f" ({source.why})" if source and source.why else ""
         if state is SourceState.MISSING:
-            yield f"{title} could not be read{why}: what is drawn may not be all."
+            yield f"{title} could not be read{why}: the plot may be incomplete."
         elif state is SourceState.PARTIAL:
-            yield f"{title} were read in part{why}: what is drawn may not be all."
+            yield f"{title} were read only in part{why}: the plot may be incomplete."
     if told.unplaced:
         entries = "entry" if told.unplaced == 1 else "entries"
         yield (
-            f"{told.unplaced} {entries} of medicines could not be drawn: which medicine"
-            " it is, or when, is not told."
+            f"{told.unplaced} {entries} of medicines could not be drawn: the medicine"
+            " or its time is not recorded."
         )

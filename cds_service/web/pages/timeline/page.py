@@ -29,8 +29,8 @@ from .medicines import read_medicines
 from .picture import MedicinePeriod, build_picture
 from .words import day_words
 
-NO_METRICS = "This server knows nothing that wearables measure, so nothing is shown."
-NOT_AS_ASKED = "The time that was asked for cannot be read; this is the last week."
+NO_METRICS = "This server has no metrics for wearables, so nothing is shown."
+NOT_AS_ASKED = "The requested time could not be read; this is the last week."
 
 
 def add_timeline(app: Flask, world: World, tokens: TokenDesk) -> None:
@@ -97,7 +97,7 @@ def read_values(
     try:
         timeline = world.store.detections.timeline(patient, detection, choose, now)
     except StoreError as error:
-        raise Unavailable("What wearables told could not be read.") from error
+        raise Unavailable("The wearable data could not be read.") from error
     subject, heard = subject_of(timeline.heard), timeline.heard
     metric, timespan = subject.metric, subject.timespan
     picture = build_picture(subject, timeline, medicines)

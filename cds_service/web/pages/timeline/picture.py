@@ -135,15 +135,15 @@ def _said(
     metric, alerts = subject.metric, timeline.alerts
     denied = timeline.withheld[metric.name]
     if words.length_of(denied) >= words.length_of([subject.timespan.span]):
-        yield "nothing of this time may be shown"
+        yield "the patient permits none of this time to be shown"
     elif denied and drawn.is_empty:
-        yield "no readings in the part of this time that may be shown"
+        yield "no readings in the permitted part of this time"
     else:
         yield drawn.says
     if alerts.alerts:
         yield words.found_sentence(len(alerts.alerts), alerts.whole)
     elif not subject.detectors:
-        yield "no detector in force looks at it"
+        yield "no active detector uses it"
     elif not denied:
         yield words.none_found_sentence(timeline.tallies, drawn.is_empty)
     notices, catalogue = timeline.notices, subject.catalogue
@@ -266,14 +266,14 @@ def _notes(
             )
     if metric.name in timeline.crowded:
         yield (
-            "There are more readings of this time than are read for one page. What the"
-            " days were is shown instead; a shorter time shows the readings."
+            "This time has too many readings for one page. The days are shown instead;"
+            " choose a shorter time to see the readings."
         )
     if left_out:
         yield (
-            f"{left_out:,} more readings are kept and not drawn, as no detector counts"
-            " them: typed by hand, told of a whole day, or of a time whose length is"
-            " not known."
+            f"{left_out:,} more readings are stored but not drawn, because no detector"
+            " counts them: typed by hand, about a whole day, or about a time of unknown"
+            " length."
         )
     if timeline.withheld_types:
         types = sorted(timeline.withheld_types)
@@ -283,9 +283,9 @@ def _notes(
             " time."
         )
     if not timeline.alerts.whole:
-        yield "There are more episodes than are shown; these are the newest."
+        yield "Not all episodes are shown; these are the newest."
     if not timeline.notices.whole:
-        yield "There are more notices than are shown; these are the newest."
+        yield "Not all notices are shown; these are the newest."
     if not timeline.tallied:
         yield (
             "Detectors tell of more sources and days than are read for one page. What"
@@ -311,7 +311,7 @@ def _keys(plot: Plot) -> Iterator[tuple[str, str]]:
     if any(each.kind == "notice" for each in plot.tracks):
         yield "notice", "Notice of a device, by its number in the table"
     if plot.off_wrist:
-        yield "off-wrist", "Not worn, or nothing told"
+        yield "off-wrist", "Not worn, or no data"
     if plot.withheld:
         yield "withheld", "Not permitted by the patient"
 

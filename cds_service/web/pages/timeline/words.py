@@ -72,7 +72,7 @@ def readings_sentence(
         if wide:
             parts.append(f"{_counted(wide, 'gap')}, the longest {_length(longest)}")
     if off_us:
-        parts.append(f"not worn, or nothing told, for {_length(off_us)}")
+        parts.append(f"not worn, or no data, for {_length(off_us)}")
     return "; ".join(parts)
 
 
@@ -110,7 +110,7 @@ def notices_sentence(titles: Sequence[str], whole: bool) -> str:
 def none_found_sentence(tallies: Sequence[DayTally], is_empty: bool) -> str:
     """Return that no episode was found, and of how many days not all was judged."""
     if not tallies:
-        return "nothing to judge" if is_empty else "nothing of it was judged yet"
+        return "nothing to judge" if is_empty else "not yet judged"
     days = {each.day for each in tallies if each.not_judged}
     if not days:
         return "no episode was found"
@@ -277,7 +277,7 @@ def _episode(
         str(number),
         type_title(alert.type, catalogue),
         _moment(start),
-        f"lasts, told until {_moment(end)}" if lasts else _moment(end),
+        f"continues, data until {_moment(end)}" if lasts else _moment(end),
         format_duration(alert.until(now) - alert.start),
         value,
         limit,

@@ -168,7 +168,7 @@ def test_one_sentence_tells_what_is_to_be_seen() -> None:
 
     assert shown.says == (
         "Heart rate: 120 readings from 60 to 67 /min, 21 Nov 2026; readings for 8% of"
-        " the time; not worn, or nothing told, for 22 h; 1 episode."
+        " the time; not worn, or no data, for 22 h; 1 episode."
     )
     assert '<desc id="timeline-says">Heart rate: 120 readings' in shown.svg
 
@@ -194,7 +194,7 @@ def test_no_reading_is_said_and_not_drawn() -> None:
 def test_where_nothing_looks_for_episodes_none_is_not_said() -> None:
     shown = picture(detectors=(detector(status="shadow"),))
 
-    assert shown.says.endswith("; no detector in force looks at it.")
+    assert shown.says.endswith("; no active detector uses it.")
 
 
 JUDGED = DayTally("high", date(2026, 11, 21), "watch", 1440)
@@ -205,7 +205,7 @@ def test_no_episode_is_said_only_of_what_was_judged() -> None:
     some = replace(JUDGED, not_judged={NotJudged.TOO_SPARSE: 3})
 
     for tallies, expected in (
-        ([], "nothing of it was judged yet."),
+        ([], "not yet judged."),
         ([JUDGED], "no episode was found."),
         (
             [JUDGED, some],
@@ -218,9 +218,7 @@ def test_no_episode_is_said_only_of_what_was_judged() -> None:
 def test_of_the_part_that_may_be_shown_it_is_said_that_there_is_nothing() -> None:
     shown = picture(withheld={"heart-rate": ((at(0), at(900)),)})
 
-    assert shown.says == (
-        "Heart rate: no readings in the part of this time that may be shown."
-    )
+    assert shown.says == ("Heart rate: no readings in the permitted part of this time.")
 
 
 def test_what_is_withheld_is_never_called_none() -> None:
@@ -228,7 +226,9 @@ def test_what_is_withheld_is_never_called_none() -> None:
 
     shown = picture(withheld={"heart-rate": (span,)})
 
-    assert shown.says == "Heart rate: nothing of this time may be shown."
+    assert (
+        shown.says == "Heart rate: the patient permits none of this time to be shown."
+    )
     assert shown.notes == [
         "The patient does not permit the use of heart rate of this time."
     ]
@@ -258,7 +258,7 @@ def test_readings_that_no_detector_counts_are_told_and_not_drawn() -> None:
     shown = picture(series={"heart-rate": Series("heart-rate", [Voice("watch")], odd)})
 
     assert "2 readings from 40 to 60 /min" in shown.says
-    assert shown.notes[0].startswith("3 more readings are kept and not drawn")
+    assert shown.notes[0].startswith("3 more readings are stored but not drawn")
 
 
 def test_of_a_minute_that_two_tell_one_is_drawn() -> None:
@@ -353,7 +353,7 @@ def test_episodes_are_told_in_a_table_by_the_number_that_they_are_drawn_with() -
         ],
         [
             *("2", "unheard-of", "21 Nov 2026, 05:00"),
-            *("lasts, told until 22 Nov 2026, 09:00", "28 h", "", "", ""),
+            *("continues, data until 22 Nov 2026, 09:00", "28 h", "", "", ""),
             "the vendor (watch)",
         ],
     ]
@@ -362,9 +362,7 @@ def test_episodes_are_told_in_a_table_by_the_number_that_they_are_drawn_with() -
 def test_more_episodes_than_are_shown_are_said() -> None:
     shown = picture(alerts=RecentAlerts((alert(),), whole=False))
 
-    assert (
-        "There are more episodes than are shown; these are the newest." in shown.notes
-    )
+    assert "Not all episodes are shown; these are the newest." in shown.notes
 
 
 def rhythm(**changes: Any) -> WearableAlert:
@@ -421,7 +419,7 @@ def test_notices_that_are_withheld_are_said_to_be_and_never_called_none() -> Non
 def test_more_notices_than_are_shown_are_said() -> None:
     shown = picture(notices=RecentAlerts((rhythm(),), whole=False))
 
-    assert "There are more notices than are shown; these are the newest." in shown.notes
+    assert "Not all notices are shown; these are the newest." in shown.notes
 
 
 def test_a_notice_of_a_type_that_the_rules_no_longer_know_is_shown_by_its_name() -> (
@@ -453,7 +451,7 @@ def test_what_speaks_for_its_moment_is_dots_and_has_no_coverage() -> None:
 
     assert shown.says == (
         "Body weight: 2 readings from 80.5 to 81 kg, 21 Nov 2026 to 22 Nov 2026;"
-        " no detector in force looks at it."
+        " no active detector uses it."
     )
     assert 'class="line"' not in shown.svg and 'class="dots"' in shown.svg
 
@@ -468,7 +466,7 @@ def test_a_long_time_is_shown_day_by_day_and_days_without_readings_are_told() ->
 
     assert shown.says == (
         "Heart rate: 2 of 365 days with readings, from 48 to 131 /min,"
-        " 23 Nov 2025 to 22 Nov 2026; nothing of it was judged yet."
+        " 23 Nov 2025 to 22 Nov 2026; not yet judged."
     )
     (path,) = re.findall(r'class="pillars" d="([^"]*)"', shown.svg)
     assert path.count("z") == 2
@@ -520,9 +518,7 @@ def test_too_many_readings_for_a_page_are_shown_as_days_and_that_is_said() -> No
         crowded=frozenset({"heart-rate"}), series={}, days=[day(date(2026, 11, 21))]
     )
 
-    assert "more readings of this time than are read for one page" in "".join(
-        picture_of_crowd().notes
-    )
+    assert "too many readings for one page" in "".join(picture_of_crowd().notes)
     assert shown.grids
 
 

@@ -212,7 +212,7 @@ def test_what_the_patient_does_not_permit_is_said_and_not_shown(
     page = get(world, http)
 
     assert "The patient does not permit the use of heart rate" in page.text
-    assert "nothing of this time may be shown" in page.text
+    assert "the patient permits none of this time to be shown" in page.text
     assert "181.75" not in page.text and "newest reading" not in page.text
 
 
@@ -285,7 +285,7 @@ def test_a_year_is_told_by_its_days(world: World, http: FlaskClient) -> None:
 def test_a_time_that_cannot_be_read_is_told(world: World, http: FlaskClient) -> None:
     page = get(world, http, "?from=never&to=2026-11-23")
 
-    assert "The time that was asked for cannot be read" in page.text
+    assert "The requested time could not be read" in page.text
 
 
 def test_medicines_are_read_of_the_chart_and_drawn(
@@ -306,7 +306,7 @@ def test_medicines_that_were_not_read_are_told_and_never_none(
         page = get(world, create_app(world=world).test_client())
 
     assert "Statements of medicines could not be read" in page.text
-    assert "what is drawn may not be all" in page.text
+    assert "the plot may be incomplete" in page.text
     assert 'class="track medicine"' in page.text
 
 
