@@ -58,8 +58,8 @@ def breaks_no_rule(printed: str) -> bool:
     """Return whether the command ``call`` found nothing wrong with an answer, but for
     the half a second that it may take, which says how busy the machine is.
     """
-    late = r"Seen of CDS Hooks \(1 note\):\n +note +Q-16 "
-    return "No violation of CDS Hooks seen." in printed or bool(
+    late = r"Violations of CDS Hooks \(1 note\):\n +note +Q-16 "
+    return "No violation of CDS Hooks found." in printed or bool(
         re.search(late, printed)
     )
 

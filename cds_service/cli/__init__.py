@@ -76,9 +76,7 @@ VERBS: Mapping[str, Verb] = {
         "database", "Migrate, copy, back up, restore or prune a database."
     ),
     "deliver": Verb("delivering", "Send episodes and days to the hospital's systems."),
-    "demo": Verb(
-        "serve.demo", "Start everything on this machine and play the main job."
-    ),
+    "demo": Verb("serve.demo", "Start everything on this machine and run the demo."),
     "detect": Verb(
         "wearables.detect",
         "Explain what a detector found or did not; judge readings.",

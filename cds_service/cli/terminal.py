@@ -46,7 +46,7 @@ def print_answer(console: Console, answer: ServiceAnswer) -> None:
     for card in _objects(cards):
         console.print(_panel(card))
     for action in _objects(body.get("systemActions")):
-        line = f"  To be done by the system: {_action(action)}"
+        line = f"  System action: {_action(action)}"
         console.print(Text(line))
 
 

@@ -112,7 +112,7 @@ def test_a_wearer_permits_it_and_the_steps_of_their_days_are_there(
     while not (link and is_played) and (line := script.stdout.readline()):
         said.append(line)
         link = line.strip() if line.startswith("http") else link
-        is_played = is_played or line.startswith("Google Fit is played at ")
+        is_played = is_played or line.startswith("Google Fit is simulated at ")
     assert link.startswith("http://127.0.0.1") and is_played, said
     assert "It worked." in permit(link, "allow")
 

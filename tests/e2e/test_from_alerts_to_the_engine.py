@@ -138,7 +138,7 @@ def test_what_the_engine_rejects_is_kept_with_its_words_until_somebody_retries(
     assert (shown["state"], shown["thing"]) == ("dead", "watch|jill-1")
 
     engine.behave = take
-    assert run(server, "retry", id).stdout == "1 to be tried again\n"
+    assert run(server, "retry", id).stdout == "1 will be sent again\n"
     assert run(server, "--once").returncode == 0
 
     assert len(engine.came) == 2 and len(engine.taken) == 1

@@ -131,7 +131,7 @@ def test_what_the_hospital_refuses_is_said_and_told_when_somebody_retries(
     assert "ehr: 1 given up, see `cds-service deliver list`" in refused.stderr
     hospital.fault = sound
     database = ("--database", server.database)
-    assert tell(server, "retry", "--all", *database).stdout == "1 to be tried again\n"
+    assert tell(server, "retry", "--all", *database).stdout == "1 will be sent again\n"
     assert tell(server, "--once").returncode == 0
     assert len(hospital.all("Observation")) == 1
 

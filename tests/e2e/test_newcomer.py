@@ -91,8 +91,8 @@ def check_parts(output: str) -> None:
         if line.strip().startswith("- ")
     ]
     assert words(summary) <= words(opened)
-    assert "The same, word for word" in asked
-    assert "The server asked for Condition?patient=fast-hour" in asked
+    assert "The same cards, word for word" in asked
+    assert "The server queried Condition?patient=fast-hour" in asked
     assert again.endswith(
         "No card: everything was already shown.\n  Held back: 1 (1 repeated).\n"
     )

@@ -306,7 +306,7 @@ def test_a_renewed_certificate_is_taken_up_and_a_broken_one_is_not(
 
     assert shown(server) != before
     assert server.get(trusting(authority))[0] == 200
-    assert "the certificate in use stays" in server.log.read_text()
+    assert "the current certificate stays in use" in server.log.read_text()
 
 
 def shown(server: Server) -> str:

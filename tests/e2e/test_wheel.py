@@ -152,7 +152,7 @@ def test_the_demo_of_an_installed_wheel_plays_the_main_job_anywhere(
 ) -> None:
     assert invited.count("/wearables/v1/samples → 202") == 2
     assert invited.count("/cds-services/wearable-review → 200") == 4
-    assert "The same, word for word" in invited
+    assert "The same cards, word for word" in invited
     assert list(folder.iterdir()) == []
 
 

@@ -85,11 +85,11 @@ def call(**given: Any) -> None:
 def _refuse_nonsense(options: Options) -> None:
     base = parse_base(options.base.rstrip("/"))
     if base is None:
-        raise click.UsageError(f"--base {options.base} is no http(s) address")
+        raise click.UsageError(f"--base {options.base} is not an http(s) address")
     if options.folder and (options.patient or options.fhir):
         raise click.UsageError("FOLDER is the chart: leave out --patient and --fhir.")
     if options.folder and options.save:
-        raise click.UsageError("FOLDER is a case already; --save takes a real chart.")
+        raise click.UsageError("FOLDER is already a case; --save needs a real chart.")
     if options.no_prefetch and options.partial:
         raise click.UsageError("--no-prefetch and --partial exclude each other.")
     named = options.folder or options.patient or options.context
@@ -143,7 +143,7 @@ def _call(options: Options, ehr: Ehr, found: Discovered, service: str) -> bool:
     if found.reply.status != 200 and not options.hook:
         raise Unoffered(
             f"{ehr.discovery_url} answered {found.reply.status}. "
-            "With --hook the service is called all the same."
+            "With --hook, the service is called anyway."
         )
     now = datetime.now().astimezone()
     case = _load(options.folder, now)
@@ -197,7 +197,7 @@ def _read_token(options: Options) -> str:
         return os.environ.get(FHIR_TOKEN, "").strip()
     token = options.bearer_file.read_bytes().decode("ascii", "replace").strip()
     if not token or not token.isprintable() or " " in token or not token.isascii():
-        raise click.UsageError(f"{options.bearer_file} holds no bearer token")
+        raise click.UsageError(f"{options.bearer_file} contains no bearer token")
     return token
 
 
@@ -273,13 +273,13 @@ _MOST = 60
 def print_violations(console: Console, found: Sequence[Violation]) -> None:
     """Every violation, the most binding first, each with the id of its rule."""
     if not found:
-        console.print("No violation of CDS Hooks seen.")
+        console.print("No violation of CDS Hooks found.")
         return
     counts = Counter(each.level for each in found)
     told = ", ".join(
         f"{counts[level]} {level}" for level in Obligation if counts[level]
     )
-    console.print(f"Seen of CDS Hooks ({told}):")
+    console.print(f"Violations of CDS Hooks ({told}):")
     order = list(Obligation)
     ranked = sorted(found, key=lambda each: order.index(each.level))
     for each in ranked[:_MOST]:
@@ -326,7 +326,7 @@ def size(count: int) -> str:
 
 
 def reply_json(reply: Reply) -> dict[str, Any]:
-    """Return an answer as plain data; ``body`` is null where it is no JSON."""
+    """Return an answer as plain data; ``body`` is null where it is not JSON."""
     return {
         "status": reply.status,
         "milliseconds": round(reply.seconds * 1000, 1),

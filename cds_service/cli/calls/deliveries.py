@@ -42,7 +42,7 @@ def secret_option(command: Callable[..., None]) -> Callable[..., None]:
         "--secret",
         envvar="CDS_WEBHOOK_SECRET",
         callback=_check_secret,
-        help="What deliveries are signed with.  [env: CDS_WEBHOOK_SECRET]",
+        help="Secret that signs the deliveries.  [env: CDS_WEBHOOK_SECRET]",
     )
     return option(command)
 
@@ -102,7 +102,7 @@ def read(reply: Reply) -> str:
     except (KeyError, IndexError, TypeError, AttributeError):
         with suppress(ValueError):
             return HTTPStatus(reply.status).phrase
-        return "an answer of no known form"
+        return "an answer in an unknown format"
 
 
 def answer_of(reply: Reply) -> dict[str, Any]:

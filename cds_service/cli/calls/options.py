@@ -78,14 +78,16 @@ _OPTIONS: tuple[Callable[[Command], Command], ...] = (
         help="Base of the CDS server; discovery is at URL/cds-services.",
     ),
     click.option(
-        "--hook", default="", help="Which hook; also calls what is not listed."
+        "--hook", default="", help="The hook; also calls a service that is not listed."
     ),
-    click.option("--patient", metavar="ID", default="", help="Whose chart is opened."),
+    click.option(
+        "--patient", metavar="ID", default="", help="The patient whose chart is opened."
+    ),
     click.option("--fhir", metavar="URL", default="", help="The EHR's FHIR server."),
     click.option(
-        "--user", default="", help="Who opens it, as Type/id; Practitioner/1 if needed."
+        "--user", default="", help="The user, as Type/id; by default Practitioner/1."
     ),
-    click.option("--encounter", metavar="ID", default="", help="In which encounter."),
+    click.option("--encounter", metavar="ID", default="", help="The encounter."),
     click.option(
         "--context",
         metavar="JSON|@FILE",
@@ -97,19 +99,21 @@ _OPTIONS: tuple[Callable[[Command], Command], ...] = (
         type=_FILE,
         help=f"File with the token for the FHIR server; else ${FHIR_TOKEN}.",
     ),
-    click.option("--scope", default="", help="Of that token; by default what is read."),
+    click.option(
+        "--scope", default="", help="Scope of that token; by default what is read."
+    ),
     click.option(
         "--subject",
         default="cds-service",
         show_default=True,
-        help="The service's client id, for whom the token is.",
+        help="The service's client id, in whose name the token is.",
     ),
     click.option("--no-prefetch", is_flag=True, help="Let the service read the chart."),
     click.option(
         "--partial",
         metavar="KEY",
         multiple=True,
-        help="Prefetch this key alone; repeat.",
+        help="Prefetch only this key; may be repeated.",
     ),
     click.option(
         "--all-pages", is_flag=True, help="Send all pages of a search as one."
@@ -119,7 +123,9 @@ _OPTIONS: tuple[Callable[[Command], Command], ...] = (
         is_flag=True,
         help="Send an OperationOutcome for what could not be read.",
     ),
-    click.option("--fhir-port", default=0, help="Where a fixture's chart is served."),
+    click.option(
+        "--fhir-port", default=0, help="Port that serves the chart of a fixture."
+    ),
     click.option(
         "--key", type=_FILE, help="Private key (PEM) to sign with; else no JWT."
     ),
@@ -127,34 +133,39 @@ _OPTIONS: tuple[Callable[[Command], Command], ...] = (
         "--kid", default="", help="The key's id; by default what `token key` wrote."
     ),
     click.option(
-        "--iss", default="", help="Who signs; by default the client whose key it is."
+        "--iss", default="", help="Issuer; by default the client whose key it is."
     ),
     click.option(
         "--clients",
         type=click.Path(dir_okay=False, path_type=Path),
         envvar="CDS_CLIENTS_FILE",
         show_envvar=True,
-        help="The server's clients file, which names who signs.",
+        help="The server's clients file, which names the issuer.",
     ),
     click.option("--jku", metavar="URL", default="", help="Where the public keys are."),
     click.option(
         "--alg",
         type=click.Choice(ALGORITHMS),
         default=None,
-        help="By default ES384 or RS384, as the key can.",
+        help="By default ES384 or RS384, depending on the key.",
     ),
-    click.option("--tenant", default="", help="The tenant that the JWT names."),
+    click.option("--tenant", default="", help="Tenant in the JWT."),
     click.option(
-        "--origin", metavar="URL", default="", help="Call as a page from there."
+        "--origin", metavar="URL", default="", help="Call as a web page of this origin."
     ),
     click.option(
-        "--system-actions", is_flag=True, help="System actions are agreed on."
+        "--system-actions",
+        is_flag=True,
+        help="Say that this EHR accepts system actions.",
     ),
     click.option(
         "--spec",
         metavar="VERSION",
         default="",
-        help="Judge by this CDS Hooks, such as 1.0; by default as discovery says.",
+        help=(
+            "Check against this version of CDS Hooks, such as 1.0; by default the one"
+            " that discovery shows."
+        ),
     ),
     click.option(
         "--save",
@@ -170,7 +181,7 @@ _OPTIONS: tuple[Callable[[Command], Command], ...] = (
         show_default=True,
         help="Seconds to wait for any answer.",
     ),
-    click.option("--strict", is_flag=True, help="What it SHOULD do counts as well."),
+    click.option("--strict", is_flag=True, help="Count violations of SHOULD as well."),
 )
 
 
@@ -178,7 +189,7 @@ def read_context(text: str) -> dict[str, Any]:
     """Return the fields that ``--context`` names, as JSON or in a file after ``@``.
 
     Raises:
-        click.UsageError: if it is no JSON object, or the file cannot be read.
+        click.UsageError: if it is not JSON object, or the file cannot be read.
     """
     if not text:
         return {}
@@ -189,7 +200,7 @@ def read_context(text: str) -> dict[str, Any]:
     except OSError as error:
         raise click.UsageError(f"--context: {text[1:]}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise click.UsageError(f"--context is no JSON: {error}") from error
+        raise click.UsageError(f"--context is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise click.UsageError("--context must be a JSON object of context fields")
     return value

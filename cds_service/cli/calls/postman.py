@@ -18,7 +18,7 @@ from ...protocol.conformance import read_json
 
 NO_RSA = (
     "the collection signs with an RSA key: `cds-service token key --alg RS384` makes"
-    " one to throw away"
+    " a temporary one"
 )
 
 
@@ -37,21 +37,24 @@ NO_RSA = (
 @click.option(
     "--key",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="RSA private key (PEM) that signs; one to throw away.",
+    help="RSA private key (PEM) that signs; use a temporary one.",
 )
-@click.option("--iss", default="", help="Who signs, as for `token mint`.")
+@click.option("--iss", default="", help="Issuer, as for `token mint`.")
 @click.option("--kid", default="", help="The key's id, as for `token mint`.")
 @click.option(
     "--clients",
     type=click.Path(dir_okay=False, path_type=Path),
     envvar="CDS_CLIENTS_FILE",
     show_envvar=True,
-    help="The clients file that names who signs.",
+    help="The clients file that names the issuer.",
 )
 @click.option(
     "--environment",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File for what signs, with the private key in it; it must not exist.",
+    help=(
+        "File for the environment that signs, with the private key in it; it must not"
+        " exist."
+    ),
 )
 def postman(
     base: str,
@@ -68,7 +71,7 @@ def postman(
     newman run it. With --key and --environment, what signs is written for it as well.
     """
     if (key is None) != (environment is None):
-        raise click.UsageError("--key and --environment go together.")
+        raise click.UsageError("--key and --environment must be given together.")
     text = json.dumps(build_collection(_describe(base)), indent=2) + "\n"
     if key is not None and environment is not None:
         told = json.dumps(_read_signer(key, Signer(iss, kid), clients), indent=2)
@@ -85,7 +88,7 @@ def postman(
 def _describe(base: str) -> Any:
     """What the server says of itself."""
     if parse_base(base) is None:
-        raise click.UsageError(f"--base {base} is no http(s) address")
+        raise click.UsageError(f"--base {base} is not an http(s) address")
     url = f"{base.rstrip('/')}/openapi.json"
     try:
         reply = exchange("GET", url)

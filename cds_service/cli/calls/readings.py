@@ -100,7 +100,7 @@ def _faults(step: HourStep, reply: Reply, before: bytes) -> Iterator[str]:
             yield "expected 401"
         return
     if status == 401 or status >= 500:
-        yield "expected that it is understood"
+        yield "expected the delivery to be accepted"
     elif step.repeats and reply.content != before:
         yield "expected the same answer as before"
     answer = answer_of(reply)
@@ -110,7 +110,7 @@ def _faults(step: HourStep, reply: Reply, before: bytes) -> Iterator[str]:
         if isinstance(number, int) and number and name != step.outcome
     }
     if others and not step.repeats and "results" in answer:
-        yield f"expected that all are {step.outcome}"
+        yield f"expected all to be {step.outcome}"
 
 
 def say_counts(reply: Reply) -> str:

@@ -32,7 +32,7 @@ NAMES = tuple(dict.fromkeys([*SCENARIOS, *HOURS]))
     "scenarios", nargs=-1, metavar="[SCENARIO]...", type=click.Choice(NAMES)
 )
 @click.option("--to", "url", metavar="URL", help="The server, or its webhook.")
-@click.option("--patient", metavar="ID", help="The id that the EHR knows them by.")
+@click.option("--patient", metavar="ID", help="The patient's id in the EHR.")
 @secret_option
 @click.option(
     "--as",
@@ -49,18 +49,23 @@ NAMES = tuple(dict.fromkeys([*SCENARIOS, *HOURS]))
     show_default=True,
     help="Of readings.",
 )
-@click.option("--user", default="", help="Of readings: as the source calls the wearer.")
+@click.option(
+    "--user", default="", help="For readings: the wearer's name at the source."
+)
 @click.option(
     "--token",
     envvar="CDS_WEARER_TOKEN",
-    help="Of readings: the wearer's, instead of a secret.  [env: CDS_WEARER_TOKEN]",
+    help=(
+        "For readings: the wearer's token, instead of a secret.  [env:"
+        " CDS_WEARER_TOKEN]"
+    ),
 )
 @click.option(
     "--minutes",
     type=click.IntRange(1, 1440),
     default=60,
     show_default=True,
-    help="Of readings: how long a scenario is.",
+    help="For readings: how long a scenario lasts.",
 )
 @click.option("--source", default="simulator", show_default=True, help="Begins ids.")
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -68,10 +73,14 @@ NAMES = tuple(dict.fromkeys([*SCENARIOS, *HOURS]))
     "--speed",
     type=click.FloatRange(min=0),
     default=0.0,
-    help="Minutes of a scenario that pass in a minute; 0, the default: no waiting.",
+    help=(
+        "Minutes of the scenario per minute of real time; 0, the default: do not wait."
+    ),
 )
-@click.option("--list", "listed", is_flag=True, help="Name the scenarios and stop.")
-@click.option("--dry-run", is_flag=True, help="Print the deliveries, send nothing.")
+@click.option("--list", "listed", is_flag=True, help="List the scenarios and exit.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print the deliveries instead of sending them."
+)
 @click.pass_context
 def simulate(
     context: click.Context,
@@ -102,7 +111,7 @@ def simulate(
         return
     for name in scenarios:
         if name not in known:
-            raise click.UsageError(f"{name} is no scenario of {sent_as}.")
+            raise click.UsageError(f"{name} is not a scenario of {sent_as}.")
     _check_options(readings, patient, user, token, url, secret, dry_run)
     now = datetime.now().astimezone()
     sending = Sending(

@@ -94,7 +94,7 @@ def key(alg: str, kid: str, out: Path) -> None:
 @click.option("--alg", help="Algorithm; by default ES256, ES384, ES512 or RS384.")
 @click.option("--kid", default="", help="The key's id; by default what `key` wrote.")
 @click.option(
-    "--iss", default="", help="Who signs; by default the client whose key it is."
+    "--iss", default="", help="Issuer; by default the client whose key it is."
 )
 @click.option("--aud", required=True, help="URL that will be called with the token.")
 @click.option(
@@ -102,7 +102,7 @@ def key(alg: str, kid: str, out: Path) -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     envvar="CDS_CLIENTS_FILE",
     show_envvar=True,
-    help="The clients file that names who signs.",
+    help="The clients file that names the issuer.",
 )
 @click.option("--jku", help="URL of the key set; left out by default.")
 @click.option(
@@ -141,14 +141,14 @@ def mint(
 
 @token.command()
 @click.argument("file", type=click.File("r"), default="-")
-@click.option("--aud", required=True, help="URL that the token is to be used for.")
+@click.option("--aud", required=True, help="URL that the token will be used for.")
 @click.option(
     "--clients",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     envvar="CDS_CLIENTS_FILE",
     show_envvar=True,
     required=True,
-    help="The clients file that it is held against.",
+    help="The clients file to check it against.",
 )
 @click.option(
     "--development",
@@ -191,12 +191,12 @@ def check(
 
 def _conclude(read: Token, known: Clients, checks: list[Check]) -> None:
     if any(each.problem for each in checks):
-        click.echo("a server with this clients file answers 401")
+        click.echo("a server with this clients file would answer 401")
         raise SystemExit(1)
     client = find_client(read.claims, known.clients)
     if client is not None:
         name = client.client.id
-        click.echo(f"trusted as {name}, unless it was used before")
+        click.echo(f"trusted as {name}, unless it was already used")
 
 
 def _load(file: Path, development: bool) -> Clients:

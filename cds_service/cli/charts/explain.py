@@ -49,7 +49,7 @@ class AskedRule:
         """What keeps the rule from being heard, whatever it says."""
         rule, day = self.rule, self.case.today
         if not self.served and not self.example:
-            yield "no service asks this rule"
+            yield "no service uses this rule"
         if rule.status != "active":
             yield f"its status is {rule.status}, so no card is shown"
         elif not rule.served:
@@ -57,9 +57,12 @@ class AskedRule:
         if rule.is_evaluated and not rule.in_force(day):
             yield f"it is not in force on {day}"
         if any(link.page for card in rule.cards for link in card.links):
-            yield "its links to pages of this server are left out where none are opened"
+            yield (
+                "its links to pages of this server are left out for clients that open"
+                " none"
+            )
         if rule not in self.service.program.candidates(self.case.index):
-            yield "it is not asked in a call: something that it needs is not there"
+            yield "it is not evaluated in this call: data that it needs are missing"
         yield from self.beside
 
 
@@ -72,7 +75,7 @@ class AskedRule:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A FHIR Bundle with the patient's resources.",
 )
-@click.option("--id", "patient", help="Which of several patients in the Bundle.")
+@click.option("--id", "patient", help="The patient, if the Bundle has several.")
 @click.option(
     "--alerts",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -84,8 +87,10 @@ class AskedRule:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The rules folder; by default CDS_RULES, or ./rules.",
 )
-@click.option("--now", "moment", help="When it is asked, as 2026-11-22T12:00:00Z.")
-@click.option("--json", "as_json", is_flag=True, help="Write it for a program.")
+@click.option(
+    "--now", "moment", help="Time of the evaluation, as 2026-11-22T12:00:00Z."
+)
+@click.option("--json", "as_json", is_flag=True, help="Write JSON for a program.")
 @history_options
 def explain(
     subject: str | None,
@@ -116,7 +121,7 @@ def explain(
     elif _CODE.fullmatch(subject):
         print_page(subject.upper())
     elif (bundle is None) is (name is None):
-        raise click.UsageError("say of whom: --patient bundle.json, or --case NAME")
+        raise click.UsageError("name a patient: --patient bundle.json, or --case NAME")
     else:
         scene = (
             scene_of_bundle(

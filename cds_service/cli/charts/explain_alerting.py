@@ -59,8 +59,10 @@ def history_options(command: Callable[..., None]) -> Callable[..., None]:
     The command gets ``whereabouts``, and ``history``, both None without a database.
     """
 
-    @click.option("--user", help="Who asks, for rules that are once per user.")
-    @click.option("--encounter", help="For rules that are once per encounter.")
+    @click.option("--user", help="The user, for rules with once_per: user.")
+    @click.option(
+        "--encounter", help="The encounter, for rules with once_per: encounter."
+    )
     @wraps(command)
     def with_history(
         whereabouts: Whereabouts | None,

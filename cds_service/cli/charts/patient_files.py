@@ -44,7 +44,7 @@ def read_json(file: Path, now: datetime) -> Any:
     try:
         content = json.loads(mend(file.read_bytes())[0])
     except (ValueError, RecursionError) as error:
-        raise click.ClickException(f"{file} is no JSON: {error}") from error
+        raise click.ClickException(f"{file} is not JSON: {error}") from error
     except OSError as error:
         reason = error.strerror or "not a file"
         raise click.ClickException(f"{file} cannot be read: {reason}") from error
@@ -298,7 +298,7 @@ def _read_case(folder: Path, name: str, now: datetime) -> Patient:
 def _read_bundle(file: Path, now: datetime) -> dict[str, Any]:
     bundle = _read(file, now)
     if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
-        raise NoPatient(f"{file.name} is no FHIR Bundle")
+        raise NoPatient(f"{file.name} is not a FHIR Bundle")
     entries = bundle.get("entry")
     if isinstance(entries, list):
         bundle["entry"] = [_with_id(each) for each in entries]

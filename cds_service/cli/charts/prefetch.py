@@ -20,14 +20,16 @@ _POLICIES = {
     Policy.SKIP: "skip: this service never asks for it",
 }
 _SCOPES = {
-    "patient": "One read. It shows whose chart this is, and that it is the right one.",
+    "patient": (
+        "One read. It shows whose chart this is, and confirms that it is the right one."
+    ),
     "conditions": (
-        "Not narrowed by code or status: that a patient does not have a problem can "
-        "be said only of a whole list."
+        "Not narrowed by code or status: only a complete list shows that a patient "
+        "does not have a problem."
     ),
     "medication_requests": (
         "Not narrowed by code or status: EHRs code medicines as products of many "
-        "systems, and one left out would look like one not taken."
+        "systems, and one that is left out would look like one that is not taken."
     ),
     "observations": "Only results with these codes.",
     "consents": (
@@ -79,7 +81,7 @@ class QueryReason:
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="How it is written.",
+    help="Output format.",
 )
 def prefetch(wanted: str | None, rules: Path | None, form: str) -> None:
     """Print what each service asks an EHR for, and which rule needs it for what.
@@ -193,8 +195,8 @@ def _written(service: ServiceRules, compiled: Compilation) -> Iterable[str]:
         for reason in reasons:
             yield from _why(reason)
     yield ""
-    yield "  Drafted orders come with the call, and wearable alerts by webhook:"
-    yield "  no query asks for them."
+    yield "  Draft orders arrive with the call, and wearable alerts by webhook:"
+    yield "  neither needs a query."
     yield ""
 
 

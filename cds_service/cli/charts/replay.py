@@ -280,10 +280,12 @@ def change_json(change: PatientChange) -> dict[str, Any]:
 @click.option(
     "--before",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The rules folder to compare with: whose outcome changes is listed.",
+    help="The rules folder to compare with: patients whose outcome changes are listed.",
 )
 @click.option("--service", "wanted", help="Only the rules of the service with this id.")
-@click.option("--now", "moment", help="When it is asked, as 2026-11-22T12:00:00Z.")
+@click.option(
+    "--now", "moment", help="Time of the evaluation, as 2026-11-22T12:00:00Z."
+)
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 @database_options
 @click.pass_context
@@ -318,7 +320,7 @@ def replay(
         found.changes = [each for each in found.changes if each.rule in known]
         found.before = {k: v for k, v in found.before.items() if k in known}
     if not found.patients and not found.broken:
-        raise click.UsageError(f"{corpus} holds no Bundle")
+        raise click.UsageError(f"{corpus} contains no Bundle")
     if as_json:
         click.echo(json.dumps(_json(found), indent=2, ensure_ascii=False))
     else:

@@ -34,7 +34,7 @@ AS_NOW = (
     "wearables are told as the database has them now: what came, or was corrected or"
     " removed, since then is not told apart"
 )
-WITHHELD = "what the patient does not permit to use is left out"
+WITHHELD = "data that the patient does not permit to be used are left out"
 LATELY = timedelta(minutes=5)
 """Up to which time ago what is asked is asked of now."""
 
@@ -117,7 +117,7 @@ class Bystander:
         lost = _lost_before(service, now, self._at.kept_days)
         if lost:
             worn = replace(worn, days=None, tallies=None)
-            notes.append(f"days before {lost} are kept no longer: days are not read")
+            notes.append(f"days before {lost} are no longer stored: days are not read")
         if sent is not None:
             worn = replace(worn, alerts=sent, places={}, whole=True)
         chart = with_partial_alerts(chart, replace(heeded, wearables=worn))
@@ -189,7 +189,7 @@ _OPTIONS: tuple[Callable[[Callable[..., None]], Callable[..., None]], ...] = (
         help="A server's database: what wearables told of days, streams and episodes,"
         " as a call sees it.",
     ),
-    click.option("--tenant", default="default", help="Whose patient it is there."),
+    click.option("--tenant", default="default", help="Tenant of the patient."),
     click.option("--fhir-base", default="-", help="The patient's FHIR server."),
     click.option(
         "--summaries-kept-days",
@@ -199,6 +199,6 @@ _OPTIONS: tuple[Callable[[Callable[..., None]], Callable[..., None]], ...] = (
         show_envvar=True,
         default=Config.model_fields["summaries_kept_days"].default,
         show_default=True,
-        help="How long the server keeps summaries of days.",
+        help="How many days the server keeps daily summaries.",
     ),
 )

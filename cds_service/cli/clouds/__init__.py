@@ -52,7 +52,7 @@ class OpenSite:
         if found:
             ids = ", ".join(each.cloud.id for each in found)
             raise click.ClickException(f"there are several of {name}; name one: {ids}")
-        text = f"no cloud of the clients file is called {name} or is one of {name}"
+        text = f"no cloud in the clients file has the id or vendor {name}"
         raise click.ClickException(text)
 
     @property
@@ -122,7 +122,7 @@ def _ended(
     clouds = {(each.tenant, each.id): each for each in config.clients.clouds}
     for grant in grants:
         cloud = clouds.get((grant.wearer.tenant, grant.wearer.source))
-        problems[grant] = "no cloud of the clients file has that id"
+        problems[grant] = "no cloud in the clients file has that id"
         if cloud is not None:
             desk = CloudDesk(cloud, store, vault, pool)
             told = disconnect(desk, grant, asked.by, subscriber)

@@ -57,7 +57,7 @@ def _asking(name: str, title: str) -> click.Command:
         name=name,
         help=f"Ask a wearer for permission at {title}; print the link, and wait.",
     )
-    @click.option("--user", required=True, help="The wearer, as links name them.")
+    @click.option("--user", required=True, help="The wearer, by the name in the links.")
     @operator_option
     def ask(user: str, by: str) -> None:
         with open_site() as site:
@@ -72,7 +72,9 @@ for _vendor in VENDORS.values():
 
 def _connect(site: OpenSite, desk: CloudDesk, user: str, by: str) -> None:
     if not desk.links(user):
-        click.echo(f"No link names {user} yet; until one does nothing is fetched.")
+        click.echo(
+            f"{user} is not linked to a patient yet; until then, nothing is fetched."
+        )
     if note := desk.cloud.vendor.note:
         click.echo(note)
     if site.config.profile is Profile.DEVELOPMENT:
@@ -80,7 +82,9 @@ def _connect(site: OpenSite, desk: CloudDesk, user: str, by: str) -> None:
     else:
         done = _at_the_server(desk, user, by, f"{site.config.public_url}{PATH}")
     if done is None:
-        raise click.ClickException("Nobody came back in time; ask for another link.")
+        raise click.ClickException(
+            "The wearer did not finish in time; ask for another link."
+        )
     if done.text != CONNECTED:
         raise click.ClickException(done.text)
     grant = desk.store.grants.find(desk.cloud.tenant, desk.cloud.id, user)
@@ -122,7 +126,7 @@ def _at_the_server(desk: CloudDesk, user: str, by: str, url: str) -> Return | No
 
 def _show(asked: Invitation) -> None:
     until = asked.until.astimezone().strftime("%H:%M")
-    click.echo(f"Have the wearer open this link; it is good once, until {until}:")
+    click.echo(f"Ask the wearer to open this link; it works once, until {until}:")
     click.echo(f"\n{asked.link}\n")
 
 
@@ -143,7 +147,7 @@ def _subscribed(done: Subscribed) -> str:
 
 @connect.command(name="subscribe")
 @click.option("--source", required=True, help="The cloud, by its id or vendor.")
-@click.option("--user", default="", help="Only of this wearer, as links name them.")
+@click.option("--user", default="", help="Only this wearer, by the name in the links.")
 def subscribe(source: str, user: str) -> None:
     """Have a vendor notify of what wearers permit, now; each pull does when it is due.
 
@@ -186,7 +190,7 @@ def _subscribe(
 
 
 @connect.command(name="list")
-@click.option("--source", default="", help="Only those of this source.")
+@click.option("--source", default="", help="Only this source.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_grants(source: str, as_json: bool) -> None:
     """List what wearers have permitted, and how far it was fetched."""
@@ -256,7 +260,7 @@ def _line(told: Mapping[str, Any]) -> str:
 
 @connect.command(name="revoke")
 @click.option("--source", required=True, help="The cloud, by its id or vendor.")
-@click.option("--user", required=True, help="The wearer, as links name them.")
+@click.option("--user", required=True, help="The wearer, by the name in the links.")
 @operator_option
 def revoke_grant(source: str, user: str, by: str) -> None:
     """End a permission: at the vendor, and here, where its tokens are removed."""
@@ -264,15 +268,19 @@ def revoke_grant(source: str, user: str, by: str) -> None:
         desk = site.desk(source)
         grant = desk.store.grants.find(desk.cloud.tenant, desk.cloud.id, user)
         if grant is None or grant.state is not GrantState.ACTIVE:
-            raise click.ClickException(f"{user} has permitted nothing that holds")
+            raise click.ClickException(f"{user} has no permission in force")
         problem, notified = disconnect(desk, grant, f"operator:{by}", site.subscriber)
     if notified:
-        click.echo(f"The vendor may notify on, and nobody listens ({notified}).")
+        click.echo(
+            "The vendor may continue to send notifications, which are ignored"
+            f" ({notified})."
+        )
     if problem:
         raise click.ClickException(
-            f"ended here, not at the vendor ({problem}): the wearer can end it there"
+            f"ended here, but not at the vendor ({problem}): the wearer can end it"
+            " there"
         )
-    click.echo("Ended, at the vendor as well.")
+    click.echo("Ended, here and at the vendor.")
 
 
 def _now() -> datetime:

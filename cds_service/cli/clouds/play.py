@@ -15,7 +15,9 @@ def play() -> None:
 
 @play.command(name="google-fit")
 @click.option("--port", default=9100, show_default=True, help="Port of 127.0.0.1.")
-@click.option("--allow", is_flag=True, help="Permit at once, without the page.")
+@click.option(
+    "--allow", is_flag=True, help="Grant permission at once, without showing the page."
+)
 def play_google_fit(port: int, allow: bool) -> None:
     """Play Google Fit until SIGTERM or SIGINT: some thousand steps on each day.
 
@@ -27,7 +29,7 @@ def play_google_fit(port: int, allow: bool) -> None:
         signal.signal(each, lambda *_: stop.set())
     try:
         with serve_played(PlayedGoogle(allows_at_once=allow), port) as base:
-            click.echo(f"Google Fit is played at {base}")
+            click.echo(f"Google Fit is simulated at {base}")
             stop.wait()
     except OSError as error:
         raise click.ClickException(f"port {port}: {error.strerror}") from error

@@ -49,13 +49,17 @@ class _Every(click.ParamType[int]):
 
 @click.command()
 @click.option("--source", default="", help="Only from this cloud, by its id.")
-@click.option("--user", default="", help="Only of this wearer, as links name them.")
-@click.option("--once", is_flag=True, help="Pull once and end, as without --every.")
-@click.option("--every", type=_Every(), help="Pull again and again, such as 15m.")
+@click.option("--user", default="", help="Only this wearer, by the name in the links.")
 @click.option(
-    "--named", is_flag=True, help="Only what vendors' notifications have named."
+    "--once", is_flag=True, help="Fetch once and exit; the default without --every."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a part.")
+@click.option(
+    "--every", type=_Every(), help="Fetch repeatedly, at this interval, such as 15m."
+)
+@click.option(
+    "--named", is_flag=True, help="Fetch only what vendors' notifications have named."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per part.")
 def pull(
     source: str, user: str, once: bool, every: int | None, named: bool, as_json: bool
 ) -> None:
@@ -71,7 +75,7 @@ def pull(
     --every it ends at SIGTERM or SIGINT, after what is under way.
     """
     if once and every:
-        raise click.UsageError("--once and --every do not go together")
+        raise click.UsageError("--once and --every exclude each other")
     stop = _stopped_by_signals() if every else threading.Event()
     show = _print_json if as_json else _print
     with open_site() as site:

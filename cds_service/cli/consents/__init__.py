@@ -26,7 +26,9 @@ from ..valuesets import rules_option
     verbs={
         "read": Verb("read", "Store all Consents of a FHIR server."),
         "send": Verb("send", "Make a Consent of a patient and deliver it."),
-        "show": Verb("show", "Say what is kept of a patient, and permits by now."),
+        "show": Verb(
+            "show", "Show a patient's stored Consents, and what they permit now."
+        ),
     },
 )
 def consent() -> None:
@@ -92,13 +94,16 @@ clients_options: tuple[Callable[[Callable[..., None]], Callable[..., None]], ...
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         envvar="CDS_CLIENTS_FILE",
         show_envvar=True,
-        help="The clients file: what the hospital is called in Consents.",
+        help="The clients file, which says how Consents name the hospital.",
     ),
     click.option(
         "--assumed/--required",
         default=_assumed,
         show_default="CDS_WEARABLES_CONSENT",
-        help="Whether patients agree until they say anything about wearable data.",
+        help=(
+            "Whether consent is assumed until patients say anything about wearable"
+            " data."
+        ),
     ),
 )
 """How a server reads Consents."""
@@ -110,7 +115,9 @@ _OPTIONS: tuple[Callable[[Callable[..., None]], Callable[..., None]], ...] = (
         "--fhir-base",
         default="-",
         show_default=True,
-        help="The FHIR server whose patient ids they are, if the tenant has several.",
+        help=(
+            "The FHIR server that the patient ids belong to, if the tenant has several."
+        ),
     ),
     rules_option,
     *clients_options,

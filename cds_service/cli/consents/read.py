@@ -50,7 +50,7 @@ class Counts:
         if not self.patients:
             return "Nothing is stored."
         of = counted(self.patients, "patient", "patients")
-        return f"What came of {of} is stored; run it again for the rest."
+        return f"What was read of {of} is stored; run it again for the rest."
 
     def __str__(self) -> str:
         return (
@@ -116,7 +116,7 @@ def check_tenancy(tenancy: Tenancy) -> None:
     if known and (tenancy.tenant, tenancy.fhir_base) not in known:
         named = "; ".join(f"--tenant {each} --fhir-base {base}" for each, base in known)
         raise click.UsageError(
-            f"no client of the clients file is of these; try {named}"
+            f"no client in the clients file matches these; try {named}"
         )
 
 
@@ -130,7 +130,7 @@ def why_emptied(told: ConsentsTold, before: Sized) -> Iterator[str]:
     """Yield a sentence where nothing came of a server that had told of patients."""
     if told.pages and not told.consents and before:
         of = counted(len(before), "patient", "patients")
-        yield f"The server has no Consent at all, and told of {of} before."
+        yield f"The server has no Consent at all, but had {of} before."
 
 
 def conclude(
@@ -147,7 +147,7 @@ def conclude(
         of = counted(len(told.held), "patient", "patients")
         click.echo(f"{read} of {of} read; {counts}; {told.unreadable} unreadable")
     if reasons:
-        kept = "What came is stored" if told.consents else "Nothing is stored"
+        kept = "What was read is stored" if told.consents else "Nothing is stored"
         if told.consents and (blind or told.unsure):
             kept += " but for new permissions where a denial may be missing"
         reasons = [*reasons, f"{kept}, and nothing is forgotten."]

@@ -53,7 +53,9 @@ def read_codes(
 
 @click.command()
 @click.option("--to", "url", metavar="URL", help="The server, or its webhook.")
-@click.option("--patient", metavar="ID", required=True, help="As the EHR knows them.")
+@click.option(
+    "--patient", metavar="ID", required=True, help="The patient's id in the EHR."
+)
 @secret_option
 @click.option(
     "--permit",
@@ -62,7 +64,7 @@ def read_codes(
     default="collect,use",
     show_default=True,
     callback=read_actions,
-    help="Of collect, use and disclose, with commas.",
+    help="Any of collect, use and disclose, separated by commas.",
 )
 @click.option(
     "--code",
@@ -70,12 +72,14 @@ def read_codes(
     metavar="SYSTEM|CODE",
     multiple=True,
     callback=read_codes,
-    help="Only for such data, as loinc|8867-4; repeat.",
+    help="Only for these data, as loinc|8867-4; may be repeated.",
 )
-@click.option("--until", default="", help="Its last day, or the moment it ends.")
-@click.option("--id", help="The Consent's id; by default one that the patient gives.")
-@click.option("--withdraw", "withdrawn", is_flag=True, help="Take back what it said.")
-@click.option("--dry-run", is_flag=True, help="Print the Consent, send nothing.")
+@click.option("--until", default="", help="Its last day, or the time at which it ends.")
+@click.option("--id", help="The Consent's id; by default derived from the patient.")
+@click.option("--withdraw", "withdrawn", is_flag=True, help="Withdraw the Consent.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print the Consent instead of sending it."
+)
 def send(
     url: str | None, secret: str | None, id: str | None, dry_run: bool, **wish: Any
 ) -> None:
@@ -126,7 +130,9 @@ def ask(resource: dict[str, Any], url: str, secret: str) -> dict[str, Any]:
             message += " (`formats` of a source in the clients file)"
         raise click.ClickException(message)
     if result.get("status") != "accepted":
-        message = "the server knows a later version of this Consent, which holds"
+        message = (
+            "the server has a later version of this Consent, which remains in force"
+        )
         raise click.ClickException(message)
     return result
 

@@ -122,7 +122,7 @@ def print_kept(console: Console, kept: Kept) -> None:
     whose += f"{kept.patient.fhir_base})"
     otherwise = "permitted" if kept.assumed else "neither stored nor shown"
     if not kept.records:
-        none = f"Nothing is kept of the Consents of patient {whose}; wearable data are "
+        none = f"There are no stored Consents of patient {whose}; wearable data are "
         console.print(Text(f"{none}{otherwise}."), soft_wrap=True)
         return
     number = counted(len(kept.records), "Consent is", "Consents are")
@@ -135,7 +135,9 @@ def print_kept(console: Console, kept: Kept) -> None:
         for each in doubts(consent):
             console.print(Text(f"    {clean(each)}", style="yellow"), soft_wrap=True)
     if kept.assumed:
-        console.print("Until they say anything about wearable data, all is permitted.")
+        console.print(
+            "Until they say anything about wearable data, everything is permitted."
+        )
     console.print()
     console.print(_table(kept))
 

@@ -61,8 +61,10 @@ def shown(url: str) -> str:
         "backup": Verb("backups", "Write the whole database into a file."),
         "copy": Verb("moving", "Copy one database into another, of either kind."),
         "migrate": Verb("moving", "Bring the schema up to date."),
-        "prune": Verb("prune", "Remove what is older than it has to be kept."),
-        "restore": Verb("backups", "Put a backup where the database is to be."),
+        "prune": Verb(
+            "prune", "Remove data that are older than the retention periods."
+        ),
+        "restore": Verb("backups", "Restore a backup."),
     },
 )
 def database() -> None:

@@ -49,7 +49,7 @@ def audit() -> None:
     type=click.Choice(["jsonl", "fhir"]),
     default="jsonl",
     show_default=True,
-    help="Rows as they are, or FHIR R4 AuditEvents; one a line.",
+    help="Rows as they are, or FHIR R4 AuditEvents; one per line.",
 )
 @out_option
 def export_rows(
@@ -102,7 +102,7 @@ def write_anchors(database: str, out: Path | None) -> None:
     "--anchors",
     "kept",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="What `audit anchors` wrote before.",
+    help="The file that `audit anchors` wrote before.",
 )
 @click.pass_context
 def verify_rows(context: click.Context, database: str, kept: Path | None) -> None:
@@ -136,7 +136,7 @@ def read_anchors(file: Path) -> list[Anchor]:
         lines = file.read_text("utf-8").splitlines()
         return [Anchor(**json.loads(line)) for line in lines if line.strip()]
     except (ValueError, TypeError) as error:
-        message = f"{file} holds no anchors; `cds-service audit anchors` writes them"
+        message = f"{file} contains no anchors; `cds-service audit anchors` writes them"
         raise click.ClickException(message) from error
 
 

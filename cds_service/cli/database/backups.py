@@ -28,7 +28,7 @@ anchors_option = click.option(
     "--anchors",
     "kept",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="What `audit anchors` wrote before; the copy must have these rows.",
+    help="The file that `audit anchors` wrote before; the copy must have these rows.",
 )
 
 
@@ -58,7 +58,7 @@ def backup(file: Path, database: str, kept: Path | None) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @database_option
 @anchors_option
-@click.option("--replace", is_flag=True, help="Replace the database that is there.")
+@click.option("--replace", is_flag=True, help="Replace the existing database.")
 def restore(file: Path, database: str, kept: Path | None, replace: bool) -> None:
     """Put the backup in FILE where the database is to be.
 
@@ -75,7 +75,9 @@ def restore(file: Path, database: str, kept: Path | None, replace: bool) -> None
                 f" with {_restore_command(database, file)}"
             )
         if target.exists() and not replace:
-            raise StoreError("there is a database; --replace puts the backup there")
+            raise StoreError(
+                "a database already exists; --replace replaces it with the backup"
+            )
         with room_beside(target) as copy, database_out_of_use(target):
             copy_file(file, copy)
             rows = _look_at(copy, known)

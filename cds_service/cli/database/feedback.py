@@ -15,10 +15,10 @@ from . import database_option, open_store, shown
 
 since_option = click.option(
     "--since",
-    help="First day, or moment, in UTC: 2026-11-01. By default 30 days before the end.",
+    help="First day or time, in UTC: 2026-11-01. By default 30 days before the end.",
 )
 until_option = click.option(
-    "--until", help="Day, or moment, that is no longer in it. By default now."
+    "--until", help="The first day or time after the report. By default now."
 )
 
 
@@ -37,7 +37,7 @@ def feedback() -> None:
     type=click.Choice(["text", "json", "csv"]),
     default="text",
     show_default=True,
-    help="How the report is written.",
+    help="Output format.",
 )
 def report(database: str, since: str | None, until: str | None, form: str) -> None:
     """Count cards shown, accepted, overridden and held back, by rule and version.
@@ -72,7 +72,7 @@ def report(database: str, since: str | None, until: str | None, form: str) -> No
     type=click.Choice(["csv", "json"]),
     default="csv",
     show_default=True,
-    help="How it is written.",
+    help="Output format.",
 )
 @click.option(
     "--out",
@@ -82,7 +82,7 @@ def report(database: str, since: str | None, until: str | None, form: str) -> No
 @click.option(
     "--with-comments",
     is_flag=True,
-    help="With what clinicians wrote, which may name patients.",
+    help="Include clinicians' comments, which may name patients.",
 )
 def export(
     database: str,
@@ -202,7 +202,7 @@ def report_lines(reports: Sequence[RuleReport], period: Period) -> Iterable[str]
     """Yield the report as a table, and below it why cards were overridden."""
     yield f"from {_day(period.since)} until {_day(period.until)}"
     if not reports:
-        yield "no call in this time"
+        yield "no calls in this period"
         return
     table = [COLUMNS, *(_cells(each) for each in reports)]
     widths = [max(len(row[column]) for row in table) for column in range(len(COLUMNS))]

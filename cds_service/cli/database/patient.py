@@ -25,7 +25,10 @@ def _user() -> str:
 
 
 operator_option = click.option(
-    "--by", default=_user, show_default="login", help="Who asks, for the trail."
+    "--by",
+    default=_user,
+    show_default="login",
+    help="Who runs this, for the audit trail.",
 )
 
 
@@ -46,7 +49,7 @@ def _patient_options(command: Callable[..., None]) -> Callable[..., None]:
             "--fhir-base",
             default="-",
             show_default=True,
-            help="FHIR server whose id it is; - where the tenant has one.",
+            help="FHIR server that the id belongs to; - if the tenant has only one.",
         ),
         click.option("--tenant", default="default", show_default=True, help="Of whom."),
         click.option("--patient", metavar="ID", required=True, help="Whose data."),

@@ -36,23 +36,23 @@ def _days(name: str) -> int | None:
     type=click.IntRange(1),
     default=lambda: _days("CDS_SAMPLES_KEPT_DAYS"),
     show_default="CDS_SAMPLES_KEPT_DAYS",
-    help="Days that readings of wearables are kept, from when they were measured.",
+    help="Days that readings of wearables are kept, counted from the measurement.",
 )
 @click.option(
     "--quarantine-older-than",
     type=click.IntRange(1),
     default=lambda: _days("CDS_QUARANTINE_KEPT_DAYS"),
     show_default="CDS_QUARANTINE_KEPT_DAYS",
-    help="Days that readings are held of a wearer whom nobody knows.",
+    help="Days that readings of unknown wearers are kept.",
 )
 @click.option(
     "--summaries-older-than",
     type=click.IntRange(1),
     default=lambda: _days("CDS_SUMMARIES_KEPT_DAYS"),
     show_default="CDS_SUMMARIES_KEPT_DAYS",
-    help="Days that summaries of days are kept, and what detectors made of each.",
+    help="Days that daily summaries and detectors' results are kept.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say how many rows are older.")
+@click.option("--dry-run", is_flag=True, help="Only count the rows that are older.")
 @click.pass_context
 def prune(
     context: click.Context,

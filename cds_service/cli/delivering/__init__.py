@@ -31,21 +31,23 @@ TO_REPORT = (
     package=__name__,
     invoke_without_command=True,
     verbs={
-        "backfill": Verb("outbox", "Queue what was there before for a destination."),
-        "drop": Verb("outbox", "Leave something unsent."),
-        "list": Verb("outbox", "List what waits, and for whom.", name="list_rows"),
-        "retry": Verb("outbox", "Try again what was given up."),
-        "show": Verb("outbox", "Say all that is known of what waits."),
+        "backfill": Verb("outbox", "Queue older data for a destination."),
+        "drop": Verb("outbox", "Cancel a delivery."),
+        "list": Verb(
+            "outbox", "List what is waiting, by destination.", name="list_rows"
+        ),
+        "retry": Verb("outbox", "Retry deliveries that were given up."),
+        "show": Verb("outbox", "Show everything that is known about one delivery."),
     },
 )
-@click.option("--once", is_flag=True, help="Tell what is due by now, and end.")
+@click.option("--once", is_flag=True, help="Deliver what is due now, and exit.")
 @click.option("--destination", default="", help="Only this one; by default all.")
 @click.option(
     "--connections",
     default=CONNECTIONS,
     show_default=True,
     type=click.IntRange(1, 64),
-    help="To one destination at a time.",
+    help="Connections at a time to one destination.",
 )
 @click.pass_context
 def deliver(
@@ -114,9 +116,7 @@ def _left(
         told, done = [], progress.get(each.destination, DispatchProgress())
         if each.due:
             why = done.problem or each.health.last_problem
-            told.append(
-                f"{each.due:,} to be tried again" + (f" ({why})" if why else "")
-            )
+            told.append(f"{each.due:,} to retry" + (f" ({why})" if why else ""))
         if each.dead:
             told.append(f"{each.dead:,} given up, see `cds-service deliver list`")
         if done.fault:

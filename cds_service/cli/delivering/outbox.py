@@ -20,7 +20,7 @@ MOST = 10_000
 def _chosen_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--all", "all_of", is_flag=True, help="All that were given up."),
-        click.option("--destination", default="", help="Only of this one."),
+        click.option("--destination", default="", help="Only this one."),
         click.argument("ids", nargs=-1, type=int, metavar="[ID]..."),
     ):
         command = option(command)
@@ -29,12 +29,12 @@ def _chosen_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.command("list")
 @with_desk
-@click.option("--destination", default="", help="Only of this one.")
+@click.option("--destination", default="", help="Only this one.")
 @click.option(
     "--state",
     default="",
     type=click.Choice(["", WAITING, WITHHELD, DEAD, DROPPED]),
-    help="Only those that wait, are withheld, were given up or dropped.",
+    help="Only those that are waiting, withheld, given up or dropped.",
 )
 @click.option("--most", default=50, show_default=True, type=click.IntRange(0, MOST))
 @json_option
@@ -66,7 +66,7 @@ def show(desk: LinkDesk, id: int) -> None:
     """
     found = desk.store.outbox_desk.rows(Chosen(ids=(id,)), 1)
     if not found:
-        raise click.ClickException(f"nothing waits under {id}; see `deliver list`")
+        raise click.ClickException(f"there is no delivery {id}; see `deliver list`")
     click.echo(json.dumps(_row(found[0]), indent=2))
 
 
@@ -81,7 +81,7 @@ def retry(desk: LinkDesk, ids: Sequence[int], destination: str, all_of: bool) ->
     """
     chosen = _chosen(ids, destination, all_of, DEAD)
     done = desk.store.outbox_desk.retry(chosen, _event(desk, "retry", chosen))
-    click.echo(f"{done:,} to be tried again")
+    click.echo(f"{done:,} will be sent again")
 
 
 @click.command()
@@ -99,16 +99,16 @@ def drop(
     """
     chosen = _chosen(ids, destination, all_of, "" if ids else DEAD)
     if not yes:
-        click.confirm("The destination will not hear of it. Go on?", abort=True)
+        click.confirm("It will not be sent to the destination. Go on?", abort=True)
     done = desk.store.outbox_desk.drop(chosen, _event(desk, "drop", chosen))
     click.echo(f"{done:,} dropped")
 
 
 @click.command()
 @with_desk
-@click.option("--destination", required=True, help="As the clients file calls it.")
-@click.option("--since", type=TimeOption(), required=True, help="From when on.")
-@click.option("--until", type=TimeOption(), help="Before when; by default now.")
+@click.option("--destination", required=True, help="Its name in the clients file.")
+@click.option("--since", type=TimeOption(), required=True, help="Start of the period.")
+@click.option("--until", type=TimeOption(), help="End of the period; by default now.")
 def backfill(
     desk: LinkDesk, destination: str, since: datetime, until: datetime | None
 ) -> None:
@@ -121,7 +121,8 @@ def backfill(
     known = {each.destination for each in desk.store.outbox_desk.backlogs(now)}
     if destination not in known:
         raise click.ClickException(
-            f"no server or deliverer has started with destination {destination} yet"
+            "no server or deliverer has been started with the destination"
+            f" {destination} yet"
         )
     span = (since, until or now)
     event = AuditEvent(
@@ -135,12 +136,12 @@ def backfill(
         total += added
         line.say(f"{total:,} things")
     line.clear()
-    click.echo(f"{total:,} to be told")
+    click.echo(f"{total:,} to be delivered")
 
 
 def _chosen(ids: Sequence[int], destination: str, all_of: bool, state: str) -> Chosen:
     if bool(ids) == all_of:
-        raise click.UsageError("name things by their ids, or --all")
+        raise click.UsageError("give the ids, or --all")
     return Chosen(tuple(ids), destination, state)
 
 
@@ -174,10 +175,10 @@ def _line(backlog: Backlog) -> str:
         f" {backlog.withheld:,} withheld, {backlog.dead:,} given up"
     )
     if not backlog.configured:
-        told += "; the clients file has it no longer"
+        told += "; no longer in the clients file"
     until = backlog.health.open_until
     if until and backlog.health.is_left_alone(datetime.now(UTC)):
-        told += f"; left alone until {until:%H:%M:%S} UTC"
+        told += f"; paused until {until:%H:%M:%S} UTC"
     if backlog.health.last_problem:
         told += f": {clean(backlog.health.last_problem)}"
     return told

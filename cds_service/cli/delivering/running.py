@@ -150,4 +150,4 @@ def _progress(dispatchers: Sequence[Dispatcher]) -> str:
     sent = sum(each.sent for each in parts)
     failed = sum(each.failed for each in parts)
     declined = sum(each.declined for each in parts)
-    return f"{sent:,} told, {failed:,} to be tried again, {declined:,} given up"
+    return f"{sent:,} delivered, {failed:,} to retry, {declined:,} given up"

@@ -93,15 +93,13 @@ def _identity_options(wanted: Wanted) -> tuple[Decorator, ...]:
     newer, older = wanted.scopes
     return (
         click.option(
-            "--bearer-file", type=_FILE, help="File with a token, and nothing else."
+            "--bearer-file", type=_FILE, help="File that contains only a token."
         ),
         click.option(
             "--client-id", default="", help="Client id for SMART backend services."
         ),
         click.option("--key", type=_FILE, help="Its private key: PEM, JWK or JWK Set."),
-        click.option(
-            "--kid", default="", help="The key's id; a JWK may say it itself."
-        ),
+        click.option("--kid", default="", help="The key's id; a JWK may contain it."),
         click.option(
             "--token-url",
             default="",
@@ -111,7 +109,7 @@ def _identity_options(wanted: Wanted) -> tuple[Decorator, ...]:
         click.option(
             "--scope",
             default="",
-            help=f"What to ask for; by default {newer}, or {older} where the server "
+            help=f"Scope to request; by default {newer}, or {older} where the server "
             "knows scopes of SMART 1 only.",
         ),
     )
@@ -122,7 +120,10 @@ _MANNERS: tuple[Decorator, ...] = (
     click.option(
         "--rate",
         type=click.FloatRange(0, 1000, min_open=True),
-        help="Requests a second at most; by default as fast as the server answers.",
+        help=(
+            "Largest number of requests per second; by default as many as the server"
+            " answers."
+        ),
     ),
     click.option(
         "--max-attempts",
@@ -224,7 +225,7 @@ def check_scope(credentials: Credentials, wanted: Wanted, search: str) -> None:
         raise click.ClickException(str(failure)) from failure
     found = granted(credentials, search)
     if found is Grant.NONE:
-        message = f"The token that was given permits no search of {wanted.many}; its "
+        message = f"The token does not permit a search of {wanted.many}; its "
         raise click.ClickException(f"{message}scope is {credentials.scope}.")
     if found is Grant.NARROWED:
         message = f"warning: the token shows some {wanted.many} only; its scope is "
@@ -242,7 +243,7 @@ def _read_token(file: Path) -> str:
     _warn_if_exposed(file)
     token = file.read_bytes()[:100_000].decode("latin-1").strip()
     if not _TOKEN.fullmatch(token):
-        raise click.UsageError(f"{file} holds no token on a line of its own")
+        raise click.UsageError(f"{file} contains no token on a line of its own")
     return token
 
 

@@ -51,30 +51,30 @@ def export_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(
         (
             click.option(
-                "--since", type=TimeOption(), required=True, help="From when on."
+                "--since", type=TimeOption(), required=True, help="Start of the period."
             ),
             click.option("--until", type=TimeOption(), help="By default now."),
-            click.option(
-                "--patient", metavar="ID", default="", help="Only of this one."
-            ),
+            click.option("--patient", metavar="ID", default="", help="Only this one."),
             click.option(
                 "--format",
                 "form",
                 type=click.Choice([NDJSON, CSV]),
                 default=NDJSON,
                 show_default=True,
-                help="FHIR, a resource a line; or a table.",
+                help="FHIR, one resource per line; or a table.",
             ),
             click.option(
                 "--output",
                 type=click.Path(dir_okay=False, path_type=Path),
-                help="The file; by default standard output.",
+                help="Output file; by default standard output.",
             ),
             click.option(
-                "--resume", is_flag=True, help="Go on with one that was interrupted."
+                "--resume", is_flag=True, help="Continue an interrupted export."
             ),
             click.option(
-                "--fresh", is_flag=True, help="Start anew, without what was unfinished."
+                "--fresh",
+                is_flag=True,
+                help="Start over, and discard an interrupted export.",
             ),
             click.option(
                 "--public-url",
@@ -204,7 +204,7 @@ def _write(
     try:
         taken = take_into(files, taker, take, position, look)
     except KeyboardInterrupt:
-        message = f"Interrupted. {files.partial} is kept; --resume goes on."
+        message = f"Interrupted. {files.partial} is kept; --resume continues."
         raise click.ClickException(message) from None
     files.finish()
     return taken
@@ -216,5 +216,5 @@ def _how_many(taken: Taken, what: str) -> str:
         told += f"; {taken.withheld:,} withheld, which patients do not permit to "
         told += "disclose"
     if taken.unfinished:
-        told += f"; {taken.unfinished:,} not over yet"
+        told += f"; {taken.unfinished:,} not finished yet"
     return told

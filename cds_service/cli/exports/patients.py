@@ -52,17 +52,21 @@ def patients() -> None:
     type=click.Choice(["csv", "jsonl"]),
     default="csv",
     show_default=True,
-    help="How it is written: a table, or a JSON object a line.",
+    help="Output format: a table, or one JSON object per line.",
 )
 @click.option(
     "--query",
     default="Patient",
     show_default=True,
-    help="Which patients: a search such as 'Patient?active=true'.",
+    help="The patients: a search such as 'Patient?active=true'.",
 )
 @count_option(PATIENTS)
-@click.option("--resume", is_flag=True, help="Go on where an export stopped, if any.")
-@click.option("--fresh", is_flag=True, help="Start anew, whatever is unfinished.")
+@click.option(
+    "--resume", is_flag=True, help="Continue an interrupted export, if there is one."
+)
+@click.option(
+    "--fresh", is_flag=True, help="Start over, even if an export is unfinished."
+)
 @access_options(PATIENTS)
 def export(
     fhir: str,
@@ -76,7 +80,7 @@ def export(
 ) -> None:
     """Write the demographics of a FHIR server's patients to a file, one row a patient.
 
-    What was written is kept when it is interrupted, and --resume goes on. The file
+    What was written is kept when it is interrupted, and --resume continues. The file
     appears when it is whole. Exit code 0: written; 1: it could not be done, or it is
     written and some entries could not be read; 2: usage.
     """
@@ -117,7 +121,9 @@ def read_query(text: str) -> str:
         raise click.UsageError("--query is a search of Patient: 'Patient?active=true'")
     for name, _ in parse_qsl(parameters, keep_blank_values=True):
         if name.partition(":")[0] in _ODD:
-            raise click.UsageError(f"--query: {name} would not bring whole patients")
+            raise click.UsageError(
+                f"--query: {name} would not return complete patients"
+            )
     return quote(text.rstrip("?"), safe=_SAFE)
 
 
@@ -128,7 +134,7 @@ def holding(files: ExportFiles[P]) -> Iterator[ExportFiles[P]]:
     try:
         yield files
     except CannotGoOn as error:
-        message = f"{out}: {error}; --fresh starts anew"
+        message = f"{out}: {error}; --fresh starts over"
         raise click.UsageError(message) from error
     except InUse as error:
         message = f"{out}: another export is writing there now"
@@ -148,8 +154,8 @@ def goes_on(files: ExportFiles[Any], resume: bool, fresh: bool) -> bool:
     """
     if files.unfinished and not (resume or fresh):
         raise click.UsageError(
-            f"{files.state} is of an export that was not finished: --resume goes on, "
-            "--fresh starts anew"
+            f"{files.state} belongs to an export that was not finished: --resume"
+            " continues it, --fresh starts over"
         )
     return files.unfinished and resume
 
@@ -183,7 +189,7 @@ def _kept(files: ExportFiles[ExportPosition]) -> str:
     if not position.pages:
         files.discard()
         return ""
-    return f"{_where(position)} are kept in {files.partial}; --resume goes on."
+    return f"{_where(position)} are kept in {files.partial}; --resume continues."
 
 
 def _conclude(position: ExportPosition, out: Path) -> None:

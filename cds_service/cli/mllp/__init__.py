@@ -22,25 +22,27 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.option("--source", "name", required=True, help="Of the clients file.")
+@click.option("--source", "name", required=True, help="Source in the clients file.")
 @click.option(
-    "--host", default="127.0.0.1", show_default=True, help="Where it listens."
+    "--host", default="127.0.0.1", show_default=True, help="Address to listen on."
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=2575, show_default=True)
-@click.option("--tls-cert", type=FILE, metavar="FILE", help="Ours, in PEM.")
-@click.option("--tls-key", type=FILE, metavar="FILE", help="Of our certificate.")
+@click.option(
+    "--tls-cert", type=FILE, metavar="FILE", help="The server's certificate, in PEM."
+)
+@click.option("--tls-key", type=FILE, metavar="FILE", help="Its private key.")
 @click.option(
     "--tls-client-ca",
     type=FILE,
     metavar="FILE",
-    help="Authorities of the certificates that peers must have.",
+    help="Authorities that must have signed the peers' certificates.",
 )
 @click.option(
     "--message-limit",
     type=click.IntRange(1024, 64 * 1024 * 1024),
     default=1024 * 1024,
     show_default=True,
-    help="Bytes of a message.",
+    help="Largest message, in bytes.",
 )
 @click.option(
     "--connections", type=click.IntRange(1, 10_000), default=64, show_default=True
@@ -51,12 +53,12 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     default=3600.0,
     show_default=True,
     metavar="SECONDS",
-    help="Until a connection that says nothing is closed.",
+    help="Time until a silent connection is closed.",
 )
 @click.option(
     "--health-port",
     type=click.IntRange(0, 65535),
-    help="Where /health/live, /health/ready and /metrics are answered.",
+    help="Address of /health/live, /health/ready and /metrics.",
 )
 def mllp(
     name: str,
@@ -93,7 +95,7 @@ def mllp(
         return MllpSite(config, source, open_tls(config, source))
 
     if tls_cert is None and host not in LOOPBACK:
-        text = "messages come unencrypted; --tls-cert and --tls-key encrypt them"
+        text = "messages arrive unencrypted; --tls-cert and --tls-key encrypt them"
         click.echo(f"warning: {text}", err=True)
     bounds = MllpBounds(message_limit, connections, idle=idle)
     try:
@@ -130,7 +132,7 @@ def open_tls(config: Config, source: WebhookSource) -> ssl.SSLContext | None:
     if (files[0] is None) != (files[1] is None) or (
         config.tls_client_ca and not files[0]
     ):
-        raise InvalidConfig(["--tls-cert and --tls-key: must both be given"])
+        raise InvalidConfig(["--tls-cert and --tls-key must be given together"])
     if files[0] is None:
         return None
     for warning in check_tls(config, datetime.now(UTC)):

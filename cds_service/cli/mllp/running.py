@@ -209,7 +209,7 @@ class Receiver:
             facts = {"error": type(error).__name__, "at": find_lines(error)}
             say("message failed", level="error", source=self.source.id, **facts)
             return MessageVerdict(
-                MessageOutcome.ERROR, "The message could not be worked on."
+                MessageOutcome.ERROR, "The message could not be processed."
             )
 
     def pages(self) -> Mapping[str, Page]:

@@ -27,21 +27,23 @@ from .reporting import Report, exit_code, format_option, write_findings
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @format_option
-@click.option("--lint-fatal", is_flag=True, help="Let warnings count as errors do.")
+@click.option("--lint-fatal", is_flag=True, help="Treat warnings as errors.")
 @click.option(
-    "--locked", is_flag=True, help="Refuse value sets that differ from valuesets.lock."
+    "--locked",
+    is_flag=True,
+    help="Treat value sets that differ from valuesets.lock as errors.",
 )
 @click.option(
     "--today",
     type=click.DateTime(["%Y-%m-%d"]),
-    help="Say what is overdue or over on this day; by default the site's today.",
+    help="Report what is overdue or expired on this day; by default today at the site.",
 )
 @click.option(
     "--clients",
     type=click.Path(path_type=Path),
     envvar="CDS_CLIENTS_FILE",
     show_envvar=True,
-    help="The server's clients file: say who is not sent links to pages.",
+    help="The server's clients file; reports clients that are not sent links to pages.",
 )
 @click.pass_context
 def check(
@@ -140,7 +142,7 @@ def _left_out(checked: Checked, clients: Path | None) -> Iterator[Finding]:
     try:
         yield from tell_links_left_out(checked, clients)
     except NoClients as error:
-        click.echo(f"Nothing is said of clients: {error}", err=True)
+        click.echo(f"Clients were not checked: {error}", err=True)
 
 
 def _import_missing(checked: Checked) -> Iterator[Finding]:

@@ -28,7 +28,7 @@ from .test_text import echo, say_finding
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="How the outcome is written.",
+    help="Output format.",
 )
 @click.pass_context
 def coverage(context: click.Context, paths: tuple[Path, ...], form: str) -> None:
@@ -44,7 +44,7 @@ def coverage(context: click.Context, paths: tuple[Path, ...], form: str) -> None
     folders = open_folders(default_paths(paths))
     if not any(each.all_tests() or each.findings for each in folders):
         raise click.UsageError(
-            "no test case is there; tests are <rule>.test.yaml files"
+            "there are no test cases; tests are <rule>.test.yaml files"
         )
     covered = [each for folder in folders for each in _covered(folder)]
     detectors = [each for folder in folders for each in _covered_detectors(folder)]

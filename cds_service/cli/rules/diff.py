@@ -50,16 +50,18 @@ _HERE = click.Path(exists=True, path_type=Path)
 @click.argument("new", required=False, type=_HERE)
 @click.option("--git", "revision", help="Compare with this revision, such as HEAD~1.")
 @click.option(
-    "--corpus", type=_HERE, help="Also list whose outcome changes, out of these charts."
+    "--corpus",
+    type=_HERE,
+    help="Also list the patients in these charts whose outcome changes.",
 )
-@click.option("--now", "moment", help="When the corpus is asked.")
+@click.option("--now", "moment", help="Time of the evaluation.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="How it is written.",
+    help="Output format.",
 )
 @click.pass_context
 def diff(
@@ -139,7 +141,7 @@ def _two_files(old: Path, new: Path) -> tuple[Compilation, Compilation, str]:
     homes = [_home(each) for each in (old, new)]
     home = homes[1] or homes[0]
     if home is None:
-        raise CouldNotRun(f"neither {old} nor {new} lies in a rules folder")
+        raise CouldNotRun(f"neither {old} nor {new} is in a rules folder")
     after = _with_file(homes[1] or home, new, is_in=homes[1] is not None)
     before = _with_file(homes[0] or home, old, is_in=homes[0] is not None)
     return before, after, _rule_of(after, new)
@@ -187,7 +189,7 @@ def _rule_in(compiled: Compilation, folder: Path, path: Path) -> str:
             return rule.id
     if name in compiled.detectors:
         return compiled.detectors[name].name
-    raise click.UsageError(f"{path} is no file of a rule or detector")
+    raise click.UsageError(f"{path} is not a file of a rule or detector")
 
 
 def _text(
@@ -252,8 +254,8 @@ def _summary(found: list[RuleDifference], settings: list[Change]) -> str:
     ]
     said += [f"{len(settings)} settings changed"] if settings else []
     findings = sum(1 for each in found if each.finding())
-    wrong = f"; {findings} with a version that does not say so" if findings else ""
-    return (", ".join(said) or "nothing changed in meaning") + wrong
+    wrong = f"; {findings} without the required new version" if findings else ""
+    return (", ".join(said) or "no rule changed its meaning") + wrong
 
 
 def _json(
@@ -335,7 +337,7 @@ def files_at(revision: str, folder: Path) -> dict[str, str]:
             assert content is not None
             files[member.name] = _decoded(content.read(), f"{revision}:{member.name}")
     if not files:
-        raise CouldNotRun(f"{folder} holds no rules at {revision}")
+        raise CouldNotRun(f"{folder} contains no rules at {revision}")
     return files
 
 
@@ -349,7 +351,7 @@ def _decoded(content: bytes, name: str) -> str:
 def _git(folder: Path, *words: str) -> bytes:
     program = shutil.which("git")
     if program is None:
-        raise CouldNotRun("the git command is not there; name two folders instead")
+        raise CouldNotRun("the git command was not found; name two folders instead")
     try:
         done = subprocess.run(  # nosec B603 # git, no shell, words of ours
             [program, "-C", str(folder), *words],
@@ -361,6 +363,8 @@ def _git(folder: Path, *words: str) -> bytes:
         raise CouldNotRun(f"git took longer than {PATIENCE} seconds") from error
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        reason = said[-1] if said else f"{words[-1].partition('^')[0]} is no revision"
+        reason = (
+            said[-1] if said else f"{words[-1].partition('^')[0]} is not a revision"
+        )
         raise CouldNotRun(f"git: {reason}")
     return done.stdout

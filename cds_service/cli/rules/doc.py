@@ -29,7 +29,7 @@ INDEX, DETECTORS = "README.md", "detectors"
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Write a file for each rule, and an index, into this folder.",
+    help="Write one file per rule, and an index, into this folder.",
 )
 @click.option(
     "--check",
@@ -45,7 +45,7 @@ INDEX, DETECTORS = "README.md", "detectors"
 @click.option(
     "--changelog",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Where changes are told; by default CHANGELOG.md in or above the folder.",
+    help="The change log; by default CHANGELOG.md in or above the folder.",
 )
 @click.option(
     "--format",
@@ -53,7 +53,7 @@ INDEX, DETECTORS = "README.md", "detectors"
     type=click.Choice(["markdown", "json"]),
     default="markdown",
     show_default=True,
-    help="How pages are written.",
+    help="Output format.",
 )
 @click.pass_context
 def doc(

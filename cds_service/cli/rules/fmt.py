@@ -27,7 +27,9 @@ class FileCounts:
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--check", is_flag=True, help="Write nothing; name what is not in order.")
+@click.option(
+    "--check", is_flag=True, help="Write nothing; list files that are not formatted."
+)
 @click.option("--diff", is_flag=True, help="Write nothing; show what would change.")
 @click.pass_context
 def fmt(
@@ -39,7 +41,7 @@ def fmt(
     differs. A file with errors is left as it is. Lines end with a line feed.
 
     PATHS are rules folders, or files and folders in one; by default the folder named by
-    CDS_RULES, or ./rules. Exit code 0: done; 1: a file could not be put in order or,
+    CDS_RULES, or ./rules. Exit code 0: done; 1: a file could not be formatted or,
     with --check, is not; 2: could not run.
     """
     asked = paths or (Path(os.environ.get("CDS_RULES") or "rules"),)
@@ -84,7 +86,7 @@ def take(
     try:
         written, findings = format_text(text, name, kind_of(name))
     except NotPlain as error:
-        click.echo(f"{shown}:{error.line}:1: {error}; the file is left as it is")
+        click.echo(f"{shown}:{error.line}:1: {error}; the file was not changed")
         tally.refused += 1
         return
     for each in findings:
@@ -119,10 +121,10 @@ def changes(name: str, old: str, new: str) -> Iterator[str]:
 
 
 def summary(tally: FileCounts, only_looked: bool) -> str:
-    """Return the closing line: ``3 files in order, 1 file put in order``."""
-    said = [f"{_files(tally.right)} in order"]
+    """Return the closing line: ``3 files in order, 1 file formatted``."""
+    said = [f"{_files(tally.right)} formatted already"]
     if tally.changed:
-        done = "not in order" if only_looked else "put in order"
+        done = "not formatted" if only_looked else "formatted"
         said.append(f"{_files(tally.changed)} {done}")
     if tally.refused:
         said.append(f"{_files(tally.refused)} left with errors")

@@ -59,10 +59,12 @@ SEVERITIES = ("info", "warning", "critical")
 
 @click.command()
 @click.argument("rule", metavar="[ID]", required=False)
-@click.option("--drug", default="", metavar="SET", help="Value set of a medicine.")
-@click.option("--diagnosis", default="", metavar="SET", help="Value set of a problem.")
-@click.option("--result", default="", metavar="SET", help="Value set of a result.")
-@click.option("--alert", default="", metavar="TYPE", help="A type of wearable alert.")
+@click.option("--drug", default="", metavar="SET", help="Value set of the medicine.")
+@click.option(
+    "--diagnosis", default="", metavar="SET", help="Value set of the problem."
+)
+@click.option("--result", default="", metavar="SET", help="Value set of the result.")
+@click.option("--alert", default="", metavar="TYPE", help="The type of wearable alert.")
 @limit_options("The card is shown if the reading is {} this.")
 @click.option("--unit", default="", help="UCUM unit of the limit, such as mmol/L.")
 @click.option("--within", default="", help="How old a reading may be, such as 7 days.")
@@ -75,7 +77,7 @@ SEVERITIES = ("info", "warning", "critical")
     "--exclude",
     multiple=True,
     metavar="SET",
-    help="Value set with which the rule stays silent; may be given several times.",
+    help="Value set that excludes a patient from the rule; may be repeated.",
 )
 @click.option("--folder", help="Folder of the rule, such as cardiology.")
 @click.option("--source", default="Local rule", help="Who gives the advice.")
@@ -119,13 +121,13 @@ def new(
     prove(made, files)
     for file in made:
         if (root / file).exists():
-            raise click.ClickException(f"{root / file} is there already")
+            raise click.ClickException(f"{root / file} already exists")
     for file, text in made.items():
         write(root / file, text)
     shown = root / next(iter(made))
     click.echo(
-        "\nThe rule is a draft. Say in it what the clinician should do and what it "
-        f"rests on, then:\n\n  cds-service check {shown}\n  cds-service test {shown}"
+        "\nThe rule is a draft. Write what the clinician should do and the evidence "
+        f"for it, then run:\n\n  cds-service check {shown}\n  cds-service test {shown}"
     )
 
 
@@ -176,7 +178,7 @@ def texts(
         Slip: if the id or the folder cannot be used.
     """
     if name in stock.rules:
-        raise Slip(f"there is a rule {quote(name)} already; give another ID")
+        raise Slip(f"there is already a rule {quote(name)}; give another ID")
     for each in (name, folder):
         if not is_name(each):
             raise Slip(
@@ -184,7 +186,7 @@ def texts(
                 " hyphens"
             )
     if folder in ("facts", "valuesets", "detectors"):
-        raise Slip(f"{quote(folder)} holds no rules; name another --folder")
+        raise Slip(f"{quote(folder)} contains no rules; name another --folder")
     now = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
     made = {
         f"{folder}/{name}.yaml": rule_text(name, answers, stock, source),
@@ -241,7 +243,8 @@ def prove(made: Mapping[str, str], files: Mapping[str, str]) -> None:
         found += (f"{example.name}: {each}" for each in runner.problems(example))
     if found:
         raise click.ClickException(
-            "these answers make no rule that passes its tests:\n" + "\n".join(found)
+            "with these answers, the rule would not pass its tests:\n"
+            + "\n".join(found)
         )
 
 
@@ -268,7 +271,7 @@ def ask(stock: Stock, given: Mapping[str, Any]) -> Answers:
     Raises:
         Slip: if none of the questions is answered.
     """
-    click.echo("Press Enter for none; write ? to see what there is.\n")
+    click.echo("Press Enter for none; write ? to list the choices.\n")
     drug = _ask(
         "Drug (a value set)", stock.sets_of("drug"), lambda x: stock.choose("drug", x)
     )
@@ -336,7 +339,9 @@ def _prompt(question: str, read: Callable[[str], Any]) -> Any:
     except click.Abort:
         if sys.stdin.isatty():
             raise
-        message = "nobody answers; name --drug, --diagnosis, --result or --alert"
+        message = (
+            "there is no terminal to ask; use --drug, --diagnosis, --result or --alert"
+        )
         raise click.UsageError(message) from None
 
 

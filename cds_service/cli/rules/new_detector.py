@@ -30,7 +30,7 @@ from .new import COMPARISONS, is_name, limit_options, write
 
 @click.command("new-detector")
 @click.argument("name")
-@click.option("--metric", required=True, help="Whose readings, such as heart-rate.")
+@click.option("--metric", required=True, help="The metric, such as heart-rate.")
 @limit_options("An episode opens where readings are {} this.")
 @click.option(
     "--for",
@@ -39,7 +39,9 @@ from .new import COMPARISONS, is_name, limit_options, write
     metavar="DURATION",
     help="For how long it must be beyond the limit, such as 10 minutes.",
 )
-@click.option("--raises", default="", metavar="TYPE", help="The type of its alerts.")
+@click.option(
+    "--raises", default="", metavar="TYPE", help="The type of alert that it raises."
+)
 @click.option("--at-rest", is_flag=True, help="Only readings at rest count.")
 @click.option(
     "--rules",
@@ -81,13 +83,13 @@ def new_detector(
         raise click.UsageError(str(error)) from error
     for file in made:
         if (root / file).exists():
-            raise click.ClickException(f"{root / file} is there already")
+            raise click.ClickException(f"{root / file} already exists")
     prove(made, files)
     for file, text in made.items():
         write(root / file, text)
     shown = root / next(iter(made))
     click.echo(
-        "\nThe detector is a draft. Say in it what its numbers rest on, then:\n\n"
+        "\nThe detector is a draft. Write the evidence for its numbers, then run:\n\n"
         f"  cds-service check {shown}\n  cds-service test {shown} --mutate"
     )
 
@@ -126,7 +128,7 @@ def _limit(limits: Mapping[str, Any]) -> tuple[str, float]:
     try:
         return comparison, float(number)
     except ValueError:
-        raise Slip(f"{number} is no number") from None
+        raise Slip(f"{number} is not a number") from None
 
 
 def texts(answers: DetectorAnswers, files: Mapping[str, str]) -> dict[str, str]:
@@ -166,5 +168,6 @@ def prove(made: Mapping[str, str], files: Mapping[str, str]) -> None:
             found += (f"{example.name}: {e}" for e in runner.problems(example))
     if found:
         raise click.ClickException(
-            "these options make no detector that passes its tests:\n" + "\n".join(found)
+            "with these options, the detector would not pass its tests:\n"
+            + "\n".join(found)
         )

@@ -18,8 +18,8 @@ CODE = "CDS513"
 MOST_NAMED = 5
 """Clients that are named; of more it is said how many."""
 HELP = (
-    "what a clinician must know stands on the card; a client with `smart` in the"
-    " clients file opens such pages"
+    "the card must say all that a clinician has to know; only clients with `smart` in"
+    " the clients file open such pages"
 )
 
 

@@ -25,7 +25,7 @@ NICENESS = 5
 @click.option(
     "--watch",
     is_flag=True,
-    help="Go on, and publish whenever the folder has changed; ends with Ctrl-C.",
+    help="Keep running, and publish whenever the folder changes; Ctrl-C stops it.",
 )
 @click.option("--holder", default=lambda: str(uuid4()), hidden=True)
 @click.option("--parent", type=int, hidden=True)
@@ -37,7 +37,7 @@ def publish(
 
     CDS_RULES names the folder, CDS_DATABASE_URL the database. Servers that run take the
     new rules within two seconds. Exit code 0: published, or served already; 1: refused,
-    and what was served is served on; 2: could not run.
+    and servers keep the rules that they have; 2: could not run.
     """
     try:
         config = load_config()

@@ -47,7 +47,7 @@ def format_option(command: Command) -> Command:
         type=click.Choice(FORMATS),
         default="text",
         show_default=True,
-        help="How findings are written; github: workflow commands; sarif: SARIF 2.1.0.",
+        help="Output format; github: workflow commands; sarif: SARIF 2.1.0.",
     )
     return option(command)
 
@@ -80,7 +80,7 @@ def summary(report: Report) -> str:
     ]
     files = _counted(len(report.texts), "file")
     rules = _counted(report.rules, "rule")
-    said = f"{files}, {rules}: {', '.join(found) or 'nothing to say'}"
+    said = f"{files}, {rules}: {', '.join(found) or 'no findings'}"
     if not report.errors_elsewhere:
         return said
     elsewhere = _counted(report.errors_elsewhere, "error")

@@ -22,7 +22,7 @@ FOLDER = Path(".cds-service", "schemas")
 @click.option(
     "--project",
     is_flag=True,
-    help="Put this project's own names in: value sets, shared facts, alert types, "
+    help="Include this project's own names: value sets, shared facts, alert types, "
     "override reasons, rules.",
 )
 @click.option(
@@ -35,7 +35,7 @@ FOLDER = Path(".cds-service", "schemas")
     "--modeline",
     "modelines",
     is_flag=True,
-    help="Also let the first line of every rule file name the schemas written.",
+    help="Also write a first line that names the schema into every rule file.",
 )
 @click.option(
     "--rules",

@@ -45,7 +45,9 @@ from .test_text import (
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--run", "wanted", default="", help="Only cases whose name has this.")
+@click.option(
+    "--run", "wanted", default="", help="Only cases whose name contains this."
+)
 @click.option(
     "--junit",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -54,7 +56,7 @@ from .test_text import (
 @click.option(
     "--watch",
     is_flag=True,
-    help="Go on, and run again what a changed file can affect; ends with Ctrl-C.",
+    help="Keep running, and repeat what a changed file can affect; Ctrl-C stops it.",
 )
 @click.option(
     "--mutate",
@@ -66,7 +68,7 @@ from .test_text import (
     "--require-tests",
     "required",
     is_flag=True,
-    help="Fail where a rule or detector lacks the cases that its status asks for.",
+    help="Fail if a rule or detector lacks the cases that its status requires.",
 )
 @click.option(
     "--format",
@@ -74,7 +76,7 @@ from .test_text import (
     type=click.Choice(["text", "json", "github"]),
     default="text",
     show_default=True,
-    help="How the outcome is written; github: workflow commands.",
+    help="Output format; github: workflow commands.",
 )
 @click.pass_context
 def test(
@@ -102,7 +104,7 @@ def test(
         outcome = run.once(asked)
     if not outcome.results and not outcome.findings:
         raise click.UsageError(
-            "no test case is there; tests are <rule>.test.yaml files"
+            "there are no test cases; tests are <rule>.test.yaml files"
         )
     context.exit(1 if outcome.failed or outcome.errors else 0)
 
@@ -229,7 +231,7 @@ def watch_folders(asked: tuple[Path, ...], run: RunTests) -> None:
         seen = _look(folders)
         run(asked, None)
         while True:
-            click.echo("waiting for a change; Ctrl-C ends", err=True)
+            click.echo("waiting for a change; Ctrl-C stops", err=True)
             changed, seen = _wait(folders, seen)
             run(asked, affected(folders, changed))
     except KeyboardInterrupt:

@@ -43,7 +43,7 @@ def serve() -> None:
         raise click.ClickException(str(error)) from error
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
-    click.echo(f"settings are good; checking the rules in {config.rules}", err=True)
+    click.echo(f"settings are valid; checking the rules in {config.rules}", err=True)
     with folder_for_metrics():
         with uncollected():
             from .running import run

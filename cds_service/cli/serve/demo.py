@@ -80,7 +80,7 @@ class DemoStage:
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="Stop after playing.")
+@click.option("--once", is_flag=True, help="Exit after the demo.")
 def demo(once: bool) -> None:
     """Start everything on this machine, play the main job once, stay up."""
     console = build_console()
@@ -148,18 +148,25 @@ def play(stage: DemoStage, console: Console) -> None:
     prefetched = ehr.call(SERVICE, opening)
     show(console, prefetched, ehr.base)
 
-    console.rule("4. An EHR prefetches nothing; the server asks for it", align="left")
+    console.rule(
+        "4. An EHR prefetches nothing; the server queries its FHIR server", align="left"
+    )
     retry = build_bare(case, stage.fhir.base, stage.fhir_token)
     retry["hookInstance"] = opening["hookInstance"]
     show(console, ehr.call(SERVICE, retry), ehr.base, known=prefetched)
     for query in stage.fhir.seen:
-        line = f"  The server asked for {query}"
+        line = f"  The server queried {query}"
         console.print(line, style="dim", markup=False, soft_wrap=True)
 
-    console.rule("5. An EHR opens the chart again; nothing is repeated", align="left")
+    console.rule(
+        "5. An EHR opens the chart again; cards already shown are held back",
+        align="left",
+    )
     show(console, ehr.call(SERVICE, build_prefetched(case, templates)), ehr.base)
 
-    console.rule("6. The watch corrects its readings; the card is gone", align="left")
+    console.rule(
+        "6. The watch corrects its readings; the card is retracted", align="left"
+    )
     wear(stage, console, corrections)
     colleague = build_prefetched(case, templates)
     colleague["context"]["userId"] = COLLEAGUE
@@ -224,7 +231,7 @@ def show(
     console.print(f"  POST {url} → {answer.status}, {answer.milliseconds:.0f} ms")
     expect(answer.status, 200, str(answer.body))
     if known and texts(answer) == texts(known):
-        console.print("  The same, word for word:")
+        console.print("  The same cards, word for word:")
         for summary, _ in texts(answer):
             console.print(f"  - {summary}", markup=False)
     else:
@@ -240,7 +247,7 @@ def texts(answer: ServiceAnswer) -> list[tuple[str, str]]:
 def expect(status: int, expected: int, body: str) -> None:
     """Stop the demo where the server did not do its job."""
     if status != expected:
-        raise Unanswered(f"{expected} was expected, not {status}: {body}")
+        raise Unanswered(f"expected {expected}, got {status}: {body}")
 
 
 def write_clients(public_key: dict[str, Any], fhir_base: str, secret: str) -> str:

@@ -101,10 +101,10 @@ def parse_head(text: bytes) -> Head:
     first, *lines = text.split(_END)
     found = _REQUEST_LINE.fullmatch(first)
     if not found:
-        raise Refused(400, "The request line is not one of HTTP.")
+        raise Refused(400, "The request line is not HTTP.")
     version = found["version"]
     if version not in (b"1.0", b"1.1"):
-        raise Refused(505, "HTTP/1.1 is spoken here.")
+        raise Refused(505, "This server speaks HTTP/1.1.")
     fields = tuple(_parse_field(line) for line in lines)
     length = _find_length(fields, modern=version == b"1.1")
     expected = [value.lower() for name, value in fields if name == b"expect"]
@@ -207,7 +207,7 @@ class Stream:
         end = buffer.find(_END + _END, max(begin, self._searched - 3))
         whole = end if end >= 0 else len(buffer)
         if _NO_HEAD.search(buffer, max(begin, self._searched - 2), whole):
-            raise Refused(400, "The head holds what no head may.")
+            raise Refused(400, "The head contains characters that are not allowed.")
         line = buffer.find(_END, begin, begin + limits.line + len(_END))
         if line < 0 and len(buffer) - begin >= limits.line + len(_END):
             raise Refused(414, "The first line is too long.")

@@ -39,8 +39,8 @@ READING = (Stage.SILENT, Stage.ARRIVING, Stage.KEPT)
 WITHOUT_WORD = (Stage.GREETING, Stage.SILENT, Stage.KEPT)
 MINUTE = 60.0
 LATE = "The request did not arrive in time."
-BROKEN = "The body broke off."
-CROWDED = "Too much is under way from this address."
+BROKEN = "The body ended early."
+CROWDED = "Too many requests from this address are in progress."
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -329,7 +329,7 @@ class Front:
         self._places.hold(connection, stream.held)
         while slow := self._places.find_slowest():
             self._note("held-too-much")
-            self._refuse(slow, 503, "The server holds too much. Try again.")
+            self._refuse(slow, 503, "The server is overloaded. Try again.")
         return self._places.stage(connection) not in READING
 
     def _claim(self, connection: Connection, head: Head) -> bool:

@@ -236,7 +236,7 @@ def reread(before: Config, place: Place | None) -> tuple[Config, str]:
         store.close()
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
-    return config, change or "nothing is otherwise than before"
+    return config, change or "nothing has changed"
 
 
 class PublishingChild:

@@ -89,9 +89,9 @@ class Contexts:
         try:
             self._context = build_context(self._config)
         except InvalidConfig as error:
-            self._log(f"the certificate in use stays: {error}")
+            self._log(f"the current certificate stays in use: {error}")
         else:
-            self._log("the certificate was read anew")
+            self._log("the certificate was reloaded")
 
     def _stamp(self) -> Sequence[tuple[int, int] | None]:
         return [_stamp(each) for each in self._files]
@@ -120,7 +120,7 @@ def _require_certificates(context: ssl.SSLContext, file: Path) -> list[str]:
     try:
         context.load_verify_locations(cafile=file)
     except ssl.SSLError:
-        return [f"CDS_TLS_CLIENT_CA: {file}: holds no certificate in PEM"]
+        return [f"CDS_TLS_CLIENT_CA: {file}: contains no certificate in PEM"]
     context.verify_mode = ssl.CERT_REQUIRED
     return []
 
@@ -130,7 +130,7 @@ def _load_pair(context: ssl.SSLContext, cert: Path, key: Path) -> list[str]:
         if not x509.load_pem_x509_certificates(cert.read_bytes()):
             raise ValueError
     except ValueError:
-        return [f"CDS_TLS_CERT: {cert}: holds no certificate in PEM"]
+        return [f"CDS_TLS_CERT: {cert}: contains no certificate in PEM"]
     asked = []
 
     def password() -> str:
@@ -146,5 +146,5 @@ def _load_pair(context: ssl.SSLContext, cert: Path, key: Path) -> list[str]:
             return [f"CDS_TLS_KEY: {key}: is not the key of {cert}"]
         if error.reason in ("EE_KEY_TOO_SMALL", "CA_MD_TOO_WEAK", "CA_KEY_TOO_SMALL"):
             return [f"CDS_TLS_CERT: {cert}: is too weak ({error.reason})"]
-        return [f"CDS_TLS_KEY: {key}: holds no private key in PEM"]
+        return [f"CDS_TLS_KEY: {key}: contains no private key in PEM"]
     return []

@@ -187,7 +187,7 @@ class Worker(ThreadWorker):
         """Tell the master that this worker lives, unless a request never ends."""
         super().notify()  # type: ignore[no-untyped-call]
         if self._count_hanging() and not self._gives_up:
-            self.log.error("a request does not end; this worker gives itself up")
+            self.log.error("a request does not end; this worker stops")
             self._gives_up = True
             self.alive = False
 

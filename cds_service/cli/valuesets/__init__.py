@@ -22,7 +22,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
     package=__name__,
     verbs={
         "compare": Verb(
-            "compare", "Tell recall and precision of a set against a list."
+            "compare", "Compute recall and precision of a set against a list."
         ),
         "coverage": Verb(
             "coverage", "Count the medicines and problems that no set covers."
@@ -30,13 +30,13 @@ Command = TypeVar("Command", bound=Callable[..., Any])
         "expand": Verb("show", "Write every code of a value set."),
         "import": Verb(
             "import_codes",
-            "Bring RxNorm or a FHIR ValueSet into the rules.",
+            "Import RxNorm or a FHIR ValueSet.",
             "import_codes",
         ),
-        "licences": Verb("licences", "Find what licences speak of."),
+        "licences": Verb("licences", "Find content that is subject to licences."),
         "list": Verb("show", "List every value set.", "list_sets"),
-        "lock": Verb("lock", "Write down what every value set holds now."),
-        "outdated": Verb("lock", "Say which codes came and went since then."),
+        "lock": Verb("lock", "Record what every value set contains now."),
+        "outdated": Verb("lock", "List the codes added and removed since then."),
         "show": Verb("show", "Show where the codes of a value set come from."),
     },
 )
@@ -62,7 +62,7 @@ def form_option(*forms: str) -> Callable[[Command], Command]:
         type=click.Choice(forms),
         default=forms[0],
         show_default=True,
-        help="How it is written.",
+        help="Output format.",
     )
 
 

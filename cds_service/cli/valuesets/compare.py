@@ -37,7 +37,10 @@ SHOWN = 20
 )
 @click.option(
     "--system",
-    help="Of codes in a list that do not say it: icd10cm, rxnorm, snomed … or a URI.",
+    help=(
+        "System of codes in a list that does not name it: icd10cm, rxnorm, snomed … or"
+        " a URI."
+    ),
 )
 @click.option("--json", "as_json", is_flag=True, help="Write everything, as JSON.")
 @rules_option
@@ -80,8 +83,8 @@ def _read(file: Path, valueset: ValueSet, system: str | None) -> tuple[Concept, 
     try:
         return read_list(text, systems)
     except NoList as error:
-        help = "" if system else "; --system says which system its codes are of"
-        raise click.ClickException(f"{file} cannot be taken: {error}{help}") from error
+        help = "" if system else "; --system gives the system of its codes"
+        raise click.ClickException(f"{file} cannot be used: {error}{help}") from error
 
 
 def _print(found: Comparison) -> None:
@@ -90,7 +93,7 @@ def _print(found: Comparison) -> None:
     _print_counts("not covered by the set", "code", found.not_covered)
     _print_counts("not in the list", "entry", found.not_listed, "entries")
     if found.malformed:
-        click.echo(f"\n{counted(len(found.malformed), 'code')} of no known form")
+        click.echo(f"\n{counted(len(found.malformed), 'code')} of an unknown form")
         _print_some(map(_shown, found.malformed))
 
 
@@ -107,7 +110,7 @@ def _print_system(each: InSystem) -> None:
         click.echo(f"  missing from the set: {len(each.missing):,}")
         _print_some(map(_shown, each.missing))
     if each.extra:
-        click.echo(f"  in the set alone: {len(each.extra):,}")
+        click.echo(f"  only in the set: {len(each.extra):,}")
         _print_some(each.extra)
     if each.not_judged:
         number = counted(len(each.not_judged), "product")
@@ -116,7 +119,7 @@ def _print_system(each: InSystem) -> None:
 
 def _precision(each: InSystem) -> str:
     if each.extra is None:
-        return "not known, for the list has codes without names"
+        return "not known, because the list has codes without names"
     entries = each.confirmed + len(each.extra)
     return f"{_percent(each.precision)} ({each.confirmed:,} of {entries:,})"
 

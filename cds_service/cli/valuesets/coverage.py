@@ -23,7 +23,7 @@ from . import counted, form_option, rules_option
 
 _QUERIES = derive_queries([Selector("condition"), Selector("medication")], {}, {})
 _SHOWN = {
-    Recognition.UNRECOGNISED: "recognised by no set: `absent` cannot be said",
+    Recognition.UNRECOGNISED: "recognised by no set: `absent` stays unknown",
     Recognition.BY_NAME: "recognised by name only",
     Recognition.IN_NO_SET: "in no set, as the code says",
     Recognition.LEFT_OUT: "recognised, and excluded by its dose form or code",
@@ -83,11 +83,11 @@ def _charts(file: Path) -> Iterator[Chart]:
     try:
         bundle = json.loads(mend(file.read_bytes())[0])
     except (ValueError, RecursionError) as error:
-        raise _NoChart("it is no JSON") from error
+        raise _NoChart("it is not JSON") from error
     except OSError as error:
         raise _NoChart(f"it cannot be read: {error.strerror}") from error
     if not _is_bundle(bundle):
-        raise _NoChart("it is no FHIR Bundle of resources")
+        raise _NoChart("it is not a FHIR Bundle of resources")
     patients = sorted(load_records([bundle]).of("Patient"))
     if not patients:
         raise _NoChart("it has no Patient")

@@ -77,7 +77,7 @@ def _told(expansion: Expansion) -> list[str]:
     ]
     if expansion.absent:
         absent = ", ".join(sorted(expansion.absent, key=int))
-        told.append(f"not in this release, so nobody is prescribed them now: {absent}")
+        told.append(f"not in this release, so not prescribed now: {absent}")
     return told
 
 
@@ -98,7 +98,9 @@ def _write(file: Path, text: str) -> bool:
 @import_codes.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--name", help="The value set's name; by default it follows the title.")
-@click.option("--replace", is_flag=True, help="Write over a file of that name.")
+@click.option(
+    "--replace", is_flag=True, help="Replace an existing file with that name."
+)
 @rules_option
 def fhir(file: Path, name: str | None, replace: bool, rules: Path | None) -> None:
     """Write the codes of a FHIR R4 ValueSet in FILE as a value-set file.
@@ -109,14 +111,14 @@ def fhir(file: Path, name: str | None, replace: bool, rules: Path | None) -> Non
     imported = read_imported(file, read_text(file))
     called = name or name_for(imported)
     if not called:
-        raise click.UsageError("the title makes no name; give one with --name")
+        raise click.UsageError("the title gives no name; use --name")
     target = (rules or default_folder()) / "valuesets" / f"{called}.yaml"
     if target.name != f"{called}.yaml" or "/" in called or called != called.lower():
         raise click.UsageError("a name is words in lower case, joined by hyphens")
     text = write_valueset(imported, called)
     if target.exists() and not replace and target.read_text("utf-8") != text:
         raise click.ClickException(
-            f"{target} is already there; --replace writes over it, --name takes another"
+            f"{target} already exists; --replace replaces it, --name uses another name"
         )
     written = _write(target, text)
     click.echo(f"{target}: {'written' if written else 'unchanged'}")
@@ -155,7 +157,7 @@ def read_imported(file: Path, text: str) -> Imported:
         found = list(findings)
         shown = "\n".join(render(each, text) for each in found[:_SHOWN])
         more = f"\nand {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        raise click.ClickException(f"{file} cannot be taken\n{shown}{more}")
+        raise click.ClickException(f"{file} cannot be used\n{shown}{more}")
     return imported
 
 

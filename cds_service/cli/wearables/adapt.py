@@ -47,20 +47,20 @@ def check_zone(context: click.Context, parameter: click.Parameter, name: str) ->
     default="",
     callback=check_zone,
     metavar="ZONE",
-    help="Where all wearers of the source are, as in the clients file.",
+    help="Time zone of all wearers of the source, as in the clients file.",
 )
 @click.option(
     "--fhir-base",
     default="-",
     show_default=True,
     metavar="URL",
-    help="The FHIR server whose patient ids the source uses.",
+    help="The FHIR server that the source's patient ids belong to.",
 )
 @click.option(
     "--left-out",
     type=click.File("w", encoding="utf-8", lazy=False),
     metavar="FILE",
-    help="Write what was left out as JSON lines, instead of telling it.",
+    help="Write what was left out as JSON lines, instead of a summary.",
 )
 def adapt(
     format: str,
@@ -113,11 +113,11 @@ def read_items(
     except Unprocessable as error:
         problem = error.problems[0]
         text = f"{problem.expression}: {problem.text}"
-        raise click.ClickException(f"{file} is no {format}: {text}") from error
+        raise click.ClickException(f"{file} is not {format}: {text}") from error
     except DAMAGED as error:
         raise click.ClickException(f"{file}: {error}") from error
     except (ValueError, RecursionError) as error:
-        raise click.ClickException(f"{file} is no JSON: {error}") from error
+        raise click.ClickException(f"{file} is not JSON: {error}") from error
 
 
 def _content(file: Path) -> bytes:

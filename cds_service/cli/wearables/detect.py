@@ -74,20 +74,20 @@ def _check(
 ) -> None:
     """Check what is asked. Raises UsageError where it cannot be meant."""
     if due + whole + (file is not None) > 1:
-        raise click.UsageError("Say one: --replay, --due or --all.")
+        raise click.UsageError("Use only one of --replay, --due and --all.")
     if file is not None and patient:
-        raise click.UsageError("Readings are explained of a file or of a patient.")
+        raise click.UsageError("Give either a file or a patient to explain, not both.")
     if not (due or whole or patient or file):
         raise click.UsageError(
-            "Say what to explain, --patient ID or --replay FILE, or what to judge,"
-            " --due or --all."
+            "Give what to explain, with --patient ID or --replay FILE, or what to"
+            " judge, with --due or --all."
         )
     if due and (asked.since or asked.until):
-        raise click.UsageError("--from and --to are not for --due.")
+        raise click.UsageError("--from and --to cannot be used with --due.")
     if (due or whole) and asked.detector:
-        raise click.UsageError("--detector is for what is explained, not judged.")
+        raise click.UsageError("--detector can be used only to explain, not to judge.")
     if time_zone and file is None:
-        raise click.UsageError("--time-zone is for --replay.")
+        raise click.UsageError("--time-zone can be used only with --replay.")
 
 
 @click.group(
@@ -103,7 +103,9 @@ def _check(
     metavar="FILE [FORMAT]...",
     help="Explain the readings of a file.",
 )
-@click.option("--patient", metavar="ID", default="", help="Of one patient.")
+@click.option(
+    "--patient", metavar="ID", default="", help="Explain the readings of one patient."
+)
 @click.option(
     "--from",
     "since",
@@ -111,13 +113,13 @@ def _check(
     help="From then on; of a patient who is explained a day before --to by default.",
 )
 @click.option("--to", "until", type=TimeOption(), help="Until then.")
-@click.option("--detector", metavar="NAME", default="", help="One of them only.")
-@click.option("--due", is_flag=True, help="Judge what is to be judged still.")
+@click.option("--detector", metavar="NAME", default="", help="Only this detector.")
+@click.option("--due", is_flag=True, help="Judge readings that are due.")
 @click.option(
     "--all",
     "whole",
     is_flag=True,
-    help="Judge all readings anew: detectors have changed.",
+    help="Judge all readings again, after detectors have changed.",
 )
 @click.option(
     "--time-zone",
@@ -269,7 +271,7 @@ def _row_as_json(row: ReportLine) -> Mapping[str, Any]:
 
 def _row_as_text(row: ReportLine) -> str:
     if not row.source:
-        return f"{row.detector}: nothing came that it could judge"
+        return f"{row.detector}: there was nothing that it could judge"
     reasons = ", ".join(f"{n:,} {reason}" for reason, n in row.not_judged.most_common())
     rest = f"; not judged: {reasons}" if reasons else ""
     days = counted(row.days, "day", "days")
@@ -292,8 +294,8 @@ def _changed_as_json(changed: JudgedBefore) -> Mapping[str, Any]:
 def _changed_as_text(changed: JudgedBefore) -> str:
     days = counted(changed.days, "day was", "days were")
     return (
-        f"{changed.detector} has changed: {days} judged by what it was before, from"
-        f" {changed.first} on; to judge them anew: {_anew(changed)}"
+        f"{changed.detector} has changed: {days} judged by its earlier version, from"
+        f" {changed.first} on; to judge them again: {_anew(changed)}"
     )
 
 

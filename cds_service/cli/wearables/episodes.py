@@ -21,7 +21,7 @@ MINUTE = timedelta(minutes=1)
 @click.command()
 @with_bench
 @click.option("--patient", metavar="ID", required=True, help="The FHIR id.")
-@click.option("--all", "retracted", is_flag=True, help="Also those taken back.")
+@click.option("--all", "retracted", is_flag=True, help="Include retracted ones.")
 @json_option
 def episodes(bench: Bench, patient: str, retracted: bool, as_json: bool) -> None:
     """List the episodes of a patient, by their start, one a line.

@@ -103,7 +103,7 @@ def _recognise(file: Path, formats: Sequence[str], catalogue: Catalogue) -> str:
     if len(found) == 1:
         return found[0]
     several = f"may be {' or '.join(found)}" if found else "is of no format that is"
-    text = several if found else f"{several} known, or holds no reading"
+    text = several if found else f"{several} known, or contains no reading"
     raise click.ClickException(f"{file} {text}; name it: --replay {file} FORMAT")
 
 
@@ -131,7 +131,7 @@ def _tell(traced: Iterable[Traced], as_json: bool) -> None:
         telling = json.dumps(_as_json(detector, each)) if as_json else ""
         click.echo(telling or _as_text(detector, each))
     if not told:
-        click.echo("no reading that a detector looks at", err=True)
+        click.echo("no reading that a detector uses", err=True)
 
 
 def _as_json(detector: Detector, traced: TracedReading) -> dict[str, Any]:

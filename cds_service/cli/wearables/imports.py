@@ -49,14 +49,14 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--again",
             is_flag=True,
-            help="Begin at the beginning, also where an import of it broke off.",
+            help="Start from the beginning, even if an import was interrupted.",
         ),
         click.option(
             "--patient",
             required=True,
             callback=_check_patient,
             metavar="ID",
-            help="Whose phone it is.",
+            help="The patient whose phone it is.",
         ),
         click.argument("file", type=click.Path(exists=True, path_type=Path)),
     ):
@@ -133,7 +133,7 @@ def _take_in(
         work = open_import(format, owner, export, tenancy.rules, ingestion, again)
         begin = work.begin
         if begin:
-            told = f"{begin:,} entries of it were read before, and are passed over"
+            told = f"{begin:,} entries of it were read before, and are skipped"
             click.echo(f"{told}; --again begins at the beginning.", err=True)
         items = EXPORTS[format](file, tenancy.gate.catalogue, progress.hear, begin)
         for totals in take_in_all(items, work, ingestion, _now):

@@ -97,7 +97,7 @@ def patient_options(command: Callable[..., None]) -> Callable[..., None]:
             "--fhir-base",
             default="-",
             show_default=True,
-            help="FHIR server whose id it is; - where the tenant has one.",
+            help="FHIR server that the id belongs to; - if the tenant has only one.",
         ),
         tenant_option,
         click.option("--patient", metavar="ID", required=True, help="The FHIR id."),
@@ -121,27 +121,27 @@ def _check_zone(context: click.Context, parameter: click.Parameter, name: str) -
 @link.command()
 @with_desk
 @patient_options
-@click.option("--source", required=True, help="As the clients file calls it.")
-@click.option("--user", default="", help="As the source calls its user.")
-@click.option("--device", default="", help="As the source calls the device.")
+@click.option("--source", required=True, help="Its name in the clients file.")
+@click.option("--user", default="", help="The user's name at the source.")
+@click.option("--device", default="", help="The device's name at the source.")
 @click.option(
-    "--from", "since", type=TimeOption(), help="By default from the beginning."
+    "--from", "since", type=TimeOption(), help="Start; by default from the beginning."
 )
-@click.option("--until", type=TimeOption(), help="By default without an end.")
+@click.option("--until", type=TimeOption(), help="End; by default none.")
 @click.option("--mrn", default="", help="The hospital's number of the patient.")
-@click.option("--authority", default="", help="Whose number that is.")
+@click.option("--authority", default="", help="The authority that issued that number.")
 @click.option(
     "--time-zone",
     default="",
     callback=_check_zone,
     metavar="ZONE",
-    help="Where the wearer is, if the source does not tell.",
+    help="The wearer's time zone, if the source does not send it.",
 )
 @click.option(
     "--grouping",
     type=click.IntRange(1, 1440),
     metavar="MINUTES",
-    help="Over how long means are taken, if the source does not tell.",
+    help="Period over which means are taken, if the source does not send it.",
 )
 @json_option
 def add(
@@ -163,7 +163,7 @@ def add(
     With neither, the link is for tokens alone: of a phone that names nobody.
     """
     if mrn and not authority:
-        raise click.UsageError("--mrn needs --authority: whose number is it?")
+        raise click.UsageError("--mrn requires --authority, which issued the number")
     new = WearerLink(
         source,
         patient,
@@ -206,14 +206,16 @@ def list_links(
 @with_desk
 @click.argument("id", type=int)
 @click.option("--at", type=TimeOption(), help="When it ended; by default now.")
-@click.option("--retract", is_flag=True, help="It was wrong from its beginning.")
+@click.option("--retract", is_flag=True, help="The link was wrong from the beginning.")
 def end(desk: LinkDesk, id: int, at: datetime | None, retract: bool) -> None:
     """End link ID. What was measured after that was not the patient's: it is withdrawn.
 
     With --retract everything that came by it is, and its tokens are revoked.
     """
     if retract and at:
-        raise click.UsageError("--retract takes it back from its beginning: no --at.")
+        raise click.UsageError(
+            "--retract withdraws the link from its beginning; do not use --at."
+        )
     links, known = desk.store.links, desk.store.links.get(id)
     event = desk.event(known.tenant, known.patient, ended=id, retracted=retract)
     if retract:
@@ -236,7 +238,7 @@ def merge(desk: LinkDesk, tenant: str, fhir_base: str, old: str, new: str) -> No
     """Have all that is kept of patient OLD be NEW's, who turned out to be the same."""
     for each in (old, new):
         if not PATIENT_ID.fullmatch(each):
-            raise click.UsageError(f"{each!r} is no id of a FHIR Patient.")
+            raise click.UsageError(f"{each!r} is not the id of a FHIR Patient.")
     if old == new:
         raise click.UsageError("OLD and NEW are the same.")
     before, after = (
@@ -244,7 +246,7 @@ def merge(desk: LinkDesk, tenant: str, fhir_base: str, old: str, new: str) -> No
     )
     event = desk.event(tenant, after, merged=old)
     desk.store.links.merge(before, after, event)
-    click.echo(f"what was kept of {old} is kept of {new}")
+    click.echo(f"the data of {old} now belong to {new}")
 
 
 @link.command()
@@ -255,10 +257,10 @@ def merge(desk: LinkDesk, tenant: str, fhir_base: str, old: str, new: str) -> No
     "formats",
     multiple=True,
     type=click.Choice(BY_TOKEN),
-    help="What may be delivered by it; may be given again.",
+    help="Format that may be delivered with it; may be repeated.",
 )
-@click.option("--list", "listed", is_flag=True, help="List tokens and make none.")
-@click.option("--revoke", metavar="TOKEN", help="Have a token, named by its id, end.")
+@click.option("--list", "listed", is_flag=True, help="List tokens, and make none.")
+@click.option("--revoke", metavar="TOKEN", help="Revoke the token with this id.")
 def token(
     desk: LinkDesk, id: int, formats: tuple[str, ...], listed: bool, revoke: str | None
 ) -> None:
@@ -274,7 +276,7 @@ def token(
         tokens.revoke(revoke, desk.event(known.tenant, known.patient, revoked=revoke))
         click.echo(f"token {revoke} revoked")
     elif not formats:
-        raise click.UsageError("--format is required: what may be delivered by it?")
+        raise click.UsageError("--format is required: the formats that it may deliver")
     else:
         event = desk.event(known.tenant, known.patient, token_for=id)
         click.echo(tokens.issue(known, formats, event))
@@ -308,7 +310,7 @@ def describe(link: WearerLink) -> str:
     ]
     whom = " with ".join(filter(None, named)) or "tokens alone"
     until = f" to {link.until.isoformat()}" if link.until else ""
-    back = f", taken back {link.retracted.isoformat()}" if link.retracted else ""
+    back = f", retracted {link.retracted.isoformat()}" if link.retracted else ""
     return (
         f"{link.source}, {whom}: patient {link.patient.patient_id}"
         f" from {link.since.isoformat()}{until}{back}"

@@ -29,9 +29,9 @@ def quarantine() -> None:
 
 def _wearer_options(command: Any) -> Any:
     for option in (
-        click.option("--device", help="As the source calls it; by default every one."),
-        click.option("--user", help="As the source calls it; by default every one."),
-        click.option("--source", required=True, help="As the clients file calls it."),
+        click.option("--device", help="Its name at the source; by default all."),
+        click.option("--user", help="Its name at the source; by default all."),
+        click.option("--source", required=True, help="Its name in the clients file."),
     ):
         command = option(command)
     return command
@@ -50,7 +50,9 @@ def _held_of(
         and device in (None, each.device)
     ]
     if not found:
-        raise click.ClickException("nothing is held of that; see `quarantine list`")
+        raise click.ClickException(
+            "there are no such readings in quarantine; see `quarantine list`"
+        )
     return found
 
 
@@ -123,7 +125,7 @@ def release(
         totals.left_out.update(done.left_out)
     counts = ", ".join(f"{number:,} {name}" for name, number in totals.outcomes.items())
     stay = totals.left_out.total()
-    click.echo(f"{counts or 'nothing released'}; {stay:,} stay held")
+    click.echo(f"{counts or 'nothing released'}; {stay:,} still held")
 
 
 @quarantine.command()

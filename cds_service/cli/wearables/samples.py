@@ -24,7 +24,7 @@ def samples() -> None:
 @samples.command()
 @with_desk
 @patient_options
-@click.option("--metric", default="", help="Of one metric only, as heart-rate.")
+@click.option("--metric", default="", help="Only this metric, as heart-rate.")
 @json_option
 def count(desk: LinkDesk, patient: PatientKey, metric: str, as_json: bool) -> None:
     """Say how many readings are kept, of what, by which source, from when to when."""
@@ -85,12 +85,12 @@ def show(
 @samples.command()
 @with_bench
 @click.option("--patient", metavar="ID", required=True, help="The FHIR id.")
-@click.option("--metric", default="", help="Of one metric only, as heart-rate.")
+@click.option("--metric", default="", help="Only this metric, as heart-rate.")
 @click.option(
     "--from",
     "since",
     type=click.DateTime(["%Y-%m-%d"]),
-    help="The first day; by default 13 before --to.",
+    help="The first day; by default 13 days before --to.",
 )
 @click.option(
     "--to",

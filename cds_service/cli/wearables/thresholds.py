@@ -30,7 +30,9 @@ def threshold() -> None:
 @patient_option
 @click.argument("detector")
 @click.argument("value", type=float)
-@click.option("--unit", default="", help="Of VALUE, in UCUM; by default the metric's.")
+@click.option(
+    "--unit", default="", help="Unit of VALUE, in UCUM; by default the metric's."
+)
 def set_threshold(
     bench: Bench, patient: str, detector: str, value: float, unit: str
 ) -> None:
@@ -38,7 +40,7 @@ def set_threshold(
     known, key = _find(bench, detector), bench.patient(patient)
     own = known.own_limit
     if own is None:
-        raise click.UsageError(f"{detector} takes no limit of a patient's own.")
+        raise click.UsageError(f"{detector} does not allow a patient's own limit.")
     limit = _convert(bench, known, value, unit)
     if not own.lowest <= limit <= own.highest:
         raise click.UsageError(

@@ -34,7 +34,7 @@ def workbench() -> None:
     type=click.Choice(["viewer", "author", "operator"]),
     default="operator",
     show_default=True,
-    help="What may be done there; each role may do what those before may.",
+    help="The role; each role may do everything that the roles before it may.",
 )
 def login(role: str) -> None:
     """Print a link that lets one browser of this machine in, once.
@@ -62,7 +62,9 @@ def login(role: str) -> None:
     finally:
         store.close()
     click.echo(f"{base}/workbench/login?code={code}")
-    click.echo("good once, for five minutes, in a browser of this machine", err=True)
+    click.echo(
+        "works once, within five minutes, in a browser on this machine", err=True
+    )
 
 
 def find_server(config: Config) -> str:
@@ -77,7 +79,7 @@ def find_server(config: Config) -> str:
     host = EVERYWHERE.get(config.host) or LOOPBACK.get(config.host)
     if host is None:
         raise click.ClickException(
-            f"the server listens on {config.host} alone, and a link is good on"
+            f"the server listens only on {config.host}, but a link works only on"
             " loopback; let it listen on 127.0.0.1, or sign in at the site's provider"
         )
     scheme = "http" if config.tls_cert is None else "https"

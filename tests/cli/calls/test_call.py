@@ -242,7 +242,7 @@ def test_a_service_of_1_0_is_judged_by_the_standard() -> None:
 
     assert told.exit_code == 1
     assert "HARD-STOP" in told.stdout and "too-costly" in told.stdout
-    assert "To be done by the system: create" in told.stdout
+    assert "System action: create" in told.stdout
     for found in (
         "must   C-4   $.cards[0].indicator 'hard-stop' is none of",
         "must   C-9   $.cards[0].selectionBehavior is required",
@@ -428,10 +428,10 @@ def test_a_page_s_call_is_preceded_by_a_preflight() -> None:
     [
         (["review"], "Name a patient"),
         (["review", CASE, "--patient", "1"], "FOLDER is the chart"),
-        (["review", CASE, "--save", "x"], "is a case already"),
+        (["review", CASE, "--save", "x"], "is already a case"),
         (["review", CASE, "--no-prefetch", "--partial", "a"], "exclude each other"),
-        (["review", "--patient", "1", "--context", "{"], "--context is no JSON"),
-        (["--base", "ftp://x"], "is no http(s) address"),
+        (["review", "--patient", "1", "--context", "{"], "--context is not JSON"),
+        (["--base", "ftp://x"], "is not an http(s) address"),
     ],
 )
 def test_what_cannot_be_meant_is_2(words: list[Any], sentence: str) -> None:

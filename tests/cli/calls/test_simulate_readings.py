@@ -112,7 +112,7 @@ def test_a_user_becomes_the_patient_of_the_link(url: str, world: World) -> None:
 def test_another_answer_than_the_right_one_is_seen(url: str) -> None:
     result = run("gap", "--user", "nobody", "--to", url, "--secret", SECRET)
     assert result.exit_code == 1
-    assert "NOT AS EXPECTED: expected that all are accepted" in result.output
+    assert "NOT AS EXPECTED: expected all to be accepted" in result.output
 
 
 def test_the_same_seed_plays_the_same(url: str) -> None:
@@ -131,7 +131,10 @@ def test_the_same_seed_plays_the_same(url: str) -> None:
     [
         (("steady_tachy", "--dry-run"), "--patient, --user and --token"),
         (("steady_tachy", "--user", "u"), "--secret or --token"),
-        (("irregular_rhythm", "--user", "u", "--dry-run"), "is no scenario of samples"),
+        (
+            ("irregular_rhythm", "--user", "u", "--dry-run"),
+            "is not a scenario of samples",
+        ),
     ],
 )
 def test_what_cannot_be_played_is_not_understood(

@@ -21,7 +21,7 @@ def test_the_most_binding_comes_first_with_its_id_and_place() -> None:
         Violation("C-4", Obligation.MUST, "$.cards[0].indicator", "is [red]."),
         Violation("E-2", Obligation.SHOULD, "", "the body\x1b is no OperationOutcome."),
     ) == [
-        "Seen of CDS Hooks (1 must, 1 should, 1 note):",
+        "Violations of CDS Hooks (1 must, 1 should, 1 note):",
         "  must   C-4   $.cards[0].indicator is [red].",
         "  should E-2   the body\ufffd is no OperationOutcome.",
         "  note   R-11  Cache-Control lacks no-store.",
@@ -38,7 +38,7 @@ def test_a_long_list_is_cut_and_counted() -> None:
 
 
 def test_nothing_seen_is_said() -> None:
-    assert printed() == ["No violation of CDS Hooks seen."]
+    assert printed() == ["No violation of CDS Hooks found."]
 
 
 @pytest.mark.parametrize(

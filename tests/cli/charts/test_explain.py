@@ -83,7 +83,7 @@ def test_a_file_that_is_no_json_is_one_sentence(tmp_path: Path) -> None:
     )
 
     assert result.exit_code == 1
-    assert "is no JSON" in result.output
+    assert "is not JSON" in result.output
 
 
 def test_a_code_is_explained_with_a_good_and_a_bad_example() -> None:

@@ -267,7 +267,7 @@ def test_of_several_patients_one_must_be_named(rules: Path) -> None:
                 "{summary: Fast,",
                 "{summary: Fast, links: [{type: smart, page: why, label: Why}],",
             ),
-            "its links to pages of this server are left out where none are opened",
+            "its links to pages of this server are left out for clients that open none",
         ),
     ],
 )
@@ -291,7 +291,7 @@ def test_a_rule_that_no_service_asks_is_explained(rules: Path) -> None:
     said = as_json(rules, given, rule="slow")
 
     assert (said["outcome"], said["service"]) == ("fires", None)
-    assert "no service asks this rule" in said["notes"]
+    assert "no service uses this rule" in said["notes"]
 
 
 def test_a_rule_that_a_call_would_not_even_ask_is_explained(rules: Path) -> None:
@@ -299,7 +299,7 @@ def test_a_rule_that_a_call_would_not_even_ask_is_explained(rules: Path) -> None
 
     assert output.startswith("fast v1.0.0  ->  no\n")
     assert "latest = 104 /min" in output
-    assert "it is not asked in a call" in output
+    assert "it is not evaluated in this call" in output
 
 
 def test_a_test_case_is_explained_by_its_name_or_a_part_of_it(rules: Path) -> None:

@@ -67,7 +67,7 @@ def test_a_person_reads_policy_scope_value_set_and_use() -> None:
     shown = run("--service", "wearable-review").stdout
 
     assert "conditions  (required: without it the call is refused (412))" in shown
-    assert "can be said only of a whole list" in shown
+    assert "only a complete list shows that" in shown
     assert "Atrial fibrillation or flutter (value set atrial-fibrillation-f" in shown
     assert "atrial_fibrillation present" in shown
     assert "shown in the text of the card" in shown

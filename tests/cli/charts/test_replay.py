@@ -193,4 +193,4 @@ def test_an_empty_corpus_is_a_usage_error(tmp_path: Path) -> None:
     found = run(tmp_path)
 
     assert found.exit_code == 2
-    assert "holds no Bundle" in found.output
+    assert "contains no Bundle" in found.output

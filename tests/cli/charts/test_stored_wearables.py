@@ -151,7 +151,9 @@ def test_what_the_patient_does_not_permit_is_seen_by_nobody(
     told = asked(explain("--database", database, "--json"))
 
     assert {each["kind"] for each in told["reasons"]} == {"not_recorded"}
-    assert "what the patient does not permit to use is left out" in told["notes"]
+    assert (
+        "data that the patient does not permit to be used are left out" in told["notes"]
+    )
 
 
 def test_what_was_known_at_another_time_is_not_what_the_database_has_now(
@@ -179,7 +181,7 @@ def test_days_that_are_kept_no_longer_are_not_read_rather_than_none(
     told = asked(explain("--database", database, "--assumed", "--json", *then, *kept))
 
     assert "not_read" in {each["kind"] for each in told["reasons"]}
-    assert any("are kept no longer" in each for each in told["notes"])
+    assert any("are no longer stored" in each for each in told["notes"])
 
 
 def test_alerts_of_a_file_go_before_those_of_the_database(

@@ -120,7 +120,7 @@ def test_a_wearer_who_does_not_permit_it_is_told_so_and_the_command_fails(
 def test_a_user_without_link_is_connected_and_not_pulled(
     environment: Mapping[str, str], store: Store, run: Run
 ) -> None:
-    assert "No link names u-7 yet" in connected(environment)
+    assert "u-7 is not linked to a patient yet" in connected(environment)
 
     pulled = run("pull")
 
@@ -149,7 +149,7 @@ def test_what_is_revoked_here_is_revoked_at_the_vendor(
 
     done = run("connect", "revoke", "--source", "google-fit", "--user", "u-7")
 
-    assert (done.exit_code, done.output) == (0, "Ended, at the vendor as well.\n")
+    assert (done.exit_code, done.output) == (0, "Ended, here and at the vendor.\n")
     assert len(google.revoked) == 1
     assert run("connect", "list").output == "fit u-7: revoked, taken back here\n"
     again = run("connect", "revoke", "--source", "fit", "--user", "u-7")
@@ -273,9 +273,12 @@ def test_new_keys_are_of_the_right_length_and_unlike_each_other(run: Run) -> Non
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["connect", "oura", "--user", "u"], "no cloud of the clients file is called"),
+        (
+            ["connect", "oura", "--user", "u"],
+            "no cloud in the clients file has the id or vendor",
+        ),
         (["pull", "--every", "5s"], "must be like 15m or 2h, and a minute at least"),
-        (["pull", "--once", "--every", "15m"], "do not go together"),
+        (["pull", "--once", "--every", "15m"], "exclude each other"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(

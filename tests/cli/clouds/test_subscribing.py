@@ -149,7 +149,10 @@ def test_with_the_permission_they_end_and_what_could_not_be_ended_is_said(
         done = run("connect", "revoke", "--source", source, "--user", "u-7")
 
     assert withings.notified == set()
-    assert "The vendor may notify on, and nobody listens (HTTP 500)." in done.output
+    assert (
+        "The vendor may continue to send notifications, which are ignored (HTTP 500)."
+        in done.output
+    )
     assert [str(each.state) for each in linked.grants.all()] == ["revoked"] * 2
 
 

@@ -33,7 +33,7 @@ def test_a_page_that_fails_forgets_nothing_and_nothing_new_is_permitted(
     assert result.exit_code == 1
     assert "20 Consents of 20 patients read; 2 changed, 0 forgotten" in result.output
     assert "answers with HTTP 500. (asked 2 times)" in result.output
-    assert "What came is stored but for new permissions where" in result.output
+    assert "What was read is stored but for new permissions where" in result.output
     assert "a denial may be missing, and nothing is forgotten." in result.output
     assert kept(store, "p77") == ["c77"] and kept(store, "p2") == ["c2", "c78"]
     assert kept(store, "p50") == [] and kept(store, "p0") == ["c0"]
@@ -61,7 +61,7 @@ def test_a_server_that_has_nothing_any_more_is_taken_for_another(
     result = read()
 
     assert result.exit_code == 1
-    assert "no Consent at all, and told of 46 patients before." in result.output
+    assert "no Consent at all, but had 46 patients before." in result.output
     assert kept(store, "p77") == ["c77"]
 
 
@@ -266,7 +266,7 @@ def test_what_is_stored_stays_and_the_next_run_does_the_rest(
     assert 20 <= stored < MANY
     if how == signal.SIGINT:
         told = re.search(
-            r"What came of (\d+) patients is stored; run it", said.decode()
+            r"What was read of (\d+) patients is stored; run it", said.decode()
         )
         assert told and int(told[1]) in (stored - 1, stored)
     assert f"{MANY - stored} changed, 0 forgotten" in read().output

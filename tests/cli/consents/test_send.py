@@ -142,7 +142,7 @@ def test_a_later_version_that_the_server_knows_is_told(serving: Serve) -> None:
     result = answered(serving, {"id": USUAL, "status": "outdated", "permits": []})
 
     assert result.exit_code == 1
-    assert "the server knows a later version of this Consent" in result.output
+    assert "the server has a later version of this Consent" in result.output
 
 
 def answered(serving: Serve, result: dict[str, Any]) -> Result:

@@ -152,11 +152,14 @@ def test_of_whom_nothing_is_kept_a_sentence_says_so(
 
     assert result.exit_code == 0
     assert result.output == (
-        "Nothing is kept of the Consents of patient p9 (tenant default, FHIR base -); "
+        "There are no stored Consents of patient p9 (tenant default, FHIR base -); "
         "wearable data are neither stored nor shown.\n"
     )
-    assert "Nothing is kept" in show("--tenant", "north").output
-    assert "Nothing is kept" in show("--fhir-base", "https://ehr.example/r4").output
+    assert "There are no stored Consents" in show("--tenant", "north").output
+    assert (
+        "There are no stored Consents"
+        in show("--fhir-base", "https://ehr.example/r4").output
+    )
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,9 @@ def test_a_file_that_holds_no_anchors_is_said(
     result = run("verify", "--anchors", str(other))
 
     assert result.exit_code == 1
-    assert "holds no anchors; `cds-service audit anchors` writes them" in result.output
+    assert (
+        "contains no anchors; `cds-service audit anchors` writes them" in result.output
+    )
 
 
 def test_a_command_finds_the_database_by_the_file_that_the_server_reads(

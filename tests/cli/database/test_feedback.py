@@ -128,7 +128,7 @@ def test_a_time_without_calls_is_said(url: str) -> None:
     result = CliRunner().invoke(main, ["feedback", "report", *options])
 
     assert result.exit_code == 0
-    assert "no call in this time" in result.output
+    assert "no calls in this period" in result.output
 
 
 def test_the_export_has_the_fields_that_a_hospital_has_to_export(

@@ -105,7 +105,7 @@ def test_a_dead_letter_explains_itself(store: Store, run: Run) -> None:
     assert (shown["patient_id"], shown["attempts"]) == ("jane", 1)
     assert "\x1b" not in run("list").stdout
     missing = run("show", "999", code=1)
-    assert "nothing waits under 999" in missing.stderr
+    assert "there is no delivery 999" in missing.stderr
 
 
 def test_what_was_given_up_is_tried_again_when_somebody_says_so(
@@ -116,7 +116,7 @@ def test_what_was_given_up_is_tried_again_when_somebody_says_so(
 
     said = run("retry", "--all", "--destination", "ehr")
 
-    assert said.stdout == "1 to be tried again\n"
+    assert said.stdout == "1 will be sent again\n"
     (lane,) = store.outbox.claim("ehr", 1, datetime.now(UTC))
     begun = store.outbox.begin
     assert lane.patient == JANE and begun is not None
@@ -149,7 +149,7 @@ def test_what_is_past_is_told_when_somebody_says_so(store: Store, run: Run) -> N
 
     assert before == ["watch|new"]
     assert [each["thing"] for each in listed(run)[1:]] == ["watch|new", "watch|old"]
-    assert (said.stdout, again.stdout) == ("1 to be told\n", "0 to be told\n")
+    assert (said.stdout, again.stdout) == ("1 to be delivered\n", "0 to be delivered\n")
 
 
 def test_nobody_is_told_of_what_is_past_whom_no_server_knows(

@@ -299,7 +299,7 @@ def test_what_was_not_finished_is_neither_forgotten_nor_gone_on_with_unasked(
     unasked, broken = run(*words, code=2), run(*words, "--resume", code=2)
     run(*words, "--fresh")
 
-    assert "--resume goes on, --fresh starts anew" in unasked.stderr
-    assert "cannot be read; --fresh starts anew" in broken.stderr
+    assert "--resume continues it, --fresh starts over" in unasked.stderr
+    assert "cannot be read; --fresh starts over" in broken.stderr
     assert len(file.read_text("utf-8").splitlines()) == 12
     assert [each.name for each in tmp_path.glob("readings*")] == ["readings.ndjson"]

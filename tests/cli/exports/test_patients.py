@@ -278,7 +278,7 @@ def test_a_wait_of_an_hour_is_left_to_a_person(ehr, export, out):
 
     assert result.exit_code == 1
     assert "asks to be left alone for 3600 seconds" in result.output
-    assert "--resume goes on" in result.output
+    assert "--resume continues" in result.output
 
 
 # Trouble that stays: a sentence, no success, and what came is kept.
@@ -289,7 +289,7 @@ def test_a_wait_of_an_hour_is_left_to_a_person(ehr, export, out):
     [
         ((404, b""), "has no patients to search (HTTP 404)"),
         ((401, b""), "asks for a token (HTTP 401); give --bearer-file"),
-        ((403, b""), "permits no search of patients with this token (HTTP 403)"),
+        ((403, b""), "does not permit a search of patients with this token (HTTP 403)"),
         ((200, b"<!doctype html><html>"), "answers with an HTML page, not with FHIR"),
         (
             (
@@ -418,7 +418,7 @@ def test_what_is_unfinished_is_not_overwritten_by_accident(ehr, export):
     result = export()
 
     assert result.exit_code == 2
-    assert "--resume goes on, --fresh starts anew" in result.output
+    assert "--resume continues it, --fresh starts over" in result.output
 
 
 def test_fresh_starts_anew(ehr, export, out):
@@ -488,7 +488,7 @@ def test_files_that_were_changed_by_others_are_not_gone_on_with(ehr, export, out
     result = export("--resume")
 
     assert result.exit_code == 2
-    assert "--fresh starts anew" in result.output
+    assert "--fresh starts over" in result.output
 
 
 def test_rows_that_the_state_does_not_know_are_written_once(ehr, export, out):
@@ -592,7 +592,7 @@ def test_a_token_that_permits_no_patients_is_told(ehr, export, out, as_service):
     result = export(*as_service)
 
     assert result.exit_code == 1
-    assert "permits no search of patients" in result.output
+    assert "does not permit a search of patients" in result.output
     assert ehr.asked == [] and not out.exists()
 
 
@@ -610,7 +610,7 @@ def test_a_token_that_shows_some_patients_is_warned_of(ehr, export, as_service):
     [
         (("--query", "Observation?x=1"), "--query is a search of Patient"),
         (("--query", "Patient/p1"), "--query is a search of Patient"),
-        (("--query", "Patient?_summary=count"), "_summary would not bring whole"),
+        (("--query", "Patient?_summary=count"), "_summary would not return complete"),
         (("--query", "Patient?_revinclude:iterate=x"), "_revinclude:iterate would not"),
         (("--resume", "--fresh"), "--resume and --fresh exclude each other"),
         (("--client-id", "c"), "--client-id needs --key"),

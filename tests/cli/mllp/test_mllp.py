@@ -286,7 +286,7 @@ def test_a_peer_without_the_right_certificate_is_not_heard(
     [
         (["--source", "other"], "no webhook 'other' has the proof mllp"),
         (["--source", "engine"], "no rules are published"),
-        (["--source", "engine", "--host", "0.0.0.0"], "messages come unencrypted"),
+        (["--source", "engine", "--host", "0.0.0.0"], "messages arrive unencrypted"),
     ],
 )
 def test_what_keeps_it_from_starting_is_said(

@@ -117,7 +117,7 @@ def test_a_clients_file_that_is_wrong_keeps_no_rules_from_being_checked(
     result = run(RULES, "--today", "2026-11-22", CDS_CLIENTS_FILE=str(tmp_path / named))
 
     assert result.exit_code == 0
-    assert "Nothing is said of clients: " in result.stderr
+    assert "Clients were not checked: " in result.stderr
     assert "CDS513" not in result.output
 
 

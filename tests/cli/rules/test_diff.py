@@ -49,7 +49,7 @@ def test_the_same_rules_differ_in_nothing(changed: Path) -> None:
 
     found = run(RULES, changed)
 
-    assert (found.exit_code, found.stdout) == (0, "nothing changed in meaning\n")
+    assert (found.exit_code, found.stdout) == (0, "no rule changed its meaning\n")
 
 
 def test_a_limit_is_told_in_words_with_its_line_and_step(changed: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_limit_is_told_in_words_with_its_line_and_step(changed: Path) -> None:
     major, minor, _ = version().split(".")
     needed = f"{major}.{int(minor) + 1}.0"
     assert f"error[CDS617]: needs {needed}, has {version()}" in found.stdout
-    assert found.stdout.endswith("1 changed; 1 with a version that does not say so\n")
+    assert found.stdout.endswith("1 changed; 1 without the required new version\n")
 
 
 def test_a_version_that_says_what_changed_is_well(changed: Path) -> None:
@@ -149,7 +149,7 @@ def repository(tmp_path: Path) -> Path:
 
 @needs_git
 def test_a_folder_is_compared_with_what_it_was(repository: Path) -> None:
-    assert run("--git", "HEAD", repository).stdout == "nothing changed in meaning\n"
+    assert run("--git", "HEAD", repository).stdout == "no rule changed its meaning\n"
     change(repository, "default: 100", "default: 110")
 
     whole = run("--git", "HEAD", repository)
@@ -215,4 +215,4 @@ def test_two_files_of_a_detector_are_compared(changed: Path) -> None:
 
     assert found.exit_code == 1
     assert "for 15 minutes, was 10 minutes" in found.stdout
-    assert found.stdout.endswith("1 changed; 1 with a version that does not say so\n")
+    assert found.stdout.endswith("1 changed; 1 without the required new version\n")

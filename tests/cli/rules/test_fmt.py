@@ -26,7 +26,7 @@ condition: { in: pregnancy }
 
 @pytest.fixture
 def rules(tmp_path: Path) -> Path:
-    """A rules folder with one file that is not in order."""
+    """A rules folder with one file that is not formatted."""
     folder = tmp_path / "rules"
     (folder / "facts").mkdir(parents=True)
     shutil.copy(RULES / "site.yaml", folder)
@@ -49,8 +49,10 @@ def test_a_file_is_put_in_order_and_named(rules: Path) -> None:
 
     assert result.exit_code == 0, result.output
     assert (rules / FACT).read_text() == TIDY
-    assert result.output == f"{rules / FACT}\n1 file in order, 1 file put in order\n"
-    assert run(rules).output == "2 files in order\n"
+    assert (
+        result.output == f"{rules / FACT}\n1 file formatted already, 1 file formatted\n"
+    )
+    assert run(rules).output == "2 files formatted already\n"
 
 
 def test_a_file_keeps_its_mode_and_nothing_is_left_beside_it(rules: Path) -> None:
@@ -67,7 +69,7 @@ def test_check_names_the_file_and_writes_nothing(rules: Path) -> None:
 
     assert result.exit_code == 1
     assert str(rules / FACT) in result.output
-    assert "1 file not in order" in result.output
+    assert "1 file not formatted" in result.output
     assert (rules / FACT).read_text() == UNTIDY
 
 
@@ -83,7 +85,7 @@ def test_diff_shows_what_would_change_and_writes_nothing(rules: Path) -> None:
 def test_only_the_files_that_were_asked_for_are_touched(rules: Path) -> None:
     result = run(rules / "site.yaml")
 
-    assert result.output == "1 file in order\n"
+    assert result.output == "1 file formatted already\n"
     assert (rules / FACT).read_text() == UNTIDY
 
 
@@ -113,7 +115,7 @@ def test_a_file_with_errors_is_shown_and_left_as_it_is(
     assert result.exit_code == 1
     assert str(rules / FACT) in result.output
     assert said in result.output
-    assert "1 file in order, 1 file left with errors" in result.output
+    assert "1 file formatted already, 1 file left with errors" in result.output
     assert (rules / FACT).read_text() == text
 
 

@@ -102,7 +102,7 @@ def test_nothing_is_written_over(rules: Path) -> None:
     result = run("mine", "--drug", "insulins")
 
     assert result.exit_code == 2
-    assert "there is a rule `mine` already" in result.output
+    assert "there is already a rule `mine`" in result.output
     assert (rules / "cardiology/mine.yaml").read_text() == before
 
 
@@ -136,8 +136,8 @@ def test_a_folder_can_be_named(rules: Path) -> None:
         (("--result", "heart-rate", "--above", "x"), "write a limit such as"),
         (("Big", "--drug", "digoxin"), "`Big` is not a valid name"),
         (("x", "--drug", "digoxin", "--folder", "../x"), "`../x` is not a valid name"),
-        (("x", "--drug", "digoxin", "--folder", "facts"), "holds no rules"),
-        ((), "nobody answers; name --drug"),
+        (("x", "--drug", "digoxin", "--folder", "facts"), "contains no rules"),
+        ((), "there is no terminal to ask; use --drug"),
     ],
 )
 def test_answers_that_make_no_rule_are_refused_and_nothing_is_written(
@@ -240,5 +240,7 @@ def test_a_rule_that_is_wrong_or_fails_its_tests_is_not_proved(
     with pytest.raises(click.ClickException) as refusal:
         prove({**made, **spoilt}, FILES)
 
-    assert "these answers make no rule that passes its tests" in refusal.value.message
+    assert (
+        "with these answers, the rule would not pass its tests" in refusal.value.message
+    )
     assert said in refusal.value.message

@@ -57,7 +57,7 @@ def test_nothing_is_written_over(rules: Path) -> None:
     made = run("high-heart-rate-at-rest", *options)
 
     assert made.exit_code == 1
-    assert "high-heart-rate-at-rest.yaml is there already" in made.output
+    assert "high-heart-rate-at-rest.yaml already exists" in made.output
     assert (rules / "detectors/high-heart-rate-at-rest.yaml").read_bytes() == before
 
 
@@ -68,7 +68,7 @@ def test_nothing_is_written_over(rules: Path) -> None:
         ("--metric steps --below 9 --for 1_hour", "steps is summed"),
         ("--metric heart-rate --for 1_hour", "name one limit: --above"),
         ("--metric heart-rate --above 9 --below 3 --for 1_hour", "name one limit"),
-        ("--metric heart-rate --above x --for 1_hour", "x is no number"),
+        ("--metric heart-rate --above x --for 1_hour", "x is not a number"),
         ("--metric heart-rate --above 120 --for soon", "soon is not a duration"),
         ("--metric heart-rate --above 120 --for 2_minutes", "say a longer time with"),
         ("--metric body-weight --above 90 --for 1_hour", "name the alert type with"),

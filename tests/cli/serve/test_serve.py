@@ -255,7 +255,7 @@ def test_settings_are_checked_before_rules_and_all_is_said_in_its_order(
     first, *rest = wrong.stderr.splitlines()
     assert first == f"cds-service {__version__} is starting"
     assert len(rest) == 1 and rest[0].startswith("Error: CDS_PORT: ")
-    order = ["is starting", "warning: ", "settings are good", "rules cannot be served"]
+    order = ["is starting", "warning: ", "settings are valid", "rules cannot be served"]
     places = [good.stderr.index(each) for each in order]
     assert places == sorted(places)
 

@@ -121,13 +121,13 @@ def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(
 @pytest.mark.parametrize(
     ("file", "text", "words"),
     [
-        ("cert.pem", "hello", "CDS_TLS_CERT: {}: holds no certificate in PEM"),
-        ("cert.pem", "", "CDS_TLS_CERT: {}: holds no certificate in PEM"),
-        ("key.pem", "hello", "CDS_TLS_KEY: {}: holds no private key in PEM"),
+        ("cert.pem", "hello", "CDS_TLS_CERT: {}: contains no certificate in PEM"),
+        ("cert.pem", "", "CDS_TLS_CERT: {}: contains no certificate in PEM"),
+        ("key.pem", "hello", "CDS_TLS_KEY: {}: contains no private key in PEM"),
         ("key.pem", None, "CDS_TLS_KEY: {}: No such file or directory"),
         ("cert.pem", None, "CDS_TLS_CERT: {}: No such file or directory"),
         ("ca.pem", None, "CDS_TLS_CLIENT_CA: {}: No such file or directory"),
-        ("ca.pem", "hello", "CDS_TLS_CLIENT_CA: {}: holds no certificate in PEM"),
+        ("ca.pem", "hello", "CDS_TLS_CLIENT_CA: {}: contains no certificate in PEM"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named(
@@ -157,4 +157,4 @@ def test_the_context_in_use_is_kept_until_there_is_a_better_one(
 
     assert contexts.current() is not first
     assert len(said) == 2
-    assert said[0].startswith("the certificate in use stays: CDS_TLS_KEY")
+    assert said[0].startswith("the current certificate stays in use: CDS_TLS_KEY")

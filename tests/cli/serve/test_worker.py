@@ -106,4 +106,4 @@ def test_a_request_that_never_ends_has_its_worker_replaced(
         with pytest.raises(requests.ConnectionError):
             hanging.result()
 
-    assert "gives itself up" in (tmp_path / "log").read_text()
+    assert "this worker stops" in (tmp_path / "log").read_text()

@@ -124,10 +124,10 @@ def test_the_base_of_the_fhir_server_may_end_in_a_slash(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("{}", "is no samples: $.samples: Must be a list of samples."),
-        ("{", "is no JSON: "),
-        ("[" * 100_000, "is no JSON: "),
-        ("\udcff", "is no JSON: "),
+        ("{}", "is not samples: $.samples: Must be a list of samples."),
+        ("{", "is not JSON: "),
+        ("[" * 100_000, "is not JSON: "),
+        ("\udcff", "is not JSON: "),
     ],
 )
 def test_what_is_none_of_the_format_is_said_in_a_sentence(

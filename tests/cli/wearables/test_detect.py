@@ -177,7 +177,7 @@ def test_the_report_lists_each_detector_and_source_and_why_it_judged_nothing(
     assert (high["judged"], high["opened"], high["not_judged"]) == (60, 1, {})
     printed = run("detect", "report", "--days", "3", "--patient", "p1").stdout
     assert f"{HIGH}, vendor: 60 judged on 1 day, 1 episode opened" in printed
-    assert "nothing came that it could judge" in printed
+    assert "there was nothing that it could judge" in printed
 
 
 def test_the_report_names_detectors_that_have_changed_and_how_to_judge_anew(
@@ -194,7 +194,7 @@ def test_the_report_names_detectors_that_have_changed_and_how_to_judge_anew(
     (told_so,) = [e for e in lines(run("detect", "report", "--json")) if "command" in e]
 
     anew = f"detect --all --from {YESTERDAY}"
-    assert f"{HIGH} has changed: 1 day was judged by what it was before" in printed
+    assert f"{HIGH} has changed: 1 day was judged by its earlier version" in printed
     assert anew in printed
     assert (told_so["detector"], told_so["judged_before"]) == (HIGH, 1)
     run(*anew.split())
@@ -239,8 +239,8 @@ def test_a_limit_of_the_patients_own_is_set_listed_and_ended(
             "convertible to /min",
         ),
         (("detect",), "--due or --all"),
-        (("detect", "--due", "--all"), "--due or --all"),
-        (("detect", "--due", "--from", "2026-11-01"), "are not for --due"),
+        (("detect", "--due", "--all"), "--due and --all"),
+        (("detect", "--due", "--from", "2026-11-01"), "cannot be used with --due"),
         (("detect", "--all", "--patient", "p 1"), "id of a FHIR Patient"),
     ],
 )

@@ -113,7 +113,7 @@ def test_a_file_of_which_no_detector_looks_at_anything_says_so(tmp_path: Path) -
 
     told = invoke("detect", "--replay", str(path))
 
-    assert told.output == "no reading that a detector looks at\n"
+    assert told.output == "no reading that a detector uses\n"
 
 
 def trace(url: str, *words: str) -> list[Any]:
@@ -170,15 +170,21 @@ def test_of_a_file_only_some_time_may_be_told(file: str) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "Say what to explain, --patient ID or --replay FILE, or what to judge"),
-        (["--due", "--all"], "Say one: --replay, --due or --all"),
-        (["--replay", "FILE", "--due"], "Say one: --replay, --due or --all"),
-        (["--replay", "FILE", "--patient", "p1"], "of a file or of a patient"),
+        ([], "Give what to explain, with --patient ID or --replay FILE, or what to"),
+        (["--due", "--all"], "Use only one of --replay, --due"),
+        (["--replay", "FILE", "--due"], "Use only one of --replay, --due"),
+        (["--replay", "FILE", "--patient", "p1"], "Give either a file or a patient"),
         (["--json"], "--patient ID or --replay FILE"),
         (["--from", "2026-11-22"], "--patient ID or --replay FILE"),
-        (["--due", "--from", "2026-11-22"], "--from and --to are not for --due"),
-        (["--due", "--detector", HIGH], "--detector is for what is explained"),
-        (["--patient", "p1", "--time-zone", "UTC"], "--time-zone is for --replay"),
+        (
+            ["--due", "--from", "2026-11-22"],
+            "--from and --to cannot be used with --due",
+        ),
+        (["--due", "--detector", HIGH], "--detector can be used only to explain"),
+        (
+            ["--patient", "p1", "--time-zone", "UTC"],
+            "--time-zone can be used only with --replay",
+        ),
         (["--replay", "FILE", "sampels"], "There is no format sampels"),
         (["--replay", "-"], "Name the format of standard input"),
         (["--replay", "nowhere.json"], "'nowhere.json' does not exist"),

@@ -104,7 +104,7 @@ def test_a_second_patient_for_the_same_user_is_refused(run: Run) -> None:
         (("--patient", "a b"), "id of a FHIR Patient"),
         (("--from", "yesterday"), "must be like 2026-11-22"),
         (("--time-zone", "Atlantis"), "no time zone Atlantis"),
-        (("--mrn", "12345"), "--mrn needs --authority"),
+        (("--mrn", "12345"), "--mrn requires --authority"),
     ],
 )
 def test_what_is_no_link_is_not_understood(
@@ -152,7 +152,7 @@ def test_a_link_ends_at_a_moment(run: Run) -> None:
     (line,) = run("link", "list", "--json").stdout.splitlines()
     assert json.loads(line)["until"] == "2026-11-22T17:00:00+00:00"
     said = run("link", "end", "1", "--at", "2026-11-22", "--retract", code=2).stderr
-    assert "no --at" in said
+    assert "do not use --at" in said
 
 
 def test_a_link_that_is_not_there_says_so(run: Run) -> None:
@@ -180,10 +180,13 @@ def test_what_is_held_is_listed_and_shown(run: Run, url: str) -> None:
 
 def test_what_is_held_is_released_once_after_it_is_linked(run: Run, url: str) -> None:
     hold(url, beat(0, "u-1"), beat(1, "u-1"))
-    assert "nothing released; 2 stay held" in run(*RELEASE, "--assumed").stdout
+    assert "nothing released; 2 still held" in run(*RELEASE, "--assumed").stdout
     run(*LINKED)
-    assert "2 accepted; 0 stay held" in run(*RELEASE, "--assumed").stdout
-    assert "nothing is held of that" in run(*RELEASE, "--assumed", code=1).stderr
+    assert "2 accepted; 0 still held" in run(*RELEASE, "--assumed").stdout
+    assert (
+        "there are no such readings in quarantine"
+        in run(*RELEASE, "--assumed", code=1).stderr
+    )
     assert [each["samples"] for each in counted(run)] == [2]
 
 
@@ -207,20 +210,20 @@ def test_of_a_user_every_device_is_meant_unless_one_is_named(
         take_in(url, Intake(held=(held,)))
     run(*LINKED)
     one = run(*RELEASE, "--assumed", "--device", "w-2")
-    assert "1 accepted; 0 stay held" in one.stdout
-    assert "1 accepted; 0 stay held" in run(*RELEASE, "--assumed").stdout
+    assert "1 accepted; 0 still held" in one.stdout
+    assert "1 accepted; 0 still held" in run(*RELEASE, "--assumed").stdout
 
 
 def test_what_was_measured_before_the_link_stays_held(run: Run, url: str) -> None:
     hold(url, beat(0, "u-1"), beat(30, "u-1"))
     run(*LINKED, "--from", "2026-11-22T12:15:00+00:00")
-    assert "1 accepted; 1 stay held" in run(*RELEASE, "--assumed").stdout
+    assert "1 accepted; 1 still held" in run(*RELEASE, "--assumed").stdout
 
 
 def test_without_a_consent_what_is_held_stays(run: Run, url: str) -> None:
     hold(url, beat(0, "u-1"))
     run(*LINKED)
-    assert "nothing released; 1 stay held" in run(*RELEASE, "--required").stdout
+    assert "nothing released; 1 still held" in run(*RELEASE, "--required").stdout
     assert counted(run) == []
 
 

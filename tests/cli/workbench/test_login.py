@@ -62,7 +62,7 @@ def test_the_link_that_is_printed_lets_one_browser_in(
     assert re.fullmatch(
         rf"http://127\.0\.0\.1:{port}/workbench/login\?code=[\w-]{{43}}", link
     )
-    assert "good once, for five minutes" in result.stderr
+    assert "works once, within five minutes" in result.stderr
     code = link.rpartition("=")[2]
     entered = app.test_client().post(
         "/workbench/login", base_url=base, data={"code": code}, headers=OWN
@@ -103,4 +103,4 @@ def test_a_server_that_listens_elsewhere_alone_cannot_be_entered_by_a_link(
     result = run({**settings, "CDS_HOST": "10.1.2.3"})
 
     assert result.exit_code == 1
-    assert "listens on 10.1.2.3 alone" in result.stderr
+    assert "listens only on 10.1.2.3" in result.stderr
