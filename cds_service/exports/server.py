@@ -268,8 +268,8 @@ class FhirServer:
 _REFUSALS = {
     401: "does not accept the token (HTTP 401); it may be over, or be for another "
     "server",
-    403: "permits no search of {many} with this token (HTTP 403); it takes the scope "
-    "{newer}, or {older}",
+    403: "does not permit a search of {many} with this token (HTTP 403); it takes the "
+    "scope {newer}, or {older}",
     404: "has no {many} to search (HTTP 404); is it the base address of the FHIR "
     "server?",
 }

@@ -200,7 +200,9 @@ def test_a_token_that_permits_no_consents_is_told(ehr, store, read, as_service):
     result = read(*as_service)
 
     assert result.exit_code == 1
-    assert "permits no search of consents; its scope is system/P" in result.output
+    assert (
+        "does not permit a search of consents; its scope is system/P" in result.output
+    )
     assert ehr.asked == []
 
 

@@ -188,8 +188,8 @@ def test_pages_that_go_round_end(ehr, store, read, known):
         ((401, b""), "asks for a token (HTTP 401); give --bearer-file"),
         (
             (403, b""),
-            "permits no search of consents with this token (HTTP 403); it takes the "
-            "scope system/Consent.rs, or system/Consent.read.",
+            "does not permit a search of consents with this token (HTTP 403); it takes "
+            "the scope system/Consent.rs, or system/Consent.read.",
         ),
         ((302, b"", {"Location": "http://localhost/"}), "leads elsewhere (HTTP 302)"),
         (

@@ -54,7 +54,7 @@ def test_errors_in_other_files_are_in_the_closing_line() -> None:
 
     assert summary(report(errors_elsewhere=1)).endswith(f"; 1 error {keeps}")
     assert "2 errors in files" in summary(report(ERROR, errors_elsewhere=2))
-    assert summary(report()) == "2 files, 1 rule: nothing to say"
+    assert summary(report()) == "2 files, 1 rule: no findings"
 
 
 def test_github_shows_each_finding_at_its_line(
