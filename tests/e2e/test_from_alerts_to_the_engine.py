@@ -158,7 +158,7 @@ def test_what_this_program_cannot_read_of_its_own_ends_a_single_run_with_a_fault
     tell_as(server, "joan", "final")
 
     assert broken.returncode == 1
-    assert "engine: 1 to be tried again, broke off by ValueError at " in broken.stderr
+    assert "engine: 1 to retry, broke off by ValueError at " in broken.stderr
     assert "report this line, and see `cds-service deliver list`" in broken.stderr
     assert "Traceback" not in broken.stderr and "joan" not in broken.stderr
     assert engine.came == []
