@@ -14,7 +14,9 @@ const look = async () => {
   if (elapsed && now.seconds) elapsed.textContent = now.seconds;
   if (["served", "refused", "run"].every((name) => now[name] === seen[name])) return;
   const url = new URL(location.href);
-  if (script.dataset.list !== undefined && now.served !== seen.served) {
+  // Whatever it is that has changed: new rules may be served before the page is there.
+  const isNews = now.served !== seen.served || !url.searchParams.has("since");
+  if (script.dataset.list !== undefined && isNews) {
     url.searchParams.set("since", seen.served);
   }
   clearInterval(timer);
