@@ -1,5 +1,5 @@
 // Looks every second whether the rules, what is wrong with them, or a run has changed,
-// and shows the page anew. Without it, "Look again" does.
+// and shows the page anew. Without it, "Refresh" does.
 
 const script = document.currentScript;
 const seen = JSON.parse(script.dataset.seen);
