@@ -9,7 +9,7 @@ nothing is stored twice.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from functools import partial
 from itertools import chain
 from uuid import uuid4
@@ -152,6 +152,34 @@ def _notified(
 
 
 @dataclass(frozen=True, slots=True)
+class _Answer:
+    """Which data and days a vendor answered about, as which source, and when."""
+
+    kind: DataKind
+    days: CivilDays
+    source: WebhookSource
+    now: datetime
+
+    @property
+    def version_ms(self) -> int:
+        """The version of what it tells."""
+        return microseconds(self.now) // 1000
+
+
+def _in_force(
+    answer: _Answer,
+    told: Sequence[Item],
+    wanted: Iterable[WantedInterval],
+    asked_ms: int,
+) -> Sequence[Item]:
+    """The items in the versions in which they hold against what was told before."""
+    if asked_ms:
+        gone = withdrawn(answer.kind, wanted, asked_ms)
+        return [*versioned(told, asked_ms), *gone]
+    return list(deleted(told, answer.version_ms)) if answer.kind.sole else told
+
+
+@dataclass(frozen=True, slots=True)
 class _Round:
     """All kinds of data of one grant, once."""
 
@@ -260,54 +288,64 @@ class _Round:
             asked_ms: Where what is told holds instead of all that was told of these
                 times before: when it was asked for. Else 0.
         """
-        ingestion, now = self.puller.ingestion, self.puller.world.clock()
-        cloud, store = self.desk.cloud, self.desk.store
-        # What tells no zone of its own is on the wearer's clock.
-        zone = str(days.zone)
-        source = WebhookSource(
+        answer = _Answer(kind, days, self._source(days), self.puller.world.clock())
+        wanted = pulled.wanted if pulled else ()
+        told = _in_force(answer, self._read(answer, body), wanted, asked_ms)
+        shelves, taken = self._take_in(answer, told, pulled)
+        counted = Counter(taken.count())
+        if kind.sole and (late := passed_over(shelves, taken)):
+            late_told = list(versioned(late, answer.version_ms))
+            _, taken_late = self._take_in(answer, late_told, None)
+            counted.update(taken_late.count())
+        if taken.detected.due:
+            patients = {each.patient for each in shelves.samples}
+            detection_of = self.puller.ingestion.detection_of
+            catch_up(patients, self.desk.store, detection_of, answer.now)
+        return sum(counted[each] for each in NEWS) + len(shelves.alerts)
+
+    def _source(self, days: CivilDays) -> WebhookSource:
+        """The cloud as a source; what tells no zone is on the wearer's clock."""
+        cloud, zone = self.desk.cloud, str(days.zone)
+        return WebhookSource(
             cloud.id, cloud.tenant, cloud.fhir_base, (), time_zone=zone
         )
-        catalogue = ingestion.gate_of(cloud.tenant).catalogue
-        told: Iterable[Item] = ()
+
+    def _read(self, answer: _Answer, body: object) -> list[Item]:
+        """What the vendor tells; nothing where it had nothing to answer."""
+        if body is None:
+            return []
+        catalogue = self.puller.ingestion.gate_of(self.desk.cloud.tenant).catalogue
+        format = FORMATS[answer.kind.format]
         try:
-            if body is not None:
-                told = list(FORMATS[kind.format].adapt(body, source, catalogue))
+            return list(format.adapt(body, answer.source, catalogue))
         except Unprocessable:
             raise NotFetched(INVALID) from None
-        if asked_ms:
-            gone = withdrawn(kind, pulled.wanted if pulled else (), asked_ms)
-            told = [*versioned(told, asked_ms), *gone]
-        elif kind.sole:
-            told = list(deleted(told, microseconds(now) // 1000))
 
-        def work(
-            told: Iterable[Item], pulled: Pulled | None
-        ) -> tuple[Shelves, TakenIn]:
+    def _take_in(
+        self, answer: _Answer, told: Sequence[Item], pulled: Pulled | None
+    ) -> tuple[Shelves, TakenIn]:
+        """Store what is permitted, in one transaction with what was pulled by it."""
+        kind, now = answer.kind, answer.now
+        deliverer, ingestion = Deliverer(answer.source), self.puller.ingestion
+
+        def work() -> tuple[Shelves, TakenIn]:
             items = list(self._of_wearer(told))
             shelves, intake, _ = sort_items(
-                items, Deliverer(source), ingestion, kind.format, now
+                items, deliverer, ingestion, kind.format, now
             )
             event = build_readings_event(
                 now,
-                cloud.tenant,
-                cloud.id,
-                f"{kind.name} {days.first} to {days.last}",
+                answer.source.tenant,
+                answer.source.id,
+                f"{kind.name} {answer.days.first} to {answer.days.last}",
                 0,
                 intake.seen,
                 tell_shelves(shelves, kind.format),
             )
-            return shelves, store.take_in(replace(intake, pulled=pulled), event, now)
+            intake = replace(intake, pulled=pulled)
+            return shelves, self.desk.store.take_in(intake, event, now)
 
-        shelves, taken = again_while_outdated(lambda: work(told, pulled))
-        counted = Counter(taken.count())
-        if kind.sole and (late := passed_over(shelves, taken)):
-            late_told = list(versioned(late, microseconds(now) // 1000))
-            _, taken_late = again_while_outdated(lambda: work(late_told, None))
-            counted.update(taken_late.count())
-        patients = {each.patient for each in shelves.samples}
-        if taken.detected.due:
-            catch_up(patients, store, ingestion.detection_of, now)
-        return sum(counted[each] for each in NEWS) + len(shelves.alerts)
+        return again_while_outdated(work)
 
     def _of_wearer(self, items: Iterable[Item]) -> Iterator[Item]:
         """What the vendor tells is of who gave the permission, while a link says so.
