@@ -51,6 +51,15 @@ def never(failures: int) -> timedelta:
     return timedelta(0)
 
 
+def lose_and_drop(store: Store, outbox: Outbox, gate: ConsentGate) -> None:
+    """Have an alert be sent, nobody know whether it arrived, and it be dropped."""
+    tell(store, alert())
+    lane, begun = must_begin(outbox, gate)
+    lost = FailedAttempt("silence", None, uncertain=True, rest=never)
+    outbox.fail(lane, begun, lost, gate, NOW)
+    store.outbox_desk.drop(Chosen(), OPERATOR)
+
+
 def test_who_tells_a_patient_is_alone_with_that(
     store: Store, outbox: Outbox, gate: ConsentGate
 ) -> None:
@@ -410,11 +419,7 @@ def test_of_what_is_dropped_it_is_known_that_it_may_have_arrived(
 def test_a_retraction_of_what_was_dropped_and_may_have_arrived_is_told(
     store: Store, outbox: Outbox, gate: ConsentGate
 ) -> None:
-    tell(store, alert())
-    lane, begun = must_begin(outbox, gate)
-    lost = FailedAttempt("silence", None, uncertain=True, rest=never)
-    outbox.fail(lane, begun, lost, gate, NOW)
-    store.outbox_desk.drop(Chosen(), OPERATOR)
+    lose_and_drop(store, outbox, gate)
 
     take_back(store, alert(rev=1, status="retracted"))
 
@@ -439,11 +444,7 @@ def test_what_is_dropped_while_it_is_sent_and_lost_stays_dropped(
 def test_what_was_dropped_and_may_have_arrived_is_told_once_somebody_wants_it(
     store: Store, outbox: Outbox, gate: ConsentGate
 ) -> None:
-    tell(store, alert())
-    lane, begun = must_begin(outbox, gate)
-    lost = FailedAttempt("silence", None, uncertain=True, rest=never)
-    outbox.fail(lane, begun, lost, gate, NOW)
-    store.outbox_desk.drop(Chosen(), OPERATOR)
+    lose_and_drop(store, outbox, gate)
 
     since = NOW - timedelta(days=1)
     added = sum(store.outbox_desk.backfill("ehr", since, NOW, NOW))
