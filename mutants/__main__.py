@@ -63,6 +63,7 @@ MATCHED_BY = ("matching", "exclusions", "coded", "selectors")
 EVALUATION = ("evaluate", "rulebook", "alerting", "rules")
 CRITERIA = ("criteria", "series", "trend", "scores", "alert_tests")
 DAYS = ("days", "days_shown", "streams")
+ATTRIBUTES = ("attributes", "attributes_of_alerts", "attributes_of_entries")
 CASES = (
     "case",
     "medicines",
@@ -72,7 +73,7 @@ CASES = (
     "recorded",
     "about_alerts",
     "about_the_patient",
-    "attributes",
+    *ATTRIBUTES,
     "evaluate",
     "rulebook",
 )
@@ -146,6 +147,7 @@ ROOMS = {
             *(f"{ROW_TESTS}/test_{each}.py" for each in MATCHING),
             f"{ROW_TESTS}/test_code_index.py",
             f"{ROW_TESTS}/test_coded.py",
+            f"{ROW_TESTS}/test_exclusions.py",
             f"{ROW_TESTS}/test_mentions.py",
             "tests/rulebook/terminology/test_expansions.py",
         ),
@@ -171,7 +173,7 @@ ROOMS = {
     "texts": Room(
         (f"{ENGINE}/attributes.py", f"{ENGINE}/recorded.py"),
         (
-            f"{ENGINE_TESTS}/test_attributes.py",
+            *(f"{ENGINE_TESTS}/test_{each}.py" for each in ATTRIBUTES),
             f"{ENGINE_TESTS}/test_recorded.py",
             f"{ENGINE_TESTS}/test_scores.py",
         ),
