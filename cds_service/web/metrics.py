@@ -146,7 +146,7 @@ BACKLOGS: Mapping[str, tuple[str, Callable[[Backlog, datetime], float]]] = {
         "For how long the oldest has been due, or 0.",
         lambda each, now: each.oldest_seconds,
     ),
-    "destination_left_alone": (
+    "destination_paused": (
         "1 while deliveries to a destination are paused after repeated failures.",
         lambda each, now: each.health.is_left_alone(now),
     ),
@@ -419,7 +419,7 @@ def _told(backlogs: Sequence[Backlog], now: datetime) -> Iterator[Metric]:
         "failed",
     )
     counted = CounterMetricFamily(
-        "cds_tellings", text, labels=["destination", "outcome"]
+        "cds_outbox_attempts", text, labels=["destination", "outcome"]
     )
     for each in backlogs:
         for label, number in zip(labels, (each.sent, each.failed)):

@@ -134,7 +134,7 @@ def test_a_destination_that_is_left_alone_is_said(
         "degraded",
         ["destination ehr: fails, and is paused"],
     )
-    assert numbers(http)["cds_destination_left_alone", "ehr"] == 1
+    assert numbers(http)["cds_destination_paused", "ehr"] == 1
 
 
 def test_attempts_of_all_deliverers_are_counted(
@@ -145,8 +145,8 @@ def test_attempts_of_all_deliverers_are_counted(
 
     text = http.get("/metrics").text
 
-    assert 'cds_tellings_total{destination="ehr",outcome="sent"} 5.0' in text
-    assert 'cds_tellings_total{destination="ehr",outcome="failed"} 1.0' in text
+    assert 'cds_outbox_attempts_total{destination="ehr",outcome="sent"} 5.0' in text
+    assert 'cds_outbox_attempts_total{destination="ehr",outcome="failed"} 1.0' in text
 
 
 def test_no_patient_is_named(world: World, http: FlaskClient) -> None:
