@@ -68,9 +68,13 @@ class _Reader:
             said = f"a {kind}" if isinstance(kind, str) else "no FHIR resource"
             self._refuse((), f"this is {said} and not a FHIR ValueSet")
             return None
-        self._marked(data, ())
+        self._marked(data)
         if is_cut(data):
             self._part((), "it is labelled as cut")
+        if data.get("status") == "entered-in-error":
+            self._refuse(("status",), "this ValueSet was entered in error")
+        if data.get("implicitRules") is not None:
+            self._refuse(("implicitRules",), "it is read by rules that are not known")
         expansion = data.get("expansion")
         if isinstance(expansion, dict) and "contains" in expansion:
             self._expansion(expansion)
@@ -97,7 +101,6 @@ class _Reader:
 
     def _expansion(self, expansion: Mapping[str, Any]) -> None:
         path: Path = ("expansion",)
-        self._marked(expansion, path)
         for index, parameter in self._objects(expansion, path, "parameter"):
             self._asked(parameter, (*path, "parameter", index))
         waiting = [((*path, "contains"), expansion)]
@@ -106,22 +109,37 @@ class _Reader:
             where, holder = waiting.pop()
             for index, each in self._objects(holder, where[:-1], "contains"):
                 entries += 1
-                self._marked(each, (*where, index))
                 self._contained((*where, index), each)
                 if "contains" in each:
                     waiting.append(((*where, index, "contains"), each))
         self._one_page(expansion, path, entries)
 
-    def _marked(self, holder: Mapping[str, Any], path: Path) -> None:
-        """Refuse what is marked as a part: half of a set reads as the whole."""
-        for name in ("extension", "modifierExtension"):
-            for index, each in self._objects(holder, path, name):
-                mark = str(each.get("url", "")).rpartition("/")[2].lower()
-                if mark in _MARKS and not _says_no(each.get("valueBoolean")):
-                    self._part((*path, name, index), _MARKS[mark])
-                elif name == "modifierExtension":
-                    message = "an unknown modifier changes what it means"
-                    self._refuse((*path, name, index), message)
+    def _marked(self, data: Mapping[str, Any]) -> None:
+        """Refuse what is marked anywhere as a part: half a set reads as the whole."""
+        waiting: list[tuple[Path, Any]] = [((), data)]
+        while waiting:
+            path, node = waiting.pop()
+            if isinstance(node, list):
+                waiting += [((*path, n), each) for n, each in enumerate(node)]
+            elif isinstance(node, dict):
+                for name in ("extension", "modifierExtension"):
+                    for index, each in self._objects(node, path, name):
+                        self._mark((*path, name, index), each, name)
+                # What is contained is another resource.
+                names = [each for each in node if path or each != "contained"]
+                waiting += [((*path, each), node[each]) for each in names]
+
+    def _mark(self, path: Path, extension: Mapping[str, Any], name: str) -> None:
+        url = str(extension.get("url", "")).partition("|")[0].rstrip("/")
+        mark = url.rpartition("/")[2].lower()
+        said = extension.get("valueBoolean")
+        plain = re.sub("[^a-z]", "", mark)
+        if mark in _MARKS and not _says_no(said):
+            self._part(path, _MARKS[mark])
+        elif name == "modifierExtension":
+            self._refuse(path, "an unknown modifier changes what it means")
+        elif said in (True, "true") and any(each in plain for each in _CUT_SHORT):
+            self._part(path, f"it is marked as incomplete (`{mark[:40]}`)")
 
     def _asked(self, parameter: Mapping[str, Any], path: Path) -> None:
         """Take in what an expansion was asked for, or refuse it."""
@@ -243,18 +261,17 @@ def _says_no(value: Any) -> bool:
 
 
 def _whole(value: Any) -> int | None:
-    """A whole number; none where it is none, or a text."""
+    """A whole number, however it is written; none where it is none."""
+    if isinstance(value, str) and value.isdecimal() and len(value) < _LONG:
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _number(parameter: Mapping[str, Any]) -> int | None:
     """The whole number that a parameter says in any type; none where it is none."""
-    said = next((each for name, each in parameter.items() if name[:5] == "value"), None)
-    if isinstance(said, str) and said.isdecimal() and len(said) < _LONG:
-        return int(said)
-    if isinstance(said, float) and said.is_integer():
-        return int(said)
-    return _whole(said)
+    return _whole(next((parameter[k] for k in parameter if k[:5] == "value"), None))
 
 
 _LONG = 19

@@ -145,6 +145,11 @@ STRUCTURE = "http://hl7.org/fhir/StructureDefinition/"
 ONE = {"system": ICD, "code": "I10"}
 
 
+LISTED_CODES = {"system": ICD, "concept": [{"code": "I10"}]}
+LISTED = composed(LISTED_CODES)
+UNCLOSED = {"url": STRUCTURE + "valueset-unclosed", "valueBoolean": True}
+
+
 def marked(name: str, **value: Any) -> dict[str, Any]:
     return expanded(ONE, extension=[{"url": STRUCTURE + name, **value}])
 
@@ -187,6 +192,31 @@ def asked(name: str, **value: Any) -> dict[str, Any]:
             expanded({**ONE, "modifierExtension": [{"url": "http://x/y"}]}),
             "changes what it means",
         ),
+        (marked("valueset-toocostly|5.0.0", valueBoolean=True), "too costly"),
+        (marked("valueset-unclosed/", valueBoolean=True), "may have more codes"),
+        (
+            expanded(ONE, extension=[{"url": "http://x/y", "extension": [UNCLOSED]}]),
+            "may have more codes",
+        ),
+        (
+            expanded(ONE, _timestamp={"extension": [UNCLOSED]}),
+            "may have more codes",
+        ),
+        (LISTED | {"compose": {**LISTED["compose"], "extension": [UNCLOSED]}}, "more"),
+        (composed({**LISTED_CODES, "extension": [UNCLOSED]}), "may have more codes"),
+        (
+            composed({**LISTED_CODES, "modifierExtension": [{"url": "http://x/y"}]}),
+            "changes what it means",
+        ),
+        (
+            expanded(
+                ONE,
+                extension=[{"url": "http://x/list-truncated", "valueBoolean": True}],
+            ),
+            "marked as incomplete",
+        ),
+        ({**LISTED, "status": "entered-in-error"}, "entered in error"),
+        ({**LISTED, "implicitRules": "http://x/rules"}, "rules that are not known"),
         (
             {**expanded(ONE), "meta": {"tag": [{"code": "SUBSETTED"}]}},
             "labelled as cut",
@@ -245,6 +275,11 @@ def test_an_expansion_that_calls_itself_incomplete_is_refused_like_a_page(
         asked("activeOnly", valueBoolean=True),
         expanded(ONE, total=1, parameter=[{"name": "count", "valueInteger": 1}]),
         expanded(ONE, total=1, offset=0),
+        expanded(ONE, total=1.0),
+        expanded(ONE, total="1", offset="0"),
+        expanded(ONE, extension=[{"url": "http://x/partial", "valueString": "x"}]),
+        expanded(ONE, extension=[{"url": "http://x/partial", "valueBoolean": False}]),
+        {**LISTED, "status": "retired", "contained": [{"extension": [UNCLOSED]}]},
         composed(
             {"system": ICD, "concept": [{"code": "I10"}]},
         )
