@@ -16,13 +16,15 @@ PROSE = frozenset(
     {"title", "summary", "detail", "description", "label", "citation", "display"}
     | {"usage_requirements", "notice", "owner", "funding", "developer", "by"}
     | {"retired_because", "describe", "todo", "detail_contains", "detail_lacks"}
-    | {"system_actions", "text"}
+    | {"system_actions", "text", "limits", "together", "unconfirmed", "unit_text"}
 )
 """What stands under these keys is read by people, as a sentence."""
-NAMES = frozenset({"name", "also", "words", "no_medicines", "before", "after"})
+NAMES = frozenset(
+    {"name", "also", "words", "no_medicines", "before", "after", "but_not"}
+)
 """What stands under these keys is compared with the words of a record."""
-RESOURCES = frozenset({"create", "set"})
-"""Below these keys of a rule stand parts of FHIR resources."""
+READ_BELOW = frozenset({"create", "set", "pages"})
+"""Below these keys stand parts of FHIR resources, and what links are called."""
 
 
 def check_slips(document: Document, findings: Findings) -> None:
@@ -67,7 +69,7 @@ def _check_comment(
     cut = _COMMENT.match(document.text, end)
     if cut is None:
         return
-    if _key(path) not in PROSE | NAMES and RESOURCES.isdisjoint(path):
+    if _key(path) not in PROSE | NAMES and READ_BELOW.isdisjoint(path):
         return
     line, column = place(document.lines, cut.start(1))
     findings.warning_at(

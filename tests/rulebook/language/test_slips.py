@@ -31,6 +31,8 @@ def with_card(rules: Any, chart: Any, card: str) -> list[tuple[str, str, int]]:
         ("summary: Check lead\t#2", 23),
         ("summary: It fires\n  detail: Room #4 calls", 16),
         ("summary: It fires\n  links:\n    - label: Guideline #2", 24),
+        ("summary: It fires\n  limits: Not measured on lead #2", 32),
+        ("summary: It fires\n  together: Draft order #1 and the call", 25),
     ],
 )
 def test_unquoted_text_is_told_to_be_cut_at_a_hash(
@@ -112,6 +114,12 @@ def test_a_comment_behind_a_number_or_a_choice_is_one(rules: Any, chart: Any) ->
     [
         ("services.yaml", "title: Review", "title: Review #1", "warning"),
         ("valuesets/diabetes.yaml", "title: Diabetes", "title: Diabetes #1", "warning"),
+        (
+            "site.yaml",
+            "format: 1",
+            "format: 1\npages:\n  card: This card #1",
+            "warning",
+        ),
         ("alert-types.yaml", "{title: Irr", "{title: “Irregular”} #", None),
         (
             "valuesets/other-drugs.yaml",
