@@ -2,12 +2,13 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from cds_service.http.addresses import ListedServer
 from cds_service.trust import KeyFormat, Keyring, KeyServer, KeySet, VerificationKey
 from cds_service.trust.documents import KeyServerUnread, PublishedKeys
-from cds_service.trust.keyring import run_beside
+from cds_service.trust.keyring import KeysKnown, run_beside
 
 from ..waiting import PATIENCE
 
@@ -350,4 +351,39 @@ def test_a_set_that_holds_no_key_for_signatures_is_said_to_hold_none() -> None:
     assert keyring.find((SERVER,), None, "a", NOW) == (
         None,
         "the client publishes no key to verify tokens with",
+    )
+
+
+def test_looking_at_what_is_known_asks_nobody() -> None:
+    publisher = Publisher("b", "a")
+    keyring = ring(publisher)
+    assert keyring.look_at(SERVER, NOW) == KeysKnown()
+    assert publisher.asked == []
+    assert found(keyring, "a")
+    fetched_again = NOW + timedelta(seconds=900)
+
+    known = KeysKnown(("a", "b"), NOW, fetched_again, is_usable=True, asked=NOW)
+    assert keyring.look_at(SERVER, NOW) == known
+    late = NOW + timedelta(days=1)
+    assert keyring.look_at(SERVER, late) == replace(known, is_usable=False)
+    assert keyring.look_at(LISTER, NOW) == KeysKnown()
+    assert publisher.asked == [URL]
+
+
+def test_what_is_known_tells_when_an_outage_was_seen() -> None:
+    publisher = Publisher("a")
+    publisher.down = True
+    keyring = ring(publisher)
+    assert not found(keyring, "a")
+
+    assert keyring.look_at(SERVER, NOW) == KeysKnown(asked=NOW)
+    publisher.down = False
+    assert found(keyring, "a", 5)
+    publisher.down = True
+    assert found(keyring, "a", 1000)
+
+    known = keyring.look_at(SERVER, NOW + timedelta(seconds=1000))
+    assert (known.since, known.asked) == (
+        NOW + timedelta(seconds=5),
+        NOW + timedelta(seconds=1000),
     )

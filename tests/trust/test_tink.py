@@ -130,9 +130,31 @@ def test_a_key_that_cannot_be_used_costs_only_itself(other: Any) -> None:
     assert list(keys(other, entry())) == ["1721493826"]
 
 
+def test_what_cannot_be_used_is_told_by_its_place() -> None:
+    listed = [entry(1), None, {"keyId": "2"}, entry(3, status="DISABLED"), entry(4)]
+
+    told = read_tink_document({"key": listed}, SERVER, 900.0)
+
+    assert list(told.keys.keys) == ["1", "4"]
+    said = "is no enabled key of ECDSA on P-256"
+    assert told.keys.others == (((1,), said), ((2,), said), ((3,), said))
+    assert told.age == 900.0
+
+
+def test_a_key_is_for_es256_and_is_the_one_that_was_published() -> None:
+    (found,) = keys(entry()).values()
+
+    assert found.algorithms == ("ES256",)
+    assert found.key.public_numbers() == PRIVATE.public_key().public_numbers()
+
+
+def test_a_keyset_may_have_a_hundred_keys() -> None:
+    assert len(keys(*map(entry, range(100)))) == 100
+
+
 @pytest.mark.parametrize("document", [None, [], {}, {"key": {}}, {"key": [7] * 101}])
 def test_what_is_no_keyset_is_refused(document: Any) -> None:
-    with pytest.raises(KeyServerUnread):
+    with pytest.raises(KeyServerUnread, match="^is no keyset of Tink$"):
         read_tink_document(document, SERVER, 900.0)
 
 

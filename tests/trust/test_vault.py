@@ -40,7 +40,7 @@ def test_a_token_that_was_moved_to_another_row_or_column_does_not_open(
 ) -> None:
     locked = vault(ONE).lock("ya29.secret", ABOUT)
 
-    with pytest.raises(Unopened):
+    with pytest.raises(Unopened, match="^it was changed, or is about something else$"):
         vault(ONE).unlock(locked, about)
 
 
@@ -48,8 +48,24 @@ def test_a_token_that_was_changed_does_not_open() -> None:
     locked = vault(ONE).lock("ya29.secret", ABOUT)
     changed = locked[:-6] + ("AAAA" if locked[-6:-2] != "AAAA" else "BBBB") + "=="
 
-    with pytest.raises(Unopened):
+    with pytest.raises(Unopened, match="^it was changed, or is about something else$"):
         vault(ONE).unlock(changed, ABOUT)
+
+
+@pytest.mark.parametrize(
+    "told", ["", "A", "not base64!", "AAAA", "\u00e9\u00e9\u00e9\u00e9"]
+)
+def test_what_was_never_locked_does_not_open(told: str) -> None:
+    id = vault(ONE).lock("t", ABOUT).partition(".")[0]
+
+    with pytest.raises(Unopened, match="^it was changed, or is about something else$"):
+        vault(ONE).unlock(f"{id}.{told}", ABOUT)
+
+
+def test_what_was_locked_yesterday_opens_today() -> None:
+    locked = "bbd3ad04.cFlP0PREe220UdKirnf81pYrcc9gwl2KzK2SXiTIZjnpVqHYLiP2"
+
+    assert vault(ONE).unlock(locked, ABOUT) == "ya29.secret"
 
 
 def test_a_token_under_an_older_key_opens_as_long_as_that_is_named() -> None:
@@ -58,14 +74,15 @@ def test_a_token_under_an_older_key_opens_as_long_as_that_is_named() -> None:
     assert vault(OTHER, ONE).unlock(locked, ABOUT) == "ya29.secret"
     assert not vault(OTHER, ONE).is_newest(locked)
     assert vault(ONE, OTHER).is_newest(locked)
-    with pytest.raises(Unopened, match="not among those"):
+    refused = "^the key that encrypted it is not among those that are set$"
+    with pytest.raises(Unopened, match=refused):
         vault(OTHER).unlock(locked, ABOUT)
 
 
 def test_nothing_is_nothing_and_needs_no_key() -> None:
     assert (vault().lock("", ABOUT), vault().unlock("", ABOUT)) == ("", "")
     assert vault().is_newest("")
-    with pytest.raises(Unopened):
+    with pytest.raises(Unopened, match="^there is no key$"):
         vault().lock("t", ABOUT)
 
 
@@ -74,9 +91,10 @@ def test_keys_come_in_either_alphabet_with_blanks_or_commas_between() -> None:
 
     assert [len(each.secret) for each in told] == [32, 32, 32]
     assert len({each.id for each in told}) == 3
+    assert {len(each.id) for each in told} == {8}
 
 
 @pytest.mark.parametrize("text", ["abc", ONE[:-8], ONE + "AAAA", "not base64 at all!"])
 def test_a_key_of_another_length_is_none(text: str) -> None:
-    with pytest.raises(ValueError, match="32 bytes in base64"):
+    with pytest.raises(ValueError, match="^must be 32 bytes in base64 each$"):
         parse_vault_keys(text)
