@@ -62,6 +62,18 @@ def test_who_runs_the_server_sees_the_last_calls_and_where_their_time_went(
     assert "gather " in text and 'class="evaluate"' in text
 
 
+def test_times_are_those_of_utc_and_the_page_says_so(
+    browse: OpenBrowser, request_body: dict[str, Any]
+) -> None:
+    browser = browse(auth="off").sign_in("viewer")
+    call(browser, request_body)
+    text = browser.get(PAGE).text
+
+    at = browser.clock.now.astimezone(UTC)
+    assert "All times are UTC." in text
+    assert f">{at.day} {at:%b %Y, %H:%M}</time></td>" in text
+
+
 def test_the_time_of_a_call_stands_in_its_row_of_the_trail(
     browse: OpenBrowser, request_body: dict[str, Any]
 ) -> None:
