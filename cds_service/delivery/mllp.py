@@ -88,27 +88,31 @@ class MllpClient:
             connection.close()
 
     def _connect(self, ends: float) -> socket.socket:
-        patience = min(CONNECT, ends - time.monotonic())
-        if patience <= 0:
-            raise NotSent("There was no time left to connect.")
+        until = min(ends, time.monotonic() + CONNECT)
         try:
-            return self._open(self._address(), patience)
-        except ssl.SSLError as error:
-            reason = error.reason or type(error).__name__
-            raise NotSent(f"TLS failed: {reason}.") from error
+            addresses = self._addresses()
         except OSError as error:
-            reason = error.strerror or type(error).__name__
-            raise NotSent(f"It cannot be reached: {reason}.") from error
+            raise NotSent(_unreached(error)) from error
+        for index, address in enumerate(addresses):
+            # One that does not answer leaves their share of time to those after it.
+            patience = (until - time.monotonic()) / (len(addresses) - index)
+            if patience <= 0:
+                raise NotSent("There was no time left to connect.")
+            try:
+                return self._open(address, patience)
+            except OSError as error:
+                if index == len(addresses) - 1:
+                    raise NotSent(_unreached(error)) from error
+        raise NotSent("Its name leads to no address.")
 
-    def _address(self) -> str:
+    def _addresses(self) -> Sequence[str]:
+        """The addresses of its name, all of which were looked at."""
         addresses = self.resolve(self.host, self.port)
         for each in addresses:
             if kind := refused_kind(self.host, each, self.reach):
                 text = f"Its address is {kind}: {advice(kind)}"
                 raise NotSent(f"{text.rstrip('.')}.")
-        if not addresses:
-            raise NotSent("Its name leads to no address.")
-        return addresses[0]
+        return addresses
 
     def _open(self, address: str, patience: float) -> socket.socket:
         plain = socket.create_connection((address, self.port), patience)
@@ -120,6 +124,13 @@ class MllpClient:
         except BaseException:
             plain.close()
             raise
+
+
+def _unreached(error: OSError) -> str:
+    """Why no connection could be had, as a sentence."""
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason or type(error).__name__}."
+    return f"It cannot be reached: {error.strerror or type(error).__name__}."
 
 
 def open_context(ca_file: str, cert_file: str, key_file: str) -> ssl.SSLContext:

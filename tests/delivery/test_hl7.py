@@ -159,6 +159,34 @@ def test_a_name_that_leads_to_this_machine_is_no_engine() -> None:
     assert engine.came == []
 
 
+def test_each_address_of_a_name_is_tried_until_one_answers() -> None:
+    message = b"MSH|^~\\&|A|B|C|D|20261224||ORU^R01|17|P|2.5.1\r"
+    addresses = ["127.0.0.2", "127.0.0.1"]
+    with Engine() as engine:
+        client = MllpClient(
+            "localhost", engine.port, Reach.LOCAL, resolve=lambda host, port: addresses
+        )
+        told = client.ask(message, "17", time.monotonic() + PATIENCE)
+        client.close()
+
+    assert (told.code, told.control_id, engine.connections) == ("AA", "17", 1)
+
+
+def test_a_name_with_one_address_that_may_not_be_is_not_called_at_all() -> None:
+    addresses = ["93.184.216.34", "127.0.0.1"]
+    client = MllpClient("engine.example", 2575, resolve=lambda host, port: addresses)
+
+    with pytest.raises(NotSent, match="Its address is loopback"):
+        client.ask(b"MSH|^~\\&|", "1", time.monotonic() + 10)
+
+
+def test_a_name_without_an_address_is_not_called() -> None:
+    client = MllpClient("engine.example", 2575, resolve=lambda host, port: [])
+
+    with pytest.raises(NotSent, match="^Its name leads to no address.$"):
+        client.ask(b"MSH|^~\\&|", "1", time.monotonic() + 10)
+
+
 def test_in_enhanced_mode_the_commit_is_enough() -> None:
     reply, engine = told_with(CA, mode="enhanced")
 
