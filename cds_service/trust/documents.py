@@ -93,7 +93,7 @@ def read_document(
     """Return what the JSON value of a key server's answer publishes.
 
     Raises:
-        Unreadable: if it is nothing of the kind that the server should publish.
+        KeyServerUnread: if it is nothing of the kind that the server should publish.
     """
     if server.format is KeyFormat.URL_LIST:
         return PublishedKeys(urls=_urls(value, server), age=age)

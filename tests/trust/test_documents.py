@@ -148,6 +148,18 @@ def test_keys_of_a_server_that_says_no_age_are_good_for_a_quarter_of_an_hour(
     assert fetch(site, "list", format=KeyFormat.JWK_LIST).age == 900
 
 
+def test_a_named_server_is_fetched_from_as_far_inside_as_it_may_be(site: Site) -> None:
+    pool = ConnectionPool(resolve=lambda host, port: ["127.0.0.1"])
+    url = f"http://keys.example:{site.server_port}/good"
+    inside = KeyServer(ListedServer(url, Reach.LOCAL))
+
+    assert list(fetcher(pool)(inside).keys.keys) == ["a"]
+    with pytest.raises(KeyServerUnread):
+        fetcher(pool)(KeyServer(ListedServer(url)))
+    assert site.asked == ["/good"]
+    pool.close()
+
+
 @pytest.fixture
 def certificate(site: Site, tmp_path: Path) -> Path:
     """Has the site speak TLS, with a certificate that it signed itself."""

@@ -387,3 +387,13 @@ def test_what_is_known_tells_when_an_outage_was_seen() -> None:
         NOW + timedelta(seconds=5),
         NOW + timedelta(seconds=1000),
     )
+
+
+def test_a_server_is_known_while_what_it_published_holds() -> None:
+    keyring = ring(Publisher("a"))
+    assert not keyring.knows(SERVER, NOW)
+    assert found(keyring, "a")
+
+    assert keyring.knows(SERVER, NOW)
+    assert not keyring.knows(LISTER, NOW)
+    assert not keyring.knows(SERVER, NOW + timedelta(days=1))

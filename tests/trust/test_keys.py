@@ -98,8 +98,11 @@ def test_a_key_for_something_else_is_passed_over(other: Any) -> None:
 
 def test_what_is_wrong_with_a_key_is_told_with_its_place_and_its_member() -> None:
     listed = [{**jwk(), "kid": ""}, jwk("b", use="enc"), jwk("c", d="x"), 7, {}]
+    unnamed = {name: each for name, each in jwk().items() if name != "kid"}
+    in_part = {"kty": "RSA", "kid": "f", "n": "AQAB"}
 
-    found = read_key_set([*listed, jwk("d", x="!"), jwk("e" * 256)])
+    others = [jwk("d", x="!"), jwk("e" * 256), unnamed, in_part]
+    found = read_key_set([*listed, *others])
 
     assert list(found.keys) == ["e" * 256]
     assert found.problems == (
@@ -111,6 +114,8 @@ def test_what_is_wrong_with_a_key_is_told_with_its_place_and_its_member() -> Non
     assert found.others == (
         ((1, "use"), "the key is not for signatures"),
         ((4, "kty"), "neither RSA nor EC (P-256, P-384, P-521) nor Ed25519"),
+        ((7, "kid"), "no kid, by which a token would name it"),
+        ((8, "e"), "a member is missing that makes it a key"),
     )
 
 

@@ -10,7 +10,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cds_service.http.addresses import ListedServer
 from cds_service.trust import KeyServer, VerificationKey
 from cds_service.trust.documents import KeyServerUnread
-from cds_service.trust.tink import is_signed, parse_signature, read_tink_document
+from cds_service.trust.tink import (
+    TinkSignature,
+    is_signed,
+    parse_signature,
+    read_tink_document,
+)
 
 SERVER = KeyServer(ListedServer("https://keys.example/keyset.json"))
 PRIVATE = ec.derive_private_key(7, ec.SECP256R1())
@@ -103,9 +108,64 @@ def test_base64_may_be_that_of_urls_and_without_its_end() -> None:
     assert parse_signature(told) == parse_signature(plain)
 
 
+def test_what_stands_around_a_signature_counts_for_nothing() -> None:
+    raw = b"\x01\0\0\0\1sss\x17"
+    ends_with_x = base64.b64encode(raw).decode()
+    assert ends_with_x.endswith("X")
+
+    for text in (ends_with_x, f" {ends_with_x}\n", f"{ends_with_x}==="):
+        assert parse_signature(text) == TinkSignature("1", b"sss\x17")
+    assert parse_signature(f"{ends_with_x[:8]}!{ends_with_x[8:]}") is None
+
+
+def test_a_signature_is_at_most_two_thousand_characters_long() -> None:
+    longest = base64.b64encode(b"\x01\0\0\0\1" + b"s" * 1495).decode()
+    assert len(longest) == 2000
+
+    assert parse_signature(longest) == TinkSignature("1", b"s" * 1495)
+    assert parse_signature(longest + "\n") is None
+
+
+USUAL = field(1, 3) + field(2, 2) + field(3, 2)
+X, Y = (
+    each.to_bytes(32, "big")
+    for each in (
+        PRIVATE.public_key().public_numbers().x,
+        PRIVATE.public_key().public_numbers().y,
+    )
+)
+POINT = field(3, X) + field(4, Y)
+
+
+def test_numbers_of_several_bytes_are_read() -> None:
+    long = b"\x1a\x80\x01" + X.rjust(128, b"\0")
+
+    (found,) = keys(entry(message=field(2, USUAL) + long + field(4, Y))).values()
+    assert found.key.public_numbers() == PRIVATE.public_key().public_numbers()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param(POINT + b"\x12\x07" + USUAL, id="a field longer than what came"),
+        pytest.param(field(2, USUAL) + POINT + b"\x35\1\0", id="another kind of field"),
+        pytest.param(field(2, USUAL) + field(3, X) + field(4, 1), id="one is a number"),
+        pytest.param(field(2, 7) + POINT, id="parameters that are a number"),
+        pytest.param(
+            field(2, b"\x08\x83" + b"\x80" * 10 + b"\0" + USUAL[2:]) + POINT,
+            id="a number of more than 64 bits",
+        ),
+    ],
+)
+def test_a_key_that_is_not_as_protocol_buffers_write_it_is_none(message: bytes) -> None:
+    assert keys(entry(message=field(2, USUAL) + POINT))
+    assert keys(entry(message=message)) == {}
+
+
 @pytest.mark.parametrize(
     "other",
     [
+        entry(2, keyData={**entry()["keyData"], "value": 7}),
         entry(2, status="DISABLED"),
         entry(2, outputPrefixType="RAW"),
         entry(2, keyData={"typeUrl": "another", "value": ""}),
