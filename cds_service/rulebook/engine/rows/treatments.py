@@ -11,7 +11,7 @@ Source: FHIR R4 MedicationRequest.status, dispenseRequest, Timing.repeat.bounds[
 MedicationStatement.status, effective[x], dateAsserted.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -366,7 +366,8 @@ def _begun(standing: Standing, entry: MedicineEntry, medicine: _Medicine) -> Cou
     """The course with the start of the medicine, as far back as its entries reach."""
     if entry.began is None:
         return Course(standing)
-    since, renewed = entry.began, entry.renews
+    since = entry.began
+    renewed = entry.renews.union(*_renewed_beside(since, medicine))
     for use in medicine.uses:
         if use.began.low < since.low and _goes_on(use, since, renewed, medicine):
             since, renewed = use.began, renewed | use.entry.renews
@@ -383,6 +384,13 @@ def _begun(standing: Standing, entry: MedicineEntry, medicine: _Medicine) -> Cou
     if earliest == since.low:
         return Course(standing, since)
     return Course(standing, Moment(earliest, since.high), GAP)
+
+
+def _renewed_beside(began: Moment, medicine: _Medicine) -> Iterator[frozenset[str]]:
+    """What is renewed by entries that were written together with one."""
+    for use in medicine.uses:
+        if abs(use.began.low - began.low) <= _DAY:
+            yield use.entry.renews
 
 
 def _goes_on(

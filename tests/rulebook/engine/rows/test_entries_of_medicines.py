@@ -107,6 +107,10 @@ def test_what_was_said_before_a_medicine_was_taken_again_is_past() -> None:
 def test_of_two_later_doubts_the_newer_one_is_said() -> None:
     not_taken, held = statement("2026-03-01", taken="n"), order("2026-05-01", "on-hold")
 
+    at = "2026-06-01T10:00:00Z"
+    first, *_ = courses(order("2025-01-10"), statement(at, taken="n"), order(at))
+    assert first.standing is Standing.LATER_NOT_TAKEN
+
     for others in ((not_taken, held), (held, not_taken)):
         first, *_ = courses(order("2025-01-10"), *others)
         assert first.standing is Standing.LATER_HELD
@@ -120,7 +124,12 @@ def test_a_medicine_ends_with_a_later_stop_of_the_same_product_alone() -> None:
     def since(*entries: Any) -> Moment | None:
         return courses(*entries)[-1].since
 
+    at = "2025-01-10T10:00:00Z"
+    began = datetime(2025, 1, 10, 10, 0, tzinfo=UTC)
+
     assert since(old, stopped, new) == day(2026, 8, 1)
+    at_once = since(order(at), statement(at, "stopped"), new)
+    assert at_once == Moment(began, began)
     assert since(old, before, new) == day(2025, 1, 10)
     assert since(old, (stopped, FIFTY), new) == day(2025, 1, 10)
 
@@ -245,6 +254,16 @@ JAN, JUN = day(2026, 1, 10), day(2026, 6, 1)
             JUN,
             True,
         ),
+        (
+            statement(
+                None, effectivePeriod=period("2026-01-10", "2026-11-22T12:00:00Z")
+            ),
+            Says.TAKEN,
+            JAN,
+            Moment(TIMES.now, TIMES.now),
+            JAN,
+            False,
+        ),
         (statement(None), Says.TAKEN, None, None, None, False),
     ],
     ids=str,
@@ -345,6 +364,23 @@ def test_what_was_supplied_lasts_to_its_last_moment(
     moment = medication_moment(supplied, ZONE)
 
     assert standing_now(Standing.DOES_NOT, supplied, moment, TIMES) is standing
+
+
+def test_what_counts_among_the_completed_does_so_while_its_supply_lasts() -> None:
+    entry = order("2026-11-12", "completed", **supply(30))
+    moment = medication_moment(entry, ZONE)
+
+    assert standing_now(Standing.COUNTS, entry, moment, TIMES) is Standing.COUNTS
+
+
+def test_a_supply_lasts_to_a_day_of_the_sites_calendar() -> None:
+    ends = bounds(boundsPeriod=period("2026-11-01", "2026-11-22"))
+    entry = order("2026-11-01", "completed", **ends)
+    moment = medication_moment(entry, ZONE)
+    evening_before = Times(datetime(2026, 11, 22, 3, 0, tzinfo=UTC), ZONE)
+
+    found = standing_now(Standing.DOES_NOT, entry, moment, evening_before)
+    assert found is Standing.SUPPLY_LASTS
 
 
 MONTH = {"value": 1, "code": "mo"}

@@ -188,6 +188,10 @@ def test_a_problem_that_was_written_down_nobody_says_when_was_since_it_began(
         ("2019-07-01T04:00:00Z", NOW),
         ("2027-07-01T04:00:00Z", NOW),
         ("soon", NOW),
+        # The moment that it began, and a day of the site's calendar.
+        ("2020-01-01T05:00:00Z", datetime(2020, 1, 1, 5, tzinfo=UTC)),
+        ("2020-01-01T04:59:59Z", NOW),
+        ("2021-06-30", datetime(2021, 7, 1, 3, 59, 59, 999999, tzinfo=UTC)),
         (None, NOW),
     ],
 )

@@ -59,6 +59,20 @@ def ask(rules: Any, chart: Callable[..., Chart]) -> Callable[..., bool | str]:
         ([order("2026-07-01"), statement("2026-06-01", "stopped")], True),
         ([order("2026-06-01"), statement("2026-06-01", "stopped")], True),
         ([order("2025-01-10"), order("2024-06-01", "stopped")], True),
+        (
+            [
+                order("2026-06-01T10:00:00Z"),
+                statement("2026-06-01T10:00:00Z", "stopped"),
+            ],
+            True,
+        ),
+        (
+            [
+                order("2026-06-01T10:00:00Z"),
+                statement("2026-06-01T10:00:01Z", "stopped"),
+            ],
+            False,
+        ),
         # One of several that are active goes on.
         (
             [
@@ -198,6 +212,9 @@ def test_one_code_under_two_names_need_not_be_one_strength(
         (bounds(boundsPeriod=period("2025-01-10", "2025-02-10")), ENDED),
         (bounds(boundsPeriod=period("2025-01-10", "2026-12-10")), True),
         (bounds(boundsPeriod=period("2025-01-10")), True),
+        # Stretched by 90 days, to the moment.
+        (bounds(boundsPeriod=period(end="2026-08-24T12:00:00Z")), True),
+        (bounds(boundsPeriod=period(end="2026-08-24T11:59:59Z")), ENDED),
         (bounds(boundsDuration={"value": 10, "code": "d"}), ENDED),
         (bounds(boundsDuration={"value": 3, "unit": "years"}), True),
         (bounds(boundsQuantity={"value": 2, "unit": "wk"}), ENDED),
@@ -516,6 +533,24 @@ def test_a_completed_order_may_still_be_taken_while_its_supply_lasts(
             },
             False,
         ),
+        (
+            [order("2026-01-10", "stopped", statusChanged="2026-08-19T05:00:00Z")],
+            {
+                "priorPrescription": {
+                    "reference": "MedicationRequest/stopped-2026-01-10"
+                }
+            },
+            True,
+        ),
+        (
+            [order("2026-01-10", "stopped", statusChanged="2026-08-19T04:59:59Z")],
+            {
+                "priorPrescription": {
+                    "reference": "MedicationRequest/stopped-2026-01-10"
+                }
+            },
+            False,
+        ),
         ([], {"basedOn": [{"reference": "CarePlan/1"}]}, False),
         ([], {"basedOn": [{"reference": "ServiceRequest/1"}]}, False),
     ],
@@ -529,3 +564,18 @@ def test_an_order_that_names_the_one_it_renews_is_as_old_as_that(
     entries = [*before, order(RENEWED, **renews)]
 
     assert ask(*entries, option=", taken_for: 14 days") == expected
+
+
+def test_orders_written_together_are_as_old_as_what_one_of_them_renews(
+    ask: Callable[..., bool | str],
+) -> None:
+    renewal = {"priorPrescription": {"reference": "MedicationRequest/1"}}
+    morning = order("2026-11-17T09:00:00Z", id="am")
+    evening = order("2026-11-17T09:05:00Z", id="pm", **renewal)
+    next_day = order("2026-11-18T09:00:01Z", id="pm", **renewal)
+    new = ", started_within: 14 days"
+
+    assert ask(morning, option=new) is True
+    assert ask(morning, evening, option=new) == RENEWS
+    assert ask(evening, morning, option=new) == RENEWS
+    assert ask(morning, next_day, option=new) is True
