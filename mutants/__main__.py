@@ -103,7 +103,13 @@ ROOMS = {
     ),
     "consents": Room(
         ("cds_service/store/consents.py",),
-        ("tests/store/test_consents.py", "tests/store/test_many_writers.py"),
+        (
+            "tests/store/test_consents.py",
+            "tests/store/test_many_writers.py",
+            "tests/store/references/test_references.py",
+            "tests/store/outbox/test_noting.py",
+            "tests/store/outbox/test_sending.py",
+        ),
         "not postgresql and (not many_writers or withdrawal_is_answered)",
     ),
     "suppression": Room(

@@ -336,6 +336,33 @@ def test_a_day_is_disclosed_that_was_over_when_the_permission_ended() -> None:
     assert disclosed == [True, False]
 
 
+def test_a_denial_of_its_last_moment_keeps_all_of_a_day_here() -> None:
+    last = "2026-11-21T04:59:59.999999Z"
+    denial = {"type": "deny", "dataPeriod": {"start": last}}
+    consents = READINGS.read([record(provision=[denial])])
+    new_york = "America/New_York"
+    days = [DaySummary("steps", date(2026, 11, n), new_york, 1440) for n in (19, 20)]
+
+    disclosed = [
+        READINGS.permits_day(ConsentAction.DISCLOSE, each, consents, NOW)
+        for each in days
+    ]
+
+    assert disclosed == [True, False]
+
+
+def test_a_day_is_disclosed_of_a_metric_that_is_named_while_the_consent_holds() -> None:
+    consents = READINGS.read([record(**ONLY_STEPS, period={"end": "2026-11-23"})])
+
+    def discloses(metric: str, now: datetime = NOW) -> bool:
+        day = DaySummary(metric, date(2026, 11, 20), "UTC", 1440)
+        return READINGS.permits_day(ConsentAction.DISCLOSE, day, consents, now)
+
+    assert discloses("steps")
+    assert not discloses("heart-rate")
+    assert not discloses("steps", NOW + timedelta(days=2))
+
+
 def test_a_consent_to_readings_alone_says_what_it_permits() -> None:
     consents = READINGS.read([record(**ONLY_STEPS)])
 
