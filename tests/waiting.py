@@ -96,11 +96,21 @@ def whole_lines(file: Path) -> list[str]:
 
 def was_read(connection: socket.socket) -> bool:
     """Return whether the other end has taken in all that was sent, as Linux counts."""
+    return [row[4] for row in _other_ends(connection)] == ["00000000:00000000"]
+
+
+def was_closed(connection: socket.socket) -> bool:
+    """Return whether the other end has closed, whether or not that has arrived here."""
+    return "01" not in [row[3] for row in _other_ends(connection)]
+
+
+def _other_ends(connection: socket.socket) -> list[list[str]]:
+    """What Linux counts of the other end of a connection to this machine."""
     (_, here), (_, there) = connection.getsockname(), connection.getpeername()
     with open("/proc/net/tcp", encoding="ascii") as table:
         rows = [line.split() for line in table]
-    return ["00000000:00000000"] == [
-        row[4]
+    return [
+        row
         for row in rows
         if row[1].endswith(f":{there:04X}") and row[2].endswith(f":{here:04X}")
     ]

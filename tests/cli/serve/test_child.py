@@ -5,14 +5,16 @@ import pytest
 from cds_service.cli.serve.demo import choose_port
 from cds_service.ehr.exchange import Unanswered
 
+from ...ports import free_port
+
 
 def test_the_port_that_was_asked_for_is_taken_or_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    taken = free_port()
     with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", taken))
         other.listen()
-        taken = other.getsockname()[1]
         monkeypatch.setenv("CDS_PORT", str(taken))
         with pytest.raises(Unanswered, match=f"CDS_PORT={taken} cannot be used"):
             choose_port()
