@@ -83,6 +83,8 @@ class Attempt:
     desk: SignInDesk
     provider: Provider
     max_age: int | None = None
+    now: datetime | None = None
+    """When the user comes back; None for this moment."""
 
     def app(self, **changes: Any) -> "Attempt":
         """The same with other words in our entry of the clients file."""
@@ -99,8 +101,8 @@ class Attempt:
         """As if the user had signed in there, and come back with a code."""
         pending = self.begin().pending
         self.ehr.nonce = pending.nonce
-        told = {"code": "code-1", **told}
-        return complete(self.desk, self.provider, pending, told, datetime.now(UTC))
+        told, now = {"code": "code-1", **told}, self.now or datetime.now(UTC)
+        return complete(self.desk, self.provider, pending, told, now)
 
     def refusal(self, **told: str) -> str:
         """Return why nobody is signed in."""

@@ -134,22 +134,23 @@ def test_an_openid_provider_that_says_nothing_of_the_user_signs_nobody_in(
     assert refused == "The server does not say who the user is."
 
 
-def at_provider(attempt: Attempt, **claims: Any) -> Attempt:
+def at_provider(attempt: Attempt, auth_time: Any, now: int) -> Attempt:
     """Before an OpenID provider that is to have its users prove who they are."""
     told = attempt.ehr.configuration(issuer=attempt.ehr.base)
     attempt.ehr.tell("/fhir/.well-known/openid-configuration", told)
-    attempt.ehr.claims = {"iss": attempt.ehr.base, **claims}
+    attempt.ehr.claims = {"iss": attempt.ehr.base, "auth_time": auth_time}
     provider = replace(attempt.provider, kind=ProviderKind.OIDC)
-    return replace(attempt, provider=provider, max_age=900)
+    moment = datetime.fromtimestamp(now, UTC)
+    return replace(attempt, provider=provider, max_age=900, now=moment)
 
 
-@pytest.mark.parametrize("seconds", [-30, 0, 899, 959])
+@pytest.mark.parametrize("seconds", [-60, -30, 0, 899, 960])
 def test_a_provider_says_that_its_user_has_just_proved_who_they_are(
     against: Attempt, seconds: int
 ) -> None:
     now = int(datetime.now(UTC).timestamp())
 
-    signed_in = at_provider(against, auth_time=now - seconds).sign_in()
+    signed_in = at_provider(against, now - seconds, now).sign_in()
 
     assert signed_in.claims["auth_time"] == now - seconds
 
@@ -160,19 +161,18 @@ def test_a_provider_says_that_its_user_has_just_proved_who_they_are(
         (None, "auth_time is no number"),
         ("now", "auth_time is no number"),
         (True, "auth_time is no number"),
-        (-965, "the user has not proved lately who they are"),
+        (-961, "the user has not proved lately who they are"),
         (-86_400, "the user has not proved lately who they are"),
-        (65, "the user has not proved lately who they are"),
+        (61, "the user has not proved lately who they are"),
     ],
 )
 def test_a_provider_that_does_not_have_them_prove_it_signs_nobody_in(
     against: Attempt, auth_time: Any, why: str
 ) -> None:
-    told = auth_time
-    if type(auth_time) is int:
-        told = int(datetime.now(UTC).timestamp()) + auth_time
+    now = int(datetime.now(UTC).timestamp())
+    told = now + auth_time if type(auth_time) is int else auth_time
 
-    refused = at_provider(against, auth_time=told).refusal()
+    refused = at_provider(against, told, now).refusal()
 
     assert refused == f"The ID token is not believed: {why}."
 
