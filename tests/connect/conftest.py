@@ -29,6 +29,7 @@ from cds_service.wearables.links import WearerLink
 from cds_service.wearables.records import PatientKey
 
 from ..shipped import rulebook
+from .played_vendors import HaltingGoogle
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
@@ -74,8 +75,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def google() -> PlayedGoogle:
-    return PlayedGoogle(allows_at_once=True)
+def google() -> HaltingGoogle:
+    return HaltingGoogle(allows_at_once=True)
 
 
 @pytest.fixture

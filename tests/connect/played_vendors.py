@@ -5,20 +5,40 @@ refresh token with its first use.
 """
 
 import json
-import time
+import select
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Semaphore, Thread
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+
+from cds_service.connect.played import FITNESS, PlayedAnswer, PlayedGoogle
+
+from ..waiting import PATIENCE
 
 Answer = tuple[int, Any, Mapping[str, str]]
 SILENCE: Answer = (0, None, {})
 """Nothing is answered, for longer than anybody waits."""
+
+
+@dataclass
+class HaltingGoogle(PlayedGoogle):
+    """A Google that is told when to answer."""
+
+    answers: Semaphore | None = None
+    """As many as the API may give so far; None for as many as are asked of it."""
+
+    def answer(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> PlayedAnswer | None:
+        allowed = self.answers
+        if allowed and urlsplit(target).path.startswith(FITNESS):
+            allowed.acquire(timeout=PATIENCE)
+        return super().answer(method, target, headers, body)
 
 
 @dataclass
@@ -313,7 +333,7 @@ def serve_vendor(vendor: PlayedVendor) -> Iterator[str]:
                 self.command, self.path, dict(self.headers), body
             )
             if status == 0:
-                time.sleep(1.0)
+                select.select([self.connection], [], [], PATIENCE)
                 self.close_connection = True
                 return
             content = b"" if status == 204 else json.dumps(told).encode()

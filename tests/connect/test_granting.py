@@ -36,6 +36,7 @@ from cds_service.store.store import Store
 from cds_service.trust.vault import Vault, parse_vault_keys
 from cds_service.wearables.records import PatientKey
 
+from ..waiting import PATIENCE
 from .conftest import KEY, NOW, Clock, Connect, visit
 
 BACK = "http://127.0.0.1:9/callback"
@@ -425,7 +426,7 @@ def test_the_page_of_this_machine_says_what_came_of_it_and_loads_nothing() -> No
         assert (status, headers["Cache-Control"]) == (400, "no-store")
         assert "default-src 'none'" in headers["Content-Security-Policy"]
         assert "not &lt;b&gt;x" in body and "evil.example" not in body
-        assert page.wait(5) == Return("not <b>x</b>")
+        assert page.wait(PATIENCE) == Return("not <b>x</b>")
         assert asked_of(page.url.replace("/callback", "/other"))[0] == 404
     finally:
         page.close()

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from threading import Semaphore
 from typing import Any
 
 from cds_service.audit import build_consent_event
@@ -20,7 +21,9 @@ from cds_service.wearables.links import WearerLink
 from cds_service.wearables.records import PatientKey
 from cds_service.wearables.samples import Flag
 
+from ..waiting import PATIENCE
 from .conftest import EVENT, JANE, NEW_YORK, NOW, Clock, Connect
+from .played_vendors import HaltingGoogle
 
 Pull = Callable[..., list[PullStep]]
 AGGREGATE = "/fitness/v1/users/me/dataset:aggregate"
@@ -471,13 +474,17 @@ def test_while_one_process_pulls_another_leaves_the_grant_alone(
 
 
 def test_two_who_pull_at_once_fetch_each_day_once_and_renew_once(
-    google: PlayedGoogle, connect: Connect, pull: Pull, clock: Clock, store: Store
+    google: HaltingGoogle, connect: Connect, pull: Pull, clock: Clock, store: Store
 ) -> None:
-    google.rotates, google.seconds = True, 0.05
+    google.rotates, google.answers = True, Semaphore(0)
     connect()
     clock.now += timedelta(hours=1)
     with ThreadPoolExecutor(2) as both:
-        told = list(both.map(lambda _: pull(), range(2)))
+        pulls = [both.submit(pull) for _ in range(2)]
+        # The vendor answers nobody before one of them has seen that another pulls.
+        wait(pulls, PATIENCE, FIRST_COMPLETED)
+        google.answers.release(len(THREE))
+        told = [each.result() for each in pulls]
 
     assert days(google) == THREE and google.refreshed == 1
     busy = ["somebody else pulls by this grant"]

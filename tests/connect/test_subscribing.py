@@ -22,6 +22,7 @@ from cds_service.store.store import Store
 from cds_service.trust.vault import Vault, parse_vault_keys
 from cds_service.wearables.links import WearerLink
 
+from ..waiting import PATIENCE
 from .conftest import EVENT, JANE, KEY, NOW, Clock, visit
 from .played_vendors import (
     SILENCE,
@@ -100,16 +101,21 @@ def desk(withings: PlayedWithings, meet: Meet, clock: Clock) -> CloudDesk:
 @pytest.fixture
 def subscriber(clock: Clock) -> Subscriber:
     world = PullWorld(clock, clock.sleep, lambda: 0.5)
-    return Subscriber(world, PUBLIC, seconds=0.4)
+    return Subscriber(world, PUBLIC, seconds=PATIENCE)
 
 
 @pytest.fixture
 def pull(make_puller: Callable[..., Puller], subscriber: Subscriber) -> Pull:
-    def go(desk: CloudDesk, public_url: str = PUBLIC) -> list[PullStep]:
-        looks = replace(subscriber, public_url=public_url)
+    def go(desk: CloudDesk, public_url: str = PUBLIC, **how: float) -> list[PullStep]:
+        looks = replace(subscriber, public_url=public_url, **how)
         return list(replace(make_puller(desk), subscriber=looks).pull())
 
     return go
+
+
+def patience(answers: list[Answer]) -> float:
+    """Seconds that a vendor is waited for, who may not answer at all."""
+    return 0.4 if SILENCE in answers else PATIENCE
 
 
 def notifications(steps: list[PullStep]) -> list[tuple[str, str, bool]]:
@@ -182,7 +188,8 @@ def test_a_vendor_that_does_not_take_it_is_named_and_the_pull_goes_on(
     grant = come(desk, clock)
     withings.on_notify.extend(answers)
 
-    steps = pull(desk)
+    steps = pull(desk, seconds=patience(answers))
+    withings.on_notify.clear()
 
     assert [each.stored for each in steps if each.kind == "measures"] == [1]
     assert notifications(steps) == [("", said, False)]
@@ -545,7 +552,8 @@ def test_oura_that_does_not_take_it_is_named_and_the_pull_goes_on(
     come(desk, clock)
     oura.on_notify.extend(answers)
 
-    steps = pull(desk)
+    steps = pull(desk, seconds=patience(answers))
+    oura.on_notify.clear()
 
     ((_, problem, failed),) = notifications(steps)
     assert (problem, failed) == (said, False)

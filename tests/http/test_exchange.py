@@ -20,7 +20,7 @@ from cds_service.http.exchange import (
     send,
 )
 
-from ..waiting import PATIENCE, until
+from ..waiting import PATIENCE, until, with_time_enough
 
 EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 EVIL = b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"evil": 1}'
@@ -345,7 +345,7 @@ def test_e_9_an_answer_that_drips_ends_with_the_time(serve, pool):
 
     def drip(head, number):
         started.set()
-        connection = server.open[0]
+        connection = server.open[-1]
         connection.sendall(OK + b"Content-Length: 100000\r\n\r\n")
         with suppress(OSError):
             while not stopped.wait(0.02):
@@ -354,11 +354,16 @@ def test_e_9_an_answer_that_drips_ends_with_the_time(serve, pool):
 
     server.answer = drip
     stopped = threading.Event()
-    request = OutgoingRequest(f"{server.origin}/x", seconds=0.5, reach=Reach.LOCAL)
-    try:
+
+    def failure_after(seconds):
+        url = f"{server.origin}/x"
+        request = OutgoingRequest(url, seconds=seconds, reach=Reach.LOCAL)
         with pytest.raises(ReadFailure, match="timeout") as caught:
             send(pool, request)
+        return caught.value
+
+    try:
+        failure = with_time_enough(failure_after, lambda _: started.is_set(), 0.5)
     finally:
         stopped.set()
-    assert started.is_set()
-    assert caught.value.__context__ is None
+    assert failure.__context__ is None

@@ -15,14 +15,16 @@ from cds_service.store.store import Store
 from cds_service.wearables.links import WearerLink
 from cds_service.wearables.records import PatientKey
 
+from ...connect.played_vendors import HaltingGoogle
+
 RULES = Path(__file__).parents[3] / "rules"
 NEW_KEY, OLD_KEY = (base64.b64encode(bytes([n] * 32)).decode() for n in (1, 2))
 JANE = PatientKey("default", "-", "jane")
 
 
 @pytest.fixture
-def google() -> PlayedGoogle:
-    return PlayedGoogle(allows_at_once=True)
+def google() -> HaltingGoogle:
+    return HaltingGoogle(allows_at_once=True)
 
 
 @pytest.fixture

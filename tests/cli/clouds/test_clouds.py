@@ -34,6 +34,7 @@ from cds_service.store.sign_in.records import (
 from cds_service.store.store import Store
 from cds_service.trust.vault import Vault, parse_vault_keys
 
+from ...connect.played_vendors import HaltingGoogle
 from ...waiting import PATIENCE
 from .conftest import JANE, NEW_KEY, OLD_KEY, Run
 
@@ -342,16 +343,17 @@ def test_readings_that_were_pulled_are_the_patients(
 
 
 def test_a_pull_that_was_killed_is_gone_on_with_and_stores_nothing_twice(
-    environment: Mapping[str, str], linked: Store, run: Run, google: PlayedGoogle
+    environment: Mapping[str, str], linked: Store, run: Run, google: HaltingGoogle
 ) -> None:
     connected(environment)
-    google.seconds = 0.5
+    google.answers = halted = threading.Semaphore(1)
     with started(["pull"], environment) as process:
         assert process.stdout is not None
         assert process.stdout.readline().endswith(": 1 new\n")
         process.kill()
         assert process.wait(PATIENCE) == -signal.SIGKILL
-    google.seconds = 0.0
+    google.answers = None
+    halted.release()
 
     pulled = run("pull")
 

@@ -30,7 +30,8 @@ def withings() -> PlayedWithings:
 
 @pytest.fixture
 def oura() -> PlayedOura:
-    return PlayedOura(scope="daily personal", now=lambda: datetime.now(UTC))
+    now = datetime.now(UTC)
+    return PlayedOura(scope="daily personal", now=lambda: now)
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def test_it_is_done_by_hand_and_the_exit_code_tells(
     refused = "rings: HTTP 403: it does not take the app's id and secret\n"
     assert (failed.exit_code, failed.output) == (1, refused)
     assert done.exit_code == 0
-    until = (datetime.now(UTC) + oura.lasts).date()
+    until = (oura.now() + oura.lasts).date()
     assert done.output == f"rings: notifications are subscribed until {until}\n"
     assert f"notifications: until {until}" in run("connect", "list").output
     assert len(oura.held) == 3
