@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from cds_service.wearables.adapters.hl7v2.acknowledging import read_header
 from cds_service.wearables.adapters.hl7v2.framing import Frames, frame
 
+from ..waiting import PATIENCE
+
 AA, AE, AR, CA, SILENCE, HALVES, ANOTHER, TWO, HALF, NOISE, GARBAGE, GOODBYE = (
     *("AA", "AE", "AR", "CA", "silence", "halves", "another", "two", "half", "noise"),
     *("garbage", "goodbye"),
@@ -65,7 +67,7 @@ class Engine:
         with suppress(OSError), ExitStack() as opened:
             spoken = opened.enter_context(connection)
             if self.context:
-                spoken.settimeout(10)
+                spoken.settimeout(PATIENCE)
                 wrapped = self.context.wrap_socket(spoken, server_side=True)
                 spoken = opened.enter_context(wrapped)
             spoken.settimeout(0.05)
@@ -99,7 +101,7 @@ class Engine:
         said = frame(self._text(how if how in (AE, AR, CA) else AA, id))
         match how:
             case "silence":
-                self._over.wait(2)
+                self._over.wait(PATIENCE)
                 return False
             case "halves":
                 connection.sendall(said[:9])

@@ -30,19 +30,20 @@ from cds_service.wearables.telling import (
     episode_key,
 )
 
+from ..waiting import PATIENCE, with_time_enough
 from ..wearables.outputs.things import NAMING, PATIENT, SHIPPED, a_day, an_episode
 from .fhir_simulator import DROPPED, MUTE, WELL, Hospital, serving
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 SECONDS = 1.0
-"""For one answer."""
+"""For one answer, of a server that may give none."""
 MODES = [True, False]
 """Whether resources may be put under ids that are not there yet."""
 
 
 @contextmanager
 def telling_to(hospital: Hospital, **options: Any) -> Iterator[FhirSender]:
-    """A sender that tells the hospital, as impatient as the tests."""
+    """A sender that tells the hospital, and waits for it as long as is said."""
     with serving(hospital) as url:
         pool = FhirPool(size=8)
         base = parse_base(url)
@@ -52,7 +53,7 @@ def telling_to(hospital: Hospital, **options: Any) -> Iterator[FhirSender]:
             ListedServer(url, Reach.LOCAL),
             pool,
             options.pop("tokens", None),
-            seconds=options.pop("seconds", SECONDS),
+            seconds=options.pop("seconds", PATIENCE),
         )
         writer = OnceWriter(server)
         sender = FhirSender(
@@ -75,7 +76,7 @@ def of(thing: Thing | None, id: str = "ep-7f3a", **changed: Any) -> Telling:
 
 
 def tell(sender: FhirSender, telling: Telling) -> Reply:
-    return sender.send(telling, time.monotonic() + 30)
+    return sender.send(telling, time.monotonic() + PATIENCE)
 
 
 def told(sender: FhirSender, telling: Telling) -> PriorTelling:
@@ -342,12 +343,17 @@ def test_what_somebody_else_has_changed_meanwhile_is_amended_all_the_same() -> N
 def test_what_was_committed_after_we_gave_up_is_there_once(
     update_create: bool, fault: str
 ) -> None:
-    hospital = Hospital(
-        update_create, fault=lambda number, kind: fault if number == 1 else WELL
-    )
-    with telling_to(hospital) as sender:
-        first = tell(sender, of(an_episode(device="")))
-        persist(sender, of(an_episode(device=""), uncertain=True))
+    def told_in(seconds: float) -> tuple[Reply, int, Hospital]:
+        hospital = Hospital(
+            update_create, fault=lambda number, kind: fault if number == 1 else WELL
+        )
+        with telling_to(hospital, seconds=seconds) as sender:
+            first = tell(sender, of(an_episode(device="")))
+            heard = hospital.writes
+            persist(sender, of(an_episode(device=""), uncertain=True))
+        return first, heard, hospital
+
+    first, _, hospital = with_time_enough(told_in, lambda told: told[1] == 1)
 
     assert isinstance(first, Later if update_create else Uncertain)
     assert len(hospital.all("Observation")) == 1
@@ -359,9 +365,16 @@ def test_what_no_search_finds_yet_is_looked_for_before_it_is_created_again() -> 
         fault=lambda number, kind: MUTE if number == 1 else WELL,
         finds_after=3600,
     )
+    telling = of(an_episode(device=""))
+
+    def told_in(seconds: float) -> Reply:
+        with telling_to(hospital, seconds=seconds) as sender:
+            return tell(sender, telling)
+
+    assert isinstance(
+        with_time_enough(told_in, lambda _: hospital.writes == 1), Uncertain
+    )
     with telling_to(hospital) as sender:
-        telling = of(an_episode(device=""))
-        assert isinstance(tell(sender, telling), Uncertain)
         looked = tell(sender, replace(telling, uncertain=True, settled=False))
         hospital.finds_after = 0
         told(sender, replace(telling, uncertain=True))
@@ -438,7 +451,7 @@ def test_200_episodes_are_200_observations_whatever_the_server_does(
 ) -> None:
     hospital = Hospital(update_create, fault=misbehave, finds_after=0.0)
     ids = [f"ep-{number}" for number in range(200)]
-    with telling_to(hospital) as sender:
+    with telling_to(hospital, seconds=SECONDS) as sender:
         firsts = {id: persist(sender, of(an_episode(id=id), id)) for id in ids}
         there = {each["id"] for each in hospital.standing()}
         assert len(there) == len(hospital.all("Observation")) == 200

@@ -17,7 +17,7 @@ from cds_service.wearables.metrics import Catalogue
 from ..waiting import PATIENCE
 from .conftest import Clock, Deliver, alerts, take_in
 from .fhir_simulator import DROPPED, MUTE, WELL, Hospital
-from .test_fhir import MODES, telling_to
+from .test_fhir import MODES, SECONDS, telling_to
 
 
 def misbehave(number: int, kind: str) -> str:
@@ -55,7 +55,7 @@ def test_200_episodes_are_200_observations_at_the_hospital(
 ) -> None:
     hospital = Hospital(update_create, fault=misbehave)
     told = alerts(patients=20, each=10, device="Watch")
-    with telling_to(hospital) as sender:
+    with telling_to(hospital, seconds=SECONDS) as sender:
         take_in(store, told)
         retried = tell_all(store, clock, sender)
         there = {each["id"] for each in hospital.all("Observation")}
@@ -131,7 +131,7 @@ def test_a_slow_hospital_is_told_by_several_connections_at_once(
 ) -> None:
     together = threading.Barrier(8, timeout=PATIENCE)
     hospital = Hospital(kinds=("Observation",), before=together.wait)
-    with telling_to(hospital, seconds=PATIENCE) as sender:
+    with telling_to(hospital) as sender:
         take_in(store, alerts(patients=8, each=1))
         deliver(sender, connections=8)
 

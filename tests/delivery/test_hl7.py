@@ -26,7 +26,7 @@ from cds_service.wearables.adapters.hl7v2.messages import parse_message
 from cds_service.wearables.consent_gate import ConsentGate
 from cds_service.wearables.links import WearerLink
 from cds_service.wearables.metrics import Catalogue
-from cds_service.wearables.records import PatientKey
+from cds_service.wearables.records import PatientKey, WearableAlert
 from cds_service.wearables.telling import (
     PatientIdentity,
     PriorTelling,
@@ -37,7 +37,7 @@ from cds_service.wearables.telling import (
 )
 
 from ..cli.mllp.authority import make_authority
-from ..waiting import PATIENCE, until
+from ..waiting import PATIENCE, until, with_time_enough
 from ..wearables.outputs.things import NAMING, PATIENT, SHIPPED, a_day, an_episode
 from .conftest import NOW, Clock, alerts
 from .mllp_peer import (
@@ -60,7 +60,9 @@ ADA = PatientIdentity(PATIENT, "12345", "HOSP")
 
 
 @contextmanager
-def telling_to(engine: Engine, seconds: int = 10, **more: Any) -> Iterator[Hl7Sender]:
+def telling_to(
+    engine: Engine, seconds: int = PATIENCE, **more: Any
+) -> Iterator[Hl7Sender]:
     configured = Hl7Destination(
         Subscription("ehr", "default", days=(TakenDay("steps"),)),
         "127.0.0.1",
@@ -83,11 +85,11 @@ def telling(rev: int = 1, thing: Any = None, **more: Any) -> Telling:
     return Telling(destination="ehr", rev=rev, thing=thing or an_episode(), **told)
 
 
-def send(sender: Hl7Sender, told: Telling, seconds: float = 10) -> Reply:
+def send(sender: Hl7Sender, told: Telling, seconds: float = PATIENCE) -> Reply:
     return sender.send(told, time.monotonic() + seconds)
 
 
-def told_with(how: str, seconds: float = 10, **more: Any) -> tuple[Reply, Engine]:
+def told_with(how: str, seconds: float = PATIENCE, **more: Any) -> tuple[Reply, Engine]:
     with Engine(lambda number: how) as engine, telling_to(engine, **more) as sender:
         return send(sender, telling(), seconds), engine
 
@@ -122,7 +124,9 @@ def test_an_engine_is_told_again_by_a_process_that_has_very_much_open() -> None:
 def test_silence_is_uncertain_once_the_time_is_over() -> None:
     begun = time.monotonic()
 
-    reply, _ = told_with(SILENCE, 0.3)
+    reply, _ = with_time_enough(
+        lambda seconds: told_with(SILENCE, seconds), lambda told: told[1].came, 0.3
+    )
 
     assert reply == Uncertain("It did not answer in time.")
     assert time.monotonic() - begun < PATIENCE / 2
@@ -154,7 +158,7 @@ def test_a_name_that_leads_to_this_machine_is_no_engine() -> None:
             "engine.example", engine.port, resolve=lambda host, port: ["127.0.0.1"]
         )
         with pytest.raises(NotSent, match="Its address is loopback"):
-            client.ask(b"MSH|^~\\&|", "1", time.monotonic() + 10)
+            client.ask(b"MSH|^~\\&|", "1", time.monotonic() + PATIENCE)
 
     assert engine.came == []
 
@@ -246,14 +250,19 @@ def test_what_may_have_arrived_is_repeated_before_it_is_corrected(again: str) ->
 
 
 @pytest.mark.parametrize(
-    ("again", "seconds", "kind"), [(SILENCE, 1, Uncertain), (AE, 10, Later)]
+    ("again", "least", "kind"), [(SILENCE, 1, Uncertain), (AE, PATIENCE / 2, Later)]
 )
 def test_nothing_is_corrected_of_which_nobody_knows_whether_it_arrived(
-    again: str, seconds: int, kind: type[Reply]
+    again: str, least: float, kind: type[Reply]
 ) -> None:
-    with Engine(lambda number: again) as engine, telling_to(engine, seconds) as sender:
-        revised = telling(2, an_episode(value=140.0), uncertain=True, begun=1)
-        reply = send(sender, revised)
+    revised = telling(2, an_episode(value=140.0), uncertain=True, begun=1)
+
+    def told_in(seconds: float) -> tuple[Reply, Engine]:
+        with Engine(lambda number: again) as engine:
+            with telling_to(engine, int(seconds)) as sender:
+                return send(sender, revised), engine
+
+    reply, engine = with_time_enough(told_in, lambda told: told[1].came, least)
 
     assert isinstance(reply, kind)
     assert [letters(each)[0] for each in engine.came] == ["F"]
@@ -468,15 +477,19 @@ def test_an_engine_that_was_silent_has_no_second_result_of_a_revised_episode(
     gate = ConsentGate(Catalogue(), UTC, assumed=True)
     around = Surroundings(lambda tenant: gate, clock, chance=lambda: 1.0)
 
-    ways = [SILENCE, AA, AA]
-    with Engine(lambda number: ways[number]) as engine:
-        with telling_to(engine, seconds=1) as sender:
-            for each in (first, second):
-                event = AuditEvent(clock(), "delivery", "north", "watch")
-                store.take_in(Intake(alerts=(each,)), event, clock())
-                dispatcher = Dispatcher(store.outbox, sender, around, 1)
-                run([dispatcher], threading.Event(), once=True)
-                clock.turn(minutes=10)
+    def tell(engine: Engine, alert: WearableAlert, seconds: int) -> None:
+        event = AuditEvent(clock(), "delivery", "north", "watch")
+        store.take_in(Intake(alerts=(alert,)), event, clock())
+        with telling_to(engine, seconds) as sender:
+            dispatcher = Dispatcher(store.outbox, sender, around, 1)
+            run([dispatcher], threading.Event(), once=True)
+        clock.turn(minutes=10)
+
+    with Engine(lambda number: SILENCE if number == 0 else AA) as engine:
+        tell(engine, first, seconds=1)
+        while not engine.came:
+            tell(engine, first, seconds=1)
+        tell(engine, second, PATIENCE)
 
     taken = [letters(each)[0] for each in engine.taken.values()]
     assert taken == ["F", "C"]
