@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
@@ -178,7 +177,6 @@ class Ehr:
         self.scope = "system/Patient.rs"
         self.scopes = []
         self.given = 0
-        self.pause = 0.0
         self.halt_at = 0
         """The page, of all that it is asked for, that waits until it may go on."""
         self.halted = threading.Event()
@@ -240,7 +238,6 @@ class Handler(BaseHTTPRequestHandler):
             return self.say(200, {"token_endpoint": token_endpoint})
         ehr.asked.append(self.path)
         ehr.tokens.append(self.headers.get("Authorization"))
-        time.sleep(ehr.pause)
         if len(ehr.asked) == ehr.halt_at:
             ehr.halted.set()
             ehr.go_on.wait(PATIENCE)

@@ -19,6 +19,8 @@ from packaging.specifiers import SpecifierSet
 from cds_service.config import Config, load_config
 from cds_service.config.settings import PREFIX
 
+from ..waiting import PATIENCE
+
 HOME = Path(__file__).parents[2]
 DEPLOY = HOME / "deploy"
 CONTAINERFILE = (DEPLOY / "Containerfile").read_text("utf-8")
@@ -163,6 +165,8 @@ def check_health(
         thread.start()
         here = str(server.server_port)
         words = [each.replace(port, here) if port else each for each in command[1:]]
+        # A machine may be busy; how long it is waited for is another matter.
+        words = [each.replace("timeout=4", f"timeout={PATIENCE}") for each in words]
         environ = {**os.environ, "CDS_PORT": here}
         done = subprocess.run(
             [sys.executable, *words], env=environ, capture_output=True

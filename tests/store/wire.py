@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..waiting import PATIENCE
+
 SOCKET = ".s.PGSQL.5432"
 CUTS = ("unsent", "unanswered", "under way")
 """Before COMMIT reaches the server, after the server has done it, and meanwhile."""
@@ -71,7 +73,7 @@ class Link:
         if cut != "unsent":
             self.far.sendall(part)
         if cut == "unanswered":
-            self.done.wait(10)
+            self.done.wait(PATIENCE)
         self.near.shutdown(socket.SHUT_RDWR)
 
     def _back(self) -> None:

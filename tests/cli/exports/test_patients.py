@@ -356,7 +356,7 @@ def test_nobody_there_is_told(serve, export):
 
 
 def test_a_server_that_hangs_is_told(ehr, export):
-    ehr.pause = 3
+    ehr.halt_after(0)
 
     result = export("--timeout", "0.5", "--max-attempts", "1")
 
