@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from cds_service.ehr.tokens import generate_key
+from cds_service.rulebook.compile.compiler import digest_of
 from cds_service.store.outbox.backlog import Chosen
 from cds_service.store.outbox.sending import FailedAttempt
 from cds_service.store.records import AuditEvent, Intake
@@ -61,6 +63,10 @@ class Bench:
         assert done.returncode == 0, done.stderr
         (link,) = (each for each in done.stdout.split() if "code=" in each)
         return link.removeprefix(self.base)
+
+    def health(self) -> Any:
+        """What the server says of itself, and of the rules that it serves."""
+        return requests.get(f"{self.base}/health", timeout=PATIENCE).json()
 
     @property
     def store(self) -> Store:
@@ -160,7 +166,7 @@ def test_an_author_breaks_a_rule_sees_where_and_what_changed_once_it_is_mended(
         page.get_by_text("The rules folder has errors and is not served")
     ).to_be_visible()
     expect(page.get_by_text("revised.yaml:6:11")).to_be_visible()
-    served = requests.get(f"{bench.base}/health", timeout=PATIENCE).json()
+    served = bench.health()
     assert served["rulebook"]["rules"] == 1 and served["rulebook_error"]
 
     revise(bench.folder, 2)
@@ -169,6 +175,41 @@ def test_an_author_breaks_a_rule_sees_where_and_what_changed_once_it_is_mended(
     expect(
         page.get_by_text("The rules folder has errors and is not served")
     ).to_have_count(0)
+
+
+def test_what_changed_is_shown_also_to_who_hears_first_that_the_errors_are_gone(
+    enter: Enter, bench: Bench, revise: Revise
+) -> None:
+    """They are, for a moment in which the rules of before are served still."""
+    before = digest_of(revise(bench.folder, 3))
+    until(lambda: bench.health()["rulebook"]["digest"] == before)
+    rule = bench.folder / "revised.yaml"
+    rule.write_text(rule.read_text().replace("severity: info", "severity: loud"))
+    store = bench.store
+    until(store.publications.refusal)
+    store.close()
+    _, page = enter("rules", "author")
+    seen = json.loads(
+        page.locator("script[data-seen]").get_attribute("data-seen") or ""
+    )
+    assert seen["served"] == before and seen["refused"]
+    moment = [{**seen, "refused": ""}]
+
+    def tell(route: Route) -> None:
+        """What was so a while ago, until the new rules are served."""
+        if bench.health()["rulebook"]["digest"] == before:
+            route.fulfill(json=seen)
+        elif moment:
+            route.fulfill(json=moment.pop())
+        else:
+            route.fallback()
+
+    page.route("**/workbench/rules/state", tell)
+    revise(bench.folder, 4)
+
+    expect(page.get_by_text("card: summary Revision 4, was Revision 3")).to_be_visible()
+    assert not moment
+    page.unroute_all(behavior="wait")
 
 
 def test_an_author_runs_the_tests_of_a_rule_and_the_page_follows(
