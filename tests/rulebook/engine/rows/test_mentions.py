@@ -85,6 +85,8 @@ def problem(text: str) -> dict[str, Any]:
         "Screening for atrial fibrillation",
         "Atrial fibrillation screening",
         "Atrial fibrillation ruled out",
+        "Atrial fibrillation not detected",
+        "Mom: atrial fibrillation",
     ],
 )
 def test_a_problem_that_a_text_denies_or_gives_to_another_is_not_the_patients(
