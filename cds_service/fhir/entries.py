@@ -8,6 +8,7 @@ means is looked up in one table, ``ISSUE_TYPES``.
 Source: FHIR R4, R4B and R5 "issue-type", "issue-severity", "search-entry-mode".
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -149,7 +150,29 @@ def judge_issue(issue: Any) -> Told:
     if severity not in _HARMLESS:
         return Told.FAILED
     told, _ = ISSUE_TYPES.get(type_of(issue), (Told.LACKING, ""))
+    if type_of(issue) in _REMARKS and any(map(_LEFT_OUT.search, words_of(issue))):
+        return Told.LACKING
     return told
+
+
+_REMARKS = ("processing", "informational", "success")
+"""Types under which servers say whatever they have to say."""
+_LEFT_OUT = re.compile(
+    r"\b(withheld|suppressed|redacted|masked|restricted|truncated|unauthori[sz]ed"
+    r"|break[ -]the[ -]glass"
+    r"|not (be |been )?(authori[sz]ed|returned|included|shown|displayed|released))\b",
+    re.IGNORECASE,
+)
+"""Words by which a remark says that some of what there is was not sent."""
+
+
+def words_of(issue: Any) -> Iterator[str]:
+    """Yield what an issue says to people."""
+    details = issue.get("details")
+    held = details if isinstance(details, dict) else {}
+    told = [issue.get("diagnostics"), held.get("text")]
+    told += [each.get("display") for each in _objects(held.get("coding"))]
+    yield from (each for each in told if isinstance(each, str))
 
 
 def type_of(issue: Any) -> str:

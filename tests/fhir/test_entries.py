@@ -42,6 +42,56 @@ def test_what_a_warning_means_depends_on_its_type_and_not_on_its_severity(severi
     assert {each for each in TYPES if told[each] is Told.LACKING} == LACKING
 
 
+@pytest.mark.parametrize("code", ["processing", "informational", "success"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"details": {"text": "Some results have been withheld."}},
+        {"details": {"coding": [{"display": "Sensitive data not shown"}]}},
+        {"diagnostics": "Client NOT authorized for Condition - Problems."},
+        {"diagnostics": "Results of this sub-type will not be returned"},
+        {"diagnostics": "Restricted: break-the-glass is required"},
+        {"diagnostics": "The list was truncated."},
+    ],
+    ids=str,
+)
+def test_a_remark_whose_words_say_that_something_was_left_out_is_no_routine(
+    code, words
+):
+    issue = {"severity": "information", "code": code} | words
+
+    assert judge_issue(issue) is Told.LACKING
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"diagnostics": "Resource request returns no results."},
+        {
+            "details": {
+                "text": "This response includes information available to the "
+                "authorized user at the time of the request. It may not contain the "
+                "entire record available in the system."
+            }
+        },
+        {"details": "withheld"},
+        {"diagnostics": ["withheld"]},
+    ],
+    ids=str,
+)
+def test_a_remark_that_servers_make_on_every_answer_is_routine(words):
+    issue = {"severity": "warning", "code": "processing"} | words
+
+    assert judge_issue(issue) is Told.ROUTINE
+
+
+def test_a_parameter_that_is_not_supported_leaves_no_row_out():
+    text = "_sort is not supported, so results are not returned in order"
+    issue = {"severity": "warning", "code": "not-supported", "diagnostics": text}
+
+    assert judge_issue(issue) is Told.ROUTINE
+
+
 @pytest.mark.parametrize("severity", ["error", "fatal", "Error", None, 7, ["warning"]])
 def test_an_error_is_a_failure_whatever_its_type(severity):
     told = {judge_issue({"severity": severity, "code": each}) for each in TYPES}
