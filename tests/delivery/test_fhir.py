@@ -338,47 +338,53 @@ def test_what_somebody_else_has_changed_meanwhile_is_amended_all_the_same() -> N
 # What may be there
 
 
+def unanswered(
+    update_create: bool, fault: str, seconds: float, finds_after: float = 0.0
+) -> tuple[Reply, int, Hospital]:
+    """What comes of a telling whose first write is not answered in so many seconds.
+
+    And how many writes had arrived by then, and the hospital.
+    """
+    hospital = Hospital(
+        update_create,
+        fault=lambda number, kind: fault if number == 1 else WELL,
+        finds_after=finds_after,
+    )
+    with telling_to(hospital, seconds=seconds) as sender:
+        reply = tell(sender, of(an_episode(device="")))
+        return reply, hospital.writes, hospital
+
+
 @pytest.mark.parametrize("fault", [MUTE, DROPPED])
 @pytest.mark.parametrize("update_create", MODES)
 def test_what_was_committed_after_we_gave_up_is_there_once(
     update_create: bool, fault: str
 ) -> None:
-    def told_in(seconds: float) -> tuple[Reply, int, Hospital]:
-        hospital = Hospital(
-            update_create, fault=lambda number, kind: fault if number == 1 else WELL
-        )
-        with telling_to(hospital, seconds=seconds) as sender:
-            first = tell(sender, of(an_episode(device="")))
-            heard = hospital.writes
-            persist(sender, of(an_episode(device=""), uncertain=True))
-        return first, heard, hospital
-
-    first, _, hospital = with_time_enough(told_in, lambda told: told[1] == 1)
+    first, _, hospital = with_time_enough(
+        lambda seconds: unanswered(update_create, fault, seconds),
+        lambda told: told[1] == 1,
+        SECONDS,
+    )
+    with telling_to(hospital) as sender:
+        persist(sender, of(an_episode(device=""), uncertain=True))
 
     assert isinstance(first, Later if update_create else Uncertain)
     assert len(hospital.all("Observation")) == 1
 
 
 def test_what_no_search_finds_yet_is_looked_for_before_it_is_created_again() -> None:
-    hospital = Hospital(
-        False,
-        fault=lambda number, kind: MUTE if number == 1 else WELL,
-        finds_after=3600,
+    first, _, hospital = with_time_enough(
+        lambda seconds: unanswered(False, MUTE, seconds, finds_after=3600),
+        lambda told: told[1] == 1,
+        SECONDS,
     )
-    telling = of(an_episode(device=""))
-
-    def told_in(seconds: float) -> Reply:
-        with telling_to(hospital, seconds=seconds) as sender:
-            return tell(sender, telling)
-
-    assert isinstance(
-        with_time_enough(told_in, lambda _: hospital.writes == 1), Uncertain
-    )
+    telling = of(an_episode(device=""), uncertain=True)
     with telling_to(hospital) as sender:
-        looked = tell(sender, replace(telling, uncertain=True, settled=False))
+        looked = tell(sender, replace(telling, settled=False))
         hospital.finds_after = 0
-        told(sender, replace(telling, uncertain=True))
+        told(sender, telling)
 
+    assert isinstance(first, Uncertain)
     assert isinstance(looked, Uncertain)
     assert "looked for again" in looked.problem
     assert len(hospital.all("Observation")) == 1
