@@ -105,9 +105,7 @@ def load_bench_sign_in(
     )
     roles = (entry.roles.viewer, entry.roles.author, entry.roles.operator)
     if not any(roles):
-        reporter.add(
-            ("workbench", "roles"), "lets nobody in; name a value of the claim"
-        )
+        reporter.add(("workbench", "roles"), "admits nobody; name a value of the claim")
     listed = ServerEntry(url=entry.issuer, private=entry.private, ca_file=entry.ca_file)
     outside = Reach.LOCAL if development else Reach.PUBLIC
     server = ListedServer(

@@ -347,7 +347,7 @@ def _refuse_unsigned(entry: WebhookEntry, path: FieldPath, reporter: Reporter) -
     kind = entry.proof.kind
     secret = entry.secrets or entry.secrets_file is not None or entry.tokens
     if kind is ProofKind.MLLP and secret:
-        reporter.add(path, "what is proved by its connection has no secret")
+        reporter.add(path, "a source authenticated by its connection has no secret")
     for index, format in enumerate(entry.formats):
         here = (*path, "formats", index)
         if kind is not ProofKind.STANDARD_WEBHOOKS and format not in FORMATS:
@@ -361,7 +361,7 @@ def _refuse_unsigned(entry: WebhookEntry, path: FieldPath, reporter: Reporter) -
 def _refuse_repeated(group: str, ids: Sequence[str], reporter: Reporter) -> None:
     for index, each in enumerate(ids):
         if each in ids[:index]:
-            reporter.add((group, index, "id"), f"{each!r} is there already")
+            reporter.add((group, index, "id"), f"{each!r} is already used")
 
 
 def _overlap(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
@@ -376,7 +376,7 @@ def _refuse_shared_secrets(
         for secret in source.secrets:
             owner = owners.setdefault(secret, source.id)
             if owner != source.id:
-                message = f"a secret is that of {owner!r} as well"
+                message = f"a secret is also used by {owner!r}"
                 reporter.add(("webhooks", index), message)
 
 

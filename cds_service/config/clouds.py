@@ -181,7 +181,7 @@ def _notifications(
     if told is None:
         return None
     if entry.vendor not in NOTIFYING:
-        reporter.add(here, f"{entry.vendor} notifies of nothing")
+        reporter.add(here, f"{entry.vendor} sends no notifications")
     if urlsplit(told.keys).scheme != "https" and not entry.simulated:
         reporter.add((*here, "keys"), "must be a URL that begins with https://")
     where = (*here, "secrets_file")

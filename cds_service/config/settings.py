@@ -488,9 +488,7 @@ def warnings(config: Config, clients: Clients) -> list[str]:
         loud.append("consent to wearable data is assumed until a patient objects")
     for told in clients.destinations:
         if isinstance(told, Hl7Destination) and told.tls is None and secure:
-            loud.append(
-                f"destination {told.id}: what it is told goes there unencrypted"
-            )
+            loud.append(f"destination {told.id}: messages are sent unencrypted")
     for each in clients.clients:
         if each.client.profile.allow_replay:
             loud.append(f"client {each.client.id}: a token may be used again and again")

@@ -74,7 +74,9 @@ class Pace:
             return now
         pause = (self.next - now).total_seconds()
         if pause > LONGEST_PAUSE:
-            raise NotFetched("the vendor takes no more for now", again_after=pause)
+            raise NotFetched(
+                "the vendor accepts no more requests for now", again_after=pause
+            )
         world.sleep(pause)
         return self.next
 
@@ -175,9 +177,9 @@ class Asker:
     def _renewed(self) -> NotFetched:
         """Why to ask again at once: with another token. Once: more would not help."""
         if self._fresh:
-            raise NotFetched("the vendor takes no token of this grant")
+            raise NotFetched("the vendor accepts no token of this grant")
         self._renew()
-        return NotFetched("the token was over")
+        return NotFetched("the token had expired")
 
     def _renew(self) -> None:
         self._fresh = True

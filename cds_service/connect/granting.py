@@ -113,7 +113,7 @@ def take_back(
         only: The one sign-in that is waited for here; any where it is empty.
     """
     digest = _digest(told.get("state", "")[:LONGEST])
-    unknown = Return("This link was used before, or its time is over; ask for another.")
+    unknown = Return("This link was already used or has expired; ask for another.")
     if not desks or (only and digest != only):
         return unknown
     store = desks[0].store
@@ -181,12 +181,12 @@ def revoke(desk: CloudDesk, grant: CloudGrant, by: str, now: datetime) -> str:
     try:
         token = unseal(desk, grant, "refresh") or unseal(desk, grant, "access")
         if not desk.cloud.vendor.revoke_url:
-            problem = "the vendor has no way to be told"
+            problem = "the vendor offers no way to revoke it"
         elif token:
             desk.oauth.revoke(token)
     except (OAuthFailure, Unopened) as error:
         problem = str(error)
-    while not end(desk, grant, GrantState.REVOKED, "taken back here", by, now):
+    while not end(desk, grant, GrantState.REVOKED, "on request", by, now):
         # Whoever pulls has renewed it meanwhile; what is renewed goes with it there.
         try:
             grant = _as_it_is(desk, grant)
@@ -247,14 +247,14 @@ def _settled(
     vendor, code = desk.cloud.vendor, told.get("code", "")[:LONGEST]
     issuer = told.get("iss", "")
     if vendor.issuer and issuer and issuer != vendor.issuer:
-        return Return(f"Somebody else than {vendor.title} has answered.")
+        return Return(f"The answer did not come from {vendor.title}.")
     if told.get("error"):
         error = told["error"] if told["error"] in CODES else "an error of its own"
         denied = error == "access_denied"
         why = "It was not permitted." if denied else f"{vendor.title} answered {error}."
         return Return(why)
     if not code:
-        return Return("The address that led here is not whole.")
+        return Return("The address that led here is incomplete.")
     try:
         verifier = desk.vault.unlock(asked.verifier, _about_sign_in(asked.state))
         issued = desk.oauth.redeem(code, verifier, asked.redirect_uri, now)
@@ -276,7 +276,7 @@ def _keep(
     )
     if not kinds_of(grant, desk.cloud):
         _give_back(desk, issued)
-        return Return("Nothing of what is read here was permitted.")
+        return Return("None of the data read here were permitted.")
     try:
         grant = replace(grant, vendor_user=issued.user or _identify(desk, issued))
         told = {"grant": "given", "scopes": list(grant.scopes)}
@@ -305,7 +305,7 @@ def _identify(desk: CloudDesk, issued: IssuedTokens) -> str:
     except (ValueError, RecursionError):
         user = ""
     if not user:
-        raise ReadFailure("the answer names nobody")
+        raise ReadFailure("the answer names no user")
     return user
 
 
@@ -336,7 +336,7 @@ def _give_back(desk: CloudDesk, issued: IssuedTokens) -> None:
 def _why_ended(grant: CloudGrant, why: str) -> tuple[GrantState, str]:
     if grant.refresh_begun is None:
         return GrantState.REVOKED, f"the vendor says {why}"
-    lost = "a refresh broke off, and the vendor takes the old token no more"
+    lost = "a refresh was interrupted, and the vendor no longer accepts the old token"
     return GrantState.BROKEN, lost
 
 

@@ -125,7 +125,7 @@ def _expect_signature(
     key, why = desk.keyring.find((server,), None, signature.key_id, notice.at)
     if key is None:
         if not desk.keyring.knows(server, notice.at):
-            raise Unavailable("The vendor's keys cannot be had; send it again.")
+            raise Unavailable("The vendor's keys are not available; send it again.")
         raise Unauthenticated(why)
     if not is_signed(notice.raw, signature.signature, key):
         raise Unauthenticated("the signature is not the vendor's")
@@ -148,7 +148,7 @@ def _oura(
 ) -> NotificationAnswer:
     """An HMAC by the client's secret; a challenge, asked for with the agreed one."""
     if notice.url_secret:
-        raise Unauthenticated("no secret stands in this URL")
+        raise Unauthenticated("this URL has no secret")
     if notice.asks:
         _expect_one_of(notice.query.get("verification_token", ""), told.secrets)
         desk.admit(cloud.id)
@@ -156,7 +156,7 @@ def _oura(
         return NotificationAnswer(200, {"challenge": challenge})
     stamp = notice.headers.get("x-oura-timestamp", "").encode("utf-8", "replace")
     if not stamp:
-        raise Unauthenticated("no time stands beside the signature")
+        raise Unauthenticated("the signature has no timestamp")
     signed = hmac.new(cloud.client_secret.encode(), stamp + notice.raw, "sha256")
     given = notice.headers.get("x-oura-signature", "").lower()
     _expect_one_of(given, [signed.hexdigest()])
@@ -188,7 +188,7 @@ def _expect_one_of(given: str, accepted: Collection[str]) -> None:
         for each in accepted
     ]
     if not given or not any(fits):
-        raise Unauthenticated("the vendor's secret or signature does not fit")
+        raise Unauthenticated("the vendor's secret or signature does not match")
 
 
 def _reader(cloud: Cloud, notice: Notification) -> PingReader:

@@ -182,7 +182,7 @@ def fetch_token(
         code = error.error if error.error in CODES else "an error of its own"
         raise OAuthFailure(code, ended=code == "invalid_grant") from None
     except (ValueError, TypeError):
-        raise OAuthFailure("the answer is no token response") from None
+        raise OAuthFailure("the answer is not a token response") from None
 
 
 def read_tokens(
@@ -212,7 +212,7 @@ def read_issued(
     if not isinstance(access, str) or not _TOKEN.fullmatch(access):
         raise OAuthFailure("the answer holds no access token")
     if str(answer.get("token_type", "Bearer")).lower() != "bearer":
-        raise OAuthFailure("the token is none of a bearer")
+        raise OAuthFailure("the token is not a bearer token")
     return IssuedTokens(
         access,
         refresh if isinstance(refresh, str) else "",

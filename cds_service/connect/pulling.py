@@ -117,7 +117,7 @@ class Puller:
         hold = Hold(grant.id, str(uuid4()))
         held = self.take(desk, hold)
         if held is None:
-            yield tell(problem="somebody else pulls by this grant")
+            yield tell(problem="another process is pulling by this grant")
             return
         try:
             links = desk.links(grant.wearer.user)
@@ -126,7 +126,7 @@ class Puller:
             else:
                 yield tell(problem="no link names this user", failed=True)
         except NotHeld:
-            yield tell(problem="somebody else has taken the grant over", failed=True)
+            yield tell(problem="another process has taken the grant over", failed=True)
         finally:
             desk.store.pulls.leave(hold)
 
@@ -262,7 +262,9 @@ class _Round:
         stored, call = 0, kind.ask(errand.days)
         for _ in range(MOST_PAGES):
             if self.puller.take(self.desk, self.hold) is None:
-                raise NotHeld("somebody else pulls by this grant, or it has ended")
+                raise NotHeld(
+                    "another process is pulling by this grant, or it has ended"
+                )
             answered = asker.fetch(kind, call, errand.days)
             pulled = None
             if answered.next is None:

@@ -38,8 +38,8 @@ SECONDS = 20.0
 ALONE = timedelta(minutes=10)
 """Longer than all of it takes."""
 LATER = Backoff(first_seconds=60.0, longest_seconds=3600.0)
-IN_USE = "somebody else works with it; the next pull looks after it"
-NOT_OURS = "it says that there is one, and tells of none to this URL"
+IN_USE = "another process is working on it; the next pull will do it"
+NOT_OURS = "it says that one exists, but lists none for this URL"
 
 
 @dataclass(frozen=True, slots=True)

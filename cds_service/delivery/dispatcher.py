@@ -150,12 +150,12 @@ class Dispatcher:
                 continue
             except StoreError as error:
                 self.progress.problem = str(error)
-                self._say("nothing told", "error", problem=str(error))
+                self._say("nothing delivered", "error", problem=str(error))
             except Exception as error:
                 # A thread that ended would be a connection less, until none is left.
                 kind, at = type(error).__name__, find_lines(error)
                 self.progress.fault = f"{kind} at {', '.join(at)}"
-                self._say("nothing told", "error", problem=kind, at=at)
+                self._say("nothing delivered", "error", problem=kind, at=at)
             else:
                 continue
             self._stopping.wait(LOOK_SECONDS)
@@ -200,8 +200,8 @@ class Dispatcher:
             # What went on unseen may have reached the other side.
             kind = type(error).__name__
             facts = {"problem": kind, "at": find_lines(error)}
-            self._say("telling broke off", "error", **facts)
-            return Uncertain(f"this program broke off: {kind}")
+            self._say("delivery failed", "error", **facts)
+            return Uncertain(f"internal error: {kind}")
 
     def _keep(
         self, lane: Lane, begun: Begun, reply: Reply, gate: ConsentGate

@@ -142,7 +142,7 @@ class FhirSender:
             self._complained.add(kind)
         if new:
             facts = {"destination": self._id, "kind": kind, "problem": problem}
-            self._log("not written beside Observations", level="warning", **facts)
+            self._log("resource type not accepted", level="warning", **facts)
 
 
 class _Turn:
@@ -183,7 +183,7 @@ class _Turn:
         self._frame = replace(self._frame, device={"display": name} if name else {})
         digests = {value: _digest(it) for value, it in self._observations().items()}
         if not digests and not known:
-            return Declined("Nothing of it is told: see outputs.yaml and `days`.")
+            return Declined("Nothing of it is sent: see outputs.yaml and `days`.")
         stands = prior is not None and prior.status is not ToldAs.ENTERED_IN_ERROR
         fresh = stands and not self._telling.uncertain
         changed = {
@@ -211,7 +211,7 @@ class _Turn:
         told = resource if before else {**resource, "status": FINAL}
         problems = check_resource(told)
         if problems:
-            raise Stopped(Declined(f"It would be no FHIR: {problems[0]}"))
+            raise Stopped(Declined(f"It would not be valid FHIR: {problems[0]}"))
         version = "" if self._telling.uncertain or not before else before.version
         kept = self._sender.writer.write(
             told,

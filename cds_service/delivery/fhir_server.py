@@ -238,7 +238,7 @@ class WrittenServer:
     ) -> Response:
         seconds = min(self._seconds, ends - time.monotonic())
         if seconds <= 0:
-            raise Stopped(Later("There was no time left to ask it."))
+            raise Stopped(Later("There was no time left to send the request."))
         sent = {"Accept": JSON_TYPE, **headers}
         if token:
             sent["Authorization"] = f"Bearer {token}"

@@ -79,7 +79,7 @@ class OnceWriter:
                 return
             except OtherVersion:
                 continue
-        raise Stopped(Later("Somebody else changes it at the same time."))
+        raise Stopped(Later("Another client is changing it at the same time."))
 
     def mark_unknown(
         self, resource: Resource, can: Abilities, ends: float, doubt: Doubt
@@ -96,7 +96,7 @@ class OnceWriter:
         for each in found:
             self.mark(resource["resourceType"], str(each["id"]), ends)
         if not found and doubt is not Doubt.SETTLED:
-            message = "It may be there yet, and is looked for again."
+            message = "It may exist already, and will be looked for again."
             raise Stopped(Uncertain(message, looked=True))
 
     def ensure(self, resource: Resource, can: Abilities, ends: float) -> str:
@@ -132,7 +132,7 @@ class OnceWriter:
             if found:
                 return self._keep_one(found, resource, ends)
         if doubt is Doubt.FRESH:
-            message = "It may be there, is not found yet, and is looked for again."
+            message = "It may exist, is not found yet, and will be looked for again."
             raise Stopped(Uncertain(message, looked=True))
         try:
             query = query_of(resource) if can.on_condition else {}
@@ -141,7 +141,7 @@ class OnceWriter:
             found = self._find(resource, ends)
             if found:
                 return self._keep_one(found, resource, ends)
-            message = "It says that it is there, and no search finds it."
+            message = "It says that it exists, but no search finds it."
             raise Stopped(Uncertain(message)) from None
         if doubt is Doubt.SETTLED and len(found := self._find(resource, ends)) > 1:
             return self._keep_one(found, resource, ends)
@@ -160,7 +160,7 @@ class OnceWriter:
             if kept is None:
                 raise Stopped(Declined("The server has deleted what is to be revised."))
             return kept
-        raise Stopped(Later("Somebody else changes it at the same time."))
+        raise Stopped(Later("Another client is changing it at the same time."))
 
     def _keep_one(
         self, found: list[Resource], resource: Resource, ends: float

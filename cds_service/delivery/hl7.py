@@ -39,11 +39,11 @@ from .records import LONGEST_PROBLEM, Accepted, Declined, Later, Reply, Uncertai
 
 TAKEN, AGAIN, REFUSED = ("AA", "CA"), ("AE", "CE"), ("AR", "CR")
 """MSA-1. Source: table 0008."""
-NO_NUMBER = "The link of the patient tells no number of the hospital (mrn)."
-NOTHING = "Nothing of it is told: see outputs.yaml and `days`."
-NEVER_TOLD = "It was never told."
+NO_NUMBER = "The patient's link has no hospital number (mrn)."
+NOTHING = "Nothing of it is sent: see outputs.yaml and `days`."
+NEVER_TOLD = "It was never sent."
 NOBODY_KNOWS = (
-    "It may have been told, and is gone: have it looked for at the other side."
+    "It may have been sent, and no longer exists here: check at the receiver."
 )
 
 
@@ -183,7 +183,7 @@ class Hl7Sender:
             return Later(f"It answered {told.code}.")
         if told.code in REFUSED:
             return Declined(words)
-        return Uncertain("Its acknowledgement has no code that HL7 knows.")
+        return Uncertain("Its acknowledgement has no known code.")
 
     def _report(self, telling: Telling) -> OruReport | None:
         thing = telling.thing

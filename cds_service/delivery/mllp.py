@@ -103,7 +103,7 @@ class MllpClient:
             except OSError as error:
                 if index == len(addresses) - 1:
                     raise NotSent(_unreached(error)) from error
-        raise NotSent("Its name leads to no address.")
+        raise NotSent("Its name does not resolve to an address.")
 
     def _addresses(self) -> Sequence[str]:
         """The addresses of its name, all of which were looked at."""
@@ -171,7 +171,7 @@ def _exchange(
                 told = _read(answers[0], control_id)
                 return told, len(answers) > 1 or frames.is_within
             if frames.ignored > LONGEST_ANSWER:
-                raise NotAnswered("It answered with something else than HL7.")
+                raise NotAnswered("It answered with something other than HL7.")
     except FrameTooLarge as error:
         raise NotAnswered("Its answer is too large.") from error
     except TimeoutError as error:
@@ -191,7 +191,7 @@ def _wait_until(connection: socket.socket, ends: float) -> None:
 def _read(raw: bytes, control_id: str) -> Acknowledged:
     told = read_acknowledgement(raw)
     if told is None:
-        raise NotAnswered("Its answer is no acknowledgement.")
+        raise NotAnswered("Its answer is not an acknowledgement.")
     if told.control_id != control_id:
         raise NotAnswered("It acknowledged another message.")
     return told

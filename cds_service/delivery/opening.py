@@ -60,7 +60,7 @@ def _open_fhir(configured: FhirDestination, needs: Needs) -> Destination:
     listed, token = configured.server, configured.token
     base = parse_base(listed.url)
     if base is None:
-        raise NotOpened(f"destination {configured.id}: {listed.url} is no address")
+        raise NotOpened(f"destination {configured.id}: {listed.url} is not a URL")
     pool, tokens = FhirPool(CONNECTIONS), None
     if token is not None:
         try:
@@ -123,5 +123,5 @@ def open_destinations(
 def _open(configured: Configured, needs: Needs) -> Destination:
     send = SENDERS.get(type(configured))
     if send is None:
-        raise NotOpened(f"destination {configured.id}: nothing here tells its kind")
+        raise NotOpened(f"destination {configured.id}: its kind is not supported")
     return send(configured, needs)

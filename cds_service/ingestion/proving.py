@@ -66,7 +66,7 @@ def prove(
                     found.append(source)
     if not found:
         if told or url_secret:
-            raise Unauthenticated("no secret fits what the sender tells")
+            raise Unauthenticated("no secret matches what was sent")
         return None
     source = found[0]
     head = _head(source.proof, fields)
@@ -126,7 +126,7 @@ def _signature(proof: Proof, told: bytes) -> bytes:
 def _expect_now(head: bytes, now: datetime) -> None:
     """Check that what was signed with the body is a time near to *now*."""
     if not _TIMESTAMP.fullmatch(head):
-        raise Unauthenticated("no time stands beside the signature")
+        raise Unauthenticated("the signature has no timestamp")
     number = int(head) / (1000 if len(head) >= MILLISECONDS else 1)
     if abs(now - datetime.fromtimestamp(number, UTC)) > WINDOW:
         raise Unauthenticated("the time of the signature is outside the window")

@@ -83,7 +83,7 @@ def _wearer(
                 set(found.formats) & set(source.formats),
                 f"{source.id} {found.id}",
             )
-    raise Unauthenticated("the source of this token takes none any more")
+    raise Unauthenticated("the source of this token no longer accepts tokens")
 
 
 def _bearer(fields: Mapping[str, str]) -> str | None:

@@ -52,7 +52,7 @@ def find_source(
                 if hmac.compare_digest(wanted, given):
                     signers.append(source)
     if not signers:
-        raise Unauthenticated("no secret fits any signature")
+        raise Unauthenticated("no secret matches any signature")
     if abs(now - signed_at) > WINDOW:
         raise Unauthenticated("the time of the signature is outside the window")
     return signers[0]

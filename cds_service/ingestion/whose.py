@@ -16,7 +16,7 @@ from ..wearables.samples import Flag, Item, LeftOut, Notice, Removal, Sample
 AHEAD = timedelta(minutes=5)
 """How far a device's clock may be ahead of ours."""
 FUTURE = "Lies in the future; is the device's clock right?"
-NOBODY = "Names no wearer, and the sender tells none."
+NOBODY = "Names no wearer, nor does the sender."
 NOT_COVERED = "The link of this token does not hold at that time."
 ANOTHER = "Is not the wearer to whom this token belongs."
 

@@ -135,6 +135,6 @@ class Housekeeper:
 
 def _ended(session: SmartSession, now: datetime) -> AuditEvent:
     patient = PatientKey(session.tenant, session.fhir_base, session.patient)
-    why = "its time was over" if session.until <= now else "nobody used it"
+    why = "it had expired" if session.until <= now else "nobody used it"
     told = {"signIn": "ended", "why": why, "session": session.id, "user": session.user}
     return build_sign_in_event(now, session.tenant, session.client, patient, told)

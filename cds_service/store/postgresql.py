@@ -392,7 +392,7 @@ class PostgresDatabase:
 
         def taken(connection: Any, record: Any, _: Any) -> None:
             if record.info[GENERATION] != self._generation:
-                raise DisconnectionError("the connection is of no more use")
+                raise DisconnectionError("the connection is no longer usable")
 
         event.listen(engine, "connect", connected)
         event.listen(engine, "checkout", taken)

@@ -151,7 +151,7 @@ class Publications:
 
         def work(connection: Connection) -> None:
             if epoch and _hold_epoch(connection) != epoch:
-                raise NotLeased("another process publishes by now")
+                raise NotLeased("another process is publishing now")
             lock_table(connection, PUBLICATIONS)
             _keep(connection, draft)
             _heal(connection, event.at)

@@ -364,7 +364,7 @@ class Store(Parts):
 
         def work(connection: Connection) -> None:
             if is_late():
-                raise TooLate("its turn has come too late")
+                raise TooLate("its turn came too late")
             self._prune(connection, call.at)
             if call.consent:
                 heed(connection, call.patient, call.consent, call.at)

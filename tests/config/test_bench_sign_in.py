@@ -42,7 +42,7 @@ def test_of_several_roles_the_one_that_may_most_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"roles": {}}, "workbench.roles: lets nobody in"),
+        ({"roles": {}}, "workbench.roles: admits nobody"),
         ({"roles": {"admin": ["a"]}}, "unknown field"),
         ({"issuer": "http://id.example"}, "must begin with https://"),
         ({"secret_file": "none"}, "workbench.secret_file: none: No such file"),

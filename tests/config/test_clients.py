@@ -313,8 +313,8 @@ def test_an_id_stands_once(write: Write, keys_line: str) -> None:
     )
 
     assert problems(file) == [
-        "clients.yaml:5:9: clients[1].id: 'a' is there already",
-        "clients.yaml:10:10: webhooks[1].id: 'w' is there already",
+        "clients.yaml:5:9: clients[1].id: 'a' is already used",
+        "clients.yaml:10:10: webhooks[1].id: 'w' is already used",
     ]
 
 
@@ -325,7 +325,7 @@ def test_a_secret_tells_two_sources_apart(write: Write) -> None:
     )
 
     (found,) = problems(file)
-    assert found.endswith("webhooks[1]: a secret is that of 'v' as well")
+    assert found.endswith("webhooks[1]: a secret is also used by 'v'")
     assert SECRET not in found
 
 

@@ -222,7 +222,9 @@ def test_a_vendor_that_notifies_of_nothing_is_told(write: Write) -> None:
     file = write(FIT % ", notifications: {secrets_file: hook}")
     (file.parent / "hook").write_text(HOOK)
 
-    assert problems(file) == ["clouds[0].notifications: google-fit notifies of nothing"]
+    assert problems(file) == [
+        "clouds[0].notifications: google-fit sends no notifications"
+    ]
 
 
 def test_of_a_secret_to_notify_by_the_inventory_has_a_fingerprint(

@@ -245,7 +245,7 @@ def test_two_destinations_have_two_ids(write: Write) -> None:
     file = write(f"{WATCH}destinations: [{one}, {one}]\n")
 
     assert problems(file) == [
-        "clients.yaml:2:79: destinations[1].id: 'e' is there already"
+        "clients.yaml:2:79: destinations[1].id: 'e' is already used"
     ]
 
 
@@ -258,9 +258,7 @@ destinations:
         {"CDS_CLIENTS_FILE": str(file), "CDS_PUBLIC_URL": "https://cds.example"}
     )
 
-    assert config.warnings() == [
-        "destination engine: what it is told goes there unencrypted"
-    ]
+    assert config.warnings() == ["destination engine: messages are sent unencrypted"]
 
 
 def test_the_inventory_tells_of_destinations_and_of_no_key(

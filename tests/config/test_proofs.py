@@ -102,7 +102,7 @@ def test_a_secret_that_stands_in_a_url_has_characters_of_urls(write: Write) -> N
         (
             f"webhooks: [{{id: w, secrets: [{SECRET}], formats: [hl7v2],"
             " proof: {kind: mllp, addresses: [10.0.0.0/8]}}]",
-            "webhooks[0]: what is proved by its connection has no secret",
+            "webhooks[0]: a source authenticated by its connection has no secret",
         ),
         (
             entry("{kind: nightscout, addresses: [10.0.0.0/8]}"),

@@ -99,7 +99,7 @@ def test_a_link_is_good_once(desk: CloudDesk, clock: Clock, store: Store) -> Non
 
     again = take_back([desk], told, NOW)
 
-    assert again.text.startswith("This link was used before")
+    assert again.text.startswith("This link was already used")
     assert again.grant is None
 
 
@@ -108,12 +108,14 @@ def test_a_link_is_good_for_ten_minutes(desk: CloudDesk) -> None:
 
     done = take_back([desk], told, NOW + timedelta(minutes=10))
 
-    assert "its time is over" in done.text
+    assert "has expired" in done.text
 
 
 def test_a_state_that_nobody_was_given_is_refused(desk: CloudDesk) -> None:
     for told in ({}, {"state": "x", "code": "y"}, {"state": "\ud800"}):
-        assert take_back([desk], told, NOW).text.startswith("This link was used")
+        assert take_back([desk], told, NOW).text.startswith(
+            "This link was already used"
+        )
 
 
 def test_who_waits_for_one_wearer_takes_back_no_other(
@@ -143,7 +145,7 @@ def test_an_answer_of_another_issuer_is_refused(desk: CloudDesk) -> None:
 
     done = take_back([desk], {**told, "iss": "https://evil.example"}, NOW)
 
-    assert done.text == "Somebody else than Google Fit has answered."
+    assert done.text == "The answer did not come from Google Fit."
 
 
 @pytest.mark.parametrize(
@@ -174,7 +176,7 @@ def test_where_nothing_of_use_is_permitted_the_token_is_given_back(
 
     done = connect()
 
-    assert done.text == "Nothing of what is read here was permitted."
+    assert done.text == "None of the data read here were permitted."
     assert list(store.grants.all()) == []
     assert len(google.revoked) == 1
 
@@ -296,7 +298,7 @@ def test_a_token_response_is_read_as_far_as_it_tells(
     [
         ({}, "no access token"),
         ({"access_token": 7}, "no access token"),
-        ({"access_token": "a", "token_type": "mac"}, "none of a bearer"),
+        ({"access_token": "a", "token_type": "mac"}, "not a bearer token"),
     ],
 )
 def test_what_is_no_token_of_a_bearer_is_refused(

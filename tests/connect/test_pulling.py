@@ -280,7 +280,7 @@ def test_a_token_that_the_vendor_never_takes_is_renewed_once(
     connect()
     google.bad_days.extend([PlayedAnswer(401)] * 5)
 
-    assert problems(pull()) == ["the vendor takes no token of this grant"]
+    assert problems(pull()) == ["the vendor accepts no token of this grant"]
     assert google.refreshed == 1
 
 
@@ -328,7 +328,7 @@ def test_where_tokens_rotate_a_lost_answer_breaks_the_grant_and_that_is_said(
 
     grant = store.grants.find("north", "fit", "u-7")
     assert grant is not None and grant.state is GrantState.BROKEN
-    assert "a refresh broke off" in grant.why
+    assert "a refresh was interrupted" in grant.why
 
 
 def test_a_busy_vendor_is_asked_again_when_it_says(
@@ -469,7 +469,9 @@ def test_while_one_process_pulls_another_leaves_the_grant_alone(
 
     (step,) = pull()
 
-    assert step.problem == "somebody else pulls by this grant" and not step.failed
+    assert (
+        step.problem == "another process is pulling by this grant" and not step.failed
+    )
     assert google.asked == []
 
 
@@ -487,7 +489,7 @@ def test_two_who_pull_at_once_fetch_each_day_once_and_renew_once(
         told = [each.result() for each in pulls]
 
     assert days(google) == THREE and google.refreshed == 1
-    busy = ["somebody else pulls by this grant"]
+    busy = ["another process is pulling by this grant"]
     assert sorted(map(problems, told)) == [[], busy]
     assert list(kept(store)) == THREE
 

@@ -265,7 +265,7 @@ def test_a_vendor_that_says_there_is_one_and_lists_none_is_not_believed(
 
     ((_, problem, _),) = notifications(pull(desk))
 
-    assert problem.endswith("and tells of none to this URL (1, 2, 4)")
+    assert problem.endswith("but lists none for this URL (1, 2, 4)")
 
 
 def test_what_the_vendor_has_dropped_is_subscribed_again_within_a_day(
@@ -347,7 +347,7 @@ def test_with_the_permission_the_notifications_end(
 
     told = disconnect(desk, grant, "me", subscriber)
 
-    assert told == ("the vendor has no way to be told", "")
+    assert told == ("the vendor offers no way to revoke it", "")
     assert withings.notified == set()
     ended = store.grants.find("north", "withings", "u-7")
     assert ended is not None and ended.state is GrantState.REVOKED
@@ -387,7 +387,9 @@ def test_who_is_pulled_by_somebody_else_is_not_subscribed_meanwhile(
 
     done = subscriber.of_grant(desk, grant)
 
-    assert done is not None and done.problem.startswith("somebody else works with it")
+    assert done is not None and done.problem.startswith(
+        "another process is working on it"
+    )
     assert withings.notified == set()
 
 
@@ -532,7 +534,7 @@ def test_when_the_last_wearer_left_at_the_vendor_the_next_pull_ends_them(
     [
         ([(500, {}, {})] * 2, "HTTP 500"),
         ([(429, {}, {"Retry-After": "900"})], "HTTP 429"),
-        ([(403, {}, {})], "HTTP 403: it does not take the app's id and secret"),
+        ([(403, {}, {})], "HTTP 403: it does not accept the app's id and secret"),
         ([(307, None, {"Location": "https://other.example.org/"})], "HTTP 307"),
         ([(200, {"data": []}, {})], "an answer without subscriptions"),
         ([SILENCE] * 2, "timeout"),
@@ -576,5 +578,5 @@ def test_a_subscription_of_another_installation_is_named_and_left_alone(
 
     ((_, problem, _),) = notifications(pull(desk))
 
-    assert problem.endswith("and tells of none to this URL (sleep create)")
+    assert problem.endswith("but lists none for this URL (sleep create)")
     assert len(oura.held) == 3

@@ -114,7 +114,7 @@ def test_what_broke_off_here_is_looked_for_there(
         said.append((event, facts["problem"], facts["at"][0].partition(":")[0]))
 
     deliver(HostileDestination(other, after=break_off), log=log)
-    assert {*said} == {("telling broke off", "RuntimeError", "dispatcher.py")}
+    assert {*said} == {("delivery failed", "RuntimeError", "dispatcher.py")}
     clock.turn(minutes=1)
     deliver(HostileDestination(other))
 
@@ -316,7 +316,7 @@ def test_what_goes_wrong_here_before_one_is_told_keeps_no_other_from_being_told(
         dispatcher.join()
 
     assert things(other) == [("p001", "watch|a000")]
-    assert said == [("nothing told", "RuntimeError")]
+    assert said == [("nothing delivered", "RuntimeError")]
     assert dispatcher.progress.fault.startswith("RuntimeError at dispatcher.py:")
     assert "a name" not in dispatcher.progress.fault
 

@@ -234,7 +234,7 @@ def test_a_day_of_which_nothing_is_told_is_given_up_with_the_reason() -> None:
     with telling_to(Hospital()) as sender:
         reply = tell(sender, of(a_day("wrist-temperature", mean=34.0)))
 
-    assert reply == Declined("Nothing of it is told: see outputs.yaml and `days`.")
+    assert reply == Declined("Nothing of it is sent: see outputs.yaml and `days`.")
 
 
 # Refusals

@@ -187,7 +187,7 @@ def test_a_name_with_one_address_that_may_not_be_is_not_called_at_all() -> None:
 def test_a_name_without_an_address_is_not_called() -> None:
     client = MllpClient("engine.example", 2575, resolve=lambda host, port: [])
 
-    with pytest.raises(NotSent, match="^Its name leads to no address.$"):
+    with pytest.raises(NotSent, match="^Its name does not resolve to an address.$"):
         client.ask(b"MSH|^~\\&|", "1", time.monotonic() + 10)
 
 
@@ -371,16 +371,16 @@ def test_a_day_is_told_in_what_the_destination_takes() -> None:
     [
         (
             telling(identity=PatientIdentity(PATIENT)),
-            "The link of the patient tells no number of the hospital (mrn).",
+            "The patient's link has no hospital number (mrn).",
         ),
-        (replace(telling(), thing=None), "It was never told."),
+        (replace(telling(), thing=None), "It was never sent."),
         (
             replace(telling(uncertain=True), thing=None),
-            "It may have been told, and is gone: have it looked for at the other side.",
+            "It may have been sent, and no longer exists here: check at the receiver.",
         ),
         (
             telling(thing=a_day("body-weight"), kind="day"),
-            "Nothing of it is told: see outputs.yaml and `days`.",
+            "Nothing of it is sent: see outputs.yaml and `days`.",
         ),
     ],
 )

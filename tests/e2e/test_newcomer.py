@@ -97,7 +97,7 @@ def check_parts(output: str) -> None:
         "No card: everything was already shown.\n  Held back: 1 (1 repeated).\n"
     )
     assert "/wearables/v1/samples → 202: 60 revised" in corrected
-    assert "(taken back)" in corrected
+    assert "(retracted)" in corrected
     assert "No card: nothing to say.\n" in corrected
     assert output.count("/cds-services/wearable-review → 200") == 4
     assert "\x1b" not in output

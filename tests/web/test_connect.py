@@ -114,7 +114,7 @@ def test_the_same_address_again_connects_nobody(
 
     again = http.get(PATH, query_string=told)
 
-    assert again.status_code == 400 and "was used before" in again.text
+    assert again.status_code == 400 and "was already used" in again.text
 
 
 def test_of_what_came_in_the_address_nothing_is_logged_or_audited(

@@ -153,7 +153,7 @@ def detect(
     Nothing of it is stored.
 
     A delivery is judged as it comes. What is not is due: what a patient did not permit
-    to use, a delivery of many days, what a link that was taken back had brought. A
+    to use, a delivery of many days, what a retracted link had brought. A
     server judges what is due by itself, and --due does it now, beside the server.
     Episodes keep their ids.
 

@@ -107,7 +107,7 @@ def describe(kept: KeptEpisode, place: int) -> str:
     ended = f"{episode.closing}" if episode.end else "lasts"
     if kept.status == "retracted":
         by = f" in favour of {kept.replaced_by}" if kept.replaced_by else ""
-        ended = f"taken back{by}"
+        ended = f"retracted{by}"
     history = ", known late" if kept.stored.historical else ""
     again = f", number {place} in a row" if place > 1 else ""
     by = episode.device or episode.source

@@ -195,7 +195,7 @@ BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 def list_links(
     desk: LinkDesk, tenant: str, source: str, patient: str, as_json: bool
 ) -> None:
-    """List links, those that ended or were taken back as well."""
+    """List links, including those that ended or were retracted."""
     for each in desk.store.links.all(tenant, source):
         if patient in ("", each.patient.patient_id):
             told = json.dumps(link_as_json(each))
@@ -222,7 +222,7 @@ def end(desk: LinkDesk, id: int, at: datetime | None, retract: bool) -> None:
         done = links.retract(id, event)
     else:
         done = links.end(id, at or datetime.now(UTC), event)
-    what = "taken back" if retract else "ended"
+    what = "retracted" if retract else "ended"
     click.echo(
         f"link {id} {what}: {done.samples} readings and {done.alerts} alerts withdrawn"
     )

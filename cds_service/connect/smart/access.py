@@ -187,7 +187,7 @@ def _check(
 ) -> None:
     """Check that an answer is about patient and user still. Raises NotSignedIn."""
     if read_context(answer).patient not in ("", session.patient):
-        raise NotSignedIn("The EHR has gone to another patient.")
+        raise NotSignedIn("The EHR has switched to another patient.")
     check_user(desk.sign_in, client, answer, session.identity)
 
 

@@ -75,7 +75,7 @@ def read_configuration(value: Any, provider: Provider) -> SignInConfiguration:
     capabilities = _texts(told.get("capabilities"))
     supported = _texts(told.get("scopes_supported"))
     if provider.kind is ProviderKind.OIDC and not _same(issuer, provider.server.url):
-        raise NoConfiguration("The OpenID provider says that it is another.")
+        raise NoConfiguration("The OpenID provider names another issuer.")
     return SignInConfiguration(
         **endpoints,
         issuer=issuer if isinstance(issuer, str) else "",
@@ -119,18 +119,20 @@ def _placed(value: Any, member: str, provider: Provider) -> str:
         return ""
     base = parse_base(provider.server.url)
     if not isinstance(value, str) or base is None:
-        raise NoConfiguration(f"The server's {member} is no address.")
+        raise NoConfiguration(f"The server's {member} is not a URL.")
     try:
         address = urljoin(f"{base}/", value)
         place = parse_base(urlsplit(address)._replace(query="").geturl())
     except ValueError:
         place = None
     if place is None:
-        raise NoConfiguration(f"The server's {member} is no plain address.")
+        raise NoConfiguration(f"The server's {member} is not a plain URL.")
     if place.scheme != "https" and not (is_loopback(place) and _is_tried(base)):
         raise NoConfiguration(f"The server's {member} is not https.")
     if place.host not in (base.host, *provider.app.hosts):
-        told = f"The server's {member} is on {place.host}, which is none of its hosts"
+        told = (
+            f"The server's {member} is on {place.host}, which is not one of its hosts"
+        )
         raise NoConfiguration(f"{told}; list it as one if it is meant.")
     return address
 

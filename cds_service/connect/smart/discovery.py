@@ -134,7 +134,7 @@ class Discoveries:
 
 def _parsed(answer: Response) -> Any:
     if 300 <= answer.status < 400:
-        raise NoConfiguration("The server leads elsewhere, which is not followed.")
+        raise NoConfiguration("The server redirects, which is not followed.")
     if answer.status != 200:
         raise NoConfiguration(f"The server answers with HTTP {answer.status}.")
     value, problem = parse_body(answer.content)

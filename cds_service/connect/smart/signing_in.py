@@ -192,7 +192,7 @@ def _code(
     if answered is None and configuration.sends_issuer:
         raise NotSignedIn("The answer does not say whose it is.")
     if answered is not None and answered != issuer:
-        raise NotSignedIn("Another server has answered than was asked.")
+        raise NotSignedIn("The answer came from another server than was asked.")
     if told.get("error"):
         known = told["error"] in CODES
         error = told["error"] if known else "an error of its own"
@@ -200,7 +200,7 @@ def _code(
         raise NotSignedIn(denied or f"The server answered {error}.")
     code = told.get("code", "")
     if not code or len(code) > LONGEST:
-        raise NotSignedIn("The address that led here is not whole.", 400)
+        raise NotSignedIn("The address that led here is incomplete.", 400)
     return code
 
 

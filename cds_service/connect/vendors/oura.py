@@ -133,7 +133,7 @@ def _fault(status: int) -> VendorFault | None:
     if status in TEMPORARY:
         return VendorFault("busy", f"HTTP {status}")
     if status in (401, 403):
-        why = f"HTTP {status}: it does not take the app's id and secret"
+        why = f"HTTP {status}: it does not accept the app's id and secret"
         return VendorFault("refused", why)
     return None if 200 <= status < 300 else VendorFault("refused", f"HTTP {status}")
 

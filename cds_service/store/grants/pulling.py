@@ -189,7 +189,7 @@ def note_pulled(connection: Connection, pulled: Pulled) -> None:
     row, hold = GRANTS.c, pulled.hold
     held = select(row.id).where(_own(hold), row.state == GrantState.ACTIVE)
     if connection.execute(held.with_for_update()).first() is None:
-        raise NotHeld("somebody else pulls by this grant, or it has ended")
+        raise NotHeld("another process is pulling by this grant, or it has ended")
     _fetched(connection, pulled.wanted)
     if pulled.until is None:
         return

@@ -76,7 +76,7 @@ def hold(connection: Connection, lane: Lane, now: datetime) -> None:
     mine = {"of_holder": lane.holder, "of_epoch": lane.epoch}
     values = {**of_lane(lane), **mine, "held_until": microseconds(now + LEASE)}
     if HOLD.run(connection, values).rowcount != 1:
-        raise LaneLost("another process tells of this patient by now")
+        raise LaneLost("another process is now sending for this patient")
 
 
 def release(

@@ -201,11 +201,11 @@ def end_link(
     held = select(LINKS).where(LINKS.c.id == id).with_for_update()
     link = _link(connection.execute(held).one())
     if link.patient != patient:
-        raise LinksChanged(f"link {id} is another patient's by now")
+        raise LinksChanged(f"link {id} now belongs to another patient")
     if link.retracted:
-        raise UnknownLink(f"link {id} was taken back before")
+        raise UnknownLink(f"link {id} was already retracted")
     if at and link.until and link.until < at:
-        raise LinkEnded(f"link {id} has ended before; make another from then")
+        raise LinkEnded(f"link {id} has already ended; make another from then")
     return _end(connection, link, at, now)
 
 

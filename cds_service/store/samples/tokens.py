@@ -77,7 +77,7 @@ class WearerTokens:
             asked = select(LINKS.c.id).where(LINKS.c.id == link.id, alive)
             held = asked.with_for_update(read=True)
             if connection.execute(held).first() is None:
-                raise UnknownLink(f"there is no link {link.id}, or it was taken back")
+                raise UnknownLink(f"there is no link {link.id}, or it was retracted")
             connection.execute(insert(LINK_TOKENS).values(row))
             return {"token": digest[:SHOWN]}
 

@@ -238,7 +238,7 @@ class SmartSessions:
         def work(connection: Connection) -> None:
             gone.clear()
             tokens = connection.execute(locked).first()
-            change = _ending(over, "its time was over", event.at)
+            change = _ending(over, "it had expired", event.at)
             if not connection.execute(change).rowcount:
                 raise Outdated("somebody else has ended it")
             last = connection.execute(select(row.id).where(others)).first() is None

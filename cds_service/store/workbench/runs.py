@@ -22,7 +22,7 @@ RUNNING, DONE, FAILED, CANCELLED = "running", "done", "failed", "cancelled"
 """``failed`` is a run that came to no result, not one whose tests did."""
 SILENT = timedelta(seconds=20)
 """After which a run of which nothing is heard is taken for dead."""
-LOST = "nothing was heard of it any more"
+LOST = "it stopped responding"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class WorkbenchRuns:
             connection.execute(gone)
             if connection.execute(select(RUNS.c.id).where(_is_running())).first():
                 begun.append(0)
-                return {"outcome": "something else runs"}
+                return {"outcome": "another run is in progress"}
             made = insert(RUNS).values(values).returning(RUNS.c.id)
             begun.append(connection.execute(made).scalar_one())
             return {"outcome": "begun", "run": begun[-1]}

@@ -114,7 +114,7 @@ def test_a_wearer_who_does_not_permit_it_is_told_so_and_the_command_fails(
             urlopen(link)
         refused.value.close()  # type: ignore[attr-defined]
         assert process.stdout is not None
-        assert "Nothing of what is read here was permitted." in process.stdout.read()
+        assert "None of the data read here were permitted." in process.stdout.read()
         assert process.wait(PATIENCE) == 1
 
 
@@ -152,7 +152,7 @@ def test_what_is_revoked_here_is_revoked_at_the_vendor(
 
     assert (done.exit_code, done.output) == (0, "Ended, here and at the vendor.\n")
     assert len(google.revoked) == 1
-    assert run("connect", "list").output == "fit u-7: revoked, taken back here\n"
+    assert run("connect", "list").output == "fit u-7: revoked, on request\n"
     again = run("connect", "revoke", "--source", "fit", "--user", "u-7")
     assert again.exit_code == 1
 

@@ -107,7 +107,7 @@ def test_it_is_done_by_hand_and_the_exit_code_tells(
     failed = run("connect", "subscribe", "--source", "oura")
     done = run("connect", "subscribe", "--source", "oura")
 
-    refused = "rings: HTTP 403: it does not take the app's id and secret\n"
+    refused = "rings: HTTP 403: it does not accept the app's id and secret\n"
     assert (failed.exit_code, failed.output) == (1, refused)
     assert done.exit_code == 0
     until = (oura.now() + oura.lasts).date()

@@ -141,7 +141,7 @@ def test_a_link_that_was_wrong_takes_what_came_by_it_back(run: Run, url: str) ->
     owner = StreamOwner(P1, "vendor", 1)
     take_in(url, Intake(samples=(SampleBatch(owner, [beat(0), beat(1)]),)))
     done = run("link", "end", "1", "--retract")
-    assert "taken back: 2 readings and 0 alerts withdrawn" in done.stdout
+    assert "retracted: 2 readings and 0 alerts withdrawn" in done.stdout
     assert run("samples", "show", "--patient", "p1", "--metric", "heart-rate",
                "--to", "2026-11-23").stdout == ""  # fmt: skip
 

@@ -235,7 +235,7 @@ def test_an_ehr_that_goes_to_another_patient_ends_the_session(
     refused = session.refusal()
 
     assert refused.ended
-    assert str(refused) == "The EHR has gone to another patient."
+    assert str(refused) == "The EHR has switched to another patient."
     assert not session.lives
     revoked = [each for each in smart_server.seen() if "revocation" in each]
     assert len(revoked) == 2

@@ -139,7 +139,7 @@ def test_all_that_is_read_of_it() -> None:
             {"authorization_endpoint": ""},
             "The server names no authorization_endpoint.",
         ),
-        ({"token_endpoint": 7}, "The server's token_endpoint is no address."),
+        ({"token_endpoint": 7}, "The server's token_endpoint is not a URL."),
         (
             {"token_endpoint": "http://ehr.example/token"},
             "The server's token_endpoint is not https.",
@@ -150,26 +150,26 @@ def test_all_that_is_read_of_it() -> None:
         ),
         (
             {"token_endpoint": "https://ehr.example@evil.example/token"},
-            "The server's token_endpoint is no plain address.",
+            "The server's token_endpoint is not a plain URL.",
         ),
         (
             {"authorization_endpoint": "javascript:alert(1)"},
-            "The server's authorization_endpoint is no plain address.",
+            "The server's authorization_endpoint is not a plain URL.",
         ),
         (
             {"token_endpoint": "//evil.example/token"},
-            "The server's token_endpoint is on evil.example, which is none of its"
+            "The server's token_endpoint is on evil.example, which is not one of its"
             " hosts; list it as one if it is meant.",
         ),
         (
             {"jwks_uri": "https://evil.example/jwks"},
-            "The server's jwks_uri is on evil.example, which is none of its hosts;"
+            "The server's jwks_uri is on evil.example, which is not one of its hosts;"
             " list it as one if it is meant.",
         ),
         (
             {"revocation_endpoint": "https://ehr.example.evil.example/x"},
             "The server's revocation_endpoint is on ehr.example.evil.example, which is"
-            " none of its hosts; list it as one if it is meant.",
+            " not one of its hosts; list it as one if it is meant.",
         ),
     ],
 )
@@ -238,7 +238,7 @@ def test_a_statement_without_endpoints_is_not_that_of_an_open_server(
 def test_an_openid_provider_is_who_it_says(issuer: str | None) -> None:
     provider = replace(EHR, kind=ProviderKind.OIDC)
 
-    with pytest.raises(NoConfiguration, match="says that it is another"):
+    with pytest.raises(NoConfiguration, match="names another issuer"):
         read_configuration({**USUAL, "issuer": issuer}, provider)
     assert read_configuration({**USUAL, "issuer": f"{BASE}/"}, provider)
 
@@ -289,7 +289,7 @@ def test_any_other_answer_is_an_error_and_no_reason_to_ask_elsewhere(
 def test_no_redirect_is_followed(against: Attempt) -> None:
     against.ehr.tell(CONFIGURATION, status=302, Location="/elsewhere")
 
-    assert against.refusal() == "The server leads elsewhere, which is not followed."
+    assert against.refusal() == "The server redirects, which is not followed."
     assert against.ehr.paths() == [CONFIGURATION]
 
 
@@ -322,7 +322,7 @@ def test_a_counterfeit_configuration_gets_no_browser_and_no_code(
     evil = against.ehr.configuration(token_endpoint="https://evil.example/token")
     against.ehr.tell(CONFIGURATION, evil)
 
-    assert "is on evil.example, which is none of its hosts" in against.refusal()
+    assert "is on evil.example, which is not one of its hosts" in against.refusal()
     assert against.ehr.paths() == [CONFIGURATION]
 
 

@@ -38,8 +38,8 @@ def test_a_token_endpoint_that_redirects_carries_the_code_nowhere(
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"token_type": "mac"}, "the token is none of a bearer"),
-        ({"token_type": "DPoP"}, "the token is none of a bearer"),
+        ({"token_type": "mac"}, "the token is not a bearer token"),
+        ({"token_type": "DPoP"}, "the token is not a bearer token"),
         ({"access_token": None}, "the answer holds no access token"),
         ({"access_token": 7}, "the answer holds no access token"),
         ({"access_token": "a\r\nX-Y: z"}, "the answer holds no access token"),

@@ -230,7 +230,7 @@ def test_an_answer_that_names_another_server_is_refused_before_the_code_is_used(
     told = walk(begun.url, REDIRECT)
     clinic.server.seen()
 
-    with pytest.raises(NotSignedIn, match="Another server has answered"):
+    with pytest.raises(NotSignedIn, match="The answer came from another server"):
         clinic.complete(begun.pending, {**told, "iss": "https://evil.example"})
 
     assert clinic.server.seen() == []
@@ -257,7 +257,7 @@ def test_what_the_ehr_refuses_is_told_in_words_of_ours(clinic: Clinic) -> None:
         (told, "The server answered invalid_request."),
         (hostile, "The server answered an error of its own."),
         (denied, "It was not permitted."),
-        ({"iss": clinic.server.issuer}, "The address that led here is not whole."),
+        ({"iss": clinic.server.issuer}, "The address that led here is incomplete."),
     ):
         with pytest.raises(NotSignedIn) as refused:
             clinic.complete(begun.pending, parameters)

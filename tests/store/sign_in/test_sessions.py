@@ -198,7 +198,7 @@ def test_what_is_over_is_wiped_audited_and_after_a_day_forgotten(
     assert ([each.id for each in swept.ended], swept.rows) == (["s1"], 2)
     assert [each.sealed for _, each in swept.tokens] == [TOKENS]
     assert rows("SELECT sealed, why_ended FROM smart_sessions") == [
-        {"sealed": "", "why_ended": "its time was over"}
+        {"sealed": "", "why_ended": "it had expired"}
     ]
     for table in ("smart_tokens", "smart_tickets", "pending_sign_ins"):
         assert rows(f"SELECT * FROM {table}") == []
