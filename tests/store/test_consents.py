@@ -87,7 +87,9 @@ def test_the_consents_of_a_patient_come_by_their_ids(store: Store) -> None:
 
 def test_more_patients_than_one_query_takes(store: Store) -> None:
     many = [PatientKey("demo", "-", f"p{number}") for number in range(1100)]
-    tell(store, *(change(record("c", each), patient=each) for each in many))
+    for first in range(0, len(many), 50):
+        some = many[first : first + 50]
+        tell(store, *(change(record("c", each), patient=each) for each in some))
 
     found = store.consents.of(many)
 
