@@ -629,3 +629,27 @@ def test_a_release_of_one_set_is_one_of_all() -> None:
     # Every drug set helps to recognise a medicine, used by a rule or not.
     lisinopril = medicine(names=("Lisinopril",))
     assert selectors.indexes["medication", "chart"].find(lisinopril).known
+
+
+@pytest.mark.parametrize(
+    ("text", "hits", "doubtful"),
+    [
+        ("Lisinopril for metoprolol", [ACE], [BETA]),
+        ("Lisinopril for metoprolol, lisinopril", [ACE], [BETA]),
+        # Two names of one medicine, which is denied by the first of them alone.
+        ("Lopressor excluded, for metoprolol", [BETA], []),
+        ("Toprol XL excluded, for Lopressor", [BETA], []),
+        ("Metoprolol excluded, for metoprolol", [BETA], []),
+        ("Lisinopril excluded, for lisinopril", [ACE], []),
+    ],
+)
+def test_what_stands_between_two_medicines_is_said_of_the_second(
+    text: str, hits: list[int], doubtful: list[int]
+) -> None:
+    lexicon = replace(LEXICON, between=Cues(before=(phrase_of("for"),)))
+    sets = {**SETS, "ace": replace(SETS["ace"], called={})}
+    index = CodeIndex({BETA: "beta", ACE: "ace"}, sets, lexicon)
+
+    placing = index.find(medicine(names=(text,)))
+
+    assert (list(placing.hits), list(placing.meant)) == (hits, doubtful)

@@ -175,7 +175,8 @@ def test_a_dose_in_drops_leaves_open_whether_it_is_swallowed(
     ].replace("ophthalmic", "ophthalmic, drop, drp")
 
     def ask(quantity: Any) -> Any:
-        dosage = {"doseAndRate": [{"doseQuantity": quantity}]}
+        doses = ["?", {"doseQuantity": quantity}, {"doseQuantity": {"unit": "time"}}]
+        dosage = {"doseAndRate": doses}
         patient = chart(requests=[order("Timolol", dosageInstruction=[dosage])])
         return rules.verdict(BETA_BLOCKER, "bb: present", patient)
 

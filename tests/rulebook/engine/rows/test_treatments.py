@@ -572,10 +572,12 @@ def test_orders_written_together_are_as_old_as_what_one_of_them_renews(
     renewal = {"priorPrescription": {"reference": "MedicationRequest/1"}}
     morning = order("2026-11-17T09:00:00Z", id="am")
     evening = order("2026-11-17T09:05:00Z", id="pm", **renewal)
-    next_day = order("2026-11-18T09:00:01Z", id="pm", **renewal)
+    day_after = order("2026-11-18T09:00:00Z", id="pm", **renewal)
+    later = order("2026-11-18T09:00:01Z", id="pm", **renewal)
     new = ", started_within: 14 days"
 
     assert ask(morning, option=new) is True
     assert ask(morning, evening, option=new) == RENEWS
     assert ask(evening, morning, option=new) == RENEWS
-    assert ask(morning, next_day, option=new) is True
+    assert ask(morning, day_after, option=new) == RENEWS
+    assert ask(morning, later, option=new) is True
