@@ -98,7 +98,11 @@ ROOMS = {
     # A server of PostgreSQL takes seconds to start, for each mutant anew.
     "consenting": Room(
         ("cds_service/decision/consenting.py",),
-        ("tests/decision/test_consenting.py",),
+        (
+            "tests/decision/test_consenting.py",
+            "tests/decision/test_permitted.py",
+            "tests/web/test_readings.py",
+        ),
         "not postgresql",
     ),
     "consents": Room(

@@ -14,7 +14,11 @@ import pytest
 from cds_service.audit import build_consent_event
 from cds_service.config import Clients, Config, ConsentMode
 from cds_service.decision import Answer, World, answer
-from cds_service.decision.consenting import heed_consents, open_gate
+from cds_service.decision.consenting import (
+    active_detectors,
+    heed_consents,
+    open_gate,
+)
 from cds_service.fhir.chart import Source, SourceState
 from cds_service.protocol.errors import Unavailable, UnmetPrecondition
 from cds_service.protocol.requests import parse_request
@@ -190,6 +194,17 @@ def rules_of(found: Answer) -> list[str]:
 def recorded(world: World) -> Any:
     """What the newest row of the trail says of consents."""
     return json.loads(list(world.store.audit_entries())[-1].detail)["consent"]
+
+
+def test_rules_hear_the_detectors_that_are_active(world: World) -> None:
+    known = world.rulebook.detectors
+
+    active = active_detectors(world.rulebook)
+
+    assert {name for name in known if name not in active} == {
+        name for name, each in known.items() if each.status == "shadow"
+    }
+    assert active["low-glucose"] is known["low-glucose"]
 
 
 def test_without_a_consent_an_alert_is_in_no_card_and_nothing_is_said_of_it(

@@ -1,6 +1,7 @@
 """What rules may see of days, streams and judgements, as a patient permits it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -156,6 +157,17 @@ def test_rules_see_the_episodes_of_detectors_that_are_active_and_every_vendors()
     heard = heard_by_rules(told, DETECTORS, CATALOGUE)
 
     assert [each.detector for each in heard.alerts or ()] == ["fast", ""]
+
+
+def test_of_the_episodes_of_a_row_rules_see_which_each_is() -> None:
+    told = [
+        replace(alert("fast"), id=id, opened=NOW + timedelta(hours=hours))
+        for id, hours in (("second", 20), ("first", 0), ("anew", 200))
+    ]
+
+    heard = heard_by_rules(Wearables(tuple(told)), DETECTORS, CATALOGUE)
+
+    assert heard.places == {"first": 1, "second": 2, "anew": 1}
 
 
 def test_of_what_sources_tell_of_a_day_the_best_comes_after_what_was_measured() -> None:
