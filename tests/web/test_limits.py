@@ -384,6 +384,21 @@ def test_discovery_without_a_token_is_counted_by_address(
     assert ehr.http.get("/health/live").status_code == 200
 
 
+def test_each_address_has_an_allowance_and_what_a_browser_asks_first_costs_nothing(
+    build: Build, connect: Connect
+) -> None:
+    ehr = connect(build(rate_limit="1", trusted_proxies="127.0.0.1"))
+
+    def ask(method: str, address: str) -> int:
+        path, more = "/cds-services", from_(address)
+        status: int = ehr.http.open(path, method=method, **more).status_code
+        return status
+
+    assert [ask("OPTIONS", "203.0.113.9") for _ in range(3)] == [200, 200, 200]
+    assert [ask("GET", "203.0.113.9") for _ in range(2)] == [200, 429]
+    assert ask("GET", "203.0.113.10") == 200
+
+
 def test_where_no_thread_is_free_calls_are_503_and_the_server_lives(
     ehr: Any, request_body: Any
 ) -> None:
@@ -392,7 +407,9 @@ def test_where_no_thread_is_free_calls_are_503_and_the_server_lives(
     answer = ehr.http.post(SERVICE, json=request_body, environ_base=busy)
 
     refused(answer, 503, "transient")
+    assert "The server is busy. Try again." in answer.text
     refused(ehr.http.get("/cds-services", environ_base=busy), 503, "transient")
+    assert ehr.http.options("/cds-services", environ_base=busy).status_code == 200
     assert ehr.http.get("/health/ready", environ_base=busy).status_code == 200
 
 
