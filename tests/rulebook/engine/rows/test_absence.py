@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from cds_service.rulebook.engine.rows.observations import absence_of
+from cds_service.rulebook.values.truth import Unknown
 
 HR = "hr: {observation: {in: heart-rate, unit: /min, within: 7 days}}"
 BP = "sbp: {observation: {in: systolic, unit: 'mm[Hg]', within: 7 days}}"
@@ -264,6 +265,21 @@ def test_a_panel_whose_own_value_may_hold_a_part_leaves_the_newest_unknown(
     )
 
     assert expected == (verdict if isinstance(verdict, bool) else reasons(verdict))
+
+
+def test_a_panel_that_may_hold_a_part_is_told_as_its_code_is_called(
+    rules: Any, chart: Any, reading: Any
+) -> None:
+    (coding,) = PANEL["coding"]
+    named = {"coding": [{**coding, "display": "Blood pressure panel"}]}
+    panel = reading(0, code=named, valueQuantity=None, valueString="190/90")
+
+    verdict = rules.verdict(
+        BP, "sbp: {latest: {above: 180}}", chart(observations=[panel])
+    )
+
+    assert isinstance(verdict, Unknown)
+    assert [each.names for each in verdict.reasons] == [("Blood pressure panel",)]
 
 
 def test_what_was_not_measured_needs_no_code_to_be_passed_over(

@@ -262,7 +262,9 @@ def test_a_code_whose_words_deny_it_is_in_doubt(
     written["code"]["text"] = text
     patient = chart(conditions=[written])
 
-    assert reasons(denying.verdict(FLUTTER, "af: absent", patient)) == {"unresolved"}
+    absent = denying.verdict(FLUTTER, "af: absent", patient)
+    assert reasons(absent) == {"unresolved"}
+    assert [each.names for each in absent.reasons] == [(text,)]
     assert reasons(denying.verdict(FLUTTER, "af: present", patient)) == {"unresolved"}
 
 
@@ -283,6 +285,21 @@ def test_other_words_take_nothing_from_a_code(
     patient = chart(conditions=[written])
 
     assert denying.verdict(FLUTTER, "af: present", patient) is True
+
+
+def test_the_words_of_a_result_deny_nothing_of_its_code(
+    denying: Any, chart: Any, reading: Any
+) -> None:
+    denying.files["valuesets/heart-rate.yaml"] += "words: [heart rate]\n"
+    measured = reading(120)
+    measured["code"]["text"] = "No heart rate alarm"
+    fast = "hr: {observation: {in: heart-rate, unit: /min}}"
+
+    verdict = denying.verdict(
+        fast, "hr: {latest: {above: 100}}", chart(observations=[measured])
+    )
+
+    assert verdict is True
 
 
 def test_a_denied_problem_that_is_refuted_or_over_is_no_doubt(
