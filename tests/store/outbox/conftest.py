@@ -89,12 +89,17 @@ def consent(permits: str, id: str = "c1", at: datetime = NOW) -> ConsentRecord:
     return ConsentRecord(JANE, id, at, "portal", resource)
 
 
-def agree(store: Store, *consents: ConsentRecord, now: datetime = NOW) -> None:
-    """Have Jane's Consents be these as well."""
+def agree(
+    store: Store,
+    *consents: ConsentRecord,
+    now: datetime = NOW,
+    ended: tuple[WearableAlert, ...] = (),
+) -> None:
+    """Have Jane's Consents be these as well, which ends some of her alerts."""
     known = store.consents.of([JANE])[JANE]
     lasting = store.consents.lasting_alerts(JANE)
     named = frozenset((each.source, each.id) for each in lasting)
-    change = ConsentChange(JANE, stamp_of(known), consents, lasting=named)
+    change = ConsentChange(JANE, stamp_of(known), consents, lasting=named, ended=ended)
     store.consents.record([change], AuditEvent(now, "consent", "north", "portal"))
 
 

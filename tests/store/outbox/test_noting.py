@@ -17,7 +17,7 @@ from cds_service.wearables.consent_gate import ConsentGate
 from cds_service.wearables.links import WearerLink
 from cds_service.wearables.metrics import Metric, Night
 from cds_service.wearables.records import PatientKey
-from cds_service.wearables.samples import Sample, Stat
+from cds_service.wearables.samples import Sample, Stat, microseconds
 from cds_service.wearables.telling import Subscription, TakenDay, ToldAs
 
 from ..detection.hours import EIGHT, MINUTE, beats, hour, take
@@ -171,9 +171,14 @@ def test_an_alert_that_ends_with_its_consent_is_noted_and_not_told(
     store: Store, outbox: Outbox, gate: ConsentGate, url: str
 ) -> None:
     tell(store, alert())
-    agree(store, consent("deny"))
+    assert tell_all(outbox, gate) == [("watch|a1", ToldAs.FINAL)]
+    later = NOW + timedelta(minutes=1)
+    lasting = store.consents.lasting_alerts(JANE)
+    agree(store, consent("deny"), now=later, ended=lasting)
 
-    assert tell_all(outbox, gate) == []
+    (noted,) = rows(url)
+    assert (noted["state"], noted["noted_us"]) == ("waiting", microseconds(later))
+    assert tell_all(outbox, gate, later) == []
     assert [each["state"] for each in rows(url)] == ["withheld"]
 
 
