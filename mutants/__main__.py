@@ -186,6 +186,7 @@ ROOMS = {
             *(f"{ENGINE_TESTS}/test_{each}.py" for each in ATTRIBUTES),
             f"{ENGINE_TESTS}/test_recorded.py",
             f"{ENGINE_TESTS}/test_scores.py",
+            f"{ENGINE_TESTS}/test_about_alerts.py",
         ),
         "not nothing_unknown",
     ),

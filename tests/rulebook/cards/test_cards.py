@@ -33,19 +33,19 @@ from .drafts import (
 
 
 def test_a_rule_that_fires_gives_its_card() -> None:
-    (built,) = build(
-        fires(
-            card(
-                summary="Slow pulse on {{ drug.name }}",
-                detail="**{{ drug.name }}**",
-                override_reasons=(Coding("http://x.test", "a", "Already done"),),
-                links=(Link("Trend", "https://app.test/launch", "smart", "x"),),
-            )
+    fired = fires(
+        card(
+            summary="Slow pulse on {{ drug.name }}",
+            detail="**{{ drug.name }}**",
+            override_reasons=(Coding("http://x.test", "a", "Already done"),),
+            links=(Link("Trend", "https://app.test/launch", "smart", "x"),),
         )
     )
+    (built,) = build(fired)
 
     assert (built.rule, built.version, built.index) == ("a-rule", "1.0.0", 0)
     assert built.title == "Beta-blocker & pulse"
+    assert built.case is fired.case
     assert as_json(built.card) == {
         "uuid": built.card.uuid,
         "summary": "Slow pulse on Metoprolol *ER* 50 mg",

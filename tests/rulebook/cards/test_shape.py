@@ -235,6 +235,7 @@ SCORE = fact("score", items=tuple(map(item, ["A", "B", "C", "D", "E"])))
         (fact("observation"), "mean", "99.9"),
         (ALERT, "value", "99.9 /min"),
         (ALERT, "threshold", "99.9 /min"),
+        (ALERT, "typical", "99.9 /min (median)"),
         (SCORE, "value", "9"),
         (SCORE, "title", "Its title"),
         (SCORE, "counted", "A (1), B (1), C (1), D (1)"),
