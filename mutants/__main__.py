@@ -178,6 +178,7 @@ ROOMS = {
         (
             *(f"{ENGINE_TESTS}/test_{each}.py" for each in EVALUATION[:-1]),
             f"{CARD_TESTS}/test_disputes.py",
+            f"{CARD_TESTS}/test_history.py",
         ),
     ),
     "texts": Room(

@@ -436,16 +436,19 @@ def test_all_rules_may_be_asked_also_those_that_cannot_fire(
     assert evaluate_case(service, case).items == ()
 
 
-def test_whether_alerts_may_be_disclosed_is_known_by_the_case(
+def test_what_may_be_disclosed_and_drawn_is_known_by_the_case(
     rules: Any, chart: Any
 ) -> None:
     rules.evaluate(FACTS, "dm: present", chart())
     service = rules.compile().rulebook.services["review", "patient-view"]
 
-    kept = evaluate(service, chart(), Wearables(), rules.now, may_disclose=False)
+    kept = evaluate(
+        service, chart(), Wearables(), rules.now, may_disclose=False, draws=False
+    ).case
+    usual = evaluate(service, chart(), Wearables(), rules.now).case
 
-    assert kept.case.may_disclose is False
-    assert evaluate(service, chart(), Wearables(), rules.now).case.may_disclose is True
+    assert (kept.may_disclose, kept.draws) == (False, False)
+    assert (usual.may_disclose, usual.draws) == (True, True)
 
 
 def test_a_name_of_what_is_not_taken_decides_nothing(rules: Any, chart: Any) -> None:
@@ -530,10 +533,12 @@ def test_what_is_asked_of_wearables_is_told_with_how_far_back(
         lately: {wearable: {metric: heart-rate, summary: max, within: 2 days}}
         night: {wearable: {metric: heart-rate, part: night, unit: /min, within: 3 days}}
         silent: {stream: {metric: steps, silent_for: 3 days}}
-        unjudged: {stream: {detector: fast, within: 2 days}}
+        unjudged: {stream: {detector: fast, within: 5 days}}
+        not_lately: {stream: {detector: fast, within: 2 days}}
         """
-    asked = ", ".join(f"{{{name}: present}}" for name in ("rate", "lately", "night"))
-    when = f"any: [{asked}, {{silent: present}}, {{unjudged: present}}]"
+    names = ("rate", "lately", "night", "silent", "unjudged", "not_lately")
+    asked = ", ".join(f"{{{name}: present}}" for name in names)
+    when = f"any: [{asked}]"
     rules.evaluate(dedent(facts), when, chart())
     service = rules.compile().rulebook.services["review", "patient-view"]
 
@@ -547,8 +552,10 @@ def test_what_is_asked_of_wearables_is_told_with_how_far_back(
             ("heart-rate", "night"): date(2026, 11, 18),
         },
         frozenset({"steps"}),
-        {"fast": date(2026, 11, 19)},
+        {"fast": date(2026, 11, 16)},
     )
+    evening = datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
+    assert wearables_asked(service, evening).detectors == {"fast": date(2026, 11, 15)}
 
 
 def test_rules_that_ask_nothing_of_wearables_have_nothing_read(
