@@ -407,7 +407,8 @@ def test_where_no_thread_is_free_calls_are_503_and_the_server_lives(
     answer = ehr.http.post(SERVICE, json=request_body, environ_base=busy)
 
     refused(answer, 503, "transient")
-    assert "The server is busy. Try again." in answer.text
+    (issue,) = answer.json["issue"]
+    assert issue["details"] == {"text": "The server is busy. Try again."}
     refused(ehr.http.get("/cds-services", environ_base=busy), 503, "transient")
     assert ehr.http.options("/cds-services", environ_base=busy).status_code == 200
     assert ehr.http.get("/health/ready", environ_base=busy).status_code == 200
