@@ -414,8 +414,14 @@ class Case:
                 for resource in (source.resources if source else ())
             ]
             exact = [each for each in moments if each]
-            self._newest_first = len(exact) == len(moments) and all(
-                earlier.high >= later.high
-                for earlier, later in zip(exact, exact[1:], strict=False)
+            # What was set aside may be newer than anything that is left.
+            known = source is None or not source.unusable
+            self._newest_first = (
+                known
+                and len(exact) == len(moments)
+                and all(
+                    earlier.high >= later.high
+                    for earlier, later in zip(exact, exact[1:], strict=False)
+                )
             )
         return self._newest_first

@@ -20,6 +20,8 @@ from .facts import CaseFacts, Predicate
 from .rows.readings import flag, text_of
 
 _SEXES = ("female", "male", "other")
+_MODIFIER = "modifierExtension"
+"""What changes the meaning of all the rest. Source: FHIR R4 "Modifier Extensions"."""
 
 
 def age(comparison: str, length: Duration) -> Predicate:
@@ -90,7 +92,7 @@ def birth(case: CaseFacts) -> tuple[date, date] | ReasonKind:
     patient = case.chart.patient or {}
     if patient.get("birthDate") is None:
         return ReasonKind.NOT_RECORDED
-    if case.born is None:
+    if case.born is None or patient.get(_MODIFIER):
         return ReasonKind.UNUSABLE
     first, last = (day_of(each, case.zone) for each in case.born)
     return max(first, earliest_birth(case.today)), min(last, case.today)
@@ -106,7 +108,7 @@ def sex(allowed: Sequence[str]) -> Predicate:
         gender = text_of(written).strip().lower()
         if written is None or gender == "unknown":
             return unknown([Reason(ReasonKind.NOT_RECORDED, "patient")])
-        if gender not in _SEXES:
+        if gender not in _SEXES or case.chart.patient.get(_MODIFIER):
             return unknown([Reason(ReasonKind.UNUSABLE, "patient")])
         return gender in allowed
 
@@ -125,7 +127,7 @@ def alive() -> Predicate:
         if patient is None:
             return _unread()
         said = _answers(patient, case)
-        if len(said) > 1 or None in said:
+        if len(said) > 1 or None in said or patient.get(_MODIFIER):
             return unknown([Reason(ReasonKind.UNUSABLE, "patient")])
         return True not in said
 

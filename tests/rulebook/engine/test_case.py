@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.fhir.chart import Chart, Source
+from cds_service.fhir.chart import Chart, Source, Unusable
 from cds_service.rulebook.engine.case import Case
 from cds_service.rulebook.engine.days import Days
 from cds_service.rulebook.engine.evaluate import open_case
@@ -292,6 +292,17 @@ def test_readings_come_newest_first_where_none_is_newer_than_one_before(
     case, _ = case_and_fact(rules, HR, chart(observations=readings))
 
     assert case.newest_first() is newest_first
+
+
+def test_where_one_was_set_aside_nobody_knows_which_is_the_newest(
+    rules: Any, chart: Any
+) -> None:
+    whole = chart(observations=[at(NOW, "a")])
+    source = whole.sources["observations"]
+    aside = replace(source, unusable=(Unusable("no subject", "Observation/b"),))
+    case, _ = case_and_fact(rules, HR, replace(whole, sources={"observations": aside}))
+
+    assert case.newest_first() is False
 
 
 def test_without_observations_none_came_in_another_order(

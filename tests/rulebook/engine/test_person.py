@@ -175,6 +175,17 @@ def test_a_sex_is_one_of_those_that_are_asked_for(
     assert sex(("female", "other"))(patient(gender=gender)) == expected
 
 
+def test_what_is_said_of_a_patient_under_a_modifier_is_not_taken_for_what_it_says() -> (
+    None
+):
+    modified = {"modifierExtension": [{"url": "https://ehr.example/not-the-patient"}]}
+
+    assert sex(("female",))(patient(gender="female", **modified)) == UNUSABLE
+    assert sex(("female",))(patient(**modified)) == NOT_RECORDED
+    old = age("above", Duration(18, "year"))
+    assert old(patient(birthDate="1958-03-14", **modified)) == UNUSABLE
+
+
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
@@ -209,6 +220,8 @@ def test_a_sex_is_one_of_those_that_are_asked_for(
         ({"deceasedBoolean": True, "deceasedDateTime": "2026-01-01"}, False),
         ({"deceasedBoolean": False, "deceasedDateTime": "2026-01-01"}, UNUSABLE),
         ({"deceasedBoolean": None, "deceasedDateTime": "2026-01-01"}, False),
+        ({"modifierExtension": [{"url": "x"}]}, UNUSABLE),
+        ({"modifierExtension": []}, True),
     ],
     ids=str,
 )

@@ -27,16 +27,20 @@ from .readings import items, period_moment, text_of
 def observation_moment(resource: Resource, zone: tzinfo) -> Moment | None:
     """Return when an observation was made.
 
-    ``issued`` only if there is no effective time.
+    ``issued`` only if there is no effective time, nor a reason in its place.
     """
     effective = resource.get("effectiveDateTime", resource.get("effectiveInstant"))
     if effective is not None:
         return parse_moment(effective, zone)
     if "effectivePeriod" in resource:
         return period_moment(resource["effectivePeriod"], zone)
-    if "effectiveTiming" in resource:
+    if "effectiveTiming" in resource or any(resource.get(each) for each in _NO_TIME):
         return None
     return parse_moment(resource.get("issued"), zone)
+
+
+_NO_TIME = ("_effectiveDateTime", "_effectiveInstant")
+"""Where the reason stands why there is none."""
 
 
 def without_time(resource: Resource) -> str:

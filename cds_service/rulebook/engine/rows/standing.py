@@ -10,7 +10,7 @@ from typing import Any
 
 from ....fhir.chart import Resource
 from ....fhir.moments import parse_moment
-from .coded import codings, is_misshapen
+from .coded import codings, is_misshapen, texts_of
 from .problems import (
     Abated,
     Ending,
@@ -76,8 +76,9 @@ def condition_standing(
     Args:
         categories: Those that count; all if there are none.
     """
-    verification = _status(resource.get("verificationStatus"), _VERIFIED)
-    if verification and verification not in _VERIFIED:
+    written = resource.get("verificationStatus")
+    verification = _status(written, _VERIFIED)
+    if verification and verification not in _VERIFIED or _is_split(written, _NEVER):
         return Standing.UNCLEAR
     if verification in _NEVER or (confirmed and verification != "confirmed"):
         return Standing.DOES_NOT
@@ -134,8 +135,9 @@ def _by_clinical_status(
 ) -> Standing:
     if policy == "any":
         return Standing.COUNTS
-    clinical = _status(resource.get("clinicalStatus"), _CLINICAL)
-    if clinical and clinical not in _CLINICAL:
+    written = resource.get("clinicalStatus")
+    clinical = _status(written, _CLINICAL)
+    if clinical and clinical not in _CLINICAL or _is_split(written, _INACTIVE):
         return Standing.UNCLEAR
     if not clinical:
         ended = abated(resource, times)
@@ -264,10 +266,12 @@ def _is_reported(resource: Resource) -> bool:
 
 
 def _says_reported(resource: Resource) -> bool:
+    # Who told of it, in R4 and in R5.
+    sources = [resource.get("reportedReference"), resource.get("informationSource")]
     return (
         is_true(resource.get("reportedBoolean"))
         or is_true(resource.get("reported"))
-        or any(items(resource.get("reportedReference")))
+        or any(each for source in sources for each in items(source))
     )
 
 
@@ -354,6 +358,12 @@ def _status(concept: Any, known: Collection[str]) -> str:
     if not codes:
         if is_misshapen(concept):
             return _NO_CODE
-        text = text_of(concept.get("text")) if isinstance(concept, dict) else ""
+        text = next(iter(texts_of(concept)), "")
         return text.strip().lower().replace(" ", "-")
     return next((code for code in codes if code in known), codes[0])
+
+
+def _is_split(concept: Any, group: Collection[str]) -> bool:
+    """Check if of several codings of a status some are of a *group*, and some not."""
+    codes = {code.lower() for _, code, _ in codings(concept)} & (_VERIFIED | _CLINICAL)
+    return not codes.isdisjoint(group) and not codes <= set(group)

@@ -66,6 +66,19 @@ def coded(*codes: Any) -> dict[str, Any]:
         ({"clinicalStatus": {}, "verificationStatus": {"coding": []}}, COUNTS),
         ({"verificationStatus": {"text": "Ruled out"}}, UNCLEAR),
         ({"verificationStatus": coded("unknown")}, COUNTS),
+        ({"verificationStatus": {"coding": [{"display": "Refuted"}]}}, NOT),
+        ({"clinicalStatus": {"coding": [{"display": "Resolved"}]}}, NOT),
+        ({"clinicalStatus": {"coding": [{"display": "Over"}]}}, UNCLEAR),
+        # Two codes that say the same, and two that contradict one another.
+        ({"verificationStatus": coded("unconfirmed", "differential")}, COUNTS),
+        ({"verificationStatus": coded("refuted", "entered-in-error")}, NOT),
+        ({"verificationStatus": coded("confirmed", "Refuted")}, UNCLEAR),
+        ({"verificationStatus": coded("refuted", "confirmed")}, UNCLEAR),
+        ({"clinicalStatus": coded("active", "recurrence")}, COUNTS),
+        ({"clinicalStatus": coded("inactive", "resolved")}, NOT),
+        ({"clinicalStatus": coded("inactive", "active")}, UNCLEAR),
+        ({"clinicalStatus": coded("active", "resolved")}, UNCLEAR),
+        ({"clinicalStatus": coded("active", "A")}, COUNTS),
     ],
     ids=str,
 )
@@ -392,6 +405,8 @@ def test_p_24_which_orders_count(
         ({"reportedReference": {"reference": "Patient/p"}}, COUNTS),
         ({"reportedReference": {"display": "her daughter"}}, COUNTS),
         ({"reportedReference": {}}, NOT),
+        ({"informationSource": [{"reference": "Patient/p"}]}, COUNTS),
+        ({"informationSource": [{}]}, NOT),
         # R5
         ({"reported": True}, COUNTS),
         # Self-prescribed, as US Core writes it.
