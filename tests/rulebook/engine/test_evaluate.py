@@ -531,12 +531,13 @@ def test_what_is_asked_of_wearables_is_told_with_how_far_back(
     facts = """
         rate: {wearable: {metric: heart-rate, unit: /min, within: 7 days}}
         lately: {wearable: {metric: heart-rate, summary: max, within: 2 days}}
+        steady: {wearable: {metric: heart-rate, summary: min, within: 3 days}}
         night: {wearable: {metric: heart-rate, part: night, unit: /min, within: 3 days}}
         silent: {stream: {metric: steps, silent_for: 3 days}}
         unjudged: {stream: {detector: fast, within: 5 days}}
         not_lately: {stream: {detector: fast, within: 2 days}}
         """
-    names = ("rate", "lately", "night", "silent", "unjudged", "not_lately")
+    names = ("rate", "lately", "steady", "night", "silent", "unjudged", "not_lately")
     asked = ", ".join(f"{{{name}: present}}" for name in names)
     when = f"any: [{asked}]"
     rules.evaluate(dedent(facts), when, chart())

@@ -271,7 +271,8 @@ def test_a_panel_that_may_hold_a_part_is_told_as_its_code_is_called(
     rules: Any, chart: Any, reading: Any
 ) -> None:
     (coding,) = PANEL["coding"]
-    named = {"coding": [{**coding, "display": "Blood pressure panel"}]}
+    local = {"system": "urn:oid:1.2.3", "code": "BP", "display": "RR"}
+    named = {"coding": [local, {**coding, "display": "Blood pressure panel"}]}
     panel = reading(0, code=named, valueQuantity=None, valueString="190/90")
 
     verdict = rules.verdict(
