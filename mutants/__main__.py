@@ -134,6 +134,7 @@ ROOMS = {
         (
             *(f"{ENGINE_TESTS}/test_{each}.py" for each in CRITERIA[:-1]),
             f"{ENGINE_TESTS}/test_about_alerts.py",
+            f"{ENGINE_TESTS}/test_days.py",
             f"{ENGINE_TESTS}/test_left_open.py",
         ),
     ),
@@ -188,6 +189,7 @@ ROOMS = {
             f"{ENGINE_TESTS}/test_recorded.py",
             f"{ENGINE_TESTS}/test_scores.py",
             f"{ENGINE_TESTS}/test_about_alerts.py",
+            *(f"{ENGINE_TESTS}/test_{each}.py" for each in DAYS[1:]),
         ),
         "not nothing_unknown",
     ),

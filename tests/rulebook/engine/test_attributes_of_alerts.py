@@ -68,20 +68,23 @@ def test_an_episode_soon_after_another_says_which_of_the_row_it_is(
     rules: Any, chart: Any, wearable: Any
 ) -> None:
     episode = wearable(origin="detector")
-    first, third = (Wearables((episode,), places={episode.id: n}) for n in (1, 3))
+    alone = Wearables((episode,))
+    rows = [Wearables((episode,), places={episode.id: n}) for n in (1, 2, 3)]
 
-    assert show(rules, chart(), "low.recurrence", worn=first) == [None]
-    assert show(rules, chart(), "low.recurrence", worn=third) == ["3"]
+    said = [show(rules, chart(), "low.recurrence", worn=each) for each in rows]
+
+    assert said == [[None], ["2"], ["3"]]
+    assert show(rules, chart(), "low.recurrence", worn=alone) == [None]
 
 
 def test_an_alert_shows_nothing_that_it_did_not_bring(
     rules: Any, chart: Any, wearable: Any
 ) -> None:
-    names = ("value", "threshold", "coverage", "device", "unit")
+    names = ("value", "threshold", "coverage", "device", "unit", "min", "max")
 
     shown = show(rules, chart(), *(f"low.{n}" for n in names), alerts=[wearable()])
 
-    assert shown == [None] * 5
+    assert shown == [None] * 7
 
 
 def test_an_age_is_told_more_roughly_than_a_duration(

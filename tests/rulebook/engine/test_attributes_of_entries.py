@@ -43,6 +43,19 @@ def test_the_start_belongs_to_the_medicine_that_is_named(
     ]
 
 
+def test_the_start_of_a_combination_is_named_with_all_that_it_holds(
+    rules: Any, chart: Any
+) -> None:
+    both = [
+        order("metoprolol / timolol", "1994-08-03"),
+        order("metoprolol", "2026-02-01"),
+    ]
+
+    assert show(rules, chart(requests=both), "bb.started") == [
+        "1994-08-03 (metoprolol), 1994-08-03 (metoprolol, timolol)"
+    ]
+
+
 def test_of_several_orders_of_one_medicine_the_first_start_is_shown(
     rules: Any, chart: Any
 ) -> None:
