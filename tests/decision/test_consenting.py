@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from copy import copy
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -15,22 +16,27 @@ from cds_service.audit import build_consent_event
 from cds_service.config import Clients, Config, ConsentMode
 from cds_service.decision import Answer, World, answer
 from cds_service.decision.consenting import (
+    Heeded,
     active_detectors,
+    find_wearables,
     heed_consents,
     open_gate,
 )
-from cds_service.fhir.chart import Source, SourceState
+from cds_service.fhir.chart import Chart, Source, SourceState
 from cds_service.protocol.errors import Unavailable, UnmetPrecondition
 from cds_service.protocol.requests import parse_request
+from cds_service.rulebook.engine.rows.selectors import Selector, Unjudged
 from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.load import check_folder
 from cds_service.starting import build_world
+from cds_service.store.consents import Consents
 from cds_service.store.records import Attempt, AuditEvent, Intake, StoredAnswer
 from cds_service.store.store import Store
 from cds_service.wearables.adapters.consents import keep_consent
 from cds_service.wearables.consent_gate import ConsentGate, plan_change
+from cds_service.wearables.detection.episodes import DayTally, NotJudged
 from cds_service.wearables.records import PatientKey, WearableAlert
-from cds_service.wearables.worn import Wearables
+from cds_service.wearables.worn import Wearables, WearablesAsked
 
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
 RULES = Path(__file__).parents[2] / "rules"
@@ -205,6 +211,68 @@ def test_rules_hear_the_detectors_that_are_active(world: World) -> None:
         name for name, each in known.items() if each.status == "shadow"
     }
     assert active["low-glucose"] is known["low-glucose"]
+
+
+@dataclass
+class Told:
+    """A store in which detectors have told of days that they could not judge."""
+
+    consents: Consents
+    asked: list[WearablesAsked] = field(default_factory=list)
+
+    def wearables(
+        self, patient: PatientKey, asked: WearablesAsked, now: datetime
+    ) -> Wearables:
+        self.asked.append(asked)
+        day, why = NOW.date() - timedelta(days=1), {NotJudged.REST_UNKNOWN: 3}
+        tallies = (DayTally(each, day, "watch", 0, why) for each in asked.detectors)
+        return Wearables((), (), (), tuple(tallies))
+
+
+def find_unjudged(world: World, store: Told, *detectors: str) -> Heeded:
+    """What a service may look at whose rules ask of the days of these detectors."""
+    service = world.rulebook.services[KEY]
+    program = copy(service.program)
+    program.worn = tuple(
+        (Selector("stream", worn=Unjudged(each, frozenset())), None)
+        for each in detectors
+    )
+    found: Any = store
+    return find_wearables(
+        replace(service, program=program),
+        Chart("p1", None, {}),
+        P1,
+        world.rulebook,
+        found,
+        world.consent_gate("default"),
+        NOW,
+    )
+
+
+def test_what_a_detector_could_not_judge_is_seen_as_its_metric_is_permitted(
+    world: World,
+) -> None:
+    store = Told(world.store.consents)
+    names = ("low-glucose", "falling-steps")
+
+    withheld = find_unjudged(world, store, *names)
+    tell(world, ALL)
+    permitted = find_unjudged(world, store, *names)
+
+    # The other is only tried, and rules hear nothing of it.
+    assert [list(each.detectors) for each in store.asked] == [["low-glucose"]] * 2
+    assert withheld.wearables.tallies == ()
+    (seen,) = permitted.wearables.tallies or ()
+    assert (seen.detector, seen.source) == ("low-glucose", "watch")
+
+
+def test_a_service_that_asks_nothing_of_wearables_is_told_nothing(
+    world: World,
+) -> None:
+    store = Told(world.store.consents)
+
+    assert find_unjudged(world, store) == Heeded(Wearables())
+    assert store.asked == []
 
 
 def test_without_a_consent_an_alert_is_in_no_card_and_nothing_is_said_of_it(

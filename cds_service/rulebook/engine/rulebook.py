@@ -32,13 +32,14 @@ class Program:
     def __init__(self, selectors: Selectors, rules: Sequence[Rule]) -> None:
         self.selectors = selectors
         self.rules = tuple(rules)
-        self.worn = {
+        worn = (
             (selectors.all[fact.slots[0]], fact.window)
             for rule in self.rules
             for whole in rule.facts.values()
             for fact in whole.simple()
             if fact.kind in WORN
-        }
+        )
+        self.worn = tuple(dict.fromkeys(worn))
         """What the rules take of wearables, and how far back; None is for ever."""
         self._always: list[int] = []
         self._by_slot: dict[int, list[int]] = {}

@@ -181,7 +181,7 @@ def test_a_program_has_the_rules_of_its_service_and_what_they_select(
     ((selected, window),) = program.worn
     assert selected.types == ("low-heart-rate",) and window
     assert (window.rule, str(window.length)) == ("within", "7 days")
-    assert Program(selectors, []).worn == set()
+    assert Program(selectors, []).worn == ()
 
 
 @pytest.mark.parametrize(
