@@ -414,8 +414,8 @@ class Case:
                 for resource in (source.resources if source else ())
             ]
             exact = [each for each in moments if each]
-            # What was set aside may be newer than anything that is left.
-            known = source is None or not source.unusable
+            # One row tells of no order, and what was set aside may be the newest.
+            known = len(moments) != 1 and not (source and source.unusable)
             self._newest_first = (
                 known
                 and len(exact) == len(moments)

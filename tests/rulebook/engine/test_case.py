@@ -277,6 +277,7 @@ def test_a_medicine_is_called_by_the_set_that_it_is_of(rules: Any, chart: Any) -
     ("readings", "newest_first"),
     [
         ([], True),
+        ([at(NOW, "a")], False),
         ([at(NOW, "a"), at(NOW, "b")], True),
         ([at(NOW, "a"), at(NOW + timedelta(seconds=1), "b")], False),
         (
@@ -297,9 +298,9 @@ def test_readings_come_newest_first_where_none_is_newer_than_one_before(
 def test_where_one_was_set_aside_nobody_knows_which_is_the_newest(
     rules: Any, chart: Any
 ) -> None:
-    whole = chart(observations=[at(NOW, "a")])
+    whole = chart(observations=[at(NOW, "a"), at(NOW, "b")])
     source = whole.sources["observations"]
-    aside = replace(source, unusable=(Unusable("no subject", "Observation/b"),))
+    aside = replace(source, unusable=(Unusable("no subject", "Observation/c"),))
     case, _ = case_and_fact(rules, HR, replace(whole, sources={"observations": aside}))
 
     assert case.newest_first() is False
