@@ -21,7 +21,15 @@ from .alert_tests import NO_CLOCK, alert_number, typical
 from .case import Case
 from .facts import CHANGES, REDUCERS, Fact
 from .person import birth
-from .recorded import begun_text, called, distinct, recorded, some, start_of
+from .recorded import (
+    begun_text,
+    called,
+    distinct,
+    moment_text,
+    recorded,
+    some,
+    start_of,
+)
 from .rows.readings import Row, text_of
 from .rules import Param
 from .scores import tally
@@ -147,7 +155,7 @@ def _latest_date(case: Case, fact: Fact, rows: Sequence[Row]) -> Text | None:
     row = rows[-1]
     if not row.dated or row.moment.low.year == 1:
         return None
-    return _trusted(format_date(row.moment.low.astimezone(case.zone).date()))
+    return _trusted(moment_text(row.moment, case))
 
 
 def _begun(case: Case, fact: Fact, rows: Sequence[Row]) -> Text | None:

@@ -72,9 +72,9 @@ def _going_on(case: Case, fact: Fact, row: Row) -> str:
 def _over(case: Case, fact: Fact, row: Row, ending: Ending) -> str:
     name = some(called(case, fact, [row])) or fact.title
     if ending.at:
-        return f"{name} {ending.word} {_moment_text(ending.at, case)}"
+        return f"{name} {ending.word} {moment_text(ending.at, case)}"
     if ending.ordered:
-        ordered = _moment_text(ending.ordered, case)
+        ordered = moment_text(ending.ordered, case)
         return f"{name} {ending.word}, ordered {ordered}"
     return f"{name} {ending.word}"
 
@@ -111,11 +111,11 @@ def begun_text(row: Row, case: Case) -> str | None:
         return f"{format_date(_day(high, case))} or earlier"
     if not row.dated or low == EVER.low:
         return None
-    return _moment_text(Moment(low, high), case)
+    return moment_text(Moment(low, high), case)
 
 
-def _moment_text(moment: Moment, case: Case) -> str:
-    """A day, a month or a year, or from when to when."""
+def moment_text(moment: Moment, case: Case) -> str:
+    """Return a day, a month or a year, or from when to when."""
     low, high = moment
     first = _day(low, case)
     last = first if high == EVER.high else _day(high, case)

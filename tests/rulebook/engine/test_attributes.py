@@ -169,6 +169,17 @@ def test_the_latest_date_is_that_of_the_newest_at_the_site(
     assert show(rules, seen, "hr.latest_date", "hr.latest") == ["2026-11-21", "80 /min"]
 
 
+@pytest.mark.parametrize("written", ["2026-11-20", "2026-11", "2026"])
+def test_a_date_is_shown_as_exactly_as_it_is_recorded(
+    rules: Any, chart: Any, reading: Any, written: str
+) -> None:
+    seen = chart(observations=[reading(80, effectiveDateTime=written)])
+    ever = "hr: {observation: {in: heart-rate, unit: /min}}"
+    (found,) = rules.evaluate(ever, "hr: present", seen).items
+
+    assert found.text("hr", "latest_date").text == written
+
+
 def test_what_is_not_said_is_not_shown(rules: Any, chart: Any, reading: Any) -> None:
     dm = {
         "resourceType": "Condition",
