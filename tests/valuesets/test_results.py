@@ -6,6 +6,7 @@ import pytest
 
 from cds_service.fhir.code_systems import SYSTEMS
 from cds_service.rulebook.compile.compiler import compile_rulebook
+from cds_service.rulebook.engine.rows.coded import coded_observation
 from cds_service.rulebook.engine.rulebook import Rulebook
 from cds_service.rulebook.language.diagnostics import Findings
 from cds_service.rulebook.language.source import parse_yaml
@@ -75,6 +76,33 @@ def test_well_known_codes_measure_what_they_do(
 
 
 HEART_RATE = "valuesets/heart-rate.yaml"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Heart rate", True),
+        ("Pulse, taken by the midwife", True),
+        ("Fetal heart rate", False),
+        ("Foetal HR (CTG)", False),
+        ("Fetale Herzfrequenz", False),
+        ("Heart rate of fetus A", False),
+    ],
+)
+def test_the_heart_rate_of_a_fetus_is_not_the_patients(
+    rulebook: Rulebook, text: str, found: bool
+) -> None:
+    selectors = rulebook.services["wearable-review", "patient-view"].program.selectors
+    index = selectors.indexes["observation", "chart"]
+    coding = {"system": LOINC, "code": "8867-4"}
+    (coded,) = coded_observation({"code": {"coding": [coding], "text": text}})
+
+    hits = index.find(coded).hits
+
+    rate = {n for n, it in enumerate(selectors.all) if it.valueset == "heart-rate"}
+    assert rate and hits.keys() >= rate if found else hits.keys().isdisjoint(rate)
+
+
 RULE = "cardiology/av-nodal-agent-bradycardia"
 
 

@@ -139,7 +139,7 @@ class Coded:
     holder: Mapping[str, Any]
     """The resource; of an observation with parts, where the value stands."""
     names: Sequence[str] = ()
-    """Texts that may name an ingredient; medicines only."""
+    """Texts that may name an ingredient, or say that a result is of something else."""
     lack: Lack | None = None
     """Why its codes are not known; None where they are, or words stand for them."""
     medication: Resource | None = None
@@ -200,20 +200,26 @@ def coded_as(concept: Any, holder: Mapping[str, Any]) -> Coded:
 
 
 def coded_observation(resource: Resource) -> list[Coded]:
-    """Return the codes of an observation and of each of its components."""
-    whole = coded_as(resource.get("code"), resource)
+    """Return the codes and texts of an observation and of each of its components."""
+    whole = _coded_result(resource)
     if "component" not in resource:
         return [whole]
     written = resource["component"]
     return [whole] + [
         # What cannot be read may be anything.
         (
-            coded_as(part.get("code"), part)
+            _coded_result(part)
             if isinstance(part, dict)
             else Coded([], {}, lack=MISSHAPEN)
         )
         for part in items(written) or ([written] if written else [])
     ]
+
+
+def _coded_result(holder: Mapping[str, Any]) -> Coded:
+    coded = coded_as(holder.get("code"), holder)
+    coded.names = tuple(texts_of(holder.get("code")))
+    return coded
 
 
 def coded_medication(resource: Resource, chart: Chart) -> Coded:

@@ -182,7 +182,10 @@ RATE = {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]}
         ([7], [Coded([], {}, lack=MISSHAPEN)]),
         (7, [Coded([], {}, lack=MISSHAPEN)]),
         ([{}], [Coded([], {}, lack=NO_CODE)]),
-        ([{"code": {"text": "rate"}}], [Coded([], {"code": {"text": "rate"}})]),
+        (
+            [{"code": {"text": "rate"}}],
+            [Coded([], {"code": {"text": "rate"}}, ("rate",))],
+        ),
         ([{"code": 7}], [Coded([], {"code": 7}, lack=MISSHAPEN)]),
     ],
     ids=str,
@@ -197,6 +200,8 @@ def test_each_part_of_a_panel_is_coded_and_what_cannot_be_read_may_be_anything(
 
 def test_an_observation_without_parts_is_coded_as_a_whole() -> None:
     assert coded_observation({"code": RATE}) == [Coded([LOINC], {"code": RATE})]
+    called = {"code": {**RATE, "text": "Fetal heart rate"}}
+    assert coded_observation(called) == [Coded([LOINC], called, ("Fetal heart rate",))]
 
 
 @pytest.mark.parametrize(
